@@ -1,0 +1,212 @@
+//! Damped statistics: weight, mean and deviation of packet sizes that fade with a half-life, per host, pair and socket.
+//!
+//! The idea is AfterImage's (Mirsky et al., Kitsune, NDSS 2018): w, the linear sum and the squared sum are multiplied by
+//! 2^(-dt / half-life) before each value is added, so each entity costs the same however long it lives.
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::FixedState;
+
+/// Half-lives in seconds. The decay of the shorter ones is a power of the longest one's, so one `exp2` serves all.
+pub const HALF_LIVES_S: [u32; 3] = [1, 10, 100];
+/// Hosts remembered; a set of four that is full forgets its stalest member.
+const HOSTS: usize = 1 << 16;
+/// Ordered pairs of hosts remembered.
+const PAIRS: usize = 1 << 17;
+const WAYS: usize = 4;
+const NANOSECONDS_PER_HALF_LIFE: f32 = 100.0 * 1e9;
+
+/// Sums that fade; lanes are the half-lives of [`HALF_LIVES_S`], the fourth lane is unused and keeps the lanes aligned.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    weight: [f32; 4],
+    linear: [f32; 4],
+    squared: [f32; 4],
+}
+
+impl Sums {
+    /// Lets `elapsed` nanoseconds pass, then adds a value.
+    #[inline(always)]
+    pub fn add(&mut self, elapsed: i64, value: f32) {
+        for (lane, decay) in decay(elapsed).into_iter().enumerate() {
+            self.weight[lane] = self.weight[lane] * decay + 1.0;
+            self.linear[lane] = self.linear[lane] * decay + value;
+            self.squared[lane] = self.squared[lane] * decay + value * value;
+        }
+    }
+
+    /// Returns weight, mean and standard deviation for each half-life.
+    #[inline(always)]
+    pub fn describe(&self) -> Damped {
+        let mut damped = Damped::default();
+        for lane in 0..3 {
+            let weight = self.weight[lane].max(f32::MIN_POSITIVE);
+            let mean = self.linear[lane] / weight;
+            damped.weight[lane] = short(self.weight[lane]);
+            damped.mean[lane] = short(mean);
+            damped.std[lane] = short((self.squared[lane] / weight - mean * mean).max(0.0).sqrt());
+        }
+        damped
+    }
+}
+
+#[inline(always)]
+fn decay(elapsed: i64) -> [f32; 4] {
+    if elapsed <= 0 {
+        return [1.0; 4];
+    }
+    let slow = power_of_half(elapsed as f32 / NANOSECONDS_PER_HALF_LIFE);
+    let middle = tenth_power(slow);
+    [tenth_power(middle), middle, slow, 1.0]
+}
+
+/// Computes 2^-x; most packets follow each other closely, where four terms of the series are exact to f32.
+#[inline(always)]
+fn power_of_half(x: f32) -> f32 {
+    if x > 0.01 {
+        return (-x).exp2();
+    }
+    let t = x * std::f32::consts::LN_2;
+    1.0 - t * (1.0 - t * (0.5 - t * (1.0 / 6.0)))
+}
+
+#[inline(always)]
+fn tenth_power(value: f32) -> f32 {
+    let second = value * value;
+    let fourth = second * second;
+    fourth * fourth * second
+}
+
+/// Weight, mean and deviation for each half-life, kept as bfloat16 (8 significant bits) to stay small.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Damped {
+    weight: [u16; 3],
+    mean: [u16; 3],
+    std: [u16; 3],
+}
+
+impl Damped {
+    /// Returns the faded number of packets.
+    pub fn weight(&self, lane: usize) -> f32 {
+        long(self.weight[lane])
+    }
+
+    /// Returns the faded mean of IP lengths in bytes.
+    pub fn mean(&self, lane: usize) -> f32 {
+        long(self.mean[lane])
+    }
+
+    /// Returns the faded standard deviation of IP lengths in bytes.
+    pub fn std(&self, lane: usize) -> f32 {
+        long(self.std[lane])
+    }
+}
+
+#[inline(always)]
+fn short(value: f32) -> u16 {
+    (value.to_bits().wrapping_add(0x8000) >> 16) as u16
+}
+
+fn long(value: u16) -> f32 {
+    f32::from_bits(u32::from(value) << 16)
+}
+
+/// One cache line.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Cell {
+    tag: u64,
+    last_at: i64,
+    sums: Sums,
+}
+
+/// A fixed number of cells found by the hash of an entity; constant memory whatever the traffic.
+struct Cells {
+    cells: Vec<[Cell; WAYS]>,
+}
+
+impl Cells {
+    fn new(entities: usize) -> Self {
+        Cells { cells: vec![[Cell::default(); WAYS]; entities / WAYS] }
+    }
+
+    #[inline]
+    fn add(&mut self, hash: u64, at: i64, value: f32) -> Sums {
+        let tag = hash | 1;
+        let index = (hash >> 32) as usize & (self.cells.len() - 1);
+        let Some(set) = self.cells.get_mut(index) else { return Sums::default() };
+        let way = match set.iter().position(|cell| cell.tag == tag) {
+            Some(way) => way,
+            None => {
+                let stalest = (0..WAYS).min_by_key(|way| set[*way].last_at).unwrap_or(0);
+                set[stalest] = Cell { tag, last_at: at, sums: Sums::default() };
+                stalest
+            }
+        };
+        let cell = &mut set[way];
+        cell.sums.add(at - cell.last_at, value);
+        cell.last_at = cell.last_at.max(at);
+        cell.sums
+    }
+}
+
+/// The damped statistics of senders and of ordered pairs of hosts.
+pub struct Entities {
+    hosts: Cells,
+    pairs: Cells,
+    // A fixed seed: which entity a full set forgets must not differ between runs.
+    hasher: FixedState,
+}
+
+impl Default for Entities {
+    fn default() -> Self {
+        Entities { hosts: Cells::new(HOSTS), pairs: Cells::new(PAIRS), hasher: FixedState::with_seed(0x1f5a) }
+    }
+}
+
+impl Entities {
+    /// Counts a packet of `bytes` from `src` to `dst` and returns the sums of the sender and of the pair.
+    #[inline]
+    pub fn add(&mut self, src: &[u8; 16], dst: &[u8; 16], at: i64, bytes: f32) -> (Sums, Sums) {
+        let host = self.hash(&[src]);
+        let pair = self.hash(&[src, dst]);
+        (self.hosts.add(host, at, bytes), self.pairs.add(pair, at, bytes))
+    }
+
+    #[inline]
+    fn hash(&self, addresses: &[&[u8; 16]]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for address in addresses {
+            u128::from_ne_bytes(**address).hash(&mut hasher);
+        }
+        std::hash::Hasher::finish(&hasher)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn weight_halves_after_one_half_life() {
+        let mut sums = Sums::default();
+        sums.add(0, 100.0);
+        sums.add(SECOND, 100.0);
+        let damped = sums.describe();
+        assert!((damped.weight(0) - 1.5).abs() < 0.01);
+        assert!((damped.weight(1) - 1.933).abs() < 0.02);
+        assert!((damped.mean(0) - 100.0).abs() < 0.5);
+        assert_eq!(damped.std(0), 0.0);
+    }
+
+    #[test]
+    fn a_full_set_forgets_the_stalest() {
+        let mut cells = Cells::new(WAYS);
+        for entity in 0..=WAYS as u64 {
+            cells.add(entity << 1, entity as i64, 1.0);
+        }
+        assert!(cells.cells[0].iter().all(|cell| cell.tag != 1));
+    }
+}

@@ -1,0 +1,16 @@
+//! Packets to flow batches: the hot path of InfraSpectre.
+//!
+//! A packet's way is one module after another: [`source`] reads captures, [`wire`] decodes headers, [`flow`] keeps
+//! the flow table and reassembles streams, [`app`] reads application protocols, [`feature`] accumulates statistics,
+//! and [`batch`] turns finished flows into Arrow columns.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod batch;
+pub mod engine;
+pub mod feature;
+pub mod flow;
+pub mod schema;
+pub mod source;
+pub mod table_file;
+pub mod wire;
