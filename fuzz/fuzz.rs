@@ -1,0 +1,13 @@
+//! One fuzzer for each target: the name of the program is the name of the target.
+#![no_main]
+
+#[path = "targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    for (name, target) in targets::TARGETS {
+        if *name == env!("CARGO_BIN_NAME") {
+            target(data);
+        }
+    }
+});

@@ -1,0 +1,147 @@
+"""Writes the first inputs of every fuzzer from simulated captures: `python fuzz/seeds.py`."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from infraspectre.simulation import simulate
+
+CORPUS = Path(__file__).resolve().parent / "corpus"
+SCENARIOS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("office", {}),
+    ("brute-force", {"service": "ftp"}),
+    ("brute-force", {"service": "ssh"}),
+    ("brute-force", {"service": "rdp"}),
+    ("lateral-movement", {}),
+    ("web-attack", {}),
+    ("dns-tunnel", {}),
+    ("amplification", {}),
+)
+PORTS = {
+    ("tcp", 21): "ftp", ("tcp", 22): "ssh", ("tcp", 25): "smtp", ("tcp", 80): "http", ("tcp", 88): "kerberos",
+    ("tcp", 443): "tls", ("tcp", 445): "smb", ("tcp", 587): "smtp", ("tcp", 3389): "rdp", ("udp", 53): "dns",
+    ("udp", 67): "dhcp", ("udp", 88): "kerberos", ("udp", 123): "ntp", ("tcp", 53): "dns",
+}  # fmt: skip
+SEEDS, SEED_BYTES = 6, 2048
+"""Inputs for each target, and the longest of them."""
+FRAMES = 12
+"""Packets in a seed that is a capture."""
+ETHERNET, RAW_IP, NULL, SLL = 1, 101, 0, 113
+"""Link types, as registered at tcpdump.org/linktypes.html."""
+
+Side = tuple[str, bytes, bool]
+"""Target, address and port of the originator, and whether it is the one who speaks."""
+
+
+def main() -> None:
+    """Replace the seeds; other files of the corpora stay."""
+    for target, seeds in sorted(all_seeds().items()):
+        for seed in seeds:
+            folder = CORPUS / target
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.joinpath(hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+
+
+def all_seeds() -> dict[str, list[bytes]]:
+    """Return the seeds of every target."""
+    seeds: dict[str, list[bytes]] = defaultdict(list)
+    for scenario, options in SCENARIOS:
+        frames = simulated(scenario, options)
+        for target, seed in [*session_seeds(frames), *capture_seeds(frames)]:
+            if seed not in seeds[target]:
+                seeds[target].append(seed)
+    return {target: spread(found) for target, found in seeds.items()}
+
+
+def spread(seeds: list[bytes]) -> list[bytes]:
+    """Return a few seeds of different lengths."""
+    ordered = sorted(seeds, key=len)
+    return [ordered[index * (len(ordered) - 1) // max(1, SEEDS - 1)] for index in range(min(SEEDS, len(ordered)))]
+
+
+def simulated(scenario: str, options: dict[str, Any]) -> list[bytes]:
+    """Return the records of a simulated capture, each with its header of 16 bytes."""
+    with TemporaryDirectory() as folder:
+        data = simulate(scenario, Path(folder), **options).capture.read_bytes()
+    records, offset = [], 24
+    while offset < len(data):
+        end = offset + 16 + int.from_bytes(data[offset + 8 : offset + 12], "little")
+        records.append(data[offset:end])
+        offset = end
+    return records
+
+
+def session_seeds(records: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield what each side of each conversation said first: side, cut, and bytes."""
+    said: dict[Side, bytes] = defaultdict(bytes)
+    for record in records:
+        for key, payload in payloads(record[16:]):
+            said[key] += payload if len(said[key]) < SEED_BYTES else b""
+    for (target, _, is_orig), data in said.items():
+        yield target, struct.pack("<BH", is_orig, len(data) // 2) + data[:SEED_BYTES]
+
+
+def payloads(frame: bytes) -> Iterator[tuple[Side, bytes]]:
+    """Yield the transport payload of an Ethernet frame with IPv4, if a target reads it."""
+    if frame[12:14] != b"\x08\x00" or frame[23] not in (6, 17):
+        return
+    packet = frame[14 : 14 + int.from_bytes(frame[16:18], "big")]
+    ports = struct.unpack_from("!HH", packet, 20)
+    name = "tcp" if packet[9] == 6 else "udp"
+    header = 20 + ((packet[32] >> 4) * 4 if name == "tcp" else 8)
+    ends = packet[12:16] + packet[20:22], packet[16:20] + packet[22:24]
+    for is_orig, orig, resp_port in ((True, ends[0], ports[1]), (False, ends[1], ports[0])):
+        if (name, resp_port) in PORTS and packet[header:]:
+            yield (PORTS[name, resp_port], orig, is_orig), packet[header:]
+
+
+def capture_seeds(records: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield captures of a few packets, as files and as bare packets of some link types."""
+    few = records[:FRAMES]
+    header = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, ETHERNET)
+    yield "flow", header + b"".join(few)
+    yield "pcap", (header + b"".join(few))[4:]
+    yield "pcapng", pcapng([record[16:] for record in few])[4:]
+    yield "decode", b"".join(bare(record[16:], link) for record in few for link in (ETHERNET, RAW_IP, NULL, SLL))
+
+
+def pcapng(frames: list[bytes]) -> bytes:
+    """Return a pcapng file: section header, interface description, enhanced packets (draft-ietf-opsawg-pcapng)."""
+    section = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    interface = block(1, struct.pack("<HHI", ETHERNET, 0, 65535))
+    return section + interface + b"".join(map(enhanced, frames))
+
+
+def enhanced(frame: bytes) -> bytes:
+    """Return an enhanced packet block."""
+    return block(6, struct.pack("<5I", 0, 0, 0, len(frame), len(frame)) + frame)
+
+
+def block(kind: int, body: bytes) -> bytes:
+    """Return a block, padded to 32 bits, with its length on both ends."""
+    body += bytes(-len(body) % 4)
+    length = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + length + body + length
+
+
+LINK_HEADERS = {
+    RAW_IP: b"",
+    NULL: struct.pack("<I", 2),
+    SLL: struct.pack("!HHH8sH", 0, 1, 6, bytes(8), 0x0800),
+}
+
+
+def bare(frame: bytes, link: int) -> bytes:
+    """Return a frame under another link type: the type, the length, and the bytes."""
+    data = (frame if link == ETHERNET else LINK_HEADERS[link] + frame[14:])[:255]
+    return bytes([link, len(data)]) + data
+
+
+if __name__ == "__main__":
+    main()
