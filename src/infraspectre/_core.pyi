@@ -1,0 +1,57 @@
+"""The compiled core: packets to flow batches, and flow batches to Parquet."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, TypedDict, final
+
+SCHEMA_VERSION: int
+
+class Summary(TypedDict):
+    packets: int
+    bytes: int
+    flows: int
+    malformed: dict[str, int]
+    other: dict[str, int]
+    unreadable: dict[str, str]
+    shed: dict[str, int]
+    capture_start: int | None
+    capture_end: int | None
+
+class Feature(TypedDict):
+    name: str
+    unit: str
+    dtype: str
+    definition: str
+    source: str
+    group: str
+    sets: list[str]
+
+@final
+class FlowColumns:
+    def __len__(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class FlowReader:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        features: Literal["base", "cic", "full"] = "full",
+        batch_rows: int = 8192,
+        read_ahead: bool = True,
+        options: Mapping[str, float | int] | None = None,
+    ) -> None: ...
+    def __iter__(self) -> Iterator[FlowColumns]: ...
+    def __next__(self) -> FlowColumns: ...
+    def summary(self) -> Summary: ...
+    def progress(self) -> tuple[int, int]: ...
+
+@final
+class ParquetWriter:
+    def __init__(self, path: str) -> None: ...
+    def write(self, columns: FlowColumns) -> None: ...
+    def close(self) -> None: ...
+
+def feature_schema() -> list[Feature]: ...

@@ -1,0 +1,284 @@
+"""The composition root: settings and inputs in, results out; the only place that knows the adapters."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike, fspath
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+from weakref import finalize
+
+import msgspec
+
+from infraspectre import __version__, config
+from infraspectre.capture import CaptureSource, FeatureSet, FlowSettings, InputKind, classify_all
+from infraspectre.errors import UsageError
+from infraspectre.files import make_folder, write_whole
+from infraspectre.ports import Account, FlowSource, FlowWriter
+from infraspectre.records.flows import FlowBatch
+from infraspectre.telemetry import Meter
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from infraspectre.pipeline import Pipeline
+    from infraspectre.records import Decision, Detection, Summary
+
+Source = str | PathLike[str]
+Progress = Callable[[int, int, int], None]
+"""Is told, after each batch, the bytes read, the bytes in all (0 if unknown), and the flows so far."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Holds every setting, one section for each part."""
+
+    flows: FlowSettings = FlowSettings()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings from defaults, a file and the environment."""
+    return config.load(Settings, path)
+
+
+def open_source(inputs: Sequence[Source], features: FeatureSet, settings: Settings) -> FlowSource:
+    """Return the flows of captures or logs, whichever the inputs are."""
+    paths = [fspath(path) for path in inputs]
+    kind = classify_all(paths)
+    if kind is InputKind.CAPTURE:
+        return CaptureSource(paths, features, settings.flows)
+    if features == "cic":
+        raise UsageError(f"a {kind} has no CICFlowMeter columns", path=paths[0], remedy="use --features base or full")
+    return open_log(kind, paths, features)
+
+
+def open_log(kind: InputKind, paths: Sequence[str], features: FeatureSet) -> FlowSource:
+    """Return the flows of logs."""
+    if kind is InputKind.ZEEK:
+        from infraspectre.adapters.zeek import zeek_source
+
+        return zeek_source(paths, features)
+    if kind is InputKind.EVE:
+        from infraspectre.adapters.eve import eve_source
+
+        return eve_source(paths, features)
+    from infraspectre.adapters.flow_tables import flow_table_source
+
+    return flow_table_source(paths, features)
+
+
+def flows(*sources: Source, features: FeatureSet = "full", settings: Settings | None = None) -> Iterator[FlowBatch]:
+    """Yield batches of the flows in captures or logs, in the order in which they ended."""
+    return iter(open_source(sources, features, settings or load_settings()))
+
+
+def write_flows(
+    inputs: Sequence[Source],
+    out: Source,
+    features: FeatureSet = "full",
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Account:
+    """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek)."""
+    from infraspectre.adapters.exports import flow_writer
+
+    source = open_source(inputs, features, settings or load_settings())
+    writer = flow_writer(Path(out))
+    with discarding(writer):
+        for flow_batch in reported(source, progress):
+            writer.write(flow_batch)
+        writer.close()
+    return source.account()
+
+
+class discarding:  # noqa: N801 - reads as a statement
+    """Removes what a writer wrote when the block is left by an error or an interruption."""
+
+    def __init__(self, writer: FlowWriter) -> None:
+        """Remember the writer."""
+        self._writer = writer
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            with suppress(OSError):
+                self._writer.discard()
+
+
+def reported(source: FlowSource, progress: Progress | None) -> Iterator[FlowBatch]:
+    """Yield the batches of a source and report progress after each."""
+    count = 0
+    for flow_batch in source:
+        count += len(flow_batch)
+        yield flow_batch
+        if progress:
+            progress(*source.progress(), count)
+
+
+@dataclass
+class Analysis:
+    """Holds what an analysis found; its files lie in `folder`."""
+
+    summary: Summary
+    incidents: list[Decision]
+    """Decided incidents, the most threatening first."""
+    detections: list[Detection]
+    folder: Path
+
+    @property
+    def flows(self) -> pl.DataFrame:
+        """Return all flows as a polars frame; `to_pandas()` and DuckDB take it without copying numbers."""
+        import polars as pl
+
+        return pl.read_parquet(self.folder / "flows.parquet")
+
+    def report(self, path: Source) -> Path:
+        """Write the report to a file and return its path."""
+        write_whole(Path(path), (self.folder / "report.html").read_bytes())
+        return Path(path)
+
+    def __repr__(self) -> str:
+        head = (
+            f"Analysis of {self.summary.packets:,} packets in {self.summary.flows:,} flows: "
+            f"{len(self.detections)} detections, {len(self.incidents)} incidents"
+        )
+        return "\n".join([head, *(f"  {line(decision)}" for decision in self.incidents)])
+
+    def _repr_html_(self) -> str:
+        head, *rest = repr(self).splitlines()
+        items = "".join(f"<li>{html.escape(text.strip())}</li>" for text in rest)
+        return f"<p>{html.escape(head)}</p><ol>{items}</ol>"
+
+
+def line(decision: Decision) -> str:
+    """Return an incident on one line."""
+    score = decision.threat_score
+    return f"{score.value:5.1f} {score.level:<13} {decision.incident.title}"
+
+
+def analyze(
+    *inputs: Source,
+    out: Source | None = None,
+    assets: Source | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Analysis:
+    """Analyze captures or logs and write flows, detections, incidents, summary and report into a folder.
+
+    Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
+    file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    """
+    meter = Meter()
+    pipeline = compose(assets)
+    source = open_source(inputs, "full", settings or load_settings())
+    if out is not None:
+        return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
+    folder = Path(mkdtemp(prefix="infraspectre-"))
+    remove = partial(rmtree, folder, ignore_errors=True)
+    try:
+        analysis = Run(source, pipeline, folder).complete(progress, meter)
+    except BaseException:
+        remove()
+        raise
+    finalize(analysis, remove)
+    return analysis
+
+
+def compose(assets: Source | None = None) -> Pipeline:
+    """Return the four stages, ready to run, with the assets of a file."""
+    from infraspectre.axon import Axon
+    from infraspectre.cortex import Cortex
+    from infraspectre.intel.assets import load_assets
+    from infraspectre.pipeline import Pipeline
+    from infraspectre.reflex import Reflex
+    from infraspectre.soma import Soma
+
+    known = None if assets is None else load_assets(Path(assets))
+    return Pipeline(Axon(), Soma(), Cortex(assets=known), Reflex())
+
+
+class Run:
+    """Carries one analysis from its source to its files."""
+
+    def __init__(self, source: FlowSource, pipeline: Pipeline, folder: Path) -> None:
+        """Prepare to analyze a source into a folder."""
+        from infraspectre.report import FlowStatistics
+
+        self.source = source
+        self.pipeline = pipeline
+        self.folder = folder
+        self.statistics = FlowStatistics()
+
+    def complete(self, progress: Progress | None, meter: Meter) -> Analysis:
+        """Detect and write everything."""
+        decisions = self.detect(progress)
+        summary = self.write(decisions, meter)
+        return Analysis(summary, decisions, self.pipeline.detections, self.folder)
+
+    def detect(self, progress: Progress | None) -> list[Decision]:
+        """Write the flows while detecting; return the decisions, the most threatening first."""
+        from infraspectre.adapters.exports import flow_writer
+
+        writer = flow_writer(self.folder / "flows.parquet")
+        decisions: list[Decision] = []
+        with discarding(writer):
+            for flow_batch in reported(self.source, progress):
+                writer.write(flow_batch)
+                decisions += self.pipeline.process(flow_batch)
+                self.statistics.add(flow_batch.frame)
+            writer.close()
+        return ranked(decisions + self.pipeline.finish())
+
+    def write(self, decisions: list[Decision], meter: Meter) -> Summary:
+        """Write the files beside the flows; return the summary."""
+        from infraspectre.adapters.results import detection_object, incident_object, json_document, json_lines
+        from infraspectre.report import render
+
+        alerts, detections = self.source.alerts(), self.pipeline.detections
+        write_whole(self.folder / "alerts.jsonl", json_lines(alerts))
+        write_whole(self.folder / "detections.jsonl", json_lines(map(detection_object, detections)))
+        write_whole(self.folder / "incidents.jsonl", json_lines(map(incident_object, decisions)))
+        summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
+        render(summary, decisions, detections, self.statistics, self.folder / "report.html")
+        summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
+        write_whole(self.folder / "summary.json", json_document(summary))
+        return summary
+
+
+def ranked(decisions: list[Decision]) -> list[Decision]:
+    """Return the latest decision about each incident, the most threatening first."""
+    latest = {decision.incident.incident_id: decision for decision in decisions}
+    return sorted(
+        latest.values(),
+        key=lambda one: (-one.threat_score.value, one.incident.first_seen, one.incident.incident_id),
+    )
+
+
+def summarize(account: Account, alerts: int, detections: int, incidents: int, meter: Meter) -> Summary:
+    """Return the account of a run."""
+    from infraspectre.records import SCHEMA_VERSION, Summary
+    from infraspectre.records.times import rfc3339
+
+    def moment(at: int | None) -> str | None:
+        return None if at is None else rfc3339(at)
+
+    counted: dict[str, Any] = msgspec.structs.asdict(account)
+    counted |= {key: moment(counted[key]) for key in ("capture_start", "capture_end")}
+    cost = meter.cost()
+    return Summary(
+        **counted,
+        alerts=alerts,
+        detections=detections,
+        incidents=incidents,
+        elapsed_s=cost.elapsed_s,
+        cpu_s=cost.cpu_s,
+        peak_rss_bytes=cost.peak_rss_bytes,
+        version=__version__,
+        schema_version=SCHEMA_VERSION,
+    )

@@ -1,0 +1,6 @@
+"""Capture: what an input is, judged by its content, and the flows of packet captures."""
+
+from infraspectre.capture.inputs import InputKind, classify, classify_all
+from infraspectre.capture.reader import CaptureSource, FeatureSet, FlowSettings
+
+__all__ = ["CaptureSource", "FeatureSet", "FlowSettings", "InputKind", "classify", "classify_all"]

@@ -1,0 +1,95 @@
+"""`infraspectre analyze`: from captures or logs to explained incidents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infraspectre.cli.options import DEFAULT, Common, Inputs
+from infraspectre.cli.output import following, note, print_json, status_of
+
+if TYPE_CHECKING:
+    from infraspectre.app import Analysis
+    from infraspectre.records import Decision
+
+
+def analyze(
+    inputs: Inputs,
+    /,
+    *,
+    out: Path = Path("infraspectre-report"),
+    assets: Path | None = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Analyze captures or logs: flows, detections, incidents and a report.
+
+    Inputs are pcap or pcapng (also .gz and .zst), folders of captures, - for stdin, Zeek log folders, Suricata EVE
+    files, or CICFlowMeter tables; what an input is, is decided by its content.
+
+    Parameters
+    ----------
+    inputs
+        Captures, logs or folders.
+    out
+        Write the results into this folder.
+    assets
+        Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
+        criticality, or YAML; incidents of critical assets score higher.
+    """
+    from infraspectre import app
+
+    settings = app.load_settings(common.config)
+    with following("analyzing", common) as progress:
+        analysis = app.analyze(*inputs, out=out, assets=assets, settings=settings, progress=progress)
+    if common.json:
+        print_json(analysis.summary)
+    elif not common.quiet:
+        show(analysis)
+    return status_of(analysis.summary)
+
+
+def show(analysis: Analysis) -> None:
+    """Print the incidents as a table, and where the report lies."""
+    from rich import box
+    from rich.table import Table
+
+    from infraspectre.cli.output import console
+    from infraspectre.records.words import plural
+
+    screen = console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("score", justify="right")
+    for column in ("level", "time (UTC)", "incident"):
+        table.add_column(column, overflow="fold", no_wrap=column != "incident")
+    for decision in analysis.incidents:
+        table.add_row(*cells(decision))
+    if analysis.incidents:
+        screen.print(table)
+    summary = analysis.summary
+    screen.print(
+        f"{plural(summary.packets, 'packet')}, {plural(summary.flows, 'flow')}, "
+        f"{plural(summary.detections, 'detection')}, {plural(summary.incidents, 'incident')} "
+        f"in {summary.elapsed_s:.1f} s",
+        highlight=False,
+    )
+    note(f"report: {analysis.folder / 'report.html'}")
+
+
+LEVEL_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "informational": "dim"}
+
+
+def cells(decision: Decision) -> tuple[str, ...]:
+    """Return an incident as cells of the table; names from the traffic are made safe to show."""
+    from rich.markup import escape
+
+    from infraspectre.records.times import rfc3339
+    from infraspectre.security import printable
+
+    score = decision.threat_score
+    style = LEVEL_STYLES[score.level]
+    return (
+        f"{score.value:.0f}",
+        f"[{style}]{score.level}[/]",
+        rfc3339(decision.incident.first_seen)[:19].replace("T", " "),
+        escape(printable(decision.incident.title)),
+    )

@@ -1,0 +1,42 @@
+"""`infraspectre flows`: flow records and features, without detection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from infraspectre.cli.options import DEFAULT, Common, Inputs
+from infraspectre.cli.output import following, note, print_json, status_of
+
+
+def flows(
+    inputs: Inputs,
+    /,
+    *,
+    out: Path,
+    features: Literal["base", "cic", "full"] = "full",
+    common: Common = DEFAULT,
+) -> int:
+    """Write flow records and features of captures or logs to a file.
+
+    Parameters
+    ----------
+    inputs
+        Captures, logs or folders; what an input is, is decided by its content.
+    out
+        Write to this file, in the format of its name: .parquet, .csv, .jsonl, or .log for a Zeek connection log.
+    features
+        Write identity and totals, the columns of CICFlowMeter under its names, or everything.
+    """
+    from infraspectre import app
+
+    settings = app.load_settings(common.config)
+    with following("reading", common) as progress:
+        account = app.write_flows(inputs, out, features, settings, progress)
+    if common.json:
+        print_json(account)
+    elif not common.quiet:
+        from infraspectre.records.words import plural
+
+        note(f"{plural(account.packets, 'packet')}, {plural(account.flows, 'flow')} written to {out}")
+    return status_of(account)

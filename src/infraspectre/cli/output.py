@@ -1,0 +1,91 @@
+"""How commands speak: data on stdout, everything else on stderr, colour only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from infraspectre.cli.options import Common
+from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 160
+"""Columns of a table that goes into a file or pipe."""
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON on stdout; what JSON has no type for, such as a path, becomes text."""
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+
+
+def console() -> Console:
+    """Return a console on stdout that uses colour on a terminal only."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; cells are shown as they are, without markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def note(message: str) -> None:
+    """Print a remark for people on stderr."""
+    print(message, file=sys.stderr)
+
+
+class Losses(Protocol):
+    """Says what could not be read and what was shed."""
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Return why each unreadable file is so."""
+        ...
+
+    @property
+    def shed(self) -> Mapping[str, int]:
+        """Return how much was shed for each reason."""
+        ...
+
+
+def status_of(result: Losses) -> int:
+    """Report losses on stderr and return the exit status that says whether there were any."""
+    from infraspectre.security import printable
+
+    for path, reason in result.unreadable.items():
+        note(f"warning: {printable(path)}: {printable(reason)}; what could be read was kept")
+    for reason, count in result.shed.items():
+        if count:
+            note(f"warning: {count:,} shed: {reason}")
+    return EXIT_LOSSES if result.unreadable or any(result.shed.values()) else EXIT_DONE
+
+
+@contextmanager
+def following(task: str, common: Common) -> Iterator[Callable[[int, int, int], None] | None]:
+    """Show progress on stderr while the block runs, if that is a terminal and nobody asked for silence."""
+    if common.quiet or common.json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task(task, total=None)
+        yield lambda done, total, flows: bar.update(
+            shown, completed=done, total=total or None, description=f"{task}: {flows:,} flows"
+        )

@@ -1,0 +1,34 @@
+"""Links between entities, with a bounded degree, so that popular addresses do not glue unrelated stories together."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+Fan = tuple[str, str, str]
+"""A side ("orig" or "resp"), an entity on that side, and the family of what it did or suffered."""
+
+
+class Fans:
+    """Counts, up to a bound, with how many others an entity was linked lately by one family of findings."""
+
+    def __init__(self, widest: int, most: int, memory_ns: int) -> None:
+        """Call a fan broad beyond `widest` others; remember the `most` recently used fans for `memory_ns`."""
+        self._widest = widest
+        self._most = most
+        self._memory_ns = memory_ns
+        self._fans: OrderedDict[Fan, tuple[int, set[str]]] = OrderedDict()
+
+    def add(self, fan: Fan, other: str, at: int) -> None:
+        """Link an entity with one more other; beyond the bound others are no longer kept."""
+        used_at, others = self._fans.get(fan, (at, set()))
+        others = others if at - used_at <= self._memory_ns else set()
+        if len(others) <= self._widest:
+            others.add(other)
+        self._fans[fan] = (max(at, used_at), others)
+        self._fans.move_to_end(fan)
+        if len(self._fans) > self._most:
+            self._fans.popitem(last=False)
+
+    def is_broad(self, fan: Fan) -> bool:
+        """Tell whether an entity is linked with so many others that the link says little."""
+        return fan in self._fans and len(self._fans[fan][1]) > self._widest

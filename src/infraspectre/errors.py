@@ -1,0 +1,82 @@
+"""One tree of errors: each says where and what, and what to do about it.
+
+InfraSpectreError          exit status
+├── UsageError             2   the command was called in a way that cannot work
+├── ConfigError            2   a setting is unknown, or has a value it cannot have
+├── InputError             2   an input is missing, unreadable, or not what it should be
+│   └── CaptureError       2   the core cannot open a capture
+└── OutputError            1   a result cannot be written
+
+Malformed traffic is not an error: it is counted in the summary. Status 0 is success, and 3 is success with losses
+(something unreadable, or shed) that the summary reports.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_LOSSES = 3
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
+
+
+class InfraSpectreError(Exception):
+    """Says what went wrong, where, and what to do about it."""
+
+    exit_status = EXIT_FAILED
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: str | Path | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        """Describe the problem; `path`, `line` and `field` say where it is, `remedy` what to do."""
+        super().__init__(problem)
+        self.problem = problem
+        self.path = None if path is None else str(path)
+        self.line = line
+        self.field = field
+        self.remedy = remedy
+
+    @property
+    def place(self) -> str:
+        """Return where the problem is, as `path:line: field`, as far as known."""
+        where = ":".join(str(part) for part in (self.path, self.line) if part is not None)
+        return ": ".join(part for part in (where, self.field) if part)
+
+    def __str__(self) -> str:
+        message = f"{self.place}: {self.problem}" if self.place else self.problem
+        return f"{message}; {self.remedy}" if self.remedy else message
+
+
+class UsageError(InfraSpectreError):
+    """Says that the command was called in a way that cannot work."""
+
+    exit_status = EXIT_BAD_INPUT
+
+
+class ConfigError(InfraSpectreError):
+    """Says which setting is unknown, or has a value it cannot have."""
+
+    exit_status = EXIT_BAD_INPUT
+
+
+class InputError(InfraSpectreError):
+    """Says which input is missing, unreadable, or not what it should be."""
+
+    exit_status = EXIT_BAD_INPUT
+
+
+class CaptureError(InputError):
+    """Says which capture the core cannot open."""
+
+
+class OutputError(InfraSpectreError):
+    """Says which result cannot be written."""

@@ -1,0 +1,1 @@
+"""Knowledge about threats and about the own network: ATT&CK, families of findings, assets."""

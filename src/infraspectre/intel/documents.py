@@ -1,0 +1,91 @@
+"""Reads YAML files into typed records and names the file and line of whatever is wrong in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from infraspectre.errors import InputError
+
+MAXIMUM_BYTES = 1 << 20
+"""Larger files are no playbooks or asset lists written by people."""
+
+DEEPEST = 32
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The parser in C where it was built, else the same in Python."""
+
+Record = TypeVar("Record")
+
+
+def read_yaml(path: Path, record: type[Record]) -> Record:
+    """Read a YAML file as a record; raises InputError naming file, line and field."""
+    text = read_text(path)
+    try:
+        _refuse_expansion(path, text)
+        root = yaml.compose(text, Loader=LOADER)
+        content = None if root is None else yaml.constructor.SafeConstructor().construct_document(root)
+    except yaml.YAMLError as error:
+        raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
+    try:
+        return msgspec.convert(content, record)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `")
+        field = where.rstrip("`") or "$"
+        raise InputError(what, path=path, line=line_of(root, field), field=field) from error
+
+
+def read_text(path: Path) -> str:
+    """Read a small UTF-8 file; raises InputError naming it."""
+    try:
+        if path.stat().st_size > MAXIMUM_BYTES:
+            raise InputError(f"is larger than {MAXIMUM_BYTES} bytes", path=path)
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text", path=path) from error
+
+
+def _refuse_expansion(path: Path, text: str) -> None:
+    """Refuse aliases, with which a few lines expand without bound, and nesting that no record has."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+            problem = "aliases are not allowed" if depth <= DEEPEST else f"is nested deeper than {DEEPEST} levels"
+            raise InputError(problem, path=path, line=_line(event.start_mark))
+
+
+def line_of(root: yaml.Node | None, field: str) -> int:
+    """Find the line of a field written as `$.steps[2].kind`, or of its nearest parent."""
+    node = root
+    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", field):
+        child = _child(node, name, index)
+        if child is None:
+            break
+        node = child
+    return _line(node and node.start_mark) or 1
+
+
+def _child(node: yaml.Node | None, name: str, index: str) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == name), None)
+    if isinstance(node, yaml.SequenceNode) and index and int(index) < len(node.value):
+        return _as_node(node.value[int(index)])
+    return None
+
+
+def _as_node(value: Any) -> yaml.Node | None:
+    return value if isinstance(value, yaml.Node) else None
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "problem", None) or "is not valid YAML")
+
+
+def _line(mark: Any) -> int | None:
+    return None if mark is None else mark.line + 1

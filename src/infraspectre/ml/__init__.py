@@ -1,0 +1,1 @@
+"""Estimators and their mathematics: numbers in, numbers out, no input or output and no network words."""

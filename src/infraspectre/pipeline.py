@@ -1,0 +1,74 @@
+"""The detect loop: a batch of flows goes in, decisions about incidents come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from infraspectre.records import Decision, Detection, FlowBatch, Incident
+
+
+class Axon(Protocol):
+    """Turns flows into features in context."""
+
+    def extract(self, flows: FlowBatch) -> Any:
+        """Return the features of each flow."""
+        ...
+
+
+class Soma(Protocol):
+    """Finds suspicious behaviour."""
+
+    def detect(self, flows: FlowBatch, features: Any) -> list[Detection]:
+        """Return what became certain with this batch."""
+        ...
+
+    def finish(self) -> list[Detection]:
+        """Return what the end of the input makes certain."""
+        ...
+
+
+class Cortex(Protocol):
+    """Joins detections into incidents."""
+
+    def correlate(self, detections: list[Detection]) -> list[Incident]:
+        """Return the incidents that these detections complete."""
+        ...
+
+    def finish(self) -> list[Incident]:
+        """Return the incidents still open."""
+        ...
+
+
+class Reflex(Protocol):
+    """Judges incidents."""
+
+    def decide(self, incident: Incident) -> Decision:
+        """Return how bad an incident is, why, and what to do."""
+        ...
+
+
+@dataclass
+class Pipeline:
+    """Carries batches of flows through the four stages and keeps what was detected on the way."""
+
+    axon: Axon
+    soma: Soma
+    cortex: Cortex
+    reflex: Reflex
+    detections: list[Detection] = field(default_factory=list)
+
+    def process(self, flows: FlowBatch) -> list[Decision]:
+        """Return the decisions that a batch of flows leads to."""
+        features = self.axon.extract(flows)
+        detections = self.soma.detect(flows, features)
+        self.detections += detections
+        incidents = self.cortex.correlate(detections)
+        return [self.reflex.decide(incident) for incident in incidents]
+
+    def finish(self) -> list[Decision]:
+        """Return the decisions about all that was still open at the end of the input."""
+        detections = self.soma.finish()
+        self.detections += detections
+        incidents = self.cortex.correlate(detections) + self.cortex.finish()
+        return [self.reflex.decide(incident) for incident in incidents]

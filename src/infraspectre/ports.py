@@ -1,0 +1,63 @@
+"""The few things needed from outside, as protocols; adapters fulfil them and `app.py` chooses which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import msgspec
+
+from infraspectre.records.flows import FlowBatch
+
+
+class Account(msgspec.Struct):
+    """Counts what a source read and what it lost; complete once its batches have been taken."""
+
+    packets: int = 0
+    bytes: int = 0
+    flows: int = 0
+    malformed: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
+    shed: dict[str, int] = {}
+    capture_start: int | None = None
+    """Time of the first packet, nanoseconds since the epoch."""
+    capture_end: int | None = None
+
+    @property
+    def has_losses(self) -> bool:
+        """Tell whether something could not be read or was shed."""
+        return bool(self.unreadable) or any(self.shed.values())
+
+
+class FlowSource(Protocol):
+    """Gives batches of finished flows, and the account of where they came from."""
+
+    def __iter__(self) -> Iterator[FlowBatch]: ...
+
+    def account(self) -> Account:
+        """Return what was read and lost so far."""
+        ...
+
+    def progress(self) -> tuple[int, int]:
+        """Return the bytes read and the bytes in all; 0 in all where that is unknown."""
+        ...
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return the alerts that came with the flows so far, as EVE objects."""
+        ...
+
+
+class FlowWriter(Protocol):
+    """Writes batches of flows to a file that appears, whole, on `close`."""
+
+    def write(self, flows: FlowBatch) -> None:
+        """Append the rows of a batch."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        ...
+
+    def discard(self) -> None:
+        """Remove what was written so far."""
+        ...

@@ -1,0 +1,41 @@
+"""The nouns every layer shares: frozen, typed, versioned records."""
+
+from infraspectre.records.detection import Detection, Evidence, Severity, Technique
+from infraspectre.records.flows import FlowBatch
+from infraspectre.records.incident import (
+    Asset,
+    Attribution,
+    Decision,
+    Explanation,
+    Incident,
+    Level,
+    ResponsePlan,
+    ResponseStep,
+    Statement,
+    TacticTechnique,
+    ThreatScore,
+)
+from infraspectre.records.summary import Summary
+
+SCHEMA_VERSION = 1
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Asset",
+    "Attribution",
+    "Decision",
+    "Detection",
+    "Evidence",
+    "Explanation",
+    "FlowBatch",
+    "Incident",
+    "Level",
+    "ResponsePlan",
+    "ResponseStep",
+    "Severity",
+    "Statement",
+    "Summary",
+    "TacticTechnique",
+    "Technique",
+    "ThreatScore",
+]

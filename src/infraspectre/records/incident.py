@@ -1,0 +1,121 @@
+"""Incidents and decisions: detections joined into one story, scored, explained and answered with a plan."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import msgspec
+
+from infraspectre.records.detection import Detection, Severity
+
+Level = Severity
+
+
+class TacticTechnique(msgspec.Struct, frozen=True, order=True):
+    """Names an ATT&CK technique together with the tactic it serves here."""
+
+    id: str
+    name: str
+    tactic: str
+
+
+class ThreatScore(msgspec.Struct, frozen=True):
+    """Holds the composite score from 0 to 100, its 90% interval, its level and the parts it was made of."""
+
+    value: float
+    low: float
+    high: float
+    level: Level
+    parts: dict[str, float] = {}
+
+
+class Asset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Says what the owner of the network knows about an address or a network; None is unknown."""
+
+    network: str
+    """An address, or a network in CIDR notation."""
+    name: str | None = None
+    owner: str | None = None
+    criticality: Level | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no network; raises ValueError."""
+        ip_network(self.network, strict=False)
+
+
+class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Says one sentence of an explanation and points to what proves it."""
+
+    text: str
+    flow_ids: list[int] = []
+    packets: list[int] = []
+    detection_ids: list[str] = []
+
+
+class Attribution(msgspec.Struct, frozen=True):
+    """Says how many points of the score one cause gave."""
+
+    name: str
+    points: float
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Explains an incident: a summary, its steps in time order, and what the score is made of."""
+
+    summary: str
+    steps: list[Statement]
+    attributions: list[Attribution]
+
+
+class ResponseStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Proposes one action of a response plan; nothing is done automatically."""
+
+    title: str
+    kind: str
+    """investigate, contain, eradicate, recover, or notify."""
+    target: str = ""
+    command: str = ""
+    automatic: bool = False
+
+
+class ResponsePlan(msgspec.Struct, frozen=True):
+    """Proposes what to do about an incident, from a playbook."""
+
+    playbook: str
+    priority: str
+    steps: list[ResponseStep]
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """Joins detections that tell one story; not yet scored."""
+
+    incident_id: str
+    first_seen: int
+    last_seen: int
+    raised_at: int
+    """Event time at which it reached its level, in nanoseconds since the epoch."""
+    title: str
+    entities: list[str]
+    orig: list[str]
+    """Who acted, most active first."""
+    resp: list[str]
+    """Who was acted upon, most often first."""
+    techniques: list[TacticTechnique]
+    detections: list[Detection]
+    """The most telling detections, in time order."""
+    detection_count: int = 0
+    """All detections joined, also those no longer kept."""
+    campaign_id: str | None = None
+    """The first incident of the campaign, if the same actor is behind several incidents."""
+    assets: dict[str, Asset] = {}
+    """What is known about some of the entities."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Judges an incident: how bad, how sure, why, and what to do."""
+
+    incident: Incident
+    threat_score: ThreatScore
+    probability: float
+    explanation: Explanation
+    response_plan: ResponsePlan

@@ -1,0 +1,29 @@
+"""Times in writing: nanoseconds since the epoch as people and other tools read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+NANOSECONDS = 1_000_000_000
+"""Nanoseconds in a second."""
+LATEST = 2**63 - 1
+"""The last time that 64 bits hold, in the year 2262."""
+
+
+def rfc3339(at: int) -> str:
+    """Return a time in nanoseconds since the epoch as RFC 3339 in UTC, to the microsecond."""
+    seconds, rest = divmod(at, NANOSECONDS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06}Z"
+
+
+def from_datetime(at: datetime) -> int:
+    """Return a time as nanoseconds since the epoch; one without a zone is taken as UTC."""
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (round(aware.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond) * 1000
+
+
+def bounded(at: int) -> int:
+    """Return a time in nanoseconds since the epoch; raises ValueError when 64 bits do not hold it."""
+    if not -LATEST <= at <= LATEST:
+        raise ValueError(f"a time of {at} ns is out of range")
+    return at

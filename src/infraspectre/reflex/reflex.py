@@ -1,0 +1,47 @@
+"""Decisions: an incident with its score, its explanation and a response plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from infraspectre.records import Decision, Detection, Incident, Level
+from infraspectre.records.detection import SEVERITIES
+from infraspectre.reflex.explain import explain
+from infraspectre.reflex.playbooks import Playbooks
+from infraspectre.reflex.score import ReflexSettings, probability, threat_score
+
+
+class Reflex:
+    """Judges incidents; it keeps no state between them."""
+
+    def __init__(self, settings: ReflexSettings | None = None, playbook_folder: Path | None = None) -> None:
+        """Load the playbooks, those of the folder before those of the package; raises InputError."""
+        self.settings = settings or ReflexSettings()
+        self._playbooks = Playbooks.load(playbook_folder)
+
+    def decide(self, incident: Incident) -> Decision:
+        """Judge one incident."""
+        score = threat_score(incident, incident.detections, self.settings)
+        incident = msgspec.structs.replace(incident, raised_at=self._raised_at(incident, score.level))
+        return Decision(
+            incident=incident,
+            threat_score=score,
+            probability=probability(incident.detections, self.settings.largest_probability),
+            explanation=explain(incident, score),
+            response_plan=self._playbooks.plan(incident, score.level),
+        )
+
+    def _raised_at(self, incident: Incident, level: Level) -> int:
+        """Find the event time at which the detections known by then gave the level; each of them only adds."""
+        known = sorted(incident.detections, key=lambda each: (each.at, each.detection_id))
+        few, enough = 0, len(known)
+        while enough - few > 1:
+            middle = (few + enough) // 2
+            few, enough = (few, middle) if self._reaches(incident, known[:middle], level) else (middle, enough)
+        return known[enough - 1].at
+
+    def _reaches(self, incident: Incident, known: list[Detection], level: Level) -> bool:
+        reached = threat_score(incident, known, self.settings).level
+        return SEVERITIES.index(reached) >= SEVERITIES.index(level)

@@ -1,0 +1,6 @@
+"""The report: one HTML file that shows a run to a person and needs nothing from outside."""
+
+from infraspectre.report.render import render
+from infraspectre.report.statistics import FlowStatistics
+
+__all__ = ["FlowStatistics", "render"]

@@ -1,0 +1,1 @@
+"""Application messages as bytes: pure functions, one file per protocol."""

@@ -1,0 +1,41 @@
+"""The scenarios: stories of benign and hostile behaviour, one file per theme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from infraspectre.simulation.scenarios import (
+    beacon,
+    brute_force,
+    bulk,
+    campaign,
+    dns_tunnel,
+    exfiltration,
+    floods,
+    lateral_movement,
+    office,
+    port_scan,
+    web_attack,
+)
+from infraspectre.simulation.scenarios.scenario import Played, Scenario
+
+_STORIES: tuple[Callable[..., Played], ...] = (
+    office.office,
+    port_scan.port_scan,
+    brute_force.brute_force,
+    beacon.beacon,
+    dns_tunnel.dns_tunnel,
+    exfiltration.exfiltration,
+    lateral_movement.lateral_movement,
+    floods.syn_flood,
+    floods.amplification,
+    web_attack.web_attack,
+    campaign.campaign,
+    campaign.sample,
+    bulk.bulk,
+)
+
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in map(Scenario, _STORIES)}
+"""Every scenario by its name."""
+
+__all__ = ["SCENARIOS", "Scenario"]

@@ -1,0 +1,201 @@
+"""DNS tunnels: names that carry data, long and never repeated, below one domain."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import polars as pl
+
+from infraspectre.ml.bounded import DistinctCounter
+from infraspectre.ml.robust import entropy_bits, log_ramp
+from infraspectre.records import Detection
+from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
+from infraspectre.soma.techniques import DNS, PROTOCOL_TUNNELING, UNENCRYPTED_ALTERNATIVE
+
+SAMPLED_NAMES = 16
+"""Names of a block whose entropy is measured; names of one tunnel are alike."""
+REGISTERED = r"((?:[^.]+\.)?(?:com?|net|org|gov|edu|ac|gob|nom|or|ne|go)\.[a-z]{2}|[^.]+\.[^.]+)$"
+"""Registered domain of a name: the last two labels, or three below such second levels as co.uk; a rule of thumb."""
+INFRASTRUCTURE = (
+    r"(?:^|\.)(?:in-addr\.arpa|ip6\.arpa|local|lan|home|internal|localdomain|"
+    r"sophosxl\.(?:net|com)|mcafee\.com|spamhaus\.(?:org|net)|e5\.sk|eset\.com|sorbs\.net|senderbase\.org|dnswl\.org|"
+    r"spamcop\.net|barracudacentral\.org|surbl\.org|uribl\.com|trendmicro\.com|symantec\.com|avast\.com|f-secure\.com|"
+    r"kaspersky-labs\.com|cymru\.com|webcfs\d*\.com|akamai(?:hd|edge|zed)?\.(?:net|com)|akadns\.net|cloudfront\.net|"
+    r"amazonaws\.com|googlevideo\.com|gvt1\.com|office\.com|windows\.net|trafficmanager\.net|azure\.com|measurement-\w+\.com)$"
+)
+"""Reverse lookups, local names, and the domains through which scanners, block lists and CDNs look things up by name."""
+DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE", "TYPE65399")
+"""Record types that carry most downstream data in tunnels (iodine and dnscat2 documentation)."""
+
+
+class DnsTunnelSettings(msgspec.Struct, frozen=True):
+    """Sets the thresholds of DNS tunnel detection."""
+
+    names: int = 30
+    """Estimated different names below one domain: large sites have a dozen hosts."""
+    label_bytes: float = 18.0
+    """Mean length of what is before the domain: host names have 3 to 12 characters."""
+    entropy_bits: float = 3.0
+    """Mean entropy of that part in bits per character: encoded data has 3.5 and more, words of that length 2.5 to 3."""
+    unique_share: float = 0.6
+    """Share of questions never asked before: ordinary names are asked again, data is not."""
+    full_names: int = 3_000
+    """Names at which the score is full."""
+    data_bytes: float = 1e6
+    """Bytes of names from which it is called exfiltration too."""
+    capacity: int = 8_192
+    """Pairs of host and domain kept."""
+
+
+class Scope(NamedTuple):
+    """Identifies who asks below which domain."""
+
+    orig: str
+    domain: str
+
+
+class NameCase(Case):
+    """Sums up the names asked for below one domain."""
+
+    def __init__(self) -> None:
+        """Start with no name."""
+        super().__init__()
+        self.listed = 0
+        self.asked = 0.0
+        self.prefix_bytes = 0
+        self.data_types = 0
+        self.distinct = DistinctCounter(512)
+        self.entropy_sum = 0.0
+        self.entropy_names = 0
+        self.resolvers: dict[str, None] = {}
+
+    @property
+    def unique_share(self) -> float:
+        """Return distinct names over names listed."""
+        return min(1.0, self.distinct.count() / self.listed)
+
+    @property
+    def names(self) -> float:
+        """Estimate the different names asked for: all questions, at the listed share of news."""
+        return self.asked * self.unique_share
+
+    @property
+    def mean_bytes(self) -> float:
+        """Return the mean length of the part before the domain."""
+        return self.prefix_bytes / self.listed
+
+    @property
+    def mean_entropy_bits(self) -> float:
+        """Return the mean entropy of that part in bits per character."""
+        return self.entropy_sum / max(1, self.entropy_names)
+
+
+class DnsTunnel:
+    """Finds tunnels and theft through DNS by the names that a host asks for below one domain."""
+
+    name = "dns_tunnel"
+    columns = frozenset({"dns_queries", "dns_query_types", "dns_query_count"})
+    helpful = frozenset[str]()
+
+    def __init__(self, settings: DnsTunnelSettings | None = None) -> None:
+        """Start with no case."""
+        self._settings = settings or DnsTunnelSettings()
+        self._book: Casebook[Scope, NameCase] = Casebook(self.name, self._settings.capacity, NameCase, self._judge)
+
+    def detect(self, frame: pl.DataFrame) -> list[Detection]:
+        """Return tunnels that passed their thresholds or grew tenfold."""
+        rows = gathered(
+            _questions(frame),
+            ["orig_ip", "domain"],
+            names=pl.col("prefix").head(SAMPLED_NAMES),
+            hashes=pl.col("prefix").hash(),
+            prefix_bytes=pl.col("prefix").str.len_bytes().sum(),
+            asked=pl.col("weight").sum(),
+            data_types=pl.col("type").is_in(DATA_TYPES).sum(),
+            resolvers=pl.col("resp_ip").unique(maintain_order=True).head(4),
+        )
+        return self._book.review([self._absorb(row) for row in rows])
+
+    def finish(self) -> list[Detection]:
+        """Return tunnels that grew since their last report."""
+        return self._book.close()
+
+    def _absorb(self, row: Row) -> Scope:
+        scope, names = Scope(row["orig_ip"], row["domain"]), row["names"]
+        case = self._book[scope]
+        case.absorb(row)
+        case.listed += row["flows"]
+        case.asked += row["asked"]
+        case.data_types += row["data_types"]
+        case.prefix_bytes += row["prefix_bytes"]
+        case.distinct.update(row["hashes"])
+        if case.mean_bytes >= self._settings.label_bytes:
+            case.entropy_sum += sum(map(entropy_bits, names))
+            case.entropy_names += len(names)
+            case.show(f"{name}.{scope.domain}" for name in names)
+        case.resolvers |= dict.fromkeys(row["resolvers"])
+        return scope
+
+    def _judge(self, scope: Scope, case: NameCase) -> Finding | None:
+        if not self._is_tunnel(case):
+            return None
+        settings, data_bytes = self._settings, case.asked * case.mean_bytes
+        data_share = case.data_types / case.listed
+        more = (UNENCRYPTED_ALTERNATIVE,) if data_bytes >= settings.data_bytes else ()
+        return Finding(
+            category="dns_tunnel",
+            techniques=(DNS, PROTOCOL_TUNNELING, *more),
+            score=0.6 + 0.25 * log_ramp(case.names, settings.names, settings.full_names) + 0.1 * data_share,
+            orig=scope.orig,
+            resp=next(iter(case.resolvers)) if len(case.resolvers) == 1 else None,
+            summary=f"{scope.orig} asked for about {case.names:,.0f} different names below {scope.domain} in "
+            f"{in_seconds(case.duration_s)}, on average {case.mean_bytes:.0f} characters with "
+            f"{case.mean_entropy_bits:.1f} bits each: about {in_bytes(data_bytes)} of names",
+            size=case.names,
+            measures={
+                "distinct_names": round(case.names),
+                "mean_prefix_bytes": case.mean_bytes,
+                "mean_entropy_bits": case.mean_entropy_bits,
+                "unique_share": case.unique_share,
+                "data_type_share": data_share,
+                "name_bytes": data_bytes,
+            },
+            thresholds={
+                "distinct_names": settings.names,
+                "mean_prefix_bytes": settings.label_bytes,
+                "mean_entropy_bits": settings.entropy_bits,
+                "unique_share": settings.unique_share,
+            },
+        )
+
+    def _is_tunnel(self, case: NameCase) -> bool:
+        settings = self._settings
+        return (
+            case.asked >= settings.names
+            and case.mean_bytes >= settings.label_bytes
+            and case.mean_entropy_bits >= settings.entropy_bits
+            and case.unique_share >= settings.unique_share
+            and case.names >= settings.names
+        )
+
+
+def _questions(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per listed question, each standing for its share of the flow's questions."""
+    listed = pl.col("dns_queries").list.len()
+    is_parallel = pl.col("dns_query_types").list.len() == listed
+    asked = frame.filter(listed > 0).select(
+        "flow_id",
+        "first_packet",
+        "started_at",
+        "ended_at",
+        "orig_ip",
+        "resp_ip",
+        "dns_queries",
+        pl.when(is_parallel).then("dns_query_types").otherwise(pl.lit("").repeat_by(listed)).alias("type"),
+        weight=pl.max_horizontal(pl.col("dns_query_count"), listed) / listed,
+    )
+    names = asked.explode("dns_queries", "type").filter(~pl.col("dns_queries").str.contains(INFRASTRUCTURE))
+    domained = names.with_columns(domain=pl.col("dns_queries").str.extract(REGISTERED))
+    prefix = pl.col("dns_queries").str.strip_suffix(pl.col("domain")).str.strip_chars_end(".")
+    return domained.with_columns(prefix=prefix).filter(pl.col("prefix").str.len_bytes() > 0)

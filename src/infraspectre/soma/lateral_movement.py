@@ -1,0 +1,299 @@
+"""Lateral movement: one inside host entering many others, or running things on another by shares, WinRM or DCOM."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import polars as pl
+
+from infraspectre.ml.bounded import BoundedTable, DistinctCounter, text_hashes
+from infraspectre.ml.robust import log_ramp
+from infraspectre.records import Detection, Technique
+from infraspectre.records.words import listed, plural
+from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
+from infraspectre.soma.techniques import (
+    ADMIN_SHARES,
+    DISTRIBUTED_COM,
+    LATERAL_TOOL_TRANSFER,
+    REMOTE_DESKTOP,
+    REMOTE_SSH,
+    SERVICE_EXECUTION,
+    WINDOWS_REMOTE_MANAGEMENT,
+    WMI,
+)
+
+
+class Service(NamedTuple):
+    """Describes a service through which hosts are entered."""
+
+    name: str
+    technique: Technique
+
+
+SERVICES = {
+    22: Service("SSH", REMOTE_SSH),
+    135: Service("DCE/RPC", DISTRIBUTED_COM),
+    139: Service("SMB", ADMIN_SHARES),
+    445: Service("SMB", ADMIN_SHARES),
+    3_389: Service("RDP", REMOTE_DESKTOP),
+    5_985: Service("WinRM", WINDOWS_REMOTE_MANAGEMENT),
+    5_986: Service("WinRM", WINDOWS_REMOTE_MANAGEMENT),
+}
+"""Remote services by port (IANA port numbers)."""
+ADMIN_SHARE = r"(?i)(?:^|[\\/])(?:ADMIN|[A-Z])\$$"
+"""Administrative shares: ADMIN$, C$ and other drives."""
+CONTROL_PIPE = r"(?i)(?:^|[\\/])(?:svcctl|atsvc|itaskschedulerservice|psexesvc\S*|remcom\S*|winexesvc\S*|csexecsvc\S*)$"
+"""Named pipes of the service control manager (MS-SCMR), the task scheduler (MS-TSCH) and remote shells."""
+PROGRAM = r"(?i)\.(?:exe|dll|sys|scr|bat|cmd|ps1|vbs|js|hta|msi|com)$"
+"""File names that Windows runs."""
+WINRM_PATH = r"(?i)^/wsman(?:[?/]|$)"
+"""Where WS-Management listens, and so PowerShell remoting (DMTF DSP0226, MS-WSMV)."""
+ENDPOINT_MAPPER = 135
+"""Port of the DCE/RPC endpoint mapper, which tells the port of an interface (C706, MS-RPCE)."""
+DIRECTORY_PORTS = (88, 389, 636, 3_268)
+"""Ports of Kerberos and LDAP: who answers there is a domain controller, whose procedures everybody calls."""
+FIRST_DYNAMIC_PORT = 49_152
+"""First port of the range from which Windows gives ports to interfaces (RFC 6335)."""
+
+
+class LateralSettings(msgspec.Struct, frozen=True):
+    """Sets the thresholds of lateral movement."""
+
+    hosts: int = 8
+    """Hosts entered through one service: users work with a few servers."""
+    share_score: float = 0.45
+    """Score of opening an administrative share: administrators do."""
+    pipe_score: float = 0.6
+    """Score of opening a control pipe: management tools do."""
+    program_score: float = 0.65
+    """Score of a program opened on an administrative share: software distribution does."""
+    both_score: float = 0.85
+    """Score of a program on a share together with a control pipe: the course of PsExec."""
+    management_score: float = 0.45
+    """Score of a WinRM session: administrators hold them."""
+    procedure_score: float = 0.35
+    """Score of calls to a dynamic port after the endpoint mapper: printers and agents are called so, too."""
+    procedure_bytes: int = 4_096
+    """Bytes sent to the dynamic port: asking takes few, running something by DCOM or WMI takes more."""
+    full_scale: int = 30
+    """Multiple of the threshold at which the score is full."""
+    capacity: int = 8_192
+    """Cases kept."""
+
+
+class Scope(NamedTuple):
+    """Identifies who enters: one other host in some way (resp), or many through a service."""
+
+    orig: str
+    resp: str | None
+    service: str
+
+
+class EntryCase(Case):
+    """Counts hosts entered and what was done on shares."""
+
+    def __init__(self) -> None:
+        """Start with no entry."""
+        super().__init__()
+        self.hosts = DistinctCounter(512)
+        self.technique = ADMIN_SHARES
+        self.shares = 0
+        self.pipes = 0
+        self.programs = 0
+        self.mapped = 0
+        self.sent = 0
+
+
+class LateralMovement:
+    """Finds one host entering many, and remote execution through administrative shares, WinRM and DCOM."""
+
+    name = "lateral_movement"
+    columns = frozenset({"app_protocol", "orig_payload_bytes", "resp_payload_bytes"})
+    helpful = frozenset({"smb_trees", "smb_files", "http_uris"})
+
+    def __init__(self, settings: LateralSettings | None = None) -> None:
+        """Start with no case."""
+        self._settings = settings or LateralSettings()
+        self._book: Casebook[Scope, EntryCase] = Casebook(self.name, self._settings.capacity, EntryCase, self._judge)
+        self._directories: BoundedTable[str | None, object] = BoundedTable(self._settings.capacity, object)
+
+    def detect(self, frame: pl.DataFrame) -> list[Detection]:
+        """Return movement that passed its thresholds or grew tenfold."""
+        touched = self._entries(frame)
+        if {"smb_trees", "smb_files"} <= set(frame.columns):
+            touched += self._shares(frame)
+        if "http_uris" in frame.columns:
+            touched += self._sessions(frame)
+        return self._book.review(touched + self._calls(frame))
+
+    def finish(self) -> list[Detection]:
+        """Return movement that grew since its last report."""
+        return self._book.close()
+
+    def _entries(self, frame: pl.DataFrame) -> list[Scope]:
+        is_within = pl.col("orig_inside") & pl.col("resp_inside") & ~pl.col("resp_group")
+        entries = frame.filter(_is_answered() & is_within & pl.col("resp_port").is_in(list(SERVICES)))
+        return [
+            self._entry(row, SERVICES[row["resp_port"]])
+            for row in gathered(entries, ["orig_ip", "resp_port"], hosts=pl.col("resp_ip").unique(maintain_order=True))
+        ]
+
+    def _entry(self, row: Row, service: Service) -> Scope:
+        scope = Scope(row["orig_ip"], None, service.name)
+        case = self._book[scope]
+        case.absorb(row)
+        case.hosts.update(text_hashes(row["hosts"]))
+        case.technique = service.technique
+        case.show(row["hosts"])
+        return scope
+
+    def _shares(self, frame: pl.DataFrame) -> list[Scope]:
+        used = frame.filter((pl.col("smb_trees").list.len() > 0) | (pl.col("smb_files").list.len() > 0))
+        marked = used.with_columns(
+            shares=_matching("smb_trees", ADMIN_SHARE),
+            pipes=_matching("smb_files", CONTROL_PIPE),
+            programs=_matching("smb_files", PROGRAM),
+        ).filter(pl.sum_horizontal(pl.col("shares", "pipes", "programs").list.len()) > 0)
+        names = {name: pl.col(name).explode().drop_nulls() for name in ("shares", "pipes", "programs")}
+        return [self._share(row) for row in gathered(marked, ["orig_ip", "resp_ip"], **names)]
+
+    def _share(self, row: Row) -> Scope:
+        scope = Scope(row["orig_ip"], row["resp_ip"], "shares")
+        case = self._book[scope]
+        case.absorb(row)
+        case.shares += len(row["shares"])
+        case.pipes += len(row["pipes"])
+        case.programs += len(row["programs"])
+        case.show(row["shares"][:2] + row["pipes"][:3] + row["programs"][:3])
+        return scope
+
+    def _sessions(self, frame: pl.DataFrame) -> list[Scope]:
+        is_wsman = pl.col("http_uris").list.eval(pl.element().str.contains(WINRM_PATH)).list.any()
+        managed = frame.filter(is_wsman & _is_answered() & pl.col("orig_inside") & pl.col("resp_inside"))
+        rows = gathered(managed, ["orig_ip", "resp_ip"], sent=pl.col("orig_payload_bytes").sum())
+        return [self._told(Scope(row["orig_ip"], row["resp_ip"], "WinRM"), row) for row in rows]
+
+    def _calls(self, frame: pl.DataFrame) -> list[Scope]:
+        """Add calls of the endpoint mapper, and of dynamic ports where the mapper was asked before."""
+        is_directory = pl.col("resp_port").is_in(DIRECTORY_PORTS)
+        for address in frame.filter(is_directory & _is_answered())["resp_ip"].unique(maintain_order=True):
+            _ = self._directories[address]
+        is_mapper, is_dynamic = pl.col("resp_port") == ENDPOINT_MAPPER, pl.col("resp_port") >= FIRST_DYNAMIC_PORT
+        is_unknown = pl.col("app_protocol").is_null() & (pl.col("protocol") == "tcp")
+        is_within = pl.col("orig_inside") & pl.col("resp_inside")
+        rows = gathered(
+            frame.filter(_is_answered() & is_within & is_unknown & (is_mapper | is_dynamic)).sort(
+                "started_at", maintain_order=True
+            ),
+            ["orig_ip", "resp_ip"],
+            mapped=is_mapper.sum(),
+            sent=pl.col("orig_payload_bytes").filter(is_dynamic).sum(),
+        )
+        scoped = [(Scope(row["orig_ip"], row["resp_ip"], "DCE/RPC"), row) for row in rows]
+        return [self._told(scope, row) for scope, row in scoped if row["mapped"] or scope in self._book]
+
+    def _told(self, scope: Scope, row: Row) -> Scope:
+        case = self._book[scope]
+        case.absorb(row)
+        case.mapped += row.get("mapped", 0)
+        case.sent += row["sent"]
+        return scope
+
+    def _judge(self, scope: Scope, case: EntryCase) -> Finding | None:
+        if scope.resp is None:
+            return self._entering(scope, case)
+        if scope.service == "shares":
+            return self._executing(scope, case)
+        return self._managing(scope, case) if scope.service == "WinRM" else self._calling(scope, case)
+
+    def _managing(self, scope: Scope, case: EntryCase) -> Finding:
+        return Finding(
+            category="remote_management",
+            techniques=(WINDOWS_REMOTE_MANAGEMENT,),
+            score=self._settings.management_score,
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} managed {scope.resp} through WinRM in {case.flows:,} flows and sent "
+            f"{in_bytes(case.sent)}",
+            size=case.flows,
+            measures={"sent_bytes": case.sent},
+            thresholds={"flows": 1},
+        )
+
+    def _calling(self, scope: Scope, case: EntryCase) -> Finding | None:
+        least = self._settings.procedure_bytes
+        if case.sent < least or scope.resp in self._directories:
+            return None
+        return Finding(
+            category="remote_procedure_calls",
+            techniques=(DISTRIBUTED_COM, WMI),
+            score=self._settings.procedure_score,
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} asked the endpoint mapper of {scope.resp} and sent {in_bytes(case.sent)} to ports "
+            "that it gives out, as DCOM and WMI do",
+            size=case.sent,
+            measures={"sent_bytes": case.sent, "mapper_flows": case.mapped},
+            thresholds={"sent_bytes": least},
+        )
+
+    def _entering(self, scope: Scope, case: EntryCase) -> Finding | None:
+        least = self._settings.hosts
+        hosts = case.hosts.count()
+        if hosts < least:
+            return None
+        return Finding(
+            category="lateral_movement",
+            techniques=(case.technique,),
+            score=0.5 + 0.35 * log_ramp(hosts, least, least * self._settings.full_scale),
+            orig=scope.orig,
+            resp=None,
+            summary=f"{scope.orig} exchanged data with {hosts:,} inside hosts over {scope.service} "
+            f"in {in_seconds(case.duration_s)}",
+            size=hosts,
+            measures={"distinct_hosts": hosts, "duration_s": case.duration_s},
+            thresholds={"distinct_hosts": least},
+        )
+
+    def _executing(self, scope: Scope, case: EntryCase) -> Finding | None:
+        score = self._share_score(case)
+        if score is None:
+            return None
+        steps = ((LATERAL_TOOL_TRANSFER, case.programs and case.shares), (SERVICE_EXECUTION, case.pipes))
+        return Finding(
+            category="remote_execution" if case.pipes else "admin_share",
+            techniques=(ADMIN_SHARES, *(technique for technique, count in steps if count)),
+            score=score,
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} opened {opened(case)} on {scope.resp}",
+            size=score,
+            measures={"admin_shares": case.shares, "control_pipes": case.pipes, "programs": case.programs},
+            thresholds={"admin_shares": 1, "control_pipes": 1},
+        )
+
+    def _share_score(self, case: EntryCase) -> float | None:
+        """Choose the score by what was opened; programs on ordinary shares alone say nothing."""
+        settings = self._settings
+        has_program = case.programs > 0 and case.shares > 0
+        if has_program and case.pipes:
+            return settings.both_score
+        if has_program:
+            return settings.program_score
+        return settings.pipe_score if case.pipes else settings.share_score if case.shares else None
+
+
+def _is_answered() -> pl.Expr:
+    return (pl.col("orig_payload_bytes") > 0) & (pl.col("resp_payload_bytes") > 0)
+
+
+def _matching(column: str, pattern: str) -> pl.Expr:
+    """Keep those values of a list that match."""
+    return pl.col(column).list.eval(pl.element().filter(pl.element().str.contains(pattern))).fill_null([])
+
+
+def opened(case: EntryCase) -> str:
+    """Write what was opened on a host, leaving out what was not."""
+    counts = ((case.shares, "administrative share"), (case.pipes, "control pipe"), (case.programs, "program"))
+    return listed([plural(count, word) for count, word in counts if count])

@@ -1,0 +1,134 @@
+"""Ticket theft: Kerberos asked for tickets that can be cracked, or in the way of someone who holds only a hash."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import polars as pl
+
+from infraspectre.ml.bounded import DistinctCounter, text_hashes
+from infraspectre.ml.robust import log_ramp
+from infraspectre.records import Detection
+from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_seconds
+from infraspectre.soma.techniques import KERBEROASTING, PASS_THE_HASH
+
+RC4 = (23, 24)
+"""Encryption types whose key is the NT hash: rc4-hmac and rc4-hmac-exp (RFC 4757)."""
+AES = (17, 18, 19, 20)
+"""Encryption types with AES keys (RFC 3962, RFC 8009); Windows offers them since Vista."""
+TICKET_GRANTING = "krbtgt"
+"""Service of the tickets that get tickets (RFC 4120); its cipher is the domain's affair."""
+
+
+class TicketSettings(msgspec.Struct, frozen=True):
+    """Sets the thresholds of ticket theft."""
+
+    services: int = 5
+    """Services for which weak tickets were given: a user of old servers meets one or two."""
+    full_services: int = 50
+    """Services at which the score is full: a tool asks for all accounts with a service name."""
+    legacy_score: float = 0.45
+    """Score of a logon that offers RC4 without AES: a hash serves as key then, but so do very old systems."""
+    capacity: int = 8_192
+    """Cases kept."""
+
+
+class Scope(NamedTuple):
+    """Identifies who asks which key distribution centre, and what for."""
+
+    orig: str
+    resp: str
+    kind: str
+
+
+class TicketCase(Case):
+    """Counts the services or clients asked for."""
+
+    def __init__(self) -> None:
+        """Start with no request."""
+        super().__init__()
+        self.names = DistinctCounter(512)
+
+
+class TicketTheft:
+    """Finds many service tickets under RC4 (kerberoasting) and logons that offer RC4 alone (overpass the hash)."""
+
+    name = "ticket_theft"
+    columns = frozenset({"kerberos_messages", "kerberos_services", "kerberos_clients", "kerberos_ciphers"})
+    helpful = frozenset({"kerberos_ticket_cipher"})
+
+    def __init__(self, settings: TicketSettings | None = None) -> None:
+        """Start with no case."""
+        self._settings = settings or TicketSettings()
+        self._book: Casebook[Scope, TicketCase] = Casebook(self.name, self._settings.capacity, TicketCase, self._judge)
+
+    def detect(self, frame: pl.DataFrame) -> list[Detection]:
+        """Return theft that passed its thresholds or grew tenfold."""
+        asked = frame.filter(pl.col("kerberos_messages").list.len() > 0)
+        logons = asked.filter(_holds("kerberos_messages", "AS-REP") & _offers(RC4) & ~_offers(AES))
+        touched = self._gather(logons, "logon", pl.col("kerberos_clients"))
+        if "kerberos_ticket_cipher" in frame.columns:
+            is_weak = _holds("kerberos_messages", "TGS-REP") & pl.col("kerberos_ticket_cipher").is_in(RC4)
+            touched += self._gather(asked.filter(is_weak), "service", pl.col("kerberos_services"))
+        return self._book.review(touched)
+
+    def finish(self) -> list[Detection]:
+        """Return theft that grew since its last report."""
+        return self._book.close()
+
+    def _gather(self, flows: pl.DataFrame, kind: str, names: pl.Expr) -> list[Scope]:
+        flat = names.explode().drop_nulls()
+        told = flat.filter(~flat.str.starts_with(TICKET_GRANTING)).unique(maintain_order=True)
+        rows = gathered(flows, ["orig_ip", "resp_ip"], names=told)
+        return [self._absorb(Scope(row["orig_ip"], row["resp_ip"], kind), row) for row in rows]
+
+    def _absorb(self, scope: Scope, row: Row) -> Scope:
+        case = self._book[scope]
+        case.absorb(row)
+        case.names.update(text_hashes(row["names"]))
+        case.show(row["names"])
+        return scope
+
+    def _judge(self, scope: Scope, case: TicketCase) -> Finding | None:
+        return self._roasting(scope, case) if scope.kind == "service" else self._logon(scope, case)
+
+    def _roasting(self, scope: Scope, case: TicketCase) -> Finding | None:
+        services, least = case.names.count(), self._settings.services
+        if services < least:
+            return None
+        return Finding(
+            category="kerberoasting",
+            techniques=(KERBEROASTING,),
+            score=0.6 + 0.25 * log_ramp(services, least, self._settings.full_services),
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} got tickets for {services:,} services from {scope.resp} under RC4, which can be "
+            f"cracked offline, in {in_seconds(case.duration_s)}",
+            size=services,
+            measures={"distinct_services": services, "duration_s": case.duration_s},
+            thresholds={"distinct_services": least},
+        )
+
+    def _logon(self, scope: Scope, case: TicketCase) -> Finding:
+        who = next(iter(case.examples), "someone")
+        return Finding(
+            category="overpass_the_hash",
+            techniques=(PASS_THE_HASH,),
+            score=self._settings.legacy_score,
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} logged on at {scope.resp} as {who} offering RC4 without AES, as with a stolen hash",
+            size=case.flows,
+            measures={},
+            thresholds={"flows": 1},
+        )
+
+
+def _holds(column: str, value: str) -> pl.Expr:
+    return pl.col(column).list.contains(value)
+
+
+def _offers(ciphers: tuple[int, ...]) -> pl.Expr:
+    """Tell whether requests offered any of these encryption types."""
+    return pl.any_horizontal(pl.col("kerberos_ciphers").list.contains(cipher) for cipher in ciphers)
