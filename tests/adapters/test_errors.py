@@ -1,0 +1,70 @@
+"""What does not fit is named by file, line and field, whichever log it stands in."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+import infraspectre
+from infraspectre.errors import InputError
+
+ZEEK = (
+    "#separator \\x09\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tproto\n"
+    "#types\ttime\tstring\taddr\tport\taddr\tenum\n"
+)
+EVE = '{"event_type":"flow","flow_id":1,"src_ip":"10.0.0.1","dest_ip":"10.0.0.2","proto":"TCP","flow":'
+CSV = "Dst Port,Flow Duration,Protocol,Src IP\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f"{ZEEK}1.5\tC1\t10.0.0.1\tmany\t10.0.0.2\ttcp\n", "log:4: id.orig_p: 'many' is not a port"),
+        (f"{ZEEK}1.5\tC1\t10.0.0.1\n", "log:4: has 3 fields where the header names 6"),
+        (f"{ZEEK}soon\tC1\t10.0.0.1\t1\t10.0.0.2\ttcp\n", "log:4: ts: is not a time"),
+        (f"{ZEEK}1e300\tC1\t10.0.0.1\t1\t10.0.0.2\ttcp\n", "log:4: ts: is not a time"),
+        (f"{ZEEK}1.5\tC1\t-\t1\t10.0.0.2\ttcp\n", "log:4: id.orig_h: is missing"),
+        ('{"id.orig_h":"10.0.0.1"}\n', "log:1: ts: is missing"),
+        (f"{EVE}null}}\n", "log:1: flow: is missing"),
+        (f'{EVE}{{"start":"soon","end":"later"}}}}\n', "log:1: flow.start: 'soon' is not a time"),
+        ('{"event_type":"stats"}\n[1]\n', "log:2: is not a JSON object"),
+        ('{"event_type":"stats"}\n{"event_type":\n', "log:2: is not valid JSON"),
+        (f"{CSV}80,1,6,10.0.0.1\n80,soon,6,10.0.0.1\n", "log:3: flow duration: 'soon' cannot be read"),
+        (f"{CSV}80,1,6,10.0.0.999\n", "log:2: src ip: '10.0.0.999' cannot be read"),
+        (f"{CSV}80,1\n", "log:2: has 2 cells where the header names 4"),
+    ],
+)
+def test_mistakes_have_a_place(tmp_path: Path, text: str, place: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        list(infraspectre.flows(path))
+    assert place in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_a_cut_gzip_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "conn.log.gz"
+    lines = "".join(f"{at}.5\tC{at}\t10.0.0.1\t1\t10.0.0.2\ttcp\n" for at in range(1000))
+    path.write_bytes(gzip.compress((ZEEK + lines).encode())[:-500])
+    with pytest.raises(InputError, match=r"conn\.log\.gz:\d+: cannot be read further"):
+        list(infraspectre.flows(path))
+
+
+def test_a_folder_without_connections_is_named(tmp_path: Path) -> None:
+    from infraspectre.adapters.zeek import zeek_source
+
+    with pytest.raises(InputError, match="holds no connection log"):
+        zeek_source([str(tmp_path)])
+
+
+def test_numbers_that_no_column_holds_are_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(
+        '{"ts":1.5,"id.orig_h":"10.0.0.1","id.orig_p":70000,"id.resp_h":"10.0.0.2","proto":"tcp","orig_pkts":-1}'
+    )
+    (batch,) = infraspectre.flows(path)
+    assert batch.frame["orig_port"].to_list() == [None]
+    assert batch.frame["orig_packets"].to_list() == [None]

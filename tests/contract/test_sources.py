@@ -1,0 +1,47 @@
+"""Every source of flows keeps the same promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infraspectre.adapters.columns import columns
+from infraspectre.app import Settings, open_source
+from infraspectre.ports import FlowSource
+
+CASES = Path(__file__).parent.parent / "journey" / "cases"
+INPUTS = {"zeek": "zeek-tsv/input", "eve": "eve/input.json", "table": "cicflowmeter-v4/input.csv", "capture": ""}
+
+
+@pytest.fixture(params=INPUTS)
+def source(request: pytest.FixtureRequest, capture: Path) -> FlowSource:
+    path = CASES / INPUTS[request.param] if INPUTS[request.param] else capture
+    return open_source([path], "full", Settings())
+
+
+def test_columns_counts_and_progress(source: FlowSource) -> None:
+    frames = [batch.frame for batch in source]
+    assert all(dict(frame.schema) == columns("full") for frame in frames)
+    account = source.account()
+    assert account.flows == sum(map(len, frames)) > 0
+    assert not account.has_losses
+    assert account.capture_start is not None
+    assert account.capture_end is not None
+    assert account.capture_start <= account.capture_end
+    done, total = source.progress()
+    assert done == total > 0
+
+
+def test_alerts_of_other_engines_pass_through() -> None:
+    source = open_source([CASES / INPUTS["eve"]], "full", Settings())
+    list(source)
+    (alert,) = source.alerts()
+    assert alert["alert"]["signature_id"] == 2_000_001
+    assert "payload" not in alert
+
+
+@pytest.mark.parametrize("features", ["base", "full"])
+def test_feature_sets_apply_to_logs_too(features: str) -> None:
+    (batch,) = open_source([CASES / INPUTS["zeek"]], features, Settings())  # type: ignore[arg-type]
+    assert dict(batch.frame.schema) == columns(features)

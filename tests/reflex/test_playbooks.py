@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from findings import finding
+from infraspectre.cortex import Cortex
+from infraspectre.errors import InputError
+from infraspectre.intel.families import FAMILIES, OTHER
+from infraspectre.records import Detection, Incident, ResponsePlan
+from infraspectre.reflex.playbooks import Playbooks
+
+FLOW_COLUMNS = """
+    flow_id UBIGINT, orig_ip VARCHAR, orig_port USMALLINT, resp_ip VARCHAR, resp_port USMALLINT, protocol VARCHAR,
+    app_protocol VARCHAR, started_at BIGINT, ended_at BIGINT, duration_ms DOUBLE, orig_packets UINTEGER,
+    orig_bytes UBIGINT, resp_bytes UBIGINT, end_reason VARCHAR, http_hosts VARCHAR[], http_uris VARCHAR[],
+    http_statuses UBIGINT[], http_user_agents VARCHAR[]
+"""
+
+
+BOOKS = Playbooks.load()
+
+
+def incident(*detections: Detection) -> Incident:
+    cortex = Cortex()
+    cortex.correlate(list(detections))
+    return cortex.finish()[0]
+
+
+def plan(*detections: Detection) -> ResponsePlan:
+    return BOOKS.plan(incident(*detections), "critical")
+
+
+CATEGORIES = [each.keywords[0] for each in FAMILIES] + ["unheard"]
+
+
+def test_every_family_has_its_playbook() -> None:
+    assert {each.name for each in (*FAMILIES, OTHER)} == set(BOOKS._by_family)
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_every_query_runs(category: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    monkeypatch.chdir(tmp_path)
+    duckdb.sql(f"CREATE TABLE f ({FLOW_COLUMNS}); COPY f TO 'flows.parquet'")
+    steps = plan(finding(1, category=category), finding(2, resp="2001:db8::1", category=category)).steps
+    words = [shlex.split(step.command) for step in steps if step.command.startswith("duckdb")]
+    assert words
+    for _, flag, query in words:
+        assert (flag, duckdb.sql(query).fetchall()) == ("-c", [])
+    duckdb.sql("DROP TABLE f")
+
+
+def test_plans_name_targets_and_never_act() -> None:
+    steps = plan(finding(1, "203.0.113.9", "10.0.0.5", category="ssh_brute_force", severity="high")).steps
+    (block,) = [step for step in steps if step.command.startswith("nft")]
+    assert (block.command, block.target) == (
+        "nft add rule inet filter forward ip saddr 203.0.113.9 drop",
+        "203.0.113.9",
+    )
+    assert {step.kind for step in steps} >= {"investigate", "contain", "eradicate", "notify"}
+    assert not any(step.automatic for step in steps)
+
+
+@pytest.mark.parametrize("hostile", ["$(reboot)", "10.0.0.5; reboot", "fe80::1%$(reboot)", "x' OR 'a'='a", "`reboot`"])
+def test_no_hostile_text_reaches_a_command(hostile: str) -> None:
+    for category in CATEGORIES:
+        steps = plan(finding(1, hostile, hostile, category=category), finding(2, hostile, "10.0.0.5")).steps
+        assert not any(hostile in step.command or "reboot" in step.command for step in steps)
+
+
+def test_the_level_decides_which_steps_apply() -> None:
+    told = incident(finding(1, category="ssh_brute_force"))
+    assert len(BOOKS.plan(told, "low").steps) < len(BOOKS.plan(told, "high").steps)
+    assert (BOOKS.plan(told, "low").priority, BOOKS.plan(told, "critical").priority) == ("P4", "P1")
+
+
+def test_an_own_playbook_comes_first(tmp_path: Path) -> None:
+    text = (
+        "name: Ours\nfamilies: [scan]\nsteps:\n- {title: Ask, kind: notify, target: actor, command: 'ask $address'}\n"
+    )
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    own = Playbooks.load(tmp_path).plan(incident(finding(1)), "low")
+    assert (own.playbook, own.steps[0].command) == ("Ours", "ask 10.0.0.9")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("name: x\nfamilies: [scan]\nsteps:\n- title: a\n  kind: destroy\n", 5, "Invalid enum value"),
+        ("name: x\nfamilies: [scan]\nsteps:\n- title: a\n  kind: notify\n- kind: notify\n", 6, "title"),
+        ("name: x\nfamilies: [scans]\nsteps: []\n", 1, "no family scans"),
+        ("name: x\nfamilies: [scan]\nsteps:\n- {title: a, kind: notify, command: 'x $address'}\n", 4, "placeholder"),
+        ("name: x\nfamilies: [scan]\nsteps:\n- {title: a, kind: notify, command: 'costs 5 $'}\n", 4, "placeholder"),
+        ("name: x\nfamilies: [scan]\nsteps: [}\n", 3, "expected|did not find"),
+    ],
+)
+def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=words) as caught:
+        Playbooks.load(tmp_path)
+    assert (caught.value.path, caught.value.line) == (str(tmp_path / "own.yaml"), line)
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a folder"):
+        Playbooks.load(tmp_path / "none")

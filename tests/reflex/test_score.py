@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from findings import finding
+from infraspectre.cortex import Cortex
+from infraspectre.records import Asset, Detection, Incident
+from infraspectre.records.detection import SEVERITIES
+from infraspectre.reflex import ReflexSettings
+from infraspectre.reflex.score import Thresholds, Weights, follow_up, probability, strength, threat_score
+
+SETTINGS = ReflexSettings()
+HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3", None)
+
+detections = st.builds(
+    finding,
+    st.integers(1, 10**6),
+    st.sampled_from(HOSTS),
+    st.sampled_from(HOSTS),
+    category=st.sampled_from(["port_scan", "beacon", "signature", "ssh_brute_force", "anomaly", "exfiltration"]),
+    detector=st.sampled_from(["one", "two", "three", "four"]),
+    severity=st.sampled_from(SEVERITIES),
+    score=st.floats(0, 1),
+    at=st.integers(0, 1000),
+)
+
+
+def incident_of(*told: Detection) -> Incident:
+    """Join detections by force, whatever they share."""
+    cortex = Cortex()
+    cortex.correlate([told[0]])
+    return msgspec.structs.replace(cortex.finish()[0], detections=list(told))
+
+
+def value(*told: Detection, assets: dict[str, Asset] | None = None) -> float:
+    incident = msgspec.structs.replace(incident_of(*told), assets=assets or {})
+    return threat_score(incident, incident.detections, SETTINGS).value
+
+
+@given(st.lists(detections, min_size=1, max_size=8), detections)
+def test_one_more_detection_never_lowers_the_score(told: list[Detection], more: Detection) -> None:
+    assert value(*told, more) >= value(*told)
+    assert probability([*told, more], 0.99) >= probability(told, 0.99)
+
+
+@given(st.lists(detections, min_size=1, max_size=6), st.sampled_from(SEVERITIES), st.floats(0, 1))
+def test_a_severer_detection_never_lowers_the_score(told: list[Detection], severity: str, score: float) -> None:
+    first = told[0]
+    worse = msgspec.structs.replace(
+        first, severity=max(first.severity, severity, key=SEVERITIES.index), score=max(first.score, score)
+    )
+    assert value(worse, *told[1:]) >= value(*told)
+
+
+@given(st.lists(detections, min_size=1, max_size=8))
+def test_interval_parts_and_level_agree_with_the_value(told: list[Detection]) -> None:
+    score = threat_score(incident_of(*told), told, SETTINGS)
+    assert 0 <= score.low <= score.value <= score.high <= 100
+    assert math.isclose(sum(score.parts.values()), score.value, abs_tol=1e-6)
+    assert score.level == SETTINGS.thresholds.level(score.value)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("score", [0.0, 0.5, 0.99])
+def test_a_lone_behavioural_detection_reaches_its_own_level(severity: str, score: float) -> None:
+    lone = finding(1, severity=severity, score=score)  # type: ignore[arg-type]
+    assert SETTINGS.thresholds.level(value(lone)) == severity
+
+
+def test_behaviour_alone_reaches_high() -> None:
+    chain = [
+        finding(1, "a", "b"),
+        finding(2, "a", "b", category="ssh_brute_force"),
+        finding(3, "b", "c", category="lateral_movement"),
+    ]
+    assert SETTINGS.thresholds.level(value(*chain)) == "high"
+
+
+def test_many_weak_findings_of_one_detector_do_not_add_up() -> None:
+    weak = [finding(n, category="anomaly", severity="low") for n in range(100)]
+    assert value(*weak) == value(weak[0])
+
+
+def test_a_known_important_host_adds_and_an_unknown_one_does_not() -> None:
+    important = {"10.0.0.5": Asset("10.0.0.5", criticality="critical")}
+    unrated = {"10.0.0.5": Asset("10.0.0.5", "db")}
+    assert value(finding(1), assets=important) > value(finding(1), assets=unrated) == value(finding(1))
+
+
+def test_more_detectors_and_flows_narrow_the_interval_and_disagreement_widens_it() -> None:
+    def width(*told: Detection) -> float:
+        score = threat_score(incident_of(*told), told, SETTINGS)
+        return (score.high - score.low) / math.sqrt(score.value * (100 - score.value))
+
+    agreed = [finding(n, detector=str(n)) for n in range(3)]
+    disputed = [*agreed[:2], finding(9, detector="9", severity="informational")]
+    assert width(*agreed) < width(agreed[0])
+    assert width(*agreed) < width(*disputed)
+
+
+def test_levels_begin_at_their_thresholds() -> None:
+    levels = [Thresholds().level(value) for value in (0, 29.9, 30, 60, 85, 95, 100)]
+    assert levels == ["informational", "informational", "low", "medium", "high", "critical", "critical"]
+
+
+def test_weights_are_settings() -> None:
+    told = [finding(1), finding(2, category="beacon")]
+    light = ReflexSettings(weights=Weights(correlation=0.0))
+    assert threat_score(incident_of(*told), told, light).value < threat_score(incident_of(*told), told, SETTINGS).value
+
+
+def test_probability_is_a_noisy_or_over_detectors_and_capped() -> None:
+    told = [
+        finding(1, detector="x", score=0.5),
+        finding(2, detector="x", score=0.4),
+        finding(3, detector="y", score=0.5),
+    ]
+    assert probability(told, 0.99) == 0.75
+    assert probability([finding(1, score=1.0)], 0.99) == 0.99
+
+
+def test_a_score_outside_its_range_is_taken_to_the_nearest() -> None:
+    assert strength(finding(1, score=7.0), Thresholds()) == strength(finding(1, score=1.0), Thresholds())
+
+
+def test_follow_up_needs_another_kind_of_activity() -> None:
+    hit, back, acts = finding(1, "a", "b"), finding(2, "b", "a", at=5), finding(3, "b", "c", category="beacon", at=9)
+    assert follow_up([hit, back]) is None
+    assert follow_up([hit, back, acts]) == (hit, acts)

@@ -1,0 +1,50 @@
+"""Tunnels are found in many flows or in one; browsing, reverse lookups and virus scanners are not tunnels."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from flow_rows import flow, frame
+from infraspectre.soma.dns_tunnel import DnsTunnel
+from soma_runs import found_in
+
+
+def asked(at: float, names: list[str], kind: str = "A", **columns: Any) -> dict[str, Any]:
+    """Describe a DNS exchange."""
+    listed = {"dns_queries": names[:32], "dns_query_types": [kind] * len(names[:32]), "dns_query_count": len(names)}
+    return flow(at, **({"protocol": "udp", "resp_port": 53, "app_protocol": "dns"} | listed | columns))
+
+
+def encoded(source: random.Random, length: int = 40) -> str:
+    return "".join(source.choice("abcdefghijklmnopqrstuvwxyz234567") for _ in range(length))
+
+
+def test_a_tunnel_over_many_flows_is_found() -> None:
+    source = random.Random(2)
+    flows = [asked(n, [f"{encoded(source)}.t.evil.example"], "TXT") for n in range(200)]
+    found = found_in(DnsTunnel, frame(flows))[-1]
+    assert (found.category, found.orig, found.resp) == ("dns_tunnel", "10.0.0.5", "10.0.0.9")
+    assert found.evidence.measures["distinct_names"] == 200
+    assert "evil.example" in found.evidence.summary
+
+
+def test_a_tunnel_within_one_flow_is_found_and_counted_whole() -> None:
+    source = random.Random(2)
+    found = found_in(DnsTunnel, frame([asked(0, [f"{encoded(source)}.evil.co.uk" for _ in range(5_000)], "NULL")]))[-1]
+    assert found.evidence.measures["distinct_names"] == 5_000
+    assert found.severity in ("high", "critical")
+
+
+def test_ordinary_names_are_quiet() -> None:
+    source = random.Random(2)
+    browsing = [asked(n, [f"host{n % 90}.shop.example", "www.news.example"]) for n in range(300)]
+    reverse = [asked(n, [f"{n % 250}.{n % 7}.168.192.in-addr.arpa"], "PTR") for n in range(300)]
+    scanner = [asked(n, [f"{encoded(source)}.avqs.mcafee.com"]) for n in range(300)]
+    repeated = [asked(n, ["very-long-service-name-of-some-cluster-7f3a9b.cluster.example"]) for n in range(300)]
+    assert found_in(DnsTunnel, frame(browsing + reverse + scanner + repeated)) == []
+
+
+def test_odd_names_pass() -> None:
+    odd = ["", ".", "a", "..", "x" * 1_000, "\\x00.example", "ü.example.com"]
+    assert found_in(DnsTunnel, frame([asked(0, odd), flow(1, dns_queries=["a.b.c"], dns_query_types=None)])) == []

@@ -1,0 +1,60 @@
+"""Large transfers to rare places stand out; backups used by all, downloads, calls and pings do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flow_rows import flow, frame
+from infraspectre.soma.exfiltration import Exfiltration
+from soma_runs import found_in
+
+BROWSING = [flow(n, resp_ip=f"192.0.2.{n}", orig_payload_bytes=2_000 + 100 * n) for n in range(40)]
+
+
+def sent(count: float, **columns: Any) -> dict[str, Any]:
+    return flow(100, **({"resp_ip": "203.0.113.9", "orig_payload_bytes": int(count), "orig_packets": 9_000} | columns))
+
+
+def test_a_large_transfer_to_a_rare_place_is_found() -> None:
+    found = found_in(Exfiltration, frame([*BROWSING, sent(80e6, app_protocol="tls")]))
+    assert [(each.category, each.orig, each.resp) for each in found] == [("exfiltration", "10.0.0.5", "203.0.113.9")]
+    assert "80.0 MB" in found[0].evidence.summary
+    assert found[0].techniques[0].id == "T1041"
+
+
+def test_without_a_population_it_weighs_less() -> None:
+    alone, usual = (found_in(Exfiltration, frame(rows))[0] for rows in ([sent(80e6)], [*BROWSING, sent(80e6)]))
+    assert alone.score < usual.score
+
+
+def test_other_protocols_have_their_own_technique() -> None:
+    assert found_in(Exfiltration, frame([sent(80e6, app_protocol="ftp")]))[0].techniques[0].id == "T1048"
+
+
+def test_many_small_uploads_add_up() -> None:
+    assert (
+        found_in(Exfiltration, frame([*BROWSING, *(sent(1e6) for _ in range(20))]))[0].evidence.measures["sent_bytes"]
+        >= 5e6
+    )
+
+
+def test_ordinary_transfers_are_quiet() -> None:
+    backup = [sent(80e6, orig_ip=f"10.0.0.{host}") for host in range(5)]
+    call = [sent(80e6, resp_ip="203.0.113.10", resp_payload_bytes=70_000_000)]
+    inside = [sent(900e6, resp_ip="10.9.9.9")]
+    assert found_in(Exfiltration, frame([*BROWSING, *backup, *call, *inside])) == []
+
+
+def test_data_in_pings_is_found_and_pings_are_not() -> None:
+    echo: dict[str, Any] = {
+        "protocol": "icmp",
+        "orig_port": 8,
+        "resp_port": 0,
+        "orig_packets": 500,
+        "orig_payload_bytes": 40_000,
+    }
+    tunnel = flow(resp_ip="203.0.113.9", flow_segment_bytes_std=210.0, **echo)
+    ping = flow(resp_ip="203.0.113.10", flow_segment_bytes_std=0.0, **echo)
+    assert [(each.category, each.resp) for each in found_in(Exfiltration, frame([tunnel, ping]))] == [
+        ("icmp_tunnel", "203.0.113.9")
+    ]

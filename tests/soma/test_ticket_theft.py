@@ -1,0 +1,48 @@
+"""Weak tickets for many services and logons with RC4 alone are found; ordinary Kerberos is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flow_rows import flow, frame
+from infraspectre.soma.ticket_theft import TicketTheft
+from soma_runs import found_in
+
+
+def exchange(number: int, kind: str, service: str, ciphers: list[int], ticket: int) -> dict[str, Any]:
+    return flow(
+        number,
+        resp_port=88,
+        app_protocol="kerberos",
+        kerberos_messages=[f"{kind}-REQ", f"{kind}-REP"],
+        kerberos_clients=["eve@CORP.EXAMPLE"],
+        kerberos_services=[service],
+        kerberos_ciphers=ciphers,
+        kerberos_ticket_cipher=ticket,
+    )
+
+
+MODERN = [18, 17, 23, 24]
+
+
+def test_tickets_of_many_services_under_rc4_are_kerberoasting() -> None:
+    rows = [exchange(n, "TGS", f"MSSQLSvc/sql{n}", MODERN, 23) for n in range(12)]
+    found = found_in(TicketTheft, frame(rows))
+    assert [(each.category, each.severity, each.techniques[0].id) for each in found] == [
+        ("kerberoasting", "medium", "T1558.003")
+    ]
+    assert found[0].evidence.measures["distinct_services"] == 12
+
+
+def test_a_logon_that_offers_rc4_alone_is_overpass_the_hash() -> None:
+    found = found_in(TicketTheft, frame([exchange(0, "AS", "krbtgt/corp", [23], 18)]))
+    assert [(each.category, each.severity) for each in found] == [("overpass_the_hash", "low")]
+    assert "eve@CORP.EXAMPLE" in found[0].evidence.summary
+
+
+def test_ordinary_kerberos_is_quiet() -> None:
+    aes = [exchange(n, "TGS", f"cifs/srv{n}", MODERN, 18) for n in range(50)]
+    one_old_service = [exchange(n, "TGS", "cifs/old", MODERN, 23) for n in range(50)]
+    logons = [exchange(n, "AS", "krbtgt/corp", MODERN, 18) for n in range(50)]
+    old_domain = [exchange(n, "TGS", "krbtgt/corp", MODERN, 23) for n in range(50)]
+    assert found_in(TicketTheft, frame(aes + one_old_service + logons + old_domain)) == []
