@@ -1,0 +1,84 @@
+"""Runs benchmarks by name, or all of them, and prints what they measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import import_module
+
+from benches.process import ROOT
+from benches.report import Figure, Report, UnavailableError, markdown
+
+BENCHES = {
+    "speed": "Packets per CPU-second, full features, against NFStream.",
+    "latency": "From the packet that ends a flow to the flow's row in Python.",
+    "seam": "From flow batches to numpy and Arrow in Python.",
+    "memory": "Peak memory of a scan of a million flows.",
+    "repeat": "Outputs of repeated runs, on one core and on two.",
+    "startup": "Time to the first help page, and installed size.",
+    "survey": "Every capture of the test data, those that once crashed decoders included.",
+    "detection": "What is found in labelled captures, and false incidents on benign ones.",
+    "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
+}
+PAGE = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def main() -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; all without a name")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--docs", action="store_true", help=f"write the results into {PAGE.relative_to(ROOT)} as well")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(BENCHES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    reports = {name: measured(name, quiet=arguments.json) for name in arguments.names or BENCHES}
+    if arguments.json:
+        print(json.dumps({name: asdict(report) for name, report in reports.items()}, indent=1))
+    if arguments.docs:
+        write_page(reports)
+    return 0
+
+
+def measured(name: str, quiet: bool) -> Report:
+    """Run one benchmark and print its tables, unless asked to be quiet."""
+    print(f"measuring {name}", file=sys.stderr)
+    try:
+        report = run_of(name)()
+    except UnavailableError as reason:
+        report = Report(notes=[f"Not measured: {reason}."])
+    if not quiet:
+        print(markdown(name, BENCHES[name], report), flush=True)
+    return report
+
+
+def run_of(name: str) -> Callable[[], Report]:
+    """Return the function that runs a benchmark; its module is imported only now."""
+    if name == "agreement":
+        return agreement
+    return import_module(f"benches.{name}").measure  # type: ignore[no-any-return]
+
+
+def agreement() -> Report:
+    """Return the share of flows that agree with each peer; `python -m benches.agreement` shows the differences."""
+    from benches import agreement, captures
+
+    peers = agreement.measure(captures.test_data(), set(agreement.CHECKS))
+    shares = {peer: f"{found['agree']:,} of {found['flows']:,} ({found['ratio']:.2%})" for peer, found in peers.items()}
+    return Report([Figure(f"flows that agree with {peer}", share, "", "99%") for peer, share in shares.items()])
+
+
+def write_page(reports: dict[str, Report]) -> None:
+    """Replace the results in the documentation page by these."""
+    head, _, rest = PAGE.read_text().partition(BEGIN)
+    tail = rest.partition(END)[2]
+    body = "\n".join(markdown(name, BENCHES[name], report) for name, report in reports.items())
+    PAGE.write_text(f"{head}{BEGIN}\n{body}{END}{tail}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
