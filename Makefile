@@ -1,0 +1,100 @@
+# setup  installs the command into .venv        run    analyses the bundled capture and prints its incidents
+# test   runs every test and every check        bench  measures speed, memory and accuracy
+# lint   runs the checks alone                  format rewrites the sources in the house style
+# docs   writes the generated reference pages   lock   pins the newest versions of what is needed
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+CARGO ?= cargo
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+RUN_ENV := $(VENV)/.installed
+DEV_ENV := $(VENV)/.installed-dev
+CORE := $(VENV)/.built
+CRATES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o -name 'Cargo.toml')
+SAMPLE := examples/sample.pcap.gz
+REPORT := infraspectre-report
+
+# Real captures for the tests: an unpacked folder given from outside, or the shared one unpacked here once.
+SHARED_DATA := $(abspath ../shared/data)
+TEST_DATA := $(abspath .cache/test-data)
+export INFRASPECTRE_TEST_DATA ?= $(if $(wildcard $(SHARED_DATA)/unpack),$(TEST_DATA))
+
+.PHONY: help setup run test bench lint format docs lock clean tools python-version test-data test-rust test-python
+
+help:
+	@sed -n '1,4s/^# //p' $(firstword $(MAKEFILE_LIST))
+
+setup: $(CORE)
+
+run: $(CORE)
+	@$(BIN)/infraspectre analyze $(SAMPLE) --out $(REPORT)
+
+test: test-rust lint test-python
+
+test-rust: tools
+	$(CARGO) test --locked --quiet --release --workspace
+
+test-python: $(CORE) $(DEV_ENV) test-data
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --quiet
+
+bench: $(CORE) $(DEV_ENV)
+	$(BIN)/python -m benches
+
+lint: $(DEV_ENV) tools
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports --no-logo
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --quiet --workspace --all-targets -- -D warnings
+
+format: $(DEV_ENV)
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+	$(CARGO) fmt --all
+
+docs: $(CORE)
+	$(BIN)/python tools/reference.py
+
+lock: $(DEV_ENV)
+	$(BIN)/python tools/lock.py
+
+clean:
+	rm -rf $(VENV) target $(REPORT) .cache
+
+$(RUN_ENV): requirements.lock requirements-build.lock | python-version
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements.lock -r requirements-build.lock
+	@touch $@
+
+$(DEV_ENV): requirements-dev.lock $(RUN_ENV)
+	$(PIP) -r requirements-dev.lock
+	@touch $@
+
+$(CORE): $(RUN_ENV) $(CRATES) | tools
+	. $(BIN)/activate && PIP_QUIET=1 maturin develop --release --locked --quiet
+	@touch $@
+
+test-data:
+	@if [ "$(INFRASPECTRE_TEST_DATA)" = "$(TEST_DATA)" ]; then \
+		$(BIN)/python $(SHARED_DATA)/unpack $(TEST_DATA) && \
+		ln -sfn $(SHARED_DATA)/intel $(TEST_DATA)/intel; \
+	elif [ -z "$(INFRASPECTRE_TEST_DATA)" ]; then \
+		echo "note: INFRASPECTRE_TEST_DATA is not set; tests on real captures are skipped"; fi
+
+python-version:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or later with venv is missing; install it with: \
+	sudo apt-get install python3 python3-venv" >&2; exit 1; }
+
+tools:
+	@command -v cc >/dev/null || { echo "a C compiler is missing; install it with: \
+	sudo apt-get install build-essential" >&2; exit 1; }
+	@command -v $(CARGO) >/dev/null || { echo "Rust (cargo) is missing; install it with: \
+	sudo apt-get install rustup && rustup default stable" >&2; exit 1; }
