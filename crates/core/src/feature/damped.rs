@@ -120,33 +120,67 @@ struct Cell {
     sums: Sums,
 }
 
-/// A fixed number of cells found by the hash of an entity; constant memory whatever the traffic.
+/// Sets that a table starts with; it grows with the entities, so that small captures pay for little memory.
+const FIRST_SETS: usize = 1 << 10;
+
+/// Cells found by the hash of an entity, in sets of four; bounded memory whatever the traffic.
 struct Cells {
-    cells: Vec<[Cell; WAYS]>,
+    sets: Vec<[Cell; WAYS]>,
+    used: usize,
+    max_sets: usize,
 }
 
 impl Cells {
     fn new(entities: usize) -> Self {
-        Cells { cells: vec![[Cell::default(); WAYS]; entities / WAYS] }
+        let max_sets = entities / WAYS;
+        Cells { sets: vec![[Cell::default(); WAYS]; FIRST_SETS.min(max_sets)], used: 0, max_sets }
     }
 
     #[inline]
     fn add(&mut self, hash: u64, at: i64, value: f32) -> Sums {
         let tag = hash | 1;
-        let index = (hash >> 32) as usize & (self.cells.len() - 1);
-        let Some(set) = self.cells.get_mut(index) else { return Sums::default() };
-        let way = match set.iter().position(|cell| cell.tag == tag) {
-            Some(way) => way,
-            None => {
-                let stalest = (0..WAYS).min_by_key(|way| set[*way].last_at).unwrap_or(0);
-                set[stalest] = Cell { tag, last_at: at, sums: Sums::default() };
-                stalest
-            }
+        let index = self.index(tag);
+        let Some(set) = self.sets.get_mut(index) else { return Sums::default() };
+        let Some(cell) = set.iter_mut().find(|cell| cell.tag == tag) else {
+            return self.add_first(Cell { tag, last_at: at, sums: Sums::default() }, value);
         };
-        let cell = &mut set[way];
         cell.sums.add(at - cell.last_at, value);
         cell.last_at = cell.last_at.max(at);
         cell.sums
+    }
+
+    #[inline]
+    fn index(&self, tag: u64) -> usize {
+        (tag >> 32) as usize & (self.sets.len() - 1)
+    }
+
+    /// Remembers one more entity; a full set of a table that cannot grow forgets its stalest one.
+    fn add_first(&mut self, mut cell: Cell, value: f32) -> Sums {
+        // At a quarter of the room hardly any set is full before the table grows.
+        if self.used > self.sets.len() * WAYS / 4 && self.sets.len() < self.max_sets {
+            self.grow();
+        }
+        cell.sums.add(0, value);
+        let index = self.index(cell.tag);
+        let Some(set) = self.sets.get_mut(index) else { return cell.sums };
+        let Some(place) = set.iter_mut().min_by_key(|known| (known.tag != 0, known.last_at)) else { return cell.sums };
+        self.used += usize::from(place.tag == 0);
+        *place = cell;
+        cell.sums
+    }
+
+    /// Doubles the sets; the members of each go to the one at the same place in the lower or in the upper half.
+    fn grow(&mut self) {
+        let half = self.sets.len();
+        self.sets.resize(half * 2, [Cell::default(); WAYS]);
+        let (lower, upper) = self.sets.split_at_mut(half);
+        for (stay, go) in lower.iter_mut().zip(upper) {
+            for (cell, free) in stay.iter_mut().zip(go) {
+                if cell.tag >> 32 & half as u64 != 0 {
+                    *free = std::mem::take(cell);
+                }
+            }
+        }
     }
 }
 
@@ -207,6 +241,17 @@ mod tests {
         for entity in 0..=WAYS as u64 {
             cells.add(entity << 1, entity as i64, 1.0);
         }
-        assert!(cells.cells[0].iter().all(|cell| cell.tag != 1));
+        assert!(cells.sets[0].iter().all(|cell| cell.tag != 1));
+    }
+
+    #[test]
+    fn growing_forgets_hardly_anybody() {
+        let mut cells = Cells::new(HOSTS);
+        let hash = |entity: u64| entity.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let entities = 2 * (FIRST_SETS * WAYS) as u64;
+        (0..entities).for_each(|entity| _ = cells.add(hash(entity), 0, 1.0));
+        assert!(cells.sets.len() > FIRST_SETS);
+        let kept = (0..entities).filter(|entity| cells.add(hash(*entity), 0, 1.0).weight[0] == 2.0).count();
+        assert!(kept as u64 > entities * 99 / 100, "{kept}");
     }
 }

@@ -92,9 +92,9 @@ pub struct Flow {
     mss: u16,
     /// Tells stale timers from current ones after the slot was reused.
     pub generation: u16,
-    /// Damped statistics of the sender and of the pair as of the latest packet from orig.
-    pub host: Damped,
-    pub pair: Damped,
+    /// Damped statistics of the sender and of the pair as of the first packet.
+    host: Damped,
+    pair: Damped,
     ip_header_bytes: u8,
     flags: u8,
     ttl: u8,
@@ -140,6 +140,15 @@ impl Flow {
         self.detail.get_or_insert_with(Box::default)
     }
 
+    /// Returns the damped statistics of sender, pair and socket as of the last packet from orig.
+    pub fn damped(&self, detail: &Detail) -> [Damped; 3] {
+        let (host, pair) = match &detail.entities {
+            Some((host, pair)) => (host.describe(), pair.describe()),
+            None => (self.host, self.pair),
+        };
+        [host, pair, detail.socket.describe()]
+    }
+
     fn expand(&self) -> Box<Detail> {
         let ip_bytes = u32::from(self.ip_bytes);
         let first = Arrival {
@@ -157,6 +166,15 @@ impl Flow {
         let mss = (self.mss > 0).then_some(self.mss);
         let step = TcpStep { at: self.first_at, seq: self.seq, flags: self.flags, payload_bytes: 0, mss };
         Detail::start(self.key.protocol, &first, &step)
+    }
+
+    /// Notes the damped sums of the sender and of the pair as of a packet from orig.
+    #[inline(always)]
+    pub fn note_entities(&mut self, host: &Sums, pair: &Sums) {
+        match &mut self.detail {
+            Some(detail) => detail.entities = Some((*host, *pair)),
+            None => (self.host, self.pair) = (host.describe(), pair.describe()),
+        }
     }
 
     /// Takes the detail out of a finished flow, making it from the compact head if needed.
@@ -281,8 +299,9 @@ impl Side {
 
     #[inline(always)]
     fn count_flags(&mut self, flags: u8) {
-        for bit in 0..8 {
-            self.flags[bit] += u32::from(flags >> bit & 1);
+        const BITS: [u32; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+        for (count, bit) in self.flags.iter_mut().zip(BITS) {
+            *count += u32::from(u32::from(flags) & bit != 0);
         }
     }
 
@@ -379,6 +398,8 @@ pub struct Detail {
     pub resp: Side,
     gap: Spread,
     pub socket: Sums,
+    /// Damped sums of the sender and of the pair as of the latest packet from orig; none if that was the first packet.
+    pub entities: Option<(Sums, Sums)>,
     /// Gaps of more than a second: where one subflow ends and the next begins.
     pub subflow_gaps: u32,
     pub truncated_packets: u32,

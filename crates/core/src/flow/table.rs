@@ -165,14 +165,14 @@ impl FlowTable {
         };
         let Some(Some(flow)) = self.flows.get_mut(slot as usize) else { return };
         let side = direction(flow.orig_is_low, from_low);
-        if side == Direction::Orig {
-            flow.host = host.describe();
-            flow.pair = pair.describe();
-        }
         if found.is_some() {
             let first_at = flow.first_at;
             flow.detail_mut().add(&Arrival::of(segment, side), first_at);
-        } else if flow.detail.is_none() {
+        }
+        if side == Direction::Orig {
+            flow.note_entities(&host, &pair);
+        }
+        if flow.detail.is_none() {
             return;
         }
         self.observe_content(slot, segment, side, found.is_none());

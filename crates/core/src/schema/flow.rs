@@ -8,7 +8,7 @@ use arrow_array::builder::{ListBuilder, UInt16Builder};
 use super::row::{protocol_name, FLOW, ORIG, RESP};
 use super::{column, sets, Column, Fill, Row};
 use crate::app::Field;
-use crate::feature::damped::{Damped, HALF_LIVES_S};
+use crate::feature::damped::HALF_LIVES_S;
 use crate::flow::community_id;
 use crate::flow::key::Endpoint;
 
@@ -612,11 +612,6 @@ pub fn payload() -> Vec<Column> {
     columns
 }
 
-/// Returns the damped statistics of the socket: the flow's own packets, both sides.
-fn socket(row: &Row) -> Damped {
-    row.detail().socket.describe()
-}
-
 macro_rules! damped_columns {
     ($name:literal, $what:literal, |$row:ident| $damped:expr, $($lane:literal $life:literal),*) => {
         vec![$(
@@ -630,9 +625,9 @@ macro_rules! damped_columns {
 /// How busy the sender, the pair of hosts and the socket were lately.
 pub fn damped() -> Vec<Column> {
     const _: () = assert!(HALF_LIVES_S[0] == 1 && HALF_LIVES_S[1] == 10 && HALF_LIVES_S[2] == 100);
-    let mut columns = damped_columns!("host", "sending host", |row| row.finished.flow.host, 0 "1s", 1 "10s", 2 "100s");
-    columns.extend(damped_columns!("pair", "packets from orig's host to resp's host", |row| row.finished.flow.pair, 0 "1s", 1 "10s", 2 "100s"));
-    columns.extend(damped_columns!("socket", "flow itself, both sides", |row| socket(row), 0 "1s", 1 "10s", 2 "100s"));
+    let mut columns = damped_columns!("host", "sending host", |row| row.damped[0], 0 "1s", 1 "10s", 2 "100s");
+    columns.extend(damped_columns!("pair", "packets from orig's host to resp's host", |row| row.damped[1], 0 "1s", 1 "10s", 2 "100s"));
+    columns.extend(damped_columns!("socket", "flow itself, both sides", |row| row.damped[2], 0 "1s", 1 "10s", 2 "100s"));
     columns
 }
 

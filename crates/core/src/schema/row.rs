@@ -1,6 +1,7 @@
 //! A finished flow with everything that several columns share computed once.
 
 use crate::app::{Inspector, Protocol};
+use crate::feature::damped::Damped;
 use crate::feature::moments::Described;
 use crate::feature::payload::PayloadStats;
 use crate::flow::community_id;
@@ -29,6 +30,8 @@ pub struct Row {
     pub packet: [Option<Described>; 3],
     pub segment: [Option<Described>; 3],
     pub gap: [Option<Described>; 3],
+    /// Damped statistics of (sender, pair of hosts, the flow itself).
+    pub damped: [Damped; 3],
     /// Measures of the payload of (orig, resp).
     pub payload: [Option<PayloadStats>; 2],
 }
@@ -50,6 +53,7 @@ impl Row {
             packet: [detail.packet_bytes(), detail.orig.packet_bytes(), detail.resp.packet_bytes()],
             segment: [detail.segment_bytes(), detail.orig.segment_bytes(), detail.resp.segment_bytes()],
             gap: [detail.gaps_ns(flow.first_at), detail.orig.gaps_ns(), detail.resp.gaps_ns()],
+            damped: flow.damped(detail),
             payload: [detail.orig.sample.stats(), detail.resp.sample.stats()],
             finished,
         }

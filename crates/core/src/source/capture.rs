@@ -108,7 +108,7 @@ impl Capture {
     }
 
     /// Reads the next record; a fault comes as text that says after which packet, and ends the capture.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance(&mut self) -> Result<Option<Record>, String> {
         let record = match &mut self.format {
             Format::Pcap(pcap) => pcap.advance(&mut self.buffer),
@@ -126,7 +126,7 @@ impl Capture {
     }
 
     /// Borrows the packet of the record that was read last.
-    #[inline]
+    #[inline(always)]
     pub(super) fn packet(&self, number: u64, record: Record) -> Packet<'_> {
         let Record { at, link, wire_len, position, len } = record;
         Packet { number, at, link, wire_len, data: self.buffer.slice(position, len) }

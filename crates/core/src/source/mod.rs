@@ -169,6 +169,7 @@ impl Sources {
     }
 
     /// Returns the next packet in time order, or None at the end of all captures.
+    #[inline]
     #[allow(clippy::should_implement_trait)] // a packet borrows the read buffer, which `Iterator` cannot express
     pub fn next(&mut self) -> Option<Packet<'_>> {
         let index = self.choose()?;
@@ -179,6 +180,7 @@ impl Sources {
     }
 
     /// Moves the last capture on and finds the one with the earliest packet.
+    #[inline(always)]
     fn choose(&mut self) -> Option<usize> {
         if let Some(index) = self.current.take() {
             if let Some(at) = self.advance(index) {
@@ -188,6 +190,10 @@ impl Sources {
                 }
             }
         }
+        self.choose_waiting()
+    }
+
+    fn choose_waiting(&mut self) -> Option<usize> {
         loop {
             let Reverse((_, index)) = self.waiting.pop()?;
             if self.is_open(index) || self.reopen(index) {
@@ -210,7 +216,7 @@ impl Sources {
     }
 
     /// Reads the next record of a capture and returns its time; closes the capture at its end.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, index: usize) -> Option<i64> {
         let input = self.inputs.get_mut(index)?;
         match input.capture.as_mut()?.advance() {

@@ -40,7 +40,7 @@ impl Pcap {
     }
 
     /// Reads the next record; None at the end of the file.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance(&mut self, buffer: &mut Buffer) -> Result<Option<Record>, Fault> {
         let header = buffer.peek(self.header_bytes);
         let Some(&[s0, s1, s2, s3, t0, t1, t2, t3, c0, c1, c2, c3, w0, w1, w2, w3]) = header.first_chunk() else {

@@ -1,7 +1,5 @@
 //! Fingerprints of hellos: JA3 and JA3S (salesforce/ja3), JA4 (FoxIO JA4 specification).
 
-use std::fmt::Write;
-
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
@@ -20,35 +18,45 @@ pub enum Carrier {
 
 /// Computes the JA3 hash of a client hello.
 pub fn ja3(hello: &ClientHello<'_>) -> String {
-    let mut text = String::with_capacity(256);
+    let mut text = Vec::with_capacity(512);
     push_list(&mut text, [hello.version]);
-    text.push(',');
+    text.push(b',');
     push_list(&mut text, hello.ciphers());
-    text.push(',');
+    text.push(b',');
     push_list(&mut text, hello.extensions.iter().map(|(kind, _)| kind));
-    text.push(',');
+    text.push(b',');
     push_list(&mut text, hello.groups());
-    text.push(',');
+    text.push(b',');
     push_list(&mut text, hello.point_formats().iter().map(|format| u16::from(*format)));
     hex(&Md5::digest(&text))
 }
 
 /// Computes the JA3S hash of a server hello.
 pub fn ja3s(hello: &ServerHello<'_>) -> String {
-    let mut text = format!("{},{},", hello.version, hello.cipher);
+    let mut text = Vec::with_capacity(128);
+    for number in [hello.version, hello.cipher] {
+        push_decimal(&mut text, number);
+        text.push(b',');
+    }
     push_list(&mut text, hello.extensions.iter().map(|(kind, _)| kind));
     hex(&Md5::digest(&text))
 }
 
 /// Appends numbers in decimal with dashes between them, without GREASE.
-fn push_list(text: &mut String, numbers: impl IntoIterator<Item = u16>) {
+fn push_list(text: &mut Vec<u8>, numbers: impl IntoIterator<Item = u16>) {
     for (at, number) in numbers.into_iter().filter(|number| !is_grease(*number)).enumerate() {
         if at > 0 {
-            text.push('-');
+            text.push(b'-');
         }
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{number}");
+        push_decimal(text, number);
     }
+}
+
+// Hellos are many and their numbers, too: the formatter of the standard library takes ten times as long.
+fn push_decimal(text: &mut Vec<u8>, number: u16) {
+    let digits = [10_000, 1_000, 100, 10, 1].map(|place| b'0' + (number / place % 10) as u8);
+    let leading = digits.iter().take(4).take_while(|digit| **digit == b'0').count();
+    text.extend_from_slice(&digits[leading..]);
 }
 
 /// Computes the JA4 fingerprint of a client hello.
@@ -61,11 +69,11 @@ pub fn ja4(hello: &ClientHello<'_>, carrier: Carrier) -> String {
     extensions.retain(|kind| !matches!(*kind, extension::SERVER_NAME | extension::ALPN));
     extensions.sort_unstable();
 
-    let mut hashed = String::with_capacity(256);
+    let mut hashed = Vec::with_capacity(256);
     push_hex_list(&mut hashed, extensions.iter().copied());
     let mut signatures = hello.signature_algorithms().filter(|number| !is_grease(*number)).peekable();
     if !hashed.is_empty() && signatures.peek().is_some() {
-        hashed.push('_');
+        hashed.push(b'_');
         push_hex_list(&mut hashed, signatures);
     }
     let extension_hash = short_hash(&hashed);
@@ -105,20 +113,21 @@ fn alpn_ends(name: &[u8]) -> [char; 2] {
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         return [char::from(*first), char::from(*last)];
     }
-    [first >> 4, last & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
+    [first >> 4, *last].map(|digit| char::from(hex_digit(digit)))
 }
 
 /// Appends numbers as four hexadecimal digits with commas between them.
-fn push_hex_list(text: &mut String, numbers: impl IntoIterator<Item = u16>) {
+fn push_hex_list(text: &mut Vec<u8>, numbers: impl IntoIterator<Item = u16>) {
     for (at, number) in numbers.into_iter().enumerate() {
-        let comma = if at > 0 { "," } else { "" };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{comma}{number:04x}");
+        if at > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(&[12, 8, 4, 0].map(|shift| hex_digit((number >> shift) as u8)));
     }
 }
 
 /// Returns the first twelve digits of the SHA-256 hash.
-fn short_hash(text: &str) -> String {
+fn short_hash(text: &[u8]) -> String {
     if text.is_empty() {
         return EMPTY_HASH.to_owned();
     }
@@ -127,8 +136,17 @@ fn short_hash(text: &str) -> String {
 
 /// Writes bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(hex_digit(byte >> 4)));
+        text.push(char::from(hex_digit(*byte)));
+    }
+    text
+}
+
+/// Returns the digit of the lower four bits.
+fn hex_digit(value: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(value & 15)]
 }
 
 #[cfg(test)]
