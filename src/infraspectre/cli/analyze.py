@@ -38,7 +38,7 @@ def analyze(
     """
     from infraspectre import app
 
-    settings = app.load_settings(common.config)
+    settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(*inputs, out=out, assets=assets, settings=settings, progress=progress)
     if common.json:
