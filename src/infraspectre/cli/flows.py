@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from infraspectre.cli.options import DEFAULT, Common, Inputs
+from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import following, note, print_json, status_of
 
 
 def flows(
-    inputs: Inputs,
+    inputs: list[str],
     /,
     *,
     out: Path,
