@@ -80,6 +80,7 @@ $(DEV_ENV): requirements-dev.lock $(RUN_ENV)
 
 $(CORE): $(RUN_ENV) $(CRATES) | tools
 	. $(BIN)/activate && PIP_QUIET=1 maturin develop --release --locked --quiet
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 test-data:

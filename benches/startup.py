@@ -1,4 +1,4 @@
-"""Time to the first help page and to the first incident, and the installed size."""
+"""Time to the first help page and to the first incident, processor time of a tiny run, and the installed size."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benches.report import Figure, Report, UnavailableError
 from infraspectre.simulation import simulate
 
 ROUNDS = 7
+TINY_PACKETS = 500
 MIB = 1 << 20
 SAMPLE = ROOT / "examples" / "sample.pcap.gz"
 
@@ -26,11 +27,20 @@ def measure() -> Report:
     return Report(
         [
             Figure("infraspectre --help, median", median(helps), "s", "0.3 s"),
+            Figure("flows of a tiny capture, CPU time, median", tiny_flows() * 1000, "ms", "", "55 ms"),
             Figure("analysis of the bundled capture, start to exit", first_incident(), "s", "", "60 s after install"),
             Figure("installed size with all that it needs", sum(needed.values()) / MIB, "MiB", "400 MB"),
         ],
         notes=["Size: " + ", ".join(f"{package} {bytes_ / MIB:.1f} MiB" for package, bytes_ in needed.items()) + "."],
     )
+
+
+def tiny_flows() -> float:
+    """Return the processor seconds of a run over so few packets that it is little but starting and ending."""
+    with TemporaryDirectory(prefix="infraspectre-bench-") as folder:
+        capture = simulate("bulk", Path(folder, "capture"), packets=TINY_PACKETS).capture
+        command = [*COMMAND, "flows", capture, "--out", Path(folder, "flows.parquet"), "--features", "full", "--quiet"]
+        return median(checked(command, cores=None).cpu_s for _ in range(ROUNDS))
 
 
 def first_incident() -> float:

@@ -11,6 +11,8 @@ import pytest
 
 import infraspectre
 
+HEAVY = {"polars", "numpy", "rich", "jinja2", "yaml", "msgspec", "inspect", "tempfile", "tomllib", "typing_extensions"}
+"""Modules that take milliseconds to import; a small capture takes as long."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,7 +32,16 @@ def test_versions_agree() -> None:
     assert cargo["workspace"]["package"]["version"] == infraspectre.__version__
 
 
+def imported(code: str) -> set[str]:
+    report = f"import sys\n{code}\nprint(*sys.modules)"
+    return set(subprocess.check_output([sys.executable, "-c", report], text=True).split())
+
+
 @pytest.mark.parametrize("module", ["infraspectre", "infraspectre.app", "infraspectre.cli"])
 def test_importing_is_light(module: str) -> None:
-    code = f"import sys, {module}; print(sorted({{'polars', 'numpy', 'rich', 'jinja2'}} & set(sys.modules)))"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+    assert not HEAVY & imported(f"import {module}")
+
+
+def test_writing_flows_of_a_capture_needs_nothing_heavy(capture: Path, tmp_path: Path) -> None:
+    arguments = ["flows", str(capture), "--out", str(tmp_path / "flows.parquet"), "--quiet"]
+    assert not HEAVY & imported(f"from infraspectre.cli import run; assert run({arguments}) == 0")

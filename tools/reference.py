@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from infraspectre._core import SCHEMA_VERSION, feature_schema
-from infraspectre.cli import app
+from infraspectre.cli import NAME, ROOT
 from infraspectre.cli.features import markdown
+from infraspectre.cli.help import reference
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -16,8 +17,7 @@ def pages() -> dict[str, str]:
     columns = (
         f"# Columns of flow records\n\nVersion {SCHEMA_VERSION} of the feature schema.\n\n{markdown(feature_schema())}"
     )
-    commands = app.generate_docs(output_format="markdown")
-    return {"cli.md": commands.rstrip() + "\n", "features.md": columns}
+    return {"cli.md": reference(NAME, ROOT), "features.md": columns}
 
 
 def main() -> None:

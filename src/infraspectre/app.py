@@ -2,56 +2,50 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
-from weakref import finalize
-
-import msgspec
 
 from infraspectre import __version__, config
-from infraspectre.capture import CaptureSource, FeatureSet, FlowSettings, InputKind, classify_all
+from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
 from infraspectre.errors import UsageError
 from infraspectre.files import make_folder, write_whole
 from infraspectre.ports import Account, FlowSource, FlowWriter
 from infraspectre.records.flows import FlowBatch
-from infraspectre.telemetry import Meter
 
 if TYPE_CHECKING:
     import polars as pl
 
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
+    from infraspectre.settings import Settings
+    from infraspectre.telemetry import Meter
 
 Source = str | PathLike[str]
 Progress = Callable[[int, int, int], None]
 """Is told, after each batch, the bytes read, the bytes in all (0 if unknown), and the flows so far."""
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Holds every setting, one section for each part."""
-
-    flows: FlowSettings = FlowSettings()
-
-
 def load_settings(path: Path | None = None) -> Settings:
     """Read the settings from defaults, a file and the environment."""
+    from infraspectre.settings import Settings
+
     return config.load(Settings, path)
 
 
-def open_source(inputs: Sequence[Source], features: FeatureSet, settings: Settings) -> FlowSource:
+def chosen_settings(path: Path | None = None) -> Settings | None:
+    """Read the settings, or return None where nobody chose any; every part has its own defaults."""
+    return load_settings(path) if path or config.is_given() else None
+
+
+def open_source(inputs: Sequence[Source], features: FeatureSet, settings: Settings | None) -> FlowSource:
     """Return the flows of captures or logs, whichever the inputs are."""
     paths = [fspath(path) for path in inputs]
     kind = classify_all(paths)
     if kind is InputKind.CAPTURE:
-        return CaptureSource(paths, features, settings.flows)
+        return CaptureSource(paths, features, settings.flows if settings else None)
     if features == "cic":
         raise UsageError(f"a {kind} has no CICFlowMeter columns", path=paths[0], remedy="use --features base or full")
     return open_log(kind, paths, features)
@@ -74,7 +68,7 @@ def open_log(kind: InputKind, paths: Sequence[str], features: FeatureSet) -> Flo
 
 def flows(*sources: Source, features: FeatureSet = "full", settings: Settings | None = None) -> Iterator[FlowBatch]:
     """Yield batches of the flows in captures or logs, in the order in which they ended."""
-    return iter(open_source(sources, features, settings or load_settings()))
+    return iter(open_source(sources, features, settings or chosen_settings()))
 
 
 def write_flows(
@@ -87,7 +81,7 @@ def write_flows(
     """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek)."""
     from infraspectre.adapters.exports import flow_writer
 
-    source = open_source(inputs, features, settings or load_settings())
+    source = open_source(inputs, features, settings or chosen_settings())
     writer = flow_writer(Path(out))
     with discarding(writer):
         for flow_batch in reported(source, progress):
@@ -121,15 +115,15 @@ def reported(source: FlowSource, progress: Progress | None) -> Iterator[FlowBatc
             progress(*source.progress(), count)
 
 
-@dataclass
 class Analysis:
     """Holds what an analysis found; its files lie in `folder`."""
 
-    summary: Summary
-    incidents: list[Decision]
-    """Decided incidents, the most threatening first."""
-    detections: list[Detection]
-    folder: Path
+    def __init__(self, summary: Summary, incidents: list[Decision], detections: list[Detection], folder: Path) -> None:
+        """Take the account, the decided incidents (the most threatening first), the detections and the folder."""
+        self.summary = summary
+        self.incidents = incidents
+        self.detections = detections
+        self.folder = folder
 
     @property
     def flows(self) -> pl.DataFrame:
@@ -151,6 +145,8 @@ class Analysis:
         return "\n".join([head, *(f"  {line(decision)}" for decision in self.incidents)])
 
     def _repr_html_(self) -> str:
+        import html
+
         head, *rest = repr(self).splitlines()
         items = "".join(f"<li>{html.escape(text.strip())}</li>" for text in rest)
         return f"<p>{html.escape(head)}</p><ol>{items}</ol>"
@@ -174,11 +170,23 @@ def analyze(
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
     """
+    from infraspectre.telemetry import Meter
+
     meter = Meter()
     pipeline = compose(assets)
-    source = open_source(inputs, "full", settings or load_settings())
+    source = open_source(inputs, "full", settings or chosen_settings())
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
+    return analyze_aside(source, pipeline, progress, meter)
+
+
+def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | None, meter: Meter) -> Analysis:
+    """Analyze into a temporary folder that goes with the returned object."""
+    from functools import partial
+    from shutil import rmtree
+    from tempfile import mkdtemp
+    from weakref import finalize
+
     folder = Path(mkdtemp(prefix="infraspectre-"))
     remove = partial(rmtree, folder, ignore_errors=True)
     try:
@@ -268,8 +276,10 @@ def summarize(account: Account, alerts: int, detections: int, incidents: int, me
     def moment(at: int | None) -> str | None:
         return None if at is None else rfc3339(at)
 
-    counted: dict[str, Any] = msgspec.structs.asdict(account)
-    counted |= {key: moment(counted[key]) for key in ("capture_start", "capture_end")}
+    counted: dict[str, Any] = vars(account) | {
+        "capture_start": moment(account.capture_start),
+        "capture_end": moment(account.capture_end),
+    }
     cost = meter.cost()
     return Summary(
         **counted,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
-
-import msgspec
 
 from infraspectre.errors import ConfigError
 
@@ -33,6 +29,12 @@ def load(schema: type[Settings], path: Path | None = None, environment: Mapping[
     return decode(schema, merge(settings, overrides), None, "", lax=bool(overrides))
 
 
+def is_given(environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment names a settings file or sets something itself."""
+    environment = os.environ if environment is None else environment
+    return bool(environment.get(FILE_VARIABLE) or from_environment(environment))
+
+
 def read(path: Path) -> str:
     """Return the text of a settings file."""
     try:
@@ -45,6 +47,9 @@ def read(path: Path) -> str:
 
 def parse(text: str, path: Path | None) -> dict[str, Any]:
     """Parse TOML into a plain mapping."""
+    import re
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -79,6 +84,10 @@ def decode(
     schema: type[Settings], settings: Mapping[str, Any], path: Path | None, text: str, *, lax: bool = False
 ) -> Settings:
     """Check a mapping against the schema; `lax` lets text from the environment stand for numbers."""
+    import re
+
+    import msgspec
+
     try:
         return msgspec.convert(settings, schema, strict=not lax)
     except msgspec.ValidationError as error:
@@ -96,6 +105,8 @@ def decode(
 
 def line_of(key: str, text: str) -> int | None:
     """Return the number of the line on which a dotted key is set, from 1."""
+    import re
+
     *_, name = key.split(".")
     section = key.removesuffix(name).rstrip(".")
     current = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +76,8 @@ def writing_to(path: Path) -> Iterator[None]:
 
 def error_number(error: OSError) -> int:
     """Return the system's number of an error, which the core gives in its text alone; 0 if there is none."""
+    import re
+
     told = re.search(r"\(os error (\d+)\)$", str(error))
     return error.errno or (int(told[1]) if told else 0)
 

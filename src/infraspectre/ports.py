@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-import msgspec
-
 from infraspectre.records.flows import FlowBatch
 
 
-class Account(msgspec.Struct):
+class Account:
     """Counts what a source read and what it lost; complete once its batches have been taken."""
 
-    packets: int = 0
-    bytes: int = 0
-    flows: int = 0
-    malformed: dict[str, int] = {}
-    unreadable: dict[str, str] = {}
-    shed: dict[str, int] = {}
-    capture_start: int | None = None
-    """Time of the first packet, nanoseconds since the epoch."""
-    capture_end: int | None = None
+    def __init__(self) -> None:
+        """Begin with nothing; times are nanoseconds since the epoch."""
+        self.packets = 0
+        self.bytes = 0
+        self.flows = 0
+        self.malformed: dict[str, int] = {}
+        self.unreadable: dict[str, str] = {}
+        self.shed: dict[str, int] = {}
+        self.capture_start: int | None = None
+        self.capture_end: int | None = None
 
     @property
     def has_losses(self) -> bool:

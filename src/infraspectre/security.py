@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Unicode categories that move a cursor, change colours or reverse the reading order instead of showing a sign."""
 
@@ -12,6 +10,8 @@ def printable(text: str) -> str:
     """Return text that is safe to show on a terminal: control and direction signs are written as escapes."""
     if text.isascii() and text.isprintable():
         return text
+    import unicodedata
+
     return "".join(escaped(sign) if unicodedata.category(sign) in HIDDEN else sign for sign in text)
 
 

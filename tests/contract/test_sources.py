@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from infraspectre.adapters.columns import columns
-from infraspectre.app import Settings, open_source
+from infraspectre.app import open_source
 from infraspectre.ports import FlowSource
+from infraspectre.settings import Settings
 
 CASES = Path(__file__).parent.parent / "journey" / "cases"
 INPUTS = {"zeek": "zeek-tsv/input", "eve": "eve/input.json", "table": "cicflowmeter-v4/input.csv", "capture": ""}

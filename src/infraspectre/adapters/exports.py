@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from infraspectre import _core
@@ -15,6 +14,8 @@ from infraspectre.ports import FlowWriter
 from infraspectre.records.flows import FlowBatch
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     import polars as pl
 
 
@@ -35,9 +36,15 @@ class ParquetFile:
                 self._writer = self._writer or _core.ParquetWriter(str(self._path))
                 self._writer.write(flows.columns)
             else:
-                self._parts = self._parts or TemporaryDirectory(prefix=".flows-", dir=self._path.parent)
-                flows.frame.write_parquet(Path(self._parts.name) / f"{self._count:08}.parquet")
-                self._count += 1
+                self._write_part(flows)
+
+    def _write_part(self, flows: FlowBatch) -> None:
+        """Write the rows of a frame into the temporary folder."""
+        from tempfile import TemporaryDirectory
+
+        self._parts = self._parts or TemporaryDirectory(prefix=".flows-", dir=self._path.parent)
+        flows.frame.write_parquet(Path(self._parts.name) / f"{self._count:08}.parquet")
+        self._count += 1
 
     def close(self) -> None:
         """Finish the file and give it its name."""

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
-
-import msgspec
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from infraspectre import _core
 from infraspectre.errors import CaptureError
 from infraspectre.ports import Account
 from infraspectre.records.flows import FlowBatch
 
+if TYPE_CHECKING:
+    from infraspectre.capture.settings import FlowSettings
+
 FeatureSet = Literal["base", "cic", "full"]
-
-
-class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds flows in time and the flow table in memory."""
-
-    tcp_idle_s: float = 300.0
-    """A TCP flow without packets for so long has ended."""
-    tcp_half_open_idle_s: float = 60.0
-    """The same, as long as only opening segments were seen."""
-    udp_idle_s: float = 60.0
-    other_idle_s: float = 60.0
-    linger_s: float = 5.0
-    """How long a closed TCP flow waits for stragglers."""
-    active_s: float = 1800.0
-    """A flow longer than this is reported and begun anew."""
-    max_flows: int = 1 << 20
-    """When the table is full, the flow whose idle timeout comes first is ended."""
-    max_buffered_bytes: int = 64 << 20
-    """Bytes held for reassembly; beyond it, no further streams are inspected."""
 
 
 class CaptureSource:
@@ -40,9 +22,9 @@ class CaptureSource:
     def __init__(
         self, paths: Sequence[str], features: FeatureSet = "full", settings: FlowSettings | None = None
     ) -> None:
-        """Open the captures; raises CaptureError when none of them can be opened."""
+        """Open the captures; raises CaptureError when none can be opened. Settings default to those of the core."""
         try:
-            options = msgspec.structs.asdict(settings or FlowSettings())
+            options = settings.options() if settings else None
             self._reader = _core.FlowReader(list(paths), features=features, options=options)
         except (OSError, ValueError) as error:
             raise CaptureError(str(error)) from error
@@ -55,7 +37,10 @@ class CaptureSource:
 
     def account(self) -> Account:
         """Return what was read and lost so far."""
-        return msgspec.convert(self._reader.summary(), Account)
+        account = Account()
+        summary: Mapping[str, object] = self._reader.summary()
+        vars(account).update((name, summary[name]) for name in vars(account))
+        return account
 
     def progress(self) -> tuple[int, int]:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
-from cyclopts.exceptions import CycloptsError
-
 from infraspectre import __version__
-from infraspectre.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, InfraSpectreError
+from infraspectre.cli.grammar import HELP, Group, call, find
+from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, InfraSpectreError
 from infraspectre.security import printable
 
 COMMANDS = {
@@ -23,27 +22,21 @@ COMMANDS = {
     "version": "Print the version.",
 }
 
-app = App(
-    name="infraspectre",
-    help="Point it at network traffic and it gives back explained incidents.",
-    version=__version__,
-    help_epilogue="Exit status: 0 done; 1 failed; 2 wrong usage or bad input; 3 done with losses that are reported.",
-    result_action="return_value",
-    suppress_keyboard_interrupt=False,
-)
-for _name, _help in COMMANDS.items():
-    app.command(f"infraspectre.cli.{_name}:{_name}", name=_name, help=_help)
+NAME = "infraspectre"
+ROOT = Group("Point it at network traffic and it gives back explained incidents.", COMMANDS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    gc.freeze()  # the system takes back all memory at once: nothing has to be searched for cycles before
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status; errors become one message on stderr."""
     try:
-        status = app(arguments, exit_on_error=False, print_error=False)
+        status = obey(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is still buffered must not fail again at exit.
@@ -55,7 +48,21 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" in arguments:
             raise
         return explain(error)
-    return status if isinstance(status, int) else EXIT_DONE
+    return EXIT_DONE if status is None else status
+
+
+def obey(words: Sequence[str]) -> int | None:
+    """Do what words say: call the command that they name, or print its help page or the version."""
+    if words and words[0] == "--version":
+        print(__version__)
+        return None
+    path, command, rest = find(NAME, ROOT, words)
+    if not isinstance(command, Group) and not any(word in HELP for word in rest):
+        return call(command, rest)
+    from infraspectre.cli.help import page
+
+    print(page(path, command))
+    return None
 
 
 def explain(error: Exception) -> int:
@@ -63,8 +70,6 @@ def explain(error: Exception) -> int:
     match error:
         case InfraSpectreError():
             return complain(str(error), error.exit_status)
-        case CycloptsError():
-            return complain(f"{' '.join(str(error).split())} See 'infraspectre --help'.", EXIT_BAD_INPUT)
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return complain(f"{name}{error.strerror or error}", EXIT_FAILED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infraspectre.cli.options import DEFAULT, Common, Inputs
+from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import following, note, print_json, status_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def analyze(
-    inputs: Inputs,
+    inputs: list[str],
     /,
     *,
     out: Path = Path("infraspectre-report"),
@@ -38,7 +38,7 @@ def analyze(
     """
     from infraspectre import app
 
-    settings = app.load_settings(common.config)
+    settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(*inputs, out=out, assets=assets, settings=settings, progress=progress)
     if common.json:

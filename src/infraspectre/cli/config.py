@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cyclopts import App
-
+from infraspectre.cli.grammar import Group
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-config = App(name="config", help="Show the settings in force.", version_flags=())
 
-
-@config.command
 def show(*, common: Common = DEFAULT) -> None:
     """Show every setting with the value in force, as a TOML file that could be given to --config."""
     import msgspec
@@ -41,3 +37,6 @@ def toml(settings: dict[str, Any], section: str = "") -> Iterator[str]:
             name = f"{section}.{key}" if section else key
             yield f"\n[{name}]" if section else f"[{name}]"
             yield from toml(value, name)
+
+
+config = Group("Show the settings in force.", {"show": show})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
-
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import print_json, print_table
 
@@ -17,7 +15,7 @@ Format = Literal["table", "markdown"]
 
 def features(
     *,
-    columns: Annotated[Literal["base", "cic", "full"], Parameter(name="--features")] = "full",
+    columns: Annotated[Literal["base", "cic", "full"], "--features"] = "full",
     format: Format = "table",  # noqa: A002 - the option's name
     common: Common = DEFAULT,
 ) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from infraspectre.cli.options import DEFAULT, Common, Inputs
+from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import following, note, print_json, status_of
 
 
 def flows(
-    inputs: Inputs,
+    inputs: list[str],
     /,
     *,
     out: Path,
@@ -30,11 +30,11 @@ def flows(
     """
     from infraspectre import app
 
-    settings = app.load_settings(common.config)
+    settings = app.chosen_settings(common.config)
     with following("reading", common) as progress:
         account = app.write_flows(inputs, out, features, settings, progress)
     if common.json:
-        print_json(account)
+        print_json(vars(account))
     elif not common.quiet:
         from infraspectre.records.words import plural
 

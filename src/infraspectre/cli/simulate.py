@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
-
-from cyclopts import Parameter
 
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import note, print_json, print_table
@@ -19,7 +16,7 @@ def simulate(
     *,
     out: Path | None = None,
     seed: int = 0,
-    option: Annotated[list[str] | None, Parameter(name=["--option", "-O"], negative=())] = None,
+    option: Annotated[list[str] | None, "--option", "-O"] = None,
     common: Common = DEFAULT,
 ) -> None:
     """Make a labelled capture of a benign or attack behaviour.
@@ -78,6 +75,8 @@ def parsed(option: str) -> tuple[str, int | float | bool | str]:
 
 def typed(value: str) -> int | float | bool | str:
     """Return a value as the number or truth value that its text stands for."""
+    import re
+
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
     if re.fullmatch(r"[+-]?\d+", value):

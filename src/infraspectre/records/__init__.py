@@ -1,21 +1,28 @@
 """The nouns every layer shares: frozen, typed, versioned records."""
 
-from infraspectre.records.detection import Detection, Evidence, Severity, Technique
-from infraspectre.records.flows import FlowBatch
-from infraspectre.records.incident import (
-    Asset,
-    Attribution,
-    Decision,
-    Explanation,
-    Incident,
-    Level,
-    ResponsePlan,
-    ResponseStep,
-    Statement,
-    TacticTechnique,
-    ThreatScore,
-)
-from infraspectre.records.summary import Summary
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infraspectre.lazy import lazy
+
+if TYPE_CHECKING:
+    from infraspectre.records.detection import Detection, Evidence, Severity, Technique
+    from infraspectre.records.flows import FlowBatch
+    from infraspectre.records.incident import (
+        Asset,
+        Attribution,
+        Decision,
+        Explanation,
+        Incident,
+        Level,
+        ResponsePlan,
+        ResponseStep,
+        Statement,
+        TacticTechnique,
+        ThreatScore,
+    )
+    from infraspectre.records.summary import Summary
 
 SCHEMA_VERSION = 1
 
@@ -39,3 +46,13 @@ __all__ = [
     "Technique",
     "ThreatScore",
 ]
+
+_HOMES = dict.fromkeys(__all__, "incident") | {
+    "Detection": "detection",
+    "Evidence": "detection",
+    "FlowBatch": "flows",
+    "Severity": "detection",
+    "Summary": "summary",
+    "Technique": "detection",
+}
+__getattr__ = lazy(__name__, _HOMES)
