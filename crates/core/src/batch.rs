@@ -7,7 +7,7 @@ use arrow_array::builder::{
     Int32Builder, ListBuilder, StringBuilder, UInt16Builder, UInt32Builder, UInt64Builder, UInt8Builder,
 };
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt16Type, UInt32Type, UInt64Type, UInt8Type};
-use arrow_array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, RecordBatchOptions};
+use arrow_array::{new_null_array, Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, RecordBatchOptions};
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType, Field as ArrowField, Schema, SchemaRef};
 
@@ -121,12 +121,16 @@ impl Builder {
             Fill::U16List(_) => Builder::U16List(ListBuilder::new(UInt16Builder::new())),
             Fill::U32List(_) => Builder::U32List(ListBuilder::new(UInt32Builder::new())),
             Fill::I32List(_) => Builder::I32List(ListBuilder::new(Int32Builder::new())),
-            Fill::Application(field) => match field.kind() {
-                Kind::Text => Builder::Text(Texts::default()),
-                Kind::TextList => Builder::TextList(ListBuilder::new(StringBuilder::new())),
-                Kind::Number | Kind::Count => Builder::U64(Numbers::default()),
-                Kind::NumberList => Builder::U64List(ListBuilder::new(UInt64Builder::new())),
-            },
+            Fill::Application(field) => Builder::for_kind(field.kind()),
+        }
+    }
+
+    fn for_kind(kind: Kind) -> Builder {
+        match kind {
+            Kind::Text => Builder::Text(Texts::default()),
+            Kind::TextList => Builder::TextList(ListBuilder::new(StringBuilder::new())),
+            Kind::Number | Kind::Count => Builder::U64(Numbers::default()),
+            Kind::NumberList => Builder::U64List(ListBuilder::new(UInt64Builder::new())),
         }
     }
 
@@ -160,15 +164,15 @@ impl Builder {
         }
     }
 
-    fn append_field(&mut self, value: Option<&Value>) {
+    fn append_field(&mut self, value: &Value) {
         match (self, value) {
-            (Builder::Text(texts), Some(Value::Text(text))) => texts.builder.append_value(text),
-            (Builder::U64(numbers), Some(Value::Number(number))) => numbers.append(*number),
-            (Builder::TextList(builder), Some(Value::TextList(texts))) => {
+            (Builder::Text(texts), Value::Text(text)) => texts.builder.append_value(text),
+            (Builder::U64(numbers), Value::Number(number)) => numbers.append(*number),
+            (Builder::TextList(builder), Value::TextList(texts)) => {
                 texts.iter().for_each(|text| builder.values().append_value(text));
                 builder.append(true);
             }
-            (Builder::U64List(builder), Some(Value::NumberList(numbers))) => {
+            (Builder::U64List(builder), Value::NumberList(numbers)) => {
                 builder.values().append_slice(numbers);
                 builder.append(true);
             }
@@ -176,7 +180,7 @@ impl Builder {
         }
     }
 
-    fn append(&mut self, fill: &Fill, rows: &[Row], present: u128) {
+    fn append(&mut self, fill: &Fill, rows: &[Row]) {
         match (self, fill) {
             (Builder::U8(numbers), Fill::U8(fill)) => fill(rows, numbers),
             (Builder::U16(numbers), Fill::U16(fill)) => fill(rows, numbers),
@@ -190,33 +194,81 @@ impl Builder {
             (Builder::U16List(builder), Fill::U16List(fill)) => fill(rows, builder),
             (Builder::U32List(builder), Fill::U32List(fill)) => fill(rows, builder),
             (Builder::I32List(builder), Fill::I32List(fill)) => fill(rows, builder),
-            (builder, Fill::Application(field)) => builder.append_application(*field, rows, present),
             _ => {}
-        }
-    }
-
-    fn append_application(&mut self, field: Field, rows: &[Row], present: u128) {
-        if present >> (field as u8) & 1 == 0 {
-            return self.append_nulls(rows.len());
-        }
-        for row in rows {
-            self.append_field(row.inspector().and_then(|inspector| inspector.fields.get(field)));
         }
     }
 }
 
-const _: () = assert!(Field::ALL.len() <= 128);
+/// A column that is being filled; rows without a value are not appended before one with a value comes.
+///
+/// Most application fields have no value in most batches: such a column costs nothing until it is finished.
+struct Filling {
+    builder: Builder,
+    rows: usize,
+}
 
-/// Returns the fields that at least one row has, as bits.
-fn present_fields(rows: &[Row]) -> u128 {
-    let fields = rows.iter().filter_map(Row::inspector).flat_map(|inspector| inspector.fields.iter());
-    fields.fold(0, |bits, (field, _)| bits | 1 << (*field as u8))
+impl Filling {
+    fn new(column: &Column) -> Filling {
+        Filling { builder: Builder::for_column(column), rows: 0 }
+    }
+
+    /// Appends a value of every row, unless the column is that of an application field.
+    fn append(&mut self, fill: &Fill, rows: &[Row]) {
+        if !matches!(fill, Fill::Application(_)) {
+            self.builder.append(fill, rows);
+            self.rows += rows.len();
+        }
+    }
+
+    /// Appends the value of an application field of a row, counted from 0 since the last batch.
+    fn put(&mut self, row: usize, value: &Value) {
+        self.skip_to(row);
+        self.builder.append_field(value);
+        self.rows += 1;
+    }
+
+    fn skip_to(&mut self, row: usize) {
+        if row > self.rows {
+            self.builder.append_nulls(row - self.rows);
+            self.rows = row;
+        }
+    }
+
+    fn finish(&mut self, rows: usize, data_type: &DataType, nulls: &mut Nulls) -> ArrayRef {
+        if self.rows == 0 {
+            return nulls.array(data_type, rows);
+        }
+        self.skip_to(rows);
+        self.rows = 0;
+        self.builder.finish()
+    }
+}
+
+/// Columns without any value, by type: all that are alike share the memory of one.
+#[derive(Default)]
+struct Nulls {
+    arrays: HashMap<DataType, ArrayRef>,
+}
+
+impl Nulls {
+    fn array(&mut self, data_type: &DataType, rows: usize) -> ArrayRef {
+        let long_enough = self.arrays.get(data_type).filter(|array| array.len() >= rows);
+        let array = match long_enough {
+            Some(array) => array.clone(),
+            None => new_null_array(data_type, rows),
+        };
+        self.arrays.insert(data_type.clone(), array.clone());
+        array.slice(0, rows)
+    }
 }
 
 /// Collects finished flows and turns them into record batches.
 pub struct BatchBuilder {
     columns: Vec<Column>,
-    builders: Vec<Builder>,
+    filling: Vec<Filling>,
+    /// Where the column of each application field is, if the feature set has it.
+    places: [Option<usize>; Field::ALL.len()],
+    nulls: Nulls,
     schema: SchemaRef,
     chunk: Vec<Row>,
     rows: usize,
@@ -226,9 +278,15 @@ impl BatchBuilder {
     /// Makes a builder for the columns of a feature set.
     pub fn new(set: FeatureSet) -> BatchBuilder {
         let columns = columns(set);
-        let builders = columns.iter().map(Builder::for_column).collect();
+        let filling = columns.iter().map(Filling::new).collect();
         let schema = arrow_schema(&columns);
-        BatchBuilder { columns, builders, schema, chunk: Vec::with_capacity(CHUNK_ROWS), rows: 0 }
+        let mut places = [None; Field::ALL.len()];
+        for (index, column) in columns.iter().enumerate() {
+            if let Fill::Application(field) = column.fill {
+                places[field as usize] = Some(index);
+            }
+        }
+        BatchBuilder { columns, filling, places, nulls: Nulls::default(), schema, chunk: Vec::with_capacity(CHUNK_ROWS), rows: 0 }
     }
 
     /// Returns the Arrow schema of the batches.
@@ -258,16 +316,24 @@ impl BatchBuilder {
     /// Makes a batch of all rows since the last one.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.flush();
-        let arrays = self.builders.iter_mut().map(Builder::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.rows = 0;
+        let (rows, nulls) = (std::mem::take(&mut self.rows), &mut self.nulls);
+        let finish = |(filling, field): (&mut Filling, &Arc<ArrowField>)| filling.finish(rows, field.data_type(), nulls);
+        let arrays = self.filling.iter_mut().zip(self.schema.fields()).map(finish).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
     }
 
     fn flush(&mut self) {
-        let present = present_fields(&self.chunk);
-        for (column, builder) in self.columns.iter().zip(&mut self.builders) {
-            builder.append(&column.fill, &self.chunk, present);
+        for (column, filling) in self.columns.iter().zip(&mut self.filling) {
+            filling.append(&column.fill, &self.chunk);
+        }
+        let first = self.rows - self.chunk.len();
+        for (row, values) in self.chunk.iter().enumerate().filter_map(|(at, row)| Some((first + at, row.inspector()?))) {
+            for (field, value) in values.fields.iter() {
+                if let Some(filling) = self.places[*field as usize].and_then(|index| self.filling.get_mut(index)) {
+                    filling.put(row, value);
+                }
+            }
         }
         self.chunk.clear();
     }

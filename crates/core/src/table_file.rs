@@ -10,7 +10,7 @@ pub use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 /// Rows of a row group: what is held in memory before it is written.
-const ROW_GROUP_ROWS: usize = 65_536;
+const ROW_GROUP_ROWS: usize = 32_768;
 
 /// Writes record batches of one schema as a Parquet table.
 pub struct TableWriter<W: Write + Send> {

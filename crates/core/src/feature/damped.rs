@@ -7,14 +7,15 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 
-/// Half-lives in seconds. The decay of the shorter ones is a power of the longest one's, so one `exp2` serves all.
+/// Half-lives in seconds.
 pub const HALF_LIVES_S: [u32; 3] = [1, 10, 100];
+/// The same as half-lives in a nanosecond; the fourth lane does not fade.
+const RATES: [f32; 4] = [1e-9, 1e-10, 1e-11, 0.0];
 /// Hosts remembered; a set of four that is full forgets its stalest member.
 const HOSTS: usize = 1 << 16;
 /// Ordered pairs of hosts remembered.
 const PAIRS: usize = 1 << 17;
 const WAYS: usize = 4;
-const NANOSECONDS_PER_HALF_LIFE: f32 = 100.0 * 1e9;
 
 /// Sums that fade; lanes are the half-lives of [`HALF_LIVES_S`], the fourth lane is unused and keeps the lanes aligned.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,31 +51,29 @@ impl Sums {
     }
 }
 
+/// Computes 2^-x for each half-life, where x is the elapsed time in half-lives; all lanes at once and without a branch.
+///
+/// x is split into a whole number, which becomes the exponent, and a rest within half of one either way, for which six
+/// terms of the exponential series are exact to the last bit but one of f32.
 #[inline(always)]
 fn decay(elapsed: i64) -> [f32; 4] {
-    if elapsed <= 0 {
-        return [1.0; 4];
+    /// Adding it rounds to a whole number, which then stands in the lowest bits.
+    const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
+    const LN_2: f32 = std::f32::consts::LN_2;
+    let elapsed = elapsed.max(0) as f32;
+    let mut decays = [0.0; 4];
+    for (decay, rate) in decays.iter_mut().zip(RATES) {
+        let x = (elapsed * rate).min(126.0);
+        let rounded = x + ROUNDING;
+        let t = (x - (rounded - ROUNDING)) * LN_2;
+        let squared = t * t;
+        let (low, high) = (1.0 - t, 0.5 - t * (1.0 / 6.0));
+        let highest = 1.0 / 24.0 - t * (1.0 / 120.0) + squared * (1.0 / 720.0);
+        let whole = rounded.to_bits().wrapping_sub(ROUNDING.to_bits());
+        let power = f32::from_bits(127u32.wrapping_sub(whole) << 23);
+        *decay = (low + squared * (high + squared * highest)) * power;
     }
-    let slow = power_of_half(elapsed as f32 / NANOSECONDS_PER_HALF_LIFE);
-    let middle = tenth_power(slow);
-    [tenth_power(middle), middle, slow, 1.0]
-}
-
-/// Computes 2^-x; most packets follow each other closely, where four terms of the series are exact to f32.
-#[inline(always)]
-fn power_of_half(x: f32) -> f32 {
-    if x > 0.01 {
-        return (-x).exp2();
-    }
-    let t = x * std::f32::consts::LN_2;
-    1.0 - t * (1.0 - t * (0.5 - t * (1.0 / 6.0)))
-}
-
-#[inline(always)]
-fn tenth_power(value: f32) -> f32 {
-    let second = value * value;
-    let fourth = second * second;
-    fourth * fourth * second
+    decays
 }
 
 /// Weight, mean and deviation for each half-life, kept as bfloat16 (8 significant bits) to stay small.
@@ -133,7 +132,10 @@ struct Cells {
 impl Cells {
     fn new(entities: usize) -> Self {
         let max_sets = entities / WAYS;
-        Cells { sets: vec![[Cell::default(); WAYS]; FIRST_SETS.min(max_sets)], used: 0, max_sets }
+        // Room for all sets is only an address range until they are used, and growing never moves them.
+        let mut sets = Vec::with_capacity(max_sets);
+        sets.resize(FIRST_SETS.min(max_sets), [Cell::default(); WAYS]);
+        Cells { sets, used: 0, max_sets }
     }
 
     #[inline]
@@ -233,6 +235,18 @@ mod tests {
         assert!((damped.weight(1) - 1.933).abs() < 0.02);
         assert!((damped.mean(0) - 100.0).abs() < 0.5);
         assert_eq!(damped.std(0), 0.0);
+    }
+
+    #[test]
+    fn decay_is_a_power_of_one_half() {
+        for elapsed in [0, 1, 999, SECOND / 3, SECOND / 2, SECOND, 3 * SECOND / 2, 77 * SECOND, 120 * SECOND] {
+            for (decay, half_life) in decay(elapsed).into_iter().zip(HALF_LIVES_S) {
+                let exact = (-(elapsed as f64) / (1e9 * f64::from(half_life))).exp2();
+                assert!((f64::from(decay) / exact - 1.0).abs() < 1e-5, "{elapsed} {half_life} {decay} {exact}");
+            }
+        }
+        assert_eq!(decay(-5), [1.0; 4]);
+        assert!(decay(i64::MAX)[2] < 1e-37);
     }
 
     #[test]

@@ -22,6 +22,8 @@ const EVICTION_TRIES: usize = 64;
 /// Marks a flow without hardware addresses.
 const NO_MACS: u32 = u32::MAX;
 const SECOND: i64 = 1_000_000_000;
+/// Flows for which there is room from the beginning: only an address range until it is used, and nothing ever moves.
+const RESERVED_FLOWS: usize = 1 << 20;
 
 /// Limits of the flow table; times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +117,7 @@ impl FlowTable {
     /// Makes an empty table.
     pub fn new(limits: Limits) -> FlowTable {
         FlowTable {
-            flows: Vec::new(),
+            flows: Vec::with_capacity(limits.max_flows.min(RESERVED_FLOWS)),
             free: Vec::new(),
             index: HashTable::new(),
             hasher: RandomState::default(),
@@ -333,6 +335,7 @@ impl FlowTable {
         let mut live: Vec<(i64, u64, u32)> = self.index.iter().map(|slot| order(*slot)).collect();
         live.sort_unstable();
         self.index.clear();
+        self.ended.reserve(live.len());
         for (_, _, slot) in live {
             let closed = self.flows.get(slot as usize).and_then(|flow| flow.as_ref()?.closed());
             self.ended.push_back((slot, closed.unwrap_or(EndReason::EndOfCapture)));
