@@ -61,9 +61,16 @@ def classify(path: str) -> InputKind:
         return InputKind.CAPTURE
     place = Path(path)
     try:
-        return folder_kind(place) if place.is_dir() else content_kind(peek(place), place)
+        if place.is_dir():
+            return folder_kind(place)
+        return InputKind.CAPTURE if is_stream(place) else content_kind(peek(place), place)
     except OSError as error:
         raise InputError(f"cannot be opened: {error.strerror or error}", path=path) from error
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether a path is a pipe, socket or terminal: what is looked at there is gone for whoever reads next."""
+    return path.is_fifo() or path.is_socket() or path.is_char_device()
 
 
 def folder_kind(folder: Path) -> InputKind:
