@@ -132,3 +132,8 @@ def test_follow_up_needs_another_kind_of_activity() -> None:
     hit, back, acts = finding(1, "a", "b"), finding(2, "b", "a", at=5), finding(3, "b", "c", category="beacon", at=9)
     assert follow_up([hit, back]) is None
     assert follow_up([hit, back, acts]) == (hit, acts)
+
+
+def test_what_a_host_did_before_it_was_hit_does_not_follow_from_it() -> None:
+    hit, always = finding(1, "a", "b", at=50), finding(2, "b", "c", category="beacon", at=90, lasting=80)
+    assert follow_up([hit, always]) is None

@@ -169,16 +169,21 @@ def _context(incident: Incident) -> float:
 
 
 def follow_up(detections: Iterable[Detection]) -> tuple[Detection, Detection] | None:
-    """Find a victim that became an actor: what hit it, and a later detection of another family in which it acts."""
+    """Find a victim that became an actor: what hit it, and another family of activity that it began after that."""
     suffered: dict[str, dict[str, Detection]] = {}
-    for detection in sorted(detections, key=lambda each: (each.at, each.detection_id)):
+    for detection in sorted(detections, key=lambda each: (begin(each), each.at, each.detection_id)):
         kind = family(detection.category).name
-        before = [each for name, each in suffered.get(detection.orig or "", {}).items() if name != kind]
+        before = [each for name, each in suffered.get(detection.orig or "", {}).items() if name != kind and begin(each) < begin(detection)]
         if before:
             return before[0], detection
         if detection.resp and detection.severity not in ("informational", "low"):
             suffered.setdefault(detection.resp, {}).setdefault(kind, detection)
     return None
+
+
+def begin(detection: Detection) -> int:
+    """Return the event time at which the behaviour began, which is before its detector became sure."""
+    return detection.first_seen or detection.at
 
 
 def _strongest(
