@@ -58,3 +58,18 @@ def test_data_in_pings_is_found_and_pings_are_not() -> None:
     assert [(each.category, each.resp) for each in found_in(Exfiltration, frame([tunnel, ping]))] == [
         ("icmp_tunnel", "203.0.113.9")
     ]
+
+
+def test_errors_that_quote_packets_of_any_size_are_no_pings() -> None:
+    unreachable = [
+        flow(
+            protocol=protocol,
+            orig_port=kind,
+            resp_port=3,
+            orig_packets=500,
+            orig_payload_bytes=90_000,
+            flow_segment_bytes_std=150.0,
+        )
+        for protocol, kind in (("icmp", 3), ("icmp", 11), ("icmp6", 1))
+    ]
+    assert found_in(Exfiltration, frame(unreachable)) == []
