@@ -19,7 +19,6 @@ from infraspectre.soma.techniques import (
     UNENCRYPTED_ALTERNATIVE,
 )
 
-
 ECHO_TYPES = {"icmp": (8, 0), "icmp6": (128, 129)}
 """Message types of echo requests and replies (RFC 792, RFC 4443); errors quote packets, and so vary by nature."""
 
