@@ -160,3 +160,21 @@ def test_an_empty_run_makes_a_page(tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"missing/report\.html: cannot be written"):
         render(summary(), [], [], FlowStatistics(), tmp_path / "missing" / "report.html")
+
+
+def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
+    full = tmp_path / "report.html"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"report\.html: cannot be written: No space left on device; free some space"):
+        render(summary(), [], [], FlowStatistics(), full)
+
+
+def test_the_span_is_that_of_the_input(tmp_path: Path) -> None:
+    times = {"capture_start": "2026-01-05T08:00:00.000000Z", "capture_end": "2026-01-05T08:08:25.615141Z"}
+    assert "<dd>8 min 25 s</dd>" in page(tmp_path, [], [], **times)[0]
+    assert "<dd>unknown</dd>" in page(tmp_path, [], [])[0]
+
+
+def test_alerts_of_other_engines_are_mentioned(tmp_path: Path) -> None:
+    assert "Alerts in the input" in page(tmp_path, [], [], alerts=3)[0]
+    assert "Alerts in the input" not in page(tmp_path, [], [], alerts=0)[0]

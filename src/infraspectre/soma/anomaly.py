@@ -146,7 +146,7 @@ class Anomaly:
             score=0.25 + 0.2 * log_ramp(case.ratio, settings.far, settings.full_far),
             orig=orig,
             resp=None,
-            summary=f"{plural(case.flows, 'flow')} of {orig} {'is' if case.flows == 1 else 'are'} unlike the rest; the farthest, to {case.target} with "
+            summary=f"{orig} had {plural(case.flows, 'flow')} unlike the rest; the farthest, to {case.target} with "
             f"{sent:,.0f} bytes sent and {received:,.0f} received in {seconds:,.1f} s, is {case.ratio:.1f} times "
             "as far out as 99% of usual flows",
             size=case.flows,
