@@ -21,12 +21,12 @@ from infraspectre.adapters.fields import (
     texts,
     total,
 )
-from infraspectre.adapters.lines import LineFile
+from infraspectre.adapters.lines import LineFile, as_far_as_readable
 from infraspectre.adapters.log_source import LogSource
 from infraspectre.records.times import bounded, from_datetime
 
 MAX_OPEN_FLOWS = 1 << 20
-"""Flows of which events were seen but not yet the end; beyond it, the oldest is given out as it is."""
+"""Flows of which events were seen but not yet the end; beyond it, the one silent for longest is given out as it is."""
 ETHERNET_HEADER = 14
 """Suricata counts frames; what IP carries is less by an Ethernet header and an IP header without options."""
 
@@ -154,13 +154,17 @@ class EveLogs:
     def rows(self) -> Iterator[Row]:
         """Yield flows as they end, and at last those whose end was not logged."""
         for file in self.files:
-            for line in filter(None, file):
-                row = self._take(file.json(line), file)
-                if row is not None:
-                    yield row
-                if len(self._open) > MAX_OPEN_FLOWS:
-                    yield self._open.pop(next(iter(self._open)))
+            yield from as_far_as_readable(file, self._ended(file))
         yield from self._open.values()
+
+    def _ended(self, file: LineFile) -> Iterator[Row]:
+        """Yield the flows that end in a log, and the one silent for longest when too many are open."""
+        for line in filter(None, file):
+            row = self._take(file.json(line), file)
+            if row is not None:
+                yield row
+            if len(self._open) > MAX_OPEN_FLOWS:
+                yield self._open.pop(next(iter(self._open)))
 
     def _take(self, event: dict[str, Any], file: LineFile) -> Row | None:
         """Add an event to its flow; return the flow if that was its end."""
@@ -171,8 +175,11 @@ class EveLogs:
             self.alerts.append({field: event[field] for field in ALERT_FIELDS if field in event})
         if not isinstance(identity, int) or not 0 <= identity < 2**64 or "src_ip" not in event:
             return None
-        row = self._open.setdefault(identity, {"flow_id": identity})
-        return self._open.pop(identity) if gather_event(row, str(kind), event, file) else None
+        row = self._open.pop(identity, {"flow_id": identity})
+        if gather_event(row, str(kind), event, file):
+            return row
+        self._open[identity] = row
+        return None
 
 
 def gather_event(row: Row, kind: str, event: dict[str, Any], file: LineFile) -> bool:

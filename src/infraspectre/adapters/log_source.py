@@ -9,6 +9,7 @@ from typing import Any
 from infraspectre.adapters.columns import BATCH_ROWS, batch
 from infraspectre.adapters.fields import Row
 from infraspectre.adapters.lines import LineFile
+from infraspectre.errors import InputError
 from infraspectre.ports import Account
 from infraspectre.records.flows import FlowBatch
 
@@ -35,6 +36,14 @@ class LogSource:
             for row in rows:
                 count(self._account, row)
             yield batch(rows, self._features)
+        self._report_losses()
+
+    def _report_losses(self) -> None:
+        """Add to the account what could not be read; raises InputError when nothing could."""
+        losses = [file.loss for file in self._files if file.loss is not None]
+        if losses and not self._account.flows:
+            raise losses[0]
+        self._account.unreadable |= {str(loss.path): reason(loss) for loss in losses}
 
     def account(self) -> Account:
         """Return what the flows so far add up to, as far as the logs know."""
@@ -47,6 +56,12 @@ class LogSource:
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts that came with the flows so far."""
         return self._alerts
+
+
+def reason(loss: InputError) -> str:
+    """Return what a log lost, and where in it."""
+    line = f"line {loss.line}" if loss.line else None
+    return ": ".join(part for part in (line, loss.field, loss.problem) if part)
 
 
 def count(account: Account, row: Row) -> None:
