@@ -39,9 +39,20 @@ def test_alerts_of_other_engines_pass_through() -> None:
     (alert,) = source.alerts()
     assert alert["alert"]["signature_id"] == 2_000_001
     assert "payload" not in alert
+    assert alert["timestamp"] == "2026-01-05T08:00:00.000003+0000"
 
 
 @pytest.mark.parametrize("features", ["base", "full"])
 def test_feature_sets_apply_to_logs_too(features: str) -> None:
     (batch,) = open_source([CASES / INPUTS["zeek"]], features, Settings())  # type: ignore[arg-type]
     assert dict(batch.frame.schema) == columns(features)
+
+
+def test_flows_whose_end_was_not_logged_last_from_first_to_last_event(tmp_path: Path) -> None:
+    path = tmp_path / "eve.json"
+    event = '{"timestamp":"2026-01-05T09:00:0%d.000000+0100","flow_id":%d,"event_type":"dns","src_ip":"10.0.0.5",'
+    event += '"dest_ip":"10.0.0.2","proto":"UDP","dns":{"type":"query","rrname":"a.example","rrtype":"A"}}\n'
+    path.write_text("".join(event % (at, flow) for flow in range(40) for at in (1, 3)))
+    (batch,) = open_source([path], "full", Settings())
+    assert set(batch.frame["ended_at"] - batch.frame["started_at"]) == {2_000_000_000}
+    assert batch.frame["duration_ms"].null_count() == 40

@@ -139,3 +139,10 @@ def test_ordinary_office_traffic_is_quiet() -> None:
             )
         )
     assert [each.evidence.summary for each in run(frame(rows), 8_192)] == []
+
+
+@pytest.mark.parametrize("name", ["started_at", "ended_at", "orig_ip", "resp_ip"])
+def test_flows_of_unknown_hosts_or_times_are_no_evidence(flows: pl.DataFrame, name: str) -> None:
+    nameless = flows.with_columns(pl.lit(None, flows.schema[name]).alias(name))
+    assert run(nameless, 1_000) == []
+    assert run(pl.concat([nameless, flows]), 1_000)

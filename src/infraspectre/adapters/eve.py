@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ MAX_OPEN_FLOWS = 1 << 20
 """Flows of which events were seen but not yet the end; beyond it, the one silent for longest is given out as it is."""
 ETHERNET_HEADER = 14
 """Suricata counts frames; what IP carries is less by an Ethernet header and an IP header without options."""
+
+FIRST_EVENT, LAST_EVENT = "first_event", "last_event"
+"""What a row remembers of its events until its flow has ended; no column is called so."""
 
 ADDRESSES = (
     Rule("community_id", "community_id", first, text),
@@ -155,7 +159,7 @@ class EveLogs:
         """Yield flows as they end, and at last those whose end was not logged."""
         for file in self.files:
             yield from as_far_as_readable(file, self._ended(file))
-        yield from self._open.values()
+        yield from map(spanned, self._open.values())
 
     def _ended(self, file: LineFile) -> Iterator[Row]:
         """Yield the flows that end in a log, and the one silent for longest when too many are open."""
@@ -164,7 +168,7 @@ class EveLogs:
             if row is not None:
                 yield row
             if len(self._open) > MAX_OPEN_FLOWS:
-                yield self._open.pop(next(iter(self._open)))
+                yield spanned(self._open.pop(next(iter(self._open))))
 
     def _take(self, event: dict[str, Any], file: LineFile) -> Row | None:
         """Add an event to its flow; return the flow if that was its end."""
@@ -172,7 +176,8 @@ class EveLogs:
         if kind is None:
             raise file.error("is missing", "event_type")
         if kind == "alert":
-            self.alerts.append({field: event[field] for field in ALERT_FIELDS if field in event})
+            alert = {field: event[field] for field in ALERT_FIELDS if field in event}
+            self.alerts.append(alert | in_utc(alert.get("timestamp")))
         if not isinstance(identity, int) or not 0 <= identity < 2**64 or "src_ip" not in event:
             return None
         row = self._open.pop(identity, {"flow_id": identity})
@@ -193,7 +198,27 @@ def gather_event(row: Row, kind: str, event: dict[str, Any], file: LineFile) -> 
         gather_dns(row, event.get("dns"))
     gather(row, event, EVENTS.get(kind, ()))
     gather_ends(row, event)
+    row.setdefault(FIRST_EVENT, event.get("timestamp"))
+    row[LAST_EVENT] = event.get("timestamp")
     return False
+
+
+def in_utc(timestamp: Any) -> Row:
+    """Return an event's time in UTC, still as Suricata writes it; nothing for what is no time with a zone."""
+    with suppress(TypeError, ValueError, OverflowError):
+        at = datetime.fromisoformat(timestamp)
+        if at.tzinfo is not None:
+            return {"timestamp": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}+0000"}
+    return {}
+
+
+def spanned(row: Row) -> Row:
+    """Return a flow whose end was not logged with the times of its first and last event; its duration is unknown."""
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
+        begin, end = (bounded(from_datetime(datetime.fromisoformat(row[key]))) for key in (FIRST_EVENT, LAST_EVENT))
+        row.setdefault("started_at", min(begin, end))
+        row.setdefault("ended_at", max(begin, end))
+    return row
 
 
 def gather_ends(row: Row, event: dict[str, Any]) -> None:
