@@ -19,7 +19,7 @@ import msgspec
 from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, FlowSettings, InputKind, classify_all
 from infraspectre.errors import UsageError
-from infraspectre.files import make_folder, write_whole
+from infraspectre.files import make_folder, write_whole, writing_to
 from infraspectre.ports import Account, FlowSource, FlowWriter
 from infraspectre.records.flows import FlowBatch
 from infraspectre.telemetry import Meter
@@ -216,7 +216,9 @@ class Run:
         self.statistics = FlowStatistics()
 
     def complete(self, progress: Progress | None, meter: Meter) -> Analysis:
-        """Detect and write everything."""
+        """Detect and write everything; the summary comes last, so that a folder without one is unfinished."""
+        with writing_to(self.folder / "summary.json"):
+            (self.folder / "summary.json").unlink(missing_ok=True)
         decisions = self.detect(progress)
         summary = self.write(decisions, meter)
         return Analysis(summary, decisions, self.pipeline.detections, self.folder)
