@@ -10,11 +10,11 @@ import polars as pl
 
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import Vector, centre_and_spread, log_ramp
-from infraspectre.records import Detection
+from infraspectre.records import Detection, Technique
 from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
 from infraspectre.soma.techniques import (
     ALTERNATIVE_PROTOCOL,
-    C2_CHANNEL,
+    ENCRYPTED_ALTERNATIVE,
     NON_APPLICATION_PROTOCOL,
     UNENCRYPTED_ALTERNATIVE,
 )
@@ -134,11 +134,10 @@ class Exfiltration:
         if population >= settings.population and deviations < settings.deviations:
             return None
         known = population >= settings.population
-        is_web = bool(case.apps.keys() & {"http", "tls", "quic"}) or not case.apps
         usual = f", {deviations:.1f} robust deviations above what this site sends elsewhere" if known else ""
         return Finding(
             category="exfiltration",
-            techniques=(C2_CHANNEL,) if is_web else (ALTERNATIVE_PROTOCOL,),
+            techniques=(_technique(case),),
             score=(0.55 if known else 0.4)
             + 0.3 * log_ramp(case.sent, settings.sent_bytes, settings.sent_bytes * settings.full_scale),
             orig=scope.orig,
@@ -190,6 +189,13 @@ class Exfiltration:
             measures={"payload_bytes": carried, "duration_s": case.duration_s},
             thresholds={"payload_bytes": least, "packet_std_bytes": self._settings.echo_packet_std},
         )
+
+
+def _technique(case: SentCase) -> Technique:
+    """Return the technique that the protocols tell; whether the destination gave orders, too, they do not tell."""
+    if case.apps.keys() & {"tls", "quic"}:
+        return ENCRYPTED_ALTERNATIVE
+    return UNENCRYPTED_ALTERNATIVE if case.apps.keys() & {"http", "ftp", "smtp"} else ALTERNATIVE_PROTOCOL
 
 
 def _is_echo() -> pl.Expr:
