@@ -100,3 +100,19 @@ def test_numbers_that_no_column_holds_are_unknown(tmp_path: Path) -> None:
     (batch,) = infraspectre.flows(path)
     assert batch.frame["orig_port"].to_list() == [None]
     assert batch.frame["orig_packets"].to_list() == [None]
+
+
+@pytest.mark.parametrize("text", [FLOW, f"{CSV}80,1,6,10.0.0.1\n"], ids=["eve", "table"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(text, encoding="utf-8-sig")
+    (batch,) = infraspectre.flows(path)
+    assert batch.frame["duration_ms"].null_count() == 0
+
+
+def test_identities_survive_readers_of_json_that_know_floating_point_alone(tmp_path: Path) -> None:
+    path = tmp_path / "conn.log"
+    path.write_text(ZEEK + "".join(f"1.5\tC{n}\t10.0.0.1\t1\t10.0.0.2\ttcp\n" for n in range(50)))
+    (batch,) = infraspectre.flows(path)
+    assert batch.frame["flow_id"].n_unique() == 50
+    assert batch.frame["flow_id"].to_numpy().max() < 2**53

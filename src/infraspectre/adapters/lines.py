@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
@@ -44,7 +45,8 @@ class LineFile:
                 self.read_bytes = file.tell()
                 if len(line) >= MAX_LINE_BYTES:
                     raise self.error(f"is longer than {MAX_LINE_BYTES} bytes")
-                yield line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+                text = line.removeprefix(codecs.BOM_UTF8) if self.line == 1 else line
+                yield text.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
 
     def _next(self, lines: BinaryIO) -> bytes:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from collections.abc import Sequence
 from enum import StrEnum
@@ -104,7 +105,7 @@ def content_kind(head: bytes, path: Path) -> InputKind:
         raise InputError("is empty", path=path, remedy=REMEDY)
     if head.startswith(CAPTURE_MAGICS):
         return InputKind.CAPTURE
-    line = head.split(b"\n", 1)[0].strip()
+    line = head.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0].strip()
     if line.startswith(b"#separator") or (line.startswith(b"{") and (b'"id.orig_h"' in line or b'"id_orig_h"' in line)):
         return InputKind.ZEEK
     if line.startswith(b"{") and b'"event_type"' in line:
