@@ -16,6 +16,8 @@ class Account(msgspec.Struct):
     packets: int = 0
     bytes: int = 0
     flows: int = 0
+    without_flow: dict[str, int] = {}
+    """Sound packets that belong to no flow, by kind, such as arp, or link-type for one that is not decoded."""
     malformed: dict[str, int] = {}
     unreadable: dict[str, str] = {}
     shed: dict[str, int] = {}

@@ -56,3 +56,13 @@ def test_flows_whose_end_was_not_logged_last_from_first_to_last_event(tmp_path: 
     (batch,) = open_source([path], "full", Settings())
     assert set(batch.frame["ended_at"] - batch.frame["started_at"]) == {2_000_000_000}
     assert batch.frame["duration_ms"].null_count() == 40
+
+
+def test_packets_of_no_flow_are_accounted_for_by_kind(capture: Path) -> None:
+    undecoded = capture.with_name("undecoded.pcap")
+    content = bytearray(capture.read_bytes())
+    content[20:22] = (9_999).to_bytes(2, "little")
+    undecoded.write_bytes(content)
+    source = open_source([capture, undecoded], "full", Settings())
+    assert sum(map(len, source)) == 1
+    assert (source.account().packets, source.account().without_flow) == (2, {"link-type": 1})

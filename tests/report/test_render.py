@@ -36,6 +36,7 @@ STATS.add(
 
 def summary(**more: object) -> Summary:
     fields: dict[str, object] = dict.fromkeys(Summary.__struct_fields__, 1) | {
+        "without_flow": {},
         "malformed": {},
         "unreadable": {},
         "shed": {},
@@ -130,10 +131,16 @@ def test_sentences_link_to_evidence_rows(tmp_path: Path) -> None:
 
 def test_losses_are_shown(tmp_path: Path) -> None:
     text, _ = page(
-        tmp_path, [], [], malformed={"ip_bad_length": 1234}, shed={"payload": 5}, unreadable={"b.pcap": "torn"}
+        tmp_path,
+        [],
+        [],
+        without_flow={"link-type": 77},
+        malformed={"ip_bad_length": 1234},
+        shed={"payload": 5},
+        unreadable={"b.pcap": "torn"},
     )
     assert "1,239" in text
-    for words in ("ip_bad_length", "1,234", "payload", "b.pcap", "torn"):
+    for words in ("link-type", "77", "ip_bad_length", "1,234", "payload", "b.pcap", "torn"):
         assert words in text
 
 

@@ -57,7 +57,8 @@ class CaptureSource:
 
     def account(self) -> Account:
         """Return what was read and lost so far."""
-        return msgspec.convert(self._reader.summary(), Account)
+        told = dict(self._reader.summary())
+        return msgspec.convert(told | {"without_flow": told.pop("other")}, Account)
 
     def progress(self) -> tuple[int, int]:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""

@@ -11,6 +11,8 @@ class Summary(msgspec.Struct, frozen=True):
     packets: int
     bytes: int
     flows: int
+    without_flow: dict[str, int]
+    """Sound packets that belong to no flow, by kind."""
     malformed: dict[str, int]
     unreadable: dict[str, str]
     shed: dict[str, int]
