@@ -69,7 +69,7 @@ class ScanCase(Case):
         super().__init__()
         self.ports = SmallIntegers()
         self.hosts = DistinctCounter()
-        self.reached = DistinctCounter(REACHED_KEPT)
+        self.reached: DistinctCounter | None = None
         self.is_orig_inside = True
         self.is_resp_inside = True
 
@@ -129,6 +129,7 @@ class Scan:
         ):
             case = self._book.cases.get(Scope(orig, None, protocol, port))
             if case is not None:
+                case.reached = case.reached or DistinctCounter(REACHED_KEPT)
                 case.reached.update(hosts)
 
     def _judge(self, scope: Scope, case: ScanCase) -> Finding | None:
@@ -156,7 +157,7 @@ class Scan:
         least = self._settings.echo_hosts if is_ping else self._settings.hosts
         if case.flows < least or (hosts := case.hosts.count()) < least:
             return None
-        reached = case.reached.count()
+        reached = case.reached.count() if case.reached else 0
         share = hosts / (hosts + reached)
         if share < self._settings.failed_share:
             return None
