@@ -28,7 +28,7 @@ class Family(msgspec.Struct, frozen=True):
 
 
 _C2 = "command-and-control"
-_EXPLOITS = ("web", "injection", "traversal", "xss", "exploit", "log4", "shellshock")
+_EXPLOITS = ("vulnerability", "web", "injection", "traversal", "xss", "exploit", "log4", "shellshock")
 
 # fmt: off
 FAMILIES = (
