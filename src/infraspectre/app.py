@@ -239,13 +239,13 @@ class Run:
 
     def write(self, decisions: list[Decision], meter: Meter) -> Summary:
         """Write the files beside the flows; return the summary."""
-        from infraspectre.adapters.results import detection_object, incident_object, json_document, json_lines
+        from infraspectre.adapters.results import detection_object, incident_object, json_document, write_lines
         from infraspectre.report import render
 
         alerts, detections = self.source.alerts(), self.pipeline.detections
-        write_whole(self.folder / "alerts.jsonl", json_lines(alerts))
-        write_whole(self.folder / "detections.jsonl", json_lines(map(detection_object, detections)))
-        write_whole(self.folder / "incidents.jsonl", json_lines(map(incident_object, decisions)))
+        write_lines(self.folder / "alerts.jsonl", alerts)
+        write_lines(self.folder / "detections.jsonl", map(detection_object, detections))
+        write_lines(self.folder / "incidents.jsonl", map(incident_object, decisions))
         summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
         render(summary, decisions, detections, self.statistics, self.folder / "report.html")
         summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)

@@ -31,6 +31,14 @@ class Account(msgspec.Struct):
         return bool(self.unreadable) or any(self.shed.values())
 
 
+class Alerts(Protocol):
+    """Holds alerts of other engines as EVE objects; there may be more than fit into memory."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+
+
 class FlowSource(Protocol):
     """Gives batches of finished flows, and the account of where they came from."""
 
@@ -44,7 +52,7 @@ class FlowSource(Protocol):
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""
         ...
 
-    def alerts(self) -> list[dict[str, Any]]:
+    def alerts(self) -> Alerts:
         """Return the alerts that came with the flows so far, as EVE objects."""
         ...
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infraspectre.adapters.alert_log import AlertLog
 from infraspectre.adapters.columns import columns
 from infraspectre.app import Settings, open_source
 from infraspectre.ports import FlowSource
@@ -66,3 +67,12 @@ def test_packets_of_no_flow_are_accounted_for_by_kind(capture: Path) -> None:
     source = open_source([capture, undecoded], "full", Settings())
     assert sum(map(len, source)) == 1
     assert (source.account().packets, source.account().without_flow) == (2, {"link-type": 1})
+
+
+def test_many_alerts_leave_memory_and_come_back_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infraspectre.adapters.alert_log.KEPT_BYTES", 100)
+    log = AlertLog()
+    for number in range(1_000):
+        log.append({"event_type": "alert", "flow_id": number})
+    assert (len(log), [alert["flow_id"] for alert in log]) == (1_000, list(range(1_000)))
+    assert len(list(log)) == 1_000

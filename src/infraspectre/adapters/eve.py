@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infraspectre.adapters.alert_log import AlertLog
 from infraspectre.adapters.fields import (
     Row,
     Rule,
@@ -152,7 +153,7 @@ class EveLogs:
     def __init__(self, paths: Sequence[str]) -> None:
         """Open the logs."""
         self.files = [LineFile(Path(path)) for path in paths]
-        self.alerts: list[dict[str, Any]] = []
+        self.alerts = AlertLog()
         self._open: dict[int, Row] = {}
 
     def rows(self) -> Iterator[Row]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from infraspectre.adapters.columns import BATCH_ROWS, batch
 from infraspectre.adapters.fields import Row
 from infraspectre.adapters.lines import LineFile
 from infraspectre.errors import InputError
-from infraspectre.ports import Account
+from infraspectre.ports import Account, Alerts
 from infraspectre.records.flows import FlowBatch
 
 
@@ -22,13 +21,13 @@ class LogSource:
         files: Sequence[LineFile],
         rows: Iterable[Row],
         features: str = "full",
-        alerts: list[dict[str, Any]] | None = None,
+        alerts: Alerts = (),
     ) -> None:
-        """Take rows that are read from files; `alerts` is a list that grows with them."""
+        """Take rows that are read from files; `alerts` grow with them."""
         self._files = files
         self._rows = iter(rows)
         self._features = features
-        self._alerts = [] if alerts is None else alerts
+        self._alerts = alerts
         self._account = Account()
 
     def __iter__(self) -> Iterator[FlowBatch]:
@@ -53,7 +52,7 @@ class LogSource:
         """Return the bytes read and the bytes in all."""
         return sum(file.read_bytes for file in self._files), sum(file.size for file in self._files)
 
-    def alerts(self) -> list[dict[str, Any]]:
+    def alerts(self) -> Alerts:
         """Return the alerts that came with the flows so far."""
         return self._alerts
 

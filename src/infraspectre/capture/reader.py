@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from infraspectre import _core
 from infraspectre.errors import CaptureError
-from infraspectre.ports import Account
+from infraspectre.ports import Account, Alerts
 from infraspectre.records.flows import FlowBatch
 
 FeatureSet = Literal["base", "cic", "full"]
@@ -64,6 +64,6 @@ class CaptureSource:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""
         return self._reader.progress()
 
-    def alerts(self) -> list[dict[str, Any]]:
+    def alerts(self) -> Alerts:
         """Return no alerts: captures hold packets alone."""
-        return []
+        return ()
