@@ -150,5 +150,5 @@ def conservation(path: Path) -> tuple[int, int]:
     frames = (pl.DataFrame(batch).select("orig_packets", "resp_packets") for batch in reader)
     in_flows = sum(int(frame.select(pl.sum_horizontal(pl.all().sum().cast(pl.Int64))).item()) for frame in frames)
     summary = reader.summary()
-    aside = sum(summary["other"].values()) + sum(summary["malformed"].values())
+    aside = sum(summary["without_flow"].values()) + sum(summary["malformed"].values())
     return summary["packets"], summary["packets"] - in_flows - aside

@@ -8,7 +8,8 @@ import pytest
 
 import infraspectre
 from infraspectre import app
-from infraspectre.errors import InputError, OutputError
+from infraspectre.app import load_settings
+from infraspectre.errors import ConfigError, InputError, OutputError
 from infraspectre.pipeline import Pipeline
 from pipeline_fakes import Correlating, Detecting, Stages, decision
 
@@ -48,6 +49,21 @@ def test_analyze_writes_the_promised_files(conn_log: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("faked")
+def test_a_run_that_fails_leaves_no_summary_of_the_one_before(
+    conn_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "report"
+    infraspectre.analyze(conn_log, out=out)
+
+    def fail(*_: object) -> None:
+        raise OutputError("no room")
+
+    monkeypatch.setattr("infraspectre.report.render", fail)
+    with pytest.raises(OutputError, match="no room"):
+        infraspectre.analyze(conn_log, out=out)
+    assert not (out / "summary.json").exists()
+
+
 def test_two_runs_write_the_same_bytes(conn_log: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         infraspectre.analyze(conn_log, out=tmp_path / name)
@@ -109,3 +125,13 @@ def test_a_wrong_asset_list_is_named_before_anything_is_written(conn_log: Path, 
     with pytest.raises(InputError, match=r"assets\.csv"):
         infraspectre.analyze(conn_log, out=tmp_path / "out", assets=assets)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("udp_idle_s", "-5"), ("max_flows", "0"), ("max_flows", "99999999999999999999")]
+)
+def test_an_impossible_bound_is_named_by_file_and_line(tmp_path: Path, setting: str, value: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f"[flows]\n{setting} = {value}\n")
+    with pytest.raises(ConfigError, match=rf"settings\.toml:2: flows\.{setting}: Expected"):
+        load_settings(path)

@@ -10,9 +10,10 @@ class Summary(TypedDict):
     bytes: int
     flows: int
     malformed: dict[str, int]
-    other: dict[str, int]
+    without_flow: dict[str, int]
     unreadable: dict[str, str]
     shed: dict[str, int]
+    ambiguous_fragment_bytes: int
     capture_start: int | None
     capture_end: int | None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
 from infraspectre.errors import UsageError
-from infraspectre.files import make_folder, write_whole
+from infraspectre.files import make_folder, write_whole, writing_to
 from infraspectre.ports import Account, FlowSource, FlowWriter
 from infraspectre.records.flows import FlowBatch
 
@@ -224,7 +224,9 @@ class Run:
         self.statistics = FlowStatistics()
 
     def complete(self, progress: Progress | None, meter: Meter) -> Analysis:
-        """Detect and write everything."""
+        """Detect and write everything; the summary comes last, so that a folder without one is unfinished."""
+        with writing_to(self.folder / "summary.json"):
+            (self.folder / "summary.json").unlink(missing_ok=True)
         decisions = self.detect(progress)
         summary = self.write(decisions, meter)
         return Analysis(summary, decisions, self.pipeline.detections, self.folder)
@@ -245,13 +247,13 @@ class Run:
 
     def write(self, decisions: list[Decision], meter: Meter) -> Summary:
         """Write the files beside the flows; return the summary."""
-        from infraspectre.adapters.results import detection_object, incident_object, json_document, json_lines
+        from infraspectre.adapters.results import detection_object, incident_object, json_document, write_lines
         from infraspectre.report import render
 
         alerts, detections = self.source.alerts(), self.pipeline.detections
-        write_whole(self.folder / "alerts.jsonl", json_lines(alerts))
-        write_whole(self.folder / "detections.jsonl", json_lines(map(detection_object, detections)))
-        write_whole(self.folder / "incidents.jsonl", json_lines(map(incident_object, decisions)))
+        write_lines(self.folder / "alerts.jsonl", alerts)
+        write_lines(self.folder / "detections.jsonl", map(detection_object, detections))
+        write_lines(self.folder / "incidents.jsonl", map(incident_object, decisions))
         summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
         render(summary, decisions, detections, self.statistics, self.folder / "report.html")
         summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
@@ -268,21 +270,24 @@ def ranked(decisions: list[Decision]) -> list[Decision]:
     )
 
 
-def summarize(account: Account, alerts: int, detections: int, incidents: int, meter: Meter) -> Summary:
-    """Return the account of a run."""
-    from infraspectre.records import SCHEMA_VERSION, Summary
+def account_object(account: Account) -> dict[str, Any]:
+    """Return the account of a source as it is published: times as in RFC 3339."""
     from infraspectre.records.times import rfc3339
 
     def moment(at: int | None) -> str | None:
         return None if at is None else rfc3339(at)
 
-    counted: dict[str, Any] = vars(account) | {
-        "capture_start": moment(account.capture_start),
-        "capture_end": moment(account.capture_end),
-    }
+    start, end = moment(account.capture_start), moment(account.capture_end)
+    return vars(account) | {"capture_start": start, "capture_end": end}
+
+
+def summarize(account: Account, alerts: int, detections: int, incidents: int, meter: Meter) -> Summary:
+    """Return the account of a run."""
+    from infraspectre.records import SCHEMA_VERSION, Summary
+
     cost = meter.cost()
     return Summary(
-        **counted,
+        **account_object(account),
         alerts=alerts,
         detections=detections,
         incidents=incidents,

@@ -19,8 +19,9 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_LOSSES = 3
-EXIT_INTERRUPTED = 130
-"""128 + SIGINT, as shells report it."""
+SIGNALLED = 128
+"""Added to the number of the signal that ended the program, as shells report it."""
+EXIT_INTERRUPTED = SIGNALLED + 2
 
 
 class InfraSpectreError(Exception):

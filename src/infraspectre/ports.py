@@ -12,13 +12,19 @@ class Account:
     """Counts what a source read and what it lost; complete once its batches have been taken."""
 
     def __init__(self) -> None:
-        """Begin with nothing; times are nanoseconds since the epoch."""
+        """Begin with nothing; times are nanoseconds since the epoch.
+
+        `without_flow` counts sound packets that belong to no flow, by kind, such as arp, or link-type for one that is
+        not decoded; `ambiguous_fragment_bytes` counts bytes of IP fragments that contradict those that came first.
+        """
         self.packets = 0
         self.bytes = 0
         self.flows = 0
+        self.without_flow: dict[str, int] = {}
         self.malformed: dict[str, int] = {}
         self.unreadable: dict[str, str] = {}
         self.shed: dict[str, int] = {}
+        self.ambiguous_fragment_bytes = 0
         self.capture_start: int | None = None
         self.capture_end: int | None = None
 
@@ -26,6 +32,14 @@ class Account:
     def has_losses(self) -> bool:
         """Tell whether something could not be read or was shed."""
         return bool(self.unreadable) or any(self.shed.values())
+
+
+class Alerts(Protocol):
+    """Holds alerts of other engines as EVE objects; there may be more than fit into memory."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 
 class FlowSource(Protocol):
@@ -41,7 +55,7 @@ class FlowSource(Protocol):
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""
         ...
 
-    def alerts(self) -> list[dict[str, Any]]:
+    def alerts(self) -> Alerts:
         """Return the alerts that came with the flows so far, as EVE objects."""
         ...
 

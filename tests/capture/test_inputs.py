@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,10 @@ def test_missing_empty_and_mixed_inputs(tmp_path: Path) -> None:
         classify_all(["-", str(tmp_path / "eve.json")])
     with pytest.raises(UsageError, match="no input given"):
         classify_all([])
+
+
+def test_a_pipe_is_not_looked_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert classify(str(pipe)) is InputKind.CAPTURE
+    assert classify("/dev/null") is InputKind.CAPTURE

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
+import struct
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,6 +45,8 @@ def test_help_is_quick() -> None:
     [
         (["nonsense"], 'Unknown command "nonsense"'),
         (["flows", "x"], "--out requires an argument"),
+        (["flows", "x", "--out", ""], "--out is empty"),
+        (["analyze", ""], "INPUTS is empty"),
         (["flows", "x", "--out", "y.csv", "--wrong"], "Unknown option: --wrong"),
         (["flows", "absent.pcap", "--out", "y.csv"], "absent.pcap: cannot be opened: No such file"),
         (["flows", ZEEK, "--out", "y.xml"], "end the name with one of"),
@@ -204,6 +210,56 @@ def test_an_interruption_leaves_nothing_behind(
     assert run(["flows", ZEEK, "--out", str(tmp_path / "out.csv")]) == 130
     assert list(tmp_path.iterdir()) == []
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_being_told_to_end_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    source, sink = os.pipe()
+    command = [sys.executable, "-m", "infraspectre.cli", "flows", "-", "--out", str(tmp_path / "flows.parquet")]
+    with (
+        open(sink, "wb", buffering=0) as pipe,
+        subprocess.Popen(command, stdin=source, stderr=subprocess.PIPE, text=True) as child,
+    ):
+        os.close(source)
+        pipe.write(pcap_of_new_flows(20_000))
+        wait_for(lambda: any(tmp_path.iterdir()))
+        child.send_signal(number)
+        pipe.write(pcap_of_new_flows(1)[24:])
+        pipe.close()
+        assert child.wait(timeout=30) == 128 + number
+        assert child.stderr is not None
+        assert "Traceback" not in child.stderr.read()
+    assert list(tmp_path.iterdir()) == []
+
+
+def pcap_of_new_flows(count: int) -> bytes:
+    """Return a capture of so many datagrams, ten minutes after each other, so that each ends the flow before."""
+    headers = b"\x45\0\0\x1c\0\0\0\0\x40\x11\0\0" + bytes([10, 0, 0, 1, 10, 0, 0, 2]) + b"\x04\xd2\x16\x2e\0\x08\0\0"
+    records = (struct.pack("<4I", 600 * at, 0, len(headers), len(headers)) + headers for at in range(count))
+    return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101) + b"".join(records)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something holds, but not for ever."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_closed_streams_are_no_drama(closed: str, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m infraspectre.cli analyze {ZEEK} --out {tmp_path} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, "error" in done.stderr) == (0, False)
+
+
+def test_packets_that_cannot_be_decoded_are_a_loss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capture = bytearray(pcap_of_new_flows(2))
+    capture[20] = 189  # USB
+    (tmp_path / "usb.pcap").write_bytes(capture)
+    assert run(["flows", str(tmp_path / "usb.pcap"), "--out", str(tmp_path / "out.csv")]) == 3
+    assert "2 packets of a link type that is not decoded (link-type-usb)" in capsys.readouterr().err
 
 
 def test_a_bug_is_one_line_unless_debugging(

@@ -21,3 +21,11 @@ def test_a_long_story_is_cut_and_counted() -> None:
     assert title([finding(n, category=kind) for n, kind in enumerate(kinds)]).endswith(
         ", then file download and 2 more"
     )
+
+
+def test_a_resolver_passes_a_tunnel_on() -> None:
+    assert title([finding(1, "a", "b", category="dns_tunnel")]) == "DNS tunnel through b from a"
+
+
+def test_categories_that_make_no_title_have_a_noun() -> None:
+    assert title([finding(1, "a", "b", category="rare_protocol_port")]) == "Protocol on an unusual port to b from a"

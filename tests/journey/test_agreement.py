@@ -30,7 +30,7 @@ def test_every_packet_is_in_a_flow_or_counted_otherwise(data: Path) -> None:
         reader = core.FlowReader([str(path)], features="base", read_ahead=False)
         in_flows = packets_in_flows(reader)
         summary = reader.summary()
-        elsewhere = sum(summary["other"].values()) + sum(summary["malformed"].values())
+        elsewhere = sum(summary["without_flow"].values()) + sum(summary["malformed"].values())
         assert summary["packets"] == in_flows + elsewhere, path
 
 

@@ -107,3 +107,15 @@ def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, words: 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a folder"):
         Playbooks.load(tmp_path / "none")
+
+
+def test_targets_beyond_the_first_few_are_named_too() -> None:
+    story = [finding(n, "10.0.0.9", f"10.0.1.{n}", category="remote_execution", severity="high") for n in range(1, 30)]
+    steps = [step for step in plan(*story).steps if step.title.startswith("Propose to isolate")]
+    assert [step.target for step in steps if step.target][1:] == ["10.0.1.1", "10.0.1.2", "10.0.1.3"]
+    (further,) = [step.title for step in steps if not step.target]
+    assert further.endswith(": likewise " + ", ".join(f"10.0.1.{n}" for n in range(4, 16)) + " and 14 more")
+
+
+def test_a_vulnerability_scan_of_a_web_server_is_answered_as_a_web_attack() -> None:
+    assert plan(finding(1, category="vulnerability_scan")).playbook == "Answer to a web attack"

@@ -12,7 +12,15 @@ from infraspectre.cortex import Cortex
 from infraspectre.records import Asset, Detection, Incident
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.reflex import ReflexSettings
-from infraspectre.reflex.score import Thresholds, Weights, follow_up, probability, strength, threat_score
+from infraspectre.reflex.score import (
+    Thresholds,
+    Weights,
+    distinct_flows,
+    follow_up,
+    probability,
+    strength,
+    threat_score,
+)
 
 SETTINGS = ReflexSettings()
 HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3", None)
@@ -132,3 +140,13 @@ def test_follow_up_needs_another_kind_of_activity() -> None:
     hit, back, acts = finding(1, "a", "b"), finding(2, "b", "a", at=5), finding(3, "b", "c", category="beacon", at=9)
     assert follow_up([hit, back]) is None
     assert follow_up([hit, back, acts]) == (hit, acts)
+
+
+def test_what_a_host_did_before_it_was_hit_does_not_follow_from_it() -> None:
+    hit, always = finding(1, "a", "b", at=50), finding(2, "b", "c", category="beacon", at=90, lasting=80)
+    assert follow_up([hit, always]) is None
+
+
+def test_a_flow_that_several_detections_list_counts_once() -> None:
+    shared = [msgspec.structs.replace(finding(n), flow_ids=[1, 2, 3]) for n in range(4)]
+    assert distinct_flows(shared) == 3 + 4 * (12 - 3)

@@ -7,7 +7,7 @@ from infraspectre.cortex import Cortex
 from infraspectre.records import Decision
 from infraspectre.reflex import Reflex
 from infraspectre.report import FlowStatistics
-from infraspectre.report.charts import MOST_LANES, MOST_NODES, RADIUS, WIDTH, graph, timeline
+from infraspectre.report.charts import CHARACTER_WIDTH, MOST_LANES, MOST_NODES, RADIUS, WIDTH, graph, timeline
 from infraspectre.report.statistics import Host, Traffic
 
 
@@ -38,6 +38,10 @@ def test_everything_lies_within_the_timeline() -> None:
     assert drawn is not None
     assert (len(drawn.lanes), drawn.hidden) == (MOST_LANES, 30 - MOST_LANES)
     assert all(lane.x >= 0 and lane.x + lane.width <= WIDTH + 4 for lane in drawn.lanes)
+    for lane in drawn.lanes:
+        reach = len(lane.label) * CHARACTER_WIDTH * (1 if lane.label_anchor == "start" else -1)
+        assert 0 <= lane.label_x + reach <= WIDTH
+        assert lane.label.startswith(f"{lane.rank}. ")
     assert all(0 <= bar.x <= WIDTH and bar.height > 0 for bar in drawn.bars)
     assert [tick.x for tick in drawn.ticks] == [0, 250, 500, 750, 1000]
 

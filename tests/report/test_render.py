@@ -36,6 +36,7 @@ STATS.add(
 
 def summary(**more: object) -> Summary:
     fields: dict[str, object] = dict.fromkeys(Summary.__struct_fields__, 1) | {
+        "without_flow": {},
         "malformed": {},
         "unreadable": {},
         "shed": {},
@@ -130,10 +131,16 @@ def test_sentences_link_to_evidence_rows(tmp_path: Path) -> None:
 
 def test_losses_are_shown(tmp_path: Path) -> None:
     text, _ = page(
-        tmp_path, [], [], malformed={"ip_bad_length": 1234}, shed={"payload": 5}, unreadable={"b.pcap": "torn"}
+        tmp_path,
+        [],
+        [],
+        without_flow={"link-type": 77},
+        malformed={"ip_bad_length": 1234},
+        shed={"payload": 5},
+        unreadable={"b.pcap": "torn"},
     )
     assert "1,239" in text
-    for words in ("ip_bad_length", "1,234", "payload", "b.pcap", "torn"):
+    for words in ("link-type", "77", "ip_bad_length", "1,234", "payload", "b.pcap", "torn"):
         assert words in text
 
 
@@ -160,3 +167,21 @@ def test_an_empty_run_makes_a_page(tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"missing/report\.html: cannot be written"):
         render(summary(), [], [], FlowStatistics(), tmp_path / "missing" / "report.html")
+
+
+def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
+    full = tmp_path / "report.html"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"report\.html: cannot be written: No space left on device; free some space"):
+        render(summary(), [], [], FlowStatistics(), full)
+
+
+def test_the_span_is_that_of_the_input(tmp_path: Path) -> None:
+    times = {"capture_start": "2026-01-05T08:00:00.000000Z", "capture_end": "2026-01-05T08:08:25.615141Z"}
+    assert "<dd>8 min 25 s</dd>" in page(tmp_path, [], [], **times)[0]
+    assert "<dd>unknown</dd>" in page(tmp_path, [], [])[0]
+
+
+def test_alerts_of_other_engines_are_mentioned(tmp_path: Path) -> None:
+    assert "Alerts in the input" in page(tmp_path, [], [], alerts=3)[0]
+    assert "Alerts in the input" not in page(tmp_path, [], [], alerts=0)[0]

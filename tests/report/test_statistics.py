@@ -66,3 +66,17 @@ def test_tables_are_bounded_and_the_largest_stay(monkeypatch: pytest.MonkeyPatch
     assert len(stats.pairs) <= 10
     assert stats.forgotten_hosts > 80
     assert stats.hosts["10.0.0.1"].bytes_sent == 1_000_000
+
+
+def test_hosts_that_come_all_at_once_cost_no_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "MOST_HOSTS", 100)
+    monkeypatch.setattr(statistics, "MOST_PAIRS", 100)
+    stats = FlowStatistics()
+    for batch in range(4):
+        scan = [(f"10.{batch + 1}.0.{number}", "10.0.0.7", "tcp", None, 0.0, number, 0) for number in range(200)]
+        stats.add(flows((*WEB[:4], 0.0, 10_000, 10_000), *scan))
+    assert len(stats.hosts) <= 100
+    assert len(stats.pairs) <= 100
+    assert stats.hosts["10.0.0.7"].bytes_received == 4 * sum(range(200))
+    assert stats.hosts["10.0.0.1"].flows_begun == 4
+    assert len(stats.hosts) + stats.forgotten_hosts == 3 + 4 * 200

@@ -62,3 +62,10 @@ def test_a_scan_does_not_flush_a_slow_beacon_from_memory() -> None:
 def test_a_lasting_association_kept_alive_is_less_suspicious_than_calls_anew() -> None:
     anew, kept = (found_in(Beacon, frame(calls(600.0, 0.0, **ports)))[-1] for ports in ({}, {"orig_port": 2_011}))
     assert kept.score < 0.8 * anew.score
+
+
+def test_the_callers_that_are_told_were_counted() -> None:
+    pair = [row for host in (1, 2) for row in calls(60.0, 0.1, orig_ip=f"10.0.0.{host}")]
+    found = found_in(Beacon, frame(sorted(pair, key=lambda row: row["ended_at"])))[-1]
+    assert found.evidence.measures["callers"] == 2
+    assert "2 hosts called it more than once" in found.evidence.summary

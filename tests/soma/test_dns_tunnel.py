@@ -48,3 +48,12 @@ def test_ordinary_names_are_quiet() -> None:
 def test_odd_names_pass() -> None:
     odd = ["", ".", "a", "..", "x" * 1_000, "\\x00.example", "ü.example.com"]
     assert found_in(DnsTunnel, frame([asked(0, odd), flow(1, dns_queries=["a.b.c"], dns_query_types=None)])) == []
+
+
+def test_flows_are_counted_once_however_much_they_ask() -> None:
+    source = random.Random(2)
+    flows = [asked(n, [f"{encoded(source)}.evil.example" for _ in range(8)], "TXT") for n in range(20)]
+    found = found_in(DnsTunnel, frame(flows))[-1]
+    assert found.evidence.measures["flows"] == 20
+    assert found.flow_ids == list(range(1, 21))
+    assert found.evidence.measures["distinct_names"] == 160

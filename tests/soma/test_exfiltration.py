@@ -19,7 +19,7 @@ def test_a_large_transfer_to_a_rare_place_is_found() -> None:
     found = found_in(Exfiltration, frame([*BROWSING, sent(80e6, app_protocol="tls")]))
     assert [(each.category, each.orig, each.resp) for each in found] == [("exfiltration", "10.0.0.5", "203.0.113.9")]
     assert "80.0 MB" in found[0].evidence.summary
-    assert found[0].techniques[0].id == "T1041"
+    assert found[0].techniques[0].id == "T1048.002"
 
 
 def test_without_a_population_it_weighs_less() -> None:
@@ -28,7 +28,11 @@ def test_without_a_population_it_weighs_less() -> None:
 
 
 def test_other_protocols_have_their_own_technique() -> None:
-    assert found_in(Exfiltration, frame([sent(80e6, app_protocol="ftp")]))[0].techniques[0].id == "T1048"
+    ids = {
+        app: found_in(Exfiltration, frame([sent(80e6, app_protocol=app)]))[0].techniques[0].id
+        for app in ("ftp", "quic", "ssh", None)
+    }
+    assert ids == {"ftp": "T1048.003", "quic": "T1048.002", "ssh": "T1048", None: "T1048"}
 
 
 def test_many_small_uploads_add_up() -> None:
@@ -58,3 +62,18 @@ def test_data_in_pings_is_found_and_pings_are_not() -> None:
     assert [(each.category, each.resp) for each in found_in(Exfiltration, frame([tunnel, ping]))] == [
         ("icmp_tunnel", "203.0.113.9")
     ]
+
+
+def test_errors_that_quote_packets_of_any_size_are_no_pings() -> None:
+    unreachable = [
+        flow(
+            protocol=protocol,
+            orig_port=kind,
+            resp_port=3,
+            orig_packets=500,
+            orig_payload_bytes=90_000,
+            flow_segment_bytes_std=150.0,
+        )
+        for protocol, kind in (("icmp", 3), ("icmp", 11), ("icmp6", 1))
+    ]
+    assert found_in(Exfiltration, frame(unreachable)) == []

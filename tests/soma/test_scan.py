@@ -82,3 +82,12 @@ def test_logs_that_are_silent_about_payload_show_scans(said: dict[str, Any]) -> 
 def test_logs_that_are_silent_about_payload_do_not_make_answered_calls_probes() -> None:
     said = {"orig_payload_bytes": None, "resp_payload_bytes": None, "tcp_state": None}
     assert found_in(Scan, frame([flow(n, resp_port=n) | said for n in range(1, 60)])) == []
+
+
+def test_a_host_that_is_reached_again_and_again_does_not_hide_a_sweep() -> None:
+    work = [flow(n * 60, resp_ip="10.0.1.250", resp_port=445, orig_ip="10.0.0.66") for n in range(600)]
+    probes = [unanswered(n, resp_ip=f"10.0.1.{n}", resp_port=445, orig_ip="10.0.0.66") for n in range(1, 61)]
+    (*_, found) = found_in(Scan, frame([*probes, *work]), size=64)
+    assert found.category == "host_sweep"
+    assert found.evidence.measures["reached_hosts"] <= 1
+    assert "of 60 hosts" in found.evidence.summary

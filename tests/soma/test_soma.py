@@ -13,8 +13,9 @@ import pytest
 
 from flow_rows import SCHEMA, flow, frame, unanswered
 from infraspectre.axon import Axon
-from infraspectre.records import Detection, FlowBatch
-from infraspectre.soma import CATALOGUE, Soma
+from infraspectre.intel.attack import technique
+from infraspectre.records import Detection, FlowBatch, Technique
+from infraspectre.soma import CATALOGUE, Soma, techniques
 
 OUTSIDE = "203.0.113.9"
 
@@ -139,3 +140,15 @@ def test_ordinary_office_traffic_is_quiet() -> None:
             )
         )
     assert [each.evidence.summary for each in run(frame(rows), 8_192)] == []
+
+
+@pytest.mark.parametrize("name", ["started_at", "ended_at", "orig_ip", "resp_ip"])
+def test_flows_of_unknown_hosts_or_times_are_no_evidence(flows: pl.DataFrame, name: str) -> None:
+    nameless = flows.with_columns(pl.lit(None, flows.schema[name]).alias(name))
+    assert run(nameless, 1_000) == []
+    assert run(pl.concat([nameless, flows]), 1_000)
+
+
+def test_techniques_are_named_as_in_the_matrix() -> None:
+    named = [each for each in vars(techniques).values() if isinstance(each, Technique)]
+    assert named == [technique(each.id) for each in named]

@@ -75,3 +75,10 @@ def test_hostile_texts_take_little_time(text: str) -> None:
     started = time.process_time()
     attack_in(text)
     assert time.process_time() - started < 0.5
+
+
+def test_flows_are_counted_once_however_much_they_ask() -> None:
+    uris = ["/?q=../../../../etc/passwd", "/?q=../../../../../etc/passwd"]
+    (found,) = found_in(WebAttack, frame([flow(http_uris=uris, http_user_agents=["", ""])]))
+    assert (found.evidence.measures["flows"], found.flow_ids) == (1, [1])
+    assert found.evidence.measures["request_fields"] == 2

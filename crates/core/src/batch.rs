@@ -7,7 +7,9 @@ use arrow_array::builder::{
     Int32Builder, ListBuilder, StringBuilder, UInt16Builder, UInt32Builder, UInt64Builder, UInt8Builder,
 };
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt16Type, UInt32Type, UInt64Type, UInt8Type};
-use arrow_array::{new_null_array, Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, RecordBatchOptions};
+use arrow_array::{
+    new_null_array, Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, RecordBatchOptions,
+};
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType, Field as ArrowField, Schema, SchemaRef};
 
@@ -286,7 +288,15 @@ impl BatchBuilder {
                 places[field as usize] = Some(index);
             }
         }
-        BatchBuilder { columns, filling, places, nulls: Nulls::default(), schema, chunk: Vec::with_capacity(CHUNK_ROWS), rows: 0 }
+        BatchBuilder {
+            columns,
+            filling,
+            places,
+            nulls: Nulls::default(),
+            schema,
+            chunk: Vec::with_capacity(CHUNK_ROWS),
+            rows: 0,
+        }
     }
 
     /// Returns the Arrow schema of the batches.
@@ -317,7 +327,8 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.flush();
         let (rows, nulls) = (std::mem::take(&mut self.rows), &mut self.nulls);
-        let finish = |(filling, field): (&mut Filling, &Arc<ArrowField>)| filling.finish(rows, field.data_type(), nulls);
+        let finish =
+            |(filling, field): (&mut Filling, &Arc<ArrowField>)| filling.finish(rows, field.data_type(), nulls);
         let arrays = self.filling.iter_mut().zip(self.schema.fields()).map(finish).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
@@ -328,7 +339,8 @@ impl BatchBuilder {
             filling.append(&column.fill, &self.chunk);
         }
         let first = self.rows - self.chunk.len();
-        for (row, values) in self.chunk.iter().enumerate().filter_map(|(at, row)| Some((first + at, row.inspector()?))) {
+        for (row, values) in self.chunk.iter().enumerate().filter_map(|(at, row)| Some((first + at, row.inspector()?)))
+        {
             for (field, value) in values.fields.iter() {
                 if let Some(filling) = self.places[*field as usize].and_then(|index| self.filling.get_mut(index)) {
                     filling.put(row, value);

@@ -33,16 +33,27 @@ pub struct Account {
     pub bytes: u64,
     pub flows: u64,
     /// Packets that belong to no flow because they are not IP, by kind.
-    pub other: BTreeMap<&'static str, u64>,
+    pub without_flow: BTreeMap<&'static str, u64>,
     /// Packets whose headers cannot be read, by reason.
     pub malformed: BTreeMap<&'static str, u64>,
     /// What was not looked at in full, by kind: flows and datagrams ended for lack of room, payloads not inspected,
-    /// VLANs and tunnels not told apart, bytes of IP fragments that contradict those that came first.
+    /// VLANs and tunnels not told apart.
     pub shed: BTreeMap<&'static str, u64>,
+    /// Bytes of IP fragments that contradict those that came first, which are kept.
+    pub ambiguous_fragment_bytes: u64,
     pub unreadable: BTreeMap<PathBuf, String>,
     /// Earliest and latest capture time in nanoseconds since the Unix epoch.
     pub start: Option<i64>,
     pub end: Option<i64>,
+}
+
+/// How far reading has come.
+#[derive(Debug)]
+pub enum Progress {
+    Batch(RecordBatch),
+    /// There is more to read before there is a batch.
+    Reading,
+    Done,
 }
 
 /// Reads captures and yields batches of finished flows.
@@ -91,14 +102,29 @@ impl Engine {
     /// Returns the next batch, or nothing when the captures are read and all flows were given out.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         loop {
+            match self.advance(u64::MAX)? {
+                Progress::Batch(batch) => return Ok(Some(batch)),
+                Progress::Reading => {}
+                Progress::Done => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads on until there is a batch, but no more than about so many packets.
+    pub fn advance(&mut self, packets: u64) -> Result<Progress, ArrowError> {
+        let enough = self.packets.saturating_add(packets);
+        loop {
             self.collect_ended();
-            if self.builder.len() >= self.batch_rows {
-                return self.builder.finish().map(Some);
+            if self.builder.len() >= self.batch_rows || self.exhausted && !self.builder.is_empty() {
+                return self.builder.finish().map(Progress::Batch);
             }
             if self.exhausted {
-                return if self.builder.is_empty() { Ok(None) } else { self.builder.finish().map(Some) };
+                return Ok(Progress::Done);
             }
-            self.read_until_flows_end();
+            if self.packets >= enough {
+                return Ok(Progress::Reading);
+            }
+            self.read_until_flows_end(enough);
         }
     }
 
@@ -106,7 +132,6 @@ impl Engine {
     pub fn account(&self) -> Account {
         let table = self.table.shed;
         let shed = [
-            ("ambiguous_fragment_bytes", self.decoder.ambiguous_fragment_bytes()),
             ("contexts_merged", self.decoder.context_overflows()),
             ("datagrams_evicted", self.decoder.datagrams_evicted()),
             ("flows_evicted", table.flows_evicted),
@@ -116,9 +141,10 @@ impl Engine {
             packets: self.packets,
             bytes: self.bytes,
             flows: self.flows,
-            other: self.decoder.other().clone(),
+            without_flow: self.decoder.other().clone(),
             malformed: self.decoder.malformed().clone(),
             shed: shed.into_iter().filter(|(_, count)| *count > 0).collect(),
+            ambiguous_fragment_bytes: self.decoder.ambiguous_fragment_bytes(),
             unreadable: self.sources.unreadable().clone(),
             start: self.span.map(|(start, _)| start),
             end: self.span.map(|(_, end)| end),
@@ -130,8 +156,8 @@ impl Engine {
         (self.sources.bytes_read(), self.sources.total_bytes())
     }
 
-    fn read_until_flows_end(&mut self) {
-        while self.table.ended() == 0 {
+    fn read_until_flows_end(&mut self, enough: u64) {
+        while self.table.ended() == 0 && self.packets < enough {
             let Some(packet) = self.sources.next() else { return self.finish() };
             self.packets += 1;
             self.bytes += u64::from(packet.wire_len);

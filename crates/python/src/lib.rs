@@ -11,7 +11,7 @@ use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, StructArray};
 use arrow_schema::{ArrowError, SchemaRef};
 use infraspectre_core::batch::{arrow_schema, type_name};
-use infraspectre_core::engine::{Account, Engine, Options};
+use infraspectre_core::engine::{Account, Engine, Options, Progress};
 use infraspectre_core::flow::Limits;
 use infraspectre_core::schema::{self, FeatureSet};
 use infraspectre_core::source::Options as SourceOptions;
@@ -20,6 +20,9 @@ use mimalloc::MiMalloc;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
+
+/// Packets read at the most, a fraction of a second, before an interruption is noticed.
+const PACKETS_BETWEEN_SIGNALS: u64 = 200_000;
 
 /// Flows are many small objects of mixed life; this allocator takes a fifth less of the whole time than the system's.
 #[global_allocator]
@@ -117,23 +120,39 @@ impl FlowReader {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<FlowColumns>> {
-        let batch = py.detach(|| lock(&self.engine).next_batch()).map_err(arrow_error)?;
-        Ok(batch.map(|batch| FlowColumns { batch }))
+        loop {
+            match py.detach(|| lock(&self.engine).advance(PACKETS_BETWEEN_SIGNALS)).map_err(arrow_error)? {
+                Progress::Batch(batch) => return Ok(Some(FlowColumns { batch })),
+                Progress::Reading => py.check_signals()?,
+                Progress::Done => return Ok(None),
+            }
+        }
     }
 
     /// Returns the account of what was read so far.
     fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let Account { packets, bytes, flows, other, malformed, shed, unreadable, start, end } =
-            py.detach(|| lock(&self.engine).account());
+        let Account {
+            packets,
+            bytes,
+            flows,
+            without_flow,
+            malformed,
+            shed,
+            ambiguous_fragment_bytes,
+            unreadable,
+            start,
+            end,
+        } = py.detach(|| lock(&self.engine).account());
         let unreadable: BTreeMap<String, String> =
             unreadable.into_iter().map(|(path, reason)| (path.to_string_lossy().into_owned(), reason)).collect();
         let summary = PyDict::new(py);
         summary.set_item("packets", packets)?;
         summary.set_item("bytes", bytes)?;
         summary.set_item("flows", flows)?;
-        summary.set_item("other", other)?;
+        summary.set_item("without_flow", without_flow)?;
         summary.set_item("malformed", malformed)?;
         summary.set_item("shed", shed)?;
+        summary.set_item("ambiguous_fragment_bytes", ambiguous_fragment_bytes)?;
         summary.set_item("unreadable", unreadable)?;
         summary.set_item("capture_start", start)?;
         summary.set_item("capture_end", end)?;

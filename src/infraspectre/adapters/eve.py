@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infraspectre.adapters.alert_log import AlertLog
 from infraspectre.adapters.fields import (
     Row,
     Rule,
@@ -21,14 +23,17 @@ from infraspectre.adapters.fields import (
     texts,
     total,
 )
-from infraspectre.adapters.lines import LineFile
+from infraspectre.adapters.lines import LineFile, as_far_as_readable
 from infraspectre.adapters.log_source import LogSource
 from infraspectre.records.times import bounded, from_datetime
 
 MAX_OPEN_FLOWS = 1 << 20
-"""Flows of which events were seen but not yet the end; beyond it, the oldest is given out as it is."""
+"""Flows of which events were seen but not yet the end; beyond it, the one silent for longest is given out as it is."""
 ETHERNET_HEADER = 14
 """Suricata counts frames; what IP carries is less by an Ethernet header and an IP header without options."""
+
+FIRST_EVENT, LAST_EVENT = "first_event", "last_event"
+"""What a row remembers of its events until its flow has ended; no column is called so."""
 
 ADDRESSES = (
     Rule("community_id", "community_id", first, text),
@@ -148,19 +153,23 @@ class EveLogs:
     def __init__(self, paths: Sequence[str]) -> None:
         """Open the logs."""
         self.files = [LineFile(Path(path)) for path in paths]
-        self.alerts: list[dict[str, Any]] = []
+        self.alerts = AlertLog()
         self._open: dict[int, Row] = {}
 
     def rows(self) -> Iterator[Row]:
         """Yield flows as they end, and at last those whose end was not logged."""
         for file in self.files:
-            for line in filter(None, file):
-                row = self._take(file.json(line), file)
-                if row is not None:
-                    yield row
-                if len(self._open) > MAX_OPEN_FLOWS:
-                    yield self._open.pop(next(iter(self._open)))
-        yield from self._open.values()
+            yield from as_far_as_readable(file, self._ended(file))
+        yield from map(spanned, self._open.values())
+
+    def _ended(self, file: LineFile) -> Iterator[Row]:
+        """Yield the flows that end in a log, and the one silent for longest when too many are open."""
+        for line in filter(None, file):
+            row = self._take(file.json(line), file)
+            if row is not None:
+                yield row
+            if len(self._open) > MAX_OPEN_FLOWS:
+                yield spanned(self._open.pop(next(iter(self._open))))
 
     def _take(self, event: dict[str, Any], file: LineFile) -> Row | None:
         """Add an event to its flow; return the flow if that was its end."""
@@ -168,11 +177,15 @@ class EveLogs:
         if kind is None:
             raise file.error("is missing", "event_type")
         if kind == "alert":
-            self.alerts.append({field: event[field] for field in ALERT_FIELDS if field in event})
+            alert = {field: event[field] for field in ALERT_FIELDS if field in event}
+            self.alerts.append(alert | in_utc(alert.get("timestamp")))
         if not isinstance(identity, int) or not 0 <= identity < 2**64 or "src_ip" not in event:
             return None
-        row = self._open.setdefault(identity, {"flow_id": identity})
-        return self._open.pop(identity) if gather_event(row, str(kind), event, file) else None
+        row = self._open.pop(identity, {"flow_id": identity})
+        if gather_event(row, str(kind), event, file):
+            return row
+        self._open[identity] = row
+        return None
 
 
 def gather_event(row: Row, kind: str, event: dict[str, Any], file: LineFile) -> bool:
@@ -186,7 +199,27 @@ def gather_event(row: Row, kind: str, event: dict[str, Any], file: LineFile) -> 
         gather_dns(row, event.get("dns"))
     gather(row, event, EVENTS.get(kind, ()))
     gather_ends(row, event)
+    row.setdefault(FIRST_EVENT, event.get("timestamp"))
+    row[LAST_EVENT] = event.get("timestamp")
     return False
+
+
+def in_utc(timestamp: Any) -> Row:
+    """Return an event's time in UTC, still as Suricata writes it; nothing for what is no time with a zone."""
+    with suppress(TypeError, ValueError, OverflowError):
+        at = datetime.fromisoformat(timestamp)
+        if at.tzinfo is not None:
+            return {"timestamp": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}+0000"}
+    return {}
+
+
+def spanned(row: Row) -> Row:
+    """Return a flow whose end was not logged with the times of its first and last event; its duration is unknown."""
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
+        begin, end = (bounded(from_datetime(datetime.fromisoformat(row[key]))) for key in (FIRST_EVENT, LAST_EVENT))
+        row.setdefault("started_at", min(begin, end))
+        row.setdefault("ended_at", max(begin, end))
+    return row
 
 
 def gather_ends(row: Row, event: dict[str, Any]) -> None:

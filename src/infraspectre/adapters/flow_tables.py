@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infraspectre.adapters.fields import Row
-from infraspectre.adapters.lines import LineFile
+from infraspectre.adapters.lines import LineFile, as_far_as_readable
 from infraspectre.adapters.log_source import LogSource
 from infraspectre.records.times import LATEST, from_datetime
 
@@ -125,7 +125,7 @@ READING_OF = {name: (column, convert) for names, column, convert in READINGS for
 def flow_table_source(paths: Sequence[str], features: str = "full") -> LogSource:
     """Return the flows of CICFlowMeter tables in the order of their rows; raises InputError for what cannot be read."""
     files = [LineFile(Path(path)) for path in paths]
-    rows = (row for file in files for row in table_rows(file))
+    rows = (row for file in files for row in as_far_as_readable(file, table_rows(file)))
     numbered = ({"flow_id": number, **row} for number, row in enumerate(rows, start=1))
     return LogSource(files, numbered, features)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 
@@ -14,6 +15,8 @@ from infraspectre.errors import InputError
 
 MAX_LINE_BYTES = 1 << 22
 GZIP = b"\x1f\x8b"
+
+Item = TypeVar("Item")
 
 
 class LineFile:
@@ -25,6 +28,8 @@ class LineFile:
         self.line = 0
         self.read_bytes = 0
         """How many bytes of the file were read; they are fewer than its lines have when it is packed."""
+        self.loss: InputError | None = None
+        """What ended the reading early."""
         try:
             with path.open("rb") as file:
                 self._is_packed = file.read(2) == GZIP
@@ -40,7 +45,8 @@ class LineFile:
                 self.read_bytes = file.tell()
                 if len(line) >= MAX_LINE_BYTES:
                     raise self.error(f"is longer than {MAX_LINE_BYTES} bytes")
-                yield line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+                text = line.removeprefix(codecs.BOM_UTF8) if self.line == 1 else line
+                yield text.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
 
     def _next(self, lines: BinaryIO) -> bytes:
         try:
@@ -61,3 +67,11 @@ class LineFile:
         if not isinstance(value, dict):
             raise self.error("is not a JSON object")
         return value
+
+
+def as_far_as_readable(file: LineFile, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield what is read from a file up to the first thing that does not fit, which becomes the file's loss."""
+    try:
+        yield from items
+    except InputError as error:
+        file.loss = error

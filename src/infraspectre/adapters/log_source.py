@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from infraspectre.adapters.columns import BATCH_ROWS, batch
 from infraspectre.adapters.fields import Row
 from infraspectre.adapters.lines import LineFile
-from infraspectre.ports import Account
+from infraspectre.errors import InputError
+from infraspectre.ports import Account, Alerts
 from infraspectre.records.flows import FlowBatch
 
 
@@ -21,13 +21,13 @@ class LogSource:
         files: Sequence[LineFile],
         rows: Iterable[Row],
         features: str = "full",
-        alerts: list[dict[str, Any]] | None = None,
+        alerts: Alerts = (),
     ) -> None:
-        """Take rows that are read from files; `alerts` is a list that grows with them."""
+        """Take rows that are read from files; `alerts` grow with them."""
         self._files = files
         self._rows = iter(rows)
         self._features = features
-        self._alerts = [] if alerts is None else alerts
+        self._alerts = alerts
         self._account = Account()
 
     def __iter__(self) -> Iterator[FlowBatch]:
@@ -35,6 +35,14 @@ class LogSource:
             for row in rows:
                 count(self._account, row)
             yield batch(rows, self._features)
+        self._report_losses()
+
+    def _report_losses(self) -> None:
+        """Add to the account what could not be read; raises InputError when nothing could."""
+        losses = [file.loss for file in self._files if file.loss is not None]
+        if losses and not self._account.flows:
+            raise losses[0]
+        self._account.unreadable |= {str(loss.path): reason(loss) for loss in losses}
 
     def account(self) -> Account:
         """Return what the flows so far add up to, as far as the logs know."""
@@ -44,9 +52,15 @@ class LogSource:
         """Return the bytes read and the bytes in all."""
         return sum(file.read_bytes for file in self._files), sum(file.size for file in self._files)
 
-    def alerts(self) -> list[dict[str, Any]]:
+    def alerts(self) -> Alerts:
         """Return the alerts that came with the flows so far."""
         return self._alerts
+
+
+def reason(loss: InputError) -> str:
+    """Return what a log lost, and where in it."""
+    line = f"line {loss.line}" if loss.line else None
+    return ": ".join(part for part in (line, loss.field, loss.problem) if part)
 
 
 def count(account: Account, row: Row) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from infraspectre.files import whole_file
 from infraspectre.records import Decision, Detection
 from infraspectre.records.times import rfc3339
 
@@ -30,9 +32,11 @@ def incident_object(decision: Decision) -> dict[str, Any]:
     return incident | {key: rfc3339(incident[key]) for key in ("first_seen", "last_seen", "raised_at")} | judged
 
 
-def json_lines(objects: Iterable[Any]) -> bytes:
-    """Return objects as JSON, one on a line."""
-    return b"".join(msgspec.json.encode(value) + b"\n" for value in objects)
+def write_lines(path: Path, objects: Iterable[Any]) -> None:
+    """Write objects as JSON, one on a line; the file appears whole or not at all."""
+    with whole_file(path) as file:
+        for value in objects:
+            file.write(msgspec.json.encode(value) + b"\n")
 
 
 def json_document(value: Any) -> bytes:

@@ -24,7 +24,7 @@ from infraspectre.adapters.fields import (
     texts,
     total,
 )
-from infraspectre.adapters.lines import LineFile
+from infraspectre.adapters.lines import LineFile, as_far_as_readable
 from infraspectre.adapters.log_source import LogSource
 from infraspectre.adapters.zeek_records import Record, nanoseconds, records, stream
 from infraspectre.capture.inputs import is_zeek_log
@@ -184,15 +184,13 @@ class ZeekLogs:
             for uid in uids(record):
                 gather(details.setdefault(uid, {}), record, rules)
         for file in self._connections:
-            for record in records(file):
-                if stream(record) in (None, "conn"):
-                    yield connection(record, details, file)
+            yield from as_far_as_readable(file, connections(file, details))
 
     def _detail_records(self) -> Iterator[tuple[tuple[Rule, ...], Record]]:
         for rules, file in self._details:
-            yield from ((rules, record) for record in records(file))
+            yield from ((rules, record) for record in as_far_as_readable(file, records(file)))
         for file in self._combined:
-            for record in records(file):
+            for record in as_far_as_readable(file, records(file)):
                 if stream(record) is None:
                     break  # a file of one log
                 if found := LOGS.get(stream(record) or ""):
@@ -211,6 +209,13 @@ def uids(record: Record) -> list[str]:
     """Return the connections that a record speaks of."""
     found = record.get("uids") or [record.get("uid")]
     return [uid for uid in found if isinstance(uid, str)] if isinstance(found, list) else []
+
+
+def connections(file: LineFile, details: dict[str, Row]) -> Iterator[Row]:
+    """Yield the flows of a connection log, or of a file that holds one among others."""
+    for record in records(file):
+        if stream(record) in (None, "conn"):
+            yield connection(record, details, file)
 
 
 def connection(record: Record, details: dict[str, Row], file: LineFile) -> Row:
@@ -264,5 +269,5 @@ def service(value: Any) -> str | None:
 
 
 def identity(uid: str) -> int:
-    """Return a stable number for a uid."""
-    return int.from_bytes(hashlib.blake2b(uid.encode(), digest_size=8).digest(), "big")
+    """Return a stable number for a uid: 53 bits, as in the core, which every reader of JSON holds exactly."""
+    return int.from_bytes(hashlib.blake2b(uid.encode(), digest_size=8).digest(), "big") >> 11

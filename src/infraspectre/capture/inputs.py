@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from collections.abc import Sequence
 from enum import StrEnum
@@ -61,9 +62,16 @@ def classify(path: str) -> InputKind:
         return InputKind.CAPTURE
     place = Path(path)
     try:
-        return folder_kind(place) if place.is_dir() else content_kind(peek(place), place)
+        if place.is_dir():
+            return folder_kind(place)
+        return InputKind.CAPTURE if is_stream(place) else content_kind(peek(place), place)
     except OSError as error:
         raise InputError(f"cannot be opened: {error.strerror or error}", path=path) from error
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether a path is a pipe, socket or terminal: what is looked at there is gone for whoever reads next."""
+    return path.is_fifo() or path.is_socket() or path.is_char_device()
 
 
 def folder_kind(folder: Path) -> InputKind:
@@ -97,7 +105,7 @@ def content_kind(head: bytes, path: Path) -> InputKind:
         raise InputError("is empty", path=path, remedy=REMEDY)
     if head.startswith(CAPTURE_MAGICS):
         return InputKind.CAPTURE
-    line = head.split(b"\n", 1)[0].strip()
+    line = head.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0].strip()
     if line.startswith(b"#separator") or (line.startswith(b"{") and (b'"id.orig_h"' in line or b'"id_orig_h"' in line)):
         return InputKind.ZEEK
     if line.startswith(b"{") and b'"event_type"' in line:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from infraspectre import _core
 from infraspectre.errors import CaptureError
-from infraspectre.ports import Account
+from infraspectre.ports import Account, Alerts
 from infraspectre.records.flows import FlowBatch
 
 if TYPE_CHECKING:
@@ -46,6 +46,6 @@ class CaptureSource:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""
         return self._reader.progress()
 
-    def alerts(self) -> list[dict[str, Any]]:
+    def alerts(self) -> Alerts:
         """Return no alerts: captures hold packets alone."""
-        return []
+        return ()

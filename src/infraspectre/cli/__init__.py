@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from infraspectre import __version__
 from infraspectre.cli.grammar import HELP, Group, call, find
-from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, InfraSpectreError
+from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, SIGNALLED, InfraSpectreError
 from infraspectre.security import printable
 
 COMMANDS = {
@@ -27,7 +28,9 @@ ROOT = Group("Point it at network traffic and it gives back explained incidents.
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its status."""
+    """Run the command line and exit with its status; being told to end removes unfinished files, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(SIGNALLED + received))
     status = run(sys.argv[1:] if arguments is None else arguments)
     gc.freeze()  # the system takes back all memory at once: nothing has to be searched for cycles before
     sys.exit(status)
@@ -37,7 +40,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status; errors become one message on stderr."""
     try:
         status = obey(arguments)
-        sys.stdout.flush()
+        if sys.stdout:  # none where it was closed at the start
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is still buffered must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

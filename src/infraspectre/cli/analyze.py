@@ -88,7 +88,7 @@ def cells(decision: Decision) -> tuple[str, ...]:
     score = decision.threat_score
     style = LEVEL_STYLES[score.level]
     return (
-        f"{score.value:.0f}",
+        str(int(score.value)),  # rounded up, 94.9 would look critical
         f"[{style}]{score.level}[/]",
         rfc3339(decision.incident.first_seen)[:19].replace("T", " "),
         escape(printable(decision.incident.title)),

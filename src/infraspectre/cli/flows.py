@@ -34,7 +34,7 @@ def flows(
     with following("reading", common) as progress:
         account = app.write_flows(inputs, out, features, settings, progress)
     if common.json:
-        print_json(vars(account))
+        print_json(app.account_object(account))
     elif not common.quiet:
         from infraspectre.records.words import plural
 

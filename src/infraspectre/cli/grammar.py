@@ -249,6 +249,8 @@ def converted(option: Option, text: str) -> Any:
     """Return the one value that a text stands for."""
     if option.kind is bool:
         return True
+    if not text:
+        raise UsageError(f"{option.label} is empty", remedy=REMEDY)
     if option.choices and text not in option.choices:
         remedy = f"choose from {', '.join(option.choices)}"
         raise UsageError(f'Invalid value "{text}" for {option.label}', remedy=remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from infraspectre.cli.options import Common
 from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 160
 """Columns of a table that goes into a file or pipe."""
+UNDECODED = "link-type"
+"""How the kinds of packets begin that cannot be looked into at all."""
 
 
 def print_json(value: Any) -> None:
@@ -28,7 +30,12 @@ def console() -> Console:
     """Return a console on stdout that uses colour on a terminal only."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    return Console(width=None if is_terminal(sys.stdout) else PIPE_WIDTH)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a stream is open and shown to a person; there is none where it was closed at the start."""
+    return stream is not None and stream.isatty()
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -49,11 +56,16 @@ def note(message: str) -> None:
 
 
 class Losses(Protocol):
-    """Says what could not be read and what was shed."""
+    """Says what could not be read or decoded and what was shed."""
 
     @property
     def unreadable(self) -> Mapping[str, str]:
         """Return why each unreadable file is so."""
+        ...
+
+    @property
+    def without_flow(self) -> Mapping[str, int]:
+        """Return how many packets belong to no flow, by kind."""
         ...
 
     @property
@@ -68,16 +80,19 @@ def status_of(result: Losses) -> int:
 
     for path, reason in result.unreadable.items():
         note(f"warning: {printable(path)}: {printable(reason)}; what could be read was kept")
-    for reason, count in result.shed.items():
-        if count:
-            note(f"warning: {count:,} shed: {reason}")
-    return EXIT_LOSSES if result.unreadable or any(result.shed.values()) else EXIT_DONE
+    shed = {reason: count for reason, count in result.shed.items() if count}
+    for reason, count in shed.items():
+        note(f"warning: {count:,} shed: {reason}")
+    undecoded = {kind: count for kind, count in result.without_flow.items() if kind.startswith(UNDECODED)}
+    for kind, count in undecoded.items():
+        note(f"warning: {count:,} packets of a link type that is not decoded ({kind})")
+    return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
 @contextmanager
 def following(task: str, common: Common) -> Iterator[Callable[[int, int, int], None] | None]:
     """Show progress on stderr while the block runs, if that is a terminal and nobody asked for silence."""
-    if common.quiet or common.json or not sys.stderr.isatty():
+    if common.quiet or common.json or not is_terminal(sys.stderr):
         yield None
         return
     from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from infraspectre.intel.families import family, noun
+from infraspectre.intel.families import noun, preposition
 from infraspectre.records import Detection
 from infraspectre.records.detection import SEVERITIES
 
@@ -36,9 +36,9 @@ def _phases(detections: Sequence[Detection]) -> list[Detection]:
 def _opening(detection: Detection) -> str:
     words = [noun(detection.category)]
     if detection.resp:
-        words += [family(detection.category).preposition, detection.resp]
+        words += [preposition(detection.category), detection.resp]
     if detection.orig:
-        words += ["from" if family(detection.category).preposition == "to" else "by", detection.orig]
+        words += ["from" if preposition(detection.category) in ("to", "through") else "by", detection.orig]
     return " ".join(words)
 
 
@@ -47,7 +47,7 @@ def _continued(phase: Detection, earlier: Detection) -> str:
     first_word = text.split(" ", 1)[0]
     text = text if first_word.isupper() else text[:1].lower() + text[1:]
     if phase.resp and phase.resp != earlier.resp:
-        text += f" {family(phase.category).preposition} {phase.resp}"
+        text += f" {preposition(phase.category)} {phase.resp}"
     if phase.orig and phase.orig != earlier.orig:
         text += f" by {phase.orig}"
     return text

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Preposition = Literal["of", "on", "to", "from", "by", "against"]
+Preposition = Literal["of", "on", "to", "from", "by", "against", "through"]
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Family(msgspec.Struct, frozen=True):
 
 
 _C2 = "command-and-control"
-_EXPLOITS = ("web", "injection", "traversal", "xss", "exploit", "log4", "shellshock")
+_EXPLOITS = ("vulnerability", "web", "injection", "traversal", "xss", "exploit", "log4", "shellshock")
 
 # fmt: off
 FAMILIES = (
@@ -60,10 +60,26 @@ def family(category: str) -> Family:
     return next((each for each in FAMILIES if any(word in plain for word in each.keywords)), OTHER)
 
 
+NOUNS = {
+    "admin_share": "Use of an admin share",
+    "cleartext_executable": "Program sent in the clear",
+    "rare_protocol_port": "Protocol on an unusual port",
+    "self_signed_certificate": "Self-signed certificate",
+}
+"""What a title calls categories that do not make good titles themselves."""
+
+
+def preposition(category: str) -> Preposition:
+    """Return the word between noun and target; the target of a DNS tunnel is a resolver that only passes it on."""
+    return "through" if normal(category) == "dns_tunnel" else family(category).preposition
+
+
 @lru_cache(maxsize=1024)
 def noun(category: str) -> str:
     """Say in plain words what a category is, such as 'SSH brute force'."""
     known, words = family(category), normal(category).split("_")
+    if normal(category) in NOUNS:
+        return NOUNS[normal(category)]
     if len(words) < 2:
         return known.noun
     text = " ".join(word.upper() if word in ACRONYMS else word for word in words)

@@ -11,9 +11,13 @@ class Summary(msgspec.Struct, frozen=True):
     packets: int
     bytes: int
     flows: int
+    without_flow: dict[str, int]
+    """Sound packets that belong to no flow, by kind."""
     malformed: dict[str, int]
     unreadable: dict[str, str]
     shed: dict[str, int]
+    ambiguous_fragment_bytes: int
+    """Bytes of overlapping IP fragments that contradict those that came first, which were kept."""
     alerts: int
     detections: int
     incidents: int

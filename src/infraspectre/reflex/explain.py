@@ -9,7 +9,7 @@ from infraspectre.intel.attack import tactic_name
 from infraspectre.intel.families import noun
 from infraspectre.records import Attribution, Detection, Explanation, Incident, Statement, ThreatScore
 from infraspectre.records.words import listed, plural
-from infraspectre.reflex.score import evidence_flows, follow_up
+from infraspectre.reflex.score import distinct_flows, follow_up
 
 MOST_STEPS = 20
 """Findings told one by one; the weaker rest is told in one sentence."""
@@ -103,13 +103,14 @@ def _remainder(rest: Sequence[Detection], incident: Incident) -> list[Statement]
 
 def _summary(incident: Incident, score: ThreatScore) -> str:
     seconds = (incident.last_seen - incident.first_seen) / 1e9
-    flows = sum(evidence_flows(each) for each in incident.detections)
+    flows = distinct_flows(incident.detections)
     detectors = len({each.detector for each in incident.detections})
     findings = plural(max(incident.detection_count, len(incident.detections)), "finding")
     told = f"{findings} by {plural(detectors, 'detector')}, resting on {plural(flows, 'flow')} within "
     told += f"{_duration(seconds)}, give the level {score.level}"
     tactics = list(dict.fromkeys(tactic_name(each.tactic) for each in incident.techniques))
-    return f"{told}; the aims are {listed(tactics)}." if tactics else f"{told}."
+    aims = "the aim is" if len(tactics) == 1 else "the aims are"
+    return f"{told}; {aims} {listed(tactics)}." if tactics else f"{told}."
 
 
 def _duration(seconds: float) -> str:

@@ -26,6 +26,8 @@ COMMON_FIELDS = {"flows", "begin", "end"}
 ADDRESS_FIELDS = {"address", "family"}
 MOST_TARGETS = 3
 """A step for each actor or target is written for the first few of them."""
+MOST_NAMED = 12
+"""Further ones are named in one step; the rest is counted."""
 PRIORITIES: dict[Level, str] = {"informational": "P5", "low": "P4", "medium": "P3", "high": "P2", "critical": "P1"}
 
 
@@ -133,9 +135,13 @@ class Scene:
         if step.target == "incident":
             yield ResponseStep(step.title, step.kind, "", command.substitute(self._common))
             return
-        for address in self._wanted(step)[:MOST_TARGETS]:
+        wanted = self._wanted(step)
+        for address in wanted[:MOST_TARGETS]:
             names = {"address": str(address), "family": "ip" if address.version == 4 else "ip6"}
             yield ResponseStep(step.title, step.kind, str(address), command.substitute(self._common, **names))
+        if rest := wanted[MOST_TARGETS:]:
+            more = f" and {len(rest) - MOST_NAMED} more" if len(rest) > MOST_NAMED else ""
+            yield ResponseStep(f"{step.title}: likewise {', '.join(map(str, rest[:MOST_NAMED]))}{more}", step.kind)
 
     def _wanted(self, step: PlaybookStep) -> list[IPv4Address | IPv6Address]:
         found = self._addresses[step.target]

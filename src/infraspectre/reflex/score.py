@@ -124,7 +124,7 @@ def interval(value: float, detections: Sequence[Detection], thresholds: Threshol
     strengths = _strongest(detections, [strength(each, thresholds) for each in detections], _detector)
     mean = sum(strengths) / len(strengths)
     spread = math.sqrt(sum((each - mean) ** 2 for each in strengths) / len(strengths))
-    flows = sum(evidence_flows(each) for each in detections)
+    flows = distinct_flows(detections)
     return _wilson(value / 100, len(strengths) * (1 + math.log2(1 + flows)) / (1 + 10 * spread))
 
 
@@ -132,6 +132,12 @@ def evidence_flows(detection: Detection) -> int:
     """Return how many flows are behind a detection."""
     counted = detection.evidence.measures.get("flows", 0.0)
     return max(len(detection.flow_ids), int(counted) if math.isfinite(counted) else 0)
+
+
+def distinct_flows(detections: Sequence[Detection]) -> int:
+    """Return how many flows are behind some detections; one that several list counts once."""
+    listed = {flow for each in detections for flow in each.flow_ids}
+    return len(listed) + sum(evidence_flows(each) - len(each.flow_ids) for each in detections)
 
 
 def _wilson(share: float, trials: float) -> tuple[float, float]:
@@ -169,16 +175,25 @@ def _context(incident: Incident) -> float:
 
 
 def follow_up(detections: Iterable[Detection]) -> tuple[Detection, Detection] | None:
-    """Find a victim that became an actor: what hit it, and a later detection of another family in which it acts."""
+    """Find a victim that became an actor: what hit it, and another family of activity that it began after that."""
     suffered: dict[str, dict[str, Detection]] = {}
-    for detection in sorted(detections, key=lambda each: (each.at, each.detection_id)):
+    for detection in sorted(detections, key=lambda each: (begin(each), each.at, each.detection_id)):
         kind = family(detection.category).name
-        before = [each for name, each in suffered.get(detection.orig or "", {}).items() if name != kind]
+        before = [
+            each
+            for name, each in suffered.get(detection.orig or "", {}).items()
+            if name != kind and begin(each) < begin(detection)
+        ]
         if before:
             return before[0], detection
         if detection.resp and detection.severity not in ("informational", "low"):
             suffered.setdefault(detection.resp, {}).setdefault(kind, detection)
     return None
+
+
+def begin(detection: Detection) -> int:
+    """Return the event time at which the behaviour began, which is before its detector became sure."""
+    return detection.first_seen or detection.at
 
 
 def _strongest(

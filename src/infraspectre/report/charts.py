@@ -15,8 +15,7 @@ from infraspectre.report.words import NANOSECONDS, moment
 
 WIDTH = 1000.0
 VOLUME_HEIGHT = 110.0
-LANE_HEIGHT = 22.0
-LEAST_ROOM = 120.0
+LANE_HEIGHT = 34.0
 CHARACTER_WIDTH = 6.3
 """A generous mean for the labels' font."""
 MOST_LANES = 12
@@ -156,11 +155,10 @@ class Axis(msgspec.Struct, frozen=True):
 
 
 def _label(start: float, stop: float, text: str) -> tuple[float, str, str]:
-    """Place a label on the roomier side of a span, or in it if neither side has room; return it cut to fit."""
-    room = max(start, WIDTH - stop)
-    if room < LEAST_ROOM:
-        return start + 7, "start", _cut(text, stop - start)
-    return (start - 7, "end", _cut(text, room)) if start > WIDTH - stop else (stop + 7, "start", _cut(text, room))
+    """Place a label above a span: from its begin where it fits or has more room, else up to its end; cut it to fit."""
+    if WIDTH - start >= min(stop, len(text) * CHARACTER_WIDTH):
+        return start, "start", _cut(text, WIDTH - start)
+    return stop, "end", _cut(text, stop)
 
 
 def _cut(text: str, room: float) -> str:

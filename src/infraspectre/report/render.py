@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from infraspectre.errors import OutputError
+from infraspectre.files import write_whole
 from infraspectre.records import Decision, Detection, Summary, TacticTechnique
 from infraspectre.records.address import is_inside
+from infraspectre.records.times import from_datetime
 from infraspectre.records.words import plural
 from infraspectre.report import words
 from infraspectre.report.charts import graph, host_levels, timeline
@@ -52,14 +54,7 @@ def render(
 ) -> None:
     """Write the report as one self-contained HTML file; raises OutputError."""
     text = html(summary, decisions, detections, flow_stats)
-    path = Path(out_path)
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_text(text, encoding="utf-8", errors="replace")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot be written: {error.strerror}", path=path) from error
+    write_whole(Path(out_path), text.encode("utf-8", errors="replace"))
 
 
 def html(
@@ -73,6 +68,7 @@ def html(
     evidence = _evidence(shown, detections)
     return _environment().get_template("report.html").render(
         summary=summary,
+        span_ns=_span(summary),
         stats=flow_stats,
         decisions=shown,
         hidden_incidents=len(ranked) - len(shown),
@@ -88,6 +84,14 @@ def html(
 
 
 _LEVELS = ("critical", "high", "medium", "low", "informational")
+
+
+def _span(summary: Summary) -> int | None:
+    """Return how long the input lasts, packets that belong to no flow included; None if no time is known."""
+    if summary.capture_start is None or summary.capture_end is None:
+        return None
+    start, end = (from_datetime(datetime.fromisoformat(at)) for at in (summary.capture_start, summary.capture_end))
+    return end - start
 
 
 def _environment() -> Environment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -66,9 +66,11 @@ class FlowStatistics(msgspec.Struct):
         flows = _selected(frame)
         self._add_times(flows)
         self._add_hosts(flows)
-        for orig, resp, *sums in _sums(flows, "orig_ip", "resp_ip"):
+        pairs, forgotten = _fitting(_sums(flows, "orig_ip", "resp_ip"), 2, self.pairs, MOST_PAIRS)
+        self.forgotten_pairs += forgotten
+        for orig, resp, *sums in pairs.iter_rows():
             _add(self.pairs, (orig, resp), sums)
-        for transport, application, *sums in _sums(flows, "protocol", "app_protocol"):
+        for transport, application, *sums in _sums(flows, "protocol", "app_protocol").iter_rows():
             _add(self.protocols, (transport, application), sums)
         self._forget()
 
@@ -91,29 +93,23 @@ class FlowStatistics(msgspec.Struct):
         self.bins, self.bin_ns = wider, self.bin_ns * 2
 
     def _add_hosts(self, flows: pl.DataFrame) -> None:
-        for ip, begun, _, _, sent, received in _sums(flows, "orig_ip"):
-            host = self._host(ip)
+        hosts, forgotten = _fitting(_ends(flows), 1, self.hosts, MOST_HOSTS)
+        self.forgotten_hosts += forgotten
+        for ip, begun, _, sent, received in hosts.iter_rows():
+            host = self.hosts.setdefault(ip, Host())
             host.flows_begun += begun
-            host.bytes_sent += sent
-            host.bytes_received += received
-        for ip, _, _, _, received, sent in _sums(flows, "resp_ip"):
-            host = self._host(ip)
             host.bytes_sent += sent
             host.bytes_received += received
         self._add_services(flows.filter(pl.col("resp_bytes") > 0))
 
     def _add_services(self, answered: pl.DataFrame) -> None:
-        for ip, service, flows, *_ in _sums(answered, "resp_ip", "app_protocol"):
-            host = self._host(ip)
+        for ip, service, flows, *_ in _sums(answered, "resp_ip", "app_protocol").iter_rows():
+            host = self.hosts.get(ip)
+            if host is None:
+                continue
             host.flows_answered += flows
             if service and service not in host.services and len(host.services) < MOST_SERVICES:
                 host.services = [*host.services, service]
-
-    def _host(self, ip: str) -> Host:
-        known = self.hosts.get(ip)
-        if known is None:
-            known = self.hosts[ip] = Host()
-        return known
 
     def _forget(self) -> None:
         self.forgotten_hosts += _shrink(self.hosts, MOST_HOSTS)
@@ -140,10 +136,31 @@ _TEXTS = ("orig_ip", "resp_ip", "protocol", "app_protocol")
 _TIMES = ("started_at", "ended_at")
 
 
-def _sums(flows: pl.DataFrame, *keys: str) -> Iterable[tuple[Any, ...]]:
-    """Yield each key with its flows, packets, bytes, and bytes of either side."""
-    sums = [pl.len(), pl.col("packets", "bytes", "orig_bytes", "resp_bytes").sum()]
-    return flows.group_by(keys, maintain_order=True).agg(sums).iter_rows()
+def _sums(flows: pl.DataFrame, *keys: str) -> pl.DataFrame:
+    """Return each key with its flows, packets and bytes."""
+    return flows.group_by(keys, maintain_order=True).agg(pl.len(), pl.col("packets", "bytes").sum())
+
+
+def _ends(flows: pl.DataFrame) -> pl.DataFrame:
+    """Return each host with the flows it began, and its bytes: all, sent and received."""
+    sides = [
+        flows.select(ip=end, begun=pl.lit(begun), bytes="bytes", sent=f"{side}_bytes", received=f"{other}_bytes")
+        for end, begun, side, other in (("orig_ip", 1, "orig", "resp"), ("resp_ip", 0, "resp", "orig"))
+    ]
+    return pl.concat(sides).group_by("ip", maintain_order=True).agg(pl.all().sum())
+
+
+def _fitting(sums: pl.DataFrame, keys: int, table: Mapping[Any, Volume], most: int) -> tuple[pl.DataFrame, int]:
+    """Leave out the smallest new keys (the first columns) for which a table has no room; return how many they are."""
+    room = max(most - len(table), most // 16, 1)
+    if len(sums) <= room:
+        return sums, 0
+    names = sums.columns[:keys]
+    rows = sums[names[0]] if keys == 1 else sums.select(names).iter_rows()
+    is_known = pl.Series([row in table for row in rows], dtype=pl.Boolean)
+    new = sums.filter(~is_known)
+    kept = new.sort("bytes", *names, descending=[True] + [False] * keys).head(room)
+    return pl.concat([sums.filter(is_known), kept]), len(new) - len(kept)
 
 
 def _add(table: dict[tuple[str, str], Traffic], key: tuple[str, str], sums: list[int]) -> None:
@@ -160,10 +177,11 @@ def _known(*times: Any) -> list[int]:
 
 
 def _shrink(table: dict[Key, Volume], most: int) -> int:
-    """Forget the smaller half of a table that has grown beyond its bound; return how many were forgotten."""
+    """Forget the smallest of a table that has grown beyond its bound, an eighth at least; return how many they are."""
     if len(table) <= most:
         return 0
-    ranked = sorted(table, key=lambda key: (-table[key].bytes, key))
-    for key in ranked[most // 2 :]:
+    kept = most - most // 8
+    forgotten = sorted(table, key=lambda key: (-table[key].bytes, key))[kept:]
+    for key in forgotten:
         del table[key]
-    return len(ranked) - most // 2
+    return len(forgotten)

@@ -6,12 +6,12 @@ import csv
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from infraspectre.files import make_folder, write_whole
+from infraspectre.records.times import rfc3339
 from infraspectre.simulation.capture import Behaviour, Capture, Flow
 from infraspectre.simulation.hosts import Host
 from infraspectre.simulation.pcap import write_pcap
@@ -35,11 +35,6 @@ class SimulationResult:
     flows: int
     behaviours: tuple[str, ...]
     """Names of the behaviours shown, attacks and benign ones."""
-
-
-def timestamp(at: int) -> str:
-    """Write nanoseconds since the epoch as RFC 3339 in UTC, to the microsecond."""
-    return datetime.fromtimestamp(at // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at // 1000 % 10**6:06}Z"
 
 
 def label(behaviour: Behaviour) -> tuple[str, str]:
@@ -97,8 +92,8 @@ def behaviour_label(behaviour: Behaviour, started_at: int, ended_at: int, flows:
         "attackers": behaviour.attackers,
         "victims": behaviour.victims,
         "control_servers": behaviour.control_servers,
-        "started_at": timestamp(started_at),
-        "ended_at": timestamp(ended_at),
+        "started_at": rfc3339(started_at),
+        "ended_at": rfc3339(ended_at),
         "flows": flows,
     }
 
@@ -127,7 +122,7 @@ def write_result(
     packets = capture.packets()
     write_pcap(out / "capture.pcap", packets)
     write_flows(out / "flows.csv", map(flow_row, sorted(capture.flows, key=lambda flow: flow.started_at)))
-    span = timestamp(packets[0][0]), timestamp(packets[-1][0])
+    span = rfc3339(packets[0][0]), rfc3339(packets[-1][0])
     counts = len(packets), len(capture.flows)
     hosts_there = [host_label(host) for host in hosts]
     return Labels(scenario, seed, options, *span, *counts, hosts_there, _behaviour_labels(capture)).write(out)

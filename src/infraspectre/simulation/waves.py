@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from infraspectre.records.times import rfc3339
 from infraspectre.simulation import pcap
 from infraspectre.simulation.capture import Behaviour
 from infraspectre.simulation.hosts import Host
@@ -19,7 +20,6 @@ from infraspectre.simulation.results import (
     SimulationResult,
     behaviour_label,
     host_label,
-    timestamp,
     write_flows,
 )
 from infraspectre.simulation.stamps import Frames
@@ -59,7 +59,7 @@ class Bulk:
             file.write(pcap.HEADER)
             write_flows(out / "flows.csv", self._rows(file))
         behaviour = behaviour_label(self.behaviour, self.started_at, self.ended_at, self.flows)
-        facts = timestamp(self.started_at), timestamp(self.ended_at), self.packets, self.flows
+        facts = rfc3339(self.started_at), rfc3339(self.ended_at), self.packets, self.flows
         return Labels(scenario, seed, options, *facts, [host_label(host) for host in self.hosts], [behaviour]).write(
             out
         )

@@ -9,6 +9,7 @@ import polars as pl
 from infraspectre.ml.prototypes import Matrix, Prototypes
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
+from infraspectre.records.words import plural
 from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, gathered, host_of
 
 AMOUNTS = ("duration_ms", "orig_payload_bytes", "resp_payload_bytes", "orig_packets", "resp_packets")
@@ -145,7 +146,7 @@ class Anomaly:
             score=0.25 + 0.2 * log_ramp(case.ratio, settings.far, settings.full_far),
             orig=orig,
             resp=None,
-            summary=f"{case.flows:,} flows of {orig} are unlike the rest; the farthest, to {case.target} with "
+            summary=f"{orig} had {plural(case.flows, 'flow')} unlike the rest; the farthest, to {case.target} with "
             f"{sent:,.0f} bytes sent and {received:,.0f} received in {seconds:,.1f} s, is {case.ratio:.1f} times "
             "as far out as 99% of usual flows",
             size=case.flows,

@@ -11,6 +11,7 @@ import polars as pl
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import Vector, log_ramp, quartile_skewness, relative_spread
 from infraspectre.records import Detection, Technique
+from infraspectre.records.words import plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_seconds
 from infraspectre.soma.doorstep import Doorstep
 from infraspectre.soma.techniques import ENCRYPTED_CHANNEL, NON_APPLICATION_PROTOCOL, WEB_PROTOCOLS
@@ -182,8 +183,9 @@ class Beacon:
         return True
 
     def _judge(self, scope: Scope, case: CallCase) -> Finding | None:
-        callers = self._callers.get(scope.resp)
-        if case.flows < self._settings.calls or (callers is not None and callers.count() > self._settings.callers):
+        known = self._callers.get(scope.resp)
+        callers = known.count() if known is not None else 1
+        if case.flows < self._settings.calls or callers > self._settings.callers:
             return None
         rhythm = rhythm_of(case, self._settings.shortest_gap_s)
         if rhythm is None or not self._is_beacon(rhythm):
@@ -197,11 +199,12 @@ class Beacon:
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} called {host_of(scope.resp, scope.port)}{app} {case.flows:,} times, every "
-            f"{in_seconds(rhythm.period_s)} give or take {rhythm.gap_spread:.0%}, and no more than "
-            f"{settings.callers} hosts call it",
+            f"{in_seconds(rhythm.period_s)} give or take {rhythm.gap_spread:.0%}; "
+            f"{plural(callers, 'host')} called it more than once",
             size=case.flows,
-            measures=dict(rhythm._asdict()),
+            measures={**rhythm._asdict(), "callers": callers},
             thresholds={
+                "callers": settings.callers,
                 "calls": settings.calls,
                 "gap_spread": settings.gap_spread,
                 "size_spread": settings.size_spread,

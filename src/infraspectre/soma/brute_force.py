@@ -195,8 +195,11 @@ class BruteForce:
         if case.attempts < least or not self._is_dense(scope.kind, case):
             return None
         floor = FLOORS[scope.kind]
-        what = "logins that look refused" if scope.kind == "shaped" else "failed logins"
-        what = "posts to a login form" if scope.kind == "posted" else what
+        service = scope.service.upper()
+        what = {
+            "shaped": f"{service} logins that look refused",
+            "posted": f"{service} posts to a login form",
+        }.get(scope.kind, f"failed {service} logins")
         target = host_of(scope.resp or "", scope.port or 0)
         return Finding(
             category=f"{scope.service}_brute_force",
@@ -204,8 +207,7 @@ class BruteForce:
             score=floor + (0.95 - floor) * log_ramp(case.attempts, least, least * self._settings.full_scale),
             orig=scope.orig,
             resp=scope.resp,
-            summary=f"{scope.orig} made {case.attempts:,} {scope.service.upper()} {what} at {target} "
-            f"in {in_seconds(case.duration_s)}",
+            summary=f"{scope.orig} made {case.attempts:,} {what} at {target} in {in_seconds(case.duration_s)}",
             size=case.attempts,
             measures={"attempts": case.attempts, "accounts": case.users.count(), "duration_s": case.duration_s},
             thresholds={"attempts": least},

@@ -195,17 +195,36 @@ def probability(score: float) -> float:
     return logistic(6.0 * (score - 0.55))
 
 
+FLOWS = {
+    "flows": pl.len(),
+    "flow_ids": pl.col("flow_id").head(MAX_FLOW_IDS),
+    "packets": pl.col("first_packet").drop_nulls().head(MAX_PACKETS),
+}
+"""What a case takes from rows of which each is a flow."""
+PARTS_OF_FLOWS = {
+    "flows": pl.col("flow_id").n_unique(),
+    "flow_ids": pl.col("flow_id").unique(maintain_order=True).head(MAX_FLOW_IDS),
+    "packets": pl.col("first_packet").drop_nulls().unique(maintain_order=True).head(MAX_PACKETS),
+    "rows": pl.len(),
+}
+"""What a case takes from rows of which a flow may have several, such as its requests, and how many `rows` there are."""
+
+
 def gathered(frame: pl.DataFrame, keys: list[str], **measures: pl.Expr) -> Iterator[Row]:
     """Sum up flows per key, in order of first appearance: what `Case.absorb` needs, and further measures."""
+    return _gathered(frame, keys, FLOWS | measures)
+
+
+def gathered_parts(frame: pl.DataFrame, keys: list[str], **measures: pl.Expr) -> Iterator[Row]:
+    """Sum up parts of flows per key like `gathered`; each flow counts once."""
+    return _gathered(frame, keys, PARTS_OF_FLOWS | measures)
+
+
+def _gathered(frame: pl.DataFrame, keys: list[str], measures: dict[str, pl.Expr]) -> Iterator[Row]:
     if frame.is_empty():
         return iter(())
     grouped = frame.group_by(keys, maintain_order=True).agg(
-        first_seen=pl.col("started_at").min(),
-        last_seen=pl.col("ended_at").max(),
-        flows=pl.len(),
-        flow_ids=pl.col("flow_id").head(MAX_FLOW_IDS),
-        packets=pl.col("first_packet").drop_nulls().head(MAX_PACKETS),
-        **measures,
+        first_seen=pl.col("started_at").min(), last_seen=pl.col("ended_at").max(), **measures
     )
     return grouped.iter_rows(named=True)
 

@@ -10,7 +10,7 @@ import polars as pl
 from infraspectre.ml.bounded import DistinctCounter
 from infraspectre.ml.robust import entropy_bits, log_ramp
 from infraspectre.records import Detection
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
+from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered_parts, in_bytes, in_seconds
 from infraspectre.soma.techniques import DNS, PROTOCOL_TUNNELING, UNENCRYPTED_ALTERNATIVE
 
 SAMPLED_NAMES = 16
@@ -105,7 +105,7 @@ class DnsTunnel:
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return tunnels that passed their thresholds or grew tenfold."""
-        rows = gathered(
+        rows = gathered_parts(
             _questions(frame),
             ["orig_ip", "domain"],
             names=pl.col("prefix").head(SAMPLED_NAMES),
@@ -125,7 +125,7 @@ class DnsTunnel:
         scope, names = Scope(row["orig_ip"], row["domain"]), row["names"]
         case = self._book[scope]
         case.absorb(row)
-        case.listed += row["flows"]
+        case.listed += row["rows"]
         case.asked += row["asked"]
         case.data_types += row["data_types"]
         case.prefix_bytes += row["prefix_bytes"]

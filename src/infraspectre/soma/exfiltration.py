@@ -10,14 +10,17 @@ import polars as pl
 
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import Vector, centre_and_spread, log_ramp
-from infraspectre.records import Detection
+from infraspectre.records import Detection, Technique
 from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
 from infraspectre.soma.techniques import (
     ALTERNATIVE_PROTOCOL,
-    C2_CHANNEL,
+    ENCRYPTED_ALTERNATIVE,
     NON_APPLICATION_PROTOCOL,
     UNENCRYPTED_ALTERNATIVE,
 )
+
+ECHO_TYPES = {"icmp": (8, 0), "icmp6": (128, 129)}
+"""Message types of echo requests and replies (RFC 792, RFC 4443); errors quote packets, and so vary by nature."""
 
 
 class ExfiltrationSettings(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ class Exfiltration:
 
     name = "exfiltration"
     columns = frozenset({"app_protocol", "orig_payload_bytes", "resp_payload_bytes"})
-    helpful = frozenset({"flow_segment_bytes_std"})
+    helpful = frozenset({"flow_segment_bytes_std", "orig_port"})
 
     def __init__(self, settings: ExfiltrationSettings | None = None) -> None:
         """Start with no case."""
@@ -81,14 +84,14 @@ class Exfiltration:
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return transfers that passed their thresholds or grew tenfold."""
         is_outward = pl.col("orig_inside") & ~pl.col("resp_inside") & ~pl.col("resp_group")
-        is_echo = pl.col("protocol").is_in(["icmp", "icmp6"])
+        is_icmp = pl.col("protocol").is_in(list(ECHO_TYPES))
         touched = self._gather(
-            frame.filter(is_outward & ~is_echo & (pl.col("orig_payload_bytes") >= self._settings.flow_bytes)),
+            frame.filter(is_outward & ~is_icmp & (pl.col("orig_payload_bytes") >= self._settings.flow_bytes)),
             "transfer",
         )
-        if "flow_segment_bytes_std" in frame.columns:
+        if {"flow_segment_bytes_std", "orig_port"} <= set(frame.columns):
             is_varied = pl.col("flow_segment_bytes_std") >= self._settings.echo_packet_std
-            touched += self._gather(frame.filter(is_echo & is_varied), "echo")
+            touched += self._gather(frame.filter(_is_echo() & is_varied), "echo")
         self._sums = self._measured()
         return self._book.review(touched)
 
@@ -131,11 +134,10 @@ class Exfiltration:
         if population >= settings.population and deviations < settings.deviations:
             return None
         known = population >= settings.population
-        is_web = bool(case.apps.keys() & {"http", "tls", "quic"}) or not case.apps
         usual = f", {deviations:.1f} robust deviations above what this site sends elsewhere" if known else ""
         return Finding(
             category="exfiltration",
-            techniques=(C2_CHANNEL,) if is_web else (ALTERNATIVE_PROTOCOL,),
+            techniques=(_technique(case),),
             score=(0.55 if known else 0.4)
             + 0.3 * log_ramp(case.sent, settings.sent_bytes, settings.sent_bytes * settings.full_scale),
             orig=scope.orig,
@@ -181,9 +183,23 @@ class Exfiltration:
             score=0.65 + 0.25 * log_ramp(carried, least, least * self._settings.full_scale),
             orig=scope.orig,
             resp=scope.resp,
-            summary=f"{scope.orig} and {scope.resp} exchanged {in_bytes(carried)} in ICMP messages of changing size in "
+            summary=f"{scope.orig} and {scope.resp} exchanged {in_bytes(carried)} in pings of changing size in "
             f"{in_seconds(case.duration_s)}",
             size=carried,
             measures={"payload_bytes": carried, "duration_s": case.duration_s},
             thresholds={"payload_bytes": least, "packet_std_bytes": self._settings.echo_packet_std},
         )
+
+
+def _technique(case: SentCase) -> Technique:
+    """Return the technique that the protocols tell; whether the destination gave orders, too, they do not tell."""
+    if case.apps.keys() & {"tls", "quic"}:
+        return ENCRYPTED_ALTERNATIVE
+    return UNENCRYPTED_ALTERNATIVE if case.apps.keys() & {"http", "ftp", "smtp"} else ALTERNATIVE_PROTOCOL
+
+
+def _is_echo() -> pl.Expr:
+    """Tell whether a flow is a ping and its answer."""
+    return pl.any_horizontal(
+        (pl.col("protocol") == protocol) & pl.col("orig_port").is_in(types) for protocol, types in ECHO_TYPES.items()
+    )

@@ -8,7 +8,8 @@ import msgspec
 import polars as pl
 
 from infraspectre.records import Detection
-from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, Row, gathered, host_of
+from infraspectre.records.words import plural
+from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, Row, gathered_parts, host_of
 from infraspectre.soma.techniques import INGRESS_TOOL_TRANSFER
 
 PROGRAM = (
@@ -78,7 +79,7 @@ class FileDownload:
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return downloads newly seen or grown tenfold."""
         files = self._scored(_programs(frame)).filter(pl.col("kind").is_not_null())
-        rows = gathered(
+        rows = gathered_parts(
             files,
             ["orig_ip", "resp_ip", "resp_port", "kind"],
             score=pl.col("score").max(),
@@ -106,7 +107,7 @@ class FileDownload:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], row["kind"])
         case = self._book[scope]
         case.absorb(row)
-        case.files += row["flows"]
+        case.files += row["rows"]
         case.score = max(case.score, row["score"])
         case.show(row["names"])
         return scope
@@ -123,7 +124,7 @@ class FileDownload:
             score=case.score,
             orig=scope.orig,
             resp=scope.resp,
-            summary=f"{scope.orig} got {case.files:,} programs or scripts {how} from "
+            summary=f"{scope.orig} got {plural(case.files, 'file')} with a program or script {how} from "
             f"{host_of(scope.resp, scope.port)}, such as {next(iter(case.examples), '')[:100]}",
             size=case.files,
             measures={"files": case.files},

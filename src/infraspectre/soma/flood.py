@@ -10,6 +10,7 @@ import polars as pl
 from infraspectre.ml.bounded import DistinctCounter
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
+from infraspectre.records.words import plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_bytes
 from infraspectre.soma.techniques import DIRECT_FLOOD, REFLECTION, SERVICE_FLOOD
 
@@ -208,7 +209,8 @@ class Flood:
             score=0.65 + 0.3 * log_ramp(case.peak, kind.least, kind.least * self._settings.full_scale),
             orig=case.sender if senders == 1 else None,
             resp=scope.victim,
-            summary=f"{scope.victim}{service} got {amount} {kind.unit} within {BUCKET_S} s from {senders:,} hosts",
+            summary=f"{scope.victim}{service} got {amount} {kind.unit} within {BUCKET_S} s "
+            f"from {plural(senders, 'host')}",
             size=case.peak,
             measures={"peak_in_10_s": case.peak, "senders": senders, "duration_s": case.duration_s},
             thresholds={"peak_in_10_s": kind.least},

@@ -214,7 +214,7 @@ class LateralMovement:
             score=self._settings.management_score,
             orig=scope.orig,
             resp=scope.resp,
-            summary=f"{scope.orig} managed {scope.resp} through WinRM in {case.flows:,} flows and sent "
+            summary=f"{scope.orig} managed {scope.resp} through WinRM in {plural(case.flows, 'flow')} and sent "
             f"{in_bytes(case.sent)}",
             size=case.flows,
             measures={"sent_bytes": case.sent},

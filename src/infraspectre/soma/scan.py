@@ -46,6 +46,8 @@ ECHO_REQUEST = {"icmp": 8, "icmp6": 128}
 """Message types of echo requests (RFC 792, RFC 4443)."""
 
 
+REACHED_KEPT = 64
+"""Hashes by which the hosts that a case reached are counted: exactly up to twice as many, estimated beyond."""
 VERTICAL = ("orig_ip", "resp_ip", "protocol")
 """Columns that tell who tries the ports of whom."""
 
@@ -67,7 +69,7 @@ class ScanCase(Case):
         super().__init__()
         self.ports = SmallIntegers()
         self.hosts = DistinctCounter()
-        self.reached = 0
+        self.reached: DistinctCounter | None = None
         self.is_orig_inside = True
         self.is_resp_inside = True
 
@@ -123,11 +125,12 @@ class Scan:
     def _count_reached(self, answered: pl.DataFrame) -> None:
         keys = ["orig_ip", "protocol", "resp_port"]
         for orig, protocol, port, hosts in (
-            answered.group_by(keys, maintain_order=True).agg(pl.col("hash").n_unique()).iter_rows()
+            answered.group_by(keys, maintain_order=True).agg(pl.col("hash").unique(maintain_order=True)).iter_rows()
         ):
             case = self._book.cases.get(Scope(orig, None, protocol, port))
             if case is not None:
-                case.reached += hosts
+                case.reached = case.reached or DistinctCounter(REACHED_KEPT)
+                case.reached.update(hosts)
 
     def _judge(self, scope: Scope, case: ScanCase) -> Finding | None:
         return self._port_scan(scope, case) if scope.port is None else self._sweep(scope, case)
@@ -154,7 +157,8 @@ class Scan:
         least = self._settings.echo_hosts if is_ping else self._settings.hosts
         if case.flows < least or (hosts := case.hosts.count()) < least:
             return None
-        share = hosts / (hosts + case.reached)
+        reached = case.reached.count() if case.reached else 0
+        share = hosts / (hosts + reached)
         if share < self._settings.failed_share:
             return None
         is_peers = scope.protocol == "udp" and not case.is_resp_inside
@@ -167,9 +171,14 @@ class Scan:
             orig=scope.orig,
             resp=None,
             summary=f"{scope.orig} {target} {about}{hosts:,} hosts in {in_seconds(case.duration_s)}"
-            + ("" if is_ping else f", {share:.0%} of them in vain"),
+            + ("" if is_ping else f" in vain and reached {reached:,}"),
             size=hosts,
-            measures={"distinct_hosts": hosts, "failed_share": share, "duration_s": case.duration_s},
+            measures={
+                "distinct_hosts": hosts,
+                "reached_hosts": reached,
+                "failed_share": share,
+                "duration_s": case.duration_s,
+            },
             thresholds={"distinct_hosts": least, "failed_share": self._settings.failed_share},
         )
 

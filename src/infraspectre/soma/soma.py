@@ -60,6 +60,8 @@ class Patience(NamedTuple):
     span_s: int
 
 
+NEEDED = ("started_at", "ended_at", "orig_ip", "resp_ip")
+"""Columns without whose values a flow, from a log that does not say them, is no evidence: who, with whom and when."""
 PATIENCE = (Patience(8_192, 0), Patience(512, 60), Patience(64, 600))
 """Blocks are cut by rows and event time alone, so that batch boundaries leave no trace: 8,192 rows bound memory, a
 minute is the wait on a busy network and ten minutes on a quiet one, and 64 rows spread the cost of looking."""
@@ -82,7 +84,7 @@ class Soma:
         frame = flows.frame if features is None else flows.frame.hstack(features.frame)
         if not set(IDENTITY) <= set(frame.columns):
             return []
-        return [found for block in self._cut(frame) for found in self._look(block)]
+        return [found for block in self._cut(_told(frame)) for found in self._look(block)]
 
     def finish(self) -> list[Detection]:
         """Return what the flows still waiting and the end of the input add."""
@@ -126,3 +128,8 @@ class Soma:
                 wanted = (detector.columns | detector.helpful & known) - set(IDENTITY)
                 found += detector.detect(common.hstack(block.select(sorted(wanted))))
         return found
+
+
+def _told(frame: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the flows of which the needed is unknown; captures have none."""
+    return frame.drop_nulls(NEEDED) if any(frame[name].null_count() for name in NEEDED) else frame

@@ -22,8 +22,12 @@ ENCRYPTED_CHANNEL = Technique("T1573", "Encrypted Channel")
 ASYMMETRIC_CRYPTOGRAPHY = Technique("T1573.002", "Encrypted Channel: Asymmetric Cryptography")
 PROTOCOL_TUNNELING = Technique("T1572", "Protocol Tunneling")
 ALTERNATIVE_PROTOCOL = Technique("T1048", "Exfiltration Over Alternative Protocol")
-UNENCRYPTED_ALTERNATIVE = Technique("T1048.003", "Exfiltration Over Unencrypted Non-C2 Protocol")
-C2_CHANNEL = Technique("T1041", "Exfiltration Over C2 Channel")
+ENCRYPTED_ALTERNATIVE = Technique(
+    "T1048.002", "Exfiltration Over Alternative Protocol: Exfiltration Over Asymmetric Encrypted Non-C2 Protocol"
+)
+UNENCRYPTED_ALTERNATIVE = Technique(
+    "T1048.003", "Exfiltration Over Alternative Protocol: Exfiltration Over Unencrypted Non-C2 Protocol"
+)
 REMOTE_DESKTOP = Technique("T1021.001", "Remote Services: Remote Desktop Protocol")
 ADMIN_SHARES = Technique("T1021.002", "Remote Services: SMB/Windows Admin Shares")
 DISTRIBUTED_COM = Technique("T1021.003", "Remote Services: Distributed Component Object Model")

@@ -9,6 +9,7 @@ import polars as pl
 
 from infraspectre.ml.bounded import BoundedTable
 from infraspectre.records import Detection
+from infraspectre.records.words import plural
 from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, host_of
 from infraspectre.soma.techniques import NON_STANDARD_PORT
 
@@ -143,7 +144,7 @@ class UnusualPort:
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} spoke {spoken} to {host_of(scope.resp, scope.port)}, {where}, "
-            f"in {case.flows:,} flows",
+            f"in {plural(case.flows, 'flow')}",
             size=case.flows,
             measures={"resp_port": scope.port, "users_of_port": len(self._users.get((scope.port, scope.app)) or ())},
             thresholds={"users_of_port": self._settings.users},

@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from infraspectre.records import Detection
+from infraspectre.records.words import plural
 from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, host_of
 from infraspectre.soma.techniques import ASYMMETRIC_CRYPTOGRAPHY
 
@@ -89,7 +90,7 @@ class WeakEncryption:
             score=settings.outdated_score if is_outdated else settings.self_signed_score,
             orig=scope.orig,
             resp=scope.resp,
-            summary=f"{scope.orig} {said} in {case.flows:,} flows",
+            summary=f"{scope.orig} {said} in {plural(case.flows, 'flow')}",
             size=case.flows,
             measures={},
             thresholds={"flows": 1},

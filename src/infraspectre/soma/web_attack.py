@@ -11,7 +11,8 @@ import polars as pl
 
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
-from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, Row, gathered, host_of
+from infraspectre.records.words import plural
+from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, Row, gathered_parts, host_of
 from infraspectre.soma.techniques import EXPLOIT_PUBLIC_APPLICATION, VULNERABILITY_SCANNING
 
 MAX_TEXT = 2_048
@@ -160,7 +161,7 @@ class WebAttack:
         return self._gather(named.with_columns(category=pl.lit("vulnerability_scan")))
 
     def _gather(self, hits: pl.DataFrame) -> list[Scope]:
-        rows = gathered(
+        rows = gathered_parts(
             hits,
             ["orig_ip", "resp_ip", "resp_port", "category"],
             texts=pl.col("text").unique(maintain_order=True).head(8),
@@ -170,10 +171,8 @@ class WebAttack:
     def _absorb(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], row["category"])
         case = self._book[scope]
-        case.hits += row["flows"]
-        case.absorb(
-            row | {"flow_ids": list(dict.fromkeys(row["flow_ids"])), "packets": list(dict.fromkeys(row["packets"]))}
-        )
+        case.hits += row["rows"]
+        case.absorb(row)
         case.show(row["texts"])
         return scope
 
@@ -188,11 +187,11 @@ class WebAttack:
             score=floor + settings.repetition * log_ramp(case.hits, 1, settings.full_hits),
             orig=scope.orig,
             resp=scope.resp,
-            summary=f"{scope.orig} sent {case.hits:,} requests that look like {kind} to "
+            summary=f"{scope.orig} sent {plural(case.hits, 'request field')} that look like {kind} to "
             f"{host_of(scope.resp, scope.port)}, such as {example[:80]!r}",
             size=case.hits,
-            measures={"requests": case.hits},
-            thresholds={"requests": 1},
+            measures={"request_fields": case.hits},
+            thresholds={"request_fields": 1},
         )
 
 

@@ -627,7 +627,8 @@ pub fn damped() -> Vec<Column> {
     const _: () = assert!(HALF_LIVES_S[0] == 1 && HALF_LIVES_S[1] == 10 && HALF_LIVES_S[2] == 100);
     let mut columns = damped_columns!("host", "sending host", |row| row.damped[0], 0 "1s", 1 "10s", 2 "100s");
     columns.extend(damped_columns!("pair", "packets from orig's host to resp's host", |row| row.damped[1], 0 "1s", 1 "10s", 2 "100s"));
-    columns.extend(damped_columns!("socket", "flow itself, both sides", |row| row.damped[2], 0 "1s", 1 "10s", 2 "100s"));
+    columns
+        .extend(damped_columns!("socket", "flow itself, both sides", |row| row.damped[2], 0 "1s", 1 "10s", 2 "100s"));
     columns
 }
 
