@@ -9,8 +9,8 @@ import pytest
 
 import infraspectre
 from infraspectre.app import open_source
-from infraspectre.settings import Settings
 from infraspectre.errors import InputError
+from infraspectre.settings import Settings
 
 ZEEK = (
     "#separator \\x09\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tproto\n"

@@ -217,7 +217,7 @@ def test_being_told_to_end_leaves_nothing_behind(number: signal.Signals, tmp_pat
     source, sink = os.pipe()
     command = [sys.executable, "-m", "infraspectre.cli", "flows", "-", "--out", str(tmp_path / "flows.parquet")]
     with (
-        open(sink, "wb", buffering=0) as pipe,
+        os.fdopen(sink, "wb", buffering=0) as pipe,
         subprocess.Popen(command, stdin=source, stderr=subprocess.PIPE, text=True) as child,
     ):
         os.close(source)
