@@ -39,7 +39,7 @@ run: $(CORE)
 test: test-rust lint test-python
 
 test-rust: tools
-	$(CARGO) test --locked --quiet --release --workspace
+	$(CARGO) test --locked --quiet --profile checks --workspace
 
 test-python: $(CORE) $(DEV_ENV) test-data
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --quiet

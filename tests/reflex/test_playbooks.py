@@ -53,6 +53,18 @@ def test_every_query_runs(category: str, tmp_path: Path, monkeypatch: pytest.Mon
     duckdb.sql("DROP TABLE f")
 
 
+def test_a_story_of_several_families_is_answered_in_all_of_them() -> None:
+    story = plan(
+        finding(1, "203.0.113.9", "10.0.0.5", category="ssh_brute_force", severity="high", at=1),
+        finding(2, "10.0.0.5", "192.0.2.7", category="beacon", severity="medium", at=2),
+    )
+    assert story.playbook == "Answer to password guessing; Answer to command and control"
+    assert {"203.0.113.9", "192.0.2.7", "10.0.0.5"} <= {step.target for step in story.steps if step.kind == "contain"}
+    assert len({(step.title, step.target) for step in story.steps}) == len(story.steps)
+    kinds = [step.kind for step in story.steps]
+    assert kinds == sorted(kinds, key=["investigate", "contain", "eradicate", "recover", "notify"].index)
+
+
 def test_plans_name_targets_and_never_act() -> None:
     steps = plan(finding(1, "203.0.113.9", "10.0.0.5", category="ssh_brute_force", severity="high")).steps
     (block,) = [step for step in steps if step.command.startswith("nft")]

@@ -8,7 +8,7 @@ from importlib.resources import as_file, files
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -20,6 +20,7 @@ from infraspectre.records.address import is_inside, parse_address
 from infraspectre.records.detection import SEVERITIES
 
 Kind = Literal["investigate", "contain", "eradicate", "recover", "notify"]
+KINDS = get_args(Kind)
 Target = Literal["actor", "target", "incident"]
 
 COMMON_FIELDS = {"flows", "begin", "end"}
@@ -88,20 +89,26 @@ class Playbooks:
             return cls([*(_read_folder(folder) if folder else ()), *_read_folder(own)])
 
     def plan(self, incident: Incident, level: Level) -> ResponsePlan:
-        """Write the response plan of an incident."""
-        playbook = self._choose(incident)
-        meant = [each for each in incident.detections if family(each.category).name in playbook.families]
-        scene = Scene(incident, meant or incident.detections)
-        steps = [step for template in playbook.steps if _applies(template, level) for step in scene.fill(template)]
-        return ResponsePlan(playbook.name, PRIORITIES[level], steps)
+        """Write the response plan of an incident: the steps of all its playbooks, by kind, each once."""
+        playbooks = self._choose(incident)
+        written: dict[ResponseStep, None] = {}
+        for playbook in playbooks:
+            meant = [each for each in incident.detections if family(each.category).name in playbook.families]
+            scene = Scene(incident, meant or incident.detections)
+            for template in playbook.steps:
+                if _applies(template, level):
+                    written |= dict.fromkeys(scene.fill(template))
+        steps = sorted(written, key=lambda step: KINDS.index(step.kind))
+        return ResponsePlan("; ".join(playbook.name for playbook in playbooks), PRIORITIES[level], steps)
 
-    def _choose(self, incident: Incident) -> Playbook:
-        """Choose by the family of the worst detection for which there is a playbook."""
+    def _choose(self, incident: Incident) -> list[Playbook]:
+        """Choose by the families of the detections, that of the worst first; none twice."""
         ranked = sorted(
             incident.detections, key=lambda d: (-SEVERITIES.index(d.severity), -d.score, d.at, d.detection_id)
         )
-        names = [family(each.category).name for each in ranked]
-        return next(self._by_family[name] for name in (*names, OTHER.name) if name in self._by_family)
+        names = [name for name in (family(each.category).name for each in ranked) if name in self._by_family]
+        chosen = {self._by_family[name].name: self._by_family[name] for name in names or [OTHER.name]}
+        return list(chosen.values())
 
 
 def _read_folder(folder: Path) -> Iterable[Playbook]:
@@ -118,13 +125,13 @@ class Scene:
     """Fills templates with what is known about an incident: nothing but addresses, numbers and times."""
 
     def __init__(self, incident: Incident, detections: Sequence[Detection]) -> None:
-        """Take the detections that the playbook is meant for."""
+        """Take an incident, and those of its detections that the playbook is meant for."""
         self._addresses = {
             "actor": _parsed(each.orig for each in detections),
             "target": _parsed(each.resp for each in detections),
         }
         self._common = {
-            "flows": ", ".join(str(flow) for each in detections[:8] for flow in each.flow_ids[:8]) or "NULL",
+            "flows": ", ".join(str(flow) for each in incident.detections[:8] for flow in each.flow_ids[:8]) or "NULL",
             "begin": _timestamp(incident.first_seen),
             "end": _timestamp(incident.last_seen),
         }

@@ -13,6 +13,8 @@ const MAX_JUMPS: usize = 32;
 const MAX_HEX: usize = 64;
 /// Length of the message header.
 const HEADER: usize = 12;
+/// Length of the shortest record: that of the root, without data.
+const MIN_RECORD: usize = 11;
 /// Ports of DNS, mDNS (RFC 6762), LLMNR (RFC 4795) and the NetBIOS name service (RFC 1002).
 const PORTS: [u16; 4] = [53, 5353, 5355, 137];
 /// Type of the EDNS pseudo record (RFC 6891).
@@ -41,6 +43,13 @@ impl<'a> Name<'a> {
                 added.make_ascii_lowercase();
             }
         })
+    }
+
+    /// Returns how many bytes [`Name::write`] would write.
+    fn text_len(&self) -> Result<u64, Stop> {
+        let mut len = 0;
+        self.labels(|label| len += label.len() as u64 + u64::from(len > 0))?;
+        Ok(len)
     }
 
     /// Walks the labels through compression pointers (RFC 1035, 4.1.4).
@@ -191,6 +200,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn records(&mut self, count: u16, section: &mut Vec<Record<'a>>) -> Result<(), Stop> {
+        section.reserve_exact(usize::from(count).min(self.reader.rest().len() / MIN_RECORD));
         for _ in 0..count {
             section.push(self.record()?);
         }
@@ -227,12 +237,12 @@ impl<'a> Cursor<'a> {
 impl<'a> Record<'a> {
     /// Writes the data as text: an address, the name pointed to, the joined strings of TXT, otherwise hexadecimal.
     pub fn write_data(&self, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if let Some(name) = self.target() {
+            return name.write(out);
+        }
         match (self.kind, self.data) {
             (1, data) if data.len() == 4 => write_text(out, self.address::<4>().map(Ipv4Addr::from)),
             (28, data) if data.len() == 16 => write_text(out, self.address::<16>().map(Ipv6Addr::from)),
-            (2 | 5 | 6 | 12 | 39, _) => self.target(0).write(out)?,
-            (15 | 64 | 65, _) => self.target(2).write(out)?,
-            (33, _) => self.target(6).write(out)?,
             (16 | 99, data) => write_strings(data, out),
             (_, data) => write_hex(data, out),
         }
@@ -243,11 +253,17 @@ impl<'a> Record<'a> {
         self.data.try_into().ok()
     }
 
-    /// Returns the name that starts at an offset of the data; it ends with the data at the latest.
-    fn target(&self, offset: usize) -> Name<'a> {
+    /// Returns the name that the data points to, in types that do; it ends with the data at the latest.
+    fn target(&self) -> Option<Name<'a>> {
+        let offset = match self.kind {
+            2 | 5 | 6 | 12 | 39 => 0,
+            15 | 64 | 65 => 2,
+            33 => 6,
+            _ => return None,
+        };
         let message = self.name.message;
         let end = self.data_at + self.data.len();
-        Name { message: message.get(..end).unwrap_or(message), at: self.data_at + offset }
+        Some(Name { message: message.get(..end).unwrap_or(message), at: self.data_at + offset })
     }
 }
 
@@ -479,6 +495,10 @@ impl Session {
 
 fn report_questions(questions: &[Question<'_>], text: &mut Vec<u8>, fields: &mut Fields) -> Result<(), Stop> {
     for question in questions {
+        if fields.is_full(Field::DnsQueries) {
+            fields.number(Field::DnsQueryNameBytes, question.name.text_len()?);
+            continue;
+        }
         text.clear();
         question.name.write(text)?;
         fields.text(Field::DnsQueries, text);
@@ -497,11 +517,15 @@ fn report_code(code: u16, fields: &mut Fields) {
 
 fn report_answers(answers: &[Record<'_>], text: &mut Vec<u8>, fields: &mut Fields) -> Result<(), Stop> {
     for answer in answers.iter().filter(|answer| answer.kind != OPT) {
-        text.clear();
-        answer.write_data(text)?;
-        fields.text(Field::DnsAnswers, text);
-        fields.text(Field::DnsAnswerTypes, type_name(answer.kind).as_bytes());
-        fields.number(Field::DnsTtls, answer.ttl.into());
+        if fields.is_full(Field::DnsAnswers) {
+            answer.target().map_or(Ok(0), |name| name.text_len())?;
+        } else {
+            text.clear();
+            answer.write_data(text)?;
+            fields.text(Field::DnsAnswers, text);
+            fields.text(Field::DnsAnswerTypes, type_name(answer.kind).as_bytes());
+            fields.number(Field::DnsTtls, answer.ttl.into());
+        }
         fields.number(Field::DnsAnswerBytes, answer.data.len() as u64);
     }
     Ok(())
@@ -554,6 +578,19 @@ mod tests {
         bytes.extend((data.len() as u16).to_be_bytes());
         bytes.extend(data);
         texts(&read(&[&bytes]).0, Field::DnsAnswers).join("|")
+    }
+
+    #[test]
+    fn what_a_full_list_does_not_show_is_still_counted() {
+        let (one, _) = read(&[QUERY, RESPONSE]);
+        let (many, _) = read(&[QUERY, RESPONSE].repeat(40));
+        for field in [Field::DnsQueryCount, Field::DnsQueryNameBytes, Field::DnsAnswerBytes] {
+            let (Some(Value::Number(one)), Some(Value::Number(many))) = (one.get(field), many.get(field)) else {
+                panic!("{field:?} is not there");
+            };
+            assert_eq!(40 * one, *many, "{field:?}");
+        }
+        assert_eq!(texts(&many, Field::DnsAnswers).len(), texts(&many, Field::DnsAnswerTypes).len());
     }
 
     #[test]

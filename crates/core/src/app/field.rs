@@ -182,6 +182,15 @@ impl Fields {
         self.values.iter()
     }
 
+    /// Tells whether a list has all the values that it keeps, so that further ones need not be made.
+    pub fn is_full(&self, field: Field) -> bool {
+        match self.get(field) {
+            Some(Value::TextList(list)) => list.len() >= MAX_LIST,
+            Some(Value::NumberList(list)) => list.len() >= MAX_LIST,
+            _ => false,
+        }
+    }
+
     /// Tells whether nothing was reported.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()

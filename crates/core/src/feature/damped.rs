@@ -1,7 +1,8 @@
 //! Damped statistics: weight, mean and deviation of packet sizes that fade with a half-life, per host, pair and socket.
 //!
-//! The idea is AfterImage's (Mirsky et al., Kitsune, NDSS 2018): w, the linear sum and the squared sum are multiplied by
-//! 2^(-dt / half-life) before each value is added, so each entity costs the same however long it lives.
+//! The idea is AfterImage's (Mirsky et al., Kitsune, NDSS 2018): what is known counts 2^(-dt / half-life) of what it did
+//! before each value is added, so each entity costs the same however long it lives. Weight, mean and the sum of squared
+//! deviations are kept, not sums of values and squares, whose difference drowns in rounding (West, CACM 22(9), 1979).
 
 use std::hash::{BuildHasher, Hash};
 
@@ -17,22 +18,23 @@ const HOSTS: usize = 1 << 16;
 const PAIRS: usize = 1 << 17;
 const WAYS: usize = 4;
 
-/// Sums that fade; lanes are the half-lives of [`HALF_LIVES_S`], the fourth lane is unused and keeps the lanes aligned.
+/// Statistics that fade; lanes are the half-lives of [`HALF_LIVES_S`], the fourth lane is unused and keeps them aligned.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sums {
+pub struct Fading {
     weight: [f32; 4],
-    linear: [f32; 4],
-    squared: [f32; 4],
+    mean: [f32; 4],
+    squares: [f32; 4],
 }
 
-impl Sums {
+impl Fading {
     /// Lets `elapsed` nanoseconds pass, then adds a value.
     #[inline(always)]
     pub fn add(&mut self, elapsed: i64, value: f32) {
         for (lane, decay) in decay(elapsed).into_iter().enumerate() {
             self.weight[lane] = self.weight[lane] * decay + 1.0;
-            self.linear[lane] = self.linear[lane] * decay + value;
-            self.squared[lane] = self.squared[lane] * decay + value * value;
+            let before = value - self.mean[lane];
+            self.mean[lane] += before / self.weight[lane];
+            self.squares[lane] = self.squares[lane] * decay + before * (value - self.mean[lane]);
         }
     }
 
@@ -41,11 +43,9 @@ impl Sums {
     pub fn describe(&self) -> Damped {
         let mut damped = Damped::default();
         for lane in 0..3 {
-            let weight = self.weight[lane].max(f32::MIN_POSITIVE);
-            let mean = self.linear[lane] / weight;
             damped.weight[lane] = short(self.weight[lane]);
-            damped.mean[lane] = short(mean);
-            damped.std[lane] = short((self.squared[lane] / weight - mean * mean).max(0.0).sqrt());
+            damped.mean[lane] = short(self.mean[lane]);
+            damped.std[lane] = short((self.squares[lane] / self.weight[lane].max(1.0)).max(0.0).sqrt());
         }
         damped
     }
@@ -116,7 +116,7 @@ fn long(value: u16) -> f32 {
 struct Cell {
     tag: u64,
     last_at: i64,
-    sums: Sums,
+    sums: Fading,
 }
 
 /// Sets that a table starts with; it grows with the entities, so that small captures pay for little memory.
@@ -139,12 +139,12 @@ impl Cells {
     }
 
     #[inline]
-    fn add(&mut self, hash: u64, at: i64, value: f32) -> Sums {
+    fn add(&mut self, hash: u64, at: i64, value: f32) -> Fading {
         let tag = hash | 1;
         let index = self.index(tag);
-        let Some(set) = self.sets.get_mut(index) else { return Sums::default() };
+        let Some(set) = self.sets.get_mut(index) else { return Fading::default() };
         let Some(cell) = set.iter_mut().find(|cell| cell.tag == tag) else {
-            return self.add_first(Cell { tag, last_at: at, sums: Sums::default() }, value);
+            return self.add_first(Cell { tag, last_at: at, sums: Fading::default() }, value);
         };
         cell.sums.add(at - cell.last_at, value);
         cell.last_at = cell.last_at.max(at);
@@ -157,7 +157,7 @@ impl Cells {
     }
 
     /// Remembers one more entity; a full set of a table that cannot grow forgets its stalest one.
-    fn add_first(&mut self, mut cell: Cell, value: f32) -> Sums {
+    fn add_first(&mut self, mut cell: Cell, value: f32) -> Fading {
         // At a quarter of the room hardly any set is full before the table grows.
         if self.used > self.sets.len() * WAYS / 4 && self.sets.len() < self.max_sets {
             self.grow();
@@ -203,7 +203,7 @@ impl Default for Entities {
 impl Entities {
     /// Counts a packet of `bytes` from `src` to `dst` and returns the sums of the sender and of the pair.
     #[inline]
-    pub fn add(&mut self, src: &[u8; 16], dst: &[u8; 16], at: i64, bytes: f32) -> (Sums, Sums) {
+    pub fn add(&mut self, src: &[u8; 16], dst: &[u8; 16], at: i64, bytes: f32) -> (Fading, Fading) {
         let host = self.hash(&[src]);
         let pair = self.hash(&[src, dst]);
         (self.hosts.add(host, at, bytes), self.pairs.add(pair, at, bytes))
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn weight_halves_after_one_half_life() {
-        let mut sums = Sums::default();
+        let mut sums = Fading::default();
         sums.add(0, 100.0);
         sums.add(SECOND, 100.0);
         let damped = sums.describe();
@@ -235,6 +235,18 @@ mod tests {
         assert!((damped.weight(1) - 1.933).abs() < 0.02);
         assert!((damped.mean(0) - 100.0).abs() < 0.5);
         assert_eq!(damped.std(0), 0.0);
+    }
+
+    #[test]
+    fn equal_values_do_not_deviate_and_others_do_as_computed() {
+        let (mut equal, mut even) = (Fading::default(), Fading::default());
+        for at in 0..1000 {
+            equal.add(SECOND / 7, 9000.0);
+            even.add(0, if at % 2 == 0 { 100.0 } else { 9000.0 });
+        }
+        assert!(equal.describe().std.iter().all(|std| *std == 0));
+        assert!((even.describe().mean(1) - 4550.0).abs() < 20.0);
+        assert!((even.describe().std(1) - 4450.0).abs() < 20.0);
     }
 
     #[test]

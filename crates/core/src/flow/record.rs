@@ -4,7 +4,7 @@ use super::key::FlowKey;
 use super::stream::Stream;
 use super::tcp::{Connection, Step as TcpStep};
 use crate::app::{Direction, Inspector};
-use crate::feature::damped::{Damped, Sums};
+use crate::feature::damped::{Damped, Fading};
 use crate::feature::moments::{Described, Spread};
 use crate::feature::payload::Sample;
 use crate::feature::sequence::{Sequence, Step};
@@ -168,9 +168,9 @@ impl Flow {
         Detail::start(self.key.protocol, &first, &step)
     }
 
-    /// Notes the damped sums of the sender and of the pair as of a packet from orig.
+    /// Notes the damped statistics of the sender and of the pair as of a packet from orig.
     #[inline(always)]
-    pub fn note_entities(&mut self, host: &Sums, pair: &Sums) {
+    pub fn note_entities(&mut self, host: &Fading, pair: &Fading) {
         match &mut self.detail {
             Some(detail) => detail.entities = Some((*host, *pair)),
             None => (self.host, self.pair) = (host.describe(), pair.describe()),
@@ -397,9 +397,9 @@ pub struct Detail {
     pub orig: Side,
     pub resp: Side,
     gap: Spread,
-    pub socket: Sums,
-    /// Damped sums of the sender and of the pair as of the latest packet from orig; none if that was the first packet.
-    pub entities: Option<(Sums, Sums)>,
+    pub socket: Fading,
+    /// Damped statistics of the sender and of the pair as of the latest packet from orig; none if that was the first packet.
+    pub entities: Option<(Fading, Fading)>,
     /// Gaps of more than a second: where one subflow ends and the next begins.
     pub subflow_gaps: u32,
     pub truncated_packets: u32,

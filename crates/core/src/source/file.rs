@@ -1,6 +1,6 @@
 //! Files on disk: finding captures under folders, decompressing them, reading them ahead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -68,7 +68,14 @@ impl Found {
                 found.files.push(Candidate { path: path.clone(), in_folder: false });
             }
         }
+        found.drop_repeated();
         found
+    }
+
+    /// Keeps each file once: its packets would be counted twice if it was named twice, or named beside its folder.
+    fn drop_repeated(&mut self) {
+        let mut seen = HashSet::new();
+        self.files.retain(|file| !file.is_regular() || file.path.canonicalize().map_or(true, |path| seen.insert(path)));
     }
 
     /// Lists a folder and, without recursion and without following links to folders, those in it.

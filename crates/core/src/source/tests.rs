@@ -255,6 +255,14 @@ fn files_are_merged_by_time_and_ties_keep_the_order_of_naming() {
     assert_eq!(sources.bytes_read() + 24, sources.total_bytes(), "a capture without packets is not opened again");
 }
 
+#[test]
+fn a_capture_that_is_named_twice_is_read_once() {
+    let folder = Folder::new();
+    let capture = folder.file("a.pcap", &LITTLE.pcap(MICROSECONDS, &[(1, 0, b"x")]));
+    let detour = folder.0.join(".").join("a.pcap");
+    assert_eq!(read_paths(&[capture.clone(), folder.0.clone(), detour, capture]).0.len(), 1);
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();

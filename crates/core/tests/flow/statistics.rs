@@ -1,6 +1,6 @@
 //! Streaming statistics against the plain definitions over all packets.
 
-use infraspectre_core::feature::damped::{Sums, HALF_LIVES_S};
+use infraspectre_core::feature::damped::{Fading, HALF_LIVES_S};
 use infraspectre_core::feature::moments::Described;
 use infraspectre_core::flow::Limits;
 use infraspectre_core::wire::Segment;
@@ -74,7 +74,7 @@ proptest! {
 
     #[test]
     fn damped_sums_match_their_definition(values in prop::collection::vec((0..20 * SECOND, 40u32..1500), 1..80)) {
-        let mut sums = Sums::default();
+        let mut sums = Fading::default();
         let mut times = Vec::new();
         let mut now = 0i64;
         for (gap, value) in &values {
