@@ -73,6 +73,7 @@ class Soma:
     def __init__(self, detectors: Sequence[Detector] | None = None, patience: Sequence[Patience] = PATIENCE) -> None:
         """Use the given detectors, or one of each in the catalogue."""
         self._detectors = list(detectors) if detectors is not None else [make() for make in CATALOGUE]
+        self._columns = set(IDENTITY).union(*(detector.columns | detector.helpful for detector in self._detectors))
         self._patience = patience
         self._waiting: list[pl.DataFrame] = []
         self._rows = 0
@@ -84,7 +85,8 @@ class Soma:
         frame = flows.frame if features is None else flows.frame.hstack(features.frame)
         if not set(IDENTITY) <= set(frame.columns):
             return []
-        return [found for block in self._cut(_told(frame)) for found in self._look(block)]
+        looked_at = frame.select(name for name in frame.columns if name in self._columns)
+        return [found for block in self._cut(_told(looked_at)) for found in self._look(block)]
 
     def finish(self) -> list[Detection]:
         """Return what the flows still waiting and the end of the input add."""

@@ -4,6 +4,7 @@ pub mod community_id;
 pub mod inspection;
 pub mod key;
 pub mod record;
+mod slots;
 pub mod stream;
 pub mod table;
 pub mod tcp;

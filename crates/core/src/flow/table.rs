@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 use super::inspection;
 use super::key::{direction, FlowKey};
 use super::record::{Arrival, Detail, EndReason, Flow};
+use super::slots::Slots;
 use super::tcp::Step;
 use super::wheel::{Timer, Wheel};
 use crate::app::Direction;
@@ -22,8 +23,6 @@ const EVICTION_TRIES: usize = 64;
 /// Marks a flow without hardware addresses.
 const NO_MACS: u32 = u32::MAX;
 const SECOND: i64 = 1_000_000_000;
-/// Flows for which there is room from the beginning: only an address range until it is used, and nothing ever moves.
-const RESERVED_FLOWS: usize = 1 << 20;
 
 /// Limits of the flow table; times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +95,7 @@ pub struct Shed {
 /// The table of live flows.
 pub struct FlowTable {
     limits: Limits,
-    flows: Vec<Option<Flow>>,
-    free: Vec<u32>,
+    flows: Slots,
     index: HashTable<u32>,
     /// A random seed: nothing in the output depends on it, and collisions cannot be prepared.
     hasher: RandomState,
@@ -117,8 +115,7 @@ impl FlowTable {
     /// Makes an empty table.
     pub fn new(limits: Limits) -> FlowTable {
         FlowTable {
-            flows: Vec::with_capacity(limits.max_flows.min(RESERVED_FLOWS)),
-            free: Vec::new(),
+            flows: Slots::default(),
             index: HashTable::new(),
             hasher: RandomState::default(),
             wheel: Wheel::new(limits.longest_idle_s()),
@@ -155,7 +152,7 @@ impl FlowTable {
         let hash = self.hasher.hash_one(key);
         let (host, pair) = self.entities.add(&segment.src, &segment.dst, segment.at, segment.ip_bytes as f32);
         let flows = &self.flows;
-        let known = |slot: &u32| matches!(flows.get(*slot as usize), Some(Some(flow)) if flow.key == key);
+        let known = |slot: &u32| flows.get(*slot).is_some_and(|flow| flow.key == key);
         let mut found = self.index.find(hash, known).copied();
         if let Some((slot, reason)) = found.and_then(|slot| Some((slot, self.ends_before(slot, segment, from_low)?))) {
             self.end(slot, reason);
@@ -165,7 +162,7 @@ impl FlowTable {
             Some(slot) => slot,
             None => self.start(key, hash, from_low, segment),
         };
-        let Some(Some(flow)) = self.flows.get_mut(slot as usize) else { return };
+        let Some(flow) = self.flows.get_mut(slot) else { return };
         let side = direction(flow.orig_is_low, from_low);
         if found.is_some() {
             let first_at = flow.first_at;
@@ -183,7 +180,7 @@ impl FlowTable {
     /// Follows what only flows with a detail have: connection state and payload.
     #[inline]
     fn observe_content(&mut self, slot: u32, segment: &Segment<'_>, side: Direction, is_first: bool) {
-        let Some(Some(flow)) = self.flows.get_mut(slot as usize) else { return };
+        let Some(flow) = self.flows.get_mut(slot) else { return };
         let ports = flow.key.endpoints(flow.orig_is_low);
         let ports = (ports.0.port, ports.1.port);
         let generation = flow.generation;
@@ -217,7 +214,7 @@ impl FlowTable {
     /// Tells why the flow in a slot is over before this segment, if it is.
     #[inline]
     fn ends_before(&self, slot: u32, segment: &Segment<'_>, from_low: bool) -> Option<EndReason> {
-        let Some(Some(flow)) = self.flows.get(slot as usize) else { return None };
+        let Some(flow) = self.flows.get(slot) else { return None };
         let silence = segment.at - flow.last_at();
         if silence > self.limits.linger_ns && silence > self.limits.idle_ns(flow) {
             return Some(flow.closed().unwrap_or(EndReason::Idle));
@@ -244,21 +241,9 @@ impl FlowTable {
         let macs = self.macs.intern(segment);
         let flow = Flow::start(key, from_low, segment, macs, self.generation);
         let deadline = segment.at + self.limits.idle_ns(&flow);
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                self.flows.push(None);
-                (self.flows.len() - 1) as u32
-            }
-        };
-        if let Some(place) = self.flows.get_mut(slot as usize) {
-            *place = Some(flow);
-        }
+        let slot = self.flows.insert(flow);
         let (flows, hasher) = (&self.flows, &self.hasher);
-        let rehash = |slot: &u32| match flows.get(*slot as usize) {
-            Some(Some(flow)) => hasher.hash_one(flow.key),
-            _ => 0,
-        };
+        let rehash = |slot: &u32| flows.get(*slot).map_or(0, |flow| hasher.hash_one(flow.key));
         self.index.insert_unique(hash, slot, rehash);
         self.wheel.set(Timer { slot, generation: self.generation }, deadline);
         slot
@@ -288,15 +273,13 @@ impl FlowTable {
 
     /// Returns when the flow of a timer becomes idle, unless the timer is stale.
     fn deadline(&self, timer: Timer) -> Option<i64> {
-        let Some(Some(flow)) = self.flows.get(timer.slot as usize) else { return None };
+        let Some(flow) = self.flows.get(timer.slot) else { return None };
         (flow.generation == timer.generation).then(|| flow.last_at() + self.limits.idle_ns(flow))
     }
 
     fn end_idle(&mut self, slot: u32) {
-        let closed = match self.flows.get(slot as usize) {
-            Some(Some(flow)) => flow.closed(),
-            _ => return,
-        };
+        let Some(flow) = self.flows.get(slot) else { return };
+        let closed = flow.closed();
         self.end(slot, closed.unwrap_or(EndReason::Idle));
     }
 
@@ -316,7 +299,7 @@ impl FlowTable {
     }
 
     fn end(&mut self, slot: u32, reason: EndReason) {
-        let Some(Some(flow)) = self.flows.get_mut(slot as usize) else { return };
+        let Some(flow) = self.flows.get_mut(slot) else { return };
         // A later timer of this slot must not find the flow while it waits to be taken.
         flow.generation = flow.generation.wrapping_sub(1 << 15);
         let hash = self.hasher.hash_one(flow.key);
@@ -328,25 +311,29 @@ impl FlowTable {
 
     /// Ends all flows, in the order of their last packets.
     pub fn finish(&mut self) {
-        let order = |slot: u32| match self.flows.get(slot as usize) {
-            Some(Some(flow)) => (flow.last_at(), flow.first_number, slot),
-            _ => (0, 0, slot),
-        };
-        let mut live: Vec<(i64, u64, u32)> = self.index.iter().map(|slot| order(*slot)).collect();
-        live.sort_unstable();
-        self.index.clear();
-        self.ended.reserve(live.len());
-        for (_, _, slot) in live {
-            let closed = self.flows.get(slot as usize).and_then(|flow| flow.as_ref()?.closed());
+        let flows = &self.flows;
+        let last_at = |slot: &u32| flows.get(*slot).map(|flow| (flow.last_at(), *slot));
+        let mut live: Vec<(i64, u32)> = self.index.iter().filter_map(last_at).collect();
+        // What only further packets would need is freed first: the last flows need not wait beside it.
+        self.index = HashTable::new();
+        self.wheel = Wheel::new(1);
+        self.entities = Entities::default();
+        let first_number = |slot| flows.get(slot).map(|flow| flow.first_number);
+        live.sort_unstable_by(|one, other| {
+            one.0.cmp(&other.0).then_with(|| first_number(one.1).cmp(&first_number(other.1)))
+        });
+        self.ended.reserve_exact(live.len());
+        for (_, slot) in live {
+            let closed = self.flows.get(slot).and_then(Flow::closed);
             self.ended.push_back((slot, closed.unwrap_or(EndReason::EndOfCapture)));
         }
+        self.flows.close();
     }
 
     /// Takes the next flow that ended, in order of their ends.
     pub fn take_ended(&mut self) -> Option<Finished> {
         let (slot, reason) = self.ended.pop_front()?;
-        let mut flow = self.flows.get_mut(slot as usize)?.take()?;
-        self.free.push(slot);
+        let mut flow = self.flows.take(slot)?;
         let mut detail = flow.take_detail();
         inspection::finish(&mut detail);
         self.buffered = self.buffered.saturating_sub(detail.buffered);
