@@ -214,7 +214,7 @@ impl FlowTable {
     /// Tells why the flow in a slot is over before this segment, if it is.
     #[inline]
     fn ends_before(&self, slot: u32, segment: &Segment<'_>, from_low: bool) -> Option<EndReason> {
-        let Some(flow) = self.flows.get(slot) else { return None };
+        let flow = self.flows.get(slot)?;
         let silence = segment.at - flow.last_at();
         if silence > self.limits.linger_ns && silence > self.limits.idle_ns(flow) {
             return Some(flow.closed().unwrap_or(EndReason::Idle));
@@ -273,7 +273,7 @@ impl FlowTable {
 
     /// Returns when the flow of a timer becomes idle, unless the timer is stale.
     fn deadline(&self, timer: Timer) -> Option<i64> {
-        let Some(flow) = self.flows.get(timer.slot) else { return None };
+        let flow = self.flows.get(timer.slot)?;
         (flow.generation == timer.generation).then(|| flow.last_at() + self.limits.idle_ns(flow))
     }
 
