@@ -24,7 +24,8 @@ use pyo3::types::{PyCapsule, PyDict};
 /// Packets read at the most, a fraction of a second, before an interruption is noticed.
 const PACKETS_BETWEEN_SIGNALS: u64 = 200_000;
 
-/// Flows are many small objects of mixed life; this allocator takes a fifth less of the whole time than the system's.
+/// Flows are many small objects of mixed life; this allocator takes a fifth less of the whole time than the system's. Its
+/// second version takes a third less memory than the third.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
