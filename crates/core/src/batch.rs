@@ -123,16 +123,12 @@ impl Builder {
             Fill::U16List(_) => Builder::U16List(ListBuilder::new(UInt16Builder::new())),
             Fill::U32List(_) => Builder::U32List(ListBuilder::new(UInt32Builder::new())),
             Fill::I32List(_) => Builder::I32List(ListBuilder::new(Int32Builder::new())),
-            Fill::Application(field) => Builder::for_kind(field.kind()),
-        }
-    }
-
-    fn for_kind(kind: Kind) -> Builder {
-        match kind {
-            Kind::Text => Builder::Text(Texts::default()),
-            Kind::TextList => Builder::TextList(ListBuilder::new(StringBuilder::new())),
-            Kind::Number | Kind::Count => Builder::U64(Numbers::default()),
-            Kind::NumberList => Builder::U64List(ListBuilder::new(UInt64Builder::new())),
+            Fill::Application(field) => match field.kind() {
+                Kind::Text => Builder::Text(Texts::default()),
+                Kind::TextList => Builder::TextList(ListBuilder::new(StringBuilder::new())),
+                Kind::Number | Kind::Count => Builder::U64(Numbers::default()),
+                Kind::NumberList => Builder::U64List(ListBuilder::new(UInt64Builder::new())),
+            },
         }
     }
 

@@ -138,6 +138,11 @@ pub fn utf16_le(data: &[u8], limit: usize) -> String {
     char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).take(limit).collect()
 }
 
+/// Returns the lower-case hexadecimal digit of the lower four bits.
+pub fn hex_digit(value: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(value & 15)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::bytes::Reader;
+use super::bytes::{hex_digit, Reader};
 use super::{Consumed, Direction, Field, Fields, Next, Parsed, Probe, Stop, Transport};
 
 /// Longest name on the wire in bytes (RFC 1035, 2.3.4).
@@ -283,9 +283,8 @@ fn write_strings(data: &[u8], out: &mut Vec<u8>) {
 }
 
 fn write_hex(data: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in data.iter().take(MAX_HEX) {
-        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
+        out.extend([hex_digit(byte >> 4), hex_digit(*byte)]);
     }
 }
 

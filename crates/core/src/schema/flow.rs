@@ -7,6 +7,7 @@ use arrow_array::builder::{ListBuilder, UInt16Builder};
 
 use super::row::{protocol_name, FLOW, ORIG, RESP};
 use super::{column, sets, Column, Fill, Row};
+use crate::app::bytes::hex_digit;
 use crate::app::Field;
 use crate::feature::damped::HALF_LIVES_S;
 use crate::flow::community_id;
@@ -69,13 +70,12 @@ fn push_protocol(text: &mut String, number: u8) -> bool {
 
 fn push_mac(text: &mut String, mac: Option<[u8; 6]>) -> bool {
     let Some(mac) = mac else { return false };
-    let hexadecimal = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     for (index, byte) in mac.iter().enumerate() {
         if index > 0 {
             text.push(':');
         }
-        text.push(hexadecimal(byte >> 4));
-        text.push(hexadecimal(byte & 15));
+        text.push(char::from(hex_digit(byte >> 4)));
+        text.push(char::from(hex_digit(*byte)));
     }
     true
 }

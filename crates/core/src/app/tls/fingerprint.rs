@@ -3,6 +3,7 @@
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
+use super::super::bytes::hex_digit;
 use super::message::{extension, is_grease, ClientHello, ServerHello};
 
 /// Digits of a JA4 part that has nothing to hash.
@@ -142,11 +143,6 @@ pub fn hex(bytes: &[u8]) -> String {
         text.push(char::from(hex_digit(*byte)));
     }
     text
-}
-
-/// Returns the digit of the lower four bits.
-fn hex_digit(value: u8) -> u8 {
-    b"0123456789abcdef"[usize::from(value & 15)]
 }
 
 #[cfg(test)]
