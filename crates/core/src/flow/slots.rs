@@ -105,6 +105,8 @@ mod tests {
             src_mac: None,
             dst_mac: None,
             tcp: Tcp::default(),
+            network: &[],
+            transport: &[],
         };
         Flow::start(FlowKey::of(&segment).0, true, &segment, 0, 0)
     }

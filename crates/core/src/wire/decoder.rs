@@ -277,6 +277,8 @@ fn plain<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
         src_mac: Some(frame.src),
         dst_mac: Some(frame.dst),
         tcp: transport.tcp,
+        network: frame.body.take(ip.ip_bytes as usize).stored,
+        transport: ip.payload.stored,
         ..Segment::of(packet)
     })
 }
@@ -303,12 +305,14 @@ impl<'a> Segment<'a> {
             src_mac: None,
             dst_mac: None,
             tcp: Tcp::default(),
+            network: &[],
+            transport: &[],
         }
     }
 
     /// Leaves out what is borrowed from a packet.
     pub(super) fn without_payload(&self) -> Segment<'static> {
         let tcp = Tcp { options: &[], ..self.tcp };
-        Segment { payload: &[], payload_bytes: 0, tcp, ..*self }
+        Segment { payload: &[], payload_bytes: 0, tcp, network: &[], transport: &[], ..*self }
     }
 }

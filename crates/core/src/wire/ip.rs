@@ -79,6 +79,7 @@ fn ipv4<'a>(walk: &mut Walk<'a, '_>, span: Span<'a>) -> Next<'a> {
     let segment = &mut *walk.segment;
     (segment.src, segment.dst, segment.ttl) = (header.src, header.dst, header.ttl);
     segment.ip_version = 4;
+    segment.network = span.take(header.ip_bytes as usize).stored;
     segment.ip_bytes = header.ip_bytes;
     segment.ip_payload_bytes = header.payload.claimed();
     match header.fragment {
@@ -106,6 +107,7 @@ fn ipv6<'a>(walk: &mut Walk<'a, '_>, span: Span<'a>) -> Next<'a> {
     segment.src = *src;
     segment.dst = *dst;
     segment.ip_version = 6;
+    segment.network = span.take(len.saturating_add(40)).stored;
     segment.ttl = ttl;
     segment.ip_payload_bytes = payload.take(len).claimed();
     segment.ip_bytes = segment.ip_payload_bytes.saturating_add(40);
@@ -131,6 +133,7 @@ pub(super) fn payload<'a>(walk: &mut Walk<'a, '_>, protocol: u8, span: Span<'a>)
     match Transport::read(protocol, span) {
         Ok(transport) => {
             let payload = transport.payload;
+            walk.segment.transport = span.stored;
             transport.fill(walk.segment, protocol);
             tunnel::inside(walk, payload).unwrap_or(Next::Done)
         }

@@ -97,4 +97,8 @@ pub struct Segment<'a> {
     pub src_mac: Option<[u8; 6]>,
     pub dst_mac: Option<[u8; 6]>,
     pub tcp: Tcp<'a>,
+    /// Stored part of the innermost IP packet, from its header on; of a reassembled datagram, its last fragment.
+    pub network: &'a [u8],
+    /// Stored part of what IP carries, from the transport header on.
+    pub transport: &'a [u8],
 }

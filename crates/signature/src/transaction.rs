@@ -1,0 +1,208 @@
+//! A transaction of an application protocol: what its session has read so far, by field.
+
+use crate::field::{Field, FieldSet, DONE};
+use crate::protocol::Protocol;
+pub use infraspectre_core::app::Direction;
+
+/// Bytes of all fields of a transaction together; what would go beyond is cut off.
+const MAX_FIELD_BYTES: usize = 1 << 20;
+/// Instances of fields in a transaction.
+const MAX_ENTRIES: usize = 4096;
+/// Files of a transaction.
+const MAX_FILES: usize = 256;
+
+/// Returns 0 for what goes to the server and 1 for what goes to the client.
+#[inline]
+pub const fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::Orig => 0,
+        Direction::Resp => 1,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    field: Field,
+    direction: Direction,
+    start: u32,
+    end: u32,
+}
+
+/// Bytes that arrive over time: a body, of which a window is kept.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// What is kept; the first byte is byte `dropped` of the body.
+    pub data: Vec<u8>,
+    pub dropped: u64,
+    /// Whether nothing more will come (or be kept).
+    pub complete: bool,
+    /// How much was looked at, counted from the body's beginning.
+    pub inspected: u64,
+}
+
+impl Body {
+    /// Counts the bytes that have arrived.
+    pub fn len(&self) -> u64 {
+        self.dropped + self.data.len() as u64
+    }
+
+    /// Tells whether nothing has arrived.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A file within a transaction.
+#[derive(Debug)]
+pub struct File {
+    pub name: Vec<u8>,
+    pub direction: Direction,
+    pub body: Body,
+    /// Bytes of the whole file so far, also those not kept.
+    pub size: u64,
+    /// Whether bytes are missing in the middle or the end.
+    pub truncated: bool,
+    pub hashes: Option<Box<Hashes>>,
+}
+
+/// Hashes of a file, made only when a rule asks for them.
+#[derive(Debug, Default)]
+pub struct Hashes {
+    pub md5: md5::Md5,
+    pub sha1: sha1::Sha1,
+    pub sha256: sha2::Sha256,
+}
+
+/// One transaction.
+#[derive(Debug)]
+pub struct Transaction {
+    /// Counted from 0 within the flow.
+    pub number: u64,
+    pub protocol: Protocol,
+    progress: [u8; 2],
+    entries: Vec<Entry>,
+    bytes: Vec<u8>,
+    numbers: Vec<(Field, Direction, u64)>,
+    /// Request and response body (HTTP/1).
+    pub bodies: [Body; 2],
+    pub files: Vec<File>,
+    /// Events with the direction that they are of, by the name after the protocol.
+    pub events: Vec<(Direction, &'static str)>,
+    /// Whether the transaction is of one direction only, which is then the one given.
+    pub only: Option<Direction>,
+    wanted: FieldSet,
+    /// What the matcher remembers; sessions leave it alone.
+    pub(crate) memory: crate::detect::Memory,
+}
+
+impl Transaction {
+    /// Begins a transaction; only wanted fields are kept.
+    pub fn new(protocol: Protocol, number: u64, wanted: FieldSet) -> Transaction {
+        Transaction {
+            number,
+            protocol,
+            progress: [0; 2],
+            entries: Vec::new(),
+            bytes: Vec::new(),
+            numbers: Vec::new(),
+            bodies: Default::default(),
+            files: Vec::new(),
+            events: Vec::new(),
+            only: None,
+            wanted,
+            memory: Default::default(),
+        }
+    }
+
+    /// Tells whether a field is looked at by any rule or output.
+    #[inline]
+    pub fn wants(&self, field: Field) -> bool {
+        self.wanted.contains(field)
+    }
+
+    /// Adds an instance of a field of bytes.
+    pub fn put(&mut self, direction: Direction, field: Field, value: &[u8]) {
+        if self.wants(field) && self.entries.len() < MAX_ENTRIES {
+            let start = self.bytes.len();
+            let room = MAX_FIELD_BYTES.saturating_sub(start);
+            self.bytes.extend_from_slice(value.get(..room).unwrap_or(value));
+            self.entries.push(Entry { field, direction, start: start as u32, end: self.bytes.len() as u32 });
+        }
+    }
+
+    /// Adds a number.
+    pub fn put_number(&mut self, direction: Direction, field: Field, value: u64) {
+        if self.wants(field) && self.numbers.len() < MAX_ENTRIES {
+            self.numbers.push((field, direction, value));
+        }
+    }
+
+    /// Adds an event, such as `missing_host_header`.
+    pub fn event(&mut self, direction: Direction, name: &'static str) {
+        if self.events.len() < MAX_ENTRIES {
+            self.events.push((direction, name));
+        }
+    }
+
+    /// Begins a file; returns its index for [`Transaction::file_mut`].
+    pub fn open_file(&mut self, direction: Direction, name: &[u8]) -> usize {
+        if self.files.len() < MAX_FILES {
+            self.files.push(File {
+                name: name.to_vec(),
+                direction,
+                body: Body::default(),
+                size: 0,
+                truncated: false,
+                hashes: None,
+            });
+        }
+        self.files.len() - 1
+    }
+
+    /// Returns the instances of a field in one direction.
+    pub fn values(&self, direction: Direction, field: Field) -> impl Iterator<Item = &[u8]> {
+        self.entries
+            .iter()
+            .filter(move |entry| entry.field == field && entry.direction == direction)
+            .map(|entry| self.bytes.get(entry.start as usize..entry.end as usize).unwrap_or_default())
+    }
+
+    /// Returns the first instance of a field in one direction.
+    pub fn value(&self, direction: Direction, field: Field) -> Option<&[u8]> {
+        self.values(direction, field).next()
+    }
+
+    /// Returns the numbers of a field in one direction.
+    pub fn numbers(&self, direction: Direction, field: Field) -> impl Iterator<Item = u64> + '_ {
+        self.numbers
+            .iter()
+            .filter(move |entry| entry.0 == field && entry.1 == direction)
+            .map(|(_, _, value)| *value)
+    }
+
+    /// Notes how far one direction has come; it never goes back.
+    pub fn advance(&mut self, direction: Direction, progress: u8) {
+        let own = &mut self.progress[index(direction)];
+        *own = progress.max(*own);
+    }
+
+    /// Returns how far one direction has come.
+    #[inline]
+    pub fn progress(&self, direction: Direction) -> u8 {
+        self.progress[index(direction)]
+    }
+
+    /// Completes one direction and its bodies.
+    pub fn complete(&mut self, direction: Direction) {
+        self.advance(direction, DONE);
+        self.bodies[index(direction)].complete = true;
+        for file in self.files.iter_mut().filter(|file| file.direction == direction) {
+            file.body.complete = true;
+        }
+    }
+
+    /// Tells whether both directions are complete.
+    pub fn is_done(&self) -> bool {
+        self.progress == [DONE; 2]
+    }
+}
