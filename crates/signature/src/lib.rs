@@ -7,6 +7,7 @@
 pub mod detect;
 pub mod field;
 pub mod flow;
+pub mod matcher;
 pub mod protocol;
 pub mod rule;
 pub mod settings;

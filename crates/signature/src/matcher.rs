@@ -1,0 +1,384 @@
+//! The multi-pattern matcher: which of thousands of patterns occur in some bytes, as a prefilter for rules.
+//!
+//! Patterns are found by four-byte grams. A pattern of at least seven bytes holds, wherever it lies, one whole gram at a
+//! position that is a multiple of four, so looking at every fourth position is enough to meet it; shorter patterns are
+//! looked for at every second or at every position. A gram that is met passes a bitmap, then a table, and then the whole
+//! pattern is compared. Building is sorting, with no automaton to be computed, and the bitmap stays in the cache.
+
+/// Bytes of a gram.
+const GRAM: usize = 4;
+/// Bitmap bits for each gram: about one gram in sixteen passes by chance.
+const BITS_PER_GRAM: usize = 16;
+const MIN_BITMAP_BITS: usize = 1 << 10;
+const MAX_BITMAP_BITS: usize = 1 << 20;
+/// Multiplier of the hash (2^32 divided by the golden ratio; Knuth, The Art of Computer Programming, 6.4).
+const GOLDEN: u32 = 0x9e37_79b1;
+/// Sets the bit by which ASCII upper and lower case differ, in each byte of a gram.
+const CASE: u32 = 0x2020_2020;
+
+/// A pattern to be found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pattern {
+    pub bytes: Box<[u8]>,
+    pub nocase: bool,
+}
+
+impl Pattern {
+    #[inline]
+    fn is_at(&self, data: &[u8]) -> bool {
+        match data.get(..self.bytes.len()) {
+            Some(part) if self.nocase => part.eq_ignore_ascii_case(&self.bytes),
+            Some(part) => part == &*self.bytes,
+            None => false,
+        }
+    }
+}
+
+/// Finds which of its patterns occur in some bytes.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    patterns: Vec<Pattern>,
+    layers: Vec<Layer>,
+    /// Patterns shorter than a gram, by their first byte, lower case.
+    short: Option<Box<Short>>,
+}
+
+/// Patterns that are looked for at every `stride` positions.
+#[derive(Debug)]
+struct Layer {
+    stride: usize,
+    shift: u32,
+    bitmap: Vec<u64>,
+    /// Open addressing by gram: the range of its places.
+    table: Vec<Slot>,
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    gram: u32,
+    first: u32,
+    /// 0 for an empty slot.
+    count: u32,
+}
+
+/// Where in a pattern a gram lies.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    pattern: u32,
+    offset: u16,
+}
+
+#[derive(Debug)]
+struct Short {
+    first: [bool; 256],
+    by_first: Vec<Vec<u32>>,
+}
+
+/// Which patterns were found so far in one piece of data; reused, so that clearing costs nothing.
+#[derive(Debug, Default)]
+pub struct Found {
+    epoch: u32,
+    seen: Vec<u32>,
+}
+
+impl Found {
+    fn begin(&mut self, patterns: usize) {
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 {
+            self.seen.fill(0);
+            self.epoch = 1;
+        }
+        if self.seen.len() < patterns {
+            self.seen.resize(patterns, 0);
+        }
+    }
+
+    fn has(&self, pattern: u32) -> bool {
+        self.seen.get(pattern as usize) == Some(&self.epoch)
+    }
+
+    fn note(&mut self, pattern: u32) {
+        if let Some(seen) = self.seen.get_mut(pattern as usize) {
+            *seen = self.epoch;
+        }
+    }
+}
+
+#[inline(always)]
+fn gram_of(bytes: &[u8; GRAM]) -> u32 {
+    u32::from_le_bytes(*bytes) | CASE
+}
+
+#[inline(always)]
+const fn hash(gram: u32) -> u32 {
+    gram.wrapping_mul(GOLDEN)
+}
+
+/// Returns at how many positions apart a pattern can be looked for.
+const fn stride_of(length: usize) -> usize {
+    match length {
+        0..=4 => 1,
+        5..=6 => 2,
+        _ => 4,
+    }
+}
+
+impl Matcher {
+    /// Prepares patterns, which are numbered in their order.
+    pub fn new(patterns: Vec<Pattern>) -> Matcher {
+        let mut layers = Vec::new();
+        for stride in [4, 2, 1] {
+            let own = patterns.iter().enumerate().filter(|(_, pattern)| {
+                pattern.bytes.len() >= GRAM && stride_of(pattern.bytes.len()) == stride
+            });
+            let own: Vec<(u32, &Pattern)> = own.map(|(number, pattern)| (number as u32, pattern)).collect();
+            if !own.is_empty() {
+                layers.push(Layer::new(stride, &own));
+            }
+        }
+        let short = Short::new(&patterns);
+        Matcher { patterns, layers, short }
+    }
+
+    /// Counts the patterns.
+    pub fn len(&self) -> usize {
+        self.patterns.len()
+    }
+
+    /// Tells whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// Calls `report` once with the number of each pattern that occurs.
+    pub fn find(&self, data: &[u8], found: &mut Found, report: &mut impl FnMut(u32)) {
+        found.begin(self.patterns.len());
+        for layer in &self.layers {
+            layer.scan(data, |at, place| self.check(data, at, place, found, report));
+        }
+        if let Some(short) = &self.short {
+            self.find_short(short, data, found, report);
+        }
+    }
+
+    #[inline]
+    fn check(&self, data: &[u8], at: usize, place: Place, found: &mut Found, report: &mut impl FnMut(u32)) {
+        let Some(start) = at.checked_sub(usize::from(place.offset)) else { return };
+        if found.has(place.pattern) {
+            return;
+        }
+        let Some(pattern) = self.patterns.get(place.pattern as usize) else { return };
+        if data.get(start..).is_some_and(|rest| pattern.is_at(rest)) {
+            found.note(place.pattern);
+            report(place.pattern);
+        }
+    }
+
+    fn find_short(&self, short: &Short, data: &[u8], found: &mut Found, report: &mut impl FnMut(u32)) {
+        for (at, byte) in data.iter().enumerate() {
+            if !short.first[usize::from(*byte)] {
+                continue;
+            }
+            let own = short.by_first.get(usize::from(byte.to_ascii_lowercase())).map(Vec::as_slice);
+            for pattern in own.unwrap_or_default() {
+                self.check(data, at, Place { pattern: *pattern, offset: 0 }, found, report);
+            }
+        }
+    }
+}
+
+impl Layer {
+    fn new(stride: usize, patterns: &[(u32, &Pattern)]) -> Layer {
+        let mut grams: Vec<(u32, Place)> = Vec::with_capacity(patterns.len() * stride);
+        let popular = Popularity::of(patterns);
+        for (number, pattern) in patterns {
+            let first = popular.rarest_start(&pattern.bytes, stride);
+            for offset in first..first + stride {
+                if let Some(bytes) = pattern.bytes.get(offset..).and_then(|rest| rest.first_chunk()) {
+                    grams.push((gram_of(bytes), Place { pattern: *number, offset: offset as u16 }));
+                }
+            }
+        }
+        grams.sort_unstable_by_key(|(gram, place)| (*gram, place.pattern, place.offset));
+        let bits = (grams.len() * BITS_PER_GRAM).next_power_of_two().clamp(MIN_BITMAP_BITS, MAX_BITMAP_BITS);
+        let mut layer = Layer {
+            stride,
+            shift: 32 - bits.trailing_zeros(),
+            bitmap: vec![0; bits / 64],
+            table: vec![Slot::default(); (grams.len() * 2).next_power_of_two().max(2)],
+            places: grams.iter().map(|(_, place)| *place).collect(),
+        };
+        let mut first = 0;
+        for run in grams.chunk_by(|one, next| one.0 == next.0) {
+            if let Some((gram, _)) = run.first() {
+                layer.insert(Slot { gram: *gram, first, count: run.len() as u32 });
+            }
+            first += run.len() as u32;
+        }
+        layer
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        let bit = (hash(slot.gram) >> self.shift) as usize;
+        if let Some(word) = self.bitmap.get_mut(bit / 64) {
+            *word |= 1 << (bit % 64);
+        }
+        let mask = self.table.len() - 1;
+        let mut at = hash(slot.gram) as usize >> 7 & mask;
+        while let Some(taken) = self.table.get(at).filter(|taken| taken.count > 0) {
+            debug_assert_ne!(taken.gram, slot.gram);
+            at = (at + 1) & mask;
+        }
+        if let Some(free) = self.table.get_mut(at) {
+            *free = slot;
+        }
+    }
+
+    #[inline(always)]
+    fn may_hold(&self, gram: u32) -> bool {
+        let bit = (hash(gram) >> self.shift) as usize;
+        self.bitmap.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
+    }
+
+    fn scan(&self, data: &[u8], mut check: impl FnMut(usize, Place)) {
+        match self.stride {
+            4 => {
+                for (index, bytes) in data.chunks_exact(GRAM).enumerate() {
+                    if let Some(bytes) = bytes.first_chunk() {
+                        let gram = gram_of(bytes);
+                        if self.may_hold(gram) {
+                            self.look_up(gram, index * GRAM, &mut check);
+                        }
+                    }
+                }
+            }
+            stride => {
+                for (index, bytes) in data.windows(GRAM).step_by(stride).enumerate() {
+                    if let Some(bytes) = bytes.first_chunk() {
+                        let gram = gram_of(bytes);
+                        if self.may_hold(gram) {
+                            self.look_up(gram, index * stride, &mut check);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn look_up(&self, gram: u32, at: usize, check: &mut impl FnMut(usize, Place)) {
+        let mask = self.table.len() - 1;
+        let mut index = hash(gram) as usize >> 7 & mask;
+        while let Some(slot) = self.table.get(index).filter(|slot| slot.count > 0) {
+            if slot.gram == gram {
+                let range = slot.first as usize..(slot.first + slot.count) as usize;
+                for place in self.places.get(range).unwrap_or_default() {
+                    check(at, *place);
+                }
+                return;
+            }
+            index = (index + 1) & mask;
+        }
+    }
+}
+
+/// How often grams occur among the patterns themselves, and which are common in traffic.
+struct Popularity {
+    counts: hashbrown::HashMap<u32, u32, foldhash::fast::FixedState>,
+}
+
+impl Popularity {
+    fn of(patterns: &[(u32, &Pattern)]) -> Popularity {
+        let mut counts = hashbrown::HashMap::with_hasher(foldhash::fast::FixedState::default());
+        for (_, pattern) in patterns {
+            for bytes in pattern.bytes.windows(GRAM).filter_map(|window| window.first_chunk()) {
+                *counts.entry(gram_of(bytes)).or_insert(0) += 1;
+            }
+        }
+        Popularity { counts }
+    }
+
+    /// Returns where to take `stride` consecutive grams from so that they are met least often.
+    fn rarest_start(&self, bytes: &[u8], stride: usize) -> usize {
+        let last = (bytes.len() + 1).saturating_sub(GRAM + stride);
+        let cost = |start: usize| -> u64 {
+            let grams = bytes.windows(GRAM).skip(start).take(stride).filter_map(|window| window.first_chunk());
+            grams.map(|gram| self.cost(gram)).sum()
+        };
+        (0..=last.min(64)).min_by_key(|start| cost(*start)).unwrap_or(0)
+    }
+
+    /// Grams of one repeated byte fill whole packets; those of text are met more often than others.
+    fn cost(&self, gram: &[u8; GRAM]) -> u64 {
+        let count = u64::from(self.counts.get(&gram_of(gram)).copied().unwrap_or(1));
+        let is_run = gram.iter().all(|byte| *byte == gram[0]);
+        let plain = gram.iter().filter(|byte| matches!(**byte, 0 | 0xff | b' ' | b'\r' | b'\n')).count() as u64;
+        let letters = gram.iter().filter(|byte| byte.is_ascii_lowercase()).count() as u64;
+        count * 4 + letters + plain * 8 + if is_run { 1 << 20 } else { 0 }
+    }
+}
+
+impl Short {
+    fn new(patterns: &[Pattern]) -> Option<Box<Short>> {
+        let mut short = Short { first: [false; 256], by_first: vec![Vec::new(); 256] };
+        let mut any = false;
+        for (number, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| pattern.bytes.len() < GRAM) {
+            let Some(first) = pattern.bytes.first() else { continue };
+            any = true;
+            short.first[usize::from(first.to_ascii_lowercase())] = true;
+            short.first[usize::from(first.to_ascii_uppercase())] = true;
+            if let Some(own) = short.by_first.get_mut(usize::from(first.to_ascii_lowercase())) {
+                own.push(number as u32);
+            }
+        }
+        any.then(|| Box::new(short))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(bytes: &[u8], nocase: bool) -> Pattern {
+        Pattern { bytes: bytes.into(), nocase }
+    }
+
+    fn found(patterns: &[Pattern], data: &[u8]) -> Vec<u32> {
+        let matcher = Matcher::new(patterns.to_vec());
+        let (mut state, mut out) = (Found::default(), Vec::new());
+        matcher.find(data, &mut state, &mut |number| out.push(number));
+        out.sort_unstable();
+        out
+    }
+
+    fn naive(patterns: &[Pattern], data: &[u8]) -> Vec<u32> {
+        let occurs = |pattern: &Pattern| (0..data.len()).any(|at| pattern.is_at(&data[at..]));
+        (0..patterns.len() as u32).filter(|number| occurs(&patterns[*number as usize])).collect()
+    }
+
+    #[test]
+    fn patterns_of_every_length_are_found_wherever_they_lie() {
+        let text = b"abcdefghijklmnop";
+        for length in 1..=text.len() {
+            for lead in 0..9 {
+                let data = [&vec![b'.'; lead][..], &text[..length], b"!"].concat();
+                let upper = data.to_ascii_uppercase();
+                let patterns = [pattern(&text[..length], false), pattern(&text[..length], true)];
+                assert_eq!(found(&patterns, &data), [0, 1], "length {length} after {lead}");
+                assert_eq!(found(&patterns, &upper), [1], "length {length} after {lead}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn finds_exactly_what_a_plain_search_finds(
+            patterns in proptest::collection::vec((proptest::collection::vec(b'a'..=b'c', 1..9), proptest::bool::ANY), 1..20),
+            data in proptest::collection::vec(proptest::sample::select(b"abcABC".to_vec()), 0..200),
+        ) {
+            let patterns: Vec<Pattern> = patterns.iter().map(|(bytes, nocase)| pattern(bytes, *nocase)).collect();
+            proptest::prop_assert_eq!(found(&patterns, &data), naive(&patterns, &data));
+        }
+    }
+}
