@@ -92,14 +92,14 @@ impl Multipart {
             self.state = State::End;
             return Some(after + 2);
         }
-        let end = memchr(b'\n', line).or_else(|| (line.len() > MAX_LINE).then_some(line.len() - 1))?;
+        let end = memchr(b'\n', line).or_else(|| (line.len() > MAX_LINE).then_some(MAX_LINE))?;
         self.state = State::Headers;
         self.name = None;
         Some(after + end + 1)
     }
 
     fn header(&mut self, rest: &[u8], sink: &mut dyn FnMut(Part<'_>)) -> Option<usize> {
-        let end = memchr(b'\n', rest).or_else(|| (rest.len() > MAX_LINE).then_some(rest.len() - 1))?;
+        let end = memchr(b'\n', rest).or_else(|| (rest.len() > MAX_LINE).then_some(MAX_LINE))?;
         let line = chomp(rest.get(..=end).unwrap_or(rest));
         if line.is_empty() {
             self.state = State::Body;

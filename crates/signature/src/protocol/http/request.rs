@@ -102,7 +102,7 @@ impl Session {
     /// Takes one step through what the client sends.
     pub(super) fn request_step(&mut self, data: &[u8], is_closed: bool, output: &mut Output<'_>) -> Step {
         match self.request.state {
-            State::Idle if data.is_empty() => Step::Wait,
+            State::Idle | State::Ignored if data.is_empty() => Step::Wait,
             State::Idle => self.begin_request(output),
             State::Tunnel => Step::Wait,
             State::Ignored => Step::Took(data.len()),

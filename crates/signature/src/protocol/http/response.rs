@@ -50,7 +50,7 @@ impl Session {
     /// Takes one step through what the server sends.
     pub(super) fn response_step(&mut self, data: &[u8], is_closed: bool, output: &mut Output<'_>) -> Step {
         match self.response.state {
-            State::Idle if data.is_empty() => Step::Wait,
+            State::Idle | State::Ignored if data.is_empty() => Step::Wait,
             State::Idle => self.begin_response(output),
             State::Ignored => Step::Took(data.len()),
             State::Finalise => self.end_response(data, is_closed, output),
