@@ -59,14 +59,10 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Returns the value of a header by its name in lower case.
+    /// Returns the value of a header by its name in lower case; NUL bytes in names do not matter to browsers.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.find(name.as_bytes()).map(|header| header.value.as_slice())
-    }
-
-    /// Returns a header by its name in any case.
-    pub fn find(&self, name: &[u8]) -> Option<&Header> {
-        self.list.iter().find(|header| header.name.eq_ignore_ascii_case(name))
+        let found = self.list.iter().find(|header| is_named(&header.name, name.as_bytes()));
+        found.map(|header| header.value.as_slice())
     }
 
     /// Keeps bytes as sent.
@@ -91,6 +87,9 @@ impl Headers {
             }
             _ => {
                 self.finish_line();
+                if line.is_empty() {
+                    return;
+                }
                 if is_folded {
                     self.flaws.push(Flaw::InvalidFolding);
                 }
@@ -219,6 +218,11 @@ const FIELDS: &[(&str, Field, Option<Direction>)] = &[
     ("content-type", Field::HttpContentType, None),
     ("content-length", Field::HttpContentLength, None),
 ];
+
+fn is_named(name: &[u8], wanted: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(wanted)
+        || name.contains(&0) && name.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).eq(wanted.iter().copied())
+}
 
 fn trim_name(name: &[u8]) -> &[u8] {
     trim_end(name.iter().position(|byte| !is_space(*byte)).and_then(|start| name.get(start..)).unwrap_or_default())

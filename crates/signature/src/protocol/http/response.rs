@@ -147,7 +147,7 @@ impl Session {
         if is_blank && data.len() == length && !is_closed {
             return Step::Wait;
         }
-        let is_end = chomp(line).is_empty() || (is_blank && data.get(length) != Some(&b'\n'));
+        let is_end = matches!(line, b"\r" | b"\n" | b"\r\n") || (is_blank && data.get(length) != Some(&b'\n'));
         self.after_lf_cr = line.ends_with(b"\n\r");
         self.response.headers.keep_raw(line);
         if !is_end {
@@ -172,7 +172,7 @@ impl Session {
     /// Decides what follows the headers; something if HTTP ends here.
     fn end_response_headers(&mut self, output: &mut Output<'_>) -> Option<Next> {
         let headers = &self.response.headers;
-        let coding = headers.get("transfer-encoding").map(<[u8]>::to_vec);
+        let coding = headers.get("transfer-encoding").map(without_nul);
         let length = headers.get("content-length").map(content_length);
         let (is_coded, has_length) = (coding.is_some(), length.is_some());
         let status = self.status.status();
@@ -286,6 +286,10 @@ impl Session {
         self.response.complete(is_cut, SIDE, output);
         Step::Again
     }
+}
+
+fn without_nul(value: &[u8]) -> Vec<u8> {
+    value.iter().copied().filter(|byte| *byte != 0).collect()
 }
 
 /// Begins a transaction for a response whose request was not seen.
