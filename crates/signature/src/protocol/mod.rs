@@ -9,6 +9,8 @@ use crate::settings::Settings;
 use crate::transaction::Transaction;
 
 pub mod http;
+pub mod http2;
+pub mod websocket;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
 const MAX_TRANSACTIONS: usize = 1024;
@@ -183,5 +185,5 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[http::ENTRY];
+pub const ENTRIES: &[Entry] = &[http::ENTRY, http2::ENTRY, websocket::ENTRY];
 

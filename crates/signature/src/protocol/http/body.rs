@@ -112,6 +112,7 @@ fn coding_of(name: &[u8]) -> Option<(Coding, bool)> {
     match name {
         b"gzip" | b"x-gzip" => Some((Coding::Gzip, true)),
         b"deflate" | b"x-deflate" => Some((Coding::Deflate, true)),
+        b"br" => Some((Coding::Brotli, true)),
         _ if has(b"gzip") => Some((Coding::Gzip, false)),
         _ if has(b"deflate") => Some((Coding::Deflate, false)),
         _ => None,

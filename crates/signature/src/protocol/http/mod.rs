@@ -3,19 +3,19 @@
 //! Clients and servers agree on much that no standard allows, and attackers use what a sensor reads otherwise than a
 //! browser. So a session is as tolerant as the most tolerant of them: see [`lines`] and [`message`].
 
-mod body;
+pub(super) mod body;
 mod coding;
-mod describe;
-mod headers;
-mod lines;
+pub(super) mod describe;
+pub(super) mod headers;
+pub(super) mod lines;
 mod message;
-mod multipart;
+pub(super) mod multipart;
 mod probe;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
-mod uri;
+pub(super) mod uri;
 
 use std::collections::VecDeque;
 
