@@ -116,6 +116,8 @@ pub struct Transaction {
     numbers: Vec<(Field, Direction, u64)>,
     /// Request and response body (HTTP/1).
     pub bodies: [Body; 2],
+    /// Lengths of these bodies as they were sent, before anything was unpacked.
+    pub sent: [u64; 2],
     pub files: Vec<File>,
     /// Events with the direction that they are of, by the name after the protocol.
     pub events: Vec<(Direction, &'static str)>,
@@ -137,6 +139,7 @@ impl Transaction {
             bytes: Vec::new(),
             numbers: Vec::new(),
             bodies: Default::default(),
+            sent: [0; 2],
             files: Vec::new(),
             events: Vec::new(),
             only: None,

@@ -3,6 +3,7 @@
 use super::coding::{Coding, Layers, Trouble};
 use super::multipart::{Multipart, Part};
 use crate::field::{Field, BODY};
+use crate::protocol::Protocol;
 use crate::settings::Settings;
 use crate::transaction::{index, Direction, Transaction};
 
@@ -29,15 +30,23 @@ pub struct Sink {
 
 impl Sink {
     /// Begins a body with what its headers say of it.
-    pub fn new(files: Files, encodings: Option<&[u8]>, settings: &Settings, events: &mut Events) -> Sink {
+    ///
+    /// Brotli is unpacked in HTTP/2 alone.
+    pub fn new(
+        files: Files,
+        encodings: Option<&[u8]>,
+        protocol: Protocol,
+        settings: &Settings,
+        events: &mut Events,
+    ) -> Sink {
         let mut sink = Sink { files, ..Sink::default() };
         if let Some(encodings) = encodings {
-            sink.add_layers(encodings, settings.response_decompress_layers, events);
+            sink.add_layers(encodings, protocol, settings.response_decompress_layers, events);
         }
         sink
     }
 
-    fn add_layers(&mut self, encodings: &[u8], most: usize, events: &mut Events) {
+    fn add_layers(&mut self, encodings: &[u8], protocol: Protocol, most: usize, events: &mut Events) {
         let names = encodings.split(|byte| matches!(byte, b',' | b' ')).filter(|name| !name.is_empty());
         let is_list = names.clone().nth(1).is_some();
         for (number, name) in names.enumerate() {
@@ -46,7 +55,7 @@ impl Sink {
                 break;
             }
             let name: Vec<u8> = name.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).collect();
-            match coding_of(&name) {
+            match coding_of(&name, protocol) {
                 Some((coding, is_exact)) => {
                     self.layers.push(coding);
                     if !is_exact {
@@ -62,6 +71,7 @@ impl Sink {
     /// Takes bytes of the body as they are sent.
     pub fn push(&mut self, data: &[u8], limit: u64, direction: Direction, transaction: &mut Transaction) {
         transaction.advance(direction, BODY);
+        transaction.sent[index(direction)] += data.len() as u64;
         if self.layers.is_empty() {
             keep(&mut self.files, &mut self.file, &mut self.kept, data, limit, direction, transaction);
             return;
@@ -107,12 +117,12 @@ impl Trouble {
 pub type Events = Vec<&'static str>;
 
 /// Returns the coding of a name, and whether the name is exactly right.
-fn coding_of(name: &[u8]) -> Option<(Coding, bool)> {
+fn coding_of(name: &[u8], protocol: Protocol) -> Option<(Coding, bool)> {
     let has = |wanted: &[u8]| memchr::memmem::find(name, wanted).is_some();
     match name {
         b"gzip" | b"x-gzip" => Some((Coding::Gzip, true)),
         b"deflate" | b"x-deflate" => Some((Coding::Deflate, true)),
-        b"br" => Some((Coding::Brotli, true)),
+        b"br" if protocol == Protocol::Http2 => Some((Coding::Brotli, true)),
         _ if has(b"gzip") => Some((Coding::Gzip, false)),
         _ if has(b"deflate") => Some((Coding::Deflate, false)),
         _ => None,

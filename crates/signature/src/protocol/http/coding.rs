@@ -210,7 +210,11 @@ fn skip_header(coding: Coding, data: &[u8]) -> Header {
         Coding::Zlib => match data {
             [method, flags, ..] => {
                 let check = u16::from_be_bytes([*method, *flags]) % 31;
-                if method & 15 == 8 && check == 0 && flags & 0x20 == 0 { Header::Length(2) } else { Header::Wrong }
+                if method & 15 == 8 && check == 0 && flags & 0x20 == 0 {
+                    Header::Length(2)
+                } else {
+                    Header::Wrong
+                }
             }
             _ => Header::Incomplete,
         },
@@ -238,7 +242,11 @@ fn skip_gzip(data: &[u8]) -> Header {
         }
     }
     length += if flags & 0x02 != 0 { 2 } else { 0 };
-    if data.len() < length { Header::Incomplete } else { Header::Length(length) }
+    if data.len() < length {
+        Header::Incomplete
+    } else {
+        Header::Length(length)
+    }
 }
 
 /// All layers of a body.

@@ -54,8 +54,7 @@ fn add_response(transaction: &Transaction, http: &mut Map<String, Value>) {
     if let Some(status) = transaction.value(Direction::Resp, Field::HttpStatusCode).and_then(number) {
         http.insert("status".to_owned(), json!(status));
     }
-    let length = transaction.bodies[index(Direction::Resp)].len();
-    http.insert("length".to_owned(), json!(length));
+    http.insert("length".to_owned(), json!(transaction.sent[index(Direction::Resp)]));
 }
 
 /// Adds the files of the transaction.

@@ -221,7 +221,8 @@ const FIELDS: &[(&str, Field, Option<Direction>)] = &[
 
 fn is_named(name: &[u8], wanted: &[u8]) -> bool {
     name.eq_ignore_ascii_case(wanted)
-        || name.contains(&0) && name.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).eq(wanted.iter().copied())
+        || name.contains(&0)
+            && name.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).eq(wanted.iter().copied())
 }
 
 fn trim_name(name: &[u8]) -> &[u8] {

@@ -10,7 +10,7 @@ use super::multipart::Multipart;
 use super::uri::{normalise_host, split_port, Uri};
 use super::{Exchange, Session};
 use crate::field::{Field, HEADERS, LINE};
-use crate::protocol::Output;
+use crate::protocol::{Output, Protocol};
 use crate::transaction::{Direction, Transaction};
 
 const SIDE: Direction = Direction::Orig;
@@ -212,7 +212,8 @@ impl Session {
             None => Files::None,
         };
         if has_body {
-            request.sink = Sink::new(files, headers.get("content-encoding"), output.settings, &mut events);
+            request.sink =
+                Sink::new(files, headers.get("content-encoding"), Protocol::Http, output.settings, &mut events);
         }
         if exchange.lacks_protocol {
             events.push("request_line_missing_protocol");
@@ -350,13 +351,16 @@ fn is_port(port: &[u8]) -> bool {
 /// Tells whether a host is a name of sound labels or an address in brackets.
 fn is_host(host: &[u8]) -> bool {
     if let Some(inner) = host.strip_prefix(b"[") {
-        return inner.strip_suffix(b"]").and_then(|text| std::str::from_utf8(text).ok()).is_some_and(|text| {
-            text.parse::<std::net::Ipv6Addr>().is_ok()
-        });
+        return inner
+            .strip_suffix(b"]")
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok());
     }
     let labels = host.strip_suffix(b".").unwrap_or(host);
     let sound = |label: &[u8]| {
-        !label.is_empty() && label.len() < 64 && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        !label.is_empty()
+            && label.len() < 64
+            && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     host.len() < 256 && labels.split(|byte| *byte == b'.').all(sound)
 }

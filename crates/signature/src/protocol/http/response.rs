@@ -105,7 +105,13 @@ impl Session {
             return Step::Took(line.len());
         }
         if self.response.headers.raw.is_empty() {
-            self.response.sink = Sink::new(Files::Whole(self.answered.file_name()), None, output.settings, &mut Vec::new());
+            self.response.sink = Sink::new(
+                Files::Whole(self.answered.file_name()),
+                None,
+                Protocol::Http,
+                output.settings,
+                &mut Vec::new(),
+            );
             self.response.headers.keep_raw(line);
         }
         self.response.push(line, SIDE, output);
@@ -232,7 +238,13 @@ impl Session {
         let headers = &response.headers;
         let name = headers.get("content-disposition").and_then(file_name);
         let name = name.map_or_else(|| answered.file_name(), <[u8]>::to_vec);
-        response.sink = Sink::new(Files::Whole(name), headers.get("content-encoding"), output.settings, &mut events);
+        response.sink = Sink::new(
+            Files::Whole(name),
+            headers.get("content-encoding"),
+            Protocol::Http,
+            output.settings,
+            &mut events,
+        );
         if let Some(transaction) = response.number.and_then(|number| output.get(number)) {
             headers.report(SIDE, &response.line, transaction);
             events.iter().for_each(|event| transaction.event(SIDE, event));

@@ -99,7 +99,9 @@ impl Talk {
             let values: Vec<_> = Field::ALL
                 .iter()
                 .flat_map(|field| [Direction::Orig, Direction::Resp].map(|side| (*field, side)))
-                .flat_map(|(field, side)| transaction.values(side, field).map(move |value| (field, side, value.to_vec())))
+                .flat_map(|(field, side)| {
+                    transaction.values(side, field).map(move |value| (field, side, value.to_vec()))
+                })
                 .collect();
             let bodies = [0, 1].map(|side| transaction.bodies[side].data.clone());
             let files: Vec<_> = transaction.files.iter().map(|file| (&file.name, &file.body.data)).collect();
@@ -117,11 +119,13 @@ fn exchange(requests: &[u8], responses: &[u8]) -> Talk {
     talk
 }
 
-const REQUESTS: &[u8] = b"POST /up/./a.txt?a=1 HTTP/1.1\r\nHost: H.example:80\r\nCookie: c=1\r\nContent-Length: 5\r\n\r\nhello\
+const REQUESTS: &[u8] =
+    b"POST /up/./a.txt?a=1 HTTP/1.1\r\nHost: H.example:80\r\nCookie: c=1\r\nContent-Length: 5\r\n\r\nhello\
     HEAD /x HTTP/1.1\r\nHost: h.example\r\nX: a\r\n b\r\n\r\n\
     PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n\
     GET /last HTTP/1.1\r\nHost: h\r\n\r\n";
-const RESPONSES: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nServer: s\r\nTransfer-Encoding: chunked\r\n\r\n\
+const RESPONSES: &[u8] =
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nServer: s\r\nTransfer-Encoding: chunked\r\n\r\n\
     6\r\n<html>\r\n3 \r\nabc\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n\
     HTTP/1.1 204 Fine\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\nto the end";
 
@@ -243,7 +247,13 @@ fn connections(path: &Path) -> Vec<Talk> {
         let is_syn = segment.tcp.flags & tcp_flag::SYN != 0;
         stream.add(segment.tcp.seq.wrapping_add(is_syn.into()), segment.payload, 0, &mut sink);
     }
-    flows.into_values().map(|mut flow| { flow.talk.end(); flow.talk }).collect()
+    flows
+        .into_values()
+        .map(|mut flow| {
+            flow.talk.end();
+            flow.talk
+        })
+        .collect()
 }
 
 struct Case {
@@ -263,11 +273,8 @@ fn cases(family: &str) -> Vec<Case> {
     let all = index["tests"].as_array().unwrap().iter();
     let chosen = all.filter(|case| case["family"] == family && case["tier"] == "core");
     let path = |case: &Value, key: &str| folder.join(case[key].as_str().unwrap());
-    let read = |case: &Value| Case {
-        name: case["test"].to_string(),
-        capture: path(case, "pcap"),
-        rules: path(case, "rules"),
-    };
+    let read =
+        |case: &Value| Case { name: case["test"].to_string(), capture: path(case, "pcap"), rules: path(case, "rules") };
     chosen.map(read).collect()
 }
 

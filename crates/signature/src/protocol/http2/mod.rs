@@ -106,6 +106,8 @@ struct Stream {
 struct Unfinished {
     stream: u32,
     ends_stream: bool,
+    /// They are of a request that the server answers unasked.
+    is_promise: bool,
     block: Vec<u8>,
 }
 
@@ -169,7 +171,10 @@ impl Session {
         if let Some(running) = side.running {
             return Ok(self.run(direction, running, rest, output));
         }
-        if !side.is_begun && direction == Direction::Orig && PREFACE.starts_with(rest.get(..PREFACE.len()).unwrap_or(rest)) {
+        if !side.is_begun
+            && direction == Direction::Orig
+            && PREFACE.starts_with(rest.get(..PREFACE.len()).unwrap_or(rest))
+        {
             if rest.len() < PREFACE.len() {
                 return Err(Stop::Incomplete);
             }
@@ -270,7 +275,12 @@ impl Session {
     }
 
     /// Notes that a frame was there.
-    fn note<'a>(&mut self, direction: Direction, frame: Frame, output: &'a mut Output<'_>) -> Option<&'a mut Transaction> {
+    fn note<'a>(
+        &mut self,
+        direction: Direction,
+        frame: Frame,
+        output: &'a mut Output<'_>,
+    ) -> Option<&'a mut Transaction> {
         let transaction = self.stream(frame.stream, output)?;
         if frame.stream == 0 {
             transaction.only = Some(direction);
@@ -291,7 +301,7 @@ impl Session {
                 if let Ok(promised) = reader.u32() {
                     let frame = Frame { stream: promised & 0x7fff_ffff, ..frame };
                     self.note(direction, frame, output);
-                    self.begin_block(direction, Frame { flags: frame.flags & !flag::END_STREAM, ..frame }, reader.rest(), output);
+                    self.begin_block(direction, frame, reader.rest(), output);
                 }
             }
             kind::CONTINUATION => self.continuation(direction, frame, payload, output),
@@ -337,8 +347,9 @@ impl Session {
     }
 
     fn begin_block(&mut self, direction: Direction, frame: Frame, block: &[u8], output: &mut Output<'_>) {
-        let ends_stream = frame.has(flag::END_STREAM);
-        let unfinished = Unfinished { stream: frame.stream, ends_stream, block: block.to_vec() };
+        let is_promise = frame.kind == kind::PUSH_PROMISE;
+        let ends_stream = frame.has(flag::END_STREAM) && !is_promise;
+        let unfinished = Unfinished { stream: frame.stream, ends_stream, is_promise, block: block.to_vec() };
         self.go_on(direction, frame, unfinished, output);
     }
 
@@ -367,16 +378,27 @@ impl Session {
                 transaction.put_number(direction, Field::Http2SizeUpdate, *size);
             }
         }
-        self.report(unfinished.stream, direction, block, output);
+        match unfinished.is_promise {
+            true => self.promise(unfinished.stream, block),
+            false => self.report(unfinished.stream, direction, block, output),
+        }
         if unfinished.ends_stream {
             self.end_stream(unfinished.stream, direction, false, output);
+        }
+    }
+
+    /// Remembers what a promised response answers.
+    fn promise(&mut self, number: u32, block: Block) {
+        if let Some(stream) = self.streams.get_mut(&number) {
+            stream.target = Headers::of_fields(block.fields).get(":path").unwrap_or_default().to_vec();
         }
     }
 
     /// Puts the fields of a block of headers; those of a trailer are no more looked at.
     fn report(&mut self, number: u32, direction: Direction, block: Block, output: &mut Output<'_>) {
         let Some(stream) = self.streams.get_mut(&number) else { return };
-        let Some(transaction) = output.transactions.iter_mut().find(|one| one.number == stream.number) else { return };
+        let settings = output.settings;
+        let Some(transaction) = output.get(stream.number) else { return };
         for (name, _) in &block.fields {
             transaction.put(direction, Field::Http2HeaderName, name);
         }
@@ -396,7 +418,8 @@ impl Session {
             _ => Files::Whole(named.unwrap_or_else(|| stream.target.clone())),
         };
         let mut events = Vec::new();
-        stream.sinks[index(direction)] = Sink::new(files, headers.get("content-encoding"), output.settings, &mut events);
+        stream.sinks[index(direction)] =
+            Sink::new(files, headers.get("content-encoding"), Protocol::Http2, settings, &mut events);
         transaction.advance(direction, HEADERS);
         transaction.advance(direction, BODY);
     }
