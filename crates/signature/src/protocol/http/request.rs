@@ -103,7 +103,7 @@ impl Session {
     pub(super) fn request_step(&mut self, data: &[u8], is_closed: bool, output: &mut Output<'_>) -> Step {
         match self.request.state {
             State::Idle | State::Ignored if data.is_empty() => Step::Wait,
-            State::Idle => self.begin_request(output),
+            State::Idle => self.begin_request(data, is_closed, output),
             State::Tunnel => Step::Wait,
             State::Ignored => Step::Took(data.len()),
             State::Finalise => self.end_request(data, is_closed, output),
@@ -116,7 +116,15 @@ impl Session {
         }
     }
 
-    fn begin_request(&mut self, output: &mut Output<'_>) -> Step {
+    /// Begins a request; empty lines before it are passed over.
+    fn begin_request(&mut self, data: &[u8], is_closed: bool, output: &mut Output<'_>) -> Step {
+        match data {
+            [b'\n', ..] => return Step::Took(1),
+            [b'\r', b'\n', ..] => return Step::Took(2),
+            [b'\r'] if !is_closed => return Step::Wait,
+            [b'\r'] => return Step::Took(1),
+            _ => {}
+        }
         self.request.number = Some(output.begin().number);
         self.request.limit = output.settings.request_body_limit as u64;
         self.request.state = State::Line;
@@ -159,12 +167,11 @@ impl Session {
         Step::Took(length)
     }
 
-    /// Tells a request of HTTP/0.9 from one that only lacks its protocol, by what follows.
+    /// Tells a request of HTTP/0.9 from one that only lacks its protocol, by what follows: a header, or a word alone.
     fn request_protocol(&mut self, data: &[u8]) -> Step {
-        let name = data.iter().take_while(|byte| **byte != b':' && !is_space(**byte)).count();
-        let after = data.get(name..).unwrap_or_default();
-        let spaces = after.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let is_header = after.get(spaces) == Some(&b':');
+        let (name, after) = word(data, |byte| byte == b':' || is_space(byte));
+        let (_, end) = word(after, |byte| !matches!(byte, b' ' | b'\t'));
+        let is_header = !name.is_empty() && matches!(end.first(), Some(b':' | b'\r' | b'\n'));
         self.request.state = if is_header { State::Headers } else { State::Finalise };
         if is_header {
             if let Some(last) = self.pending.back_mut() {

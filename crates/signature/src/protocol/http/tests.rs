@@ -172,6 +172,14 @@ fn bytes_that_are_no_message_belong_to_the_body() {
 }
 
 #[test]
+fn requests_without_a_protocol_may_have_headers() {
+    let talk = exchange(b"\r\nGET /\nHost: a\n\n\r\n", b"<html>");
+    assert_eq!(talk.values(Direction::Orig, Field::HttpHost), ["a"]);
+    assert_eq!(talk.transactions[0].events, [(Direction::Orig, "request_line_missing_protocol")]);
+    assert_eq!((talk.transactions.len(), &talk.bodies(1)[..]), (1, &["<html>".to_owned()][..]));
+}
+
+#[test]
 fn tunnels_and_upgrades_leave_the_rest_alone() {
     let mut talk = Talk::new();
     talk.say(Direction::Orig, b"CONNECT a:443 HTTP/1.1\r\n\r\n\x16\x03");
