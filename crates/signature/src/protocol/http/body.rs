@@ -21,10 +21,7 @@ pub enum Files {
 #[derive(Default)]
 pub struct Sink {
     layers: Layers,
-    files: Files,
-    /// The file that is being filled.
-    file: Option<usize>,
-    kept: u64,
+    store: Store,
     troubled: bool,
 }
 
@@ -39,7 +36,7 @@ impl Sink {
         settings: &Settings,
         events: &mut Events,
     ) -> Sink {
-        let mut sink = Sink { files, ..Sink::default() };
+        let mut sink = Sink { store: Store { files, ..Store::default() }, ..Sink::default() };
         if let Some(encodings) = encodings {
             sink.add_layers(encodings, protocol, settings.response_decompress_layers, events);
         }
@@ -73,11 +70,11 @@ impl Sink {
         transaction.advance(direction, BODY);
         transaction.sent[index(direction)] += data.len() as u64;
         if self.layers.is_empty() {
-            keep(&mut self.files, &mut self.file, &mut self.kept, data, limit, direction, transaction);
+            self.store.keep(data, limit, direction, transaction);
             return;
         }
         let (data, trouble) = self.layers.feed(data);
-        keep(&mut self.files, &mut self.file, &mut self.kept, data, limit, direction, transaction);
+        self.store.keep(data, limit, direction, transaction);
         if let Some(trouble) = trouble.filter(|_| !std::mem::replace(&mut self.troubled, true)) {
             transaction.event(direction, trouble.event());
         }
@@ -85,22 +82,64 @@ impl Sink {
 
     /// Notes that bytes are missing.
     pub fn skip(&mut self, transaction: &mut Transaction) {
-        if let Some(file) = self.file.and_then(|at| transaction.files.get_mut(at)) {
+        if let Some(file) = self.store.file.and_then(|at| transaction.files.get_mut(at)) {
             file.truncated = true;
         }
     }
 
     /// Ends the body.
     pub fn finish(&mut self, is_cut: bool, direction: Direction, transaction: &mut Transaction) {
-        if let Files::Parts(multipart) = &mut self.files {
-            let file = &mut self.file;
+        let Store { files, file, .. } = &mut self.store;
+        if let Files::Parts(multipart) = files {
             multipart.finish(&mut |part| take_part(part, file, direction, transaction));
         }
         if is_cut {
             self.skip(transaction);
         }
-        self.layers = Layers::default();
-        self.files = Files::None;
+        *self = Sink::default();
+    }
+}
+
+/// What is kept of an unpacked body.
+#[derive(Default)]
+struct Store {
+    files: Files,
+    /// The file that is being filled.
+    file: Option<usize>,
+    kept: u64,
+}
+
+impl Store {
+    /// Keeps what is below the limit; 0 is none.
+    fn keep(&mut self, data: &[u8], limit: u64, direction: Direction, transaction: &mut Transaction) {
+        let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(self.kept) };
+        let cut = data.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(data);
+        self.kept += cut.len() as u64;
+        if !cut.is_empty() {
+            if wants_body(transaction, direction) {
+                transaction.bodies[index(direction)].append(cut);
+            }
+            self.fill_files(cut, direction, transaction);
+        }
+        if cut.len() < data.len() {
+            transaction.bodies[index(direction)].complete = true;
+            if let Some(file) = self.file.and_then(|at| transaction.files.get_mut(at)) {
+                file.truncated = true;
+                file.body.complete = true;
+            }
+        }
+    }
+
+    fn fill_files(&mut self, data: &[u8], direction: Direction, transaction: &mut Transaction) {
+        let file = &mut self.file;
+        match &mut self.files {
+            Files::None => {}
+            Files::Whole(name) => {
+                let at = *file.get_or_insert_with(|| transaction.open_file(direction, name));
+                append(transaction, at, data);
+            }
+            Files::Parts(multipart) => multipart.feed(data, &mut |part| take_part(part, file, direction, transaction)),
+        }
     }
 }
 
@@ -126,40 +165,6 @@ fn coding_of(name: &[u8], protocol: Protocol) -> Option<(Coding, bool)> {
         _ if has(b"gzip") => Some((Coding::Gzip, false)),
         _ if has(b"deflate") => Some((Coding::Deflate, false)),
         _ => None,
-    }
-}
-
-fn keep(
-    files: &mut Files,
-    file: &mut Option<usize>,
-    kept: &mut u64,
-    data: &[u8],
-    limit: u64,
-    direction: Direction,
-    transaction: &mut Transaction,
-) {
-    let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(*kept) };
-    let cut = data.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(data);
-    *kept += cut.len() as u64;
-    if !cut.is_empty() {
-        if wants_body(transaction, direction) {
-            transaction.bodies[index(direction)].append(cut);
-        }
-        match files {
-            Files::None => {}
-            Files::Whole(name) => {
-                let at = *file.get_or_insert_with(|| transaction.open_file(direction, name));
-                append(transaction, at, cut);
-            }
-            Files::Parts(multipart) => multipart.feed(cut, &mut |part| take_part(part, file, direction, transaction)),
-        }
-    }
-    if cut.len() < data.len() {
-        transaction.bodies[index(direction)].complete = true;
-        if let Some(file) = file.and_then(|at| transaction.files.get_mut(at)) {
-            file.truncated = true;
-            file.body.complete = true;
-        }
     }
 }
 
