@@ -116,6 +116,7 @@ fields! {
     HttpLocation: Bytes, ToClient, HEADERS, ["http.location"], [Http, Http2];
     HttpRequestBody: Body, ToServer, BODY, ["http.request_body", "http_client_body"], [Http];
     HttpResponseBody: Body, ToClient, BODY, ["http.response_body", "http_server_body"], [Http];
+    /// Identifier in the upper, value in the lower 32 bits.
     Http2Settings: Number, Either, DONE, ["http2.settings"], [Http2];
     Http2FrameType: Number, Either, NONE, ["http2.frametype"], [Http2];
     Http2ErrorCode: Number, Either, NONE, ["http2.errorcode"], [Http2];
@@ -295,6 +296,7 @@ fields! {
     LdapResponsesMessage: Bytes, ToClient, NONE, ["ldap.responses.message"], [Ldap];
     LdapResponsesAttribute: Bytes, ToClient, NONE, ["ldap.responses.attribute_type"], [Ldap];
     WebsocketOpcode: Number, Either, NONE, ["websocket.opcode"], [Websocket];
+    /// The upper four bits of a frame's first byte where they stand: 0x80 is `fin`.
     WebsocketFlags: Number, Either, NONE, ["websocket.flags"], [Websocket];
     WebsocketMask: Number, Either, NONE, ["websocket.mask"], [Websocket];
     WebsocketPayload: Bytes, Either, NONE, ["websocket.payload"], [Websocket];

@@ -8,6 +8,10 @@ use crate::field::FieldSet;
 use crate::settings::Settings;
 use crate::transaction::Transaction;
 
+pub mod http;
+pub mod http2;
+pub mod websocket;
+
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
 const MAX_TRANSACTIONS: usize = 1024;
 
@@ -102,6 +106,8 @@ pub struct Requests {
     pub switch_to: Option<Protocol>,
     /// A connection that is to be read as [`Protocol::FtpData`]: the server's or client's port.
     pub expect: Vec<Expectation>,
+    /// Recognise the protocol anew from the next byte on (a tunnel).
+    pub recognise_anew: bool,
     /// The rest of the flow is encrypted and need not be looked at.
     pub encrypted: bool,
 }
@@ -179,5 +185,5 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[];
+pub const ENTRIES: &[Entry] = &[http::ENTRY, http2::ENTRY, websocket::ENTRY];
 

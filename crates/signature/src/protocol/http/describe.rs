@@ -1,0 +1,82 @@
+//! What an alert says of an HTTP transaction: the `http` object and the list of files.
+
+use serde_json::{json, Map, Value};
+
+use crate::field::Field;
+use crate::transaction::{index, Direction, File, Transaction};
+
+use super::uri::split_port;
+
+/// Adds the `http` object and the `files`.
+pub fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
+    let mut http = Map::new();
+    for (key, direction, field) in TEXTS {
+        if let Some(value) = transaction.value(*direction, *field) {
+            http.insert((*key).to_owned(), text(value));
+        }
+    }
+    add_host(transaction, &mut http);
+    add_response(transaction, &mut http);
+    event.insert("http".to_owned(), Value::Object(http));
+    add_files(transaction, event);
+}
+
+const TEXTS: &[(&str, Direction, Field)] = &[
+    ("hostname", Direction::Orig, Field::HttpHost),
+    ("url", Direction::Orig, Field::HttpUriRaw),
+    ("http_user_agent", Direction::Orig, Field::HttpUserAgent),
+    ("http_refer", Direction::Orig, Field::HttpReferer),
+    ("http_method", Direction::Orig, Field::HttpMethod),
+    ("protocol", Direction::Orig, Field::HttpProtocol),
+    ("redirect", Direction::Resp, Field::HttpLocation),
+];
+
+fn text(value: &[u8]) -> Value {
+    Value::String(String::from_utf8_lossy(value).into_owned())
+}
+
+fn number(value: &[u8]) -> Option<u16> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn add_host(transaction: &Transaction, http: &mut Map<String, Value>) {
+    let raw = transaction.value(Direction::Orig, Field::HttpHostRaw);
+    if let Some(port) = raw.and_then(|raw| split_port(raw).1).and_then(number) {
+        http.insert("http_port".to_owned(), json!(port));
+    }
+}
+
+fn add_response(transaction: &Transaction, http: &mut Map<String, Value>) {
+    if let Some(value) = transaction.value(Direction::Resp, Field::HttpContentType) {
+        let media = value.split(|byte| *byte == b';').next().unwrap_or(value);
+        http.insert("http_content_type".to_owned(), text(media));
+    }
+    if let Some(status) = transaction.value(Direction::Resp, Field::HttpStatusCode).and_then(number) {
+        http.insert("status".to_owned(), json!(status));
+    }
+    http.insert("length".to_owned(), json!(transaction.sent[index(Direction::Resp)]));
+}
+
+/// Adds the files of the transaction.
+pub fn add_files(transaction: &Transaction, event: &mut Map<String, Value>) {
+    if !transaction.files.is_empty() {
+        let files = transaction.files.iter().map(|file| describe_file(file, transaction.number)).collect();
+        event.insert("files".to_owned(), Value::Array(files));
+    }
+}
+
+fn describe_file(file: &File, number: u64) -> Value {
+    let state = match (file.truncated, file.body.complete) {
+        (true, _) => "TRUNCATED",
+        (false, true) => "CLOSED",
+        (false, false) => "UNKNOWN",
+    };
+    json!({
+        "filename": String::from_utf8_lossy(&file.name),
+        "gaps": false,
+        "state": state,
+        "stored": false,
+        "size": file.size,
+        "tx_id": number,
+    })
+}
