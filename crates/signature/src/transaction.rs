@@ -174,10 +174,7 @@ impl Transaction {
 
     /// Returns the numbers of a field in one direction.
     pub fn numbers(&self, direction: Direction, field: Field) -> impl Iterator<Item = u64> + '_ {
-        self.numbers
-            .iter()
-            .filter(move |entry| entry.0 == field && entry.1 == direction)
-            .map(|(_, _, value)| *value)
+        self.numbers.iter().filter(move |entry| entry.0 == field && entry.1 == direction).map(|(_, _, value)| *value)
     }
 
     /// Notes how far one direction has come; it never goes back.

@@ -4,9 +4,13 @@ use std::collections::VecDeque;
 
 use infraspectre_core::app::{Consumed, Direction, Probe, Transport};
 
-use crate::field::FieldSet;
+use crate::field::{Field, FieldSet};
 use crate::settings::Settings;
 use crate::transaction::Transaction;
+
+#[cfg(test)]
+pub(crate) mod check;
+mod sip;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
 const MAX_TRANSACTIONS: usize = 1024;
@@ -179,5 +183,15 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[];
+pub const ENTRIES: &[Entry] = &[sip::ENTRY];
 
+/// Returns the first value of a field in either direction as text.
+pub(crate) fn text(transaction: &Transaction, field: Field) -> Option<String> {
+    let either = [Direction::Orig, Direction::Resp].into_iter().find_map(|side| transaction.value(side, field));
+    either.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// Returns the first number of a field in either direction.
+pub(crate) fn number(transaction: &Transaction, field: Field) -> Option<u64> {
+    [Direction::Orig, Direction::Resp].into_iter().find_map(|side| transaction.numbers(side, field).next())
+}
