@@ -208,9 +208,11 @@ fields! {
     SmbNtlmDomain: Bytes, ToServer, NONE, ["smb.ntlmssp_domain"], [Smb];
     SmbVersion: Number, Either, NONE, ["smb.version"], [Smb];
     /// The interface's 16 bytes in the order they are written, then the version as two bytes, big-endian.
-    DcerpcInterface: Bytes, ToServer, NONE, ["dcerpc.iface", "dce_iface"], [Dcerpc, Smb];
-    DcerpcOpnum: Number, ToServer, NONE, ["dcerpc.opnum", "dce_opnum"], [Dcerpc, Smb];
+    DcerpcInterface: Bytes, Either, NONE, ["dcerpc.iface", "dce_iface"], [Dcerpc, Smb];
+    DcerpcOpnum: Number, Either, NONE, ["dcerpc.opnum", "dce_opnum"], [Dcerpc, Smb];
     DcerpcStubData: Bytes, Either, NONE, ["dcerpc.stub_data", "dce_stub_data"], [Dcerpc, Smb];
+    /// How numbers in the stub data are written, for `byte_test:...,dce`: 0 big-endian, 1 little-endian.
+    DcerpcByteOrder: Number, Either, NONE, [], [Dcerpc, Smb];
     NfsProcedure: Number, ToServer, NONE, ["nfs_procedure"], [Nfs];
     NfsVersion: Number, ToServer, NONE, ["nfs.version", "nfs_version"], [Nfs];
 

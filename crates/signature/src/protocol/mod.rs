@@ -10,6 +10,7 @@ use crate::transaction::Transaction;
 
 #[cfg(test)]
 pub(crate) mod check;
+mod dcerpc;
 mod sip;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
@@ -183,7 +184,7 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[sip::ENTRY];
+pub const ENTRIES: &[Entry] = &[dcerpc::ENTRY, sip::ENTRY];
 
 /// Returns the first value of a field in either direction as text.
 pub(crate) fn text(transaction: &Transaction, field: Field) -> Option<String> {
