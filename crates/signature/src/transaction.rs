@@ -6,6 +6,8 @@ pub use infraspectre_core::app::Direction;
 
 /// Bytes of all fields of a transaction together; what would go beyond is cut off.
 const MAX_FIELD_BYTES: usize = 1 << 20;
+/// Bytes of a body that are kept once it is longer than twice as much.
+const MAX_WINDOW: usize = 1 << 18;
 /// Instances of fields in a transaction.
 const MAX_ENTRIES: usize = 4096;
 /// Files of a transaction.
@@ -41,6 +43,16 @@ pub struct Body {
 }
 
 impl Body {
+    /// Appends bytes; when there are too many, the first ones are dropped.
+    pub fn append(&mut self, data: &[u8]) {
+        self.data.extend_from_slice(data);
+        if self.data.len() > 2 * MAX_WINDOW {
+            let surplus = self.data.len() - MAX_WINDOW;
+            self.data.drain(..surplus);
+            self.dropped += surplus as u64;
+        }
+    }
+
     /// Counts the bytes that have arrived.
     pub fn len(&self) -> u64 {
         self.dropped + self.data.len() as u64
@@ -65,12 +77,31 @@ pub struct File {
     pub hashes: Option<Box<Hashes>>,
 }
 
+impl File {
+    /// Appends bytes; of a long body only the end is kept.
+    pub fn append(&mut self, data: &[u8]) {
+        self.size += data.len() as u64;
+        if let Some(hashes) = &mut self.hashes {
+            hashes.update(data);
+        }
+        self.body.append(data);
+    }
+}
+
 /// Hashes of a file, made only when a rule asks for them.
 #[derive(Debug, Default)]
 pub struct Hashes {
     pub md5: md5::Md5,
     pub sha1: sha1::Sha1,
     pub sha256: sha2::Sha256,
+}
+
+impl Hashes {
+    fn update(&mut self, data: &[u8]) {
+        sha2::Digest::update(&mut self.md5, data);
+        sha2::Digest::update(&mut self.sha1, data);
+        sha2::Digest::update(&mut self.sha256, data);
+    }
 }
 
 /// One transaction.
@@ -128,6 +159,11 @@ impl Transaction {
             self.bytes.extend_from_slice(value.get(..room).unwrap_or(value));
             self.entries.push(Entry { field, direction, start: start as u32, end: self.bytes.len() as u32 });
         }
+    }
+
+    /// Takes back the instances of a field, when what comes later shows that they mean something else.
+    pub fn take_back(&mut self, direction: Direction, field: Field) {
+        self.entries.retain(|entry| entry.field != field || entry.direction != direction);
     }
 
     /// Adds a number.

@@ -12,6 +12,8 @@ use crate::transaction::Transaction;
 pub(crate) mod check;
 mod dcerpc;
 mod sip;
+mod smb;
+mod transfer;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
 const MAX_TRANSACTIONS: usize = 1024;
@@ -184,7 +186,7 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[dcerpc::ENTRY, sip::ENTRY];
+pub const ENTRIES: &[Entry] = &[smb::ENTRY, dcerpc::ENTRY, sip::ENTRY];
 
 /// Returns the first value of a field in either direction as text.
 pub(crate) fn text(transaction: &Transaction, field: Field) -> Option<String> {
