@@ -11,8 +11,14 @@ use crate::transaction::Transaction;
 #[cfg(test)]
 pub(crate) mod check;
 mod dcerpc;
+mod dhcp;
+mod kerberos;
+mod mqtt;
+mod ntp;
+mod rfb;
 mod sip;
 mod smb;
+mod template;
 mod transfer;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
@@ -186,7 +192,17 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[smb::ENTRY, dcerpc::ENTRY, sip::ENTRY];
+pub const ENTRIES: &[Entry] = &[
+    smb::ENTRY,
+    dcerpc::ENTRY,
+    sip::ENTRY,
+    rfb::ENTRY,
+    kerberos::ENTRY,
+    mqtt::ENTRY,
+    dhcp::ENTRY,
+    ntp::ENTRY,
+    template::ENTRY,
+];
 
 /// Returns the first value of a field in either direction as text.
 pub(crate) fn text(transaction: &Transaction, field: Field) -> Option<String> {
