@@ -12,12 +12,16 @@ use crate::transaction::Transaction;
 pub(crate) mod check;
 mod dcerpc;
 mod dhcp;
+mod ike;
 mod kerberos;
+mod ldap;
 mod mqtt;
 mod ntp;
+mod pgsql;
 mod rfb;
 mod sip;
 mod smb;
+mod snmp;
 mod template;
 mod transfer;
 
@@ -201,6 +205,10 @@ pub const ENTRIES: &[Entry] = &[
     mqtt::ENTRY,
     dhcp::ENTRY,
     ntp::ENTRY,
+    ldap::ENTRY,
+    snmp::ENTRY,
+    ike::ENTRY,
+    pgsql::ENTRY,
     template::ENTRY,
 ];
 
