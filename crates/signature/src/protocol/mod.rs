@@ -12,12 +12,17 @@ use crate::transaction::Transaction;
 pub(crate) mod check;
 mod dcerpc;
 mod dhcp;
+mod dnp3;
+mod enip;
 mod ike;
 mod kerberos;
 mod ldap;
+pub mod modbus;
 mod mqtt;
+mod nfs;
 mod ntp;
 mod pgsql;
+mod rdp;
 mod rfb;
 mod sip;
 mod smb;
@@ -93,6 +98,20 @@ impl Protocol {
     /// Returns the protocol of a name in a rule.
     pub fn of_name(name: &str) -> Option<Protocol> {
         Protocol::ALL.iter().copied().find(|one| one.name() == name || one.aliases().contains(&name))
+    }
+
+    /// Tells whether a run recognises and reads it (`app-layer.protocols.NAME.enabled`); as in Suricata's own file,
+    /// a few protocols are off unless asked for.
+    pub fn is_enabled(self, settings: &Settings) -> bool {
+        let is_off =
+            matches!(self, Protocol::Pgsql | Protocol::Modbus | Protocol::Dnp3 | Protocol::Enip | Protocol::Template);
+        let name = format!("app-layer.protocols.{}.enabled", self.name());
+        settings.get(&name) != Some("detection-only") && settings.is_on(&name, !is_off)
+    }
+
+    /// Tells whether a run recognises it without reading it.
+    pub fn is_recognised_only(self, settings: &Settings) -> bool {
+        settings.get(&format!("app-layer.protocols.{}.enabled", self.name())) == Some("detection-only")
     }
 }
 
@@ -209,6 +228,11 @@ pub const ENTRIES: &[Entry] = &[
     snmp::ENTRY,
     ike::ENTRY,
     pgsql::ENTRY,
+    nfs::ENTRY,
+    rdp::ENTRY,
+    modbus::ENTRY,
+    enip::ENTRY,
+    dnp3::ENTRY,
     template::ENTRY,
 ];
 
