@@ -25,8 +25,8 @@ const LINK_BYTES: usize = 10;
 const BLOCK: usize = 16;
 /// Longest application message that is put together.
 const MAX_MESSAGE: usize = 1 << 16;
-/// Requests in a row without a response that are a flood.
-const MAX_UNANSWERED: u32 = 500;
+/// More requests in a row without a response are a flood (Suricata's default of `max-tx`).
+const MAX_UNANSWERED: u32 = 32;
 /// Objects, and points of all objects, of one message.
 const MAX_OBJECTS: usize = 2048;
 const MAX_POINTS: u64 = 16_384;
@@ -218,7 +218,7 @@ const fn bits(group: u8, variation: u8) -> Option<u64> {
         (60, 1..=4) | (_, 0) => 0,
         (1 | 10 | 80, 1) => 1,
         (3, 1) => 2,
-        (1 | 2 | 3 | 4 | 10, 2) | (2 | 4, 1) | (11, 1) => 8,
+        (1 | 3 | 10, 2) | (2 | 4 | 11, 1) => 8,
         (2 | 4 | 11, 2) => 56,
         (2 | 4, 3) => 24,
         (12, 1) => 88,
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn floods_and_wrong_sums_are_events() {
         let read = frame(0xc4, &[FIRST | FINAL, 0xc0, 1, 60, 2, 6]);
-        let found = stream(&ENTRY, &[(Direction::Orig, &read.repeat(502))]);
+        let found = stream(&ENTRY, &[(Direction::Orig, &read.repeat(34))]);
         let events: Vec<_> = found.iter().flat_map(|one| &one.events).collect();
         assert_eq!(events, [&(Direction::Orig, "flooded")]);
         let mut wrong = read.clone();

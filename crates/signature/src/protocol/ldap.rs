@@ -31,7 +31,6 @@ const MAX_ATTRIBUTES: usize = 256;
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 const OCTETS: u8 = 0x04;
-const SET: u8 = 0x31;
 /// Application class (4.1.1): the lower bits are the operation.
 const APPLICATION: u8 = 0x40;
 
@@ -383,7 +382,7 @@ mod tests {
     }
 
     fn answers() -> Vec<u8> {
-        let attribute = element(SEQUENCE, &[element(OCTETS, b"cn"), element(SET, &element(OCTETS, b"x"))].concat());
+        let attribute = element(SEQUENCE, &[element(OCTETS, b"cn"), element(0x31, &element(OCTETS, b"x"))].concat());
         let entry = message(7, 0x64, &[element(OCTETS, b"cn=x,dc=lab"), element(SEQUENCE, &attribute)]);
         let done = message(7, 0x65, &[element(0x0a, &[4]), element(OCTETS, b""), element(OCTETS, b"too many")]);
         [entry, done].concat()

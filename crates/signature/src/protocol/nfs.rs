@@ -451,7 +451,7 @@ impl Compound {
             operation::SEQUENCE => _ = reader.take(32)?,
             operation::PUTFH => self.current = handle(reader, 4)?,
             operation::PUTROOTFH | operation::GETFH | operation::SAVEFH | operation::RESTOREFH => {}
-            operation::GETATTR => _ = bitmap(reader)?,
+            operation::GETATTR => bitmap(reader)?,
             operation::ACCESS => _ = reader.u32()?,
             operation::RENEW => _ = reader.take(8)?,
             operation::COMMIT => _ = reader.take(12)?,
@@ -461,7 +461,8 @@ impl Compound {
                 self.main = Some(code);
             }
             operation::RENAME => {
-                (opaque(reader)?, opaque(reader)?);
+                opaque(reader)?;
+                opaque(reader)?;
                 self.main = Some(code);
             }
             operation::OPEN => self.name = open(reader)?,

@@ -1,6 +1,6 @@
 //! Files that are read and written in pieces at offsets, as file services do (SMB, NFS).
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use infraspectre_core::app::Direction;
 
@@ -74,8 +74,8 @@ impl Transfer {
         } else if let Some((_, kept)) = before.filter(|(start, kept)| *start + kept.len() as u64 == offset) {
             kept.extend_from_slice(data);
             self.waiting_bytes += data.len();
-        } else if !self.waiting.contains_key(&offset) {
-            self.waiting.insert(offset, data.to_vec());
+        } else if let Entry::Vacant(place) = self.waiting.entry(offset) {
+            place.insert(data.to_vec());
             self.waiting_bytes += data.len();
         }
     }

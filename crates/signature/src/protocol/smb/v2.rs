@@ -20,8 +20,6 @@ const PIPE_TREE: u8 = 2;
 mod command {
     pub const NEGOTIATE: u16 = 0;
     pub const SESSION_SETUP: u16 = 1;
-    pub const TREE_CONNECT: u16 = 3;
-    pub const CREATE: u16 = 5;
     pub const CLOSE: u16 = 6;
     pub const READ: u16 = 8;
     pub const WRITE: u16 = 9;
