@@ -7,8 +7,11 @@ use infraspectre_signature::field::FieldSet;
 use infraspectre_signature::protocol::{Entry, Output, Requests, ENTRIES};
 use infraspectre_signature::settings::Settings;
 
+/// A function that survives any bytes.
+pub type Target = fn(&[u8]);
+
 /// All targets; each has a folder of its name in `corpus/`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("sessions", sessions)];
+pub const TARGETS: &[(&str, Target)] = &[("sessions", sessions)];
 
 /// The name of a protocol and a zero byte, then a conversation as `session` reads it.
 fn sessions(data: &[u8]) {

@@ -62,6 +62,14 @@ pub struct Header {
 
 /// Reads the header of one fragment.
 pub fn parse_header(data: &[u8]) -> Result<Header, Stop> {
+    match parse_any_header(data)? {
+        header if header.length < HEADER_BYTES => Err(Stop::Malformed("dcerpc fragment length")),
+        header => Ok(header),
+    }
+}
+
+/// Reads a header whatever its length says.
+fn parse_any_header(data: &[u8]) -> Result<Header, Stop> {
     let mut reader = Reader::new(data);
     let [version, minor, kind, flags] = reader.array()?;
     let [format, character, _, _] = reader.array::<4>()?;
@@ -72,9 +80,6 @@ pub fn parse_header(data: &[u8]) -> Result<Header, Stop> {
     let length = usize::from(u16_of(&mut reader, is_little)?);
     let _authentication = u16_of(&mut reader, is_little)?;
     let call = u32_of(&mut reader, is_little)?;
-    if length < HEADER_BYTES {
-        return Err(Stop::Malformed("dcerpc fragment length"));
-    }
     Ok(Header { kind, flags, is_little, length, call })
 }
 
@@ -478,7 +483,7 @@ fn probe(transport: Transport, _direction: Direction, data: &[u8], _ports: (u16,
         Transport::Stream if !data.starts_with(&[5, 0]) && data.len() >= 2 || data.first().is_some_and(|v| *v != 5) => {
             return Probe::NotForUs;
         }
-        Transport::Stream => parse_header(data).map(|_| ()),
+        Transport::Stream => parse_any_header(data).map(|_| ()),
         Transport::Datagram => parse_datagram(data).map(|_| ()).map_err(|_| Stop::Malformed("dcerpc datagram")),
     };
     match outcome {

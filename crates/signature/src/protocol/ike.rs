@@ -60,11 +60,10 @@ fn parse_header(data: &[u8]) -> Result<(Header<'_>, &[u8]), Stop> {
     let _message = reader.take(4)?;
     let length = reader.u32()? as usize;
     let major = version >> 4;
-    if !matches!(major, 1 | 2) || length < HEADER_BYTES || length - HEADER_BYTES > reader.rest().len() {
-        return Err(Stop::Malformed("ike header"));
+    if !matches!(major, 1 | 2) {
+        return Err(Stop::Malformed("ike version"));
     }
-    let body = reader.take(length - HEADER_BYTES)?;
-    Ok((Header { initiator, responder, next, major, exchange, flags, length }, body))
+    Ok((Header { initiator, responder, next, major, exchange, flags, length }, reader.rest()))
 }
 
 /// Recognises the header on the well-known ports.
@@ -73,12 +72,12 @@ fn probe(transport: Transport, _direction: Direction, data: &[u8], ports: (u16, 
     if !on_port || transport != Transport::Datagram {
         return Probe::NotForUs;
     }
-    let is_known = |header: &Header<'_>| match header.major {
-        1 => matches!(header.exchange, 1..=5 | 32..=34),
-        _ => matches!(header.exchange, 34..=37),
+    let is_known = |header: &Header<'_>, body: &[u8]| match header.major {
+        1 => true,
+        _ => matches!(header.exchange, 34..=37) && header.length == HEADER_BYTES + body.len(),
     };
     match parse_header(data) {
-        Ok((header, _)) if is_known(&header) && header.initiator != [0; 8] => Probe::Certain,
+        Ok((header, body)) if is_known(&header, body) => Probe::Certain,
         _ => Probe::NotForUs,
     }
 }

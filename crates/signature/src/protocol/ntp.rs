@@ -13,11 +13,14 @@ use crate::transaction::Transaction;
 pub const ENTRY: Entry =
     Entry { protocol: Protocol::Ntp, transports: &[Transport::Datagram], probe, session: |_| Box::new(Ntp), describe };
 
-/// Recognises a message on the well-known port.
+/// Recognises a message of the versions in use on the well-known port.
 fn probe(transport: Transport, _direction: Direction, data: &[u8], ports: (u16, u16)) -> Probe {
-    match has_port(ports, PORT) && transport == Transport::Datagram && parse_message(data).is_ok() {
-        true => Probe::Certain,
-        false => Probe::NotForUs,
+    if !has_port(ports, PORT) || transport != Transport::Datagram {
+        return Probe::NotForUs;
+    }
+    match parse_message(data) {
+        Ok((_, message)) if matches!(message.version, 3 | 4) => Probe::Certain,
+        _ => Probe::NotForUs,
     }
 }
 
