@@ -28,6 +28,30 @@ PORTS = {
     ("tcp", 443): "tls", ("tcp", 445): "smb", ("tcp", 587): "smtp", ("tcp", 3389): "rdp", ("udp", 53): "dns",
     ("udp", 67): "dhcp", ("udp", 88): "kerberos", ("udp", 123): "ntp", ("tcp", 53): "dns",
 }  # fmt: skip
+SIMULATED_SESSIONS = {"dhcp": "dhcp", "kerberos": "krb5", "ntp": "ntp", "rdp": "rdp", "smb": "smb"}
+"""Targets whose seeds also go to the sessions of the signature engine, by their names there."""
+WRITTEN_SESSIONS = {
+    "sip": b"INVITE sip:b@c SIP/2.0\r\nVia: d\r\nContent-Length: 12\r\n\r\nv=0\r\ns=call\r\nSIP/2.0 100 Trying\r\n\r\n",
+    "mqtt": bytes.fromhex("101c00044d51545405c2003c0321001400000004757365720004706173732003018600820a0007000004")
+    + b"news\x00" + bytes.fromhex("9004000700013009") + b"\x00\x03top\x00abc",
+    "rfb": b"RFB 003.008\n\x01\x02" + bytes(16) + bytes(4) + bytes(20) + b"\x00\x00\x00\x04desk",
+    "snmp": bytes.fromhex("301802010104067075626c6963a00b0201050201000201003000"),
+    "ldap": bytes.fromhex("3024020107631f040664633d6c61620a01020a0100020100020100010100")
+    + bytes.fromhex("87016330060402636e0000"),
+    "ike": bytes.fromhex("ab" * 8 + "cd" * 8 + "0110020000000000000000340000001800000001000000010000000c01010001")
+    + bytes.fromhex("0000000c010100008001000780020002"),
+    "pgsql": b"\x00\x00\x00\x08\x04\xd2\x16/Q\x00\x00\x00\x0dselect 1\x00Z\x00\x00\x00\x05I",
+    "nfs": struct.pack("!11I", 1 << 31 | 56, 1, 0, 2, 100003, 3, 3, 0, 0, 0, 0)
+    + b"\x00\x00\x00\x04root\x00\x00\x00\x01a\x00\x00\x00",
+    "dcerpc": bytes.fromhex("05000b0310000000480000000100000000000000000000000100000000000100")
+    + bytes(16) + bytes.fromhex("01000000") + bytes(20)
+    + bytes.fromhex("05000003100000001c0000000200000000000000000009004142"),
+    "modbus": bytes.fromhex("00010000000b11100001000204000a0102"),
+    "enip": bytes.fromhex("6f001800") + bytes(20) + bytes.fromhex("000000000000020000000000b20008000e03200124013007"),
+    "dnp3": bytes.fromhex("05640bc40100020014e3c0c0013c02069f0d"),
+    "template": b"5:Hello3:Bye",
+}  # fmt: skip
+"""First messages of protocols that no simulation speaks."""
 SEEDS, SEED_BYTES = 6, 2048
 """Inputs for each target, and the longest of them."""
 FRAMES = 12
@@ -56,7 +80,16 @@ def all_seeds() -> dict[str, list[bytes]]:
         for target, seed in [*session_seeds(frames), *capture_seeds(frames)]:
             if seed not in seeds[target]:
                 seeds[target].append(seed)
-    return {target: spread(found) for target, found in seeds.items()}
+    chosen = {target: spread(found) for target, found in seeds.items()}
+    return {**chosen, "sessions": list(protocol_seeds(chosen))}
+
+
+def protocol_seeds(chosen: dict[str, list[bytes]]) -> Iterator[bytes]:
+    """Yield the seeds of the signature engine's sessions: the protocol's name, then side, cut, and bytes."""
+    for target, name in SIMULATED_SESSIONS.items():
+        yield from (name.encode() + b"\0" + seed for seed in chosen[target])
+    for name, data in WRITTEN_SESSIONS.items():
+        yield name.encode() + b"\0" + struct.pack("<BH", True, len(data) // 2) + data
 
 
 def spread(seeds: list[bytes]) -> list[bytes]:

@@ -209,36 +209,45 @@ fields! {
     SmbNtlmDomain: Bytes, ToServer, NONE, ["smb.ntlmssp_domain"], [Smb];
     SmbVersion: Number, Either, NONE, ["smb.version"], [Smb];
     /// The interface's 16 bytes in the order they are written, then the version as two bytes, big-endian.
-    DcerpcInterface: Bytes, ToServer, NONE, ["dcerpc.iface", "dce_iface"], [Dcerpc, Smb];
-    DcerpcOpnum: Number, ToServer, NONE, ["dcerpc.opnum", "dce_opnum"], [Dcerpc, Smb];
+    DcerpcInterface: Bytes, Either, NONE, ["dcerpc.iface", "dce_iface"], [Dcerpc, Smb];
+    DcerpcOpnum: Number, Either, NONE, ["dcerpc.opnum", "dce_opnum"], [Dcerpc, Smb];
     DcerpcStubData: Bytes, Either, NONE, ["dcerpc.stub_data", "dce_stub_data"], [Dcerpc, Smb];
+    /// How numbers in the stub data are written, for `byte_test:...,dce`: 0 big-endian, 1 little-endian.
+    DcerpcByteOrder: Number, Either, NONE, [], [Dcerpc, Smb];
     NfsProcedure: Number, ToServer, NONE, ["nfs_procedure"], [Nfs];
     NfsVersion: Number, ToServer, NONE, ["nfs.version", "nfs_version"], [Nfs];
 
     KrbMessageType: Number, Either, NONE, ["krb5.msg_type", "krb5_msg_type"], [Kerberos];
+    /// Negative numbers as their 32 bits.
     KrbErrorCode: Number, ToClient, NONE, ["krb5_err_code"], [Kerberos];
+    /// Each part of the name by itself.
     KrbClientName: Bytes, ToClient, NONE, ["krb5.cname", "krb5_cname"], [Kerberos];
     KrbServerName: Bytes, ToClient, NONE, ["krb5.sname", "krb5_sname"], [Kerberos];
+    /// Encryption type of the ticket as its 32 bits.
     KrbTicketEncryption: Number, ToClient, NONE, ["krb5.ticket_encryption"], [Kerberos];
+    /// 1 if the ticket's encryption is weak (`krb5.ticket_encryption: weak`), else 0.
     KrbWeakEncryption: Number, ToClient, NONE, ["krb5.weak_encryption"], [Kerberos];
 
-    MqttType: Number, Either, NONE, ["mqtt.type"], [Mqtt];
-    MqttFlags: Number, Either, NONE, ["mqtt.flags"], [Mqtt];
-    MqttQos: Number, Either, NONE, ["mqtt.qos"], [Mqtt];
-    MqttProtocolVersion: Number, Either, NONE, ["mqtt.protocol_version"], [Mqtt];
-    MqttReasonCode: Number, Either, NONE, ["mqtt.reason_code", "mqtt.connack.return_code"], [Mqtt];
-    MqttConnackSessionPresent: Number, ToClient, NONE, ["mqtt.connack.session_present"], [Mqtt];
-    MqttConnectFlags: Number, ToServer, NONE, ["mqtt.connect.flags"], [Mqtt];
-    MqttConnectClientId: Bytes, ToServer, NONE, ["mqtt.connect.clientid"], [Mqtt];
-    MqttConnectUser: Bytes, ToServer, NONE, ["mqtt.connect.username"], [Mqtt];
-    MqttConnectPassword: Bytes, ToServer, NONE, ["mqtt.connect.password"], [Mqtt];
-    MqttConnectProtocol: Bytes, ToServer, NONE, ["mqtt.connect.protocol_string"], [Mqtt];
-    MqttConnectWillTopic: Bytes, ToServer, NONE, ["mqtt.connect.willtopic"], [Mqtt];
-    MqttConnectWillMessage: Bytes, ToServer, NONE, ["mqtt.connect.willmessage"], [Mqtt];
-    MqttPublishTopic: Bytes, Either, NONE, ["mqtt.publish.topic"], [Mqtt];
-    MqttPublishMessage: Bytes, Either, NONE, ["mqtt.publish.message"], [Mqtt];
-    MqttSubscribeTopic: Bytes, ToServer, NONE, ["mqtt.subscribe.topic"], [Mqtt];
-    MqttUnsubscribeTopic: Bytes, ToServer, NONE, ["mqtt.unsubscribe.topic"], [Mqtt];
+    /// Of every message of a transaction; rules see only what the client begins.
+    MqttType: Number, ToServer, DONE, ["mqtt.type"], [Mqtt];
+    /// Bits of the fixed header: retain 1, dup 8.
+    MqttFlags: Number, ToServer, DONE, ["mqtt.flags"], [Mqtt];
+    MqttQos: Number, ToServer, DONE, ["mqtt.qos"], [Mqtt];
+    MqttProtocolVersion: Number, ToServer, DONE, ["mqtt.protocol_version"], [Mqtt];
+    MqttReasonCode: Number, ToServer, DONE, ["mqtt.reason_code", "mqtt.connack.return_code"], [Mqtt];
+    MqttConnackSessionPresent: Number, ToServer, DONE, ["mqtt.connack.session_present"], [Mqtt];
+    /// Bits: clean_session 2, will 4, will_retain 32, password 64, username 128.
+    MqttConnectFlags: Number, ToServer, DONE, ["mqtt.connect.flags"], [Mqtt];
+    MqttConnectClientId: Bytes, ToServer, DONE, ["mqtt.connect.clientid"], [Mqtt];
+    MqttConnectUser: Bytes, ToServer, DONE, ["mqtt.connect.username"], [Mqtt];
+    MqttConnectPassword: Bytes, ToServer, DONE, ["mqtt.connect.password"], [Mqtt];
+    MqttConnectProtocol: Bytes, ToServer, DONE, ["mqtt.connect.protocol_string"], [Mqtt];
+    MqttConnectWillTopic: Bytes, ToServer, DONE, ["mqtt.connect.willtopic"], [Mqtt];
+    MqttConnectWillMessage: Bytes, ToServer, DONE, ["mqtt.connect.willmessage"], [Mqtt];
+    MqttPublishTopic: Bytes, ToServer, DONE, ["mqtt.publish.topic"], [Mqtt];
+    MqttPublishMessage: Bytes, ToServer, DONE, ["mqtt.publish.message"], [Mqtt];
+    MqttSubscribeTopic: Bytes, ToServer, DONE, ["mqtt.subscribe.topic"], [Mqtt];
+    MqttUnsubscribeTopic: Bytes, ToServer, DONE, ["mqtt.unsubscribe.topic"], [Mqtt];
 
     SipMethod: Bytes, ToServer, NONE, ["sip.method"], [Sip];
     SipUri: Bytes, ToServer, NONE, ["sip.uri"], [Sip];
@@ -269,9 +278,11 @@ fields! {
     SdpEncryptionKey: Bytes, Either, NONE, ["sdp.encryption_key"], [Sip];
 
     RfbName: Bytes, ToClient, NONE, ["rfb.name"], [Rfb];
-    RfbSecurityType: Number, ToClient, NONE, ["rfb.sectype"], [Rfb];
+    RfbSecurityType: Number, ToServer, NONE, ["rfb.sectype"], [Rfb];
+    /// 0 ok, 1 fail, 2 toomany; others are unknown.
     RfbSecurityResult: Number, ToClient, NONE, ["rfb.secresult"], [Rfb];
-    IkeInitSpi: Bytes, Either, NONE, ["ike.init_spi"], [Ike];
+    /// As hexadecimal text; in what the client sends.
+    IkeInitSpi: Bytes, ToServer, NONE, ["ike.init_spi"], [Ike];
     IkeRespSpi: Bytes, ToClient, NONE, ["ike.resp_spi"], [Ike];
     IkeVendor: Bytes, ToServer, NONE, ["ike.vendor"], [Ike];
     IkeKeyExchange: Bytes, Either, NONE, ["ike.key_exchange_payload"], [Ike];
@@ -286,9 +297,11 @@ fields! {
     SnmpUsm: Bytes, Either, NONE, ["snmp.usm"], [Snmp];
     SnmpPduType: Number, Either, NONE, ["snmp.pdu_type"], [Snmp];
     PgsqlQuery: Bytes, ToServer, NONE, ["pgsql.query"], [Pgsql];
+    /// Number of the operation's tag (RFC 4511): bind_request 0, bind_response 1, unbind_request 2, ...
     LdapRequestOperation: Number, ToServer, NONE, ["ldap.request.operation"], [Ldap];
     LdapRequestDn: Bytes, ToServer, NONE, ["ldap.request.dn"], [Ldap];
     LdapRequestAttribute: Bytes, ToServer, NONE, ["ldap.request.attribute_type"], [Ldap];
+    /// One instance for each response, in order (for the index of the keyword); so are the result codes.
     LdapResponsesOperation: Number, ToClient, NONE, ["ldap.responses.operation"], [Ldap];
     LdapResponsesCount: Number, ToClient, NONE, ["ldap.responses.count"], [Ldap];
     LdapResponsesDn: Bytes, ToClient, NONE, ["ldap.responses.dn"], [Ldap];
@@ -317,6 +330,8 @@ fields! {
     EnipCommand: Number, Either, NONE, ["enip_command", "enip.command"], [Enip];
     CipService: Number, Either, NONE, ["cip_service"], [Enip];
     TftpPacket: Number, ToServer, NONE, ["tftp.packet"], [Tftp];
+    /// Content of an echo message.
+    TemplateBuffer: Bytes, Either, NONE, ["template.buffer"], [Template];
     RdpCookie: Bytes, ToServer, NONE, ["rdp.cookie"], [Rdp];
 }
 

@@ -129,9 +129,10 @@ impl Matcher {
     pub fn new(patterns: Vec<Pattern>) -> Matcher {
         let mut layers = Vec::new();
         for stride in [4, 2, 1] {
-            let own = patterns.iter().enumerate().filter(|(_, pattern)| {
-                pattern.bytes.len() >= GRAM && stride_of(pattern.bytes.len()) == stride
-            });
+            let own = patterns
+                .iter()
+                .enumerate()
+                .filter(|(_, pattern)| pattern.bytes.len() >= GRAM && stride_of(pattern.bytes.len()) == stride);
             let own: Vec<(u32, &Pattern)> = own.map(|(number, pattern)| (number as u32, pattern)).collect();
             if !own.is_empty() {
                 layers.push(Layer::new(stride, &own));

@@ -121,6 +121,8 @@ pub struct Transaction {
     pub files: Vec<File>,
     /// Events with the direction that they are of, by the name after the protocol.
     pub events: Vec<(Direction, &'static str)>,
+    /// What EVE says of the transaction besides its fields.
+    pub details: serde_json::Map<String, serde_json::Value>,
     /// Whether the transaction is of one direction only, which is then the one given.
     pub only: Option<Direction>,
     wanted: FieldSet,
@@ -142,6 +144,7 @@ impl Transaction {
             sent: [0; 2],
             files: Vec::new(),
             events: Vec::new(),
+            details: Default::default(),
             only: None,
             wanted,
             memory: Default::default(),

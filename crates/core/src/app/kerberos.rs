@@ -99,6 +99,8 @@ pub struct Message<'a> {
     pub service: Option<Principal<'a>>,
     pub ticket: Option<Ticket<'a>>,
     pub error: Option<i32>,
+    /// Encryption type of the part of a reply that is for the client.
+    pub reply_cipher: Option<i32>,
     ciphers: &'a [u8],
 }
 
@@ -135,7 +137,16 @@ pub fn parse_message(data: &[u8]) -> Parsed<'_, Message<'_>> {
 
 /// Reads the members by their numbers in RFC 4120, 5.4.1 (requests), 5.4.2 (replies), 5.5.1 and 5.9.1.
 fn message(kind: u8, content: &[u8]) -> Message<'_> {
-    let empty = Message { kind, client: None, realm: None, service: None, ticket: None, error: None, ciphers: &[] };
+    let empty = Message {
+        kind,
+        client: None,
+        realm: None,
+        service: None,
+        ticket: None,
+        error: None,
+        reply_cipher: None,
+        ciphers: &[],
+    };
     let principal = |sequence, number| member(sequence, number).and_then(Principal::parse);
     match kind {
         kind::AS_REQ | kind::TGS_REQ => {
@@ -152,6 +163,7 @@ fn message(kind: u8, content: &[u8]) -> Message<'_> {
             realm: text(content, 3),
             client: principal(content, 4),
             ticket: member(content, 5).and_then(ticket),
+            reply_cipher: member(content, 6).and_then(cipher),
             ..empty
         },
         kind::AP_REQ => Message { ticket: member(content, 3).and_then(ticket), ..empty },
@@ -172,12 +184,16 @@ fn text(sequence: &[u8], number: u8) -> Option<&[u8]> {
 
 fn ticket(data: &[u8]) -> Option<Ticket<'_>> {
     let content = expect(expect(data, TICKET)?, SEQUENCE)?;
-    let encrypted = member(content, 3).and_then(|part| expect(part, SEQUENCE)).unwrap_or_default();
     Some(Ticket {
         realm: text(content, 1),
         service: member(content, 2).and_then(Principal::parse),
-        cipher: member(encrypted, 0).and_then(integer),
+        cipher: member(content, 3).and_then(cipher),
     })
+}
+
+/// Reads the encryption type of encrypted data (RFC 4120, 5.2.9).
+fn cipher(encrypted: &[u8]) -> Option<i32> {
+    integer(member(expect(encrypted, SEQUENCE)?, 0)?)
 }
 
 /// Recognises the outer tags and the version of the first message.

@@ -4,12 +4,33 @@ use std::collections::VecDeque;
 
 use infraspectre_core::app::{Consumed, Direction, Probe, Transport};
 
-use crate::field::FieldSet;
+use crate::field::{Field, FieldSet};
 use crate::settings::Settings;
 use crate::transaction::Transaction;
 
+#[cfg(test)]
+pub(crate) mod check;
+mod dcerpc;
+mod dhcp;
+mod dnp3;
+mod enip;
 pub mod http;
 pub mod http2;
+mod ike;
+mod kerberos;
+mod ldap;
+pub mod modbus;
+mod mqtt;
+mod nfs;
+mod ntp;
+mod pgsql;
+mod rdp;
+mod rfb;
+mod sip;
+mod smb;
+mod snmp;
+mod template;
+mod transfer;
 pub mod websocket;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
@@ -80,6 +101,20 @@ impl Protocol {
     /// Returns the protocol of a name in a rule.
     pub fn of_name(name: &str) -> Option<Protocol> {
         Protocol::ALL.iter().copied().find(|one| one.name() == name || one.aliases().contains(&name))
+    }
+
+    /// Tells whether a run recognises and reads it (`app-layer.protocols.NAME.enabled`); as in Suricata's own file,
+    /// a few protocols are off unless asked for.
+    pub fn is_enabled(self, settings: &Settings) -> bool {
+        let is_off =
+            matches!(self, Protocol::Pgsql | Protocol::Modbus | Protocol::Dnp3 | Protocol::Enip | Protocol::Template);
+        let name = format!("app-layer.protocols.{}.enabled", self.name());
+        settings.get(&name) != Some("detection-only") && settings.is_on(&name, !is_off)
+    }
+
+    /// Tells whether a run recognises it without reading it.
+    pub fn is_recognised_only(self, settings: &Settings) -> bool {
+        settings.get(&format!("app-layer.protocols.{}.enabled", self.name())) == Some("detection-only")
     }
 }
 
@@ -185,5 +220,37 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[http::ENTRY, http2::ENTRY, websocket::ENTRY];
+pub const ENTRIES: &[Entry] = &[
+    http::ENTRY,
+    http2::ENTRY,
+    websocket::ENTRY,
+    smb::ENTRY,
+    dcerpc::ENTRY,
+    sip::ENTRY,
+    rfb::ENTRY,
+    kerberos::ENTRY,
+    mqtt::ENTRY,
+    dhcp::ENTRY,
+    ntp::ENTRY,
+    ldap::ENTRY,
+    snmp::ENTRY,
+    ike::ENTRY,
+    pgsql::ENTRY,
+    nfs::ENTRY,
+    rdp::ENTRY,
+    modbus::ENTRY,
+    enip::ENTRY,
+    dnp3::ENTRY,
+    template::ENTRY,
+];
 
+/// Returns the first value of a field in either direction as text.
+pub(crate) fn text(transaction: &Transaction, field: Field) -> Option<String> {
+    let either = [Direction::Orig, Direction::Resp].into_iter().find_map(|side| transaction.value(side, field));
+    either.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// Returns the first number of a field in either direction.
+pub(crate) fn number(transaction: &Transaction, field: Field) -> Option<u64> {
+    [Direction::Orig, Direction::Resp].into_iter().find_map(|side| transaction.numbers(side, field).next())
+}

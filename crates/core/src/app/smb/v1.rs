@@ -97,6 +97,8 @@ pub struct Header {
     pub flags2: u16,
     pub tree: u16,
     pub user: u16,
+    /// Tells the requests of a client apart, until they are answered.
+    pub multiplex: u16,
 }
 
 impl Header {
@@ -141,8 +143,8 @@ pub fn parse_header(data: &[u8]) -> Parsed<'_, Header> {
     let tree = reader.u16_le()?;
     let _process = reader.u16_le()?;
     let user = reader.u16_le()?;
-    let _multiplex = reader.u16_le()?;
-    Ok((reader.rest(), Header { command, status, flags, flags2, tree, user }))
+    let multiplex = reader.u16_le()?;
+    Ok((reader.rest(), Header { command, status, flags, flags2, tree, user, multiplex }))
 }
 
 /// One command of an AndX chain: its parameter words and its data bytes.
