@@ -2,6 +2,8 @@
 //!
 //! One table states them all; sessions fill fields of a transaction, the matcher looks them up.
 
+use infraspectre_core::app::Direction;
+
 use crate::protocol::Protocol;
 
 /// What kind of value a field has.
@@ -131,12 +133,14 @@ fields! {
     FileMagic: File, Either, BODY, ["file.magic", "filemagic"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
 
     DnsQuery: Bytes, ToServer, DONE, ["dns.query", "dns_query"], [Dns];
-    DnsQueriesName: Bytes, Either, DONE, ["dns.queries.rrname"], [Dns];
-    DnsAnswersName: Bytes, ToClient, DONE, ["dns.answers.rrname", "dns.answer.name"], [Dns];
-    DnsAuthoritiesName: Bytes, ToClient, DONE, ["dns.authorities.rrname"], [Dns];
-    DnsAdditionalsName: Bytes, Either, DONE, ["dns.additionals.rrname"], [Dns];
+    DnsQueriesName: Bytes, Either, DONE, ["dns.queries.rrname", "mdns.queries.rrname"], [Dns, Mdns];
+    DnsAnswersName: Bytes, Either, DONE, ["dns.answers.rrname", "dns.answer.name", "mdns.answers.rrname"], [Dns, Mdns];
+    DnsAuthoritiesName: Bytes, Either, DONE, ["dns.authorities.rrname", "mdns.authorities.rrname"], [Dns, Mdns];
+    DnsAdditionalsName: Bytes, Either, DONE, ["dns.additionals.rrname", "mdns.additionals.rrname"], [Dns, Mdns];
     /// Names and name-like data of all records of a response.
-    DnsResponseName: Bytes, ToClient, DONE, ["dns.response.rrname"], [Dns];
+    DnsResponseName: Bytes, ToClient, DONE, ["dns.response.rrname", "mdns.response.rrname"], [Dns, Mdns];
+    /// The whole message, for the alert's `dns` object.
+    DnsMessage: Bytes, Either, DONE, [], [Dns, Mdns];
     DnsOpcode: Number, Either, DONE, ["dns.opcode"], [Dns];
     DnsResponseCode: Number, Either, DONE, ["dns.rcode"], [Dns];
     DnsRecordType: Number, Either, DONE, ["dns.rrtype"], [Dns];
@@ -327,6 +331,15 @@ impl Field {
     /// Tells whether a protocol has the field.
     pub fn is_of(self, protocol: Protocol) -> bool {
         self.protocols().contains(&protocol)
+    }
+
+    /// Tells whether what goes in a direction can hold it.
+    pub fn is_sent(self, direction: Direction) -> bool {
+        match self.sent() {
+            Sent::ToServer => direction == Direction::Orig,
+            Sent::ToClient => direction == Direction::Resp,
+            Sent::Either => true,
+        }
     }
 
     /// Returns its position in [`Field::ALL`].

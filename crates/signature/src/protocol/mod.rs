@@ -8,6 +8,10 @@ use crate::field::FieldSet;
 use crate::settings::Settings;
 use crate::transaction::Transaction;
 
+#[cfg(test)]
+pub(crate) mod check;
+pub mod dns;
+
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
 const MAX_TRANSACTIONS: usize = 1024;
 
@@ -92,6 +96,8 @@ pub struct Output<'a> {
     pub at: i64,
     /// Ports of the flow, (orig, resp).
     pub ports: (u16, u16),
+    /// What announced this flow, if a control connection did.
+    pub expectation: Option<&'a Expectation>,
     pub requests: &'a mut Requests,
 }
 
@@ -179,5 +185,5 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[];
+pub const ENTRIES: &[Entry] = &[dns::ENTRY, dns::MDNS];
 
