@@ -164,6 +164,8 @@ fields! {
     TlsRandomTime: Bytes, Either, HELLO, ["tls.random_time"], [Tls];
     TlsRandomBytes: Bytes, Either, HELLO, ["tls.random_bytes"], [Tls];
     TlsAlpn: Bytes, Either, HELLO, ["tls.alpn"], [Tls];
+    /// 1 where the server resumes a session, for the alert's `tls` object.
+    TlsResumed: Number, ToClient, HELLO, [], [Tls];
     Ja3Hash: Bytes, ToServer, HELLO, ["ja3.hash", "ja3_hash"], [Tls, Quic];
     Ja3String: Bytes, ToServer, HELLO, ["ja3.string", "ja3_string"], [Tls, Quic];
     Ja3sHash: Bytes, ToClient, HELLO, ["ja3s.hash"], [Tls, Quic];

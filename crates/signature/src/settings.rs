@@ -50,8 +50,7 @@ impl Settings {
 
     /// Tells whether a switch is on: `yes`, `true`, `on` or `1`.
     pub fn is_on(&self, name: &str, default: bool) -> bool {
-        self.get(name).map_or(default, |value| {
-            matches!(value.to_ascii_lowercase().as_str(), "yes" | "true" | "on" | "1")
-        })
+        self.get(name)
+            .map_or(default, |value| matches!(value.to_ascii_lowercase().as_str(), "yes" | "true" | "on" | "1"))
     }
 }

@@ -137,6 +137,14 @@ impl Transaction {
         }
     }
 
+    /// Sets a number of which there is one: the last that was said.
+    pub fn set_number(&mut self, direction: Direction, field: Field, value: u64) {
+        match self.numbers.iter_mut().find(|entry| entry.0 == field && entry.1 == direction) {
+            Some(entry) => entry.2 = value,
+            None => self.put_number(direction, field, value),
+        }
+    }
+
     /// Adds an event, such as `missing_host_header`.
     pub fn event(&mut self, direction: Direction, name: &'static str) {
         if self.events.len() < MAX_ENTRIES {
@@ -174,10 +182,7 @@ impl Transaction {
 
     /// Returns the numbers of a field in one direction.
     pub fn numbers(&self, direction: Direction, field: Field) -> impl Iterator<Item = u64> + '_ {
-        self.numbers
-            .iter()
-            .filter(move |entry| entry.0 == field && entry.1 == direction)
-            .map(|(_, _, value)| *value)
+        self.numbers.iter().filter(move |entry| entry.0 == field && entry.1 == direction).map(|(_, _, value)| *value)
     }
 
     /// Notes how far one direction has come; it never goes back.

@@ -25,6 +25,7 @@ pub struct Conversation {
     number: u64,
     pub requests: Requests,
     pub settings: Settings,
+    pub wanted: FieldSet,
     ports: (u16, u16),
     expectation: Option<Expectation>,
     waiting: [Vec<u8>; 2],
@@ -32,7 +33,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Begins one that all fields are wanted of.
+    /// Begins one that all fields are wanted of but the one that says what the last bytes brought, for it tells cuts.
     pub fn new(entry: &Entry, transport: Transport, ports: (u16, u16)) -> Conversation {
         Conversation {
             protocol: entry.protocol,
@@ -41,6 +42,7 @@ impl Conversation {
             number: 0,
             requests: Requests::default(),
             settings: Settings::default(),
+            wanted: all_but(Field::TlsState),
             ports,
             expectation: None,
             waiting: Default::default(),
@@ -51,7 +53,7 @@ impl Conversation {
     fn with<T>(&mut self, act: impl FnOnce(&mut dyn Session, &mut Output<'_>) -> T) -> T {
         let mut output = Output {
             settings: &self.settings,
-            wanted: FieldSet::all(),
+            wanted: self.wanted,
             transactions: &mut self.transactions,
             next_number: &mut self.number,
             protocol: self.protocol,
@@ -115,6 +117,12 @@ impl Conversation {
         };
         self.transactions.iter().map(describe).collect()
     }
+}
+
+fn all_but(left_out: Field) -> FieldSet {
+    let mut wanted = FieldSet::default();
+    Field::ALL.iter().filter(|field| **field != left_out).for_each(|field| wanted.insert(*field));
+    wanted
 }
 
 /// Returns the texts of a field of a transaction, of both directions.

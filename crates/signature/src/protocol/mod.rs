@@ -11,6 +11,7 @@ use crate::transaction::Transaction;
 #[cfg(test)]
 pub(crate) mod check;
 pub mod dns;
+pub mod tls;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
 const MAX_TRANSACTIONS: usize = 1024;
@@ -110,6 +111,8 @@ pub struct Requests {
     pub expect: Vec<Expectation>,
     /// The rest of the flow is encrypted and need not be looked at.
     pub encrypted: bool,
+    /// The rest of the flow is to be let through unseen, as `encryption-handling: bypass` says.
+    pub bypass: bool,
 }
 
 /// A data connection that a control connection has announced.
@@ -122,6 +125,15 @@ pub struct Expectation {
     /// Direction of the data relative to the new flow's orig, where known, and the command and file name.
     pub command: Vec<u8>,
     pub file_name: Vec<u8>,
+}
+
+impl Requests {
+    /// Says that the rest is encrypted, and what the protocol's `encryption-handling` asks for then.
+    pub fn note_encrypted(&mut self, protocol: Protocol, settings: &Settings) {
+        let handling = settings.get(&format!("app-layer.protocols.{}.encryption-handling", protocol.name()));
+        self.encrypted |= handling != Some("full");
+        self.bypass |= handling == Some("bypass");
+    }
 }
 
 impl Output<'_> {
@@ -185,5 +197,4 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[dns::ENTRY, dns::MDNS];
-
+pub const ENTRIES: &[Entry] = &[tls::ENTRY, dns::ENTRY, dns::MDNS];

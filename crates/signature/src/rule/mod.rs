@@ -170,7 +170,11 @@ pub enum Compare {
     Between(u64, u64),
     NotBetween(u64, u64),
     /// `value & mask == wanted` (and its negation).
-    Masked { mask: u64, wanted: u64, negated: bool },
+    Masked {
+        mask: u64,
+        wanted: u64,
+        negated: bool,
+    },
     /// Any of these.
     OneOf(Box<[u64]>),
 }
@@ -198,7 +202,11 @@ impl Compare {
 pub enum PacketTest {
     Dsize(Compare),
     /// `flags`, `tcp.flags`: bits compared after `ignored` ones are cleared.
-    Flags { wanted: u8, ignored: u8, mode: FlagMode },
+    Flags {
+        wanted: u8,
+        ignored: u8,
+        mode: FlagMode,
+    },
     Seq(Compare),
     Ack(Compare),
     Window(Compare),
@@ -210,7 +218,10 @@ pub enum PacketTest {
     /// `ipopts:` option number; 255 for any.
     IpOption(u8),
     /// `fragbits`: bits R=4, D=2, M=1.
-    FragmentBits { wanted: u8, mode: FlagMode },
+    FragmentBits {
+        wanted: u8,
+        mode: FlagMode,
+    },
     FragmentOffset(Compare),
     SameIp,
     IcmpType(Compare),
@@ -219,22 +230,60 @@ pub enum PacketTest {
     IcmpSeq(u16),
     Icmp6Mtu(Compare),
     /// `stream_size:direction,comparison`.
-    StreamSize { direction: SizeOf, compare: Compare },
-    Vlan { layer: Option<u8>, id: Compare },
+    StreamSize {
+        direction: SizeOf,
+        compare: Compare,
+    },
+    Vlan {
+        layer: Option<u8>,
+        id: Compare,
+    },
     VlanLayers(Compare),
-    GeoIp { which: Sides, negated: bool, countries: Vec<Box<str>> },
-    IpReputation { which: Sides, category: Box<str>, compare: Compare },
+    GeoIp {
+        which: Sides,
+        negated: bool,
+        countries: Vec<Box<str>>,
+    },
+    IpReputation {
+        which: Sides,
+        category: Box<str>,
+        compare: Compare,
+    },
     /// `ip.src` / `ip.dst` with a dataset.
-    IpDataset { source: bool, dataset: DatasetTest },
+    IpDataset {
+        source: bool,
+        dataset: DatasetTest,
+    },
     /// `flow.age`, `flow.pkts`, `flow.bytes` and their per-direction forms.
-    FlowCounter { counter: FlowCounter, compare: Compare },
-    Flowbits { bits: Vec<Box<str>>, mode: BitTest },
-    Xbits { name: Box<str>, track: Track, mode: BitTest },
-    Hostbits { name: Box<str>, track: Track, mode: BitTest },
-    Flowint { name: Box<str>, test: FlowintTest },
+    FlowCounter {
+        counter: FlowCounter,
+        compare: Compare,
+    },
+    Flowbits {
+        bits: Vec<Box<str>>,
+        mode: BitTest,
+    },
+    Xbits {
+        name: Box<str>,
+        track: Track,
+        mode: BitTest,
+    },
+    Hostbits {
+        name: Box<str>,
+        track: Track,
+        mode: BitTest,
+    },
+    Flowint {
+        name: Box<str>,
+        test: FlowintTest,
+    },
     AppLayerEvent(Box<str>),
     /// Ethernet, IP or transport header bytes: `ipv4.hdr`, `tcp.hdr`, `icmpv6.hdr`, ... with the tests on it.
-    HeaderBytes { part: HeaderPart, transforms: Vec<Transform>, matches: Vec<Match> },
+    HeaderBytes {
+        part: HeaderPart,
+        transforms: Vec<Transform>,
+        matches: Vec<Match>,
+    },
     /// Never true: a keyword that is read and has no meaning here, with its name.
     Unsupported(Box<str>),
 }
@@ -339,15 +388,46 @@ pub enum Effect {
     FlowbitUnset(Box<str>),
     FlowbitToggle(Box<str>),
     /// With the lifetime in seconds.
-    XbitSet { name: Box<str>, track: Track, seconds: u32 },
-    XbitUnset { name: Box<str>, track: Track },
-    XbitToggle { name: Box<str>, track: Track, seconds: u32 },
-    HostbitSet { name: Box<str>, track: Track, seconds: u32 },
-    HostbitUnset { name: Box<str>, track: Track },
-    HostbitToggle { name: Box<str>, track: Track, seconds: u32 },
-    FlowintSet { name: Box<str>, value: IntOperand },
-    FlowintAdd { name: Box<str>, value: IntOperand },
-    FlowintSubtract { name: Box<str>, value: IntOperand },
+    XbitSet {
+        name: Box<str>,
+        track: Track,
+        seconds: u32,
+    },
+    XbitUnset {
+        name: Box<str>,
+        track: Track,
+    },
+    XbitToggle {
+        name: Box<str>,
+        track: Track,
+        seconds: u32,
+    },
+    HostbitSet {
+        name: Box<str>,
+        track: Track,
+        seconds: u32,
+    },
+    HostbitUnset {
+        name: Box<str>,
+        track: Track,
+    },
+    HostbitToggle {
+        name: Box<str>,
+        track: Track,
+        seconds: u32,
+    },
+    FlowintSet {
+        name: Box<str>,
+        value: IntOperand,
+    },
+    FlowintAdd {
+        name: Box<str>,
+        value: IntOperand,
+    },
+    FlowintSubtract {
+        name: Box<str>,
+        value: IntOperand,
+    },
     Tag,
     Bypass,
 }
@@ -368,9 +448,14 @@ pub enum ThresholdKind {
     Both,
     DetectionFilter,
     /// `rate_filter`: after the threshold the rule takes another action for some seconds.
-    Rate { action: Action, timeout: u32 },
+    Rate {
+        action: Action,
+        timeout: u32,
+    },
     /// `threshold:type backoff`, with its multiplier.
-    Backoff { multiplier: u32 },
+    Backoff {
+        multiplier: u32,
+    },
     /// `suppress`.
     Suppress,
 }
@@ -395,7 +480,11 @@ pub struct NumberTest {
 pub enum FileTest {
     Size(Compare),
     /// `filemd5`, `filesha1`, `filesha256` with the list's hashes.
-    Hash { kind: HashKind, negated: bool, hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>> },
+    Hash {
+        kind: HashKind,
+        negated: bool,
+        hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -454,11 +543,19 @@ pub enum Transform {
     /// The first capture group of a regular expression.
     Pcre(Pcre),
     /// `from_base64: bytes, offset, mode`.
-    FromBase64 { bytes: Option<u32>, offset: u32, mode: Base64Mode },
+    FromBase64 {
+        bytes: Option<u32>,
+        offset: u32,
+        mode: Base64Mode,
+    },
     Domain,
     TopLevelDomain,
-    Gunzip { max_size: u32 },
-    ZlibDeflate { max_size: u32 },
+    Gunzip {
+        max_size: u32,
+    },
+    ZlibDeflate {
+        max_size: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -482,7 +579,11 @@ pub enum Operand {
 pub enum Match {
     Content(Content),
     Pcre(Pcre),
-    IsDataAt { at: Operand, relative: bool, negated: bool },
+    IsDataAt {
+        at: Operand,
+        relative: bool,
+        negated: bool,
+    },
     ByteTest(ByteTest),
     ByteJump(ByteJump),
     ByteExtract(ByteExtract),
@@ -490,12 +591,23 @@ pub enum Match {
     Bsize(Compare),
     /// `urilen` on the raw or the normalised URI is a `Bsize` of that buffer.
     /// `base64_decode`, followed by tests of what was decoded (`base64_data`).
-    Base64 { bytes: Option<Operand>, offset: u32, relative: bool, matches: Vec<Match> },
+    Base64 {
+        bytes: Option<Operand>,
+        offset: u32,
+        relative: bool,
+        matches: Vec<Match>,
+    },
     /// `absent` (`or_else: false`) and `absent: or_else`.
-    Absent { or_else: bool },
+    Absent {
+        or_else: bool,
+    },
     Dataset(DatasetTest),
     /// `entropy: bytes, offset, value comparison` in thousandths of a bit.
-    Entropy { bytes: u32, offset: u32, compare: Compare },
+    Entropy {
+        bytes: u32,
+        offset: u32,
+        compare: Compare,
+    },
     Asn1(Box<str>),
     FtpBounce,
     /// `luajit` and others that cannot be run: never true.
