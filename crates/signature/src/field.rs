@@ -82,6 +82,8 @@ pub const DONE: u8 = 255;
 pub const HELLO: u8 = 1;
 /// TLS: the certificates of this side are complete.
 pub const CERTIFICATES: u8 = 2;
+/// SSH: the offer of algorithms of this side is complete.
+pub const OFFER: u8 = 2;
 
 fields! {
     HttpUri: Bytes, ToServer, LINE, ["http.uri", "http_uri", "uricontent"], [Http, Http2];
@@ -179,10 +181,10 @@ fields! {
 
     SshProtocol: Bytes, Either, HELLO, ["ssh.proto", "ssh_proto", "ssh.protoversion"], [Ssh];
     SshSoftware: Bytes, Either, HELLO, ["ssh.software", "ssh_software", "ssh.softwareversion"], [Ssh];
-    SshHassh: Bytes, ToServer, DONE, ["ssh.hassh"], [Ssh];
-    SshHasshString: Bytes, ToServer, DONE, ["ssh.hassh.string"], [Ssh];
-    SshHasshServer: Bytes, ToClient, DONE, ["ssh.hassh.server"], [Ssh];
-    SshHasshServerString: Bytes, ToClient, DONE, ["ssh.hassh.server.string"], [Ssh];
+    SshHassh: Bytes, ToServer, OFFER, ["ssh.hassh"], [Ssh];
+    SshHasshString: Bytes, ToServer, OFFER, ["ssh.hassh.string"], [Ssh];
+    SshHasshServer: Bytes, ToClient, OFFER, ["ssh.hassh.server"], [Ssh];
+    SshHasshServerString: Bytes, ToClient, OFFER, ["ssh.hassh.server.string"], [Ssh];
 
     SmtpHelo: Bytes, ToServer, NONE, ["smtp.helo"], [Smtp];
     SmtpMailFrom: Bytes, ToServer, NONE, ["smtp.mail_from"], [Smtp];

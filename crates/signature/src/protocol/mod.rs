@@ -11,6 +11,7 @@ use crate::transaction::Transaction;
 #[cfg(test)]
 pub(crate) mod check;
 pub mod dns;
+pub mod ssh;
 pub mod tls;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
@@ -197,4 +198,4 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[tls::ENTRY, dns::ENTRY, dns::MDNS];
+pub const ENTRIES: &[Entry] = &[tls::ENTRY, ssh::ENTRY, dns::ENTRY, dns::MDNS];
