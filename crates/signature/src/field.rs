@@ -200,6 +200,9 @@ fields! {
     EmailReceived: Bytes, ToServer, DONE, ["email.received"], [Smtp];
     EmailBodyMd5: Bytes, ToServer, DONE, ["email.body_md5"], [Smtp];
 
+    /// Names of attachments, for the alert's `email` object.
+    EmailAttachment: Bytes, ToServer, NONE, [], [Smtp];
+
     FtpCommand: Bytes, ToServer, NONE, ["ftp.command"], [Ftp];
     FtpCommandData: Bytes, ToServer, NONE, ["ftp.command_data"], [Ftp];
     FtpReply: Bytes, ToClient, NONE, ["ftp.reply"], [Ftp];

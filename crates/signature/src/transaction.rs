@@ -8,6 +8,8 @@ pub use infraspectre_core::app::Direction;
 const MAX_FIELD_BYTES: usize = 1 << 20;
 /// Instances of fields in a transaction.
 const MAX_ENTRIES: usize = 4096;
+/// Bytes of a body that are kept once it is longer than twice as much.
+const MAX_WINDOW: usize = 1 << 18;
 /// Files of a transaction.
 const MAX_FILES: usize = 256;
 
@@ -41,6 +43,16 @@ pub struct Body {
 }
 
 impl Body {
+    /// Appends bytes; when there are too many, the first ones are dropped.
+    pub fn append(&mut self, data: &[u8]) {
+        self.data.extend_from_slice(data);
+        if self.data.len() > 2 * MAX_WINDOW {
+            let surplus = self.data.len() - MAX_WINDOW;
+            self.data.drain(..surplus);
+            self.dropped += surplus as u64;
+        }
+    }
+
     /// Counts the bytes that have arrived.
     pub fn len(&self) -> u64 {
         self.dropped + self.data.len() as u64
@@ -65,12 +77,31 @@ pub struct File {
     pub hashes: Option<Box<Hashes>>,
 }
 
+impl File {
+    /// Appends bytes; of a long body only the end is kept.
+    pub fn append(&mut self, data: &[u8]) {
+        self.size += data.len() as u64;
+        if let Some(hashes) = &mut self.hashes {
+            hashes.update(data);
+        }
+        self.body.append(data);
+    }
+}
+
 /// Hashes of a file, made only when a rule asks for them.
 #[derive(Debug, Default)]
 pub struct Hashes {
     pub md5: md5::Md5,
     pub sha1: sha1::Sha1,
     pub sha256: sha2::Sha256,
+}
+
+impl Hashes {
+    fn update(&mut self, data: &[u8]) {
+        sha2::Digest::update(&mut self.md5, data);
+        sha2::Digest::update(&mut self.sha1, data);
+        sha2::Digest::update(&mut self.sha256, data);
+    }
 }
 
 /// One transaction.
@@ -165,6 +196,11 @@ impl Transaction {
             });
         }
         self.files.len() - 1
+    }
+
+    /// Begins a file, unless there are too many; returns its index in [`Transaction::files`].
+    pub fn add_file(&mut self, direction: Direction, name: &[u8]) -> Option<usize> {
+        (self.files.len() < MAX_FILES).then(|| self.open_file(direction, name))
     }
 
     /// Returns the instances of a field in one direction.

@@ -415,7 +415,9 @@ fn fingerprint(data: &[u8]) -> Option<Value> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::check::{assert_any_bytes_are_safe, assert_cuts_do_not_matter, capture, feed, Conversation};
+    use super::super::conversation::{
+        assert_any_bytes_are_safe, assert_cuts_do_not_matter, capture, feed, Conversation,
+    };
     use super::*;
 
     /// A query for `WwW.a`, type A.

@@ -9,8 +9,10 @@ use crate::settings::Settings;
 use crate::transaction::Transaction;
 
 #[cfg(test)]
-pub(crate) mod check;
+pub(crate) mod conversation;
 pub mod dns;
+mod mime;
+pub mod smtp;
 pub mod ssh;
 pub mod tls;
 
@@ -198,4 +200,4 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[tls::ENTRY, ssh::ENTRY, dns::ENTRY, dns::MDNS];
+pub const ENTRIES: &[Entry] = &[tls::ENTRY, ssh::ENTRY, smtp::ENTRY, dns::ENTRY, dns::MDNS];

@@ -231,7 +231,7 @@ fn side(transaction: &Transaction, direction: Direction, hash: Field, string: Fi
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::check::{assert_any_bytes_are_safe, assert_cuts_do_not_matter, capture, feed};
+    use super::super::conversation::{assert_any_bytes_are_safe, assert_cuts_do_not_matter, capture, feed};
     use super::*;
 
     fn packet(message: u8, body: &[u8]) -> Vec<u8> {

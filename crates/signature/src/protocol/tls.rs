@@ -624,7 +624,9 @@ pub fn describe_fingerprints(transaction: &Transaction, object: &mut Map<String,
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::check::{assert_any_bytes_are_safe, assert_cuts_do_not_matter, capture, feed, Conversation};
+    use super::super::conversation::{
+        assert_any_bytes_are_safe, assert_cuts_do_not_matter, capture, feed, Conversation,
+    };
     use super::*;
 
     fn prefixed16(bytes: &[u8]) -> Vec<u8> {
