@@ -205,11 +205,11 @@ fields! {
 
     FtpCommand: Bytes, ToServer, NONE, ["ftp.command"], [Ftp];
     FtpCommandData: Bytes, ToServer, NONE, ["ftp.command_data"], [Ftp];
-    FtpReply: Bytes, ToClient, NONE, ["ftp.reply"], [Ftp];
-    FtpCompletionCode: Bytes, ToClient, NONE, ["ftp.completion_code"], [Ftp];
+    FtpReply: Bytes, ToClient, DONE, ["ftp.reply"], [Ftp];
+    FtpCompletionCode: Bytes, ToClient, DONE, ["ftp.completion_code"], [Ftp];
     /// `yes` or `no`.
-    FtpReplyReceived: Bytes, ToClient, NONE, ["ftp.reply_received"], [Ftp];
-    FtpMode: Bytes, ToClient, NONE, ["ftp.mode"], [Ftp];
+    FtpReplyReceived: Bytes, ToClient, DONE, ["ftp.reply_received"], [Ftp];
+    FtpMode: Bytes, Either, NONE, ["ftp.mode"], [Ftp];
     FtpDynamicPort: Number, Either, NONE, ["ftp.dynamic_port"], [Ftp];
     FtpDataCommand: Bytes, Either, NONE, ["ftpdata_command"], [FtpData];
 

@@ -274,7 +274,6 @@ pub fn capture(path: &str) -> Option<Vec<Conversation>> {
         };
         let (key, from_low) = FlowKey::of(&segment);
         let at = *keys.entry(key).or_insert_with(|| {
-            let found = expected.iter().position(|one| one.port == segment.dst_port || one.port == segment.src_port);
             flows.push(Tracked {
                 orig_is_low: from_low,
                 transport,
@@ -282,10 +281,14 @@ pub fn capture(path: &str) -> Option<Vec<Conversation>> {
                 streams: Default::default(),
                 probing: Default::default(),
                 conversation: None,
-                expectation: found.map(|at| expected.remove(at)),
+                expectation: None,
             });
             flows.len() - 1
         });
+        if flows[at].conversation.is_none() && !segment.payload.is_empty() {
+            let found = expected.iter().position(|one| [segment.dst_port, segment.src_port].contains(&one.port));
+            flows[at].expectation = found.map(|at| expected.remove(at));
+        }
         let direction = if from_low == flows[at].orig_is_low { Direction::Orig } else { Direction::Resp };
         flows[at].segment(direction, &segment);
         if let Some(conversation) = &mut flows[at].conversation {

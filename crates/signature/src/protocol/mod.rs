@@ -11,6 +11,8 @@ use crate::transaction::Transaction;
 #[cfg(test)]
 pub(crate) mod conversation;
 pub mod dns;
+pub mod ftp;
+pub mod ftp_data;
 mod mime;
 pub mod smtp;
 pub mod ssh;
@@ -118,7 +120,7 @@ pub struct Requests {
     pub bypass: bool,
 }
 
-/// A data connection that a control connection has announced.
+/// A data connection that a control connection has announced; it may be open already, but has sent nothing.
 #[derive(Clone, Debug)]
 pub struct Expectation {
     pub protocol: Protocol,
@@ -200,4 +202,5 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] = &[tls::ENTRY, ssh::ENTRY, smtp::ENTRY, dns::ENTRY, dns::MDNS];
+pub const ENTRIES: &[Entry] =
+    &[tls::ENTRY, ssh::ENTRY, smtp::ENTRY, ftp::ENTRY, ftp_data::ENTRY, dns::ENTRY, dns::MDNS];
