@@ -326,6 +326,8 @@ fields! {
     EnipCommand: Number, Either, NONE, ["enip_command", "enip.command"], [Enip];
     CipService: Number, Either, NONE, ["cip_service"], [Enip];
     TftpPacket: Number, ToServer, NONE, ["tftp.packet"], [Tftp];
+    TftpFile: Bytes, ToServer, NONE, [], [Tftp];
+    TftpMode: Bytes, ToServer, NONE, [], [Tftp];
     RdpCookie: Bytes, ToServer, NONE, ["rdp.cookie"], [Rdp];
 }
 

@@ -14,8 +14,11 @@ pub mod dns;
 pub mod ftp;
 pub mod ftp_data;
 mod mime;
+pub mod quic;
+pub mod recognised;
 pub mod smtp;
 pub mod ssh;
+pub mod tftp;
 pub mod tls;
 
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
@@ -202,5 +205,18 @@ pub struct Entry {
 }
 
 /// Every protocol that can be recognised, in the order in which they are tried; each in a module of its own.
-pub const ENTRIES: &[Entry] =
-    &[tls::ENTRY, ssh::ENTRY, smtp::ENTRY, ftp::ENTRY, ftp_data::ENTRY, dns::ENTRY, dns::MDNS];
+pub const ENTRIES: &[Entry] = &[
+    tls::ENTRY,
+    ssh::ENTRY,
+    smtp::ENTRY,
+    ftp::ENTRY,
+    ftp_data::ENTRY,
+    dns::ENTRY,
+    dns::MDNS,
+    quic::ENTRY,
+    tftp::ENTRY,
+    recognised::IMAP,
+    recognised::POP3,
+    recognised::TELNET,
+    recognised::BITTORRENT_DHT,
+];
