@@ -281,13 +281,11 @@ impl Smtp {
         if mark == b'-' {
             return Next::More;
         }
-        if !std::mem::replace(&mut self.greeted, true) {
-            if code == 220 {
-                return Next::More;
-            }
-            if !matches!(code, 421 | 554) {
+        if self.pending.is_empty() && !std::mem::replace(&mut self.greeted, true) {
+            if !matches!(code, 220 | 421 | 554) {
                 self.note(Direction::Resp, "no_server_welcome_message", output);
             }
+            return Next::More;
         }
         match (self.pending.pop_front(), code) {
             (Some(Command::StartTls), 220) => {
