@@ -14,6 +14,9 @@ use crate::field::{Field, FieldSet};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
+/// Bytes of a stream after which a protocol is not recognised any more.
+const MAX_PROBED: usize = 16 * 1024;
+
 /// One piece of a conversation.
 pub type Piece<'a> = (Direction, &'a [u8]);
 
@@ -238,6 +241,9 @@ impl Tracked {
         let waiting = &mut self.probing[index(direction)];
         if self.transport == Transport::Datagram {
             waiting.clear();
+        }
+        if waiting.len() > MAX_PROBED {
+            return;
         }
         waiting.extend_from_slice(data);
         let found = ENTRIES.iter().find(|entry| match &self.expectation {

@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     protocol: Protocol::Dns,
     transports: &[Transport::Datagram, Transport::Stream],
     probe: |transport, _, data, ports| probe(transport, data, ports, 53),
-    session: |transport| Box::new(Dns { transport, reversed: None }),
+    session: |transport| Box::new(Dns { transport }),
     describe,
 };
 
@@ -24,7 +24,7 @@ pub const MDNS: Entry = Entry {
     protocol: Protocol::Mdns,
     transports: &[Transport::Datagram],
     probe: |transport, _, data, ports| probe(transport, data, ports, 5353),
-    session: |transport| Box::new(Dns { transport, reversed: None }),
+    session: |transport| Box::new(Dns { transport }),
     describe,
 };
 
@@ -50,7 +50,7 @@ mod kind {
 }
 
 fn probe(transport: Transport, data: &[u8], ports: (u16, u16), port: u16) -> Probe {
-    if ports.0 != port && ports.1 != port {
+    if ports.1 != port {
         return Probe::NotForUs;
     }
     match transport {
@@ -74,9 +74,10 @@ fn probe_stream(data: &[u8]) -> Probe {
     }
 }
 
-/// Tells whether the header's counts fit into a message of this length, and whether its questions can be read.
+/// Tells whether the header's counts fit into a message of this length, and whether what is shown of it can be read.
 fn is_plausible(data: &[u8], length: usize) -> bool {
-    has_room(data, length) && !matches!(parse_message(data), Err(Stop::Malformed(_)))
+    let is_whole = || parse_message(data).is_ok_and(|(_, message)| is_answered(data, &message));
+    has_room(data, length) && (data.len() < length || is_whole())
 }
 
 fn has_room(data: &[u8], length: usize) -> bool {
@@ -136,13 +137,11 @@ fn target_offset(record: &Record<'_>) -> Option<usize> {
 
 struct Dns {
     transport: Transport,
-    /// Whether the flow's originator answers: the capture began in between.
-    reversed: Option<bool>,
 }
 
 impl Dns {
     /// Reads one message as a transaction of its direction.
-    fn message(&mut self, direction: Direction, bytes: &[u8], output: &mut Output<'_>) -> Result<(), Stop> {
+    fn message(&self, direction: Direction, bytes: &[u8], output: &mut Output<'_>) -> Result<(), Stop> {
         if !has_room(bytes, bytes.len()) {
             return Err(Stop::Malformed("dns header"));
         }
@@ -151,9 +150,9 @@ impl Dns {
             Ok(message) if is_answered(bytes, &message) => message,
             _ => return refuse(direction, "malformed_data", output),
         };
-        if !self.is_expected(direction, message.is_response(), output.protocol) {
-            let name = if direction == Direction::Orig { "not_a_request" } else { "not_a_response" };
-            return refuse(direction, name, output);
+        let is_from_server = direction == Direction::Resp;
+        if message.is_response() != is_from_server && output.protocol != Protocol::Mdns {
+            return refuse(direction, if is_from_server { "not_a_response" } else { "not_a_request" }, output);
         }
         let transaction = output.message(direction);
         report(bytes, &message, direction, transaction);
@@ -162,14 +161,7 @@ impl Dns {
         Ok(())
     }
 
-    /// Tells whether a message is of the kind that its sender sends; the flow's first message decides who that is.
-    fn is_expected(&mut self, direction: Direction, is_response: bool, protocol: Protocol) -> bool {
-        let from_resp = direction == Direction::Resp;
-        let reversed = *self.reversed.get_or_insert(is_response != from_resp);
-        protocol == Protocol::Mdns || (is_response != reversed) == from_resp
-    }
-
-    fn stream(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Consumed {
+    fn stream(&self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Consumed {
         let mut reader = Reader::new(data);
         loop {
             let bytes = data.len() - reader.rest().len();

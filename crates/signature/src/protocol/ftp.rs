@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use infraspectre_core::app::ftp::{parse_address, parse_extended_address, probe};
+use infraspectre_core::app::bytes::{drain, has_port};
+use infraspectre_core::app::ftp::{parse_address, parse_extended_address};
 use infraspectre_core::app::line::{reply_code, split_command};
-use infraspectre_core::app::{bytes::drain, Consumed, Direction, Next, Stop, Transport};
+use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
 use super::tls::text;
@@ -15,7 +16,7 @@ use crate::transaction::Transaction;
 pub const ENTRY: Entry = Entry {
     protocol: Protocol::Ftp,
     transports: &[Transport::Stream],
-    probe,
+    probe: |_, direction, data, ports| probe(direction, data, ports),
     session: |_| Box::new(Ftp::default()),
     describe,
 };
@@ -32,6 +33,25 @@ const COMMANDS: [&[u8]; 51] = [
     b"RNTO", b"SITE", b"SIZE", b"SMNT", b"STAT", b"STOU", b"STRU", b"SYST", b"TYPE", b"UMASK", b"USER", b"OPTS",
     b"MLSD",
 ];
+
+/// Ports of FTP, on which a greeting tells it, and of POP3, which also has the commands below.
+const PORT: u16 = 21;
+const POP3: u16 = 110;
+
+fn probe(direction: Direction, data: &[u8], ports: (u16, u16)) -> Probe {
+    const WORDS: [&[u8]; 5] = [b"USER ", b"PASS ", b"PORT ", b"AUTH TLS", b"AUTH SSL"];
+    let begins = |word: &[u8]| data.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let may_begin = |word: &[u8]| word.get(..data.len()).is_some_and(|start| start.eq_ignore_ascii_case(data));
+    match direction {
+        _ if has_port(ports, POP3) => Probe::NotForUs,
+        Direction::Orig if WORDS.into_iter().any(begins) => Probe::Certain,
+        Direction::Orig if WORDS.into_iter().any(may_begin) => Probe::Unsure,
+        Direction::Resp if has_port(ports, PORT) && (begins(b"220 ") || begins(b"220-")) => Probe::Certain,
+        Direction::Resp if begins(b"220 (") => Probe::Certain,
+        Direction::Resp if may_begin(b"220 (") => Probe::Unsure,
+        _ => Probe::NotForUs,
+    }
+}
 
 /// What a command's reply may bring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +147,10 @@ impl Ftp {
         let number = transaction.number;
         self.last = Some(number);
         self.open.push_back(Open { number, purpose: purpose(&verb, argument) });
-        if matches!(&verb[..], b"RETR" | b"STOR") {
-            self.expect(&verb, argument, output);
+        match &verb[..] {
+            b"RETR" | b"STOR" => self.expect(&verb, argument, output),
+            b"LIST" | b"NLST" | b"MLSD" | b"APPE" | b"STOU" => self.expect(b"", b"", output),
+            _ => {}
         }
         Next::More
     }

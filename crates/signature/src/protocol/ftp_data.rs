@@ -53,8 +53,10 @@ fn begin(direction: Direction, output: &mut Output<'_>) -> u64 {
     let (command, name) =
         output.expectation.map_or((&b""[..], &b""[..]), |expectation| (&expectation.command, &expectation.file_name));
     let transaction = output.begin();
-    for direction in [Direction::Orig, Direction::Resp] {
-        transaction.put(direction, Field::FtpDataCommand, command);
+    if !command.is_empty() {
+        for direction in [Direction::Orig, Direction::Resp] {
+            transaction.put(direction, Field::FtpDataCommand, command);
+        }
     }
     transaction.add_file(direction, name);
     transaction.advance(direction, BODY);
@@ -67,7 +69,7 @@ fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     if let Some(file) = transaction.files.first().filter(|file| !file.name.is_empty()) {
         data.insert("filename".into(), text(&file.name));
     }
-    if let Some(command) = transaction.value(Direction::Orig, Field::FtpDataCommand).filter(|word| !word.is_empty()) {
+    if let Some(command) = transaction.value(Direction::Orig, Field::FtpDataCommand) {
         data.insert("command".into(), text(command));
     }
     event.insert("ftp_data".into(), data.into());
@@ -92,8 +94,9 @@ mod tests {
         for (path, command) in [("ftp-download-passive", "RETR"), ("ftp-upload-active", "STOR")] {
             let Some(flows) = capture(&format!("tests/ftp/{path}/input.pcap")) else { return };
             let data: Vec<_> = flows.iter().filter(|flow| flow.protocol == Protocol::FtpData).collect();
-            assert_eq!(data[0].described()[0]["ftp_data"]["command"], json!(command));
-            let [file] = &data[0].transactions[0].files[..] else { panic!("one") };
+            assert_eq!(data.len(), 3);
+            let named = data.iter().find(|flow| flow.described()[0]["ftp_data"]["command"] == json!(command));
+            let [file] = &named.unwrap().transactions[0].files[..] else { panic!("one") };
             assert!(file.body.data.windows(4).any(|window| window == b"root"));
             assert_eq!(file.direction, Direction::Resp);
         }

@@ -2,7 +2,7 @@
 
 use infraspectre_core::app::bytes::Reader;
 use infraspectre_core::app::quic::{
-    crypto_frames, open, parse_packet, probe as probe_known, varint, CryptoStream, Keys, Kind, Packet, Sender, V1, V2,
+    crypto_frames, open, parse_packet, varint, CryptoStream, Keys, Kind, Packet, Sender, V1, V2,
 };
 use infraspectre_core::app::tls::{
     handshake, hex, ja3_text, ja3s_text, ja4, parse_client_hello, parse_handshake, parse_server_hello, Carrier,
@@ -20,11 +20,15 @@ use crate::transaction::{index, Transaction};
 pub const ENTRY: Entry = Entry {
     protocol: Protocol::Quic,
     transports: &[Transport::Datagram],
-    probe,
+    probe: |_, _, data, ports| probe(data, ports),
     session: |_| Box::new(Quic::default()),
     describe,
 };
 
+/// Ports on which QUIC is looked for.
+const PORTS: [u16; 2] = [443, 80];
+/// Length of the connection id that a short header is taken to have.
+const SHORT_ID: usize = 16;
 /// The extension with QUIC's transport parameters (RFC 9001, 8.2), and Google's parameter that names the client.
 const TRANSPORT_PARAMETERS: [u16; 2] = [57, 0xffa5];
 const USER_AGENT: u64 = 0x3129;
@@ -33,11 +37,40 @@ const MAX_TAGS: usize = 128;
 /// Bytes after the header of Google's QUIC in which its hello begins.
 const HELLO_WITHIN: usize = 64;
 
-fn probe(transport: Transport, direction: Direction, data: &[u8], ports: (u16, u16)) -> Probe {
-    match google_version(data) {
-        Some(_) => Probe::Certain,
-        None => probe_known(transport, direction, data, ports),
+fn probe(data: &[u8], ports: (u16, u16)) -> Probe {
+    match PORTS.contains(&ports.1) && has_header(data).is_some() {
+        true => Probe::Certain,
+        false => Probe::NotForUs,
     }
+}
+
+/// Tells whether a datagram begins with what may be a header: there is little that must be so.
+fn has_header(data: &[u8]) -> Option<()> {
+    let mut reader = Reader::new(data);
+    let first = reader.u8().ok()?;
+    if first & 0x80 == 0 {
+        return reader.take(SHORT_ID).ok().map(|_| ());
+    }
+    let version = reader.u32().ok()?;
+    if google_version(data).is_some() {
+        let lengths = reader.u8().ok()?;
+        let ids = [lengths >> 4, lengths & 15].map(|length| if length == 0 { 0 } else { usize::from(length) + 3 });
+        return reader.take(ids[0] + ids[1]).ok().map(|_| ());
+    }
+    reader.prefixed8().ok()?;
+    reader.prefixed8().ok()?;
+    if is_initial(first, version) {
+        let token = varint(&mut reader).ok()?;
+        reader.take(usize::try_from(token).ok()?).ok()?;
+        let length = varint(&mut reader).ok()?;
+        reader.take(usize::try_from(length).ok()?).ok()?;
+    }
+    Some(())
+}
+
+/// Tells whether a long header is that of an Initial packet, which version 2 counts differently (RFC 9369, 3.2).
+fn is_initial(first: u8, version: u32) -> bool {
+    version != 0 && first >> 4 & 3 == u8::from(version == V2)
 }
 
 /// Returns the version of a long header of Google's QUIC, `Q044` to `Q046`.
@@ -80,9 +113,10 @@ fn message(direction: Direction, version: &str, output: &mut Output<'_>, act: im
 impl Quic {
     fn packets(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Next {
         let mut rest = data;
-        while rest.first().is_some_and(|first| first & 0x80 != 0) && !self.greeted[index(direction)] {
+        while let Some(first) = rest.first().filter(|first| *first & 0x80 != 0 && !self.greeted[index(direction)]) {
             let Ok((after, packet)) = parse_packet(rest) else { return Next::More };
-            if let Err(Stop::Malformed(why)) = self.packet(direction, &packet, output) {
+            let is_foreign = packet.kind == Kind::Unknown && is_initial(*first, packet.version);
+            if let Err(Stop::Malformed(why)) = self.packet(direction, &packet, is_foreign, output) {
                 return Next::Malformed(why);
             }
             rest = after;
@@ -90,9 +124,20 @@ impl Quic {
         Next::More
     }
 
-    fn packet(&mut self, direction: Direction, packet: &Packet<'_>, output: &mut Output<'_>) -> Result<(), Stop> {
+    /// Reads a packet; one that should show a hello and is of a version that cannot be read ends the reading.
+    fn packet(
+        &mut self,
+        direction: Direction,
+        packet: &Packet<'_>,
+        is_foreign: bool,
+        output: &mut Output<'_>,
+    ) -> Result<(), Stop> {
         let version = version_name(packet.version);
         match packet.kind {
+            _ if is_foreign => {
+                message(direction, &version, output, |transaction| transaction.event(direction, "error_on_data"));
+                return Err(Stop::Malformed("error_on_data"));
+            }
             Kind::Initial => return self.initial(direction, packet, &version, output),
             Kind::Retry if direction == Direction::Resp => {
                 self.origin = None;
