@@ -176,9 +176,9 @@ impl Transaction {
         }
     }
 
-    /// Adds an event, such as `missing_host_header`.
+    /// Adds an event, such as `missing_host_header`; it is there once, however often it happens.
     pub fn event(&mut self, direction: Direction, name: &'static str) {
-        if self.events.len() < MAX_ENTRIES {
+        if self.events.len() < MAX_ENTRIES && !self.events.contains(&(direction, name)) {
             self.events.push((direction, name));
         }
     }

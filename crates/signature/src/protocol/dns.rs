@@ -76,7 +76,11 @@ fn probe_stream(data: &[u8]) -> Probe {
 
 /// Tells whether the header's counts fit into a message of this length, and whether what is shown of it can be read.
 fn is_plausible(data: &[u8], length: usize) -> bool {
-    let is_whole = || parse_message(data).is_ok_and(|(_, message)| is_answered(data, &message));
+    let is_named = |question: &Question<'_>| write_name(data, question.name.offset(), &mut Vec::new()).is_ok();
+    let is_whole = || {
+        parse_message(data)
+            .is_ok_and(|(_, message)| is_answered(data, &message) && message.questions.iter().all(is_named))
+    };
     has_room(data, length) && (data.len() < length || is_whole())
 }
 

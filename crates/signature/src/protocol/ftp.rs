@@ -156,10 +156,8 @@ impl Ftp {
     }
 
     fn note_too_many(&self, output: &mut Output<'_>) {
-        const EVENT: &str = "too_many_transactions";
-        let Some(transaction) = self.last.and_then(|number| output.get(number)) else { return };
-        if !transaction.events.iter().any(|(_, name)| *name == EVENT) {
-            transaction.event(Direction::Orig, EVENT);
+        if let Some(transaction) = self.last.and_then(|number| output.get(number)) {
+            transaction.event(Direction::Orig, "too_many_transactions");
         }
     }
 

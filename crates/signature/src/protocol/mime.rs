@@ -83,7 +83,7 @@ impl Mime {
     /// Reads one line, without and with its end.
     pub fn line(&mut self, line: &[u8], ending: &[u8], transaction: &mut Transaction) {
         if line.len() > MAX_LINE {
-            note(transaction, "mime_long_line");
+            transaction.event(SENDER, "mime_long_line");
         }
         if let Some(body) = &mut self.body {
             body.update(line);
@@ -149,7 +149,7 @@ impl Mime {
         }
         let Some(mut name) = find_parameter(value, parameter) else { return };
         if name.len() > MAX_FILE_NAME {
-            note(transaction, "mime_long_filename");
+            transaction.event(SENDER, "mime_long_filename");
             name.truncate(MAX_FILE_NAME);
         }
         self.part.name = name;
@@ -164,7 +164,7 @@ impl Mime {
         };
         let Some(boundary) = find_parameter(value, b"boundary") else { return };
         if boundary.len() > MAX_BOUNDARY {
-            note(transaction, "mime_long_boundary");
+            transaction.event(SENDER, "mime_long_boundary");
         }
         if self.boundaries.len() < MAX_DEPTH {
             self.boundaries.push([b"--", &boundary[..]].concat());
@@ -222,7 +222,7 @@ impl Mime {
 
     fn body_line(&mut self, line: &[u8], ending: &[u8], transaction: &mut Transaction) {
         if self.part.encoding != Encoding::Plain && line.len() > MAX_ENCODED_LINE {
-            note(transaction, "mime_long_enc_line");
+            transaction.event(SENDER, "mime_long_enc_line");
         }
         match self.part.encoding {
             _ if self.stage == Stage::Epilogue => {}
@@ -246,7 +246,7 @@ impl Mime {
         };
         let (decoded, is_valid) = decode_quoted(line);
         if !is_valid {
-            note(transaction, "mime_invalid_qp");
+            transaction.event(SENDER, "mime_invalid_qp");
         }
         self.plain(&decoded, ending, transaction);
     }
@@ -257,7 +257,7 @@ impl Mime {
             match base64_value(*byte) {
                 Some(value) => self.digits.push(value),
                 None if *byte == b'=' => {}
-                None => note(transaction, "mime_invalid_base64"),
+                None => transaction.event(SENDER, "mime_invalid_base64"),
             }
             if let [a, b, c, d] = self.digits[..] {
                 decoded.extend([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
@@ -303,13 +303,6 @@ impl Mime {
                 transaction.put(SENDER, Field::EmailUrl, link);
             }
         }
-    }
-}
-
-/// Notes an event once.
-fn note(transaction: &mut Transaction, event: &'static str) {
-    if !transaction.events.iter().any(|(_, name)| *name == event) {
-        transaction.event(SENDER, event);
     }
 }
 

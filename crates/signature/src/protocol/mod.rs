@@ -147,12 +147,10 @@ impl Requests {
 impl Output<'_> {
     /// Begins a transaction and returns it.
     pub fn begin(&mut self) -> &mut Transaction {
-        if self.transactions.len() >= MAX_TRANSACTIONS {
-            for direction in [Direction::Orig, Direction::Resp] {
-                for old in self.transactions.iter_mut() {
-                    old.complete(direction);
-                }
-            }
+        let surplus = self.transactions.len().checked_sub(MAX_TRANSACTIONS);
+        if let Some(old) = surplus.and_then(|at| self.transactions.get_mut(at)) {
+            old.complete(Direction::Orig);
+            old.complete(Direction::Resp);
         }
         let number = *self.next_number;
         *self.next_number += 1;
