@@ -6,10 +6,10 @@ pub use infraspectre_core::app::Direction;
 
 /// Bytes of all fields of a transaction together; what would go beyond is cut off.
 const MAX_FIELD_BYTES: usize = 1 << 20;
-/// Instances of fields in a transaction.
-const MAX_ENTRIES: usize = 4096;
 /// Bytes of a body that are kept once it is longer than twice as much.
 const MAX_WINDOW: usize = 1 << 18;
+/// Instances of fields in a transaction.
+const MAX_ENTRIES: usize = 4096;
 /// Files of a transaction.
 const MAX_FILES: usize = 256;
 
