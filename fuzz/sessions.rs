@@ -41,6 +41,7 @@ fn session(entry: &Entry, transport: Transport, data: &[u8]) {
         at: 0,
         ports: (40_000, 445),
         requests: &mut requests,
+        expectation: None,
     };
     let mut session = (entry.session)(transport);
     let consumed = session.read(direction, &data[..cut], &mut output).bytes;

@@ -2,6 +2,8 @@
 //!
 //! One table states them all; sessions fill fields of a transaction, the matcher looks them up.
 
+use infraspectre_core::app::Direction;
+
 use crate::protocol::Protocol;
 
 /// What kind of value a field has.
@@ -80,6 +82,8 @@ pub const DONE: u8 = 255;
 pub const HELLO: u8 = 1;
 /// TLS: the certificates of this side are complete.
 pub const CERTIFICATES: u8 = 2;
+/// SSH: the offer of algorithms of this side is complete.
+pub const OFFER: u8 = 2;
 
 fields! {
     HttpUri: Bytes, ToServer, LINE, ["http.uri", "http_uri", "uricontent"], [Http, Http2];
@@ -132,12 +136,14 @@ fields! {
     FileMagic: File, Either, BODY, ["file.magic", "filemagic"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
 
     DnsQuery: Bytes, ToServer, DONE, ["dns.query", "dns_query"], [Dns];
-    DnsQueriesName: Bytes, Either, DONE, ["dns.queries.rrname"], [Dns];
-    DnsAnswersName: Bytes, ToClient, DONE, ["dns.answers.rrname", "dns.answer.name"], [Dns];
-    DnsAuthoritiesName: Bytes, ToClient, DONE, ["dns.authorities.rrname"], [Dns];
-    DnsAdditionalsName: Bytes, Either, DONE, ["dns.additionals.rrname"], [Dns];
+    DnsQueriesName: Bytes, Either, DONE, ["dns.queries.rrname", "mdns.queries.rrname"], [Dns, Mdns];
+    DnsAnswersName: Bytes, Either, DONE, ["dns.answers.rrname", "dns.answer.name", "mdns.answers.rrname"], [Dns, Mdns];
+    DnsAuthoritiesName: Bytes, Either, DONE, ["dns.authorities.rrname", "mdns.authorities.rrname"], [Dns, Mdns];
+    DnsAdditionalsName: Bytes, Either, DONE, ["dns.additionals.rrname", "mdns.additionals.rrname"], [Dns, Mdns];
     /// Names and name-like data of all records of a response.
-    DnsResponseName: Bytes, ToClient, DONE, ["dns.response.rrname"], [Dns];
+    DnsResponseName: Bytes, ToClient, DONE, ["dns.response.rrname", "mdns.response.rrname"], [Dns, Mdns];
+    /// The whole message, for the alert's `dns` object.
+    DnsMessage: Bytes, Either, DONE, [], [Dns, Mdns];
     DnsOpcode: Number, Either, DONE, ["dns.opcode"], [Dns];
     DnsResponseCode: Number, Either, DONE, ["dns.rcode"], [Dns];
     DnsRecordType: Number, Either, DONE, ["dns.rrtype"], [Dns];
@@ -161,6 +167,8 @@ fields! {
     TlsRandomTime: Bytes, Either, HELLO, ["tls.random_time"], [Tls];
     TlsRandomBytes: Bytes, Either, HELLO, ["tls.random_bytes"], [Tls];
     TlsAlpn: Bytes, Either, HELLO, ["tls.alpn"], [Tls];
+    /// 1 where the server resumes a session, for the alert's `tls` object.
+    TlsResumed: Number, ToClient, HELLO, [], [Tls];
     Ja3Hash: Bytes, ToServer, HELLO, ["ja3.hash", "ja3_hash"], [Tls, Quic];
     Ja3String: Bytes, ToServer, HELLO, ["ja3.string", "ja3_string"], [Tls, Quic];
     Ja3sHash: Bytes, ToClient, HELLO, ["ja3s.hash"], [Tls, Quic];
@@ -174,10 +182,10 @@ fields! {
 
     SshProtocol: Bytes, Either, HELLO, ["ssh.proto", "ssh_proto", "ssh.protoversion"], [Ssh];
     SshSoftware: Bytes, Either, HELLO, ["ssh.software", "ssh_software", "ssh.softwareversion"], [Ssh];
-    SshHassh: Bytes, ToServer, DONE, ["ssh.hassh"], [Ssh];
-    SshHasshString: Bytes, ToServer, DONE, ["ssh.hassh.string"], [Ssh];
-    SshHasshServer: Bytes, ToClient, DONE, ["ssh.hassh.server"], [Ssh];
-    SshHasshServerString: Bytes, ToClient, DONE, ["ssh.hassh.server.string"], [Ssh];
+    SshHassh: Bytes, ToServer, OFFER, ["ssh.hassh"], [Ssh];
+    SshHasshString: Bytes, ToServer, OFFER, ["ssh.hassh.string"], [Ssh];
+    SshHasshServer: Bytes, ToClient, OFFER, ["ssh.hassh.server"], [Ssh];
+    SshHasshServerString: Bytes, ToClient, OFFER, ["ssh.hassh.server.string"], [Ssh];
 
     SmtpHelo: Bytes, ToServer, NONE, ["smtp.helo"], [Smtp];
     SmtpMailFrom: Bytes, ToServer, NONE, ["smtp.mail_from"], [Smtp];
@@ -193,13 +201,16 @@ fields! {
     EmailReceived: Bytes, ToServer, DONE, ["email.received"], [Smtp];
     EmailBodyMd5: Bytes, ToServer, DONE, ["email.body_md5"], [Smtp];
 
+    /// Names of attachments, for the alert's `email` object.
+    EmailAttachment: Bytes, ToServer, NONE, [], [Smtp];
+
     FtpCommand: Bytes, ToServer, NONE, ["ftp.command"], [Ftp];
     FtpCommandData: Bytes, ToServer, NONE, ["ftp.command_data"], [Ftp];
-    FtpReply: Bytes, ToClient, NONE, ["ftp.reply"], [Ftp];
-    FtpCompletionCode: Bytes, ToClient, NONE, ["ftp.completion_code"], [Ftp];
+    FtpReply: Bytes, ToClient, DONE, ["ftp.reply"], [Ftp];
+    FtpCompletionCode: Bytes, ToClient, DONE, ["ftp.completion_code"], [Ftp];
     /// `yes` or `no`.
-    FtpReplyReceived: Bytes, ToClient, NONE, ["ftp.reply_received"], [Ftp];
-    FtpMode: Bytes, ToClient, NONE, ["ftp.mode"], [Ftp];
+    FtpReplyReceived: Bytes, ToClient, DONE, ["ftp.reply_received"], [Ftp];
+    FtpMode: Bytes, Either, NONE, ["ftp.mode"], [Ftp];
     FtpDynamicPort: Number, Either, NONE, ["ftp.dynamic_port"], [Ftp];
     FtpDataCommand: Bytes, Either, NONE, ["ftpdata_command"], [FtpData];
 
@@ -332,6 +343,8 @@ fields! {
     TftpPacket: Number, ToServer, NONE, ["tftp.packet"], [Tftp];
     /// Content of an echo message.
     TemplateBuffer: Bytes, Either, NONE, ["template.buffer"], [Template];
+    TftpFile: Bytes, ToServer, NONE, [], [Tftp];
+    TftpMode: Bytes, ToServer, NONE, [], [Tftp];
     RdpCookie: Bytes, ToServer, NONE, ["rdp.cookie"], [Rdp];
 }
 
@@ -344,6 +357,15 @@ impl Field {
     /// Tells whether a protocol has the field.
     pub fn is_of(self, protocol: Protocol) -> bool {
         self.protocols().contains(&protocol)
+    }
+
+    /// Tells whether what goes in a direction can hold it.
+    pub fn is_sent(self, direction: Direction) -> bool {
+        match self.sent() {
+            Sent::ToServer => direction == Direction::Orig,
+            Sent::ToClient => direction == Direction::Resp,
+            Sent::Either => true,
+        }
     }
 
     /// Returns its position in [`Field::ALL`].

@@ -1,12 +1,10 @@
-//! Signatures: rules in the Suricata language, matched where the bytes are.
+//! Signatures: what rules in the Suricata language need to be matched where the bytes are.
 //!
-//! [`rule`] reads the language, [`protocol`] turns streams and datagrams into transactions with the fields that [`field`]
-//! lists, and [`detect`] finds the rules that match.
+//! [`rule`] is the language as data, [`protocol`] turns streams and datagrams into transactions with the fields that
+//! [`field`] lists, and [`matcher`] finds which of many patterns occur in some bytes.
 #![forbid(unsafe_code)]
 
-pub mod detect;
 pub mod field;
-pub mod flow;
 pub mod matcher;
 pub mod protocol;
 pub mod rule;

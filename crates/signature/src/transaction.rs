@@ -126,8 +126,6 @@ pub struct Transaction {
     /// Whether the transaction is of one direction only, which is then the one given.
     pub only: Option<Direction>,
     wanted: FieldSet,
-    /// What the matcher remembers; sessions leave it alone.
-    pub(crate) memory: crate::detect::Memory,
 }
 
 impl Transaction {
@@ -147,7 +145,6 @@ impl Transaction {
             details: Default::default(),
             only: None,
             wanted,
-            memory: Default::default(),
         }
     }
 
@@ -179,9 +176,17 @@ impl Transaction {
         }
     }
 
-    /// Adds an event, such as `missing_host_header`.
+    /// Sets a number of which there is one: the last that was said.
+    pub fn set_number(&mut self, direction: Direction, field: Field, value: u64) {
+        match self.numbers.iter_mut().find(|entry| entry.0 == field && entry.1 == direction) {
+            Some(entry) => entry.2 = value,
+            None => self.put_number(direction, field, value),
+        }
+    }
+
+    /// Adds an event, such as `missing_host_header`; it is there once, however often it happens.
     pub fn event(&mut self, direction: Direction, name: &'static str) {
-        if self.events.len() < MAX_ENTRIES {
+        if self.events.len() < MAX_ENTRIES && !self.events.contains(&(direction, name)) {
             self.events.push((direction, name));
         }
     }
@@ -199,6 +204,11 @@ impl Transaction {
             });
         }
         self.files.len() - 1
+    }
+
+    /// Begins a file, unless there are too many; returns its index in [`Transaction::files`].
+    pub fn add_file(&mut self, direction: Direction, name: &[u8]) -> Option<usize> {
+        (self.files.len() < MAX_FILES).then(|| self.open_file(direction, name))
     }
 
     /// Returns the instances of a field in one direction.

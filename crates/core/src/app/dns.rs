@@ -45,6 +45,11 @@ impl<'a> Name<'a> {
         })
     }
 
+    /// Returns the offset in the message at which it starts.
+    pub const fn offset(&self) -> usize {
+        self.at
+    }
+
     /// Returns how many bytes [`Name::write`] would write.
     fn text_len(&self) -> Result<u64, Stop> {
         let mut len = 0;
@@ -235,6 +240,11 @@ impl<'a> Cursor<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Returns the offset of the data in the message, where its compressed names start.
+    pub const fn data_offset(&self) -> usize {
+        self.data_at
+    }
+
     /// Writes the data as text: an address, the name pointed to, the joined strings of TXT, otherwise hexadecimal.
     pub fn write_data(&self, out: &mut Vec<u8>) -> Result<(), Stop> {
         if let Some(name) = self.target() {

@@ -53,17 +53,27 @@ pub struct KeyExchange<'a> {
 impl KeyExchange<'_> {
     /// Computes HASSH, the fingerprint of a client's offer, as lower-case hexadecimal (salesforce/hassh).
     pub fn hassh(&self) -> String {
-        fingerprint([self.kex_algorithms, self.ciphers_to_server, self.macs_to_server, self.compressions_to_server])
+        fingerprint(&self.hassh_text())
+    }
+
+    /// Writes what HASSH hashes.
+    pub fn hassh_text(&self) -> Vec<u8> {
+        [self.kex_algorithms, self.ciphers_to_server, self.macs_to_server, self.compressions_to_server].join(&b';')
     }
 
     /// Computes hasshServer, the fingerprint of a server's offer (salesforce/hassh).
     pub fn hassh_server(&self) -> String {
-        fingerprint([self.kex_algorithms, self.ciphers_to_client, self.macs_to_client, self.compressions_to_client])
+        fingerprint(&self.hassh_server_text())
+    }
+
+    /// Writes what hasshServer hashes.
+    pub fn hassh_server_text(&self) -> Vec<u8> {
+        [self.kex_algorithms, self.ciphers_to_client, self.macs_to_client, self.compressions_to_client].join(&b';')
     }
 }
 
-fn fingerprint(lists: [&[u8]; 4]) -> String {
-    let digest = Md5::digest(lists.join(&b';'));
+fn fingerprint(text: &[u8]) -> String {
+    let digest = Md5::digest(text);
     digest.iter().fold(String::with_capacity(32), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -37,6 +37,8 @@ pub fn udp(after: i64, client_port: u16, payload: &[u8]) -> Segment<'_> {
         src_mac: None,
         dst_mac: None,
         tcp: Tcp::default(),
+        network: &[],
+        transport: &[],
     }
 }
 

@@ -33,6 +33,7 @@ pub fn feed<'a>(
             at: 0,
             ports,
             requests: &mut requests,
+            expectation: None,
         };
         let buffer = &mut waiting[direction as usize];
         buffer.extend_from_slice(piece);

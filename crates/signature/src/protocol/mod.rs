@@ -10,26 +10,38 @@ use crate::transaction::Transaction;
 
 #[cfg(test)]
 pub(crate) mod check;
+#[cfg(test)]
+pub(crate) mod conversation;
 mod dcerpc;
 mod dhcp;
 mod dnp3;
+pub mod dns;
 mod enip;
+pub mod ftp;
+pub mod ftp_data;
 pub mod http;
 pub mod http2;
 mod ike;
 mod kerberos;
 mod ldap;
+mod mime;
 pub mod modbus;
 mod mqtt;
 mod nfs;
 mod ntp;
 mod pgsql;
+pub mod quic;
 mod rdp;
+pub mod recognised;
 mod rfb;
 mod sip;
 mod smb;
+pub mod smtp;
 mod snmp;
+pub mod ssh;
 mod template;
+pub mod tftp;
+pub mod tls;
 mod transfer;
 pub mod websocket;
 
@@ -131,6 +143,8 @@ pub struct Output<'a> {
     pub at: i64,
     /// Ports of the flow, (orig, resp).
     pub ports: (u16, u16),
+    /// What announced this flow, if a control connection did.
+    pub expectation: Option<&'a Expectation>,
     pub requests: &'a mut Requests,
 }
 
@@ -145,9 +159,11 @@ pub struct Requests {
     pub recognise_anew: bool,
     /// The rest of the flow is encrypted and need not be looked at.
     pub encrypted: bool,
+    /// The rest of the flow is to be let through unseen, as `encryption-handling: bypass` says.
+    pub bypass: bool,
 }
 
-/// A data connection that a control connection has announced.
+/// A data connection that a control connection has announced; it may be open already, but has sent nothing.
 #[derive(Clone, Debug)]
 pub struct Expectation {
     pub protocol: Protocol,
@@ -159,15 +175,22 @@ pub struct Expectation {
     pub file_name: Vec<u8>,
 }
 
+impl Requests {
+    /// Says that the rest is encrypted, and what the protocol's `encryption-handling` asks for then.
+    pub fn note_encrypted(&mut self, protocol: Protocol, settings: &Settings) {
+        let handling = settings.get(&format!("app-layer.protocols.{}.encryption-handling", protocol.name()));
+        self.encrypted |= handling != Some("full");
+        self.bypass |= handling == Some("bypass");
+    }
+}
+
 impl Output<'_> {
     /// Begins a transaction and returns it.
     pub fn begin(&mut self) -> &mut Transaction {
-        if self.transactions.len() >= MAX_TRANSACTIONS {
-            for direction in [Direction::Orig, Direction::Resp] {
-                for old in self.transactions.iter_mut() {
-                    old.complete(direction);
-                }
-            }
+        let surplus = self.transactions.len().checked_sub(MAX_TRANSACTIONS);
+        if let Some(old) = surplus.and_then(|at| self.transactions.get_mut(at)) {
+            old.complete(Direction::Orig);
+            old.complete(Direction::Resp);
         }
         let number = *self.next_number;
         *self.next_number += 1;
@@ -242,6 +265,19 @@ pub const ENTRIES: &[Entry] = &[
     enip::ENTRY,
     dnp3::ENTRY,
     template::ENTRY,
+    tls::ENTRY,
+    ssh::ENTRY,
+    smtp::ENTRY,
+    ftp::ENTRY,
+    ftp_data::ENTRY,
+    dns::ENTRY,
+    dns::MDNS,
+    quic::ENTRY,
+    tftp::ENTRY,
+    recognised::IMAP,
+    recognised::POP3,
+    recognised::TELNET,
+    recognised::BITTORRENT_DHT,
 ];
 
 /// Returns the first value of a field in either direction as text.

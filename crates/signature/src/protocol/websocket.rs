@@ -147,6 +147,7 @@ mod tests {
             at: 0,
             ports: (1, 80),
             requests: &mut asked,
+            expectation: None,
         };
         let mut waiting = Vec::new();
         for piece in data.chunks(step) {

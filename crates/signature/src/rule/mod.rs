@@ -1,10 +1,8 @@
 //! The rule language: what a rule in Suricata's language says, as plain data.
 //!
-//! [`parse`] turns text into these types and refuses with a reason; nothing here knows how rules are run.
+//! Nothing here knows how rules are read or run.
 
 use crate::field::Field;
-
-pub mod parse;
 
 /// What a rule asks for when it matches (Suricata User Guide, "Rules Format": Action).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

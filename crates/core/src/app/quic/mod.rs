@@ -35,7 +35,7 @@ fn is_plausible(packet: &Packet<'_>) -> bool {
 
 /// The handshake bytes of one side, put in order.
 #[derive(Clone, Debug, Default)]
-struct CryptoStream {
+pub struct CryptoStream {
     data: Vec<u8>,
     /// Filled ranges in ascending order, with gaps between them.
     filled: Vec<(usize, usize)>,
@@ -43,7 +43,7 @@ struct CryptoStream {
 
 impl CryptoStream {
     /// Adds a piece; one beyond the bounds is left out.
-    fn insert(&mut self, piece: Crypto<'_>) {
+    pub fn insert(&mut self, piece: Crypto<'_>) {
         let Ok(start) = usize::try_from(piece.offset) else { return };
         let Some(end) = start.checked_add(piece.data.len()).filter(|end| *end <= MAX_CRYPTO) else { return };
         if piece.data.is_empty() || self.filled.len() >= MAX_PIECES {
@@ -69,7 +69,7 @@ impl CryptoStream {
     }
 
     /// Returns the bytes from the start without a gap.
-    fn whole(&self) -> &[u8] {
+    pub fn whole(&self) -> &[u8] {
         match self.filled.first() {
             Some((0, end)) => self.data.get(..*end).unwrap_or_default(),
             _ => &[],

@@ -19,6 +19,11 @@ pub enum Carrier {
 
 /// Computes the JA3 hash of a client hello.
 pub fn ja3(hello: &ClientHello<'_>) -> String {
+    hex(&Md5::digest(ja3_text(hello)))
+}
+
+/// Writes what JA3 hashes.
+pub fn ja3_text(hello: &ClientHello<'_>) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
     push_list(&mut text, [hello.version]);
     text.push(b',');
@@ -29,18 +34,23 @@ pub fn ja3(hello: &ClientHello<'_>) -> String {
     push_list(&mut text, hello.groups());
     text.push(b',');
     push_list(&mut text, hello.point_formats().iter().map(|format| u16::from(*format)));
-    hex(&Md5::digest(&text))
+    text
 }
 
 /// Computes the JA3S hash of a server hello.
 pub fn ja3s(hello: &ServerHello<'_>) -> String {
+    hex(&Md5::digest(ja3s_text(hello)))
+}
+
+/// Writes what JA3S hashes.
+pub fn ja3s_text(hello: &ServerHello<'_>) -> Vec<u8> {
     let mut text = Vec::with_capacity(128);
     for number in [hello.version, hello.cipher] {
         push_decimal(&mut text, number);
         text.push(b',');
     }
     push_list(&mut text, hello.extensions.iter().map(|(kind, _)| kind));
-    hex(&Md5::digest(&text))
+    text
 }
 
 /// Appends numbers in decimal with dashes between them, without GREASE.

@@ -7,7 +7,7 @@ mod message;
 
 pub use certificate::{parse_certificate, Certificate};
 pub use cipher::cipher_name;
-pub use fingerprint::{hex, ja3, ja3s, ja4, Carrier};
+pub use fingerprint::{hex, ja3, ja3_text, ja3s, ja3s_text, ja4, Carrier};
 pub use message::*;
 
 use super::{Consumed, Direction, Field, Fields, Next, Parsed, Probe, Stop, Transport, Value};

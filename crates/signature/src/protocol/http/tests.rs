@@ -51,6 +51,7 @@ impl Talk {
             at: 0,
             ports: (1, 80),
             requests: &mut self.requests,
+            expectation: None,
         };
         call(&mut self.session, &mut output)
     }

@@ -50,6 +50,7 @@ fn read(requests: &[u8], responses: &[u8], step: usize) -> VecDeque<Transaction>
         at: 0,
         ports: (1, 80),
         requests: &mut asked,
+        expectation: None,
     };
     for (direction, data) in [(Direction::Orig, requests), (Direction::Resp, responses)] {
         let mut waiting = Vec::new();

@@ -562,6 +562,7 @@ mod tests {
             at: 0,
             ports: (1, 445),
             requests: &mut requests,
+            expectation: None,
         };
         let bytes = write(1, 1, FILE, 0, &[b'a'; 100]);
         let mut session = Smb::default();

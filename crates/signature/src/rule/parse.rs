@@ -1,1 +1,0 @@
-//! Text of rules to [`Rule`](super::Rule), or a refusal with its reason.
