@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +12,7 @@ import polars as pl
 
 from benches import captures
 from benches.report import Figure, Report, Table
+from benches.workers import Ended, do_all
 from infraspectre import cli
 from infraspectre._core import FlowReader
 from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
@@ -81,56 +79,8 @@ def all_captures() -> list[Path]:
 
 def survey(paths: list[Path]) -> Iterator[Outcome]:
     """Read captures in a process of its own, which is replaced whenever it dies or hangs."""
-    worker = Worker()
-    for path in paths:
-        outcome = worker.read(path)
-        if outcome.status is None or outcome.status < 0:
-            worker.stop()
-            worker = Worker()
-        yield outcome
-    worker.stop()
-
-
-class Worker:
-    """Reads captures in a process that may die or hang without harm."""
-
-    def __init__(self) -> None:
-        """Start the process."""
-        context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=serve, args=(other,), daemon=True)
-        self._process.start()
-        other.close()
-        self._connection.recv()  # it is ready
-
-    def read(self, path: Path) -> Outcome:
-        """Read one capture, for so long as is allowed."""
-        self._connection.send(path)
-        if not self._connection.poll(LONGEST_S):
-            return Outcome(path, None, LONGEST_S)
-        try:
-            outcome: Outcome = self._connection.recv()
-        except EOFError:
-            self._process.join()
-            return Outcome(path, self._process.exitcode, 0.0)
-        return outcome
-
-    def stop(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.join()
-
-
-def serve(connection: Connection) -> None:
-    """Read the captures that are named, until nobody names any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # warnings about losses are expected here
-    connection.send(True)
-    while True:
-        try:
-            path = connection.recv()
-        except EOFError:
-            return
-        connection.send(read(path))
+    for path, outcome in zip(paths, do_all(read, paths, LONGEST_S), strict=True):
+        yield Outcome(path, outcome.status, outcome.seconds) if isinstance(outcome, Ended) else outcome
 
 
 def read(path: Path) -> Outcome:
