@@ -38,7 +38,7 @@ run: $(CORE)
 
 test: test-rust lint test-python
 
-test-rust: tools
+test-rust: tools test-data
 	$(CARGO) test --locked --quiet --profile checks --workspace
 
 test-python: $(CORE) $(DEV_ENV) test-data
@@ -83,9 +83,9 @@ $(CORE): $(RUN_ENV) $(CRATES) | tools
 	$(BIN)/python -m compileall -q src
 	@touch $@
 
-test-data:
+test-data: | python-version
 	@if [ "$(INFRASPECTRE_TEST_DATA)" = "$(TEST_DATA)" ]; then \
-		$(BIN)/python $(SHARED_DATA)/unpack $(TEST_DATA) && \
+		"$(PYTHON)" $(SHARED_DATA)/unpack $(TEST_DATA) && \
 		ln -sfn $(SHARED_DATA)/intel $(TEST_DATA)/intel; \
 	elif [ -z "$(INFRASPECTRE_TEST_DATA)" ]; then \
 		echo "note: INFRASPECTRE_TEST_DATA is not set; tests on real captures are skipped"; fi
