@@ -127,6 +127,14 @@ pub fn datagram(data: &[u8], outcome: Result<(), Stop>) -> Consumed {
     Consumed { bytes: data.len(), next }
 }
 
+/// Takes what `skip` says to pass over from the front of the data; None when there is nothing to pass over.
+pub fn pass_over(skip: &mut usize, data: &[u8]) -> Option<usize> {
+    let used = data.len().min(*skip);
+    let is_due = *skip > 0;
+    *skip -= used;
+    is_due.then_some(used)
+}
+
 /// Tells whether either side uses a port.
 pub fn has_port(ports: (u16, u16), port: u16) -> bool {
     ports.0 == port || ports.1 == port

@@ -1,6 +1,6 @@
 //! Kerberos 5: who asks for which service, with which encryption, and what is refused (RFC 4120).
 
-use super::bytes::{datagram, drain, Reader};
+use super::bytes::{datagram, drain, pass_over, Reader};
 use super::der::{elements, expect, integer, member, parse_element, Element, SEQUENCE};
 use super::field::MAX_TEXT;
 use super::{Consumed, Direction, Field, Fields, Next, Parsed, Probe, Stop, Transport};
@@ -246,9 +246,7 @@ impl Session {
 
     fn step(&mut self, direction: Direction, data: &[u8], fields: &mut Fields) -> Result<(usize, Next), Stop> {
         let skip = &mut self.skip[direction as usize];
-        if *skip > 0 {
-            let used = data.len().min(*skip);
-            *skip -= used;
+        if let Some(used) = pass_over(skip, data) {
             return Ok((used, Next::More));
         }
         let mut reader = Reader::new(data);

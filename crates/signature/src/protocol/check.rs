@@ -1,16 +1,13 @@
-//! What every session test shares: a small dispatcher that buffers what a session leaves unread.
+//! What the tests of sessions ask of a conversation: its transactions as text, at every cut, and on any bytes.
 
 use std::collections::VecDeque;
 
 use infraspectre_core::app::{Direction, Next, Transport};
 
-use super::{Entry, Output, Requests};
-use crate::field::{Field, FieldSet};
-use crate::settings::Settings;
+use super::conversation::{Conversation, Piece};
+use super::Entry;
+use crate::field::Field;
 use crate::transaction::Transaction;
-
-/// One piece of a conversation.
-pub type Piece<'a> = (Direction, &'a [u8]);
 
 /// Feeds a conversation and returns its transactions and how the session ended.
 pub fn feed<'a>(
@@ -19,33 +16,17 @@ pub fn feed<'a>(
     ports: (u16, u16),
     pieces: impl IntoIterator<Item = Piece<'a>>,
 ) -> (VecDeque<Transaction>, Next) {
-    let (settings, mut requests) = (Settings::default(), Requests::default());
-    let (mut transactions, mut next_number) = (VecDeque::new(), 0);
-    let mut waiting = [Vec::new(), Vec::new()];
-    let mut session = (entry.session)(transport);
+    let mut conversation = Conversation::new(entry, transport, ports);
     for (direction, piece) in pieces {
-        let mut output = Output {
-            settings: &settings,
-            wanted: FieldSet::all(),
-            transactions: &mut transactions,
-            next_number: &mut next_number,
-            protocol: entry.protocol,
-            at: 0,
-            ports,
-            requests: &mut requests,
-            expectation: None,
-        };
-        let buffer = &mut waiting[direction as usize];
-        buffer.extend_from_slice(piece);
-        let consumed = session.read(direction, buffer, &mut output);
-        assert!(consumed.bytes <= buffer.len(), "consumed more than was shown");
-        let used = if transport == Transport::Datagram { buffer.len() } else { consumed.bytes };
-        buffer.drain(..used);
-        if consumed.next != Next::More {
-            return (transactions, consumed.next);
+        match transport {
+            Transport::Stream => conversation.stream(direction, piece),
+            Transport::Datagram => conversation.datagram(direction, piece),
+        }
+        if conversation.next != Next::More {
+            break;
         }
     }
-    (transactions, Next::More)
+    (conversation.transactions, conversation.next)
 }
 
 /// Feeds a conversation over a stream.

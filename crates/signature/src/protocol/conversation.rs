@@ -94,6 +94,16 @@ impl Conversation {
         self.next = self.with(|session, output| session.read(direction, data, output)).next;
     }
 
+    /// Leaves out missing bytes; tells whether the session can go on.
+    pub fn gap(&mut self, direction: Direction, missing: u32) -> bool {
+        self.with(|session, output| session.gap(direction, missing, output))
+    }
+
+    /// Counts the bytes that the session has left for later.
+    pub fn unread(&self, direction: Direction) -> usize {
+        self.waiting[index(direction)].len()
+    }
+
     /// Ends both directions.
     pub fn end(&mut self) {
         for direction in [Direction::Orig, Direction::Resp] {

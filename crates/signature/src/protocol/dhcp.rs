@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use infraspectre_core::app::bytes::{datagram, has_port};
 use infraspectre_core::app::dhcp::{self, parse_message, Message};
-use infraspectre_core::app::{Consumed, Direction, Next, Probe, Transport};
+use infraspectre_core::app::{Consumed, Direction, Probe, Transport};
 use serde_json::{json, Map, Value};
 
 use super::{number, Entry, Output, Protocol, Session};
@@ -42,12 +42,7 @@ impl Session for Dhcp {
         let parsed = parse_message(data);
         let consumed =
             datagram(data, parsed.map(|(_, message)| report(&message, direction, output.message(direction))));
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "malformed_options");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "malformed_options")
     }
 }
 

@@ -8,8 +8,7 @@ use infraspectre_core::app::line::{reply_code, split_command};
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
-use super::tls::text;
-use super::{Entry, Expectation, Output, Protocol, Session};
+use super::{lossy, Entry, Expectation, Output, Protocol, Session};
 use crate::field::{Field, DONE};
 use crate::transaction::Transaction;
 
@@ -270,11 +269,11 @@ fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     let mut ftp = Map::new();
     for (name, direction, field) in TEXTS {
         if let Some(value) = transaction.value(direction, field) {
-            ftp.insert(name.into(), text(value));
+            ftp.insert(name.into(), lossy(value));
         }
     }
     for (name, field) in [("completion_code", Field::FtpCompletionCode), ("reply", Field::FtpReply)] {
-        let values: Vec<Value> = transaction.values(Direction::Resp, field).map(text).collect();
+        let values: Vec<Value> = transaction.values(Direction::Resp, field).map(lossy).collect();
         if !values.is_empty() {
             ftp.insert(name.into(), values.into());
         }

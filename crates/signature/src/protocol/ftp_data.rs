@@ -3,8 +3,7 @@
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Transport};
 use serde_json::{Map, Value};
 
-use super::tls::text;
-use super::{Entry, Output, Protocol, Session};
+use super::{lossy, Entry, Output, Protocol, Session};
 use crate::field::{Field, BODY};
 use crate::transaction::Transaction;
 
@@ -67,10 +66,10 @@ fn begin(direction: Direction, output: &mut Output<'_>) -> u64 {
 fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     let mut data = Map::new();
     if let Some(file) = transaction.files.first().filter(|file| !file.name.is_empty()) {
-        data.insert("filename".into(), text(&file.name));
+        data.insert("filename".into(), lossy(&file.name));
     }
     if let Some(command) = transaction.value(Direction::Orig, Field::FtpDataCommand) {
-        data.insert("command".into(), text(command));
+        data.insert("command".into(), lossy(command));
     }
     event.insert("ftp_data".into(), data.into());
 }

@@ -1,7 +1,7 @@
 //! IKE 1 and 2: each message is a transaction of its direction (RFC 2408, RFC 2409, RFC 7296).
 
 use infraspectre_core::app::bytes::{datagram, has_port, Reader};
-use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
+use infraspectre_core::app::{Consumed, Direction, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
 use super::{number, text, Entry, Output, Protocol, Session};
@@ -91,12 +91,7 @@ impl Session for Ike {
             data,
             parsed.and_then(|(header, body)| report(&header, body, direction, output.message(direction))),
         );
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "malformed_data");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "malformed_data")
     }
 }
 

@@ -1,6 +1,6 @@
 //! Kerberos 5: each message is a transaction of its direction (RFC 4120).
 
-use infraspectre_core::app::bytes::{datagram, drain, has_port, Reader};
+use infraspectre_core::app::bytes::{datagram, drain, has_port, pass_over, Reader};
 use infraspectre_core::app::kerberos::{self, kind, parse_message, Message, Principal};
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
@@ -42,9 +42,7 @@ struct Kerberos {
 impl Kerberos {
     fn step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Result<(usize, Next), Stop> {
         let skip = &mut self.skip[index(direction)];
-        if *skip > 0 {
-            let used = data.len().min(*skip);
-            *skip -= used;
+        if let Some(used) = pass_over(skip, data) {
             return Ok((used, Next::More));
         }
         let mut reader = Reader::new(data);
@@ -71,12 +69,7 @@ impl Session for Kerberos {
                 datagram(data, parsed.map(|(_, message)| report(&message, direction, output.message(direction))))
             }
         };
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "malformed_data");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "malformed_data")
     }
 }
 

@@ -340,12 +340,7 @@ impl Session for Ldap {
             Transport::Stream => drain(data, |rest| self.step(rest, output)),
             Transport::Datagram => datagram(data, self.step(data, output).map(|_| ())),
         };
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "invalid_data");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "invalid_data")
     }
 }
 

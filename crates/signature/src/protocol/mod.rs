@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use infraspectre_core::app::{Consumed, Direction, Probe, Transport};
+use infraspectre_core::app::{Consumed, Direction, Next, Probe, Transport};
 
 use crate::field::{Field, FieldSet};
 use crate::settings::Settings;
@@ -212,6 +212,16 @@ impl Output<'_> {
         transaction.only = Some(direction);
         transaction
     }
+
+    /// Gives bytes that broke the protocol's rules a transaction of their own, with the event that says so.
+    pub fn note_malformed(&mut self, consumed: Consumed, direction: Direction, event: &'static str) -> Consumed {
+        if let Next::Malformed(_) = consumed.next {
+            let transaction = self.message(direction);
+            transaction.event(direction, event);
+            transaction.complete(direction);
+        }
+        consumed
+    }
 }
 
 /// Reads one application protocol of one flow.
@@ -279,6 +289,11 @@ pub const ENTRIES: &[Entry] = &[
     recognised::TELNET,
     recognised::BITTORRENT_DHT,
 ];
+
+/// Returns bytes as text for EVE.
+pub(crate) fn lossy(value: &[u8]) -> serde_json::Value {
+    serde_json::Value::String(String::from_utf8_lossy(value).into_owned())
+}
 
 /// Returns the first value of a field in either direction as text.
 pub(crate) fn text(transaction: &Transaction, field: Field) -> Option<String> {

@@ -189,12 +189,7 @@ fn report(message: &Message<'_>, transaction: &mut Transaction) {
 impl Session for Modbus {
     fn read(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Consumed {
         let consumed = drain(data, |rest| self.step(direction, rest, output));
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "invalid_protocol_id");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "invalid_protocol_id")
     }
 }
 

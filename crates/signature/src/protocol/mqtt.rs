@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use infraspectre_core::app::bytes::{drain, has_port, Reader};
+use infraspectre_core::app::bytes::{drain, has_port, pass_over, Reader};
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
@@ -138,9 +138,7 @@ struct Mqtt {
 impl Mqtt {
     fn step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Result<(usize, Next), Stop> {
         let skip = &mut self.skip[index(direction)];
-        if *skip > 0 {
-            let used = data.len().min(*skip);
-            *skip -= used;
+        if let Some(used) = pass_over(skip, data) {
             return Ok((used, Next::More));
         }
         let (header, used) = parse_header(data)?;
@@ -385,12 +383,7 @@ fn topics(kind: u8, reader: &mut Reader<'_>, direction: Direction, transaction: 
 impl Session for Mqtt {
     fn read(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Consumed {
         let consumed = drain(data, |rest| self.step(direction, rest, output));
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "malformed_traffic");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "malformed_traffic")
     }
 
     fn gap(&mut self, direction: Direction, missing: u32, _output: &mut Output<'_>) -> bool {

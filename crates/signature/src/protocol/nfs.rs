@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
-use infraspectre_core::app::bytes::{datagram, drain, has_port, Reader};
+use infraspectre_core::app::bytes::{datagram, drain, has_port, pass_over, Reader};
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
-use super::transfer::Transfer;
+use super::transfer::{close_all, Transfer};
 use super::{number, Entry, Output, Protocol, Session};
 use crate::field::Field;
 use crate::transaction::{index, Transaction};
@@ -582,9 +582,7 @@ fn opened(reader: &mut Reader<'_>) -> Result<(), Stop> {
 impl Nfs {
     fn step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Result<(usize, Next), Stop> {
         let skip = &mut self.skip[index(direction)];
-        if *skip > 0 {
-            let used = data.len().min(*skip);
-            *skip -= used;
+        if let Some(used) = pass_over(skip, data) {
             return Ok((used, Next::More));
         }
         let mut reader = Reader::new(data);
@@ -618,11 +616,7 @@ impl Session for Nfs {
     }
 
     fn end(&mut self, _direction: Direction, output: &mut Output<'_>) {
-        for transfer in std::mem::take(&mut self.known.transfers).into_values() {
-            if let Some(transaction) = output.get(transfer.transaction) {
-                transfer.close(transaction);
-            }
-        }
+        close_all(std::mem::take(&mut self.known.transfers).into_values(), output);
     }
 }
 

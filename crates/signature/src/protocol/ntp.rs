@@ -2,7 +2,7 @@
 
 use infraspectre_core::app::bytes::{datagram, has_port};
 use infraspectre_core::app::ntp::{parse_message, Body, Message, PORT};
-use infraspectre_core::app::{Consumed, Direction, Next, Probe, Transport};
+use infraspectre_core::app::{Consumed, Direction, Probe, Transport};
 use serde_json::{json, Map, Value};
 
 use super::{number, Entry, Output, Protocol, Session};
@@ -31,12 +31,7 @@ impl Session for Ntp {
         let parsed = parse_message(data);
         let consumed =
             datagram(data, parsed.map(|(_, message)| report(&message, direction, output.message(direction))));
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "malformed_data");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "malformed_data")
     }
 }
 

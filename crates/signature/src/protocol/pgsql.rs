@@ -1,6 +1,6 @@
 //! PostgreSQL: a request and what answers it are one transaction (PostgreSQL documentation, "Message Formats").
 
-use infraspectre_core::app::bytes::{drain, has_port, Reader};
+use infraspectre_core::app::bytes::{drain, has_port, pass_over, Reader};
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
@@ -99,9 +99,7 @@ struct Pgsql {
 impl Pgsql {
     fn step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Result<(usize, Next), Stop> {
         let skip = &mut self.skip[index(direction)];
-        if *skip > 0 {
-            let used = data.len().min(*skip);
-            *skip -= used;
+        if let Some(used) = pass_over(skip, data) {
             return Ok((used, Next::More));
         }
         if direction == Direction::Resp && std::mem::take(&mut self.asked_to_encrypt) {
@@ -247,13 +245,8 @@ fn add(transaction: &mut Transaction, key: &str, count: u64) {
 impl Session for Pgsql {
     fn read(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Consumed {
         let consumed = drain(data, |rest| self.step(direction, rest, output));
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            let name = if direction == Direction::Orig { "malformed_request" } else { "malformed_response" };
-            transaction.event(direction, name);
-            transaction.complete(direction);
-        }
-        consumed
+        let event = if direction == Direction::Orig { "malformed_request" } else { "malformed_response" };
+        output.note_malformed(consumed, direction, event)
     }
 }
 

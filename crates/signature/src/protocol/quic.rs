@@ -12,8 +12,8 @@ use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use md5::{Digest, Md5};
 use serde_json::{json, Map, Value};
 
-use super::tls::{describe_fingerprints, put_fingerprint, text};
-use super::{Entry, Output, Protocol, Session};
+use super::tls::{describe_fingerprints, put_fingerprint};
+use super::{lossy, Entry, Output, Protocol, Session};
 use crate::field::Field;
 use crate::transaction::{index, Transaction};
 
@@ -281,10 +281,10 @@ fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     let mut quic = Map::new();
     for (name, field) in [("version", Field::QuicVersion), ("sni", Field::QuicSni), ("ua", Field::QuicUserAgent)] {
         if let Some(value) = transaction.value(direction, field) {
-            quic.insert(name.into(), text(value));
+            quic.insert(name.into(), lossy(value));
         }
     }
-    let cyu = |field| transaction.value(direction, field).map(text);
+    let cyu = |field| transaction.value(direction, field).map(lossy);
     if let (Some(hash), Some(string)) = (cyu(Field::QuicCyuHash), cyu(Field::QuicCyuString)) {
         quic.insert("cyu".into(), json!([{"hash": hash, "string": string}]));
     }

@@ -7,8 +7,7 @@ use infraspectre_core::app::{bytes::drain, Consumed, Direction, Next, Probe, Sto
 use serde_json::{json, Map, Value};
 
 use super::mime::Mime;
-use super::tls::text;
-use super::{Entry, Output, Protocol, Session};
+use super::{lossy, Entry, Output, Protocol, Session};
 use crate::field::Field;
 use crate::transaction::Transaction;
 
@@ -324,10 +323,10 @@ fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     let mut smtp = Map::new();
     for (name, field) in [("helo", Field::SmtpHelo), ("mail_from", Field::SmtpMailFrom)] {
         if let Some(value) = transaction.value(Direction::Orig, field) {
-            smtp.insert(name.into(), text(value));
+            smtp.insert(name.into(), lossy(value));
         }
     }
-    insert_list(&mut smtp, "rcpt_to", transaction.values(Direction::Orig, Field::SmtpRcptTo).map(text).collect());
+    insert_list(&mut smtp, "rcpt_to", transaction.values(Direction::Orig, Field::SmtpRcptTo).map(lossy).collect());
     event.insert("smtp".into(), smtp.into());
     let email = email(transaction);
     if !email.is_empty() {
@@ -353,16 +352,16 @@ fn email(transaction: &Transaction) -> Map<String, Value> {
     let mut email = Map::new();
     for (name, field) in TEXTS {
         if let Some(value) = transaction.value(Direction::Orig, field) {
-            email.insert(name.into(), text(value));
+            email.insert(name.into(), lossy(value));
         }
     }
     for (name, field) in [("to", Field::EmailTo), ("cc", Field::EmailCc)] {
         let addresses = transaction.values(Direction::Orig, field).flat_map(|value| value.split(|byte| *byte == b','));
-        insert_list(&mut email, name, addresses.map(|address| text(address.trim_ascii())).collect());
+        insert_list(&mut email, name, addresses.map(|address| lossy(address.trim_ascii())).collect());
     }
     let lists = [("attachment", Field::EmailAttachment), ("url", Field::EmailUrl), ("received", Field::EmailReceived)];
     for (name, field) in lists {
-        insert_list(&mut email, name, transaction.values(Direction::Orig, field).map(text).collect());
+        insert_list(&mut email, name, transaction.values(Direction::Orig, field).map(lossy).collect());
     }
     if !email.is_empty() {
         let is_done = transaction.progress(Direction::Orig) == crate::field::DONE;

@@ -2,7 +2,7 @@
 
 use infraspectre_core::app::bytes::{datagram, has_port};
 use infraspectre_core::app::der::{elements, expect, Element, INTEGER, SEQUENCE};
-use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
+use infraspectre_core::app::{Consumed, Direction, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
 use super::{number, text, Entry, Output, Protocol, Session};
@@ -74,12 +74,7 @@ impl Session for Snmp {
     fn read(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Consumed {
         let parsed = parse_message(data);
         let consumed = datagram(data, parsed.map(|message| report(&message, direction, output.message(direction))));
-        if let Next::Malformed(_) = consumed.next {
-            let transaction = output.message(direction);
-            transaction.event(direction, "malformed_data");
-            transaction.complete(direction);
-        }
-        consumed
+        output.note_malformed(consumed, direction, "malformed_data")
     }
 }
 

@@ -4,8 +4,8 @@ use infraspectre_core::app::ssh::{message, parse_key_exchange, parse_packet, Key
 use infraspectre_core::app::{bytes::drain, Consumed, Direction, Next, Probe, Stop};
 use serde_json::{json, Map, Value};
 
-use super::tls::{put_fingerprint, text};
-use super::{Entry, Output, Protocol, Session};
+use super::tls::put_fingerprint;
+use super::{lossy, Entry, Output, Protocol, Session};
 use crate::field::{Field, HELLO, OFFER};
 use crate::transaction::{index, Transaction};
 
@@ -217,12 +217,12 @@ fn side(transaction: &Transaction, direction: Direction, hash: Field, string: Fi
     let mut side = Map::new();
     for (name, field) in [("proto_version", Field::SshProtocol), ("software_version", Field::SshSoftware)] {
         if let Some(value) = transaction.value(direction, field) {
-            side.insert(name.into(), text(value));
+            side.insert(name.into(), lossy(value));
         }
     }
     let hassh = (transaction.value(direction, hash), transaction.value(direction, string));
     if let (Some(hash), Some(string)) = hassh {
-        side.insert("hassh".into(), json!({"hash": text(hash), "string": text(string)}));
+        side.insert("hassh".into(), json!({"hash": lossy(hash), "string": lossy(string)}));
     }
     side
 }

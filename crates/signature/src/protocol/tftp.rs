@@ -3,8 +3,7 @@
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Transport};
 use serde_json::{json, Map, Value};
 
-use super::tls::text;
-use super::{Entry, Output, Protocol, Session};
+use super::{lossy, Entry, Output, Protocol, Session};
 use crate::field::Field;
 use crate::transaction::Transaction;
 
@@ -73,7 +72,7 @@ fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     }
     for (name, field) in [("file", Field::TftpFile), ("mode", Field::TftpMode)] {
         if let Some(value) = transaction.value(Direction::Orig, field) {
-            tftp.insert(name.into(), text(value));
+            tftp.insert(name.into(), lossy(value));
         }
     }
     event.insert("tftp".into(), tftp.into());

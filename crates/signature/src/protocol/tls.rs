@@ -12,7 +12,7 @@ use sha1::Sha1;
 use x509_parser::error::X509Error;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::{Entry, Output, Protocol, Session};
+use super::{lossy, Entry, Output, Protocol, Session};
 use crate::field::{Field, CERTIFICATES, HELLO};
 use crate::transaction::{index, Transaction};
 
@@ -543,18 +543,13 @@ fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     let mut tls = Map::new();
     for (name, direction, field) in TEXTS {
         if let Some(value) = transaction.value(direction, field) {
-            tls.insert(name.into(), text(value));
+            tls.insert(name.into(), lossy(value));
         }
     }
     describe_numbers(transaction, &mut tls);
     describe_lists(transaction, &mut tls);
     describe_fingerprints(transaction, &mut tls);
     event.insert("tls".into(), tls.into());
-}
-
-/// Returns bytes as text for EVE.
-pub fn text(value: &[u8]) -> Value {
-    json!(String::from_utf8_lossy(value))
 }
 
 fn describe_numbers(transaction: &Transaction, tls: &mut Map<String, Value>) {
@@ -596,7 +591,7 @@ fn describe_lists(transaction: &Transaction, tls: &mut Map<String, Value>) {
         ("subjectaltname", Direction::Resp, Field::TlsSubjectAltName),
     ];
     for (name, direction, field) in LISTS {
-        let values: Vec<Value> = transaction.values(direction, field).map(text).collect();
+        let values: Vec<Value> = transaction.values(direction, field).map(lossy).collect();
         if !values.is_empty() {
             tls.insert(name.into(), values.into());
         }
@@ -612,11 +607,11 @@ pub fn describe_fingerprints(transaction: &Transaction, object: &mut Map<String,
     for (name, direction, hash, string) in PAIRS {
         let (hash, string) = (transaction.value(direction, hash), transaction.value(direction, string));
         if let (Some(hash), Some(string)) = (hash, string) {
-            object.insert(name.into(), json!({"hash": text(hash), "string": text(string)}));
+            object.insert(name.into(), json!({"hash": lossy(hash), "string": lossy(string)}));
         }
     }
     if let Some(ja4) = transaction.value(Direction::Orig, Field::Ja4Hash) {
-        object.insert("ja4".into(), text(ja4));
+        object.insert("ja4".into(), lossy(ja4));
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 
 use infraspectre_core::app::Direction;
 
+use super::Output;
 use crate::transaction::Transaction;
 
 /// Bytes that wait for those before them.
@@ -85,6 +86,15 @@ impl Transfer {
         if let Some(file) = transaction.files.get_mut(self.index) {
             file.truncated |= !self.waiting.is_empty();
             file.body.complete = true;
+        }
+    }
+}
+
+/// Ends files with their flow.
+pub fn close_all(transfers: impl IntoIterator<Item = Transfer>, output: &mut Output<'_>) {
+    for transfer in transfers {
+        if let Some(transaction) = output.get(transfer.transaction) {
+            transfer.close(transaction);
         }
     }
 }

@@ -130,32 +130,11 @@ fn opcode_name(opcode: u64) -> String {
 mod tests {
     use std::collections::VecDeque;
 
+    use super::super::conversation::feed;
     use super::*;
-    use crate::field::FieldSet;
-    use crate::protocol::{Requests, Session as _};
-    use crate::settings::Settings;
 
     fn read(data: &[u8], step: usize) -> VecDeque<Transaction> {
-        let (mut session, settings) = (Session::default(), Settings::default());
-        let (mut transactions, mut next_number, mut asked) = (VecDeque::new(), 0, Requests::default());
-        let mut output = Output {
-            settings: &settings,
-            wanted: FieldSet::all(),
-            transactions: &mut transactions,
-            next_number: &mut next_number,
-            protocol: Protocol::Websocket,
-            at: 0,
-            ports: (1, 80),
-            requests: &mut asked,
-            expectation: None,
-        };
-        let mut waiting = Vec::new();
-        for piece in data.chunks(step) {
-            waiting.extend_from_slice(piece);
-            let consumed = session.read(Direction::Orig, &waiting, &mut output);
-            waiting.drain(..consumed.bytes);
-        }
-        transactions
+        feed(&ENTRY, data.chunks(step).map(|piece| (Direction::Orig, piece))).transactions
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{json, Map, Value};
 use crate::field::Field;
 use crate::transaction::{index, Direction, File, Transaction};
 
+use super::super::lossy;
 use super::uri::split_port;
 
 /// Adds the `http` object and the `files`.
@@ -12,7 +13,7 @@ pub fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     let mut http = Map::new();
     for (key, direction, field) in TEXTS {
         if let Some(value) = transaction.value(*direction, *field) {
-            http.insert((*key).to_owned(), text(value));
+            http.insert((*key).to_owned(), lossy(value));
         }
     }
     add_host(transaction, &mut http);
@@ -31,10 +32,6 @@ const TEXTS: &[(&str, Direction, Field)] = &[
     ("redirect", Direction::Resp, Field::HttpLocation),
 ];
 
-fn text(value: &[u8]) -> Value {
-    Value::String(String::from_utf8_lossy(value).into_owned())
-}
-
 fn number(value: &[u8]) -> Option<u16> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
@@ -49,7 +46,7 @@ fn add_host(transaction: &Transaction, http: &mut Map<String, Value>) {
 fn add_response(transaction: &Transaction, http: &mut Map<String, Value>) {
     if let Some(value) = transaction.value(Direction::Resp, Field::HttpContentType) {
         let media = value.split(|byte| *byte == b';').next().unwrap_or(value);
-        http.insert("http_content_type".to_owned(), text(media));
+        http.insert("http_content_type".to_owned(), lossy(media));
     }
     if let Some(status) = transaction.value(Direction::Resp, Field::HttpStatusCode).and_then(number) {
         http.insert("status".to_owned(), json!(status));

@@ -5,9 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::field::FieldSet;
-use crate::protocol::{Requests, Session as _};
-use crate::settings::Settings;
+use crate::protocol::conversation::feed;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
@@ -39,30 +37,9 @@ fn responses() -> Vec<u8> {
 }
 
 fn read(requests: &[u8], responses: &[u8], step: usize) -> VecDeque<Transaction> {
-    let (mut session, settings) = (Session::default(), Settings::default());
-    let (mut transactions, mut next_number, mut asked) = (VecDeque::new(), 0, Requests::default());
-    let mut output = Output {
-        settings: &settings,
-        wanted: FieldSet::all(),
-        transactions: &mut transactions,
-        next_number: &mut next_number,
-        protocol: Protocol::Http2,
-        at: 0,
-        ports: (1, 80),
-        requests: &mut asked,
-        expectation: None,
-    };
-    for (direction, data) in [(Direction::Orig, requests), (Direction::Resp, responses)] {
-        let mut waiting = Vec::new();
-        for piece in data.chunks(step) {
-            waiting.extend_from_slice(piece);
-            let consumed = session.read(direction, &waiting, &mut output);
-            waiting.drain(..consumed.bytes);
-        }
-    }
-    session.end(Direction::Orig, &mut output);
-    session.end(Direction::Resp, &mut output);
-    transactions
+    let pieces = [(Direction::Orig, requests), (Direction::Resp, responses)];
+    let cut = pieces.into_iter().flat_map(|(direction, data)| data.chunks(step).map(move |piece| (direction, piece)));
+    feed(&ENTRY, cut).transactions
 }
 
 #[test]

@@ -12,7 +12,7 @@ use infraspectre_core::app::{ntlm, Consumed, Direction, Next, Stop, Transport};
 use serde_json::{json, Map, Value};
 
 use super::dcerpc::{self, Calls};
-use super::transfer::Transfer;
+use super::transfer::{close_all, Transfer};
 use super::{text, Entry, Output, Protocol, Session};
 use crate::field::Field;
 use crate::transaction::{index, Transaction};
@@ -390,11 +390,7 @@ impl Session for Smb {
     }
 
     fn end(&mut self, _direction: Direction, output: &mut Output<'_>) {
-        for transfer in std::mem::take(&mut self.known.transfers).into_values() {
-            if let Some(transaction) = output.get(transfer.transaction) {
-                transfer.close(transaction);
-            }
-        }
+        close_all(std::mem::take(&mut self.known.transfers).into_values(), output);
     }
 }
 
@@ -427,6 +423,7 @@ mod tests {
     use super::super::check::{
         assert_any_bytes_are_safe, assert_cuts_do_not_matter, described, numbers, stream, texts,
     };
+    use super::super::conversation::Conversation;
     use super::super::dcerpc::tests::conversation as calls;
     use super::*;
 
@@ -551,28 +548,15 @@ mod tests {
 
     #[test]
     fn a_gap_in_a_file_leaves_the_rest() {
-        let (settings, mut requests) = (crate::settings::Settings::default(), super::super::Requests::default());
-        let (mut transactions, mut next_number) = (VecDeque::new(), 0);
-        let mut output = Output {
-            settings: &settings,
-            wanted: crate::field::FieldSet::all(),
-            transactions: &mut transactions,
-            next_number: &mut next_number,
-            protocol: Protocol::Smb,
-            at: 0,
-            ports: (1, 445),
-            requests: &mut requests,
-            expectation: None,
-        };
+        let mut conversation = Conversation::new(&ENTRY, Transport::Stream, (1, 445));
         let bytes = write(1, 1, FILE, 0, &[b'a'; 100]);
-        let mut session = Smb::default();
         let cut = bytes.len() - 50;
-        let consumed = session.read(Direction::Orig, &bytes[..cut], &mut output);
-        assert_eq!((consumed.bytes, consumed.next), (cut, Next::More));
-        assert!(session.gap(Direction::Orig, 20, &mut output));
+        conversation.stream(Direction::Orig, &bytes[..cut]);
+        assert_eq!((conversation.unread(Direction::Orig), conversation.next), (0, Next::More));
+        assert!(conversation.gap(Direction::Orig, 20));
         let rest = [&bytes[cut + 20..], &write(2, 1, FILE, 100, b"b")].concat();
-        session.read(Direction::Orig, &rest, &mut output);
-        let file = &transactions[0].files[0];
+        conversation.stream(Direction::Orig, &rest);
+        let file = &conversation.transactions[0].files[0];
         assert_eq!((file.size, file.truncated), (81, true));
     }
 
