@@ -191,24 +191,15 @@ impl Transaction {
         }
     }
 
-    /// Begins a file; returns its index for [`Transaction::file_mut`].
-    pub fn open_file(&mut self, direction: Direction, name: &[u8]) -> usize {
-        if self.files.len() < MAX_FILES {
-            self.files.push(File {
-                name: name.to_vec(),
-                direction,
-                body: Body::default(),
-                size: 0,
-                truncated: false,
-                hashes: None,
-            });
-        }
-        self.files.len() - 1
-    }
-
     /// Begins a file, unless there are too many; returns its index in [`Transaction::files`].
     pub fn add_file(&mut self, direction: Direction, name: &[u8]) -> Option<usize> {
-        (self.files.len() < MAX_FILES).then(|| self.open_file(direction, name))
+        let index = self.files.len();
+        if index >= MAX_FILES {
+            return None;
+        }
+        let (name, body) = (name.to_vec(), Body::default());
+        self.files.push(File { name, direction, body, size: 0, truncated: false, hashes: None });
+        Some(index)
     }
 
     /// Returns the instances of a field in one direction.
@@ -253,5 +244,20 @@ impl Transaction {
     /// Tells whether both directions are complete.
     pub fn is_done(&self) -> bool {
         self.progress == [DONE; 2]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_too_many_is_refused_and_leaves_the_last_one_alone() {
+        let mut transaction = Transaction::new(Protocol::Smtp, 0, FieldSet::all());
+        for number in 0..MAX_FILES {
+            assert_eq!(transaction.add_file(Direction::Orig, b"file"), Some(number));
+        }
+        assert_eq!(transaction.add_file(Direction::Orig, b"one more"), None);
+        assert_eq!(transaction.files.len(), MAX_FILES);
     }
 }

@@ -15,7 +15,8 @@ const MAX_WAITING: usize = 1 << 20;
 pub struct Transfer {
     /// Number of the transaction that has the file.
     pub transaction: u64,
-    index: usize,
+    /// Its place among the transaction's files; None if there were too many.
+    index: Option<usize>,
     next: u64,
     waiting: BTreeMap<u64, Vec<u8>>,
     waiting_bytes: usize,
@@ -24,7 +25,7 @@ pub struct Transfer {
 impl Transfer {
     /// Opens a file of a transaction.
     pub fn open(transaction: &mut Transaction, direction: Direction, name: &[u8]) -> Transfer {
-        let index = transaction.open_file(direction, name);
+        let index = transaction.add_file(direction, name);
         Transfer { transaction: transaction.number, index, next: 0, waiting: BTreeMap::new(), waiting_bytes: 0 }
     }
 
@@ -55,14 +56,14 @@ impl Transfer {
     /// Goes on after bytes of the file that are missing.
     pub fn miss(&mut self, bytes: u64, transaction: &mut Transaction) {
         self.next = self.next.saturating_add(bytes);
-        if let Some(file) = transaction.files.get_mut(self.index) {
+        if let Some(file) = self.index.and_then(|at| transaction.files.get_mut(at)) {
             file.truncated = true;
         }
     }
 
     fn append(&mut self, data: &[u8], transaction: &mut Transaction) {
         self.next = self.next.saturating_add(data.len() as u64);
-        if let Some(file) = transaction.files.get_mut(self.index) {
+        if let Some(file) = self.index.and_then(|at| transaction.files.get_mut(at)) {
             file.append(data);
         }
     }
@@ -83,7 +84,7 @@ impl Transfer {
 
     /// Ends the file; it is truncated if pieces still wait for those before them.
     pub fn close(self, transaction: &mut Transaction) {
-        if let Some(file) = transaction.files.get_mut(self.index) {
+        if let Some(file) = self.index.and_then(|at| transaction.files.get_mut(at)) {
             file.truncated |= !self.waiting.is_empty();
             file.body.complete = true;
         }

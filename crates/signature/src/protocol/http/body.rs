@@ -135,8 +135,10 @@ impl Store {
         match &mut self.files {
             Files::None => {}
             Files::Whole(name) => {
-                let at = *file.get_or_insert_with(|| transaction.open_file(direction, name));
-                append(transaction, at, data);
+                *file = file.or_else(|| transaction.add_file(direction, name));
+                if let Some(at) = *file {
+                    append(transaction, at, data);
+                }
             }
             Files::Parts(multipart) => multipart.feed(data, &mut |part| take_part(part, file, direction, transaction)),
         }
@@ -177,7 +179,7 @@ fn wants_body(transaction: &Transaction, direction: Direction) -> bool {
 
 fn take_part(part: Part<'_>, file: &mut Option<usize>, direction: Direction, transaction: &mut Transaction) {
     match (part, *file) {
-        (Part::Begin(name), _) => *file = Some(transaction.open_file(direction, name)),
+        (Part::Begin(name), _) => *file = transaction.add_file(direction, name),
         (Part::Data(data), Some(at)) => append(transaction, at, data),
         (Part::End, Some(at)) => {
             if let Some(ended) = transaction.files.get_mut(at) {
