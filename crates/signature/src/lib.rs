@@ -4,7 +4,9 @@
 //! [`field`] lists, and [`matcher`] finds which of many patterns occur in some bytes.
 #![forbid(unsafe_code)]
 
+pub mod engine;
 pub mod field;
+pub mod flow;
 pub mod matcher;
 pub mod protocol;
 pub mod rule;
