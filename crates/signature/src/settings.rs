@@ -21,6 +21,9 @@ pub struct Settings {
     pub response_body_limit: usize,
     pub request_body_limit: usize,
     pub response_decompress_layers: usize,
+    /// Bytes of a body that must have arrived before rules look at it, unless it is complete.
+    pub response_inspect_size: usize,
+    pub request_inspect_size: usize,
 }
 
 impl Default for Settings {
@@ -38,6 +41,8 @@ impl Default for Settings {
             response_body_limit: 100 * 1024,
             request_body_limit: 100 * 1024,
             response_decompress_layers: 2,
+            response_inspect_size: 40 * 1024,
+            request_inspect_size: 32 * 1024,
         }
     }
 }

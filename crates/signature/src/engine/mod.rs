@@ -1,5 +1,15 @@
 //! The engine: rules compiled, run over flows, and what they find as events.
 
-pub mod number;
-pub mod regex;
-pub mod search;
+mod base64;
+pub mod compile;
+mod dataset;
+pub mod detect;
+mod inspect;
+mod intervals;
+mod number;
+mod packet;
+mod regex;
+mod search;
+pub mod state;
+mod threshold;
+mod transform;
