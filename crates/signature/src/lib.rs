@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod field;
+pub mod flow;
 pub mod matcher;
 pub mod protocol;
 pub mod rule;
