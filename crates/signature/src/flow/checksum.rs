@@ -1,0 +1,66 @@
+//! Checksums of IP, TCP, UDP and ICMP (RFC 1071): a receiver drops what fails them.
+
+use infraspectre_core::wire::{protocol, Segment};
+
+/// Tells whether every checksum of a segment that can be computed is right.
+#[inline]
+pub fn are_right(segment: &Segment<'_>) -> bool {
+    is_header_right(segment) && is_transport_right(segment)
+}
+
+fn is_header_right(segment: &Segment<'_>) -> bool {
+    let length = segment.network.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    match segment.network.get(..length) {
+        Some(header) if segment.ip_version == 4 && length >= 20 => fold(sum(header)) == 0xffff,
+        _ => true,
+    }
+}
+
+#[inline]
+fn is_transport_right(segment: &Segment<'_>) -> bool {
+    let (at, has_pseudo_header) = match segment.protocol {
+        protocol::TCP => (16, true),
+        protocol::UDP => (6, true),
+        protocol::ICMP => (2, false),
+        protocol::ICMP6 => (2, true),
+        _ => return true,
+    };
+    let header = segment.transport.len().saturating_sub(segment.payload.len());
+    let Some(length) = header.checked_add(segment.payload_bytes as usize) else { return true };
+    // What a snap length has cut off cannot be summed up.
+    let (Some(bytes), Some(stored)) = (segment.transport.get(..length), segment.transport.get(at..at + 2)) else {
+        return true;
+    };
+    if segment.protocol == protocol::UDP && stored == [0, 0] {
+        return true;
+    }
+    let mut total = sum(bytes);
+    if has_pseudo_header {
+        let address = |bytes: &[u8; 16]| if segment.ip_version == 4 { sum(&bytes[12..]) } else { sum(bytes) };
+        total += address(&segment.src) + address(&segment.dst) + u64::from(segment.protocol) + length as u64;
+    }
+    fold(total) == 0xffff
+}
+
+/// Adds up words of 16 bits.
+#[inline]
+fn sum(bytes: &[u8]) -> u64 {
+    let mut words = bytes.chunks_exact(4);
+    let mut total: u64 = words.by_ref().map(|word| u64::from(as_word(word))).sum();
+    let mut rest = words.remainder().chunks_exact(2);
+    total += rest.by_ref().map(|pair| u64::from(as_word(pair))).sum::<u64>();
+    total + rest.remainder().first().map_or(0, |last| u64::from(*last) << 8)
+}
+
+#[inline]
+fn as_word(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte))
+}
+
+#[inline]
+fn fold(mut total: u64) -> u64 {
+    while total > 0xffff {
+        total = (total & 0xffff) + (total >> 16);
+    }
+    total
+}
