@@ -7,9 +7,7 @@ use infraspectre_core::wire::protocol as ip;
 use crate::field::{Field, FieldSet, Sent};
 use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
-use crate::rule::{
-    Action, Content, Effect, EventTest, FileTest, Match, PacketTest, Rule, Scope, Threshold, Transform,
-};
+use crate::rule::{Action, Content, Effect, EventTest, FileTest, Match, PacketTest, Rule, Scope, Threshold, Transform};
 
 use super::inspect::Tests;
 use super::intervals::Intervals;
@@ -264,7 +262,8 @@ impl Signature {
 
     fn find_trigger(&self) -> Trigger {
         let rule = &self.rule;
-        let has_app_event = rule.events.iter().any(|event| matches!(event, EventTest::App(name) if !name.starts_with("applayer")));
+        let has_app_event =
+            rule.events.iter().any(|event| matches!(event, EventTest::App(name) if !name.starts_with("applayer")));
         let is_of_packet = rule.packet.iter().any(|test| !matches!(test, PacketTest::IpDataset { .. }));
         if !self.buffers.is_empty() || !rule.numbers.is_empty() || !rule.files.is_empty() || has_app_event {
             return Trigger::Transaction;
@@ -311,7 +310,8 @@ impl Signature {
         });
         let by_size = rule.packet.iter().any(|test| matches!(test, PacketTest::StreamSize { .. }));
         let scope = rule.header.protocol.scope;
-        self.on_stream = is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
+        self.on_stream =
+            is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
         self.on_packets = scope != Scope::Stream
             && !rule.flow.only_stream
             && (!self.on_stream || positioned || by_size || rule.header.protocol.transports.is_empty());
@@ -320,7 +320,8 @@ impl Signature {
     /// Counts the checks of a transaction.
     pub fn checks(&self) -> usize {
         let rule = &self.rule;
-        let count = self.buffers.len() + rule.numbers.len() + rule.files.len() + rule.events.len() + rule.app_protocols.len();
+        let count =
+            self.buffers.len() + rule.numbers.len() + rule.files.len() + rule.events.len() + rule.app_protocols.len();
         count.min(MAX_CHECKS)
     }
 
@@ -530,4 +531,3 @@ fn concerns(signature: &Signature, carrier: Carrier) -> bool {
     let transports = &signature.rule.header.protocol.transports;
     transports.is_empty() || transports.iter().any(|transport| Carrier::of(*transport) == carrier)
 }
-

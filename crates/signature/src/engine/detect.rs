@@ -13,7 +13,7 @@ use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, ThresholdKind};
 use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
-use super::compile::{Carrier, Channel, Id, Trigger, PatternIndex, Program, Signature};
+use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
 use super::inspect::{Buffer, Findings};
 use super::packet::{self, View};
 use super::state::{FlowState, HostBits, Owner, Pending, SideState};
@@ -343,7 +343,10 @@ impl Detector {
     ) {
         let mut pending = std::mem::take(&mut side.pending);
         let waiting = pending.len();
-        let new = self.candidates.iter().filter(|id| !side.matched.contains(id) && !pending[..waiting].iter().any(|own| own.id == **id));
+        let new = self
+            .candidates
+            .iter()
+            .filter(|id| !side.matched.contains(id) && !pending[..waiting].iter().any(|own| own.id == **id));
         let new: Vec<Pending> = new.map(|id| Pending { id: *id, passed: 0 }).collect();
         pending.extend(new);
         pending.sort_unstable_by_key(|own| own.id);
@@ -407,7 +410,11 @@ impl Detector {
                 Outcome::Fails => return Outcome::Fails,
             }
         }
-        if waits { Outcome::Waits } else { Outcome::Holds }
+        if waits {
+            Outcome::Waits
+        } else {
+            Outcome::Holds
+        }
     }
 
     /// Notes a match and does at once what rules that follow may depend on.
@@ -454,7 +461,9 @@ impl Detector {
                 }
             }
             Effect::FlowintAdd { name, value } => self.add(name, packet::operand_value(value, state), true, state),
-            Effect::FlowintSubtract { name, value } => self.add(name, packet::operand_value(value, state), false, state),
+            Effect::FlowintSubtract { name, value } => {
+                self.add(name, packet::operand_value(value, state), false, state)
+            }
             Effect::Bypass => state.passed = true,
             Effect::Tag => {}
         }
@@ -477,7 +486,9 @@ impl Detector {
         for mut alert in alerts {
             let Some(signature) = program.signatures.get(alert.id as usize) else { continue };
             if alert.action == Action::Pass {
-                let of_flow = signature.trigger == Trigger::Transaction || signature.trigger == Trigger::Addresses || alert.in_stream;
+                let of_flow = signature.trigger == Trigger::Transaction
+                    || signature.trigger == Trigger::Addresses
+                    || alert.in_stream;
                 state.passed |= of_flow;
                 break;
             }
@@ -546,7 +557,11 @@ impl Context<'_> {
         }
         at -= rule.events.len();
         let Some(test) = rule.app_protocols.get(at) else { return Outcome::Holds };
-        if packet::app_protocol_holds(test, &view.flow.application, view.side()) { Outcome::Holds } else { Outcome::Fails }
+        if packet::app_protocol_holds(test, &view.flow.application, view.side()) {
+            Outcome::Holds
+        } else {
+            Outcome::Fails
+        }
     }
 
     fn outcome(&self, holds: bool, field: Field) -> Outcome {
@@ -567,7 +582,11 @@ impl Context<'_> {
                 let files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
                 let mut names = files.map(|file| file_property(field, &file.name));
                 let holds = names.any(|name| self.value(check, name, findings));
-                if holds { Outcome::Holds } else { self.unless_done() }
+                if holds {
+                    Outcome::Holds
+                } else {
+                    self.unless_done()
+                }
             }
             Kind::Bytes | Kind::Number => {
                 if self.progress < field.progress() {
@@ -585,7 +604,11 @@ impl Context<'_> {
     }
 
     fn unless_done(&self) -> Outcome {
-        if self.progress < DONE { Outcome::Waits } else { Outcome::Fails }
+        if self.progress < DONE {
+            Outcome::Waits
+        } else {
+            Outcome::Fails
+        }
     }
 
     fn value(&self, check: &super::compile::BufferCheck, value: &[u8], findings: &mut Findings) -> bool {
@@ -620,22 +643,33 @@ impl Context<'_> {
     fn file(&self, test: &FileTest) -> Outcome {
         let mut files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
         let holds = match test {
-            FileTest::Size(compare) => files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size)),
+            FileTest::Size(compare) => {
+                files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size))
+            }
             FileTest::Hash { kind, negated, hashes } => files.any(|file| {
                 let digest = file.body.complete.then(|| file.hashes.as_deref().map(|own| digest(own, *kind))).flatten();
                 digest.is_some_and(|digest| hashes.contains(&digest) != *negated)
             }),
         };
-        if holds { Outcome::Holds } else { self.unless_done() }
+        if holds {
+            Outcome::Holds
+        } else {
+            self.unless_done()
+        }
     }
 
     fn event(&self, event: &EventTest, view: &View<'_>) -> Outcome {
         let EventTest::App(name) = event else {
             return if has_event(event, view.events) { Outcome::Holds } else { Outcome::Fails };
         };
-        let own = name.split_once('.').filter(|(protocol, _)| Protocol::of_name(protocol) == Some(self.transaction.protocol));
+        let own =
+            name.split_once('.').filter(|(protocol, _)| Protocol::of_name(protocol) == Some(self.transaction.protocol));
         let holds = own.is_some_and(|(_, name)| self.transaction.events.iter().any(|event| event.1 == name));
-        if holds { Outcome::Holds } else { self.unless_done() }
+        if holds {
+            Outcome::Holds
+        } else {
+            self.unless_done()
+        }
     }
 }
 
@@ -650,7 +684,9 @@ fn digest(hashes: &crate::transaction::Hashes, kind: HashKind) -> Box<[u8]> {
 
 fn file_property(field: Field, name: &[u8]) -> &[u8] {
     match field {
-        Field::FileExtension => name.rsplit(|byte| *byte == b'.').next().filter(|part| part.len() < name.len()).unwrap_or_default(),
+        Field::FileExtension => {
+            name.rsplit(|byte| *byte == b'.').next().filter(|part| part.len() < name.len()).unwrap_or_default()
+        }
         Field::FileName => name,
         _ => b"",
     }

@@ -161,21 +161,25 @@ fn describe_transaction(event: &mut Map<String, Value>, transaction: &Transactio
     if let Some(entry) = ENTRIES.iter().find(|entry| entry.protocol == transaction.protocol) {
         (entry.describe)(transaction, event);
     }
-    let files: Vec<Value> = transaction.files.iter().map(|file| {
-        let state = match (file.body.complete, file.truncated) {
-            (true, false) => "CLOSED",
-            (_, true) => "TRUNCATED",
-            (false, false) => "UNKNOWN",
-        };
-        json!({
-            "filename": String::from_utf8_lossy(&file.name),
-            "gaps": file.truncated,
-            "state": state,
-            "size": file.size,
-            "stored": false,
-            "tx_id": transaction.number,
+    let files: Vec<Value> = transaction
+        .files
+        .iter()
+        .map(|file| {
+            let state = match (file.body.complete, file.truncated) {
+                (true, false) => "CLOSED",
+                (_, true) => "TRUNCATED",
+                (false, false) => "UNKNOWN",
+            };
+            json!({
+                "filename": String::from_utf8_lossy(&file.name),
+                "gaps": file.truncated,
+                "state": state,
+                "size": file.size,
+                "stored": false,
+                "tx_id": transaction.number,
+            })
         })
-    }).collect();
+        .collect();
     if !files.is_empty() {
         event.insert("files".into(), Value::Array(files));
     }

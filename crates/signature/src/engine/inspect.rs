@@ -146,7 +146,9 @@ impl Test {
         match test {
             Match::Content(content) => Test::Content(Box::new(ContentTest::new(content, retry))),
             Match::Pcre(pcre) => Test::Regex { expression: Box::new(Expression::new(pcre.clone())), retry },
-            Match::IsDataAt { at, relative, negated } => Test::DataAt { at: *at, relative: *relative, negated: *negated },
+            Match::IsDataAt { at, relative, negated } => {
+                Test::DataAt { at: *at, relative: *relative, negated: *negated }
+            }
             Match::ByteTest(test) => Test::ByteTest(Box::new(test.clone())),
             Match::ByteJump(jump) => Test::ByteJump(Box::new(jump.clone())),
             Match::ByteExtract(extract) => Test::ByteExtract(Box::new(extract.clone())),
@@ -207,7 +209,9 @@ impl Inspection<'_, '_> {
             }
             Test::ByteMath(math) => self.byte_math(math, cursor).is_some_and(|cursor| self.from(rest, cursor)),
             Test::Size(compare) => {
-                !self.buffer.open && compare.holds(self.buffer.offset + self.data().len() as u64) && self.from(rest, cursor)
+                !self.buffer.open
+                    && compare.holds(self.buffer.offset + self.data().len() as u64)
+                    && self.from(rest, cursor)
             }
             Test::Base64 { bytes, offset, relative, tests } => {
                 self.base64(*bytes, *offset, *relative, tests, cursor) && self.from(rest, cursor)
@@ -232,9 +236,7 @@ impl Inspection<'_, '_> {
     fn value(&self, operand: Operand) -> i64 {
         match operand {
             Operand::Value(value) => value,
-            Operand::Variable(index) => {
-                self.findings.variables.get(usize::from(index)).copied().unwrap_or(0) as i64
-            }
+            Operand::Variable(index) => self.findings.variables.get(usize::from(index)).copied().unwrap_or(0) as i64,
         }
     }
 
@@ -439,10 +441,14 @@ impl Inspection<'_, '_> {
         let mut counts = [0u32; 256];
         data.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
         let total = data.len() as f64;
-        let bits: f64 = counts.iter().filter(|count| **count > 0).map(|count| {
-            let share = f64::from(*count) / total;
-            -share * share.log2()
-        }).sum();
+        let bits: f64 = counts
+            .iter()
+            .filter(|count| **count > 0)
+            .map(|count| {
+                let share = f64::from(*count) / total;
+                -share * share.log2()
+            })
+            .sum();
         Some((bits * 1000.0).round() as u64)
     }
 }

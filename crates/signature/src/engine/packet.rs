@@ -6,7 +6,8 @@ use infraspectre_core::wire::protocol as ip;
 use crate::flow::{Application, Flow, Packet, Window};
 use crate::protocol::Protocol;
 use crate::rule::{
-    AppProtocolMode, AppProtocolTest, FlagMode, FlowCounter, FlowintTest, HeaderPart, IntOperand, BitTest, PacketTest, Rule, SizeOf,
+    AppProtocolMode, AppProtocolTest, BitTest, FlagMode, FlowCounter, FlowintTest, HeaderPart, IntOperand, PacketTest,
+    Rule, SizeOf,
 };
 use crate::transaction::index;
 
@@ -203,16 +204,21 @@ fn header_test_holds(test: &PacketTest, packet: &Packet<'_>) -> bool {
     let is_tcp = segment.protocol == ip::TCP;
     let icmp = matches!(segment.protocol, ip::ICMP | ip::ICMP6);
     let network = |at: usize| segment.network.get(at).copied();
-    let network_word = |at: usize| segment.network.get(at..at + 2).map(|two| u64::from(two[0]) << 8 | u64::from(two[1]));
+    let network_word =
+        |at: usize| segment.network.get(at..at + 2).map(|two| u64::from(two[0]) << 8 | u64::from(two[1]));
     let transport_word = |at: usize| segment.transport.get(at..at + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
     let is_v4 = segment.ip_version == 4;
     match test {
         PacketTest::Dsize(compare) => compare.holds(u64::from(segment.payload_bytes)),
-        PacketTest::Flags { wanted, ignored, mode } => is_tcp && bits_hold(segment.tcp.flags & !ignored, *wanted, *mode),
+        PacketTest::Flags { wanted, ignored, mode } => {
+            is_tcp && bits_hold(segment.tcp.flags & !ignored, *wanted, *mode)
+        }
         PacketTest::Seq(compare) => is_tcp && compare.holds(u64::from(segment.tcp.seq)),
         PacketTest::Ack(compare) => is_tcp && compare.holds(u64::from(segment.tcp.ack)),
         PacketTest::Window(compare) => is_tcp && compare.holds(u64::from(segment.tcp.window)),
-        PacketTest::Mss(compare) => is_tcp && maximum_segment_size(segment.tcp.options).is_some_and(|mss| compare.holds(mss)),
+        PacketTest::Mss(compare) => {
+            is_tcp && maximum_segment_size(segment.tcp.options).is_some_and(|mss| compare.holds(mss))
+        }
         PacketTest::Ttl(compare) => compare.holds(u64::from(segment.ttl)),
         PacketTest::Tos(compare) => is_v4 && network(1).is_some_and(|tos| compare.holds(u64::from(tos))),
         PacketTest::IpId(compare) => is_v4 && network_word(4).is_some_and(|id| compare.holds(id)),
@@ -231,7 +237,9 @@ fn header_test_holds(test: &PacketTest, packet: &Packet<'_>) -> bool {
         PacketTest::IcmpSeq(seq) => icmp && has_echo_fields(segment.src_port) && transport_word(6) == Some(*seq),
         PacketTest::Icmp6Mtu(compare) => {
             let mtu = segment.transport.get(4..8).map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]));
-            segment.protocol == ip::ICMP6 && segment.src_port == 2 && mtu.is_some_and(|mtu| compare.holds(u64::from(mtu)))
+            segment.protocol == ip::ICMP6
+                && segment.src_port == 2
+                && mtu.is_some_and(|mtu| compare.holds(u64::from(mtu)))
         }
         PacketTest::HeaderBytes { part, transforms, matches } => header_bytes(*part, packet).is_some_and(|bytes| {
             let steps: Vec<Step> = transforms.iter().map(Step::new).collect();

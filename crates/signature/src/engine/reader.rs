@@ -124,7 +124,8 @@ impl Reader {
         self.span = Some((start.min(packet.at), end.max(packet.at)));
         if packet.at >= self.next_expiry {
             self.next_expiry = packet.at.saturating_add(EXPIRE_EVERY_NS);
-            self.decoder.expire(packet.at, &mut |segment| table.observe(&segment, segment.ip_bytes, &[], &[], &mut each));
+            self.decoder
+                .expire(packet.at, &mut |segment| table.observe(&segment, segment.ip_bytes, &[], &[], &mut each));
         }
         if let Outcome::Segment(segment) = &self.decoder.decode(&packet) {
             table.observe(segment, packet.wire_len, &[], &[], &mut each);

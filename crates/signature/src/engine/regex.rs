@@ -192,7 +192,8 @@ impl Translation<'_> {
 
     fn hexadecimal(&mut self) {
         if let Some(braced) = self.rest.strip_prefix(b"{") {
-            let digits: String = braced.iter().take_while(|byte| **byte != b'}').map(|byte| char::from(*byte)).collect();
+            let digits: String =
+                braced.iter().take_while(|byte| **byte != b'}').map(|byte| char::from(*byte)).collect();
             self.rest = braced.get(digits.len() + 1..).unwrap_or_default();
             return self.hex(u8::from_str_radix(&digits, 16).unwrap_or(0));
         }
@@ -226,7 +227,9 @@ impl Translation<'_> {
                 b']' => self.out.push_str("\\]"),
                 b'[' if self.rest.first() == Some(&b':') => after_set = self.posix(),
                 b'[' | b'&' | b'~' => self.hex(byte),
-                b'-' if was_set || is_first || self.rest.first() == Some(&b']') || self.set_follows() => self.out.push_str("\\-"),
+                b'-' if was_set || is_first || self.rest.first() == Some(&b']') || self.set_follows() => {
+                    self.out.push_str("\\-")
+                }
                 b'\\' => {
                     after_set = self.set_starts();
                     self.escape(true);

@@ -46,7 +46,11 @@ impl Thresholds {
         match threshold.kind {
             ThresholdKind::Limit => {
                 count.advance(at, span);
-                if count.count <= threshold.count { Verdict::Alert } else { Verdict::Silent }
+                if count.count <= threshold.count {
+                    Verdict::Alert
+                } else {
+                    Verdict::Silent
+                }
             }
             ThresholdKind::Threshold => {
                 count.advance(at, span);
@@ -54,11 +58,19 @@ impl Thresholds {
             }
             ThresholdKind::Both => {
                 count.advance(at, span);
-                if count.count == threshold.count { Verdict::Alert } else { Verdict::Silent }
+                if count.count == threshold.count {
+                    Verdict::Alert
+                } else {
+                    Verdict::Silent
+                }
             }
             ThresholdKind::DetectionFilter => {
                 count.advance(at, span);
-                if count.count > threshold.count { Verdict::Alert } else { Verdict::Silent }
+                if count.count > threshold.count {
+                    Verdict::Alert
+                } else {
+                    Verdict::Silent
+                }
             }
             ThresholdKind::Rate { timeout, .. } => count.rate(at, span, threshold.count, timeout),
             ThresholdKind::Backoff { multiplier } => count.back_off(multiplier),
