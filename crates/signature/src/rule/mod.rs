@@ -1,8 +1,10 @@
 //! The rule language: what a rule in Suricata's language says, as plain data.
 //!
-//! Nothing here knows how rules are read or run.
+//! Nothing in this file knows how rules are read (see [`parse`]) or run.
 
 use crate::field::Field;
+
+pub mod parse;
 
 /// What a rule asks for when it matches (Suricata User Guide, "Rules Format": Action).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,6 +51,8 @@ pub struct Rule {
     pub payload: Vec<Match>,
     /// Tests of application buffers, in the order of the rule.
     pub buffers: Vec<BufferTest>,
+    /// Tests of frames, the parts of a protocol's messages as they came.
+    pub frames: Vec<FrameTest>,
     /// Tests of application fields that are numbers or flags.
     pub numbers: Vec<NumberTest>,
     pub files: Vec<FileTest>,
@@ -80,6 +84,8 @@ pub struct Header {
     pub source: Addresses,
     pub source_ports: Ports,
     pub bidirectional: bool,
+    /// `=>`: buffers of both directions of one transaction may be asked for.
+    pub transactional: bool,
     pub destination: Addresses,
     pub destination_ports: Ports,
 }
@@ -209,6 +215,8 @@ pub enum PacketTest {
     Ack(Compare),
     Window(Compare),
     Mss(Compare),
+    /// `tcp.wscale`.
+    WindowScale(Compare),
     Ttl(Compare),
     Tos(Compare),
     IpId(Compare),
@@ -233,7 +241,7 @@ pub enum PacketTest {
         compare: Compare,
     },
     Vlan {
-        layer: Option<u8>,
+        layer: Instance,
         id: Compare,
     },
     VlanLayers(Compare),
@@ -284,6 +292,17 @@ pub enum PacketTest {
     },
     /// Never true: a keyword that is read and has no meaning here, with its name.
     Unsupported(Box<str>),
+}
+
+/// Which of several values a test speaks of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instance {
+    #[default]
+    Any,
+    /// All of them, and at least one.
+    All,
+    /// The one at a position from 0 on; negative ones count from the last, -1.
+    At(i32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -466,11 +485,21 @@ pub struct BufferTest {
     pub matches: Vec<Match>,
 }
 
+/// A test of a frame: all matches on one instance of it.
+#[derive(Clone, Debug)]
+pub struct FrameTest {
+    /// With its protocol, as `smtp.command_line`.
+    pub name: Box<str>,
+    pub transforms: Vec<Transform>,
+    pub matches: Vec<Match>,
+}
+
 /// A test of an application field that is a number (`dns.opcode`, `mqtt.type`, `tls.version`, ...).
 #[derive(Clone, Debug)]
 pub struct NumberTest {
     pub field: Field,
     pub compare: Compare,
+    pub instance: Instance,
 }
 
 /// A test of a file.
@@ -524,7 +553,7 @@ pub enum EventTest {
 }
 
 /// A change of a buffer before it is looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transform {
     ToLowercase,
     ToUppercase,
@@ -633,7 +662,7 @@ pub struct Content {
 }
 
 /// `pcre:"/regex/modifiers"`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pcre {
     pub pattern: Box<str>,
     pub negated: bool,
