@@ -544,7 +544,7 @@ impl Context<'_> {
         }
         at -= signature.buffers.len();
         if let Some(test) = rule.numbers.get(at) {
-            let holds = self.transaction.numbers(self.direction, test.field).any(|value| test.compare.holds(value));
+            let holds = test.instance.holds(self.transaction.numbers(self.direction, test.field), &test.compare);
             return self.outcome(holds, test.field);
         }
         at -= rule.numbers.len();

@@ -166,13 +166,7 @@ fn test_holds(test: &PacketTest, view: &View<'_>, state: &FlowState, hosts: &Hos
             }
         }
         PacketTest::AppLayerEvent(name) => view.events.contains(&&**name),
-        PacketTest::Vlan { layer, id } => {
-            let vlans = &view.flow.vlans;
-            match layer {
-                Some(layer) => vlans.get(usize::from(*layer)).is_some_and(|own| id.holds(u64::from(*own))),
-                None => vlans.iter().any(|own| id.holds(u64::from(*own))),
-            }
-        }
+        PacketTest::Vlan { layer, id } => layer.holds(view.flow.vlans.iter().map(|own| u64::from(*own)), id),
         PacketTest::VlanLayers(compare) => compare.holds(view.flow.vlans.len() as u64),
         // Neither a database of countries nor one of reputations is at hand.
         PacketTest::GeoIp { .. } | PacketTest::IpReputation { .. } | PacketTest::Unsupported(_) => false,
@@ -218,6 +212,9 @@ fn header_test_holds(test: &PacketTest, packet: &Packet<'_>) -> bool {
         PacketTest::Window(compare) => is_tcp && compare.holds(u64::from(segment.tcp.window)),
         PacketTest::Mss(compare) => {
             is_tcp && maximum_segment_size(segment.tcp.options).is_some_and(|mss| compare.holds(mss))
+        }
+        PacketTest::WindowScale(compare) => {
+            is_tcp && option(segment.tcp.options, 3, 3).is_some_and(|shift| compare.holds(u64::from(shift[0])))
         }
         PacketTest::Ttl(compare) => compare.holds(u64::from(segment.ttl)),
         PacketTest::Tos(compare) => is_v4 && network(1).is_some_and(|tos| compare.holds(u64::from(tos))),
@@ -269,17 +266,21 @@ const fn fragment_bits(byte: u8) -> u8 {
     byte >> 5
 }
 
-/// Returns the MSS option (RFC 9293, 3.7.1).
+/// Returns the value of the MSS option (RFC 9293, 3.7.1).
 fn maximum_segment_size(options: &[u8]) -> Option<u64> {
+    option(options, 2, 4).map(|value| u64::from(value[0]) << 8 | u64::from(value[1]))
+}
+
+/// Returns the value of a TCP option of a kind and length, which is not empty (RFC 9293, 3.1).
+fn option(options: &[u8], wanted: u8, whole: usize) -> Option<&[u8]> {
     let mut rest = options;
     loop {
-        match rest {
-            [] | [0, ..] => return None,
-            [1, after @ ..] => rest = after,
-            [2, 4, high, low, ..] => return Some(u64::from(*high) << 8 | u64::from(*low)),
-            [_, length, ..] => rest = rest.get(usize::from(*length).max(2)..)?,
-            [_] => return None,
-        }
+        rest = match rest {
+            [] | [0, ..] | [_] => return None,
+            [1, after @ ..] => after,
+            [kind, length, ..] if *kind == wanted && usize::from(*length) == whole => return rest.get(2..whole),
+            [_, length, ..] => rest.get(usize::from(*length).max(2)..)?,
+        };
     }
 }
 

@@ -305,6 +305,25 @@ pub enum Instance {
     At(i32),
 }
 
+impl Instance {
+    /// Tells whether the values that are spoken of pass a comparison.
+    pub fn holds(self, values: impl Iterator<Item = u64>, compare: &Compare) -> bool {
+        match self {
+            Instance::Any => values.into_iter().any(|value| compare.holds(value)),
+            Instance::All => {
+                let mut values = values.peekable();
+                values.peek().is_some() && values.all(|value| compare.holds(value))
+            }
+            Instance::At(at) => {
+                let values: Vec<u64> = values.collect();
+                let from_end = values.len().checked_sub(at.unsigned_abs() as usize);
+                let at = if at < 0 { from_end } else { usize::try_from(at).ok() };
+                at.and_then(|at| values.get(at)).is_some_and(|value| compare.holds(*value))
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagMode {
     /// Exactly these bits.
