@@ -1,7 +1,5 @@
 //! A rule while its options are read: what it says so far, and which buffer the next test looks at.
 
-use hashbrown::HashMap;
-
 use super::fault::{fault, refuse, Result};
 use super::header::{self, Words};
 use super::labels::Classes;

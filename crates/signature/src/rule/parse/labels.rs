@@ -32,7 +32,7 @@ impl Classes {
     /// Reads classifications; the error is the number of a line that is none.
     fn parse(text: &str) -> Result<Self, u32> {
         let mut classes = HashMap::new();
-        for (number, line) in (1..).zip(text.lines()) {
+        for (number, line) in (1_u32..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
