@@ -56,7 +56,8 @@ fn next_word(text: &str) -> Option<(&str, &str)> {
             _ => {}
         }
         depth == 0 && (byte.is_ascii_whitespace() || byte == b'(')
-    })?;
+    });
+    let end = end.unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
@@ -149,14 +150,14 @@ mod tests {
     fn application_protocols_may_have_a_hook() {
         let read = protocol("http1:request_started").unwrap();
         assert_eq!((read.app, read.hook.as_deref()), (Some(Protocol::Http), Some("request_started")));
-        assert!(protocol("htp").unwrap_err().suggestion.contains("http"));
+        assert!(protocol("htttp").unwrap_err().suggestion.contains("http"));
     }
 
     #[test]
     fn a_header_that_lacks_something_says_what() {
         for (rule, what) in [
             ("alert tcp any any", "direction"),
-            ("alert", "action"),
+            ("alert", "protocol"),
             ("alert tcp any any -> any any sid:1;", "options"),
             ("alert tcp any any -> any any (sid:1;", "parenthesis"),
         ] {

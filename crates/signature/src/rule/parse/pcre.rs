@@ -43,11 +43,10 @@ pub(super) fn pcre(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result
 pub(super) fn expression(value: &str) -> Result<(Pcre, Option<Field>)> {
     let (negated, value) = negation(value);
     let inner = quoted(value)?;
+    // Neither modifiers nor names of captures hold a slash.
     let open = inner.strip_prefix('/').and_then(|open| open.rsplit_once('/'));
-    let (pattern, modifiers) = match captured(inner) {
-        Some((pattern, modifiers)) => (pattern, modifiers),
-        None => open.ok_or_else(|| fault("an expression has no delimiters", "write pcre:\"/PATTERN/\""))?,
-    };
+    let (pattern, modifiers) =
+        open.ok_or_else(|| fault("an expression has no delimiters", "write pcre:\"/PATTERN/\""))?;
     check_syntax(pattern)?;
     let (letters, captures) = modifiers.split_once(',').unwrap_or((modifiers, ""));
     let mut pcre = plain(pattern);
@@ -58,13 +57,6 @@ pub(super) fn expression(value: &str) -> Result<(Pcre, Option<Field>)> {
         modify(&mut pcre, &mut field, letter)?;
     }
     Ok((pcre, field))
-}
-
-/// Splits at the delimiter before captures, whose names may not hold one.
-fn captured(inner: &str) -> Option<(&str, &str)> {
-    let at = inner.rfind("/,").or_else(|| inner.rfind(", flow:").or_else(|| inner.rfind(", pkt:")))?;
-    let close = inner.get(..=at)?.rfind('/').filter(|close| *close > 0)?;
-    Some((inner.get(1..close)?, inner.get(close + 1..)?)).filter(|(_, rest)| rest.contains(':'))
 }
 
 /// Returns an expression without modifiers.
