@@ -60,7 +60,10 @@ fn settings_of(test: &Value) -> Settings {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
         (name.clone(), text)
     });
-    let settings = Settings { given: given.collect(), ..Settings::default() };
+    // What the tests' own configuration files switch on.
+    let switched_on = ["pgsql", "template", "modbus", "dnp3", "enip"];
+    let switched_on = switched_on.map(|name| (format!("app-layer.protocols.{name}.enabled"), "yes".to_string()));
+    let settings = Settings { given: switched_on.into_iter().chain(given).collect(), ..Settings::default() };
     let ips = test["ips"] == true;
     Settings {
         checksums: test["checksum"] == "on",
@@ -120,4 +123,48 @@ fn flows_have_the_protocols_that_suricata_names() {
     let agreeing = judged.values().filter(|(agrees, _)| *agrees).count();
     println!("{agreeing} of {} flows", judged.len());
     assert!(judged.is_empty() || agreeing * 100 >= judged.len() * AGREEING);
+}
+
+/// Returns the rules of a test that ask for one stream event and nothing else, by their sids.
+fn event_rules(rules: &str) -> HashMap<u64, String> {
+    let value = |rule: &str, name: &str| {
+        let from = rule.find(&format!("{name}:"))? + name.len() + 1;
+        rule[from..].split(';').next().map(|text| text.trim().to_string())
+    };
+    let read = |rule: &str| {
+        let event = value(rule, "stream-event").filter(|_| !rule.starts_with('#') && !rule.contains("content:"))?;
+        Some((value(rule, "sid")?.parse().ok()?, event))
+    };
+    rules.lines().filter_map(read).collect()
+}
+
+#[test]
+fn packets_have_the_stream_events_that_suricata_names() {
+    let Some((root, tests)) = suite() else { return };
+    let (mut compared, mut differing) = (0, 0);
+    for test in tests.iter().filter(|test| test["keywords"].as_array().unwrap().contains(&"stream-event".into())) {
+        let rules = event_rules(&std::fs::read_to_string(root.join(test["rules"].as_str().unwrap())).unwrap());
+        let mut found: Vec<(u64, String)> = Vec::new();
+        read(&root.join(test["pcap"].as_str().unwrap()), settings_of(test), &mut |occasion| {
+            let number = occasion.packet.map_or(u64::MAX, |packet| packet.segment.number);
+            let names = occasion.events.iter().filter_map(|event| event.strip_prefix("stream."));
+            found.extend(
+                names.filter(|name| rules.values().any(|one| one == name)).map(|name| (number, name.to_string())),
+            );
+        });
+        let mut expected: Vec<(u64, String)> = Vec::new();
+        for alert in test["alert_detail"].as_array().unwrap() {
+            let event = alert[2].as_u64().and_then(|sid| rules.get(&sid));
+            expected.extend(event.map(|event| (alert[0].as_u64().unwrap_or(u64::MAX), event.clone())));
+        }
+        expected.sort();
+        found.sort();
+        compared += 1;
+        if found != expected {
+            differing += 1;
+            println!("{}: expected {expected:?}, found {found:?}", test["test"]);
+        }
+    }
+    println!("{differing} of {compared} differ");
+    assert!(differing * 4 <= compared);
 }

@@ -35,6 +35,8 @@ pub struct Surroundings<'a> {
     pub at: i64,
     /// The sides may be the other way round.
     pub is_turnable: bool,
+    /// The opening was not seen.
+    pub is_midstream: bool,
 }
 
 /// What became of bytes that were shown.
@@ -170,7 +172,7 @@ impl Reader {
         }
         let first = self.first.unwrap_or(direction);
         if let Some(speaker) = first_speaker(decided).filter(|speaker| *speaker != first) {
-            if !around.is_turnable || speaker == direction {
+            if !around.is_midstream || speaker == direction {
                 around.events.push("app-layer.applayer_wrong_direction_first_data");
                 self.give_up(around);
                 return Some(Reading::Used(0));
@@ -365,7 +367,10 @@ impl Reader {
         }
         self.is_judged[own] = true;
         around.application.sides[own] = found.or(around.application.sides[other]);
-        around.application.failed[own] = found.is_none();
+        around.application.failed = match around.application.sides {
+            [None, None] => [true; 2],
+            sides => sides.map(|side| side.is_none()),
+        };
         match (found, around.application.protocol) {
             (Some(protocol), None) => self.start(protocol, Transport::Datagram, around),
             (Some(protocol), Some(known)) if protocol != known => {
@@ -398,7 +403,12 @@ impl Reader {
 
     /// Tells the session that nothing more comes.
     pub fn end(&mut self, direction: Direction, around: &mut Surroundings<'_>) {
-        let Some(protocol) = around.application.protocol else { return };
+        let Some(protocol) = around.application.protocol else {
+            if self.first.is_some() {
+                self.give_up(around);
+            }
+            return;
+        };
         let mut requests = Requests::default();
         self.with_session(protocol, &mut requests, around, |session, output| session.end(direction, output));
         around.expected.extend(requests.expect);

@@ -59,6 +59,8 @@ pub struct Inserted {
 #[derive(Debug, Default)]
 pub struct Stream {
     is_open: bool,
+    /// Sequence number of the first byte.
+    origin: u32,
     /// Sequence number of the first byte that is missing, and its place in the stream.
     next: u32,
     ready: u64,
@@ -78,17 +80,21 @@ pub struct Stream {
     /// What is there is to be inspected, however little it is.
     pub is_due: bool,
     pub has_reached_depth: bool,
-    /// Nothing is inspected any more, by rules of the stream.
-    is_uninspected: bool,
 }
 
 impl Stream {
     /// Sets where the stream begins, unless it has.
     #[inline]
     pub fn open(&mut self, first_byte: u32) {
-        if !self.is_open {
-            self.is_open = true;
-            self.next = first_byte;
+        if !self.is_open || self.origin != first_byte {
+            self.open_anew(first_byte);
+        }
+    }
+
+    /// Begins at another number while the connection opens; what was read stays as it is.
+    fn open_anew(&mut self, first_byte: u32) {
+        if self.read == 0 && self.inspected == 0 {
+            *self = Stream { is_open: true, origin: first_byte, next: first_byte, ..Stream::default() };
         }
     }
 
@@ -308,7 +314,7 @@ impl Stream {
     /// Passes over missing bytes; what was before them is inspected by itself.
     pub fn skip(&mut self, missing: u64) {
         let start = self.inspected.saturating_sub(WINDOW).max(self.base);
-        if self.inspected < self.ready && !self.is_uninspected {
+        if self.inspected < self.ready {
             let new = usize::try_from(self.ready - self.inspected).unwrap_or(usize::MAX);
             self.cuts.push(Cut { start, data: part(&self.buffer, self.base, start, self.ready).to_vec(), new });
         }
@@ -321,15 +327,12 @@ impl Stream {
 
     /// Tells whether any bytes lie beyond those that were inspected.
     pub fn has_uninspected(&self) -> bool {
-        !self.is_uninspected && (self.inspected < self.ready || !self.waiting.is_empty() || !self.cuts.is_empty())
+        self.inspected < self.ready || !self.waiting.is_empty() || !self.cuts.is_empty()
     }
 
     /// Tells whether a window is due.
     #[inline]
     pub fn is_window_due(&self, all: bool) -> bool {
-        if self.is_uninspected {
-            return false;
-        }
         let unseen = self.limit(all).saturating_sub(self.inspected);
         !self.cuts.is_empty() || unseen >= WINDOW || unseen > 0 && (all || self.is_due || self.has_reached_depth)
     }
@@ -366,17 +369,10 @@ impl Stream {
         self.is_due = false;
     }
 
-    /// Stops inspecting windows.
-    pub fn stop_inspecting(&mut self) {
-        self.is_uninspected = true;
-        self.cuts = Vec::new();
-        self.disputes = None;
-    }
-
     /// Lets go of bytes that nobody needs.
     #[inline]
     pub fn trim(&mut self) {
-        let kept = if self.is_uninspected { self.read } else { self.read.min(self.inspected.saturating_sub(WINDOW)) };
+        let kept = self.read.min(self.inspected.saturating_sub(WINDOW));
         let dead = usize::try_from(kept.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.buffer.len());
         if dead >= SLACK.max(self.buffer.len() - dead) {
             self.buffer.drain(..dead);
@@ -393,11 +389,6 @@ impl Stream {
     #[inline]
     pub fn held(&self) -> usize {
         self.buffer.capacity() + self.waiting_bytes
-    }
-
-    /// Returns the place of the end of what is in order.
-    pub fn ready(&self) -> u64 {
-        self.ready
     }
 }
 

@@ -44,6 +44,8 @@ pub struct FlowTable<S> {
     limits: Limits,
     timeouts: Timeouts,
     wanted: FieldSet,
+    /// Flows in different VLANs are different flows (`vlan.use-for-tracking`).
+    tracks_contexts: bool,
     slots: Vec<Option<Box<Tracked<S>>>>,
     free: Vec<u32>,
     index: HashTable<u32>,
@@ -108,6 +110,7 @@ impl<S: Default> FlowTable<S> {
         let timeouts = Timeouts::new(&settings);
         FlowTable {
             recognition: Recognition::new(&settings),
+            tracks_contexts: settings.is_on("vlan.use-for-tracking", true),
             settings,
             limits,
             timeouts,
@@ -162,7 +165,8 @@ impl<S: Default> FlowTable<S> {
             self.clock = segment.at;
             self.expire(each);
         }
-        let (key, from_low) = FlowKey::of(segment);
+        let (mut key, from_low) = FlowKey::of(segment);
+        key.context = if self.tracks_contexts { key.context } else { 0 };
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
         let known = |slot: &u32| get(slots, *slot).is_some_and(|tracked| tracked.key == key);

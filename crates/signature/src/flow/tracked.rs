@@ -40,6 +40,8 @@ struct Tcp {
     streams: [Stream; 2],
     /// Hops left of each side's first segment.
     hops: [Option<u8>; 2],
+    /// It was closed by a reset that may not have reached its receiver.
+    has_doubtful_reset: bool,
 }
 
 /// A flow and all that is kept for it.
@@ -60,7 +62,8 @@ impl<S> Tracked<S> {
     /// Begins a flow.
     pub fn new(key: FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
         let tcp = (key.protocol == protocol::TCP).then(|| {
-            Box::new(Tcp { connection: Connection::new(settings), streams: Default::default(), hops: [None; 2] })
+            let connection = Connection::new(settings);
+            Box::new(Tcp { connection, streams: Default::default(), hops: [None; 2], has_doubtful_reset: false })
         });
         let reader = Reader::default();
         Tracked { key, orig_is_low, generation, flow, tcp, reader, shown_complete: [0; 2], held: 0 }
@@ -108,10 +111,11 @@ impl<S> Tracked<S> {
             let (reader, mut around) = self.split(shared, events, &mut brought.expected);
             reader.expect(expectation, &mut around);
         }
-        if !packet.dropped && !self.flow.bypassed {
-            if self.tcp.is_some() {
+        if !self.flow.bypassed {
+            if self.tcp.is_some() && !packet.dropped {
                 direction = self.observe_tcp(packet, direction, has_room, shared, events, &mut brought);
             } else if segment.protocol == protocol::UDP && !segment.payload.is_empty() {
+                // As Suricata does: a false datagram hides none of the others.
                 direction = self.observe_datagram(&segment, direction, shared, events, &mut brought);
             }
         }
@@ -167,6 +171,7 @@ impl<S> Tracked<S> {
             ports: (orig.port, resp.port),
             at: *last,
             is_turnable: connection.is_some_and(Connection::is_turnable),
+            is_midstream: connection.is_some_and(Connection::is_midstream),
         };
         (&mut self.reader, around)
     }
@@ -204,11 +209,17 @@ impl<S> Tracked<S> {
         let step = Step::of(&segment, direction, tcp.streams[index(direction)].kept_from(first_byte));
         let hops = *tcp.hops[index(direction)].get_or_insert(segment.ttl);
         let is_doubtful = segment.ttl.saturating_add(HOPS_IN_DOUBT) <= hops;
+        if tcp.has_doubtful_reset && tcp.connection.is_reset && tcp.connection.goes_on(&step) {
+            tcp.connection.revive();
+        }
         let verdict = tcp.connection.follow(&step, shared.settings, events);
+        tcp.has_doubtful_reset |= is_doubtful && step.has(tcp_flag::RST) && tcp.connection.is_reset;
+        let is_doubtful = is_doubtful || step.has(tcp_flag::SYN) && !tcp.connection.has_fast_open();
         match verdict {
             Verdict::Passed => {}
             Verdict::Refused => packet.dropped = true,
             Verdict::Turned => {
+                tcp.hops.swap(0, 1);
                 self.flip();
                 direction = direction.opposite();
             }
@@ -361,6 +372,7 @@ impl<S> Tracked<S> {
             ports: (orig.port, resp.port),
             at: *last,
             is_turnable: tcp.connection.is_turnable(),
+            is_midstream: tcp.connection.is_midstream(),
         };
         let reading = self.reader.stream(direction, data, has_other, &mut around);
         if let Reading::Used(count) = reading {

@@ -95,8 +95,9 @@ impl Step {
         }
     }
 
+    /// Tells whether all of some flags are set.
     #[inline]
-    fn has(&self, flags: u8) -> bool {
+    pub fn has(&self, flags: u8) -> bool {
         self.flags & flags == flags
     }
 
@@ -280,9 +281,10 @@ impl Connection {
         self.side(direction).acknowledged
     }
 
-    /// Returns the sequence number expected next in a direction.
-    pub fn next(&self, direction: Direction) -> u32 {
-        self.side(direction).next
+    /// Tells whether a segment's data goes on where its sender has stopped.
+    pub fn goes_on(&self, step: &Step) -> bool {
+        let next = self.side(step.direction).next;
+        step.length > 0 && step.flags & (tcp_flag::SYN | tcp_flag::RST) == 0 && step.seq == next
     }
 
     /// Returns how many bytes a side has sent by its sequence numbers.
@@ -299,6 +301,22 @@ impl Connection {
     /// Tells whether the handshake is complete.
     pub fn is_established(&self) -> bool {
         self.state >= State::Established
+    }
+
+    /// Tells whether data in a SYN counts (RFC 7413).
+    pub fn has_fast_open(&self) -> bool {
+        self.has_fast_open
+    }
+
+    /// Tells whether the opening was not seen.
+    pub fn is_midstream(&self) -> bool {
+        self.is_midstream
+    }
+
+    /// Goes on as if a reset had not come.
+    pub fn revive(&mut self) {
+        self.is_reset = false;
+        self.state = self.before;
     }
 
     /// Tells whether the sides could be the other way round, because nobody saw the opening.
@@ -386,7 +404,7 @@ impl Connection {
     /// Says which data is readable after a segment was taken.
     #[inline]
     fn take(&self, step: &Step) -> Verdict {
-        let readable = if self.is_inline || step.has(tcp_flag::RST) {
+        let readable = if self.is_inline || self.is_one_sided || step.has(tcp_flag::RST) {
             Readable::Own
         } else if step.has(tcp_flag::FIN) && self.state > State::TimeWait {
             if step.has(tcp_flag::ACK) {

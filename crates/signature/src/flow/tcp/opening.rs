@@ -68,19 +68,22 @@ impl Connection {
     fn open(&mut self, step: &Step, settings: &Settings) -> Verdict {
         self.enter(State::SynSent);
         self.is_one_sided = settings.async_oneside;
-        self.side_mut(Direction::Orig).open(step.seq);
         self.use_syn(&Offer::of(step));
         self.has_fast_open = step.options.has_fast_open;
-        if !self.has_fast_open || step.length == 0 {
+        if step.length == 0 {
             return Verdict::Passed;
         }
-        self.expect(Direction::Orig, step.end().wrapping_add(1));
+        // Without fast open most receivers forget the data, and some keep it: it is sent again if it was forgotten.
+        if self.has_fast_open {
+            self.expect(Direction::Orig, step.end().wrapping_add(1));
+        }
         self.take(step)
     }
 
     /// Takes from a SYN what the client offers.
     fn use_syn(&mut self, syn: &Offer) {
         let [client, server] = &mut self.sides;
+        client.open(syn.seq);
         if let Some(timestamp) = syn.timestamp {
             client.stamp(timestamp, syn.seconds);
         }
@@ -171,6 +174,7 @@ impl Connection {
     }
 
     fn answer_syn(&mut self, step: &Step, events: &mut Events) -> Verdict {
+        self.choose_syn(step);
         let client = *self.side(Direction::Orig);
         let answers_syn = step.ack == client.initial.wrapping_add(1);
         let uses_fast_open = step.options.has_fast_open || self.has_fast_open;
@@ -187,15 +191,22 @@ impl Connection {
             self.enter(State::Established);
         }
         if !self.echoes_syn(step) {
-            let echo = step.options.timestamp.map(|(_, echo)| echo);
-            let Some(syn) = self.offers.iter().find(|offer| offer.timestamp == echo).copied() else {
-                return refuse(events, "stream.pkt_invalid_timestamp");
-            };
-            self.use_syn(&syn);
+            return refuse(events, "stream.pkt_invalid_timestamp");
         }
         self.offers = Vec::new();
         self.use_syn_ack(&Offer::of(step));
         Verdict::Passed
+    }
+
+    /// Goes back to the SYN that a SYN/ACK answers, if it is not the last one.
+    fn choose_syn(&mut self, step: &Step) {
+        let echo = step.options.timestamp.map(|(_, echo)| echo);
+        let answered = step.ack.wrapping_sub(1);
+        let is_last = answered == self.side(Direction::Orig).initial && self.echoes_syn(step);
+        let fits = |offer: &&Offer| offer.seq == answered && (offer.timestamp.is_none() || offer.timestamp == echo);
+        if let Some(syn) = self.offers.iter().find(fits).copied().filter(|_| !is_last) {
+            self.use_syn(&syn);
+        }
     }
 
     fn use_syn_ack(&mut self, offer: &Offer) {
@@ -285,8 +296,8 @@ impl Connection {
             seconds: client.stamped_at,
         };
         let syn = Offer::of(step);
-        let is_known = self.offers.iter().any(|offer| offer.timestamp == former.timestamp);
-        if !(Offer { seq: former.seq, ..syn }).is_same(&former) && !is_known {
+        let is_known = |offer: &Offer| (offer.seq, offer.timestamp) == (former.seq, former.timestamp);
+        if !(Offer { ack: 0, ..syn }).is_same(&former) && !self.offers.iter().any(is_known) {
             if self.offers.len() >= queue_limit(settings, "stream.max-syn-queued", MAX_SYNS) {
                 events.push("stream.3whs_syn_flood");
             } else {
