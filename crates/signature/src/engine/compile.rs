@@ -314,7 +314,7 @@ impl Signature {
             is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
         self.on_packets = scope != Scope::Stream
             && !rule.flow.only_stream
-            && (!self.on_stream || positioned || by_size || rule.header.protocol.transports.is_empty());
+            && (!self.on_stream || positioned || by_size);
     }
 
     /// Counts the checks of a transaction.

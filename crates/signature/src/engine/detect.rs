@@ -126,7 +126,7 @@ impl Detector {
         self.alerts.clear();
         let mut state = std::mem::take(&mut occasion.flow.state);
         let program = Arc::clone(&self.program);
-        if !(state.passed || state.dropped) {
+        if !(state.passed || state.dropped || occasion.flow.bypassed) {
             let view = view(&occasion);
             self.look_at_addresses(&program, &view, &mut state);
             self.look_at_packet(&program, &view, &mut state);
@@ -769,6 +769,7 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
             let is_other_way = first.only.is_some_and(|only| only != direction);
             let is_seen = state.passed
                 || state.dropped
+                || flow.bypassed
                 || !program.has_rules(first.protocol, index(direction))
                 || own.is_some_and(|own| own.sides[index(direction)].progress == DONE);
             is_other_way || first.progress(direction) == DONE && is_seen

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use infraspectre_core::app::Direction;
 use infraspectre_core::flow::key::Endpoint;
+use infraspectre_core::source::LinkType;
 use infraspectre_core::wire::protocol as ip;
 use serde_json::{json, Map, Value};
 
@@ -47,11 +48,19 @@ impl Extras {
     }
 }
 
+/// A packet as it was captured.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub link: LinkType,
+    pub data: &'a [u8],
+}
+
 /// Writes an alert as one line.
 pub fn write(
     signature: &Signature,
     alert: &Alert,
     occasion: &Occasion<'_, FlowState>,
+    frame: Option<Frame<'_>>,
     settings: &Settings,
     extras: Extras,
     out: &mut Vec<u8>,
@@ -80,11 +89,11 @@ pub fn write(
     if alert.ambiguous {
         event.insert("ambiguous".into(), true.into());
     }
-    put_application(&mut event, flow, alert);
+    put_application(&mut event, flow, alert, settings.is_on("detect.guess-applayer-tx", false));
     event.insert("direction".into(), ["to_server", "to_client"][index(occasion.direction)].into());
     event.insert("flow".into(), describe_flow(flow));
     put_flow_state(&mut event, &flow.state);
-    put_bytes(&mut event, alert, occasion, extras);
+    put_bytes(&mut event, alert, occasion, frame, extras);
     if extras.verdict {
         let action = match alert.action {
             Action::Drop | Action::Reject if settings.ips => "drop",
@@ -132,7 +141,7 @@ fn packet_source(occasion: &Occasion<'_, FlowState>) -> &'static str {
     }
 }
 
-fn put_application(event: &mut Map<String, Value>, flow: &Flow<FlowState>, alert: &Alert) {
+fn put_application(event: &mut Map<String, Value>, flow: &Flow<FlowState>, alert: &Alert, guesses: bool) {
     let application = &flow.application;
     let name = |protocol: Option<Protocol>| protocol.map(Protocol::name);
     match application.protocol {
@@ -151,8 +160,13 @@ fn put_application(event: &mut Map<String, Value>, flow: &Flow<FlowState>, alert
     if let Some(original) = name(application.original) {
         event.insert("app_proto_orig".into(), original.into());
     }
-    let Some(number) = alert.transaction else { return };
-    if let Some(transaction) = flow.transactions.iter().find(|own| own.number == number) {
+    let known = alert.transaction.and_then(|number| flow.transactions.iter().find(|own| own.number == number));
+    let guessed = (alert.transaction.is_none() && guesses).then(|| flow.transactions.back()).flatten();
+    if let Some(transaction) = guessed {
+        event.insert("tx_id".into(), transaction.number.into());
+        event.insert("tx_guessed".into(), true.into());
+    }
+    if let Some(transaction) = known.or(guessed) {
         describe_transaction(event, transaction);
     }
 }
@@ -241,10 +255,30 @@ fn describe_flow(flow: &Flow<FlowState>) -> Value {
     Value::Object(object)
 }
 
+/// Writes bits and numbers; bits named `traffic/id/` and `traffic/label/` have an object of their own.
 fn put_flow_state(event: &mut Map<String, Value>, state: &FlowState) {
     let mut object = Map::new();
-    if !state.bits().is_empty() {
-        object.insert("flowbits".into(), json!(state.bits()));
+    let mut traffic: Map<String, Value> = Map::new();
+    let mut bits: Vec<&str> = Vec::new();
+    for bit in state.bits() {
+        let kind = ["id", "label"].into_iter().find_map(|kind| {
+            let rest = bit.strip_prefix("traffic/")?.strip_prefix(kind)?.strip_prefix('/')?;
+            Some((kind, rest))
+        });
+        match kind {
+            Some((kind, rest)) => {
+                if let Some(own) = traffic.entry(kind).or_insert_with(|| json!([])).as_array_mut() {
+                    own.push(rest.into());
+                }
+            }
+            None => bits.push(bit),
+        }
+    }
+    if !traffic.is_empty() {
+        event.insert("traffic".into(), Value::Object(traffic));
+    }
+    if !bits.is_empty() {
+        object.insert("flowbits".into(), json!(bits));
     }
     if !state.integers().is_empty() {
         let integers: Map<String, Value> =
@@ -256,10 +290,13 @@ fn put_flow_state(event: &mut Map<String, Value>, state: &FlowState) {
     }
 }
 
-fn put_bytes(event: &mut Map<String, Value>, alert: &Alert, occasion: &Occasion<'_, FlowState>, extras: Extras) {
-    if !(extras.payload || extras.payload_printable || extras.packet) {
-        return;
-    }
+fn put_bytes(
+    event: &mut Map<String, Value>,
+    alert: &Alert,
+    occasion: &Occasion<'_, FlowState>,
+    frame: Option<Frame<'_>>,
+    extras: Extras,
+) {
     let of_stream = occasion.windows.first().map(|window| window.data).filter(|_| alert.in_stream);
     let of_packet = occasion.packet.map(|packet| packet.segment.payload).unwrap_or_default();
     let payload = of_stream.unwrap_or(of_packet);
@@ -270,9 +307,22 @@ fn put_bytes(event: &mut Map<String, Value>, alert: &Alert, occasion: &Occasion<
     if extras.payload_printable {
         event.insert("payload_printable".into(), printable(payload).into());
     }
-    event.insert("stream".into(), u8::from(alert.in_stream).into());
-    if let Some(packet) = occasion.packet.filter(|_| extras.packet) {
-        event.insert("packet".into(), base64(packet.segment.network).into());
+    if extras.payload || extras.payload_printable {
+        event.insert("stream".into(), u8::from(alert.in_stream).into());
+    }
+    if let Some(frame) = frame.filter(|_| extras.packet && occasion.packet.is_some()) {
+        let name = match frame.link {
+            0 => "NULL",
+            1 => "EN10MB",
+            9 => "PPP",
+            12 | 14 | 101 => "RAW",
+            113 => "LINUX_SLL",
+            228 => "IPv4",
+            229 => "IPv6",
+            _ => "UNKNOWN",
+        };
+        event.insert("packet".into(), base64(frame.data).into());
+        event.insert("packet_info".into(), json!({ "linktype": frame.link, "linktype_name": name }));
     }
 }
 

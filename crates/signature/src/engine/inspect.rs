@@ -90,12 +90,8 @@ impl Tests {
     /// Prepares the tests of a rule on one buffer.
     pub fn new(matches: &[Match]) -> Tests {
         let tests = matches.iter().enumerate().map(|(at, test)| Test::new(test, is_followed(matches, at))).collect();
-        let absent = matches.iter().any(|test| matches!(test, Match::Absent { .. }));
-        let only_negated = matches.iter().all(|test| match test {
-            Match::Absent { or_else } => *or_else || matches.len() == 1,
-            _ => absent,
-        });
-        Tests { tests, on_absent: absent && only_negated }
+        let on_absent = matches.iter().any(|test| matches!(test, Match::Absent { .. }));
+        Tests { tests, on_absent }
     }
 
     /// Tells whether there is nothing to be tested.
@@ -108,16 +104,6 @@ impl Tests {
         findings.steps = 0;
         findings.end = 0;
         Inspection { buffer, findings }.from(&self.tests, 0)
-    }
-
-    /// Tells whether tests look at the end of the buffer, which is known only when it is complete.
-    pub fn need_end(&self) -> bool {
-        self.tests.iter().any(|test| match test {
-            Test::Content(content) => content.ends_with || content.negated,
-            Test::Size(_) | Test::Dataset(_) => true,
-            Test::DataAt { negated, .. } => *negated,
-            _ => false,
-        })
     }
 }
 
@@ -218,8 +204,7 @@ impl Inspection<'_, '_> {
             }
             Test::Absent { or_else } => *or_else && self.from(rest, cursor),
             Test::Dataset(test) => {
-                let entropy_free = !self.buffer.open;
-                entropy_free && dataset::holds(test, self.data()) && self.from(rest, cursor)
+                !self.buffer.open && dataset::holds(test, self.data()) && self.from(rest, cursor)
             }
             Test::Entropy { bytes, offset, compare } => {
                 self.entropy(*bytes, *offset).is_some_and(|value| compare.holds(value)) && self.from(rest, cursor)

@@ -84,7 +84,7 @@ impl Axis {
                 }
             }
             // A rule whose next range begins where its last one ends is closed above and opened here.
-            run.iter().filter(|(_, opens, _)| *opens).for_each(|(_, _, id)| drop(open.insert(*id)));
+            open.extend(run.iter().filter(|(_, opens, _)| *opens).map(|(_, _, id)| *id));
             let first = axis.ids.len() as u32;
             axis.ids.extend(&open);
             axis.starts.extend(run.first().map(|(at, ..)| *at));

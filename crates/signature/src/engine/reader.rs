@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use infraspectre_core::source::{Options, SourceError, Sources};
-use infraspectre_core::wire::{Decoder, Outcome};
+use infraspectre_core::wire::{Decoder, Outcome, Segment};
 
 use crate::field::{Field, FieldSet};
-use crate::flow::{FlowTable, Limits};
+use crate::flow::{FlowTable, Limits, Occasion};
 use crate::settings::Settings;
 
 use super::compile::Program;
 use super::detect::Detector;
-use super::eve::{self, Extras};
+use super::eve::{self, Extras, Frame};
 use super::state::FlowState;
 
 /// How often the defragmenter is asked for incomplete datagrams, in nanoseconds of capture time.
@@ -111,9 +111,9 @@ impl Reader {
 
     fn step(&mut self) {
         let (table, engine) = (&mut self.table, &mut self.engine);
-        let mut each = |occasion: crate::flow::Occasion<'_, FlowState>| engine.look(occasion);
         let Some(packet) = self.sources.next() else {
-            self.decoder.flush(&mut |segment| table.observe(&segment, segment.ip_bytes, &[], &[], &mut each));
+            let mut each = |occasion: Occasion<'_, FlowState>| engine.look(occasion, None);
+            self.decoder.flush(&mut |part| table.observe(&part, part.ip_bytes, part.vlans.ids(), &[], &mut each));
             table.finish(&mut each);
             self.exhausted = true;
             return;
@@ -124,11 +124,14 @@ impl Reader {
         self.span = Some((start.min(packet.at), end.max(packet.at)));
         if packet.at >= self.next_expiry {
             self.next_expiry = packet.at.saturating_add(EXPIRE_EVERY_NS);
-            self.decoder
-                .expire(packet.at, &mut |segment| table.observe(&segment, segment.ip_bytes, &[], &[], &mut each));
+            let mut each = |occasion: Occasion<'_, FlowState>| engine.look(occasion, None);
+            let mut observe = |part: Segment<'_>| table.observe(&part, part.ip_bytes, part.vlans.ids(), &[], &mut each);
+            self.decoder.expire(packet.at, &mut observe);
         }
+        let frame = Frame { link: packet.link, data: packet.data };
         if let Outcome::Segment(segment) = &self.decoder.decode(&packet) {
-            table.observe(segment, packet.wire_len, &[], &[], &mut each);
+            let mut each = |occasion: Occasion<'_, FlowState>| engine.look(occasion, Some(frame));
+            table.observe(segment, packet.wire_len, segment.vlans.ids(), &[], &mut each);
         }
     }
 
@@ -162,12 +165,13 @@ impl Reader {
 }
 
 impl Engine {
-    fn look(&mut self, occasion: crate::flow::Occasion<'_, FlowState>) {
+    /// Tries the rules; `frame` is the packet as it was captured.
+    fn look(&mut self, occasion: Occasion<'_, FlowState>, frame: Option<Frame<'_>>) {
         let (settings, extras, out) = (&self.settings, self.extras, &mut self.out);
         let mut count = 0;
         self.detector.look(occasion, |signature, alert, occasion| {
             count += 1;
-            eve::write(signature, alert, occasion, settings, extras, out);
+            eve::write(signature, alert, occasion, frame, settings, extras, out);
         });
         self.alerts += count;
     }
