@@ -1,9 +1,12 @@
 //! A rule while its options are read: what it says so far, and which buffer the next test looks at.
 
+use std::path::PathBuf;
+
 use super::fault::{fault, refuse, Result};
 use super::header::{self, Words};
 use super::labels::Classes;
 use super::places::Places;
+use super::sets::Sets;
 use super::SettingsFault;
 use crate::field::Field;
 use crate::protocol::Protocol;
@@ -17,6 +20,9 @@ pub(super) struct Context<'s> {
     pub settings: &'s Settings,
     pub places: Places<'s>,
     pub classes: Classes,
+    pub sets: Sets,
+    /// Folder of the file that is being read.
+    pub folder: Option<PathBuf>,
 }
 
 impl<'s> Context<'s> {
@@ -25,9 +31,13 @@ impl<'s> Context<'s> {
         if let Some((setting, fault)) = places.broken_variable() {
             return Err(SettingsFault { setting, reason: fault.reason, suggestion: fault.suggestion });
         }
-        Ok(Context { settings, places, classes: Classes::read(settings)? })
+        let classes = Classes::read(settings)?;
+        Ok(Context { settings, places, classes, sets: Sets::default(), folder: None })
     }
 }
+
+/// Most transforms of a buffer.
+const MAX_TRANSFORMS: usize = 16;
 
 /// A buffer that tests look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +50,8 @@ pub(super) enum Buffer {
     IpAddress {
         is_source: bool,
     },
+    /// A buffer that nothing fills, by its keyword.
+    Unknown(Box<str>),
 }
 
 /// Where the tests of a buffer stand in the rule.
@@ -52,6 +64,8 @@ pub(super) enum Place {
     Frame(usize),
     /// Tests of what `base64_decode` gave.
     Decoded,
+    /// Tests of a buffer that nothing fills.
+    Nowhere,
 }
 
 /// The buffer that was named last; it gets a place with its first test.
@@ -71,6 +85,7 @@ pub(super) struct Draft<'c, 's> {
     /// After `base64_data`: the place of the `base64_decode`, and the tests of what it gave.
     decoding: Option<Place>,
     decoded: Vec<Match>,
+    nowhere: Vec<Match>,
     last_content: Option<Place>,
     /// Variables of `byte_extract` and `byte_math`, by number.
     variables: Vec<Box<str>>,
@@ -113,6 +128,7 @@ impl<'c, 's> Draft<'c, 's> {
             payload: Vec::new(),
             buffers: Vec::new(),
             frames: Vec::new(),
+            validity: None,
             numbers: Vec::new(),
             files: Vec::new(),
             app_protocols: Vec::new(),
@@ -131,6 +147,7 @@ impl<'c, 's> Draft<'c, 's> {
             selected,
             decoding: None,
             decoded: Vec::new(),
+            nowhere: Vec::new(),
             last_content: None,
             variables: Vec::new(),
             protocols,
@@ -161,7 +178,8 @@ impl<'c, 's> Draft<'c, 's> {
     /// Refuses a buffer that was named and has no tests.
     pub fn check_selected(&self) -> Result<()> {
         let Selected { buffer, transforms, place, .. } = &self.selected;
-        if place.is_some() || transforms.is_empty() && self.find(buffer, transforms).is_some() {
+        let is_empty_address = matches!(buffer, Buffer::IpAddress { .. }) && place.is_none();
+        if place.is_some() || !is_empty_address && transforms.is_empty() && self.find(buffer, transforms).is_some() {
             return Ok(());
         }
         refuse("a buffer is named and nothing is asked of it", "write content, pcre, bsize or another test after it")
@@ -172,7 +190,11 @@ impl<'c, 's> Draft<'c, 's> {
         if !self.selected.is_fresh {
             return refuse("a transform does not follow the name of a buffer", "write it right after the buffer");
         }
+        if self.selected.transforms.len() >= MAX_TRANSFORMS {
+            return refuse("a buffer has too many transforms", format!("write at most {MAX_TRANSFORMS}"));
+        }
         self.selected.transforms.push(transform);
+        self.selected.place = None;
         Ok(())
     }
 
@@ -192,7 +214,6 @@ impl<'c, 's> Draft<'c, 's> {
             return refuse("only sets can be asked about ip.src and ip.dst", "write a dataset after it");
         }
         let place = self.place();
-        self.selected.is_fresh = false;
         if let Match::Content(_) = test {
             self.last_content = Some(place);
         }
@@ -285,6 +306,8 @@ impl<'c, 's> Draft<'c, 's> {
         if let Some(place) = self.selected.place {
             return place;
         }
+        // After its first transform a buffer can have no other; without one it still can.
+        self.selected.is_fresh = self.selected.transforms.is_empty();
         let (buffer, transforms) = (self.selected.buffer.clone(), std::mem::take(&mut self.selected.transforms));
         let known = if is_repeated(&buffer) { None } else { self.find(&buffer, &transforms) };
         let place = known.unwrap_or_else(|| self.make(buffer, transforms));
@@ -295,6 +318,7 @@ impl<'c, 's> Draft<'c, 's> {
     fn find(&self, buffer: &Buffer, with: &[Transform]) -> Option<Place> {
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Some(Place::Payload),
+            Buffer::Unknown(_) => None,
             Buffer::Field(field) => {
                 let mut tests = self.rule.buffers.iter();
                 tests.rposition(|test| test.field == *field && test.transforms == with).map(Place::Buffer)
@@ -314,6 +338,10 @@ impl<'c, 's> Draft<'c, 's> {
         let matches = Vec::new();
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Place::Payload,
+            Buffer::Unknown(name) => {
+                self.rule.packet.push(PacketTest::Unsupported(name));
+                Place::Nowhere
+            }
             Buffer::Field(field) => {
                 self.rule.buffers.push(BufferTest { field, transforms, matches });
                 Place::Buffer(self.rule.buffers.len() - 1)
@@ -334,6 +362,7 @@ impl<'c, 's> Draft<'c, 's> {
         match place {
             Place::Payload => payload,
             Place::Decoded => &mut self.decoded,
+            Place::Nowhere => &mut self.nowhere,
             Place::Buffer(at) => buffers.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Frame(at) => frames.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Header(at) => match packet.get_mut(at) {
@@ -376,7 +405,7 @@ impl<'c, 's> Draft<'c, 's> {
 }
 
 /// Returns the protocols whose keywords a rule of a protocol may use.
-fn spoken(app: Protocol, name: &str) -> Vec<Protocol> {
+pub(super) fn spoken(app: Protocol, name: &str) -> Vec<Protocol> {
     match app {
         Protocol::Http if name.starts_with("http1") => vec![Protocol::Http],
         Protocol::Http => vec![Protocol::Http, Protocol::Http2],

@@ -6,7 +6,9 @@
 mod bytes;
 mod checks;
 mod content;
+mod dates;
 mod draft;
+mod extra;
 mod fault;
 mod fields;
 mod files;
@@ -21,8 +23,11 @@ mod packet;
 mod pcre;
 mod places;
 mod ranges;
+mod sets;
 mod state;
 mod thresholds;
+mod transforms;
+mod values;
 
 use hashbrown::hash_map::Entry;
 use hashbrown::HashMap;
@@ -98,6 +103,7 @@ pub fn read(sources: &[Source<'_>], settings: &Settings) -> Result<Parsed, Setti
     let mut context = Context::new(settings)?;
     let (mut parsed, mut seen) = (Parsed::default(), Seen::default());
     for (file, source) in (0_u32..).zip(sources) {
+        context.folder = std::path::Path::new(source.name).parent().map(std::path::Path::to_owned);
         for line in lines::lines(source.text) {
             let origin = Origin { file, line: line.number };
             if line.is_disabled {

@@ -1,6 +1,6 @@
 //! `pcre`: a regular expression, its modifiers and the buffer that they name (User Guide, "Payload Keywords").
 
-use super::draft::Draft;
+use super::draft::{Buffer, Draft};
 use super::fault::{fault, refuse, Result};
 use super::options::{negation, parts, quoted, RuleOption};
 use crate::field::Field;
@@ -32,6 +32,7 @@ pub(super) fn pcre(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result
     match field {
         None => draft.test(Match::Pcre(pcre)),
         Some(field) if draft.is_payload() => draft.add(field, Match::Pcre(pcre)).map(drop),
+        Some(field) if *draft.buffer() == Buffer::Field(field) => draft.test(Match::Pcre(pcre)),
         Some(_) => refuse(
             "an expression names a buffer after the name of another",
             "write pkt_data before it, or leave the letter out",
@@ -112,7 +113,7 @@ fn names(captures: &str) -> Result<Vec<Box<str>>> {
 }
 
 /// Refuses an expression whose groups, classes or escapes are left open.
-fn check_syntax(pattern: &str) -> Result<()> {
+pub(super) fn check_syntax(pattern: &str) -> Result<()> {
     let (mut depth, mut bytes) = (0_usize, pattern.bytes().peekable());
     while let Some(byte) = bytes.next() {
         match byte {

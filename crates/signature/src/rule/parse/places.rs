@@ -151,7 +151,11 @@ impl<'s> Places<'s> {
             return refuse("lists are nested too deeply", format!("nest at most {DEEPEST} lists and variables"));
         }
         let mut parts = Parts::default();
-        if let Some(negated) = text.strip_prefix('!') {
+        if elements(text)?.len() > 1 {
+            for element in elements(text)? {
+                parts.add(&self.parts(kind, element, within, depth + 1)?, false);
+            }
+        } else if let Some(negated) = text.strip_prefix('!') {
             parts.add(&self.parts(kind, negated, within, depth + 1)?, true);
         } else if let Some(inner) = text.strip_prefix('[').and_then(|open| open.strip_suffix(']')) {
             for element in elements(inner)? {
