@@ -2,7 +2,7 @@
 //!
 //! Nothing in this file knows how rules are read (see [`parse`]) or run.
 
-use crate::field::Field;
+use crate::field::{Field, Sent};
 
 pub mod parse;
 
@@ -493,6 +493,8 @@ pub enum ThresholdKind {
 #[derive(Clone, Debug)]
 pub struct BufferTest {
     pub field: Field,
+    /// Whose value is looked at: as the field has it, unless a rule of `=>` says one side.
+    pub sent: Sent,
     pub transforms: Vec<Transform>,
     pub matches: Vec<Match>,
 }
@@ -517,7 +519,11 @@ pub struct NumberTest {
 /// A test of a file.
 #[derive(Clone, Debug)]
 pub enum FileTest {
-    Size(Compare),
+    Size {
+        compare: Compare,
+        /// The direction that a rule of `=>` may say.
+        sent: Sent,
+    },
     /// `filemd5`, `filesha1`, `filesha256` with the list's hashes.
     Hash {
         kind: HashKind,
@@ -792,6 +798,8 @@ pub enum MathOperator {
 #[derive(Clone, Debug)]
 pub struct DatasetTest {
     pub mode: DatasetMode,
+    /// `match subdomain`: the value or any end of it that begins with a dot.
+    pub subdomains: bool,
     pub set: std::sync::Arc<Dataset>,
 }
 

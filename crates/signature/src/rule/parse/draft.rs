@@ -8,7 +8,7 @@ use super::labels::Classes;
 use super::places::Places;
 use super::sets::Sets;
 use super::SettingsFault;
-use crate::field::Field;
+use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
 use crate::rule::{
     BufferTest, Content, FlowTest, FrameTest, HeaderPart, Match, Origin, PacketTest, Rule, Transform,
@@ -43,7 +43,7 @@ const MAX_TRANSFORMS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Buffer {
     Payload,
-    Field(Field),
+    Field(Field, Sent),
     Header(HeaderPart),
     Frame(Box<str>),
     /// `ip.src` or `ip.dst`, of which only sets can be asked.
@@ -100,7 +100,6 @@ pub(super) struct Given {
     pub sid: bool,
     pub rev: bool,
     pub msg: bool,
-    pub flow: bool,
     pub priority: bool,
 }
 
@@ -161,7 +160,7 @@ impl<'c, 's> Draft<'c, 's> {
             return refuse("no other buffer can follow base64_data", "write the tests of base64_data last");
         }
         self.check_selected()?;
-        if let Buffer::Field(field) = buffer {
+        if let Buffer::Field(field, _) = buffer {
             self.require_protocols(field.protocols())?;
         }
         self.selected = Selected { buffer, transforms: Vec::new(), place: None, is_fresh: true };
@@ -260,6 +259,11 @@ impl<'c, 's> Draft<'c, 's> {
         self.tests(place)
     }
 
+    /// Returns the tests of a field's buffer that is not the one selected; none if there is no such buffer yet.
+    pub fn of_field(&mut self, field: Field) -> &[Match] {
+        self.find(&Buffer::Field(field, field.sent()), &[]).map_or(&[], |place| self.tests(place))
+    }
+
     /// Returns the content that modifiers speak of.
     pub fn last_content(&mut self, modifier: &str) -> Result<&mut Content> {
         let found = self.last_content.and_then(|place| {
@@ -270,6 +274,16 @@ impl<'c, 's> Draft<'c, 's> {
             })
         });
         found.ok_or_else(|| fault(format!("{modifier} has no content before it"), "write it after a content"))
+    }
+
+    /// Returns the content before the last one, in its buffer.
+    pub fn content_before_last(&mut self) -> Option<&Content> {
+        let tests = self.tests(self.last_content?).iter();
+        let mut contents = tests.rev().filter_map(|test| match test {
+            Match::Content(content) => Some(content),
+            _ => None,
+        });
+        contents.nth(1)
     }
 
     /// Moves the last content, written for the payload, to a field's buffer.
@@ -292,7 +306,7 @@ impl<'c, 's> Draft<'c, 's> {
     /// Adds a test to a field's buffer that is not the one selected.
     pub fn add(&mut self, field: Field, test: Match) -> Result<Place> {
         self.require_protocols(field.protocols())?;
-        let buffer = Buffer::Field(field);
+        let buffer = Buffer::Field(field, field.sent());
         let place = self.find(&buffer, &[]).unwrap_or_else(|| self.make(buffer, Vec::new()));
         self.tests(place).push(test);
         Ok(place)
@@ -319,9 +333,9 @@ impl<'c, 's> Draft<'c, 's> {
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Some(Place::Payload),
             Buffer::Unknown(_) => None,
-            Buffer::Field(field) => {
-                let mut tests = self.rule.buffers.iter();
-                tests.rposition(|test| test.field == *field && test.transforms == with).map(Place::Buffer)
+            Buffer::Field(field, sent) => {
+                let is_it = |test: &BufferTest| test.field == *field && test.sent == *sent && test.transforms == with;
+                self.rule.buffers.iter().rposition(is_it).map(Place::Buffer)
             }
             Buffer::Header(wanted) => {
                 let is_it = |test: &PacketTest| matches!(test, PacketTest::HeaderBytes { part, transforms, .. } if part == wanted && transforms == with);
@@ -342,8 +356,8 @@ impl<'c, 's> Draft<'c, 's> {
                 self.rule.packet.push(PacketTest::Unsupported(name));
                 Place::Nowhere
             }
-            Buffer::Field(field) => {
-                self.rule.buffers.push(BufferTest { field, transforms, matches });
+            Buffer::Field(field, sent) => {
+                self.rule.buffers.push(BufferTest { field, sent, transforms, matches });
                 Place::Buffer(self.rule.buffers.len() - 1)
             }
             Buffer::Header(part) => {
@@ -420,5 +434,5 @@ pub(super) fn spoken(app: Protocol, name: &str) -> Vec<Protocol> {
 
 /// Tells whether naming a buffer again asks for another instance of it.
 fn is_repeated(buffer: &Buffer) -> bool {
-    matches!(buffer, Buffer::Field(field) if field.is_repeated())
+    matches!(buffer, Buffer::Field(field, _) if field.is_repeated())
 }

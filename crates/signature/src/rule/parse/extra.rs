@@ -3,9 +3,10 @@
 use super::bytes::literal;
 use super::draft::{spoken, Buffer, Draft};
 use super::fault::{fault, nearest, refuse, Result};
+use super::fields::side;
 use super::numbers::{compare, comparison};
 use super::options::{negation, parts, unquoted, whole, RuleOption};
-use crate::field::Field;
+use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
 use crate::rule::{
     AppProtocolMode, AppProtocolTest, Compare, Effect, EventTest, FileTest, Match, PacketTest,
@@ -29,10 +30,18 @@ pub(super) fn bypass(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()
 
 pub(super) fn prefilter(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
     let rule = &mut draft.rule;
-    if rule.packet.is_empty() && rule.payload.is_empty() && rule.buffers.is_empty() && rule.numbers.is_empty() {
+    rule.prefilter = true;
+    let tests = [
+        rule.packet.is_empty(),
+        rule.payload.is_empty(),
+        rule.buffers.is_empty(),
+        rule.numbers.is_empty(),
+        rule.events.is_empty(),
+        rule.app_protocols.is_empty(),
+    ];
+    if tests.iter().all(|is_empty| *is_empty) {
         return refuse("prefilter has no test before it", "write it after a test");
     }
-    rule.prefilter = true;
     Ok(())
 }
 
@@ -72,8 +81,14 @@ pub(super) fn urilen(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resu
 }
 
 pub(super) fn filesize(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let size = compare(unquoted(option.needed()?), u64::MAX)?;
-    draft.rule.files.push(FileTest::Size(size));
+    let value = unquoted(option.needed()?);
+    let (sent, size) = match value.split_once(',') {
+        Some((word, size)) => (side(draft, word)?, size),
+        None => (Sent::Either, value),
+    };
+    draft.require_protocols(Field::FileName.protocols())?;
+    let compare = compare(size, u64::MAX)?;
+    draft.rule.files.push(FileTest::Size { compare, sent });
     Ok(())
 }
 
@@ -85,6 +100,7 @@ pub(super) fn filestore(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
             return refuse(format!("filestore does not know {word:.40?}"), "write: filestore:both,flow");
         }
     }
+    draft.require_protocols(Field::FileName.protocols())?;
     draft.rule.filestore = true;
     Ok(())
 }

@@ -222,8 +222,8 @@ pub(super) fn read(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result
         Keyword::Valued(field) => fields::valued(draft, *field, option),
         Keyword::Number(field) => values::read(draft, *field, option),
         Keyword::Word(field, words) => values::word(draft, *field, option, words),
-        Keyword::Sticky(field) => bare(option).and_then(|()| fields::sticky(draft, *field, option.keyword)),
-        Keyword::Modifier(field) => bare(option).and_then(|()| fields::modifier(draft, *field, option.keyword)),
+        Keyword::Sticky(field) => fields::sticky(draft, *field, option),
+        Keyword::Modifier(field) => bare(option).and_then(|()| draft.move_last_content(*field, option.keyword)),
         Keyword::Transform(transform) => bare(option).and_then(|()| draft.transform(transform.clone())),
     }
 }

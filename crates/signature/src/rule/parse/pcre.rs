@@ -2,7 +2,7 @@
 
 use super::draft::{Buffer, Draft};
 use super::fault::{fault, refuse, Result};
-use super::options::{negation, parts, quoted, RuleOption};
+use super::options::{negation, parts, unquoted, RuleOption};
 use crate::field::Field;
 use crate::rule::{Match, Pcre};
 
@@ -29,10 +29,18 @@ const MAX_CAPTURES: usize = 8;
 /// Reads `pcre:[!]"/PATTERN/MODIFIERS[, flow:NAME]"`.
 pub(super) fn pcre(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let (pcre, field) = expression(option.needed()?)?;
+    let is_anchored = |test: &Match| matches!(test, Match::Content(_) | Match::Pcre(_));
+    let tests = match field {
+        Some(field) if draft.is_payload() => draft.of_field(field),
+        _ => draft.present(),
+    };
+    if pcre.relative && !tests.iter().any(is_anchored) {
+        return refuse("an expression with R has no content before it in its buffer", "write a content of the same buffer before it");
+    }
     match field {
         None => draft.test(Match::Pcre(pcre)),
         Some(field) if draft.is_payload() => draft.add(field, Match::Pcre(pcre)).map(drop),
-        Some(field) if *draft.buffer() == Buffer::Field(field) => draft.test(Match::Pcre(pcre)),
+        Some(field) if is_of(draft.buffer(), field) => draft.test(Match::Pcre(pcre)),
         Some(_) => refuse(
             "an expression names a buffer after the name of another",
             "write pkt_data before it, or leave the letter out",
@@ -40,10 +48,19 @@ pub(super) fn pcre(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result
     }
 }
 
+/// Tells whether a letter names the buffer that is selected already; a response's body is also file data.
+fn is_of(buffer: &Buffer, named: Field) -> bool {
+    match buffer {
+        Buffer::Field(Field::FileData, _) => named == Field::HttpResponseBody,
+        Buffer::Field(field, _) => *field == named,
+        _ => false,
+    }
+}
+
 /// Reads an expression with its delimiters, and the buffer it names.
 pub(super) fn expression(value: &str) -> Result<(Pcre, Option<Field>)> {
     let (negated, value) = negation(value);
-    let inner = quoted(value)?;
+    let inner = unquoted(value);
     // Neither modifiers nor names of captures hold a slash.
     let open = inner.strip_prefix('/').and_then(|open| open.rsplit_once('/'));
     let (pattern, modifiers) =
@@ -193,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_left_open_is_refused() {
-        for value in ["/a/", "\"a\"", "\"/a\"", "\"/(a/\"", "\"/a)/\"", "\"/[a/\"", "\"/a/j\"", "\"/a/UH\"", "\"/a/, b\""] {
+        for value in ["\"a\"", "\"/a\"", "\"/(a/\"", "\"/a)/\"", "\"/[a/\"", "\"/a/j\"", "\"/a/UH\"", "\"/a/, b\""] {
             assert!(expression(value).is_err(), "{value}");
         }
         for pattern in [r"[]a]", r"[^]]", r"[[:alpha:]]", r"[[]", r"\(\[", r"\Q([\E", r"(?:a|[()])", ""] {

@@ -155,6 +155,8 @@ impl<'s> Places<'s> {
             for element in elements(text)? {
                 parts.add(&self.parts(kind, element, within, depth + 1)?, false);
             }
+        } else if text.starts_with("!!") {
+            return refuse(format!("{text:.40} negates twice"), "write one exclamation mark, or none");
         } else if let Some(negated) = text.strip_prefix('!') {
             parts.add(&self.parts(kind, negated, within, depth + 1)?, true);
         } else if let Some(inner) = text.strip_prefix('[').and_then(|open| open.strip_suffix(']')) {

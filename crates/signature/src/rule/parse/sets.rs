@@ -12,6 +12,7 @@ use super::files;
 use super::numbers::comparison;
 use super::options::{negation, parts, unquoted, whole, RuleOption};
 use super::places::number;
+use crate::field::Field;
 use crate::rule::{Dataset, DatasetKind, DatasetMode, DatasetTest, FileTest, HashKind, Match, PacketTest};
 use crate::settings::Settings;
 
@@ -37,6 +38,7 @@ struct Described<'a> {
     /// File that is there once somebody has saved it.
     state: Option<&'a str>,
     is_json: bool,
+    subdomains: bool,
     value_key: Option<&'a str>,
     array_key: Option<&'a str>,
 }
@@ -59,6 +61,7 @@ impl<'a> Described<'a> {
             "save" => {}
             "memcap" | "hashsize" | "context_key" | "enrichment_key" | "remove_key" => {}
             "format" => self.is_json = matches!(value, "json" | "ndjson" | "jsonline"),
+            "match" => self.subdomains = one_of(value, "exact", "subdomain")?,
             "value_key" => self.value_key = Some(value),
             "array_key" => self.array_key = Some(value),
             _ => return refuse(format!("a set does not know {word:.40?}"), "write type string, load FILE, state FILE, ..."),
@@ -83,6 +86,14 @@ impl<'a> Described<'a> {
     }
 }
 
+/// Tells whether a word is the second of two.
+fn one_of(word: &str, first: &str, second: &str) -> Result<bool> {
+    if word != first && word != second {
+        return refuse(format!("{word:.20?} is not known"), format!("write {first} or {second}"));
+    }
+    Ok(word == second)
+}
+
 fn kind(name: &str) -> Result<DatasetKind> {
     Ok(match name {
         "string" => DatasetKind::String,
@@ -104,8 +115,9 @@ pub(super) fn dataset(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Res
         other => return refuse(format!("dataset does not know {other:.40?}"), "write isset, isnotset, set or unset"),
     };
     let name = name(words.next())?;
-    let set = find(draft, name, Described::read(words)?, false)?;
-    add(draft, DatasetTest { mode, set })
+    let described = Described::read(words)?;
+    let (subdomains, set) = (described.subdomains, find(draft, name, described, false)?);
+    add(draft, DatasetTest { mode, subdomains, set })
 }
 
 /// Reads `datarep:NAME,OPERATOR,NUMBER[,type TYPE][,load FILE]...`.
@@ -117,7 +129,7 @@ pub(super) fn datarep(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Res
     let compare = comparison(&format!("{operator}{value}"), 65_535);
     let compare = compare.ok_or_else(|| fault(format!("datarep compares {operator:.10?} {value:.10?}"), "write: datarep:NAME,>,200"))?;
     let set = find(draft, name, Described::read(words)?, true)?;
-    add(draft, DatasetTest { mode: DatasetMode::Reputation(compare), set })
+    add(draft, DatasetTest { mode: DatasetMode::Reputation(compare), subdomains: false, set })
 }
 
 fn name(word: Option<&str>) -> Result<&str> {
@@ -247,6 +259,7 @@ pub(super) fn file_hash(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
     };
     let (negated, file) = negation(unquoted(option.needed()?));
     let hashes = hashes(draft, file, bytes)?;
+    draft.require_protocols(Field::FileName.protocols())?;
     draft.rule.files.push(FileTest::Hash { kind, negated, hashes });
     Ok(())
 }

@@ -204,21 +204,27 @@ fn tls_version(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>)
         let version = version.filter(|_| value.starts_with("0x") || value.contains('.'));
         return add(draft, field, Compare::Equal(version.ok_or_else(|| unknown(option, value, TLS_VERSIONS))?));
     }
+    // One exclamation mark negates the whole list.
     let mut listed = Vec::new();
+    let mut is_negated = false;
     for part in parts(value) {
         let (negated, word) = negation(part);
-        let version = of_word(TLS_VERSIONS, word).ok_or_else(|| unknown(option, word, TLS_VERSIONS))?;
-        listed.push((version, negated));
+        is_negated |= negated;
+        listed.push(of_word(TLS_VERSIONS, word).ok_or_else(|| unknown(option, word, TLS_VERSIONS))?);
     }
-    let of = |wanted: bool| listed.iter().filter(move |(_, negated)| *negated == wanted).map(|(version, _)| *version);
-    let compare = if of(false).next().is_some() {
-        Compare::OneOf(of(false).filter(|version| !of(true).any(|other| other == *version)).collect())
-    } else {
-        // Versions that are only negated leave every other one.
-        let other = TLS_VERSIONS.iter().map(|(_, version)| *version);
-        Compare::OneOf(other.filter(|version| !of(true).any(|gone| gone == *version)).collect())
-    };
-    add(draft, field, compare)
+    add(draft, field, if is_negated { none_of(listed) } else { Compare::OneOf(listed.into()) })
+}
+
+/// Compares with every number but some.
+fn none_of(mut numbers: Vec<u64>) -> Compare {
+    numbers.sort_unstable();
+    let (mut ranges, mut next) = (Vec::new(), Some(0));
+    for number in numbers {
+        ranges.extend(next.filter(|next| *next < number).map(|next| (next, number - 1)));
+        next = number.checked_add(1);
+    }
+    ranges.extend(next.map(|next| (next, u64::MAX)));
+    Compare::Within(ranges.into())
 }
 
 const TLS_STATES: Words =
@@ -340,10 +346,7 @@ fn ticket_encryption(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOptio
         let number = name.parse::<i32>().ok().map(|number| u64::from(number as u32));
         listed.push(number.or_else(|| of_word(ENCRYPTIONS, name)).ok_or_else(|| unknown(option, name, ENCRYPTIONS))?);
     }
-    if !negated {
-        return add(draft, field, Compare::OneOf(listed.into()));
-    }
-    listed.into_iter().try_for_each(|number| add(draft, field, Compare::NotEqual(number)))
+    add(draft, field, if negated { none_of(listed) } else { Compare::OneOf(listed.into()) })
 }
 
 fn rfb_result(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -> Result<()> {
