@@ -28,9 +28,7 @@ pub(super) struct Context<'s> {
 impl<'s> Context<'s> {
     pub fn new(settings: &'s Settings) -> std::result::Result<Self, SettingsFault> {
         let mut places = Places::new(settings);
-        if let Some((setting, fault)) = places.broken_variable() {
-            return Err(SettingsFault { setting, reason: fault.reason, suggestion: fault.suggestion });
-        }
+        places.check_variables()?;
         let classes = Classes::read(settings)?;
         Ok(Context { settings, places, classes, sets: Sets::default(), folder: None })
     }

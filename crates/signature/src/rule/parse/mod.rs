@@ -25,12 +25,15 @@ mod places;
 mod ranges;
 mod sets;
 mod state;
+mod threshold_file;
 mod thresholds;
 mod transforms;
 mod values;
 
 use hashbrown::hash_map::Entry;
 use hashbrown::HashMap;
+
+pub use self::threshold_file::{read_thresholds, ThresholdEntry, Thresholds};
 
 use self::draft::{Context, Draft};
 use self::fault::{refuse, Fault};
@@ -155,9 +158,13 @@ fn disabled(origin: Origin, text: &[u8]) -> Option<Disabled> {
 }
 
 fn refusal(origin: &Origin, text: &[u8], fault: Fault) -> Refusal {
-    let shown = String::from_utf8_lossy(text.get(..SHOWN).unwrap_or(text)).into_owned();
     let whole = String::from_utf8_lossy(text.get(..LONGEST_RULE).unwrap_or(text));
     let (gid, sid, _) = header::split(&whole).map_or((1, None, Box::default()), |(_, body)| meta::identity(body));
+    refusal_of(origin, text, fault, (gid, sid))
+}
+
+fn refusal_of(origin: &Origin, text: &[u8], fault: Fault, (gid, sid): (u32, Option<u32>)) -> Refusal {
+    let shown = String::from_utf8_lossy(text.get(..SHOWN).unwrap_or(text)).into_owned();
     let Fault { reason, suggestion } = fault;
     Refusal { file: origin.file, line: origin.line, gid, sid, reason, suggestion, text: shown }
 }

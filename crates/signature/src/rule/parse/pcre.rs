@@ -29,23 +29,32 @@ const MAX_CAPTURES: usize = 8;
 /// Reads `pcre:[!]"/PATTERN/MODIFIERS[, flow:NAME]"`.
 pub(super) fn pcre(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let (pcre, field) = expression(option.needed()?)?;
-    let is_anchored = |test: &Match| matches!(test, Match::Content(_) | Match::Pcre(_));
-    let tests = match field {
-        Some(field) if draft.is_payload() => draft.of_field(field),
-        _ => draft.present(),
+    if !draft.is_payload() {
+        return match field {
+            Some(field) if !is_of(draft.buffer(), field) => refuse(
+                "an expression names a buffer after the name of another",
+                "write pkt_data before it, or leave the letter out",
+            ),
+            _ => draft.test(Match::Pcre(pcre)),
+        };
+    }
+    let has_anchor = match field {
+        Some(field) => draft.of_field(field).iter().any(is_anchor),
+        None => draft.present().iter().any(is_anchor),
     };
-    if pcre.relative && !tests.iter().any(is_anchored) {
-        return refuse("an expression with R has no content before it in its buffer", "write a content of the same buffer before it");
+    if pcre.relative && !has_anchor {
+        let suggestion = "write a content of the same buffer before it";
+        return refuse("an expression with R has no content before it in its buffer", suggestion);
     }
     match field {
+        Some(field) => draft.add(field, Match::Pcre(pcre)).map(drop),
         None => draft.test(Match::Pcre(pcre)),
-        Some(field) if draft.is_payload() => draft.add(field, Match::Pcre(pcre)).map(drop),
-        Some(field) if is_of(draft.buffer(), field) => draft.test(Match::Pcre(pcre)),
-        Some(_) => refuse(
-            "an expression names a buffer after the name of another",
-            "write pkt_data before it, or leave the letter out",
-        ),
     }
+}
+
+/// Tells whether the end of a test is where a relative expression can begin.
+fn is_anchor(test: &Match) -> bool {
+    matches!(test, Match::Content(_) | Match::Pcre(_))
 }
 
 /// Tells whether a letter names the buffer that is selected already; a response's body is also file data.

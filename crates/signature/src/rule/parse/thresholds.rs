@@ -79,7 +79,7 @@ pub(super) fn track(value: &str) -> Result<Track> {
     })
 }
 
-fn positive(name: &str, value: &str) -> Result<u32> {
+pub(super) fn positive(name: &str, value: &str) -> Result<u32> {
     let number = whole(value).filter(|number| *number > 0);
     number.ok_or_else(|| fault(format!("{name} is {value:.20}"), "write a number from 1 on"))
 }
