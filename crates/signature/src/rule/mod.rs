@@ -2,7 +2,7 @@
 //!
 //! Nothing in this file knows how rules are read (see [`parse`]) or run.
 
-use crate::field::Field;
+use crate::field::{Field, Sent};
 
 pub mod parse;
 
@@ -56,6 +56,8 @@ pub struct Rule {
     /// Tests of application fields that are numbers or flags.
     pub numbers: Vec<NumberTest>,
     pub files: Vec<FileTest>,
+    /// `tls_cert_expired`, `tls_cert_valid`.
+    pub validity: Option<Validity>,
     /// `app-layer-protocol`.
     pub app_protocols: Vec<AppProtocolTest>,
     /// `app-layer-event`, `decode-event`, `stream-event`, each by its full name (`http.gzip_decompression_failed`).
@@ -69,6 +71,13 @@ pub struct Rule {
     pub prefilter: bool,
     /// Names of files to be kept, `filestore`.
     pub filestore: bool,
+}
+
+/// What a rule asks of a certificate at the time of its packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    Expired,
+    Valid,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +190,8 @@ pub enum Compare {
     },
     /// Any of these.
     OneOf(Box<[u64]>),
+    /// Within any of these ranges, whose ends belong to them.
+    Within(Box<[(u64, u64)]>),
 }
 
 impl Compare {
@@ -197,6 +208,7 @@ impl Compare {
             Compare::NotBetween(low, high) => value <= *low || *high <= value,
             Compare::Masked { mask, wanted, negated } => (value & mask == *wanted) != *negated,
             Compare::OneOf(wanted) => wanted.contains(&value),
+            Compare::Within(ranges) => ranges.iter().any(|(first, last)| (*first..=*last).contains(&value)),
         }
     }
 }
@@ -500,6 +512,8 @@ pub enum ThresholdKind {
 #[derive(Clone, Debug)]
 pub struct BufferTest {
     pub field: Field,
+    /// Whose value is looked at: as the field has it, unless a rule of `=>` says one side.
+    pub sent: Sent,
     pub transforms: Vec<Transform>,
     pub matches: Vec<Match>,
 }
@@ -524,7 +538,11 @@ pub struct NumberTest {
 /// A test of a file.
 #[derive(Clone, Debug)]
 pub enum FileTest {
-    Size(Compare),
+    Size {
+        compare: Compare,
+        /// The direction that a rule of `=>` may say.
+        sent: Sent,
+    },
     /// `filemd5`, `filesha1`, `filesha256` with the list's hashes.
     Hash {
         kind: HashKind,
@@ -602,6 +620,8 @@ pub enum Transform {
     ZlibDeflate {
         max_size: u32,
     },
+    /// `luaxform` and others that cannot be run, by keyword: nothing is left of the buffer.
+    Unsupported(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -797,6 +817,8 @@ pub enum MathOperator {
 #[derive(Clone, Debug)]
 pub struct DatasetTest {
     pub mode: DatasetMode,
+    /// `match subdomain`: the value or any end of it that begins with a dot.
+    pub subdomains: bool,
     pub set: std::sync::Arc<Dataset>,
 }
 
@@ -818,7 +840,7 @@ pub enum DatasetKind {
     Ip,
 }
 
-/// A named set of values, with a reputation each (0 where there is none).
+/// A named set of values, with a reputation each (0 where there is none); an address is its sixteen bytes.
 #[derive(Debug)]
 pub struct Dataset {
     pub name: Box<str>,

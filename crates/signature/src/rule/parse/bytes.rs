@@ -103,7 +103,7 @@ fn next<'a>(words: &mut impl Iterator<Item = &'a str>, option: &RuleOption<'_>, 
 /// Reads `byte_test:BYTES,[!]OPERATOR,VALUE,OFFSET[,...]`.
 pub(super) fn byte_test(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let mut words = parts(unquoted(option.needed()?));
-    let bytes = operand(draft, next(&mut words, option, "number of bytes")?, 1, MAX_TEXT)?;
+    let bytes = operand(draft, next(&mut words, option, "number of bytes")?, 0, MAX_TEXT)?;
     let (negated, operator) = negation(next(&mut words, option, "operator")?);
     let operator = byte_operator(operator)?;
     let value = test_value(draft, next(&mut words, option, "value")?)?;
@@ -225,7 +225,7 @@ fn variable_name(name: &str) -> Result<&str> {
     Ok(name)
 }
 
-fn literal(text: &str, least: i64, most: i64) -> Result<i64> {
+pub(super) fn literal(text: &str, least: i64, most: i64) -> Result<i64> {
     let number = text.trim().parse().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| fault(format!("{text:.40?} is out of range"), format!("write a number from {least} to {most}")))
 }

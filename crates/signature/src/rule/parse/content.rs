@@ -141,11 +141,22 @@ pub(super) fn depth(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resul
 }
 
 pub(super) fn distance(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    position(draft, option, -FARTHEST, FARTHEST, |content| &mut content.distance)
+    position(draft, option, -FARTHEST, FARTHEST, |content| &mut content.distance)?;
+    anchored(draft, option)
+}
+
+/// Refuses a position that counts from a content which is looked for only in the prefilter.
+fn anchored(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
+    if draft.content_before_last().is_some_and(|before| before.fast_pattern_only) {
+        let reason = format!("{} counts from a content with fast_pattern:only", option.keyword);
+        return refuse(reason, "write fast_pattern alone for that content");
+    }
+    Ok(())
 }
 
 pub(super) fn within(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     position(draft, option, -FARTHEST, FARTHEST, |content| &mut content.within)?;
+    anchored(draft, option)?;
     fits(draft, option, |content| content.within)
 }
 

@@ -1,11 +1,14 @@
 //! A rule while its options are read: what it says so far, and which buffer the next test looks at.
 
+use std::path::PathBuf;
+
 use super::fault::{fault, refuse, Result};
 use super::header::{self, Words};
 use super::labels::Classes;
 use super::places::Places;
+use super::sets::Sets;
 use super::SettingsFault;
-use crate::field::Field;
+use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
 use crate::rule::{
     BufferTest, Content, FlowTest, FrameTest, HeaderPart, Match, Origin, PacketTest, Rule, Transform,
@@ -17,29 +20,36 @@ pub(super) struct Context<'s> {
     pub settings: &'s Settings,
     pub places: Places<'s>,
     pub classes: Classes,
+    pub sets: Sets,
+    /// Folder of the file that is being read.
+    pub folder: Option<PathBuf>,
 }
 
 impl<'s> Context<'s> {
     pub fn new(settings: &'s Settings) -> std::result::Result<Self, SettingsFault> {
         let mut places = Places::new(settings);
-        if let Some((setting, fault)) = places.broken_variable() {
-            return Err(SettingsFault { setting, reason: fault.reason, suggestion: fault.suggestion });
-        }
-        Ok(Context { settings, places, classes: Classes::read(settings)? })
+        places.check_variables()?;
+        let classes = Classes::read(settings)?;
+        Ok(Context { settings, places, classes, sets: Sets::default(), folder: None })
     }
 }
+
+/// Most transforms of a buffer.
+const MAX_TRANSFORMS: usize = 16;
 
 /// A buffer that tests look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Buffer {
     Payload,
-    Field(Field),
+    Field(Field, Sent),
     Header(HeaderPart),
     Frame(Box<str>),
     /// `ip.src` or `ip.dst`, of which only sets can be asked.
     IpAddress {
         is_source: bool,
     },
+    /// A buffer that nothing fills, by its keyword.
+    Unknown(Box<str>),
 }
 
 /// Where the tests of a buffer stand in the rule.
@@ -52,6 +62,8 @@ pub(super) enum Place {
     Frame(usize),
     /// Tests of what `base64_decode` gave.
     Decoded,
+    /// Tests of a buffer that nothing fills.
+    Nowhere,
 }
 
 /// The buffer that was named last; it gets a place with its first test.
@@ -71,6 +83,7 @@ pub(super) struct Draft<'c, 's> {
     /// After `base64_data`: the place of the `base64_decode`, and the tests of what it gave.
     decoding: Option<Place>,
     decoded: Vec<Match>,
+    nowhere: Vec<Match>,
     last_content: Option<Place>,
     /// Variables of `byte_extract` and `byte_math`, by number.
     variables: Vec<Box<str>>,
@@ -85,7 +98,6 @@ pub(super) struct Given {
     pub sid: bool,
     pub rev: bool,
     pub msg: bool,
-    pub flow: bool,
     pub priority: bool,
 }
 
@@ -113,6 +125,7 @@ impl<'c, 's> Draft<'c, 's> {
             payload: Vec::new(),
             buffers: Vec::new(),
             frames: Vec::new(),
+            validity: None,
             numbers: Vec::new(),
             files: Vec::new(),
             app_protocols: Vec::new(),
@@ -131,6 +144,7 @@ impl<'c, 's> Draft<'c, 's> {
             selected,
             decoding: None,
             decoded: Vec::new(),
+            nowhere: Vec::new(),
             last_content: None,
             variables: Vec::new(),
             protocols,
@@ -144,7 +158,7 @@ impl<'c, 's> Draft<'c, 's> {
             return refuse("no other buffer can follow base64_data", "write the tests of base64_data last");
         }
         self.check_selected()?;
-        if let Buffer::Field(field) = buffer {
+        if let Buffer::Field(field, _) = buffer {
             self.require_protocols(field.protocols())?;
         }
         self.selected = Selected { buffer, transforms: Vec::new(), place: None, is_fresh: true };
@@ -161,7 +175,8 @@ impl<'c, 's> Draft<'c, 's> {
     /// Refuses a buffer that was named and has no tests.
     pub fn check_selected(&self) -> Result<()> {
         let Selected { buffer, transforms, place, .. } = &self.selected;
-        if place.is_some() || transforms.is_empty() && self.find(buffer, transforms).is_some() {
+        let is_empty_address = matches!(buffer, Buffer::IpAddress { .. }) && place.is_none();
+        if place.is_some() || !is_empty_address && transforms.is_empty() && self.find(buffer, transforms).is_some() {
             return Ok(());
         }
         refuse("a buffer is named and nothing is asked of it", "write content, pcre, bsize or another test after it")
@@ -172,7 +187,11 @@ impl<'c, 's> Draft<'c, 's> {
         if !self.selected.is_fresh {
             return refuse("a transform does not follow the name of a buffer", "write it right after the buffer");
         }
+        if self.selected.transforms.len() >= MAX_TRANSFORMS {
+            return refuse("a buffer has too many transforms", format!("write at most {MAX_TRANSFORMS}"));
+        }
         self.selected.transforms.push(transform);
+        self.selected.place = None;
         Ok(())
     }
 
@@ -192,7 +211,6 @@ impl<'c, 's> Draft<'c, 's> {
             return refuse("only sets can be asked about ip.src and ip.dst", "write a dataset after it");
         }
         let place = self.place();
-        self.selected.is_fresh = false;
         if let Match::Content(_) = test {
             self.last_content = Some(place);
         }
@@ -239,6 +257,11 @@ impl<'c, 's> Draft<'c, 's> {
         self.tests(place)
     }
 
+    /// Returns the tests of a field's buffer that is not the one selected; none if there is no such buffer yet.
+    pub fn of_field(&mut self, field: Field) -> &[Match] {
+        self.find(&Buffer::Field(field, field.sent()), &[]).map_or(&[], |place| self.tests(place))
+    }
+
     /// Returns the content that modifiers speak of.
     pub fn last_content(&mut self, modifier: &str) -> Result<&mut Content> {
         let found = self.last_content.and_then(|place| {
@@ -249,6 +272,16 @@ impl<'c, 's> Draft<'c, 's> {
             })
         });
         found.ok_or_else(|| fault(format!("{modifier} has no content before it"), "write it after a content"))
+    }
+
+    /// Returns the content before the last one, in its buffer.
+    pub fn content_before_last(&mut self) -> Option<&Content> {
+        let tests = self.tests(self.last_content?).iter();
+        let mut contents = tests.rev().filter_map(|test| match test {
+            Match::Content(content) => Some(content),
+            _ => None,
+        });
+        contents.nth(1)
     }
 
     /// Moves the last content, written for the payload, to a field's buffer.
@@ -271,7 +304,7 @@ impl<'c, 's> Draft<'c, 's> {
     /// Adds a test to a field's buffer that is not the one selected.
     pub fn add(&mut self, field: Field, test: Match) -> Result<Place> {
         self.require_protocols(field.protocols())?;
-        let buffer = Buffer::Field(field);
+        let buffer = Buffer::Field(field, field.sent());
         let place = self.find(&buffer, &[]).unwrap_or_else(|| self.make(buffer, Vec::new()));
         self.tests(place).push(test);
         Ok(place)
@@ -285,6 +318,8 @@ impl<'c, 's> Draft<'c, 's> {
         if let Some(place) = self.selected.place {
             return place;
         }
+        // After its first transform a buffer can have no other; without one it still can.
+        self.selected.is_fresh = self.selected.transforms.is_empty();
         let (buffer, transforms) = (self.selected.buffer.clone(), std::mem::take(&mut self.selected.transforms));
         let known = if is_repeated(&buffer) { None } else { self.find(&buffer, &transforms) };
         let place = known.unwrap_or_else(|| self.make(buffer, transforms));
@@ -295,9 +330,10 @@ impl<'c, 's> Draft<'c, 's> {
     fn find(&self, buffer: &Buffer, with: &[Transform]) -> Option<Place> {
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Some(Place::Payload),
-            Buffer::Field(field) => {
-                let mut tests = self.rule.buffers.iter();
-                tests.rposition(|test| test.field == *field && test.transforms == with).map(Place::Buffer)
+            Buffer::Unknown(_) => None,
+            Buffer::Field(field, sent) => {
+                let is_it = |test: &BufferTest| test.field == *field && test.sent == *sent && test.transforms == with;
+                self.rule.buffers.iter().rposition(is_it).map(Place::Buffer)
             }
             Buffer::Header(wanted) => {
                 let is_it = |test: &PacketTest| matches!(test, PacketTest::HeaderBytes { part, transforms, .. } if part == wanted && transforms == with);
@@ -314,8 +350,12 @@ impl<'c, 's> Draft<'c, 's> {
         let matches = Vec::new();
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Place::Payload,
-            Buffer::Field(field) => {
-                self.rule.buffers.push(BufferTest { field, transforms, matches });
+            Buffer::Unknown(name) => {
+                self.rule.packet.push(PacketTest::Unsupported(name));
+                Place::Nowhere
+            }
+            Buffer::Field(field, sent) => {
+                self.rule.buffers.push(BufferTest { field, sent, transforms, matches });
                 Place::Buffer(self.rule.buffers.len() - 1)
             }
             Buffer::Header(part) => {
@@ -334,6 +374,7 @@ impl<'c, 's> Draft<'c, 's> {
         match place {
             Place::Payload => payload,
             Place::Decoded => &mut self.decoded,
+            Place::Nowhere => &mut self.nowhere,
             Place::Buffer(at) => buffers.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Frame(at) => frames.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Header(at) => match packet.get_mut(at) {
@@ -376,7 +417,7 @@ impl<'c, 's> Draft<'c, 's> {
 }
 
 /// Returns the protocols whose keywords a rule of a protocol may use.
-fn spoken(app: Protocol, name: &str) -> Vec<Protocol> {
+pub(super) fn spoken(app: Protocol, name: &str) -> Vec<Protocol> {
     match app {
         Protocol::Http if name.starts_with("http1") => vec![Protocol::Http],
         Protocol::Http => vec![Protocol::Http, Protocol::Http2],
@@ -391,5 +432,5 @@ fn spoken(app: Protocol, name: &str) -> Vec<Protocol> {
 
 /// Tells whether naming a buffer again asks for another instance of it.
 fn is_repeated(buffer: &Buffer) -> bool {
-    matches!(buffer, Buffer::Field(field) if field.is_repeated())
+    matches!(buffer, Buffer::Field(field, _) if field.is_repeated())
 }

@@ -4,7 +4,7 @@ use super::content;
 use super::draft::{Buffer, Draft};
 use super::fault::{refuse, Result};
 use super::options::{negation, unquoted, RuleOption};
-use crate::field::Field;
+use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
 use crate::rule::{FlowTest, HeaderPart, Match};
 
@@ -26,32 +26,25 @@ pub(super) const MODIFIERS: &[&str] = &[
 ];
 
 /// Makes a field the buffer of the next tests.
-pub(super) fn sticky(draft: &mut Draft<'_, '_>, field: Field, keyword: &str) -> Result<()> {
-    draft.select(Buffer::Field(field))?;
-    if keyword.starts_with("mdns.") {
+pub(super) fn sticky(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -> Result<()> {
+    let sent = match option.value.filter(|value| !value.is_empty()) {
+        None => field.sent(),
+        Some(value) => side(draft, value)?,
+    };
+    draft.select(Buffer::Field(field, sent))?;
+    if option.keyword.starts_with("mdns.") {
         draft.require_protocols(&[Protocol::Mdns])?;
     }
     Ok(())
 }
 
-/// Moves the last content to a field.
-pub(super) fn modifier(draft: &mut Draft<'_, '_>, field: Field, keyword: &str) -> Result<()> {
-    if field == Field::HttpHostRaw || field == Field::HttpHost {
-        check_host(draft, field, keyword)?;
+/// Reads which side's value a keyword of both sides means, which only rules of `=>` may say.
+pub(super) fn side(draft: &Draft<'_, '_>, value: &str) -> Result<Sent> {
+    match value.trim() {
+        "to_server" if draft.rule.header.transactional => Ok(Sent::ToServer),
+        "to_client" if draft.rule.header.transactional => Ok(Sent::ToClient),
+        _ => refuse(format!("the name of a buffer has the value {value:.40}"), "leave the value out"),
     }
-    draft.move_last_content(field, keyword)
-}
-
-/// Refuses what a host, which is lowercase, can never hold.
-fn check_host(draft: &mut Draft<'_, '_>, field: Field, keyword: &str) -> Result<()> {
-    let content = draft.last_content(keyword)?;
-    if field == Field::HttpHost && content.nocase {
-        return refuse("http_host is lowercase and nocase says nothing", "leave nocase out");
-    }
-    if field == Field::HttpHost && content.bytes.iter().any(u8::is_ascii_uppercase) {
-        return refuse("http_host is lowercase and the content is not", "write the content in lowercase");
-    }
-    Ok(())
 }
 
 /// Reads a keyword whose value is the content of a buffer: `filename:"a"`, `tls.subject:"CN=a"`.

@@ -118,17 +118,20 @@ const LOWER: &[(&str, Option<u8>, &[u8], Scope)] = &[
 
 fn protocol(word: &str) -> Result<RuleProtocol> {
     let lower = word.to_ascii_lowercase();
-    if let Some((_, ip_version, transports, scope)) = LOWER.iter().find(|(name, ..)| *name == lower) {
-        let (ip_version, transports, scope) = (*ip_version, transports.to_vec(), *scope);
-        return Ok(RuleProtocol { name: word.into(), ip_version, transports, scope, app: None, hook: None });
-    }
     let (name, hook) = lower.split_once(':').map_or((lower.as_str(), None), |(name, hook)| (name, Some(hook)));
+    if hook.is_some_and(|hook| hook.is_empty() || !hook.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
+        return refuse(format!("{word:.60?} names no state"), "write: http1:request_headers or tcp:flow_start");
+    }
+    let hook = hook.map(Box::from);
+    if let Some((_, ip_version, transports, scope)) = LOWER.iter().find(|(known, ..)| *known == name) {
+        let (ip_version, transports, scope) = (*ip_version, transports.to_vec(), *scope);
+        return Ok(RuleProtocol { name: word.into(), ip_version, transports, scope, app: None, hook });
+    }
     let Some(app) = Protocol::of_name(name) else {
         let names = Protocol::ALL.iter().map(|one| one.name()).chain(LOWER.iter().map(|(name, ..)| *name));
         let near = nearest(name, names).unwrap_or("tcp, udp, icmp, ip or an application protocol");
         return refuse(format!("{word:?} is no protocol"), format!("write {near}"));
     };
-    let hook = hook.map(Box::from);
     Ok(RuleProtocol { name: word.into(), ip_version: None, transports: Vec::new(), scope: Scope::Any, app: Some(app), hook })
 }
 

@@ -7,14 +7,14 @@ use hashbrown::HashMap;
 use super::draft::Draft;
 use super::fault::{nearest, refuse, Result};
 use super::options::RuleOption;
-use super::{bytes, content, fields, meta, packet, pcre, state, thresholds};
+use super::{bytes, content, extra, fields, meta, packet, pcre, sets, state, thresholds, transforms, values};
 use crate::field::{Field, Kind};
-use crate::rule::{Compare, PacketTest};
+use crate::rule::{Compare, PacketTest, Transform};
 
 type Read = fn(&mut Draft<'_, '_>, &RuleOption<'_>) -> Result<()>;
 
 /// What reads a keyword.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Keyword {
     Read(Read),
     /// A buffer, before its tests.
@@ -23,6 +23,12 @@ enum Keyword {
     Modifier(Field),
     /// A buffer whose content is the keyword's value.
     Valued(Field),
+    /// A field that is a number.
+    Number(Field),
+    /// A field that is one of a few words, with what it holds then.
+    Word(Field, &'static [(&'static str, &'static str)]),
+    /// A transform without a value.
+    Transform(Transform),
     /// A number of the packet, up to the second.
     Packet(fn(Compare) -> PacketTest, u64),
 }
@@ -95,6 +101,80 @@ const READERS: &[(&str, Read)] = &[
     ("flowint", state::flowint),
     ("threshold", thresholds::threshold),
     ("detection_filter", thresholds::detection_filter),
+    ("noalert", extra::noalert),
+    ("alert", extra::alert),
+    ("bypass", extra::bypass),
+    ("prefilter", extra::prefilter),
+    ("tag", extra::tag),
+    ("config", extra::without_effect),
+    ("replace", extra::without_effect),
+    ("nfq_set_mark", extra::without_effect),
+    ("tls.store", |_, _| Ok(())),
+    ("tls_store", |_, _| Ok(())),
+    ("urilen", extra::urilen),
+    ("filesize", extra::filesize),
+    ("filestore", extra::filestore),
+    ("filemd5", sets::file_hash),
+    ("filesha1", sets::file_hash),
+    ("filesha256", sets::file_hash),
+    ("dataset", sets::dataset),
+    ("datarep", sets::datarep),
+    ("app-layer-protocol", extra::app_layer_protocol),
+    ("app-layer-event", extra::app_layer_event),
+    ("decode-event", extra::decode_event),
+    ("engine-event", extra::decode_event),
+    ("stream-event", extra::stream_event),
+    ("ftpbounce", extra::ftpbounce),
+    ("asn1", extra::asn1),
+    ("absent", extra::absent),
+    ("entropy", extra::entropy),
+    ("xor", transforms::xor),
+    ("pcrexform", transforms::pcrexform),
+    ("from_base64", transforms::from_base64),
+    ("gunzip", transforms::gunzip),
+    ("zlib_deflate", transforms::zlib_deflate),
+    ("luaxform", transforms::unsupported),
+    ("dcerpc.iface", values::dcerpc_iface),
+    ("dce_iface", values::dcerpc_iface),
+    ("tls_cert_expired", values::validity),
+    ("tls_cert_valid", values::validity),
+    ("lua", extra::unsupported_match),
+    ("luajit", extra::unsupported_match),
+    ("rpc", extra::unsupported_packet),
+    ("ipv4-csum", extra::unsupported_packet),
+    ("tcpv4-csum", extra::unsupported_packet),
+    ("tcpv6-csum", extra::unsupported_packet),
+    ("udpv4-csum", extra::unsupported_packet),
+    ("udpv6-csum", extra::unsupported_packet),
+    ("icmpv4-csum", extra::unsupported_packet),
+    ("icmpv6-csum", extra::unsupported_packet),
+    ("enip.status", extra::unsupported_packet),
+    ("enip.protocol_version", extra::unsupported_packet),
+    ("enip.revision", extra::unsupported_packet),
+    ("enip.identity_status", extra::unsupported_packet),
+    ("enip.state", extra::unsupported_packet),
+    ("enip.serial", extra::unsupported_packet),
+    ("enip.product_code", extra::unsupported_packet),
+    ("enip.device_type", extra::unsupported_packet),
+    ("enip.vendor_id", extra::unsupported_packet),
+    ("enip.capabilities", extra::unsupported_packet),
+    ("enip.cip_attribute", extra::unsupported_packet),
+    ("enip.cip_class", extra::unsupported_packet),
+    ("enip.cip_instance", extra::unsupported_packet),
+    ("enip.cip_status", extra::unsupported_packet),
+    ("enip.cip_extendedstatus", extra::unsupported_packet),
+    ("enip.product_name", extra::unsupported_buffer),
+    ("enip.service_name", extra::unsupported_buffer),
+];
+
+const SWITCH: &[(&str, &str)] =
+    &[("yes", "yes"), ("on", "yes"), ("true", "yes"), ("1", "yes"), ("no", "no"), ("off", "no"), ("false", "no"), ("0", "no")];
+
+/// Keywords of fields that are one of a few words.
+const WORDS: &[(&str, Field, &[(&str, &str)])] = &[
+    ("ftp.mode", Field::FtpMode, &[("active", "active"), ("passive", "passive")]),
+    ("ftp.reply_received", Field::FtpReplyReceived, SWITCH),
+    ("ftpdata_command", Field::FtpDataCommand, &[("retr", "RETR"), ("stor", "STOR")]),
 ];
 
 /// Keywords of fields whose value is a content.
@@ -107,19 +187,21 @@ const VALUED: &[&str] = &[
     "tls.fingerprint",
     "ssh.protoversion",
     "ssh.softwareversion",
-    "ftpdata_command",
 ];
 
 static KEYWORDS: LazyLock<HashMap<&str, Keyword, foldhash::fast::RandomState>> = LazyLock::new(|| {
-    let of_fields = Field::ALL.iter().filter(|field| field.kind() != Kind::Number);
-    let buffers = of_fields.flat_map(|field| field.keywords().iter().map(|keyword| (*keyword, buffer(*field, keyword))));
+    let of_fields = Field::ALL.iter();
+    let fields = of_fields.flat_map(|field| field.keywords().iter().map(|keyword| (*keyword, of_field(*field, keyword))));
+    let words = WORDS.iter().map(|(name, field, words)| (*name, Keyword::Word(*field, words)));
+    let plain = transforms::PLAIN.iter().map(|(name, transform)| (*name, Keyword::Transform(transform.clone())));
     let packets = packet::COMPARISONS.iter().map(|(name, most, make)| (*name, Keyword::Packet(*make, *most)));
     let readers = READERS.iter().map(|(name, read)| (*name, Keyword::Read(*read)));
-    buffers.chain(packets).chain(readers).collect()
+    fields.chain(words).chain(plain).chain(packets).chain(readers).collect()
 });
 
-fn buffer(field: Field, keyword: &str) -> Keyword {
+fn of_field(field: Field, keyword: &str) -> Keyword {
     match keyword {
+        _ if field.kind() == Kind::Number => Keyword::Number(field),
         _ if fields::MODIFIERS.contains(&keyword) => Keyword::Modifier(field),
         _ if VALUED.contains(&keyword) => Keyword::Valued(field),
         _ => Keyword::Sticky(field),
@@ -133,13 +215,16 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// Reads one option into a draft.
 pub(super) fn read(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let Some(keyword) = KEYWORDS.get(option.keyword).copied() else { return other(draft, option) };
+    let Some(keyword) = KEYWORDS.get(option.keyword) else { return other(draft, option) };
     match keyword {
         Keyword::Read(read) => read(draft, option),
-        Keyword::Packet(make, most) => packet::number(draft, option, most, make),
-        Keyword::Valued(field) => fields::valued(draft, field, option),
-        Keyword::Sticky(field) => bare(option).and_then(|()| fields::sticky(draft, field, option.keyword)),
-        Keyword::Modifier(field) => bare(option).and_then(|()| fields::modifier(draft, field, option.keyword)),
+        Keyword::Packet(make, most) => packet::number(draft, option, *most, *make),
+        Keyword::Valued(field) => fields::valued(draft, *field, option),
+        Keyword::Number(field) => values::read(draft, *field, option),
+        Keyword::Word(field, words) => values::word(draft, *field, option, words),
+        Keyword::Sticky(field) => fields::sticky(draft, *field, option),
+        Keyword::Modifier(field) => bare(option).and_then(|()| draft.move_last_content(*field, option.keyword)),
+        Keyword::Transform(transform) => bare(option).and_then(|()| draft.transform(transform.clone())),
     }
 }
 

@@ -6,7 +6,9 @@
 mod bytes;
 mod checks;
 mod content;
+mod dates;
 mod draft;
+mod extra;
 mod fault;
 mod fields;
 mod files;
@@ -21,11 +23,17 @@ mod packet;
 mod pcre;
 mod places;
 mod ranges;
+mod sets;
 mod state;
+mod threshold_file;
 mod thresholds;
+mod transforms;
+mod values;
 
 use hashbrown::hash_map::Entry;
 use hashbrown::HashMap;
+
+pub use self::threshold_file::{read_thresholds, ThresholdEntry, Thresholds};
 
 use self::draft::{Context, Draft};
 use self::fault::{refuse, Fault};
@@ -98,6 +106,7 @@ pub fn read(sources: &[Source<'_>], settings: &Settings) -> Result<Parsed, Setti
     let mut context = Context::new(settings)?;
     let (mut parsed, mut seen) = (Parsed::default(), Seen::default());
     for (file, source) in (0_u32..).zip(sources) {
+        context.folder = std::path::Path::new(source.name).parent().map(std::path::Path::to_owned);
         for line in lines::lines(source.text) {
             let origin = Origin { file, line: line.number };
             if line.is_disabled {
@@ -149,9 +158,13 @@ fn disabled(origin: Origin, text: &[u8]) -> Option<Disabled> {
 }
 
 fn refusal(origin: &Origin, text: &[u8], fault: Fault) -> Refusal {
-    let shown = String::from_utf8_lossy(text.get(..SHOWN).unwrap_or(text)).into_owned();
     let whole = String::from_utf8_lossy(text.get(..LONGEST_RULE).unwrap_or(text));
     let (gid, sid, _) = header::split(&whole).map_or((1, None, Box::default()), |(_, body)| meta::identity(body));
+    refusal_of(origin, text, fault, (gid, sid))
+}
+
+fn refusal_of(origin: &Origin, text: &[u8], fault: Fault, (gid, sid): (u32, Option<u32>)) -> Refusal {
+    let shown = String::from_utf8_lossy(text.get(..SHOWN).unwrap_or(text)).into_owned();
     let Fault { reason, suggestion } = fault;
     Refusal { file: origin.file, line: origin.line, gid, sid, reason, suggestion, text: shown }
 }

@@ -72,6 +72,10 @@ pub(super) fn ip_proto(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
         Some(number) => Compare::Equal(number),
         None => compare(value, U8)?,
     };
+    let protocol = &draft.rule.header.protocol;
+    if !protocol.transports.is_empty() || protocol.app.is_some() {
+        return refuse("ip_proto stands in a rule of one protocol", "write ip in the header");
+    }
     draft.rule.packet.push(PacketTest::IpProtocol(compare));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `pcre`: a regular expression, its modifiers and the buffer that they name (User Guide, "Payload Keywords").
 
-use super::draft::Draft;
+use super::draft::{Buffer, Draft};
 use super::fault::{fault, refuse, Result};
-use super::options::{negation, parts, quoted, RuleOption};
+use super::options::{negation, parts, unquoted, RuleOption};
 use crate::field::Field;
 use crate::rule::{Match, Pcre};
 
@@ -29,20 +29,47 @@ const MAX_CAPTURES: usize = 8;
 /// Reads `pcre:[!]"/PATTERN/MODIFIERS[, flow:NAME]"`.
 pub(super) fn pcre(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let (pcre, field) = expression(option.needed()?)?;
+    if !draft.is_payload() {
+        return match field {
+            Some(field) if !is_of(draft.buffer(), field) => refuse(
+                "an expression names a buffer after the name of another",
+                "write pkt_data before it, or leave the letter out",
+            ),
+            _ => draft.test(Match::Pcre(pcre)),
+        };
+    }
+    let has_anchor = match field {
+        Some(field) => draft.of_field(field).iter().any(is_anchor),
+        None => draft.present().iter().any(is_anchor),
+    };
+    if pcre.relative && !has_anchor {
+        let suggestion = "write a content of the same buffer before it";
+        return refuse("an expression with R has no content before it in its buffer", suggestion);
+    }
     match field {
+        Some(field) => draft.add(field, Match::Pcre(pcre)).map(drop),
         None => draft.test(Match::Pcre(pcre)),
-        Some(field) if draft.is_payload() => draft.add(field, Match::Pcre(pcre)).map(drop),
-        Some(_) => refuse(
-            "an expression names a buffer after the name of another",
-            "write pkt_data before it, or leave the letter out",
-        ),
+    }
+}
+
+/// Tells whether the end of a test is where a relative expression can begin.
+fn is_anchor(test: &Match) -> bool {
+    matches!(test, Match::Content(_) | Match::Pcre(_))
+}
+
+/// Tells whether a letter names the buffer that is selected already; a response's body is also file data.
+fn is_of(buffer: &Buffer, named: Field) -> bool {
+    match buffer {
+        Buffer::Field(Field::FileData, _) => named == Field::HttpResponseBody,
+        Buffer::Field(field, _) => *field == named,
+        _ => false,
     }
 }
 
 /// Reads an expression with its delimiters, and the buffer it names.
 pub(super) fn expression(value: &str) -> Result<(Pcre, Option<Field>)> {
     let (negated, value) = negation(value);
-    let inner = quoted(value)?;
+    let inner = unquoted(value);
     // Neither modifiers nor names of captures hold a slash.
     let open = inner.strip_prefix('/').and_then(|open| open.rsplit_once('/'));
     let (pattern, modifiers) =
@@ -112,7 +139,7 @@ fn names(captures: &str) -> Result<Vec<Box<str>>> {
 }
 
 /// Refuses an expression whose groups, classes or escapes are left open.
-fn check_syntax(pattern: &str) -> Result<()> {
+pub(super) fn check_syntax(pattern: &str) -> Result<()> {
     let (mut depth, mut bytes) = (0_usize, pattern.bytes().peekable());
     while let Some(byte) = bytes.next() {
         match byte {
@@ -192,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_left_open_is_refused() {
-        for value in ["/a/", "\"a\"", "\"/a\"", "\"/(a/\"", "\"/a)/\"", "\"/[a/\"", "\"/a/j\"", "\"/a/UH\"", "\"/a/, b\""] {
+        for value in ["\"a\"", "\"/a\"", "\"/(a/\"", "\"/a)/\"", "\"/[a/\"", "\"/a/j\"", "\"/a/UH\"", "\"/a/, b\""] {
             assert!(expression(value).is_err(), "{value}");
         }
         for pattern in [r"[]a]", r"[^]]", r"[[:alpha:]]", r"[[]", r"\(\[", r"\Q([\E", r"(?:a|[()])", ""] {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::fault::{fault, nearest, refuse, Result};
+use super::fault::{fault, nearest, refuse, Fault, Result};
 use super::ranges::{intersect, normalise, subtract, Range};
+use super::SettingsFault;
 use crate::rule::{Addresses, Ports};
 use crate::settings::Settings;
 
@@ -151,7 +152,13 @@ impl<'s> Places<'s> {
             return refuse("lists are nested too deeply", format!("nest at most {DEEPEST} lists and variables"));
         }
         let mut parts = Parts::default();
-        if let Some(negated) = text.strip_prefix('!') {
+        if elements(text)?.len() > 1 {
+            for element in elements(text)? {
+                parts.add(&self.parts(kind, element, within, depth + 1)?, false);
+            }
+        } else if text.starts_with("!!") {
+            return refuse(format!("{text:.40} negates twice"), "write one exclamation mark, or none");
+        } else if let Some(negated) = text.strip_prefix('!') {
             parts.add(&self.parts(kind, negated, within, depth + 1)?, true);
         } else if let Some(inner) = text.strip_prefix('[').and_then(|open| open.strip_suffix(']')) {
             for element in elements(inner)? {
@@ -188,18 +195,16 @@ impl<'s> Places<'s> {
         parts
     }
 
-    /// Tells what is wrong with the variables that the settings give, by the name of the first that cannot be read.
-    pub fn broken_variable(&mut self) -> Option<(String, super::fault::Fault)> {
-        let given: Vec<String> = self.settings.given.keys().cloned().collect();
-        for (kind, name) in given.iter().filter_map(|full| {
-            let of = |kind: Kind| full.strip_prefix(kind.variables).map(|name| (kind, name));
-            of(ADDRESS).or_else(|| of(PORT))
-        }) {
-            if let Err(fault) = self.variable(kind, name, &mut Vec::new(), 0) {
-                return Some((format!("{}{name}", kind.variables), fault));
+    /// Reads every variable that the settings give, and names the first that cannot be read.
+    pub fn check_variables(&mut self) -> std::result::Result<(), SettingsFault> {
+        for setting in self.settings.given.keys() {
+            let of = |kind: Kind| setting.strip_prefix(kind.variables).map(|name| (kind, name));
+            let Some((kind, name)) = of(ADDRESS).or_else(|| of(PORT)) else { continue };
+            if let Err(Fault { reason, suggestion }) = self.variable(kind, name, &mut Vec::new(), 0) {
+                return Err(SettingsFault { setting: setting.clone(), reason, suggestion });
             }
         }
-        None
+        Ok(())
     }
 }
 
@@ -218,7 +223,7 @@ fn missing(settings: &Settings, kind: Kind, name: &str) -> String {
 }
 
 /// Splits a list at the commas that stand in no inner list.
-fn elements(list: &str) -> Result<Vec<&str>> {
+pub(super) fn elements(list: &str) -> Result<Vec<&str>> {
     let (mut found, mut depth, mut begin) = (Vec::new(), 0_usize, 0);
     for (at, byte) in list.bytes().enumerate() {
         match byte {
@@ -347,7 +352,7 @@ mod tests {
     fn what_cannot_be_read_is_refused_with_a_remedy() {
         let loop_ = given(&[("vars.address-groups.A", "[$B]"), ("vars.address-groups.B", "!$A")]);
         assert!(Places::new(&loop_).addresses("$A").unwrap_err().reason.contains("names itself"));
-        assert_eq!(Places::new(&loop_).broken_variable().unwrap().0, "vars.address-groups.A");
+        assert_eq!(Places::new(&loop_).check_variables().unwrap_err().setting, "vars.address-groups.A");
         let settings = Settings::default();
         let mut places = Places::new(&settings);
         assert!(places.addresses("$HOME_NE").unwrap_err().suggestion.contains("$HOME_NET"));

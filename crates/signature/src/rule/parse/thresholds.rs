@@ -79,24 +79,26 @@ pub(super) fn track(value: &str) -> Result<Track> {
     })
 }
 
-fn positive(name: &str, value: &str) -> Result<u32> {
+pub(super) fn positive(name: &str, value: &str) -> Result<u32> {
     let number = whole(value).filter(|number| *number > 0);
     number.ok_or_else(|| fault(format!("{name} is {value:.20}"), "write a number from 1 on"))
 }
 
 pub(super) fn threshold(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let threshold = Terms::read(parts(unquoted(option.needed()?)))?.threshold()?;
-    once(draft, threshold)
+    // Of several thresholds the last one holds; it cannot stand beside a detection_filter.
+    let other = draft.rule.threshold.replace(threshold);
+    refuse_filter_beside_threshold(other.is_some_and(|other| other.kind == ThresholdKind::DetectionFilter))
 }
 
 pub(super) fn detection_filter(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let threshold = Terms::read(parts(unquoted(option.needed()?)))?.whole(ThresholdKind::DetectionFilter)?;
-    once(draft, threshold)
+    refuse_filter_beside_threshold(draft.rule.threshold.replace(threshold).is_some())
 }
 
-fn once(draft: &mut Draft<'_, '_>, threshold: Threshold) -> Result<()> {
-    if draft.rule.threshold.replace(threshold).is_some() {
-        return refuse("a rule has two thresholds", "leave one of them out");
+fn refuse_filter_beside_threshold(is_wrong: bool) -> Result<()> {
+    if is_wrong {
+        return refuse("a detection_filter stands beside another threshold", "leave one of them out");
     }
     Ok(())
 }
