@@ -125,6 +125,8 @@ pub struct Transaction {
     pub details: serde_json::Map<String, serde_json::Value>,
     /// Whether the transaction is of one direction only, which is then the one given.
     pub only: Option<Direction>,
+    /// Whether it was read from another view of contradicting bytes than the likeliest one.
+    pub is_ambiguous: bool,
     wanted: FieldSet,
 }
 
@@ -144,6 +146,7 @@ impl Transaction {
             events: Vec::new(),
             details: Default::default(),
             only: None,
+            is_ambiguous: false,
             wanted,
         }
     }

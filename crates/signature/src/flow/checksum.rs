@@ -64,3 +64,39 @@ fn fold(mut total: u64) -> u64 {
     }
     total
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Host, Talk};
+    use super::*;
+
+    #[test]
+    fn what_was_built_is_right_and_what_was_changed_is_not() {
+        let talk = Talk::default();
+        for length in [0, 1, 2, 3, 4, 31] {
+            for packet in
+                [talk.data(Host::Client, 1, 1, &vec![7; length]), talk.datagram(Host::Server, &vec![7; length])]
+            {
+                packet.with_segment(0, |segment| assert!(are_right(segment), "{length}"));
+                for at in [8, 22, packet.bytes.len() - 1] {
+                    let mut wrong = packet.clone();
+                    wrong.bytes[at] ^= 1;
+                    wrong.with_segment(0, |segment| assert!(!are_right(segment), "{length} {at}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_datagram_may_do_without_a_checksum_and_a_cut_packet_cannot_be_judged() {
+        let mut packet = Talk::default().datagram(Host::Client, b"data");
+        packet.bytes[26..28].fill(0);
+        packet.with_segment(0, |segment| assert!(are_right(segment)));
+        let cut = Talk::default().data(Host::Client, 1, 1, b"data");
+        cut.with_segment(0, |segment| {
+            let payload = &segment.payload[..2];
+            let transport = &segment.transport[..segment.transport.len() - 2];
+            assert!(are_right(&Segment { payload, transport, ..*segment }));
+        });
+    }
+}

@@ -3,6 +3,7 @@
 //! The kinds are those of Novak and Sturges, "Target-Based TCP Stream Reassembly" (2007).
 
 use super::stream::{part, WINDOW};
+use super::Window;
 
 /// Bytes and segments that are set aside in one direction.
 const MAX_BYTES: usize = 1 << 16;
@@ -64,6 +65,22 @@ impl Policy {
             (false, true) => true,
             _ => self.replaces(new, old),
         }
+    }
+}
+
+/// Another view of a part of a stream.
+#[derive(Debug)]
+pub struct View {
+    pub offset: u64,
+    pub data: Vec<u8>,
+    /// Bytes at the end that are to be inspected.
+    pub new: usize,
+}
+
+impl View {
+    /// Returns it as a window.
+    pub fn window(&self) -> Window<'_> {
+        Window { offset: self.offset, data: &self.data, new: self.new, ambiguous: true }
     }
 }
 
@@ -143,7 +160,7 @@ impl Disputes {
 
     /// Returns every view that differs from the stream before `limit`, with its surroundings; what the stream has left
     /// behind is forgotten.
-    pub fn views(&mut self, buffer: &[u8], base: u64, limit: u64) -> Vec<(u64, Vec<u8>, usize)> {
+    pub fn views(&mut self, buffer: &[u8], base: u64, limit: u64) -> Vec<View> {
         let mut views = Vec::new();
         if limit <= self.shown {
             return views;
@@ -159,14 +176,7 @@ impl Disputes {
         views
     }
 
-    fn views_of(
-        &self,
-        (start, end): (u64, u64),
-        buffer: &[u8],
-        base: u64,
-        limit: u64,
-        views: &mut Vec<(u64, Vec<u8>, usize)>,
-    ) {
+    fn views_of(&self, (start, end): (u64, u64), buffer: &[u8], base: u64, limit: u64, views: &mut Vec<View>) {
         let from = start.saturating_sub(WINDOW).max(base);
         let until = limit.min(end + WINDOW);
         let plain = part(buffer, base, from, until);
@@ -175,8 +185,8 @@ impl Disputes {
             let before = part(buffer, base, from, start);
             let view = [before, part(&seen, start, start.max(base), end), part(buffer, base, end, until)].concat();
             let new = view.len() - before.len();
-            if view != plain && views.iter().all(|known| known.1 != view) {
-                views.push((from, view, new));
+            if view != plain && views.iter().all(|known| known.data != view) {
+                views.push(View { offset: from, data: view, new });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Flows as rules see them: what a packet adds to its stream, its transactions and its state.
 //!
 //! The way of a packet: [`table`] finds its flow and ends those that are over, [`checksum`] and [`tcp`] say whether its
-//! receiver takes it, [`stream`] and [`dispute`] put the bytes in order, [`reader`] and [`recognition`] turn them into
+//! receiver takes it, [`channel`], [`stream`] and [`dispute`] put the bytes in order, [`reader`] and [`recognition`] turn them into
 //! transactions.
 //!
 //! When what is looked at (as Suricata does in passive mode, so that alerts come with the same packets): a packet that
@@ -10,13 +10,18 @@
 //! windows of the stream. A FIN, and what closes a connection, lets the sender's own data be read at once. At the end of
 //! a flow everything left is read, acknowledged or not, and there is one occasion without a packet for each direction.
 
+mod channel;
 mod checksum;
 mod dispute;
+#[cfg(test)]
+mod fixture;
 mod reader;
 mod recognition;
 mod stream;
 mod table;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tracked;
 
 use std::collections::VecDeque;

@@ -18,6 +18,8 @@ const MAX_UNRECOGNISED: usize = 100_000;
 const MAX_PROBED: usize = 16 * 1024;
 /// Bytes that a session may leave for later.
 const MAX_UNREAD: usize = 1 << 20;
+/// Transactions that are taken from another view of a stream.
+const MAX_VIEWED: usize = 16;
 /// Transactions at the end of the list that are looked at for new completions.
 const RECENT: usize = 64;
 
@@ -69,8 +71,8 @@ pub struct Reader {
     /// The rest is encrypted.
     pub is_encrypted: bool,
     pub is_bypassed: bool,
-    /// The protocol has changed, so that what is there has to be inspected.
-    pub has_switched: bool,
+    /// Transactions were completed, or the protocol has changed: what is there has to be inspected.
+    pub has_news: bool,
 }
 
 impl Reader {
@@ -251,7 +253,7 @@ impl Reader {
             self.with_session(protocol, &mut requests, around, |session, output| session.read(direction, data, output));
         let Some(consumed) = consumed else { return data.len() };
         let used = consumed.bytes.min(data.len());
-        self.has_switched |= completed(around.transactions, direction) != done_before;
+        self.has_news |= completed(around.transactions, direction) != done_before;
         let switches = self.obey(requests, around);
         match consumed.next {
             _ if switches => used,
@@ -298,7 +300,7 @@ impl Reader {
             return false;
         }
         around.application.original = Some(former);
-        self.has_switched = true;
+        self.has_news = true;
         match requests.switch_to {
             // What follows STARTTLS is recognised, for it may be something else.
             Some(Protocol::Tls) => self.recognise_anew(Some(Protocol::Tls), around),
@@ -391,6 +393,34 @@ impl Reader {
                 around.recognition.judge(Transport::Datagram, Direction::Resp, data, ports),
                 Finding::Certain(entry) if entry.protocol == Protocol::Dns
             )
+    }
+
+    /// Reads another view of a direction's bytes from the stream's beginning: its transactions are ambiguous, and
+    /// complete as they are.
+    pub fn read_view(&mut self, direction: Direction, data: &[u8], around: &mut Surroundings<'_>) {
+        let Some(protocol) = around.application.protocol else { return };
+        let Some(entry) = entry_of(protocol).filter(|_| around.recognition.reads(protocol)) else { return };
+        let mut transactions = VecDeque::new();
+        let mut session = (entry.session)(Transport::Stream);
+        let mut output = Output {
+            settings: around.settings,
+            wanted: around.wanted,
+            transactions: &mut transactions,
+            next_number: &mut self.next_number,
+            protocol,
+            at: around.at,
+            ports: around.ports,
+            expectation: None,
+            requests: &mut Requests::default(),
+        };
+        session.read(direction, data, &mut output);
+        session.end(direction, &mut output);
+        for mut transaction in transactions.into_iter().take(MAX_VIEWED) {
+            transaction.is_ambiguous = true;
+            transaction.only = Some(direction);
+            transaction.complete(direction);
+            around.transactions.push_back(transaction);
+        }
     }
 
     /// Exchanges what is known of the directions.

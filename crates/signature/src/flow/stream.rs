@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::dispute::{Disputes, Policy, Span};
+use super::dispute::{Disputes, Policy, Span, View};
 use super::Window;
 
 /// Bytes that make a window due, and that a window repeats of what was inspected before.
@@ -18,6 +18,8 @@ const MAX_PIECES: usize = 1024;
 const MAX_UNACKNOWLEDGED: u64 = 1 << 21;
 /// Segments whose extents are remembered until they are acknowledged.
 const MAX_SPANS: usize = 512;
+/// Urgent bytes that are remembered.
+const MAX_URGENT: usize = 64;
 /// Bytes that nobody needs any more before the buffer is moved up.
 const SLACK: usize = 4096;
 
@@ -55,6 +57,18 @@ pub struct Inserted {
     pub is_shed: bool,
 }
 
+impl Inserted {
+    /// Joins what became of two parts.
+    pub fn and(self, other: Inserted) -> Inserted {
+        Inserted {
+            differs: self.differs || other.differs,
+            is_old: self.is_old && other.is_old,
+            reaches_depth: self.reaches_depth || other.reaches_depth,
+            is_shed: self.is_shed || other.is_shed,
+        }
+    }
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 pub struct Stream {
@@ -77,6 +91,8 @@ pub struct Stream {
     arrivals: u32,
     disputes: Option<Box<Disputes>>,
     cuts: Vec<Cut>,
+    /// Urgent bytes that were taken out, with their places.
+    urgent: Vec<(u64, u8)>,
     /// What is there is to be inspected, however little it is.
     pub is_due: bool,
     pub has_reached_depth: bool,
@@ -304,15 +320,18 @@ impl Stream {
         self.read = (self.read + count as u64).min(self.ready);
     }
 
-    /// Counts the bytes that are missing where reading has come to, and that will not come.
-    pub fn missing(&self, all: bool) -> Option<u64> {
+    /// Returns the place at which the stream goes on behind bytes that are missing and will not come.
+    pub fn gap_end(&self, all: bool) -> Option<u64> {
         let first = self.waiting.front()?;
         let end = if all { first.start } else { first.start.min(self.acknowledged) };
-        (self.read == self.ready && end > self.ready).then(|| end - self.ready)
+        (end > self.ready).then_some(end)
     }
 
-    /// Passes over missing bytes; what was before them is inspected by itself.
-    pub fn skip(&mut self, missing: u64) {
+    /// Passes over missing bytes, and unread ones before them; returns how many were not read. What is before them is
+    /// inspected by itself.
+    pub fn skip_to(&mut self, end: u64) -> u64 {
+        let missing = end - self.ready;
+        let unread = end - self.read;
         let start = self.inspected.saturating_sub(WINDOW).max(self.base);
         if self.inspected < self.ready {
             let new = usize::try_from(self.ready - self.inspected).unwrap_or(usize::MAX);
@@ -323,6 +342,7 @@ impl Stream {
         (self.base, self.read, self.inspected) = (self.ready, self.ready, self.ready);
         self.buffer.clear();
         self.join();
+        unread
     }
 
     /// Tells whether any bytes lie beyond those that were inspected.
@@ -338,27 +358,55 @@ impl Stream {
     }
 
     /// Returns the windows that are due, the plain ones first.
-    pub fn windows<'s>(&'s self, all: bool, views: &'s [(u64, Vec<u8>, usize)]) -> Vec<Window<'s>> {
+    pub fn windows<'s>(&'s self, all: bool, views: &'s [View]) -> Vec<Window<'s>> {
         let cuts =
             self.cuts.iter().map(|cut| Window { offset: cut.start, data: &cut.data, new: cut.new, ambiguous: false });
         let start = self.inspected.saturating_sub(WINDOW).max(self.base);
         let data = part(&self.buffer, self.base, start, self.limit(all));
         let new = usize::try_from(self.limit(all).saturating_sub(self.inspected)).unwrap_or(usize::MAX);
         let plain = (new > 0).then_some(Window { offset: start, data, new, ambiguous: false });
-        let views =
-            views.iter().map(|(offset, data, new)| Window { offset: *offset, data, new: *new, ambiguous: true });
-        cuts.chain(plain).chain(views).collect()
+        cuts.chain(plain).chain(views.iter().map(View::window)).collect()
     }
 
-    /// Returns the other ways to see disputed bytes that the windows now due reach.
-    pub fn views(&mut self, all: bool) -> Vec<(u64, Vec<u8>, usize)> {
+    /// Returns the other ways to see the bytes that are due.
+    pub fn views(&mut self, all: bool) -> Vec<View> {
         let limit = self.limit(all);
-        let Some(disputes) = self.disputes.as_deref_mut() else { return Vec::new() };
-        let views = disputes.views(&self.buffer, self.base, limit);
-        if disputes.is_empty() {
-            self.disputes = None;
+        let mut views = Vec::new();
+        if let Some(disputes) = self.disputes.as_deref_mut() {
+            views = disputes.views(&self.buffer, self.base, limit);
+            if disputes.is_empty() {
+                self.disputes = None;
+            }
+        }
+        if !self.urgent.is_empty() {
+            views.push(self.view_with_urgent(limit));
         }
         views
+    }
+
+    /// Takes an urgent byte out of the stream where that has come to it; elsewhere it stays missing until it is
+    /// acknowledged.
+    pub fn take_out(&mut self, seq: u32, urgent: u8) {
+        if seq == self.next && self.urgent.len() < MAX_URGENT {
+            self.urgent.push((self.ready, urgent));
+            self.next = self.next.wrapping_add(1);
+        }
+    }
+
+    /// Returns the stream as receivers see it that leave urgent bytes where they are.
+    fn view_with_urgent(&mut self, limit: u64) -> View {
+        let first = self.urgent.first().map_or(limit, |(place, _)| *place);
+        let offset = first.saturating_sub(WINDOW).max(self.base);
+        let mut data = Vec::new();
+        let mut at = offset;
+        for (place, byte) in self.urgent.iter().filter(|(place, _)| (offset..=limit).contains(place)) {
+            data.extend_from_slice(part(&self.buffer, self.base, at, *place));
+            data.push(*byte);
+            at = *place;
+        }
+        data.extend_from_slice(part(&self.buffer, self.base, at, limit));
+        self.urgent.retain(|(place, _)| place + WINDOW > limit);
+        View { offset, new: data.len(), data }
     }
 
     /// Notes that what was due has been inspected.
@@ -378,11 +426,6 @@ impl Stream {
             self.buffer.drain(..dead);
             self.base += dead as u64;
         }
-    }
-
-    /// Tells whether nothing more goes in.
-    pub fn is_closed(&self) -> bool {
-        self.has_reached_depth
     }
 
     /// Counts the bytes of memory held.

@@ -13,7 +13,7 @@ use infraspectre_core::wire::{protocol, Segment};
 
 use super::recognition::Recognition;
 use super::tcp::{Events, State};
-use super::tracked::{Brought, Shared, Tracked};
+use super::tracked::{Tracked, Work};
 use super::{Application, Flow, Limits, Occasion, Packet};
 use crate::field::FieldSet;
 use crate::protocol::Expectation;
@@ -182,32 +182,34 @@ impl<S: Default> FlowTable<S> {
         let mut events = std::mem::take(&mut self.events);
         events.clear();
         events.extend_from_slice(extra_events);
-        self.observe_in(slot, segment, length_on_wire, from_low, &mut events, each);
-        self.events = events;
+        let from_fragments = segment.packets > 1;
+        let packet =
+            Packet { segment: *segment, length: length_on_wire, in_stream: false, dropped: false, from_fragments };
+        self.events = self.observe_in(slot, packet, from_low, events, each);
     }
 
     #[inline]
     fn observe_in(
         &mut self,
         slot: u32,
-        segment: &Segment<'_>,
-        length: u32,
+        mut packet: Packet<'_>,
         from_low: bool,
-        events: &mut Events,
+        events: Events,
         each: &mut impl FnMut(Occasion<'_, S>),
-    ) {
-        let Some(tracked) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
-        let side = direction(tracked.orig_is_low, from_low);
-        let expectation = match self.expected.is_empty() || segment.payload.is_empty() || !tracked.is_fresh() {
-            true => None,
-            false => claim(&mut self.expected, segment),
-        };
-        let from_fragments = segment.packets > 1;
-        let mut packet = Packet { segment: *segment, length, in_stream: false, dropped: false, from_fragments };
-        let shared = Shared { settings: &self.settings, recognition: &self.recognition, wanted: self.wanted };
+    ) -> Events {
         let has_room = self.held < self.limits.bytes;
+        let mut work = work(&self.settings, &self.recognition, self.wanted, has_room, events);
+        let Some(tracked) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) else {
+            return work.events;
+        };
+        let side = direction(tracked.orig_is_low, from_low);
+        if !self.expected.is_empty() && !packet.segment.payload.is_empty() && tracked.is_fresh() {
+            if let Some(expectation) = claim(&mut self.expected, &packet.segment) {
+                tracked.expect(expectation, &mut work);
+            }
+        }
         let state = tracked.state();
-        let brought = tracked.observe(&mut packet, side, has_room, expectation, &shared, events, each);
+        tracked.observe(&mut packet, side, &mut work, each);
         let held = tracked.buffered();
         self.held = (self.held + held).saturating_sub(tracked.held);
         tracked.held = held;
@@ -215,19 +217,22 @@ impl<S: Default> FlowTable<S> {
             let timer = Timer { slot, generation: tracked.generation };
             self.wheel.set(timer, tracked.flow.last.saturating_add(self.timeouts.of(tracked)));
         }
+        let Work { events, expected, shed_bytes, .. } = work;
         let ends = (tracked.flow.orig.address, tracked.flow.resp.address);
-        self.take_in(brought, ends);
+        self.take_in(expected, shed_bytes, ends);
+        events
     }
 
     /// Remembers what a flow has announced, and counts what it lost.
-    fn take_in(&mut self, brought: Brought, (orig, resp): ([u8; 16], [u8; 16])) {
-        self.bytes_not_reassembled += brought.shed_bytes;
-        if brought.expected.is_empty() {
+    #[inline]
+    fn take_in(&mut self, expected: Vec<Expectation>, shed_bytes: u64, (orig, resp): ([u8; 16], [u8; 16])) {
+        self.bytes_not_reassembled += shed_bytes;
+        if expected.is_empty() {
             return;
         }
         let clock = self.clock;
         self.expected.retain(|one| one.until >= clock);
-        for expectation in brought.expected {
+        for expectation in expected {
             if self.expected.len() >= MAX_EXPECTED {
                 self.expected.remove(0);
             }
@@ -361,9 +366,10 @@ impl<S: Default> FlowTable<S> {
         self.free.push(slot);
         self.held = self.held.saturating_sub(tracked.held);
         let ends = (tracked.flow.orig.address, tracked.flow.resp.address);
-        let shared = Shared { settings: &self.settings, recognition: &self.recognition, wanted: self.wanted };
-        let brought = tracked.end(self.clock, &shared, each);
-        self.take_in(brought, ends);
+        let mut work = work(&self.settings, &self.recognition, self.wanted, true, Events::new());
+        tracked.end(self.clock, &mut work, each);
+        let Work { expected, shed_bytes, .. } = work;
+        self.take_in(expected, shed_bytes, ends);
     }
 
     fn end_in_order(&mut self, mut over: Vec<u32>, each: &mut impl FnMut(Occasion<'_, S>)) {
@@ -379,6 +385,16 @@ impl<S: Default> FlowTable<S> {
         let live = self.index.iter().copied().collect();
         self.end_in_order(live, each);
     }
+}
+
+fn work<'a>(
+    settings: &'a Settings,
+    recognition: &'a Recognition,
+    wanted: FieldSet,
+    has_room: bool,
+    events: Events,
+) -> Work<'a> {
+    Work { settings, recognition, wanted, has_room, events, expected: Vec::new(), shed_bytes: 0 }
 }
 
 #[inline]

@@ -4,44 +4,30 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::flow::key::FlowKey;
 use infraspectre_core::wire::{protocol, tcp_flag, Segment};
 
+use super::channel::Channel;
 use super::checksum;
-use super::dispute::Policy;
 use super::reader::{Reader, Reading, Surroundings};
 use super::recognition::Recognition;
-use super::stream::Stream;
 use super::tcp::{Connection, Events, Readable, State, Step, Verdict};
 use super::{Flow, Occasion, Packet};
-use crate::field::FieldSet;
+use crate::field::{FieldSet, DONE};
 use crate::protocol::Expectation;
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
-/// A segment with so many hops fewer than its sender's first one does not come from where that came from.
-const HOPS_IN_DOUBT: u8 = 2;
 const BOTH: [Direction; 2] = [Direction::Orig, Direction::Resp];
 
-/// What all flows share.
-pub struct Shared<'a> {
+/// What a packet is worked on with, and what it brings besides its occasion.
+pub struct Work<'a> {
     pub settings: &'a Settings,
     pub recognition: &'a Recognition,
     pub wanted: FieldSet,
-}
-
-/// What one packet brought besides its occasion.
-#[derive(Default)]
-pub struct Brought {
+    /// There is memory for more of the streams.
+    pub has_room: bool,
+    pub events: Events,
+    /// Connections that were announced.
     pub expected: Vec<Expectation>,
     pub shed_bytes: u64,
-}
-
-/// A TCP connection with its streams.
-struct Tcp {
-    connection: Connection,
-    streams: [Stream; 2],
-    /// Hops left of each side's first segment.
-    hops: [Option<u8>; 2],
-    /// It was closed by a reset that may not have reached its receiver.
-    has_doubtful_reset: bool,
 }
 
 /// A flow and all that is kept for it.
@@ -50,7 +36,7 @@ pub struct Tracked<S> {
     pub orig_is_low: bool,
     pub generation: u16,
     pub flow: Flow<S>,
-    tcp: Option<Box<Tcp>>,
+    channel: Option<Box<Channel>>,
     reader: Reader,
     /// Numbers below which transactions were complete at an occasion of each direction.
     shown_complete: [u64; 2],
@@ -61,33 +47,45 @@ pub struct Tracked<S> {
 impl<S> Tracked<S> {
     /// Begins a flow.
     pub fn new(key: FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
-        let tcp = (key.protocol == protocol::TCP).then(|| {
-            let connection = Connection::new(settings);
-            Box::new(Tcp { connection, streams: Default::default(), hops: [None; 2], has_doubtful_reset: false })
-        });
+        let channel = (key.protocol == protocol::TCP).then(|| Box::new(Channel::new(settings)));
         let reader = Reader::default();
-        Tracked { key, orig_is_low, generation, flow, tcp, reader, shown_complete: [0; 2], held: 0 }
+        Tracked { key, orig_is_low, generation, flow, channel, reader, shown_complete: [0; 2], held: 0 }
     }
 
     /// Returns the state of the TCP connection; other flows have none.
+    #[inline]
     pub fn state(&self) -> State {
-        self.tcp.as_ref().map_or(State::None, |tcp| tcp.connection.state)
+        self.connection().map_or(State::None, |connection| connection.state)
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        self.channel.as_ref().map(|channel| &channel.connection)
     }
 
     /// Tells whether a packet begins another connection between the same ports.
+    #[inline]
     pub fn is_reopened_by(&self, segment: &Segment<'_>, direction: Direction, settings: &Settings) -> bool {
-        let Some(tcp) = self.tcp.as_ref().filter(|_| segment.tcp.flags & tcp_flag::SYN != 0) else { return false };
-        tcp.connection.is_reopened_by(&Step::of(segment, direction, 0), settings)
+        segment.tcp.flags & tcp_flag::SYN != 0
+            && self
+                .connection()
+                .is_some_and(|connection| connection.is_reopened_by(&Step::of(segment, direction, 0), settings))
     }
 
     /// Tells whether an announced connection may be this one.
     pub fn is_fresh(&self) -> bool {
-        self.tcp.is_some() && self.reader.is_fresh()
+        self.channel.is_some() && self.reader.is_fresh()
     }
 
     /// Counts bytes of memory held for streams.
+    #[inline]
     pub fn buffered(&self) -> usize {
-        self.tcp.as_ref().map_or(0, |tcp| tcp.streams.iter().map(Stream::held).sum())
+        self.channel.as_ref().map_or(0, |channel| channel.held())
+    }
+
+    /// Makes the flow one that a control connection has announced.
+    pub fn expect(&mut self, expectation: Expectation, work: &mut Work<'_>) {
+        let (reader, mut around) = self.split(work);
+        reader.expect(expectation, &mut around);
     }
 
     /// Takes a packet into the flow and gives its occasion.
@@ -95,35 +93,17 @@ impl<S> Tracked<S> {
     pub fn observe(
         &mut self,
         packet: &mut Packet<'_>,
-        mut direction: Direction,
-        has_room: bool,
-        expectation: Option<Expectation>,
-        shared: &Shared<'_>,
-        events: &mut Events,
+        direction: Direction,
+        work: &mut Work<'_>,
         each: &mut impl FnMut(Occasion<'_, S>),
-    ) -> Brought {
-        let mut brought = Brought::default();
-        let segment = packet.segment;
+    ) {
         self.count(packet, direction);
         let was_established = self.flow.established;
-        packet.dropped = shared.settings.checksums && !checksum::are_right(&segment);
-        if let Some(expectation) = expectation {
-            let (reader, mut around) = self.split(shared, events, &mut brought.expected);
-            reader.expect(expectation, &mut around);
-        }
-        if !self.flow.bypassed {
-            if self.tcp.is_some() && !packet.dropped {
-                direction = self.observe_tcp(packet, direction, has_room, shared, events, &mut brought);
-            } else if segment.protocol == protocol::UDP && !segment.payload.is_empty() {
-                // As Suricata does: a false datagram hides none of the others.
-                direction = self.observe_datagram(&segment, direction, shared, events, &mut brought);
-            }
-        }
-        self.note_established(was_established, segment.payload_bytes > 0);
-        self.note_reader();
-        self.give(Some(packet), direction, false, segment.at, events, each);
-        self.settle(was_established);
-        brought
+        packet.dropped = work.settings.checksums && !checksum::are_right(&packet.segment);
+        let direction = self.take_in(packet, direction, work);
+        self.note_established(was_established, packet.segment.payload_bytes > 0);
+        self.give(Some(packet), direction, packet.segment.at, work, each);
+        self.flow.established |= was_established || self.connection().is_some_and(Connection::is_established);
     }
 
     fn count(&mut self, packet: &Packet<'_>, direction: Direction) {
@@ -133,196 +113,111 @@ impl<S> Tracked<S> {
         flow.bytes[index(direction)] += u64::from(packet.length);
     }
 
+    /// Reads a packet; returns its direction, which the packet itself may show to be the other one.
+    #[inline]
+    fn take_in(&mut self, packet: &mut Packet<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
+        let segment = &packet.segment;
+        if self.flow.bypassed {
+            return direction;
+        }
+        if self.channel.is_some() {
+            return if packet.dropped { direction } else { self.take_segment(packet, direction, work) };
+        }
+        // A datagram with a wrong checksum is read, as Suricata does: it hides none of the others.
+        if segment.protocol == protocol::UDP && !segment.payload.is_empty() {
+            return self.take_datagram(segment, direction, work);
+        }
+        direction
+    }
+
     /// The packet that completes a handshake is not yet one of an established connection, unless it carries data.
     fn note_established(&mut self, was_established: bool, has_data: bool) {
-        let is_now = match &self.tcp {
-            Some(tcp) => tcp.connection.is_established(),
+        self.flow.established = match self.connection() {
+            Some(connection) => connection.is_established() && (was_established || has_data),
             None => self.flow.packets.iter().all(|count| *count > 0),
         };
-        self.flow.established = is_now && (was_established || has_data || self.tcp.is_none());
-    }
-
-    fn settle(&mut self, was_established: bool) {
-        let is_now = self.tcp.as_ref().is_some_and(|tcp| tcp.connection.is_established());
-        self.flow.established |= was_established || is_now;
-    }
-
-    fn note_reader(&mut self) {
         self.flow.encrypted = self.reader.is_encrypted;
         self.flow.bypassed |= self.reader.is_bypassed;
     }
 
-    fn split<'a>(
-        &'a mut self,
-        shared: &Shared<'a>,
-        events: &'a mut Events,
-        expected: &'a mut Vec<Expectation>,
-    ) -> (&'a mut Reader, Surroundings<'a>) {
-        let Flow { application, transactions, orig, resp, last, .. } = &mut self.flow;
-        let connection = self.tcp.as_ref().map(|tcp| &tcp.connection);
-        let around = Surroundings {
-            settings: shared.settings,
-            recognition: shared.recognition,
-            wanted: shared.wanted,
-            application,
-            transactions,
-            events,
-            expected,
-            ports: (orig.port, resp.port),
-            at: *last,
-            is_turnable: connection.is_some_and(Connection::is_turnable),
-            is_midstream: connection.is_some_and(Connection::is_midstream),
-        };
-        (&mut self.reader, around)
+    fn split<'a>(&'a mut self, work: &'a mut Work<'_>) -> (&'a mut Reader, Surroundings<'a>) {
+        let connection = self.channel.as_ref().map(|channel| &channel.connection);
+        (&mut self.reader, surroundings(&mut self.flow, connection, work))
     }
 
-    fn observe_datagram(
-        &mut self,
-        segment: &Segment<'_>,
-        direction: Direction,
-        shared: &Shared<'_>,
-        events: &mut Events,
-        brought: &mut Brought,
-    ) -> Direction {
-        let (reader, mut around) = self.split(shared, events, &mut brought.expected);
+    fn take_datagram(&mut self, segment: &Segment<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
+        let (reader, mut around) = self.split(work);
         if reader.datagram(direction, segment.payload, &mut around) != Reading::Turn {
             return direction;
         }
         self.turn();
-        let (reader, mut around) = self.split(shared, events, &mut brought.expected);
+        let (reader, mut around) = self.split(work);
         reader.datagram(direction.opposite(), segment.payload, &mut around);
         direction.opposite()
     }
 
-    fn observe_tcp(
-        &mut self,
-        packet: &mut Packet<'_>,
-        mut direction: Direction,
-        has_room: bool,
-        shared: &Shared<'_>,
-        events: &mut Events,
-        brought: &mut Brought,
-    ) -> Direction {
-        let segment = packet.segment;
-        let Some(tcp) = self.tcp.as_deref_mut() else { return direction };
-        let first_byte = tcp.connection.first_byte(direction);
-        let step = Step::of(&segment, direction, tcp.streams[index(direction)].kept_from(first_byte));
-        let hops = *tcp.hops[index(direction)].get_or_insert(segment.ttl);
-        let is_doubtful = segment.ttl.saturating_add(HOPS_IN_DOUBT) <= hops;
-        if tcp.has_doubtful_reset && tcp.connection.is_reset && tcp.connection.goes_on(&step) {
-            tcp.connection.revive();
-        }
-        let verdict = tcp.connection.follow(&step, shared.settings, events);
-        tcp.has_doubtful_reset |= is_doubtful && step.has(tcp_flag::RST) && tcp.connection.is_reset;
-        let is_doubtful = is_doubtful || step.has(tcp_flag::SYN) && !tcp.connection.has_fast_open();
+    #[inline]
+    fn take_segment(&mut self, packet: &mut Packet<'_>, mut direction: Direction, work: &mut Work<'_>) -> Direction {
+        let Some(channel) = self.channel.as_deref_mut() else { return direction };
+        let (verdict, is_doubtful) = channel.follow(&packet.segment, direction, work.settings, &mut work.events);
         match verdict {
             Verdict::Passed => {}
             Verdict::Refused => packet.dropped = true,
             Verdict::Turned => {
-                tcp.hops.swap(0, 1);
                 self.flip();
                 direction = direction.opposite();
             }
             Verdict::Taken(readable) => {
-                if matches!(readable, Readable::Acknowledged | Readable::Both) {
-                    let acknowledged = direction.opposite();
-                    if self.read(acknowledged, false, shared, events, brought) {
-                        direction = direction.opposite();
-                    }
+                if readable != Readable::Own && self.read(direction.opposite(), false, work) {
+                    direction = direction.opposite();
                 }
-                self.insert(packet, direction, is_doubtful, has_room, shared, events, brought);
-                let reaches_depth = self.has_just_reached_depth(direction, events);
-                if matches!(readable, Readable::Own | Readable::Both) || reaches_depth {
-                    let all = shared.settings.inline;
-                    if self.read(direction, all, shared, events, brought) {
-                        direction = direction.opposite();
-                    }
+                let reaches_depth = self.insert(packet, direction, is_doubtful, work);
+                let is_own = readable != Readable::Acknowledged || reaches_depth;
+                if is_own && self.read(direction, work.settings.inline, work) {
+                    direction = direction.opposite();
                 }
             }
         }
-        self.note_sizes();
+        if let Some(channel) = &self.channel {
+            self.flow.stream_bytes = BOTH.map(|side| u64::from(channel.connection.sent(side)));
+        }
         direction
     }
 
-    fn has_just_reached_depth(&self, direction: Direction, events: &Events) -> bool {
-        let reached = |tcp: &Tcp| tcp.streams[index(direction)].has_reached_depth;
-        self.tcp.as_deref().is_some_and(reached) && events.contains(&"stream.reassembly_depth_reached")
-    }
-
-    fn note_sizes(&mut self) {
-        if let Some(tcp) = &self.tcp {
-            self.flow.stream_bytes = BOTH.map(|side| u64::from(tcp.connection.sent(side)));
-        }
-    }
-
-    /// Puts a segment's data into its stream.
+    /// Puts a segment's data into its stream; tells whether the stream ends with it.
+    #[inline]
     fn insert(
         &mut self,
         packet: &mut Packet<'_>,
         direction: Direction,
         is_doubtful: bool,
-        has_room: bool,
-        shared: &Shared<'_>,
-        events: &mut Events,
-        brought: &mut Brought,
-    ) {
-        let segment = &packet.segment;
-        let Some(tcp) = self.tcp.as_deref_mut().filter(|_| segment.payload_bytes > 0) else { return };
-        let first_byte = tcp.connection.first_byte(direction);
-        let stream = &mut tcp.streams[index(direction)];
-        if stream.is_closed() {
-            return;
-        }
-        if !has_room {
-            brought.shed_bytes += segment.payload.len() as u64;
-            return;
+        work: &mut Work<'_>,
+    ) -> bool {
+        let length = packet.segment.payload.len();
+        let Some(channel) = self.channel.as_deref_mut().filter(|_| length > 0) else { return false };
+        if !work.has_room {
+            work.shed_bytes += length as u64;
+            return false;
         }
         self.reader.note_data(direction);
-        stream.open(first_byte);
-        let seq = segment.tcp.seq.wrapping_add(u32::from(segment.tcp.flags & tcp_flag::SYN != 0));
-        let policy = if segment.ip_version == 4 { Policy::Windows } else { Policy::Bsd };
-        let inserted = stream.insert(seq, segment.payload, shared.settings.depth, is_doubtful, policy);
-        packet.in_stream = true;
-        for (happened, event) in [
-            (inserted.is_old, "stream.reassembly_segment_before_base_seq"),
-            (inserted.differs, "stream.reassembly_overlap_different_data"),
-            (inserted.reaches_depth, "stream.reassembly_depth_reached"),
-            (inserted.is_shed, "stream.reassembly_no_segment"),
-        ] {
-            if happened {
-                events.push(event);
-            }
-        }
-        brought.shed_bytes += if inserted.is_shed { segment.payload.len() as u64 } else { 0 };
+        let inserted = channel.insert(packet, direction, is_doubtful, work.settings, &mut work.events);
+        work.shed_bytes += if inserted.is_shed { length as u64 } else { 0 };
+        inserted.reaches_depth
     }
 
     /// Lets the session read what is readable of a direction; tells whether the sides turned out to be exchanged.
-    fn read(
-        &mut self,
-        mut direction: Direction,
-        all: bool,
-        shared: &Shared<'_>,
-        events: &mut Events,
-        brought: &mut Brought,
-    ) -> bool {
+    #[inline]
+    fn read(&mut self, mut direction: Direction, all: bool, work: &mut Work<'_>) -> bool {
         let mut has_turned = false;
-        self.acknowledge(direction);
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.acknowledge(direction);
+        }
         loop {
-            match self.read_once(direction, all, shared, events, brought) {
-                Some(Reading::Used(0)) | None => {
-                    if !self.pass_gap(direction, all, shared, events, brought) {
-                        break;
-                    }
-                }
+            match self.read_once(direction, all, work) {
+                Some(Reading::Used(0)) | None if self.pass_gap(direction, all, work) => {}
+                Some(Reading::Used(0)) | None => break,
                 Some(Reading::Used(_)) => {}
-                Some(Reading::OtherFirst) => {
-                    self.acknowledge(direction.opposite());
-                    while let Some(Reading::Used(1..)) =
-                        self.read_once(direction.opposite(), all, shared, events, brought)
-                    {}
-                    let (reader, _) = self.split(shared, events, &mut brought.expected);
-                    reader.go_on_without_other();
-                }
+                Some(Reading::OtherFirst) => self.read_other_first(direction.opposite(), all, work),
                 Some(Reading::Turn) => {
                     self.turn();
                     direction = direction.opposite();
@@ -330,86 +225,58 @@ impl<S> Tracked<S> {
                 }
             }
         }
-        if std::mem::take(&mut self.reader.has_switched) {
-            if let Some(tcp) = self.tcp.as_deref_mut() {
-                tcp.streams[index(direction)].is_due = true;
+        if std::mem::take(&mut self.reader.has_news) {
+            if let Some(channel) = self.channel.as_deref_mut() {
+                channel.stream_mut(direction).is_due = true;
             }
         }
         has_turned
     }
 
-    fn acknowledge(&mut self, direction: Direction) {
-        if let Some(tcp) = self.tcp.as_deref_mut() {
-            let acknowledged = tcp.connection.acknowledged(direction);
-            tcp.streams[index(direction)].acknowledge(acknowledged);
+    fn read_other_first(&mut self, other: Direction, all: bool, work: &mut Work<'_>) {
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.acknowledge(other);
         }
+        while let Some(Reading::Used(1..)) = self.read_once(other, all, work) {}
+        self.reader.go_on_without_other();
     }
 
-    fn read_once(
-        &mut self,
-        direction: Direction,
-        all: bool,
-        shared: &Shared<'_>,
-        events: &mut Events,
-        brought: &mut Brought,
-    ) -> Option<Reading> {
-        let Some(tcp) = self.tcp.as_deref_mut() else { return None };
-        let has_other = tcp.streams[index(direction.opposite())].unread() > 0;
-        let stream = &mut tcp.streams[index(direction)];
-        let data = stream.readable(all);
+    #[inline]
+    fn read_once(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> Option<Reading> {
+        let channel = self.channel.as_deref_mut()?;
+        let data = channel.stream(direction).readable(all);
         if data.is_empty() {
             return None;
         }
-        let Flow { application, transactions, orig, resp, last, .. } = &mut self.flow;
-        let mut around = Surroundings {
-            settings: shared.settings,
-            recognition: shared.recognition,
-            wanted: shared.wanted,
-            application,
-            transactions,
-            events,
-            expected: &mut brought.expected,
-            ports: (orig.port, resp.port),
-            at: *last,
-            is_turnable: tcp.connection.is_turnable(),
-            is_midstream: tcp.connection.is_midstream(),
-        };
+        let has_other = channel.stream(direction.opposite()).unread() > 0;
+        let mut around = surroundings(&mut self.flow, Some(&channel.connection), work);
         let reading = self.reader.stream(direction, data, has_other, &mut around);
         if let Reading::Used(count) = reading {
-            stream.consume(count);
+            channel.stream_mut(direction).consume(count);
         }
         Some(reading)
     }
 
     /// Goes on behind bytes that are missing and will not come.
-    fn pass_gap(
-        &mut self,
-        direction: Direction,
-        all: bool,
-        shared: &Shared<'_>,
-        events: &mut Events,
-        brought: &mut Brought,
-    ) -> bool {
-        let missing = self.tcp.as_deref().and_then(|tcp| tcp.streams[index(direction)].missing(all));
-        let Some(missing) = missing else { return false };
+    fn pass_gap(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> bool {
+        let Some(stream) = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction)) else {
+            return false;
+        };
+        let Some(end) = stream.gap_end(all) else { return false };
+        let missing = stream.skip_to(end);
         if !all {
-            events.push("stream.reassembly_seq_gap");
+            work.events.push("stream.reassembly_seq_gap");
         }
-        let (reader, mut around) = self.split(shared, events, &mut brought.expected);
+        let (reader, mut around) = self.split(work);
         reader.gap(direction, missing, &mut around);
-        if let Some(tcp) = self.tcp.as_deref_mut() {
-            tcp.streams[index(direction)].skip(missing);
-        }
         true
     }
 
     /// Exchanges the sides of the flow and of its connection.
     fn turn(&mut self) {
         self.flip();
-        if let Some(tcp) = self.tcp.as_deref_mut() {
-            tcp.connection.turn();
-            tcp.streams.swap(0, 1);
-            tcp.hops.swap(0, 1);
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.turn();
         }
     }
 
@@ -423,105 +290,115 @@ impl<S> Tracked<S> {
     }
 
     /// Gives the occasion of a packet, or of the end.
+    #[inline]
     fn give(
         &mut self,
         packet: Option<&Packet<'_>>,
         direction: Direction,
-        is_end: bool,
         at: i64,
-        events: &Events,
+        work: &mut Work<'_>,
         each: &mut impl FnMut(Occasion<'_, S>),
     ) {
-        let all = is_end || packet.is_some_and(|packet| packet.in_stream) && self.is_inline();
-        let flow = &mut self.flow;
-        let is_hidden = flow.encrypted || flow.bypassed;
-        let stream = self.tcp.as_deref_mut().map(|tcp| &mut tcp.streams[index(direction)]);
+        let all = packet.is_none_or(|packet| packet.in_stream && work.settings.inline);
+        let is_hidden = self.flow.encrypted || self.flow.bypassed;
+        let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));
         match stream.filter(|stream| !is_hidden && stream.is_window_due(all)) {
-            None => each(Occasion { packet, flow, direction, at, windows: &[], events }),
+            None => {
+                let (flow, events) = (&mut self.flow, &work.events);
+                each(Occasion { packet, flow, direction, at, windows: &[], events });
+            }
             Some(stream) => {
                 let views = stream.views(all);
+                for view in views.iter().filter(|view| view.offset == 0) {
+                    self.reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
+                }
                 let windows = stream.windows(all, &views);
+                let (flow, events) = (&mut self.flow, &work.events);
                 each(Occasion { packet, flow, direction, at, windows: &windows, events });
                 stream.note_inspected(all);
             }
         }
-        self.forget(direction);
-    }
-
-    fn is_inline(&self) -> bool {
-        self.tcp.as_deref().is_some_and(|tcp| tcp.connection.is_inline())
-    }
-
-    /// Lets go of bytes and transactions that nobody needs any more.
-    fn forget(&mut self, direction: Direction) {
-        if let Some(tcp) = self.tcp.as_deref_mut() {
-            tcp.streams.iter_mut().for_each(Stream::trim);
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.trim();
         }
+        self.forget_transactions(direction);
+    }
+
+    /// Lets go of transactions that were complete at an occasion of each of their directions.
+    #[inline]
+    fn forget_transactions(&mut self, direction: Direction) {
         let transactions = &mut self.flow.transactions;
         if transactions.is_empty() {
             return;
         }
         let from = self.shown_complete[index(direction)];
         let fresh = transactions.iter().skip_while(|one| one.number < from);
-        let open = fresh.take_while(|one| is_complete(one)).last();
-        if let Some(last) = open {
+        if let Some(last) = fresh.take_while(|one| is_complete(one)).last() {
             self.shown_complete[index(direction)] = last.number + 1;
         }
-        while let Some(first) = transactions.front() {
-            let [orig, resp] = self.shown_complete.map(|number| number > first.number);
-            let is_shown = match first.only {
-                Some(Direction::Orig) => orig,
-                Some(Direction::Resp) => resp,
-                None => orig && resp,
-            };
-            if !is_shown {
-                return;
-            }
+        let shown = self.shown_complete;
+        while transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, &shown))) {
             transactions.pop_front();
         }
     }
 
     /// Ends the flow: what is left is read and inspected.
-    pub fn end(mut self, at: i64, shared: &Shared<'_>, each: &mut impl FnMut(Occasion<'_, S>)) -> Brought {
-        let mut brought = Brought::default();
-        let mut events = Events::new();
-        if self.tcp.is_none() {
-            return brought;
+    pub fn end(mut self, at: i64, work: &mut Work<'_>, each: &mut impl FnMut(Occasion<'_, S>)) {
+        if self.channel.is_none() {
+            return;
         }
         for direction in BOTH {
-            self.read(direction, true, shared, &mut events, &mut brought);
+            self.read(direction, true, work);
         }
         for direction in BOTH {
-            let (reader, mut around) = self.split(shared, &mut events, &mut brought.expected);
+            let (reader, mut around) = self.split(work);
             reader.end(direction, &mut around);
         }
-        self.note_reader();
-        let mut completes = [false; 2];
+        self.flow.encrypted = self.reader.is_encrypted;
+        self.flow.established = true;
+        let shown = self.shown_complete;
+        let has_news = BOTH.map(|side| self.flow.transactions.iter().any(|one| !is_shown(one, side, &shown)));
         for transaction in &mut self.flow.transactions {
-            for direction in BOTH {
-                completes[index(direction)] |= !is_shown_complete(transaction, direction, &self.shown_complete);
-                transaction.complete(direction);
-            }
+            BOTH.iter().for_each(|direction| transaction.complete(*direction));
         }
         for direction in BOTH {
-            let has_bytes = self.tcp.as_deref().is_some_and(|tcp| tcp.streams[index(direction)].has_uninspected());
-            if has_bytes || completes[index(direction)] {
-                self.flow.established = true;
-                self.give(None, direction, true, at, &events, each);
-                events.clear();
+            let has_bytes = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).has_uninspected());
+            if has_bytes || has_news[index(direction)] {
+                self.give(None, direction, at, work, each);
+                work.events.clear();
             }
         }
-        brought
+    }
+}
+
+fn surroundings<'a, S>(
+    flow: &'a mut Flow<S>,
+    connection: Option<&Connection>,
+    work: &'a mut Work<'_>,
+) -> Surroundings<'a> {
+    Surroundings {
+        settings: work.settings,
+        recognition: work.recognition,
+        wanted: work.wanted,
+        application: &mut flow.application,
+        transactions: &mut flow.transactions,
+        events: &mut work.events,
+        expected: &mut work.expected,
+        ports: (flow.orig.port, flow.resp.port),
+        at: flow.last,
+        is_turnable: connection.is_some_and(Connection::is_turnable),
+        is_midstream: connection.is_some_and(Connection::is_midstream),
     }
 }
 
 fn is_complete(transaction: &Transaction) -> bool {
     match transaction.only {
-        Some(direction) => transaction.progress(direction) == crate::field::DONE,
+        Some(direction) => transaction.progress(direction) == DONE,
         None => transaction.is_done(),
     }
 }
 
-fn is_shown_complete(transaction: &Transaction, direction: Direction, shown: &[u64; 2]) -> bool {
+/// Tells whether a transaction was complete at an occasion of a direction, or is not of that direction.
+fn is_shown(transaction: &Transaction, direction: Direction, shown: &[u64; 2]) -> bool {
     transaction.only.is_some_and(|only| only != direction) || transaction.number < shown[index(direction)]
 }

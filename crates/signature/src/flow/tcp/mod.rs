@@ -293,11 +293,6 @@ impl Connection {
         side.next.wrapping_sub(side.initial)
     }
 
-    /// Tells whether data is read before it is acknowledged.
-    pub fn is_inline(&self) -> bool {
-        self.is_inline
-    }
-
     /// Tells whether the handshake is complete.
     pub fn is_established(&self) -> bool {
         self.state >= State::Established

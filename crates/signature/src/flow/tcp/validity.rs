@@ -53,7 +53,7 @@ impl Connection {
             return true;
         }
         let goes_back = (timestamp.wrapping_sub(own.timestamp).wrapping_add(1) as i32) < 0;
-        let is_in_time = !goes_back && !(own.timestamp != 0 && is_old);
+        let is_in_time = !(goes_back || own.timestamp != 0 && is_old);
         is_in_time || is_next && is_old
     }
 
