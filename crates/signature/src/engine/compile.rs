@@ -50,6 +50,8 @@ pub enum Trigger {
 #[derive(Debug)]
 pub struct BufferCheck {
     pub field: Field,
+    /// Whose value is looked at.
+    pub sent: Sent,
     pub steps: Vec<Step>,
     pub tests: Tests,
 }
@@ -164,7 +166,9 @@ impl Program {
             let pattern = fast_pattern(&rule);
             let buffers = std::mem::take(&mut rule.buffers);
             let payload = std::mem::take(&mut rule.payload);
-            let mut signature = Signature::new(rule, &payload, buffers.iter().map(BufferCheck::new).collect());
+            let transactional = rule.header.transactional;
+            let checks = buffers.iter().map(|buffer| BufferCheck::new(buffer, transactional)).collect();
+            let mut signature = Signature::new(rule, &payload, checks);
             signature.set_scope(&payload);
             program.note_wanted(&signature);
             groups.add(id as Id, &signature, pattern, &buffers);
@@ -262,6 +266,9 @@ impl Signature {
 
     fn find_trigger(&self) -> Trigger {
         let rule = &self.rule;
+        if rule.header.transactional || rule.validity.is_some() {
+            return Trigger::Transaction;
+        }
         let has_app_event =
             rule.events.iter().any(|event| matches!(event, EventTest::App(name) if !name.starts_with("applayer")));
         let is_of_packet = rule.packet.iter().any(|test| !matches!(test, PacketTest::IpDataset { .. }));
@@ -281,7 +288,16 @@ impl Signature {
         Trigger::Packet
     }
 
+    /// Tells whether it looks at both directions of a transaction, `=>`.
+    pub fn is_transactional(&self) -> bool {
+        self.rule.header.transactional
+    }
+
     fn find_directions(&self) -> [bool; 2] {
+        // The response comes last: then all that such a rule looks at is there.
+        if self.is_transactional() {
+            return [false, true];
+        }
         let flow = self.rule.flow;
         if flow.to_server || flow.to_client {
             return [flow.to_server, flow.to_client];
@@ -320,9 +336,9 @@ impl Signature {
     /// Counts the checks of a transaction.
     pub fn checks(&self) -> usize {
         let rule = &self.rule;
-        let count =
-            self.buffers.len() + rule.numbers.len() + rule.files.len() + rule.events.len() + rule.app_protocols.len();
-        count.min(MAX_CHECKS)
+        let of_values = self.buffers.len() + rule.numbers.len() + rule.files.len();
+        let of_state = rule.events.len() + rule.app_protocols.len() + usize::from(rule.validity.is_some());
+        (of_values + of_state).min(MAX_CHECKS)
     }
 
     /// Returns the thresholds of its alerts.
@@ -370,9 +386,10 @@ fn needs_packet(test: &PacketTest) -> bool {
 }
 
 impl BufferCheck {
-    fn new(buffer: &crate::rule::BufferTest) -> BufferCheck {
+    fn new(buffer: &crate::rule::BufferTest, transactional: bool) -> BufferCheck {
         BufferCheck {
             field: buffer.field,
+            sent: if transactional { buffer.sent } else { Sent::Either },
             steps: buffer.transforms.iter().map(Step::new).collect(),
             tests: Tests::new(&buffer.matches),
         }
@@ -466,6 +483,7 @@ impl Groups {
         best: Option<Announcement>,
         buffers: &[crate::rule::BufferTest],
     ) {
+        let best = best.filter(|_| !signature.is_transactional());
         let announced = best.and_then(|best| Some((buffers.get(best.buffer?)?, best.pattern)));
         for direction in (0..2).filter(|direction| signature.directions[*direction]) {
             match &announced {

@@ -24,7 +24,10 @@ pub fn holds(test: &DatasetTest, value: &[u8]) -> bool {
 }
 
 fn reputation(test: &DatasetTest, key: &[u8]) -> Option<u16> {
-    test.set.values.read().ok()?.get(key).copied()
+    let values = test.set.values.read().ok()?;
+    let ends = key.iter().enumerate().filter(|(_, byte)| **byte == b'.').filter_map(|(dot, _)| key.get(dot..));
+    let ends = ends.filter(|_| test.subdomains);
+    values.get(key).copied().or_else(|| ends.into_iter().find_map(|end| values.get(end).copied()))
 }
 
 /// Returns a value as the set holds it: hashes of 16 and 32 bytes, addresses of 16.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
-use crate::field::{Field, Kind, DONE, NONE};
+use crate::field::{Field, Kind, Sent, DONE, NONE};
 use crate::flow::{Flow, Occasion};
 use crate::matcher::Found;
 use crate::protocol::Protocol;
-use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, ThresholdKind};
+use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, ThresholdKind, Validity};
 use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
@@ -527,6 +527,7 @@ impl Detector {
 }
 
 /// A transaction on which a rule's checks are tried.
+#[derive(Clone, Copy)]
 struct Context<'a> {
     detector: &'a Detector,
     transaction: &'a Transaction,
@@ -540,24 +541,53 @@ impl Context<'_> {
         let rule = &signature.rule;
         let mut at = number;
         if let Some(buffer) = signature.buffers.get(at) {
-            return self.buffer(buffer, findings);
+            return self.of(buffer.sent).buffer(buffer, findings);
         }
         at -= signature.buffers.len();
         if let Some(test) = rule.numbers.get(at) {
-            let holds = test.instance.holds(self.transaction.numbers(self.direction, test.field), &test.compare);
-            return self.outcome(holds, test.field);
+            let side = if signature.is_transactional() { self.of(test.field.sent()) } else { self.of(Sent::Either) };
+            let holds = test.instance.holds(side.transaction.numbers(side.direction, test.field), &test.compare);
+            return side.outcome(holds, test.field);
         }
         at -= rule.numbers.len();
         if let Some(test) = rule.files.get(at) {
-            return self.file(test);
+            let sent = if let FileTest::Size { sent, .. } = test { *sent } else { Sent::Either };
+            return self.of(sent).file(test);
         }
         at -= rule.files.len();
         if let Some(event) = rule.events.get(at) {
             return self.event(event, view);
         }
         at -= rule.events.len();
-        let Some(test) = rule.app_protocols.get(at) else { return Outcome::Holds };
-        if packet::app_protocol_holds(test, &view.flow.application, view.side()) {
+        if let Some(test) = rule.app_protocols.get(at) {
+            let holds = packet::app_protocol_holds(test, &view.flow.application, view.side());
+            return if holds { Outcome::Holds } else { Outcome::Fails };
+        }
+        rule.validity.map_or(Outcome::Holds, |validity| self.validity(validity, view.at))
+    }
+
+    /// Looks at another direction of the transaction, where a test says which one holds its value.
+    fn of(&self, sent: Sent) -> Context<'_> {
+        let direction = match sent {
+            Sent::ToServer => Direction::Orig,
+            Sent::ToClient => Direction::Resp,
+            Sent::Either => self.direction,
+        };
+        Context { direction, progress: self.transaction.progress(direction), ..*self }
+    }
+
+    /// Compares the dates of a certificate with the time of the packet.
+    fn validity(&self, wanted: Validity, at: i64) -> Outcome {
+        let date = |field| self.transaction.numbers(self.direction, field).next();
+        let Some((first, last)) = date(Field::TlsNotBefore).zip(date(Field::TlsNotAfter)) else {
+            return self.unless_done();
+        };
+        let now = u64::try_from(at / 1_000_000_000).unwrap_or(0);
+        let holds = match wanted {
+            Validity::Expired => now > last,
+            Validity::Valid => (first..=last).contains(&now),
+        };
+        if holds {
             Outcome::Holds
         } else {
             Outcome::Fails
@@ -643,7 +673,7 @@ impl Context<'_> {
     fn file(&self, test: &FileTest) -> Outcome {
         let mut files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
         let holds = match test {
-            FileTest::Size(compare) => {
+            FileTest::Size { compare, .. } => {
                 files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size))
             }
             FileTest::Hash { kind, negated, hashes } => files.any(|file| {

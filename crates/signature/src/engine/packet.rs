@@ -56,9 +56,18 @@ pub fn header_holds(rule: &Rule, view: &View<'_>) -> bool {
     transport
         && protocol.ip_version.is_none_or(|version| version == view.flow.ip_version)
         && flow_holds(rule, view)
-        && (endpoints_hold(rule, view.source, view.destination, view.ports)
-            || header.bidirectional
-                && endpoints_hold(rule, view.destination, view.source, (view.ports.1, view.ports.0)))
+        && endpoints_hold_either_way(rule, view)
+}
+
+/// Compares the endpoints; rules of `=>` name those of the flow, whichever side is looked at.
+fn endpoints_hold_either_way(rule: &Rule, view: &View<'_>) -> bool {
+    let as_seen = || endpoints_hold(rule, view.source, view.destination, view.ports);
+    let turned = || endpoints_hold(rule, view.destination, view.source, (view.ports.1, view.ports.0));
+    match (rule.header.transactional, view.direction) {
+        (true, Direction::Orig) => as_seen(),
+        (true, Direction::Resp) => turned(),
+        (false, _) => as_seen() || rule.header.bidirectional && turned(),
+    }
 }
 
 fn endpoints_hold(rule: &Rule, source: u128, destination: u128, ports: (u16, u16)) -> bool {

@@ -81,6 +81,7 @@ fn one(transform: &Transform, data: &[u8]) -> Option<Vec<u8>> {
         Transform::TopLevelDomain => data.rsplit(|byte| *byte == b'.').next()?.to_vec(),
         Transform::Gunzip { max_size } => unpack(GzDecoder::new(data), *max_size)?,
         Transform::ZlibDeflate { max_size } => unpack(ZlibDecoder::new(data), *max_size)?,
+        Transform::Unsupported(_) => Vec::new(),
         Transform::Pcre(_) => return None,
     })
 }
