@@ -26,6 +26,9 @@ pub struct Settings {
     pub request_inspect_size: usize,
 }
 
+/// The highest `packet-alert-max` that Suricata takes; beyond it, it goes on with its default.
+const MOST_PACKET_ALERTS: usize = 255;
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -58,7 +61,8 @@ impl Settings {
         settings.async_oneside = settings.is_on("stream.async-oneside", false);
         settings.inline = settings.is_on("stream.inline", settings.ips);
         settings.depth = settings.size("stream.reassembly.depth").unwrap_or(settings.depth);
-        settings.packet_alert_max = settings.number("packet-alert-max").unwrap_or(settings.packet_alert_max);
+        let most = settings.number("packet-alert-max").filter(|most| (1..=MOST_PACKET_ALERTS).contains(most));
+        settings.packet_alert_max = most.unwrap_or(settings.packet_alert_max);
         let http = |name: &str| format!("app-layer.protocols.http.libhtp.default-config.{name}");
         let size = |name: &str, default: usize| {
             settings.size(&http(name)).and_then(|size| usize::try_from(size).ok()).unwrap_or(default)
