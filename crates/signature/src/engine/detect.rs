@@ -212,7 +212,8 @@ impl Detector {
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
             && rule.events.iter().all(|event| has_event(event, view.events))
             && packet::tests_hold(rule, view, state, &self.hosts);
-        if !holds || signature.payload.is_empty() && view.packet.is_none() {
+        // The end of a flow is no packet: only rules about the application protocol look at it.
+        if !holds || signature.payload.is_empty() && view.packet.is_none() && rule.header.protocol.app.is_none() {
             return None;
         }
         payload_holds(signature, view, &mut Findings::default())
