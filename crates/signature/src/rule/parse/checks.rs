@@ -108,7 +108,9 @@ fn check_content(field: Field, content: &mut Content) -> Result<()> {
         Field::HttpMethod if is_spaced(&content.bytes) => {
             refuse("a method never begins or ends with a space", "leave the space out of the content")
         }
-        Field::HttpHost if content.nocase => refuse("http.host is lowercase, and nocase says nothing", "leave nocase out"),
+        Field::HttpHost if content.nocase => {
+            refuse("http.host is lowercase, and nocase says nothing", "leave nocase out")
+        }
         Field::HttpHost if content.bytes.iter().any(u8::is_ascii_uppercase) => {
             refuse("http.host is lowercase, and the content is not", "write the content in lowercase")
         }

@@ -220,9 +220,9 @@ pub(super) fn fast_pattern(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -
 }
 
 fn chopped(value: &str, length: usize) -> Result<(u16, u16)> {
-    let numbers = value.split_once(',').and_then(|(offset, count)| {
-        Some((offset.trim().parse::<u16>().ok()?, count.trim().parse::<u16>().ok()?))
-    });
+    let numbers = value
+        .split_once(',')
+        .and_then(|(offset, count)| Some((offset.trim().parse::<u16>().ok()?, count.trim().parse::<u16>().ok()?)));
     match numbers {
         Some((offset, count)) if usize::from(offset) + usize::from(count) <= length => Ok((offset, count)),
         Some(_) => refuse("fast_pattern takes more than the content has", "give offset and length within the content"),

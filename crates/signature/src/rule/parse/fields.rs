@@ -146,7 +146,10 @@ fn consistent(flow: &FlowTest) -> Result<()> {
     let states = [flow.established, flow.not_established, flow.stateless];
     for (is_wrong, what) in [
         (flow.to_server && flow.to_client, "to_server and to_client"),
-        (states.iter().filter(|state| **state).count() > 1, "more than one of established, not_established and stateless"),
+        (
+            states.iter().filter(|state| **state).count() > 1,
+            "more than one of established, not_established and stateless",
+        ),
         (flow.only_stream && flow.no_stream, "only_stream and no_stream"),
         (flow.only_frag && flow.no_frag, "only_frag and no_frag"),
     ] {
