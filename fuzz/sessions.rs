@@ -18,7 +18,8 @@ pub const TARGETS: &[(&str, Target)] = &[("sessions", sessions), ("rules", rules
 fn rules(data: &[u8]) {
     let (source, settings) = (Source { name: "fuzz.rules", text: data }, Settings::default());
     let lines = data.split(|byte| *byte == b'\n').count();
-    let parsed = read(&[source], &settings).map(|parsed| parsed.rules.len() + parsed.refused.len() + parsed.disabled.len());
+    let parsed =
+        read(&[source], &settings).map(|parsed| parsed.rules.len() + parsed.refused.len() + parsed.disabled.len());
     assert!(parsed.is_ok_and(|found| found <= lines), "a line is at most one rule");
     let _ = read_thresholds(source, &settings);
 }

@@ -200,7 +200,7 @@ impl<'s> Places<'s> {
         for setting in self.settings.given.keys() {
             let of = |kind: Kind| setting.strip_prefix(kind.variables).map(|name| (kind, name));
             let Some((kind, name)) = of(ADDRESS).or_else(|| of(PORT)) else { continue };
-            if let Err(Fault { reason, suggestion }) = self.variable(kind, name, &mut Vec::new(), 0) {
+            if let Err(Fault { reason, suggestion }) = self.set(kind, &format!("${name}")) {
                 return Err(SettingsFault { setting: setting.clone(), reason, suggestion });
             }
         }
