@@ -97,6 +97,7 @@ pub(super) struct Given {
     pub rev: bool,
     pub msg: bool,
     pub priority: bool,
+    pub fast_pattern: bool,
 }
 
 impl<'c, 's> Draft<'c, 's> {

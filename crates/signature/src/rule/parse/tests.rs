@@ -77,7 +77,7 @@ fn rules_that_are_not_for_this_version_are_left_out() {
 fn contents_have_modifiers() {
     let rule = rule(
         "content:\"a|0d 0A|\\\"\\;\\\\\"; nocase; offset:2; depth:10; fast_pattern; content:!\"b\"; distance:-1; within:5; \
-         content:\"cde\"; fast_pattern:1,2; endswith; content:\"f\"; startswith; rawbytes; isdataat:!1,relative;",
+         content:\"cde\"; endswith; content:\"f\"; startswith; rawbytes; isdataat:!1,relative;",
     );
     let found = contents(&rule.payload);
     assert_eq!(&*found[0].bytes, b"a\r\n\";\\");
@@ -85,7 +85,8 @@ fn contents_have_modifiers() {
     assert_eq!((found[0].offset, found[0].depth), (Some(Operand::Value(2)), Some(Operand::Value(10))));
     assert_eq!((found[1].distance, found[1].within), (Some(Operand::Value(-1)), Some(Operand::Value(5))));
     assert!(found[1].negated && found[2].endswith && found[3].startswith && found[3].rawbytes);
-    assert_eq!(found[2].fast_pattern_chop, Some((1, 2)));
+    let chopped = self::rule("content:\"cde\"; fast_pattern:1,2;");
+    assert_eq!(contents(&chopped.payload)[0].fast_pattern_chop, Some((1, 2)));
     let last = rule.payload.last();
     assert!(matches!(last, Some(Match::IsDataAt { at: Operand::Value(1), relative: true, negated: true })));
 }
@@ -106,7 +107,9 @@ fn contents_that_cannot_be_are_refused() {
         ("content:\"a\"; startswith; offset:3;", "startswith"),
         ("content:\"a\"; offset:nowhere;", "variable"),
         ("content:\"a\"; offset:70000;", "out of range"),
-        ("content:!\"a\"; fast_pattern:only;", "fast_pattern:only"),
+        ("content:!\"a\"; fast_pattern:only;", "prefilter"),
+        ("content:\"a\"; fast_pattern:only; depth:5;", "prefilter"),
+        ("content:\"a\"; fast_pattern; content:\"b\"; fast_pattern;", "twice"),
         ("content:\"a\"; fast_pattern:only; content:\"b\"; distance:0;", "fast_pattern:only"),
         ("content:\"ab\"; fast_pattern:1,2;", "more than"),
         ("bsize:1;", "no buffer"),
