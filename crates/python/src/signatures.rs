@@ -39,8 +39,7 @@ impl RuleSet {
             };
             let files: Vec<(String, Vec<u8>)> = paths.iter().map(read).collect::<PyResult<_>>()?;
             let sources: Vec<Source<'_>> = files.iter().map(|(name, text)| Source { name, text }).collect();
-            let parsed =
-                parse::read(&sources, &settings).map_err(|fault| PyValueError::new_err(fault.to_string()))?;
+            let parsed = parse::read(&sources, &settings).map_err(|fault| PyValueError::new_err(fault.to_string()))?;
             let program = Arc::new(Program::new(parsed.rules));
             Ok(RuleSet { paths, program, refused: parsed.refused, disabled: parsed.disabled })
         })

@@ -328,9 +328,8 @@ impl Signature {
         let scope = rule.header.protocol.scope;
         self.on_stream =
             is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
-        self.on_packets = scope != Scope::Stream
-            && !rule.flow.only_stream
-            && (!self.on_stream || positioned || by_size);
+        self.on_packets =
+            scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned || by_size);
     }
 
     /// Counts the checks of a transaction.

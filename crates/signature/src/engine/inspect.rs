@@ -203,9 +203,7 @@ impl Inspection<'_, '_> {
                 self.base64(*bytes, *offset, *relative, tests, cursor) && self.from(rest, cursor)
             }
             Test::Absent { or_else } => *or_else && self.from(rest, cursor),
-            Test::Dataset(test) => {
-                !self.buffer.open && dataset::holds(test, self.data()) && self.from(rest, cursor)
-            }
+            Test::Dataset(test) => !self.buffer.open && dataset::holds(test, self.data()) && self.from(rest, cursor),
             Test::Entropy { bytes, offset, compare } => {
                 self.entropy(*bytes, *offset).is_some_and(|value| compare.holds(value)) && self.from(rest, cursor)
             }

@@ -544,11 +544,7 @@ pub enum FileTest {
         sent: Sent,
     },
     /// `filemd5`, `filesha1`, `filesha256` with the list's hashes.
-    Hash {
-        kind: HashKind,
-        negated: bool,
-        hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>>,
-    },
+    Hash { kind: HashKind, negated: bool, hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -227,7 +227,8 @@ fn variable_name(name: &str) -> Result<&str> {
 
 pub(super) fn literal(text: &str, least: i64, most: i64) -> Result<i64> {
     let number = text.trim().parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| fault(format!("{text:.40?} is out of range"), format!("write a number from {least} to {most}")))
+    number
+        .ok_or_else(|| fault(format!("{text:.40?} is out of range"), format!("write a number from {least} to {most}")))
 }
 
 /// Reads `byte_math:bytes N, offset N, oper O, rvalue N, result NAME[,...]`.

@@ -68,6 +68,7 @@ fn check_stream(rule: &Rule) -> Result<()> {
 
 /// Refuses what a buffer can never hold, and writes contents as the buffer has its bytes.
 fn check_buffer(test: &mut BufferTest) -> Result<()> {
+    check_absent(&test.matches)?;
     let is_changed = !test.transforms.is_empty();
     let longest = longest(&test.matches).filter(|_| !is_changed);
     for content in contents(&mut test.matches) {
@@ -80,6 +81,19 @@ fn check_buffer(test: &mut BufferTest) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses `absent` beside tests of what is then not there, and `absent:or_else` without any.
+fn check_absent(tests: &[Match]) -> Result<()> {
+    match tests {
+        [Match::Absent { or_else: false }, _, ..] => {
+            refuse("absent stands before other tests of its buffer", "write absent:or_else;")
+        }
+        [Match::Absent { or_else: true }] => {
+            refuse("absent:or_else has no other test", "write absent; or a test after it")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn contents(tests: &mut [Match]) -> impl Iterator<Item = &mut Content> {
@@ -108,7 +122,9 @@ fn check_content(field: Field, content: &mut Content) -> Result<()> {
         Field::HttpMethod if is_spaced(&content.bytes) => {
             refuse("a method never begins or ends with a space", "leave the space out of the content")
         }
-        Field::HttpHost if content.nocase => refuse("http.host is lowercase, and nocase says nothing", "leave nocase out"),
+        Field::HttpHost if content.nocase => {
+            refuse("http.host is lowercase, and nocase says nothing", "leave nocase out")
+        }
         Field::HttpHost if content.bytes.iter().any(u8::is_ascii_uppercase) => {
             refuse("http.host is lowercase, and the content is not", "write the content in lowercase")
         }

@@ -119,6 +119,13 @@ fn unmixed(content: &Content) -> Result<()> {
     if content.startswith && (is_absolute || is_relative) {
         return refuse("startswith stands beside another position", "leave one of them out");
     }
+    let is_placed = is_absolute || is_relative;
+    if content.fast_pattern_only && (is_placed || content.negated)
+        || content.fast_pattern && is_placed && content.negated
+    {
+        let reason = "a content of the prefilter is looked for anywhere, and has a position or is negated";
+        return refuse(reason, "write fast_pattern for another content, or without :only");
+    }
     Ok(())
 }
 
@@ -203,26 +210,23 @@ pub(super) fn endswith(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
 
 /// Reads `fast_pattern[:only|:offset,length]`.
 pub(super) fn fast_pattern(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let content = draft.last_content(option.keyword)?;
-    if std::mem::replace(&mut content.fast_pattern, true) {
-        return refuse("fast_pattern is given twice for a content", "leave one of them out");
+    if std::mem::replace(&mut draft.given.fast_pattern, true) {
+        return refuse("fast_pattern is given twice", "keep it for one content of the rule");
     }
-    let is_placed = [content.offset, content.depth, content.distance, content.within].iter().any(Option::is_some);
+    let content = draft.last_content(option.keyword)?;
+    content.fast_pattern = true;
     match option.value {
         None => {}
-        Some("only") if content.negated || is_placed => {
-            return refuse("fast_pattern:only stands beside a negation or a position", "write fast_pattern alone")
-        }
         Some("only") => content.fast_pattern_only = true,
         Some(chop) => content.fast_pattern_chop = Some(chopped(chop, content.bytes.len())?),
     }
-    Ok(())
+    unmixed(content)
 }
 
 fn chopped(value: &str, length: usize) -> Result<(u16, u16)> {
-    let numbers = value.split_once(',').and_then(|(offset, count)| {
-        Some((offset.trim().parse::<u16>().ok()?, count.trim().parse::<u16>().ok()?))
-    });
+    let numbers = value
+        .split_once(',')
+        .and_then(|(offset, count)| Some((offset.trim().parse::<u16>().ok()?, count.trim().parse::<u16>().ok()?)));
     match numbers {
         Some((offset, count)) if usize::from(offset) + usize::from(count) <= length => Ok((offset, count)),
         Some(_) => refuse("fast_pattern takes more than the content has", "give offset and length within the content"),

@@ -10,9 +10,7 @@ use super::sets::Sets;
 use super::SettingsFault;
 use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
-use crate::rule::{
-    BufferTest, Content, FlowTest, FrameTest, HeaderPart, Match, Origin, PacketTest, Rule, Transform,
-};
+use crate::rule::{BufferTest, Content, FlowTest, FrameTest, HeaderPart, Match, Origin, PacketTest, Rule, Transform};
 use crate::settings::Settings;
 
 /// What all rules of a reading share.
@@ -99,6 +97,7 @@ pub(super) struct Given {
     pub rev: bool,
     pub msg: bool,
     pub priority: bool,
+    pub fast_pattern: bool,
 }
 
 impl<'c, 's> Draft<'c, 's> {

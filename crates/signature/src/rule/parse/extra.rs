@@ -8,9 +8,7 @@ use super::numbers::{compare, comparison};
 use super::options::{negation, parts, unquoted, whole, RuleOption};
 use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
-use crate::rule::{
-    AppProtocolMode, AppProtocolTest, Compare, Effect, EventTest, FileTest, Match, PacketTest,
-};
+use crate::rule::{AppProtocolMode, AppProtocolTest, Compare, Effect, EventTest, FileTest, Match, PacketTest};
 
 pub(super) fn noalert(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
     draft.rule.noalert = true;
@@ -57,7 +55,10 @@ pub(super) fn tag(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<
         _ => false,
     };
     if !is_well_formed {
-        return refuse(format!("tag is {:.60}", words.join(",")), "write: tag:session,100,packets or tag:host,60,seconds,src");
+        return refuse(
+            format!("tag is {:.60}", words.join(",")),
+            "write: tag:session,100,packets or tag:host,60,seconds,src",
+        );
     }
     draft.rule.effects.push(Effect::Tag);
     Ok(())
@@ -121,7 +122,9 @@ pub(super) fn app_layer_protocol(draft: &mut Draft<'_, '_>, option: &RuleOption<
         "to_server" | "toserver" => AppProtocolMode::ToServer,
         "to_client" | "toclient" => AppProtocolMode::ToClient,
         "original" => AppProtocolMode::Original,
-        other => return refuse(format!("{other:.40?} is no mode"), "write final, either, to_server, to_client or original"),
+        other => {
+            return refuse(format!("{other:.40?} is no mode"), "write final, either, to_server, to_client or original")
+        }
     };
     let test = AppProtocolTest { name: name.into(), negated, mode };
     if draft.rule.header.protocol.app.is_some() {
@@ -182,7 +185,12 @@ pub(super) fn asn1(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result
             "bitstring_overflow" | "double_overflow" if rest.is_empty() => {}
             "oversize_length" => drop(literal(rest, 0, i64::from(u32::MAX))?),
             "absolute_offset" | "relative_offset" => drop(literal(rest, -65_535, 65_535)?),
-            _ => return refuse(format!("asn1 does not know {word:.40?}"), "write: asn1:double_overflow, relative_offset 0"),
+            _ => {
+                return refuse(
+                    format!("asn1 does not know {word:.40?}"),
+                    "write: asn1:double_overflow, relative_offset 0",
+                )
+            }
         }
     }
     draft.test(Match::Asn1(value.into()))

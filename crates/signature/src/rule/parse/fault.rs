@@ -26,7 +26,8 @@ pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> O
     if word.len() > LONGEST {
         return None;
     }
-    let near = |name: &&str| distance(word, name) <= 1 + word.len() / 4;
+    let most = 1 + word.len() / 4;
+    let near = |name: &&str| name.len().abs_diff(word.len()) <= most && distance(word, name) <= most;
     names.filter(near).min_by_key(|name| (distance(word, name), *name))
 }
 

@@ -4,6 +4,7 @@ use super::content;
 use super::draft::{Buffer, Draft};
 use super::fault::{refuse, Result};
 use super::options::{negation, unquoted, RuleOption};
+use super::pcre;
 use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
 use crate::rule::{FlowTest, HeaderPart, Match};
@@ -50,6 +51,14 @@ pub(super) fn side(draft: &Draft<'_, '_>, value: &str) -> Result<Sent> {
 /// Reads a keyword whose value is the content of a buffer: `filename:"a"`, `tls.subject:"CN=a"`.
 pub(super) fn valued(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -> Result<()> {
     let (negated, value) = negation(option.needed()?);
+    if option.keyword.starts_with("ssh.") && value.starts_with('"') {
+        return refuse(format!("{} is in quotes", option.keyword), "leave the quotes out");
+    }
+    if field == Field::SshProtocol && value == "2_compat" {
+        let mut both = pcre::plain(r"^(?:2|1\.99)");
+        both.negated = negated;
+        return draft.add(field, Match::Pcre(both)).map(drop);
+    }
     let text = format!("\"{}\"", unquoted(value));
     let mut content = content::pattern(&text)?;
     content.negated = negated;
@@ -146,7 +155,10 @@ fn consistent(flow: &FlowTest) -> Result<()> {
     let states = [flow.established, flow.not_established, flow.stateless];
     for (is_wrong, what) in [
         (flow.to_server && flow.to_client, "to_server and to_client"),
-        (states.iter().filter(|state| **state).count() > 1, "more than one of established, not_established and stateless"),
+        (
+            states.iter().filter(|state| **state).count() > 1,
+            "more than one of established, not_established and stateless",
+        ),
         (flow.only_stream && flow.no_stream, "only_stream and no_stream"),
         (flow.only_frag && flow.no_frag, "only_frag and no_frag"),
     ] {

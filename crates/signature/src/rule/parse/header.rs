@@ -132,7 +132,14 @@ fn protocol(word: &str) -> Result<RuleProtocol> {
         let near = nearest(name, names).unwrap_or("tcp, udp, icmp, ip or an application protocol");
         return refuse(format!("{word:?} is no protocol"), format!("write {near}"));
     };
-    Ok(RuleProtocol { name: word.into(), ip_version: None, transports: Vec::new(), scope: Scope::Any, app: Some(app), hook })
+    Ok(RuleProtocol {
+        name: word.into(),
+        ip_version: None,
+        transports: Vec::new(),
+        scope: Scope::Any,
+        app: Some(app),
+        hook,
+    })
 }
 
 #[cfg(test)]

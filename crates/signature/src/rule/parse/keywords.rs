@@ -13,6 +13,9 @@ use crate::rule::{Compare, PacketTest, Transform};
 
 type Read = fn(&mut Draft<'_, '_>, &RuleOption<'_>) -> Result<()>;
 
+/// Words that a rule may write, and what the buffer holds then.
+type Words = &'static [(&'static str, &'static str)];
+
 /// What reads a keyword.
 #[derive(Clone)]
 enum Keyword {
@@ -26,7 +29,7 @@ enum Keyword {
     /// A field that is a number.
     Number(Field),
     /// A field that is one of a few words, with what it holds then.
-    Word(Field, &'static [(&'static str, &'static str)]),
+    Word(Field, Words),
     /// A transform without a value.
     Transform(Transform),
     /// A number of the packet, up to the second.
@@ -167,11 +170,19 @@ const READERS: &[(&str, Read)] = &[
     ("enip.service_name", extra::unsupported_buffer),
 ];
 
-const SWITCH: &[(&str, &str)] =
-    &[("yes", "yes"), ("on", "yes"), ("true", "yes"), ("1", "yes"), ("no", "no"), ("off", "no"), ("false", "no"), ("0", "no")];
+const SWITCH: Words = &[
+    ("yes", "yes"),
+    ("on", "yes"),
+    ("true", "yes"),
+    ("1", "yes"),
+    ("no", "no"),
+    ("off", "no"),
+    ("false", "no"),
+    ("0", "no"),
+];
 
 /// Keywords of fields that are one of a few words.
-const WORDS: &[(&str, Field, &[(&str, &str)])] = &[
+const WORDS: &[(&str, Field, Words)] = &[
     ("ftp.mode", Field::FtpMode, &[("active", "active"), ("passive", "passive")]),
     ("ftp.reply_received", Field::FtpReplyReceived, SWITCH),
     ("ftpdata_command", Field::FtpDataCommand, &[("retr", "RETR"), ("stor", "STOR")]),
@@ -191,7 +202,8 @@ const VALUED: &[&str] = &[
 
 static KEYWORDS: LazyLock<HashMap<&str, Keyword, foldhash::fast::RandomState>> = LazyLock::new(|| {
     let of_fields = Field::ALL.iter();
-    let fields = of_fields.flat_map(|field| field.keywords().iter().map(|keyword| (*keyword, of_field(*field, keyword))));
+    let fields =
+        of_fields.flat_map(|field| field.keywords().iter().map(|keyword| (*keyword, of_field(*field, keyword))));
     let words = WORDS.iter().map(|(name, field, words)| (*name, Keyword::Word(*field, words)));
     let plain = transforms::PLAIN.iter().map(|(name, transform)| (*name, Keyword::Transform(transform.clone())));
     let packets = packet::COMPARISONS.iter().map(|(name, most, make)| (*name, Keyword::Packet(*make, *most)));
@@ -211,6 +223,14 @@ fn of_field(field: Field, keyword: &str) -> Keyword {
 /// Tells whether there is such a keyword.
 pub(super) fn is_known(name: &str) -> bool {
     KEYWORDS.contains_key(name)
+}
+
+/// Returns every keyword.
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = KEYWORDS.keys().copied().collect();
+    names.sort_unstable();
+    names
 }
 
 /// Reads one option into a draft.

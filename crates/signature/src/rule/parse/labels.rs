@@ -13,7 +13,10 @@ const FORM: &str = "write: config classification: name,description,priority";
 const LONGEST: u64 = 1 << 24;
 
 /// Descriptions and priorities of classes, by their short names.
-pub(super) struct Classes(HashMap<Box<str>, (Box<str>, u8)>);
+pub(super) struct Classes(HashMap<Box<str>, Class>);
+
+/// Description and priority.
+type Class = (Box<str>, u8);
 
 impl Classes {
     /// Reads the file that the settings name; no class is known without one.
@@ -44,14 +47,14 @@ impl Classes {
     }
 
     /// Returns the description and the priority of a class.
-    pub fn get(&self, name: &str) -> (Box<str>, u8) {
+    pub fn get(&self, name: &str) -> Class {
         let lower = name.to_ascii_lowercase();
         let known = self.0.get(lower.as_str()).cloned();
         known.unwrap_or_else(|| ("Unknown Classtype".into(), DEFAULT_PRIORITY))
     }
 }
 
-fn class(line: &str) -> Option<(Box<str>, (Box<str>, u8))> {
+fn class(line: &str) -> Option<(Box<str>, Class)> {
     let (_, value) = line.strip_prefix("config")?.trim_start().strip_prefix("classification")?.split_once(':')?;
     let (name, rest) = value.split_once(',')?;
     let (description, priority) = rest.rsplit_once(',')?;
@@ -65,7 +68,8 @@ mod tests {
 
     #[test]
     fn classes_have_a_description_and_a_priority() {
-        let classes = Classes::parse("# c\n\nconfig classification: Bad-Unknown, Potentially bad, traffic, 2\n").unwrap();
+        let classes =
+            Classes::parse("# c\n\nconfig classification: Bad-Unknown, Potentially bad, traffic, 2\n").unwrap();
         assert_eq!(classes.get("bad-unknown"), ("Potentially bad, traffic".into(), 2));
         assert_eq!(classes.get("other"), ("Unknown Classtype".into(), 3));
         assert_eq!(Classes::parse("\nconfig classification: a,b\n").err(), Some(2));

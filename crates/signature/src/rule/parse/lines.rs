@@ -14,16 +14,17 @@ pub(super) struct Line<'a> {
 
 /// Goes through a file, joins what a backslash at the end of a line continues, and skips what is empty.
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
-    let mut rest = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut rest = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let mut number = 0;
     std::iter::from_fn(move || loop {
         let first = rest.next()?;
         number += 1;
-        let (begins, mut joined) = (number, Cow::Borrowed(first));
-        while let Some(open) = joined.strip_suffix(b"\\") {
-            let more = rest.next().unwrap_or_default();
+        let (begins, mut joined) = (number, Cow::Borrowed(first.trim_ascii_start()));
+        while joined.ends_with(b"\\") {
+            let whole = joined.to_mut();
+            whole.pop();
+            whole.extend_from_slice(rest.next().unwrap_or_default());
             number += 1;
-            joined = Cow::Owned([open, more].concat());
         }
         if !joined.is_empty() {
             return Some(line(begins, joined));
@@ -51,7 +52,7 @@ mod tests {
     fn lines_are_joined_counted_and_told_apart() {
         let text = b"alert a\n\n  # alert b \\\n   more\r\nalert c";
         let found: Vec<_> = lines(text).map(|line| (line.number, line.text.into_owned(), line.is_disabled)).collect();
-        let expected = [(1, &b"alert a"[..], false), (3, b"alert b more", true), (5, b"alert c", false)];
+        let expected = [(1, &b"alert a"[..], false), (3, b"alert b    more", true), (5, b"alert c", false)];
         assert_eq!(found, expected.map(|(number, text, off)| (number, text.to_vec(), off)));
     }
 

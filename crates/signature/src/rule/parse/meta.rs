@@ -125,9 +125,7 @@ fn holds(requirement: &str) -> Result<bool> {
     match what {
         "feature" => Ok(FEATURES.contains(&value.trim())),
         "keyword" => Ok(keywords::is_known(value.trim())),
-        "version" => {
-            value.split('|').try_fold(false, |any, alternative| Ok(any | version_holds(alternative)?))
-        }
+        "version" => value.split('|').try_fold(false, |any, alternative| Ok(any | version_holds(alternative)?)),
         // A later version may know more; what it asks for is not here.
         _ => Ok(false),
     }

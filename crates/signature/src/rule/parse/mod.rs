@@ -25,6 +25,8 @@ mod places;
 mod ranges;
 mod sets;
 mod state;
+#[cfg(test)]
+mod tests;
 mod threshold_file;
 mod thresholds;
 mod transforms;
@@ -70,6 +72,8 @@ pub struct Disabled {
     pub gid: u32,
     pub sid: u32,
     pub msg: Box<str>,
+    /// The rule without its `#`.
+    pub text: Box<str>,
 }
 
 /// What rule files say.
@@ -145,7 +149,10 @@ fn readable(text: &[u8]) -> fault::Result<&str> {
         return refuse(format!("the rule has {} bytes", text.len()), format!("write at most {LONGEST_RULE} bytes"));
     }
     std::str::from_utf8(text).or_else(|wrong| {
-        refuse(format!("byte {} is not UTF-8", wrong.valid_up_to()), "write such bytes in hexadecimal: content:\"|ff|\"")
+        refuse(
+            format!("byte {} is not UTF-8", wrong.valid_up_to()),
+            "write such bytes in hexadecimal: content:\"|ff|\"",
+        )
     })
 }
 
@@ -154,7 +161,7 @@ fn disabled(origin: Origin, text: &[u8]) -> Option<Disabled> {
     let text = readable(text).ok()?;
     let (_, body) = header::split(text).ok()?;
     let (gid, sid, msg) = meta::identity(body);
-    Some(Disabled { origin, gid, sid: sid?, msg })
+    Some(Disabled { origin, gid, sid: sid?, msg, text: text.into() })
 }
 
 fn refusal(origin: &Origin, text: &[u8], fault: Fault) -> Refusal {

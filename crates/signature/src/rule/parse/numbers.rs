@@ -33,8 +33,10 @@ pub(super) fn comparison(text: &str, most: u64) -> Option<Compare> {
     (high > low && high - low > 1).then(|| make(low, high))
 }
 
+type Make = fn(u64) -> Compare;
+
 /// Operators, the longer before those they begin with.
-const OPERATORS: [(&str, fn(u64) -> Compare); 8] = [
+const OPERATORS: [(&str, Make); 8] = [
     ("<=", Compare::LessOrEqual),
     (">=", Compare::GreaterOrEqual),
     ("!=", Compare::NotEqual),

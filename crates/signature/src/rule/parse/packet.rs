@@ -83,7 +83,9 @@ pub(super) fn ip_proto(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
 /// Splits a value into the mode of its flags and their letters.
 fn flag_mode(value: &str) -> (FlagMode, &str) {
     let modes = [('+', FlagMode::All), ('*', FlagMode::Any), ('!', FlagMode::Not)];
-    let found = modes.iter().find_map(|(mark, mode)| Some((*mode, value.strip_prefix(*mark).or_else(|| value.strip_suffix(*mark))?)));
+    let found = modes
+        .iter()
+        .find_map(|(mark, mode)| Some((*mode, value.strip_prefix(*mark).or_else(|| value.strip_suffix(*mark))?)));
     found.unwrap_or((FlagMode::Exact, value))
 }
 
@@ -91,7 +93,9 @@ fn flag_mode(value: &str) -> (FlagMode, &str) {
 fn bits(letters: &str, table: &[(char, u8)]) -> Result<u8> {
     letters.trim().chars().try_fold(0, |bits, letter| {
         let known = table.iter().find(|(name, _)| name.eq_ignore_ascii_case(&letter));
-        let bit = known.map(|(_, bit)| *bit).ok_or_else(|| fault(format!("{letter:?} is no flag"), "see the keyword in Suricata's user guide"))?;
+        let bit = known
+            .map(|(_, bit)| *bit)
+            .ok_or_else(|| fault(format!("{letter:?} is no flag"), "see the keyword in Suricata's user guide"))?;
         Ok(bits | bit)
     })
 }

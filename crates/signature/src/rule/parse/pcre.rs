@@ -2,7 +2,7 @@
 
 use super::draft::{Buffer, Draft};
 use super::fault::{fault, refuse, Result};
-use super::options::{negation, parts, unquoted, RuleOption};
+use super::options::{negation, parts, RuleOption};
 use crate::field::Field;
 use crate::rule::{Match, Pcre};
 
@@ -69,7 +69,8 @@ fn is_of(buffer: &Buffer, named: Field) -> bool {
 /// Reads an expression with its delimiters, and the buffer it names.
 pub(super) fn expression(value: &str) -> Result<(Pcre, Option<Field>)> {
     let (negated, value) = negation(value);
-    let inner = unquoted(value);
+    let inner = value.strip_prefix('"').unwrap_or(value);
+    let inner = inner.strip_suffix('"').unwrap_or(inner);
     // Neither modifiers nor names of captures hold a slash.
     let open = inner.strip_prefix('/').and_then(|open| open.rsplit_once('/'));
     let (pattern, modifiers) =
@@ -118,7 +119,10 @@ fn modify(pcre: &mut Pcre, field: &mut Option<Field>, letter: char) -> Result<()
         _ => {
             let named = BUFFERS.iter().find(|(name, _)| *name == letter).map(|(_, field)| *field);
             let named = named.ok_or_else(|| {
-                fault(format!("{letter:?} is no modifier of an expression"), "use i, s, m, x, A, E, G, R or a buffer's letter")
+                fault(
+                    format!("{letter:?} is no modifier of an expression"),
+                    "use i, s, m, x, A, E, G, R or a buffer's letter",
+                )
             })?;
             if field.replace(named).is_some_and(|before| before != named) {
                 return refuse("an expression names two buffers", "leave one of the letters out");

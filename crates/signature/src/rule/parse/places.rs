@@ -200,7 +200,7 @@ impl<'s> Places<'s> {
         for setting in self.settings.given.keys() {
             let of = |kind: Kind| setting.strip_prefix(kind.variables).map(|name| (kind, name));
             let Some((kind, name)) = of(ADDRESS).or_else(|| of(PORT)) else { continue };
-            if let Err(Fault { reason, suggestion }) = self.variable(kind, name, &mut Vec::new(), 0) {
+            if let Err(Fault { reason, suggestion }) = self.set(kind, &format!("${name}")) {
                 return Err(SettingsFault { setting: setting.clone(), reason, suggestion });
             }
         }
@@ -321,12 +321,15 @@ mod tests {
         let mut places = Places::new(&settings);
         let home = places.addresses("$HOME_NET").unwrap();
         let out = places.addresses("$EXTERNAL_NET").unwrap();
-        for (address, inside) in [("10.1.2.3", true), ("192.168.9.9", true), ("2001:db8::7", true), ("8.8.8.8", false)] {
+        for (address, inside) in [("10.1.2.3", true), ("192.168.9.9", true), ("2001:db8::7", true), ("8.8.8.8", false)]
+        {
             assert_eq!((has(&home, address), has(&out, address)), (inside, !inside), "{address}");
         }
         assert_eq!(places.addresses("!$EXTERNAL_NET").unwrap(), home);
         let hole = places.addresses("[10.0.0.0/8,![10.1.0.0/16,10.2.0.1-10.2.0.9]]").unwrap();
-        assert!(has(&hole, "10.3.0.0") && !has(&hole, "10.1.9.9") && !has(&hole, "10.2.0.5") && has(&hole, "10.2.0.10"));
+        assert!(
+            has(&hole, "10.3.0.0") && !has(&hole, "10.1.9.9") && !has(&hole, "10.2.0.5") && has(&hole, "10.2.0.10")
+        );
     }
 
     #[test]
@@ -341,7 +344,9 @@ mod tests {
         let settings = Settings::default();
         let mut places = Places::new(&settings);
         let set = places.ports("[80, 1000:1010, :10, 65000:, !1005, $SIP_PORTS]").unwrap();
-        for (port, inside) in [(80, true), (81, false), (0, true), (1005, false), (1004, true), (65535, true), (5061, true)] {
+        for (port, inside) in
+            [(80, true), (81, false), (0, true), (1005, false), (1004, true), (65535, true), (5061, true)]
+        {
             assert_eq!(set.contains(port), inside, "{port}");
         }
         assert_eq!(places.ports("any").unwrap(), Ports::default());
@@ -356,7 +361,17 @@ mod tests {
         let settings = Settings::default();
         let mut places = Places::new(&settings);
         assert!(places.addresses("$HOME_NE").unwrap_err().suggestion.contains("$HOME_NET"));
-        for text in ["", "[]", "!any", "10.0.0.0/33", "10.0.0.9-10.0.0.1", "[10.0.0.1", "10.0.0.1]", "1.2.3.4/255.0.255.0", "[1.1.1.1,]"] {
+        for text in [
+            "",
+            "[]",
+            "!any",
+            "10.0.0.0/33",
+            "10.0.0.9-10.0.0.1",
+            "[10.0.0.1",
+            "10.0.0.1]",
+            "1.2.3.4/255.0.255.0",
+            "[1.1.1.1,]",
+        ] {
             assert!(places.addresses(text).is_err(), "{text:?}");
         }
         for text in ["70000", "90:80", "80-90", "http", "!0:65535", "[80,,81]"] {

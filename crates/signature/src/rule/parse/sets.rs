@@ -64,7 +64,12 @@ impl<'a> Described<'a> {
             "match" => self.subdomains = one_of(value, "exact", "subdomain")?,
             "value_key" => self.value_key = Some(value),
             "array_key" => self.array_key = Some(value),
-            _ => return refuse(format!("a set does not know {word:.40?}"), "write type string, load FILE, state FILE, ..."),
+            _ => {
+                return refuse(
+                    format!("a set does not know {word:.40?}"),
+                    "write type string, load FILE, state FILE, ...",
+                )
+            }
         }
         Ok(())
     }
@@ -127,7 +132,8 @@ pub(super) fn datarep(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Res
     let (operator, value) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let operator = if operator == "==" { "=" } else { operator };
     let compare = comparison(&format!("{operator}{value}"), 65_535);
-    let compare = compare.ok_or_else(|| fault(format!("datarep compares {operator:.10?} {value:.10?}"), "write: datarep:NAME,>,200"))?;
+    let compare = compare
+        .ok_or_else(|| fault(format!("datarep compares {operator:.10?} {value:.10?}"), "write: datarep:NAME,>,200"))?;
     let set = find(draft, name, Described::read(words)?, true)?;
     add(draft, DatasetTest { mode: DatasetMode::Reputation(compare), subdomains: false, set })
 }
@@ -164,10 +170,14 @@ fn find(draft: &mut Draft<'_, '_>, name: &str, described: Described<'_>, has_rep
     };
     let folders = [context.folder.clone(), settings.get("default-rule-path").map(PathBuf::from)];
     let mut values = Values::new();
-    if let Some((file, is_needed)) = described.load.map(|file| (file, true)).or(described.state.map(|file| (file, false))) {
+    if let Some((file, is_needed)) =
+        described.load.map(|file| (file, true)).or(described.state.map(|file| (file, false)))
+    {
         match text(&folders, file) {
             Ok(text) => values = read_values(&text, kind, &described, has_reputation)?,
-            Err(reason) if is_needed => return refuse(format!("the file {file:.80} of a set: {reason}"), "name a readable file"),
+            Err(reason) if is_needed => {
+                return refuse(format!("the file {file:.80} of a set: {reason}"), "name a readable file")
+            }
             Err(_) => {}
         }
     }
@@ -196,10 +206,13 @@ fn read_values(text: &str, kind: DatasetKind, described: &Described<'_>, has_rep
             continue;
         }
         let (value, reputation) = text.split_once(',').map_or((text, None), |(value, rest)| (value, Some(rest)));
-        let reputation = reputation.map_or(Some(0), |rest| whole(rest)).filter(|_| has_reputation == reputation.is_some());
+        let reputation = reputation.map_or(Some(0), whole).filter(|_| has_reputation == reputation.is_some());
         let value = if kind == DatasetKind::String { base64(value) } else { parsed(value, kind) };
         let (Some(value), Some(reputation)) = (value, reputation) else {
-            return refuse(format!("line {line} of a set's file is no value"), "write one value on each line: strings in Base64");
+            return refuse(
+                format!("line {line} of a set's file is no value"),
+                "write one value on each line: strings in Base64",
+            );
         };
         values.insert(value, reputation);
     }
@@ -230,8 +243,10 @@ fn base64(text: &str) -> Option<Box<[u8]>> {
 /// Reads values from a JSON array, an object that holds one, or an object on each line.
 fn json_values(text: &str, kind: DatasetKind, described: &Described<'_>) -> Result<Values> {
     let wrong = || fault("a set's file is not the JSON it is said to be", "see format, value_key and array_key");
-    let whole: Vec<serde_json::Value> =
-        serde_json::Deserializer::from_str(text).into_iter().collect::<std::result::Result<_, _>>().map_err(|_| wrong())?;
+    let whole: Vec<serde_json::Value> = serde_json::Deserializer::from_str(text)
+        .into_iter()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| wrong())?;
     let inner = |value: serde_json::Value| match described.array_key.and_then(|key| pointed(&value, key)) {
         Some(inner) => inner.clone(),
         None => value,
@@ -279,7 +294,9 @@ fn hashes(draft: &mut Draft<'_, '_>, file: &str, bytes: u8) -> Result<Hashes> {
             continue;
         }
         let hash = text.split_whitespace().next().and_then(|hash| hexadecimal(hash, usize::from(bytes)));
-        hashes.insert(hash.ok_or_else(|| fault(format!("line {line} of {file:.80} is no hash"), "write one hash on each line"))?);
+        hashes.insert(
+            hash.ok_or_else(|| fault(format!("line {line} of {file:.80} is no hash"), "write one hash on each line"))?,
+        );
     }
     let hashes = Arc::new(hashes);
     context.sets.hashes.insert(key, hashes.clone());

@@ -63,7 +63,8 @@ pub(super) fn xbits(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resul
             _ => return refuse(format!("xbits does not know {word:.40?}"), "write: track ip_src, expire 60"),
         }
     }
-    let track = track.ok_or_else(|| fault("xbits does not say what it tracks", "write track ip_src, ip_dst, ip_pair or tx"))?;
+    let track =
+        track.ok_or_else(|| fault("xbits does not say what it tracks", "write track ip_src, ip_dst, ip_pair or tx"))?;
     let (packet, effects) = (&mut draft.rule.packet, &mut draft.rule.effects);
     match command {
         "set" => effects.push(Effect::XbitSet { name, track, seconds }),
@@ -131,7 +132,12 @@ pub(super) fn flowint(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Res
         "<=" => IntCompare::LessOrEqual,
         ">" => IntCompare::Greater,
         ">=" => IntCompare::GreaterOrEqual,
-        other => return refuse(format!("flowint does not know {other:.40?}"), "write one of + - = == != < <= > >= isset notset"),
+        other => {
+            return refuse(
+                format!("flowint does not know {other:.40?}"),
+                "write one of + - = == != < <= > >= isset notset",
+            )
+        }
     };
     let value = value()?;
     test(draft, name, FlowintTest::Compare(compare, value))

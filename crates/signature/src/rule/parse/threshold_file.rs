@@ -99,7 +99,9 @@ fn entry(text: &str, origin: Origin, places: &mut Places<'_>) -> Result<Threshol
             suppressed = suppression(&named, places)?;
             Threshold { kind: ThresholdKind::Suppress, track: Track::Rule, count: 0, seconds: 0 }
         }
-        _ => return refuse(format!("{kind:.40?} is no entry"), "write suppress, threshold, event_filter or rate_filter"),
+        _ => {
+            return refuse(format!("{kind:.40?} is no entry"), "write suppress, threshold, event_filter or rate_filter")
+        }
     };
     Ok(ThresholdEntry { origin, gid, sid, threshold, suppressed })
 }

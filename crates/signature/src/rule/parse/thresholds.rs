@@ -75,7 +75,12 @@ pub(super) fn track(value: &str) -> Result<Track> {
         "by_both" => Track::Pair,
         "by_rule" => Track::Rule,
         "by_flow" => Track::Flow,
-        _ => return refuse(format!("{value:.40?} cannot be tracked"), "write by_src, by_dst, by_both, by_rule or by_flow"),
+        _ => {
+            return refuse(
+                format!("{value:.40?} cannot be tracked"),
+                "write by_src, by_dst, by_both, by_rule or by_flow",
+            )
+        }
     })
 }
 

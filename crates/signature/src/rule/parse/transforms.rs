@@ -33,10 +33,16 @@ pub(super) fn xor(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<
     let key: Option<Vec<u8>> = digits
         .as_bytes()
         .chunks(2)
-        .map(|pair| std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .map(|pair| {
+            std::str::from_utf8(pair)
+                .ok()
+                .filter(|pair| pair.len() == 2)
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        })
         .collect();
     let key = key.filter(|key| key.len() <= 255);
-    let key = key.ok_or_else(|| fault(format!("the key of xor is {digits:.40}"), "write pairs of digits: xor:\"0a1b\""))?;
+    let key =
+        key.ok_or_else(|| fault(format!("the key of xor is {digits:.40}"), "write pairs of digits: xor:\"0a1b\""))?;
     draft.transform(Transform::Xor(key.into()))
 }
 
@@ -54,7 +60,12 @@ pub(super) fn from_base64(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) ->
             Some(("bytes", value)) => bytes = Some(literal(value, 1, MOST)? as u32),
             Some(("offset", value)) => offset = literal(value, 0, 65_535)? as u32,
             Some(("mode", value)) => mode = base64_mode(value.trim())?,
-            _ => return refuse(format!("from_base64 does not know {word:.40?}"), "write bytes N, offset N or mode rfc4648"),
+            _ => {
+                return refuse(
+                    format!("from_base64 does not know {word:.40?}"),
+                    "write bytes N, offset N or mode rfc4648",
+                )
+            }
         }
     }
     draft.transform(Transform::FromBase64 { bytes, offset, mode })

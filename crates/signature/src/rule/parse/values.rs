@@ -9,9 +9,7 @@ use super::options::{negation, parts, unquoted, whole, RuleOption};
 use super::packet::instance;
 use crate::field::Field;
 use crate::protocol::modbus::part;
-use crate::rule::{
-    ByteOperator, ByteOrder, ByteTest, Compare, Instance, Match, NumberTest, Operand, Validity,
-};
+use crate::rule::{ByteOperator, ByteOrder, ByteTest, Compare, Instance, Match, NumberTest, Operand, Validity};
 
 type Words = &'static [(&'static str, u64)];
 type Read = fn(&mut Draft<'_, '_>, Field, &RuleOption<'_>) -> Result<()>;
@@ -54,13 +52,9 @@ fn shape(field: Field) -> Shape {
         Field::KrbTicketEncryption => Own(ticket_encryption),
         Field::MqttType => Number(U8, MQTT_TYPES),
         Field::MqttFlags => Bits(&[("retain", 1), ("dup", 8)]),
-        Field::MqttConnectFlags => Bits(&[
-            ("clean_session", 2),
-            ("will", 4),
-            ("will_retain", 32),
-            ("password", 64),
-            ("username", 128),
-        ]),
+        Field::MqttConnectFlags => {
+            Bits(&[("clean_session", 2), ("will", 4), ("will_retain", 32), ("password", 64), ("username", 128)])
+        }
         Field::MqttQos => Number(2, &[]),
         Field::MqttProtocolVersion | Field::MqttReasonCode => Number(U8, &[]),
         Field::MqttConnackSessionPresent => Number(1, SWITCH),
@@ -82,7 +76,9 @@ fn shape(field: Field) -> Shape {
         Field::Dnp3Object => Own(dnp3_object),
         Field::EnipCommand => Number(U16, ENIP_COMMANDS),
         Field::CipService => Own(cip_service),
-        Field::DhcpLeaseTime | Field::DhcpRenewalTime | Field::DhcpRebindingTime | Field::Http2SizeUpdate => Number(U64, &[]),
+        Field::DhcpLeaseTime | Field::DhcpRenewalTime | Field::DhcpRebindingTime | Field::Http2SizeUpdate => {
+            Number(U64, &[])
+        }
         _ => Number(U32, &[]),
     }
 }
@@ -154,7 +150,8 @@ fn http2_settings(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'
     let value = unquoted(option.needed()?).trim();
     let end = value.find(|byte: char| !byte.is_ascii_alphanumeric() && byte != '_').unwrap_or(value.len());
     let (name, rest) = value.split_at(end);
-    let number = of_word(HTTP2_SETTINGS, name).or_else(|| whole(name)).ok_or_else(|| unknown(option, name, HTTP2_SETTINGS))?;
+    let number =
+        of_word(HTTP2_SETTINGS, name).or_else(|| whole(name)).ok_or_else(|| unknown(option, name, HTTP2_SETTINGS))?;
     let (first, last) = (number << 32, number << 32 | U32);
     let compare = if rest.trim().is_empty() {
         Compare::Within([(first, last)].into())
@@ -252,7 +249,12 @@ fn tls_state(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -
 fn date(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -> Result<()> {
     let value = unquoted(option.needed()?);
     let compare = dates::comparison(value);
-    let wrong = || fault(format!("{} is {value:.60?}", option.keyword), "write <2030, >2019-12-31 or 2019-01-01<>2020-01-01T12:00:00");
+    let wrong = || {
+        fault(
+            format!("{} is {value:.60?}", option.keyword),
+            "write <2030, >2019-12-31 or 2019-01-01<>2020-01-01T12:00:00",
+        )
+    };
     add(draft, field, compare.ok_or_else(wrong)?)
 }
 
@@ -269,7 +271,9 @@ pub(super) fn validity(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
 fn dcerpc_opnum(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -> Result<()> {
     let value = unquoted(option.needed()?);
     let range = |part: &str| match part.split_once('-') {
-        Some((first, last)) => Some((whole(first)?, whole(last)?)).filter(|(first, last)| first <= last && *last <= U16),
+        Some((first, last)) => {
+            Some((whole(first)?, whole(last)?)).filter(|(first, last)| first <= last && *last <= U16)
+        }
         None => whole(part).filter(|number| *number <= U16).map(|number| (number, number)),
     };
     let listed: Option<Box<[(u64, u64)]>> = parts(value).map(range).collect();
@@ -304,11 +308,12 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
 fn interface_version(word: &str) -> Option<ByteTest> {
     let operators = [('<', ByteOperator::Less), ('>', ByteOperator::Greater), ('=', ByteOperator::Equal)];
     let (negated, rest) = negation(word);
-    let (operator, number) = match operators.iter().find_map(|(mark, operator)| Some((*operator, rest.strip_prefix(*mark)?))) {
-        Some(found) => found,
-        None if negated => (ByteOperator::Equal, rest),
-        None => return None,
-    };
+    let (operator, number) =
+        match operators.iter().find_map(|(mark, operator)| Some((*operator, rest.strip_prefix(*mark)?))) {
+            Some(found) => found,
+            None if negated => (ByteOperator::Equal, rest),
+            None => return None,
+        };
     Some(ByteTest {
         bytes: Operand::Value(2),
         operator,
@@ -389,14 +394,8 @@ fn websocket_flags(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<
     add(draft, field, compare)
 }
 
-const MODBUS_CATEGORIES: Words = &[
-    ("assigned", 1),
-    ("unassigned", 2),
-    ("public", 3),
-    ("user", 4),
-    ("reserved", 8),
-    ("all", 15),
-];
+const MODBUS_CATEGORIES: Words =
+    &[("assigned", 1), ("unassigned", 2), ("public", 3), ("user", 4), ("reserved", 8), ("all", 15)];
 const MODBUS_TABLES: Words = &[("discretes", 4), ("coils", 8), ("input", 16), ("holding", 32)];
 
 /// Reads `modbus:` with its parts: unit, function, subfunction, access, address, value.
@@ -424,7 +423,8 @@ fn modbus(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -> R
                 add(draft, field, tagged(part::ADDRESS, &compare).ok_or_else(wrong)?)?;
             }
             "value" => {
-                let address = address.ok_or_else(|| fault("value has no single address", "write address N, value N"))?;
+                let address =
+                    address.ok_or_else(|| fault("value has no single address", "write address N, value N"))?;
                 let compare = tagged(part::VALUE | address << 16, &number(U16)?).ok_or_else(wrong)?;
                 add(draft, field, upper_bounded(compare, part::VALUE | address << 16 | U16))?;
             }
@@ -445,7 +445,12 @@ fn upper_bounded(compare: Compare, most: u64) -> Compare {
 }
 
 /// Reads a function code, which it returns, or a category.
-fn modbus_function(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>, value: &str) -> Result<Option<u64>> {
+fn modbus_function(
+    draft: &mut Draft<'_, '_>,
+    field: Field,
+    option: &RuleOption<'_>,
+    value: &str,
+) -> Result<Option<u64>> {
     if let Some(code) = whole::<u8>(value) {
         add(draft, field, Compare::Equal(part::FUNCTION | u64::from(code)))?;
         return Ok(Some(u64::from(code)));
@@ -468,7 +473,8 @@ fn modbus_access(option: &RuleOption<'_>, value: &str) -> Result<Compare> {
         Some("write") => 2,
         _ => return Err(unknown(option, value, &[("read", 1), ("write", 2)])),
     };
-    let table = words.next().map(|word| of_word(MODBUS_TABLES, word).ok_or_else(|| unknown(option, word, MODBUS_TABLES)));
+    let table =
+        words.next().map(|word| of_word(MODBUS_TABLES, word).ok_or_else(|| unknown(option, word, MODBUS_TABLES)));
     let wanted = kind | table.transpose()?.unwrap_or(0);
     Ok(Compare::OneOf(with_bits(part::ACCESS, 63, |bits| bits & wanted == wanted)))
 }
@@ -488,7 +494,8 @@ fn dnp3_indications(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption
 /// Reads `dnp3_obj:GROUP,VARIATION`.
 fn dnp3_object(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>) -> Result<()> {
     let value = unquoted(option.needed()?);
-    let read = value.split_once(',').and_then(|(group, variation)| Some((whole::<u8>(group)?, whole::<u8>(variation)?)));
+    let read =
+        value.split_once(',').and_then(|(group, variation)| Some((whole::<u8>(group)?, whole::<u8>(variation)?)));
     let (group, variation) = read.ok_or_else(|| fault(format!("dnp3_obj is {value:.40}"), "write: dnp3_obj:99,99"))?;
     add(draft, field, Compare::Equal(u64::from(group) << 8 | u64::from(variation)))
 }
@@ -505,7 +512,12 @@ fn cip_service(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>)
 }
 
 /// Reads a keyword of a buffer that holds one of a few words: `ftp.mode:active`.
-pub(super) fn word(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOption<'_>, words: &[(&str, &str)]) -> Result<()> {
+pub(super) fn word(
+    draft: &mut Draft<'_, '_>,
+    field: Field,
+    option: &RuleOption<'_>,
+    words: &[(&str, &str)],
+) -> Result<()> {
     let value = unquoted(option.needed()?).trim();
     let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
     let Some((_, kept)) = known else {
@@ -749,14 +761,8 @@ const LDAP_RESULTS: Words = &[
 ];
 
 /// RFC 6455, 5.2.
-const WEBSOCKET_OPCODES: Words = &[
-    ("continuation", 0),
-    ("text", 1),
-    ("binary", 2),
-    ("connection_close", 8),
-    ("ping", 9),
-    ("pong", 10),
-];
+const WEBSOCKET_OPCODES: Words =
+    &[("continuation", 0), ("text", 1), ("binary", 2), ("connection_close", 8), ("ping", 9), ("pong", 10)];
 
 /// RFC 5905, 7.3.
 const NTP_MODES: Words = &[
