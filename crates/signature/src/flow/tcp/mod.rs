@@ -7,6 +7,8 @@
 mod closing;
 mod opening;
 mod options;
+#[cfg(test)]
+mod tests;
 mod validity;
 
 use infraspectre_core::app::Direction;
@@ -283,6 +285,12 @@ impl Connection {
     /// Returns what has been acknowledged of a direction's stream; a FIN is not part of it.
     pub fn acknowledged(&self, direction: Direction) -> u32 {
         self.side(direction).acknowledged
+    }
+
+    /// Returns the sequence number expected next in a direction.
+    #[cfg(test)]
+    fn next(&self, direction: Direction) -> u32 {
+        self.side(direction).next
     }
 
     /// Tells whether a segment's data goes on where its sender had stopped before a reset.
