@@ -37,24 +37,26 @@ fn is_transport_right(segment: &Segment<'_>) -> bool {
     let mut total = sum(bytes);
     if has_pseudo_header {
         let address = |bytes: &[u8; 16]| if segment.ip_version == 4 { sum(&bytes[12..]) } else { sum(bytes) };
-        total += address(&segment.src) + address(&segment.dst) + u64::from(segment.protocol) + length as u64;
+        let rest = (u32::from(segment.protocol) + length as u32).to_be_bytes();
+        total += address(&segment.src) + address(&segment.dst) + sum(&rest);
     }
     fold(total) == 0xffff
 }
 
-/// Adds up words of 16 bits.
+/// Adds up words in the machine's own byte order, in which the sum is right if it is right at all (RFC 1071, 2).
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(4);
-    let mut total: u64 = words.by_ref().map(|word| u64::from(as_word(word))).sum();
-    let mut rest = words.remainder().chunks_exact(2);
-    total += rest.by_ref().map(|pair| u64::from(as_word(pair))).sum::<u64>();
-    total + rest.remainder().first().map_or(0, |last| u64::from(*last) << 8)
+    let total: u64 = words.by_ref().map(|word| u64::from(as_word(word))).sum();
+    total + u64::from(as_word(words.remainder()))
 }
 
+/// Reads up to four bytes as a word.
 #[inline]
 fn as_word(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte))
+    let mut word = [0; 4];
+    word.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+    u32::from_ne_bytes(word)
 }
 
 #[inline]

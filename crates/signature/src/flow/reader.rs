@@ -400,6 +400,7 @@ impl Reader {
     pub fn read_view(&mut self, direction: Direction, data: &[u8], around: &mut Surroundings<'_>) {
         let Some(protocol) = around.application.protocol else { return };
         let Some(entry) = entry_of(protocol).filter(|_| around.recognition.reads(protocol)) else { return };
+        let first_number = self.next_number;
         let mut transactions = VecDeque::new();
         let mut session = (entry.session)(Transport::Stream);
         let mut output = Output {
@@ -415,7 +416,9 @@ impl Reader {
         };
         session.read(direction, data, &mut output);
         session.end(direction, &mut output);
-        for mut transaction in transactions.into_iter().take(MAX_VIEWED) {
+        transactions.truncate(MAX_VIEWED);
+        self.next_number = first_number + transactions.len() as u64;
+        for mut transaction in transactions {
             transaction.is_ambiguous = true;
             transaction.only = Some(direction);
             transaction.complete(direction);

@@ -17,7 +17,7 @@ const MAX_PIECES: usize = 1024;
 /// Bytes that are kept although nobody acknowledges them.
 const MAX_UNACKNOWLEDGED: u64 = 1 << 21;
 /// Segments whose extents are remembered until they are acknowledged.
-const MAX_SPANS: usize = 512;
+const MAX_SPANS: usize = 256;
 /// Urgent bytes that are remembered.
 const MAX_URGENT: usize = 64;
 /// Bytes that nobody needs any more before the buffer is moved up.
@@ -42,6 +42,12 @@ struct Cut {
     start: u64,
     data: Vec<u8>,
     new: usize,
+}
+
+impl Cut {
+    fn window(&self) -> Window<'_> {
+        Window { offset: self.start, data: &self.data, new: self.new, ambiguous: false }
+    }
 }
 
 /// What became of a segment's data.
@@ -357,15 +363,25 @@ impl Stream {
         !self.cuts.is_empty() || unseen >= WINDOW || unseen > 0 && (all || self.is_due || self.has_reached_depth)
     }
 
-    /// Returns the windows that are due, the plain ones first.
-    pub fn windows<'s>(&'s self, all: bool, views: &'s [View]) -> Vec<Window<'s>> {
-        let cuts =
-            self.cuts.iter().map(|cut| Window { offset: cut.start, data: &cut.data, new: cut.new, ambiguous: false });
+    /// Returns the one window that is due where nothing is missing before it.
+    #[inline]
+    pub fn only_window(&self, all: bool) -> Option<Window<'_>> {
+        self.plain_window(all).filter(|_| self.cuts.is_empty())
+    }
+
+    /// Returns the window of what is in order.
+    #[inline]
+    fn plain_window(&self, all: bool) -> Option<Window<'_>> {
         let start = self.inspected.saturating_sub(WINDOW).max(self.base);
         let data = part(&self.buffer, self.base, start, self.limit(all));
         let new = usize::try_from(self.limit(all).saturating_sub(self.inspected)).unwrap_or(usize::MAX);
-        let plain = (new > 0).then_some(Window { offset: start, data, new, ambiguous: false });
-        cuts.chain(plain).chain(views.iter().map(View::window)).collect()
+        (new > 0).then_some(Window { offset: start, data, new, ambiguous: false })
+    }
+
+    /// Returns all windows that are due, those before gaps first.
+    pub fn windows<'s>(&'s self, all: bool, views: &'s [View]) -> Vec<Window<'s>> {
+        let cuts = self.cuts.iter().map(Cut::window);
+        cuts.chain(self.plain_window(all)).chain(views.iter().map(View::window)).collect()
     }
 
     /// Returns the other ways to see the bytes that are due.
@@ -431,7 +447,7 @@ impl Stream {
     /// Counts the bytes of memory held.
     #[inline]
     pub fn held(&self) -> usize {
-        self.buffer.capacity() + self.waiting_bytes
+        self.buffer.capacity() + self.waiting_bytes + self.spans.capacity() * size_of::<Span>()
     }
 }
 

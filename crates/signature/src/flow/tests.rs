@@ -245,6 +245,70 @@ fn datagrams_are_read_at_once_and_a_response_first_turns_the_flow() {
     assert_eq!(directions, [(Resp, super::fixture::CLIENT_PORT)]);
 }
 
+/// Lets both sides say something in turn, each acknowledging the other at once.
+fn dialogue(talk: &Talk, lines: &[(super::fixture::Host, &[u8])]) -> Vec<Packet> {
+    let mut packets = talk.opening();
+    let mut sent = [1, 1];
+    for (host, line) in lines {
+        let (own, other) = if *host == Client { (0, 1) } else { (1, 0) };
+        packets.push(talk.data(*host, sent[own], sent[other], line));
+        sent[own] += line.len() as u32;
+        packets.push(talk.ack(if *host == Client { Server } else { Client }, sent[other], sent[own]));
+    }
+    packets
+}
+
+#[test]
+fn what_is_odd_about_recognition_is_told() {
+    let events = |lines: &[(super::fixture::Host, &[u8])]| {
+        let heard = hear(Settings::default(), &dialogue(&Talk::default(), lines));
+        (heard.protocol, heard.events)
+    };
+    let only_one = "app-layer.applayer_detect_protocol_only_one_direction";
+    assert_eq!(events(&[(Client, REQUEST), (Server, b"no HTTP at all\r\n")]), (Some("http"), vec![only_one]));
+    let mismatch = "app-layer.applayer_mismatch_protocol_both_directions";
+    assert_eq!(events(&[(Client, REQUEST), (Server, b"SSH-2.0-server\r\n")]), (Some("http"), vec![mismatch]));
+    let wrong = "app-layer.applayer_wrong_direction_first_data";
+    assert_eq!(events(&[(Server, b"rubbish\r\n"), (Client, REQUEST)]), (None, vec![wrong]));
+    assert_eq!(events(&[(Client, b"no protocol\r\n"), (Server, b"none here\r\n")]), (None, vec![]));
+}
+
+#[test]
+fn what_follows_starttls_is_recognised() {
+    let before: [(super::fixture::Host, &[u8]); 4] = [
+        (Server, b"220 mail.example.com ESMTP\r\n"),
+        (Client, b"EHLO client\r\n"),
+        (Server, b"250-mail.example.com\r\n250 STARTTLS\r\n"),
+        (Client, b"STARTTLS\r\n"),
+    ];
+    let talk = Talk { server_port: 25, ..Talk::default() };
+    let go_on: (super::fixture::Host, &[u8]) = (Server, b"220 go on\r\n");
+    let hello: &[u8] = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03";
+    let after = |line| hear(Settings::default(), &dialogue(&talk, &[&before[..], &[go_on, (Client, line)]].concat()));
+    assert_eq!(after(hello).protocol, Some("tls"));
+    let other = after(REQUEST);
+    assert_eq!(other.protocol, Some("http"));
+    assert!(other.events.contains(&"app-layer.applayer_no_tls_after_starttls"));
+}
+
+#[test]
+fn a_data_connection_is_known_by_its_announcement() {
+    let control = Talk { server_port: 21, ..Talk::default() };
+    let mut packets = dialogue(
+        &control,
+        &[
+            (Server, b"220 ready\r\n"),
+            (Client, b"PASV\r\n"),
+            (Server, b"227 Entering Passive Mode (10,0,0,2,4,210)\r\n"),
+            (Client, b"RETR name\r\n"),
+        ],
+    );
+    let later = Talk::default().at + SECOND;
+    let data = Talk { server_port: 4 * 256 + 210, client_port: 50_000, at: later, ..Talk::default() };
+    packets.extend(dialogue(&data, &[(Server, b"content")]));
+    assert_eq!(hear(Settings::default(), &packets).protocol, Some("ftp-data"));
+}
+
 #[test]
 fn silence_ends_flows_and_room_is_made_for_new_ones() {
     let mut ends = 0;

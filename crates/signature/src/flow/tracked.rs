@@ -9,12 +9,14 @@ use super::checksum;
 use super::reader::{Reader, Reading, Surroundings};
 use super::recognition::Recognition;
 use super::tcp::{Connection, Events, Readable, State, Step, Verdict};
-use super::{Flow, Occasion, Packet};
+use super::{Flow, Occasion, Packet, Window};
 use crate::field::{FieldSet, DONE};
 use crate::protocol::Expectation;
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
+/// Transactions that are kept although one of the sides says nothing.
+const MAX_TRANSACTIONS: usize = 2048;
 const BOTH: [Direction; 2] = [Direction::Orig, Direction::Resp];
 
 /// What a packet is worked on with, and what it brings besides its occasion.
@@ -312,9 +314,14 @@ impl<S> Tracked<S> {
                 for view in views.iter().filter(|view| view.offset == 0) {
                     self.reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
                 }
-                let windows = stream.windows(all, &views);
                 let (flow, events) = (&mut self.flow, &work.events);
-                each(Occasion { packet, flow, direction, at, windows: &windows, events });
+                let mut show = |windows: &[Window<'_>]| {
+                    each(Occasion { packet, flow: &mut *flow, direction, at, windows, events });
+                };
+                match stream.only_window(all).filter(|_| views.is_empty()) {
+                    Some(window) => show(&[window]),
+                    None => show(&stream.windows(all, &views)),
+                }
                 stream.note_inspected(all);
             }
         }
@@ -331,13 +338,16 @@ impl<S> Tracked<S> {
         if transactions.is_empty() {
             return;
         }
-        let from = self.shown_complete[index(direction)];
-        let fresh = transactions.iter().skip_while(|one| one.number < from);
+        let first = transactions.front().map_or(0, |one| one.number);
+        let from = usize::try_from(self.shown_complete[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
+        let fresh = transactions.range(from.min(transactions.len())..);
         if let Some(last) = fresh.take_while(|one| is_complete(one)).last() {
             self.shown_complete[index(direction)] = last.number + 1;
         }
-        let shown = self.shown_complete;
-        while transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, &shown))) {
+        let (shown, is_crowded) = (self.shown_complete, |count| count > MAX_TRANSACTIONS);
+        while is_crowded(transactions.len())
+            || transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, &shown)))
+        {
             transactions.pop_front();
         }
     }

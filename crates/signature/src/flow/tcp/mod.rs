@@ -7,6 +7,8 @@
 mod closing;
 mod opening;
 mod options;
+#[cfg(test)]
+mod tests;
 mod validity;
 
 use infraspectre_core::app::Direction;
@@ -181,6 +183,10 @@ pub struct Connection {
     /// The server has answered after the handshake.
     is_confirmed: bool,
     pub is_reset: bool,
+    /// Both sides as they were before a reset.
+    before_reset: Option<Box<[Side; 2]>>,
+    /// A SYN/ACK whose timestamp is wrong, which the client may take nevertheless.
+    doubted: Option<Offer>,
     /// SYNs, then SYN/ACKs, that differ from the one in use.
     offers: Vec<Offer>,
 }
@@ -281,9 +287,16 @@ impl Connection {
         self.side(direction).acknowledged
     }
 
-    /// Tells whether a segment's data goes on where its sender has stopped.
+    /// Returns the sequence number expected next in a direction.
+    #[cfg(test)]
+    fn next(&self, direction: Direction) -> u32 {
+        self.side(direction).next
+    }
+
+    /// Tells whether a segment's data goes on where its sender had stopped before a reset.
     pub fn goes_on(&self, step: &Step) -> bool {
-        let next = self.side(step.direction).next;
+        let sides = self.before_reset.as_deref().unwrap_or(&self.sides);
+        let next = sides[index(step.direction)].next;
         step.length > 0 && step.flags & (tcp_flag::SYN | tcp_flag::RST) == 0 && step.seq == next
     }
 
@@ -312,6 +325,9 @@ impl Connection {
     pub fn revive(&mut self) {
         self.is_reset = false;
         self.state = self.before;
+        if let Some(sides) = self.before_reset.take() {
+            self.sides = *sides;
+        }
     }
 
     /// Tells whether the sides could be the other way round, because nobody saw the opening.

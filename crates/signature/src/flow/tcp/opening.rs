@@ -22,6 +22,11 @@ impl Offer {
         }
     }
 
+    /// Tells whether a client's segment acknowledges this SYN/ACK.
+    fn is_answered_by(&self, step: &Step) -> bool {
+        step.ack.wrapping_sub(1) == self.seq && step.seq == self.ack
+    }
+
     fn is_same(&self, other: &Offer) -> bool {
         Offer { seconds: 0, ..*self } == Offer { seconds: 0, ..*other }
     }
@@ -167,10 +172,18 @@ impl Connection {
             }
             return Verdict::Passed;
         }
-        if step.has(tcp_flag::ACK) && settings.async_oneside {
-            return self.see_one_side(step, events);
+        if !step.has(tcp_flag::ACK) {
+            return Verdict::Passed;
         }
-        Verdict::Passed
+        let is_answered = |offer: &Offer| step.is_to_server() && offer.is_answered_by(step);
+        match self.doubted.filter(is_answered) {
+            Some(offer) => {
+                self.use_syn_ack(&offer);
+                self.syn_received(step, settings, events)
+            }
+            None if settings.async_oneside => self.see_one_side(step, events),
+            None => Verdict::Passed,
+        }
     }
 
     fn answer_syn(&mut self, step: &Step, events: &mut Events) -> Verdict {
@@ -191,6 +204,7 @@ impl Connection {
             self.enter(State::Established);
         }
         if !self.echoes_syn(step) {
+            self.doubted = Some(Offer::of(step));
             return refuse(events, "stream.pkt_invalid_timestamp");
         }
         self.offers = Vec::new();
@@ -377,8 +391,7 @@ impl Connection {
         if !step.has(tcp_flag::ACK) {
             return Verdict::Passed;
         }
-        let answered = |offer: &&Offer| step.ack.wrapping_sub(1) == offer.seq && step.seq == offer.ack;
-        if let Some(offer) = self.offers.iter().find(answered).copied() {
+        if let Some(offer) = self.offers.iter().find(|offer| offer.is_answered_by(step)).copied() {
             self.use_syn_ack(&offer);
         }
         if !self.has_valid_timestamp(step, events) {

@@ -121,6 +121,7 @@ impl Connection {
     /// Notes that a reset has ended the connection.
     pub(super) fn close_by_reset(&mut self) {
         self.is_reset = true;
+        self.before_reset = Some(Box::new(self.sides));
         self.offers = Vec::new();
         self.enter(State::Closed);
     }
