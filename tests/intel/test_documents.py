@@ -30,7 +30,8 @@ def test_a_right_file_is_read(tmp_path: Path) -> None:
     ("text", "line", "words"),
     [
         ("steps:\n- kind: x\n- kind: 3\n", 3, "Expected `str`"),
-        ("steps:\n- kind: x\n- kind: y\n  other: 1\n", 3, "unknown field"),
+        ("steps:\n- kind: x\n- kind: y\n  other: 1\n", 4, "unknown field"),
+        ("steps:\n- kind: x\n  kind: y\n", 3, "'kind' is written twice"),
         ("steps:\n  - kind: [\n", 3, "did not find|expected"),
         ("steps: [&a {kind: x}, *a]\n", 1, "aliases"),
         ("", 1, "Expected"),

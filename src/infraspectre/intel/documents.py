@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import yaml
@@ -18,24 +18,57 @@ DEEPEST = 32
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The parser in C where it was built, else the same in Python."""
 
+STEPS = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+"""The steps of a field written as `$.steps[2].kind`."""
+
 Record = TypeVar("Record")
+
+
+class Document(NamedTuple):
+    """Is a YAML file as plain values, with the place of each."""
+
+    path: Path
+    content: Any
+    root: yaml.Node | None
+
+    def part(self, record: type[Record], field: str = "$") -> Record:
+        """Return a part of it, such as `$.steps[2]`, as a record; raises InputError naming file, line and field."""
+        try:
+            return msgspec.convert(self._value(field), record)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `")
+            place = field + where.rstrip("`").removeprefix("$")
+            if unknown := re.search(r"unknown field `(\w+)`", what):
+                place += f".{unknown[1]}"
+            raise self.fault(what, place) from error
+
+    def fault(self, problem: str, field: str, remedy: str | None = None) -> InputError:
+        """Return the error that something is wrong with a field."""
+        return InputError(problem, path=self.path, line=line_of(self.root, field), field=field, remedy=remedy)
+
+    def _value(self, field: str) -> Any:
+        value = self.content
+        for name, index in STEPS.findall(field):
+            value = value[name] if name else value[int(index)]
+        return value
 
 
 def read_yaml(path: Path, record: type[Record]) -> Record:
     """Read a YAML file as a record; raises InputError naming file, line and field."""
+    return read_document(path).part(record)
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file; raises InputError naming file and line."""
     text = read_text(path)
     try:
         _refuse_expansion(path, text)
         root = yaml.compose(text, Loader=LOADER)
+        _refuse_repetition(path, root)
         content = None if root is None else yaml.constructor.SafeConstructor().construct_document(root)
     except yaml.YAMLError as error:
         raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
-    try:
-        return msgspec.convert(content, record)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `")
-        field = where.rstrip("`") or "$"
-        raise InputError(what, path=path, line=line_of(root, field), field=field) from error
+    return Document(path, content, root)
 
 
 def read_text(path: Path) -> str:
@@ -60,10 +93,26 @@ def _refuse_expansion(path: Path, text: str) -> None:
             raise InputError(problem, path=path, line=_line(event.start_mark))
 
 
+def _refuse_repetition(path: Path, node: yaml.Node | None) -> None:
+    """Refuse a key that a mapping has twice, of which YAML would silently take the last."""
+    if not isinstance(node, yaml.CollectionNode):
+        return
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise InputError(f"{key.value!r} is written twice", path=path, line=_line(key.start_mark))
+            seen.add(key.value)
+            _refuse_repetition(path, value)
+        return
+    for value in node.value:
+        _refuse_repetition(path, value)
+
+
 def line_of(root: yaml.Node | None, field: str) -> int:
     """Find the line of a field written as `$.steps[2].kind`, or of its nearest parent."""
     node = root
-    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", field):
+    for name, index in STEPS.findall(field):
         child = _child(node, name, index)
         if child is None:
             break

@@ -116,6 +116,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """How much of it there is, in any unit; decides when growth is worth another report."""
     measures: dict[str, float]
     thresholds: dict[str, float]
+    probability: float | None = None
+    """How probable it is, where somebody knows; else it follows from the score."""
 
 
 class Casebook(Generic[Key, CaseT]):
@@ -174,7 +176,7 @@ def detection(detector: str, case: Case, finding: Finding) -> Detection:
         category=finding.category,
         severity=severity(finding.score),
         score=round(finding.score, 4),
-        probability=round(probability(finding.score), 4),
+        probability=round(finding.probability or probability(finding.score), 4),
         flow_ids=list(case.flow_ids),
         orig=finding.orig,
         resp=finding.resp,

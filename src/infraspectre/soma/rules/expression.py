@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NamedTuple
 
 import polars as pl
 
 from infraspectre.soma.hosts import INSIDE
-from infraspectre.soma.rules.tokens import NANOSECONDS, Fault, Quantity, Token, quantity, tokens, unquoted
+from infraspectre.soma.rules.tokens import NANOSECONDS, Quantity, RuleError, Token, quantity, tokens, unquoted
 from infraspectre.soma.rules.values import Network, Scalar, ValueKind, Values, network
 
 DEEPEST = 64
@@ -114,25 +114,21 @@ FUNCTIONS = {
     "lower": Function("a text", _is_text, _per_item("text", lambda field: field.str.to_lowercase())),
     "length": Function("a text", _is_text, _per_item("number", lambda field: field.str.len_chars().cast(pl.Int64))),
     "items": Function("a list", lambda kind: kind.is_list, _as_number(lambda field: field.list.len())),
-    "hour": Function(
-        "a time in ns", _is_time, _as_number(lambda field: field.cast(pl.Datetime("ns")).dt.hour())
-    ),
-    "weekday": Function(
-        "a time in ns", _is_time, _as_number(lambda field: field.cast(pl.Datetime("ns")).dt.weekday())
-    ),
+    "hour": Function("a time in ns", _is_time, _as_number(lambda field: field.cast(pl.Datetime("ns")).dt.hour())),
+    "weekday": Function("a time in ns", _is_time, _as_number(lambda field: field.cast(pl.Datetime("ns")).dt.weekday())),
 }
 """Functions of one argument; hours are those of UTC, and weekdays count from 1 for Monday (ISO 8601)."""
 
 
 def condition(expression: str, columns: Mapping[str, Kind], lists: Mapping[str, Values]) -> Condition:
-    """Compile a condition; raises Fault saying what is wrong with it, where, and what to do about it."""
+    """Compile a condition; raises RuleError saying what is wrong with it, where, and what to do about it."""
     parser = _Parser(expression, columns, lists)
     compute = parser.whole()
     used = sorted(parser.used)
     try:  # what polars refuses, such as a wrong regular expression, it says only when it computes
         pl.DataFrame({name: [_sample(columns[name])] for name in used}).select(compute)
     except pl.exceptions.PolarsError as error:
-        raise Fault(str(error).partition("\n\nThis error")[0].strip()) from error
+        raise RuleError(str(error).partition("\n\nThis error")[0].strip()) from error
     return Condition(compute, frozenset(used))
 
 
@@ -156,7 +152,7 @@ class _Parser:
         """Read all of it as a condition."""
         term = self._either()
         if self._peek.kind != "end":
-            self._refuse(f"expected an operator instead of {self._peek.text!r}")
+            raise self._fault(f"expected an operator instead of {self._peek.text!r}")
         return self._truth(term)
 
     @property
@@ -175,14 +171,14 @@ class _Parser:
 
     def _expect(self, text: str) -> None:
         if not self._accept(text):
-            self._refuse(f"expected {text!r} instead of {self._peek.text or 'the end'!r}")
+            raise self._fault(f"expected {text!r} instead of {self._peek.text or 'the end'!r}")
 
-    def _refuse(self, problem: str, remedy: str | None = None) -> NoReturn:
-        raise Fault(f"at character {self._peek.place}: {problem}", remedy)
+    def _fault(self, problem: str, remedy: str | None = None) -> RuleError:
+        return RuleError(f"at character {self._peek.place}: {problem}", remedy)
 
     def _truth(self, term: Term) -> pl.Expr:
         if term.kind != TRUTH:
-            self._refuse(f"expected a condition instead of {term.kind}", "compare it with something")
+            raise self._fault(f"expected a condition instead of {term.kind}", "compare it with something")
         return term.compute
 
     def _either(self) -> Term:
@@ -205,7 +201,7 @@ class _Parser:
     def _nested(self, read: Callable[[], Term]) -> Term:
         """Read something inside something else, not too deep."""
         if self._depth >= DEEPEST:
-            self._refuse(f"is nested deeper than {DEEPEST} levels", "split it into several rules")
+            raise self._fault(f"is nested deeper than {DEEPEST} levels", "split it into several rules")
         self._depth += 1
         term = read()
         self._depth -= 1
@@ -227,16 +223,16 @@ class _Parser:
     def _compared(self, left: Term, sign: str) -> Term:
         right = self._sum()
         if TRUTH in (left.kind, right.kind) or left.kind.base != right.kind.base:
-            self._refuse(f"{left.kind} cannot be compared with {right.kind}")
+            raise self._fault(f"{left.kind} cannot be compared with {right.kind}")
         if right.kind.is_list or (left.kind.is_list and right.compute.meta.root_names()):
-            self._refuse("a list can only be compared with a literal", "write the list on the left of the sign")
+            raise self._fault("a list can only be compared with a literal", "write the list on the left of the sign")
         left, right = self._aligned(left, right)
         return Term(left.any(lambda field: COMPARISONS[sign](field, right.compute)), TRUTH)
 
     def _tested(self, left: Term, test: str) -> Term:
         values = self._values(left)
         if values.kind != "text" or left.kind.base != "text":
-            self._refuse(f"{test!r} tests a text with texts, not {left.kind} with {values.kind}s")
+            raise self._fault(f"{test!r} tests a text with texts, not {left.kind} with {values.kind}s")
         texts = [str(item) for item in values.items]
         return Term(left.any(lambda field: pl.any_horizontal(TEXT_TESTS[test](field, text) for text in texts)), TRUTH)
 
@@ -244,7 +240,7 @@ class _Parser:
         values = self._values(left)
         base = "number" if values.kind == "number" else "text"
         if left.kind.base != base:
-            self._refuse(f"{left.kind} is never one of these {values.kind}s")
+            raise self._fault(f"{left.kind} is never one of these {values.kind}s")
         return left.any(values.hold)
 
     def _values(self, left: Term) -> Values:
@@ -252,7 +248,7 @@ class _Parser:
         token = self._peek
         if token.kind == "name":
             if token.text not in self._lists:
-                self._refuse(f"there is no list {token.text!r}", _likely(token.text, self._lists))
+                raise self._fault(f"there is no list {token.text!r}", _likely(token.text, self._lists))
             return self._lists[self._take().text]
         if not self._accept("["):
             return Values(*self._literals(left, "number", "text", "network"))
@@ -267,7 +263,7 @@ class _Parser:
         for kind in wanted:
             if self._peek.kind == kind:
                 return kind, (self._literal(self._take(), left),)
-        self._refuse(f"expected a {' or a '.join(wanted)} instead of {self._peek.text or 'the end'!r}")
+        raise self._fault(f"expected a {' or a '.join(wanted)} instead of {self._peek.text or 'the end'!r}")
 
     def _literal(self, token: Token, left: Term) -> Scalar | Network:
         if token.kind == "number":
@@ -280,7 +276,7 @@ class _Parser:
             value = literal.value / NANOSECONDS[unit]
             return int(value) if value == int(value) else value
         if literal.dimension == "time" or (literal.dimension == "bytes" and unit not in ("bytes", "bytes/s")):
-            self._refuse(f"a {literal.dimension} unit stands beside a field in {unit or 'plain numbers'}")
+            raise self._fault(f"a {literal.dimension} unit stands beside a field in {unit or 'plain numbers'}")
         return literal.value
 
     def _aligned(self, left: Term, right: Term) -> tuple[Term, Term]:
@@ -291,7 +287,7 @@ class _Parser:
         if left.literal:
             return self._aligned(right, left)[::-1]
         if left.kind.unit != right.kind.unit and left.kind.unit and right.kind.unit:
-            self._refuse(f"a field in {left.kind.unit} and one in {right.kind.unit} have no common unit")
+            raise self._fault(f"a field in {left.kind.unit} and one in {right.kind.unit} have no common unit")
         return left, right
 
     def _sum(self) -> Term:
@@ -312,7 +308,7 @@ class _Parser:
     def _figure(self, term: Term) -> Term:
         """Return a number that can be reckoned with: unsigned columns must not wrap below zero."""
         if term.kind.base != "number" or term.kind.is_list:
-            self._refuse(f"{term.kind} cannot be reckoned with")
+            raise self._fault(f"{term.kind} cannot be reckoned with")
         return term._replace(compute=term.compute.cast(pl.Float64))
 
     def _atom(self) -> Term:
@@ -333,7 +329,7 @@ class _Parser:
                 value = self._figure(self._nested(self._atom))
                 return value._replace(compute=-value.compute, literal=value.literal and _negated(value.literal))
         self._next -= token.kind != "end"
-        self._refuse(f"expected a field or a value instead of {token.text or 'the end'!r}")
+        raise self._fault(f"expected a field or a value instead of {token.text or 'the end'!r}")
 
     def _closed(self) -> Term:
         """Read up to the bracket that closes."""
@@ -344,21 +340,21 @@ class _Parser:
     def _address(self, token: Token) -> Term:
         found = network(token.text)
         if found.num_addresses > 1:
-            self._refuse(f"{token.text} is a network", "write 'in' instead of a comparison")
+            raise self._fault(f"{token.text} is a network", "write 'in' instead of a comparison")
         return Term(pl.lit(str(found.network_address)), TEXT)
 
     def _column(self, token: Token) -> Term:
         if token.text not in self._columns:
-            self._refuse(f"there is no field {token.text!r}", _likely(token.text, self._columns))
+            raise self._fault(f"there is no field {token.text!r}", _likely(token.text, self._columns))
         self.used.add(token.text)
         return Term(pl.col(token.text), self._columns[token.text])
 
     def _call(self, token: Token) -> Term:
         if token.text not in FUNCTIONS:
-            self._refuse(f"there is no function {token.text!r}", f"there are {', '.join(FUNCTIONS)}")
+            raise self._fault(f"there is no function {token.text!r}", f"there are {', '.join(FUNCTIONS)}")
         function, argument = FUNCTIONS[token.text], self._closed()
         if not function.takes(argument.kind):
-            self._refuse(f"{token.text}() takes {function.wanted} instead of {argument.kind}")
+            raise self._fault(f"{token.text}() takes {function.wanted} instead of {argument.kind}")
         return function.give(argument)
 
 

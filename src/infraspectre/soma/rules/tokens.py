@@ -29,7 +29,7 @@ PATTERN = re.compile(
 )
 
 
-class Fault(ValueError):
+class RuleError(ValueError):
     """Says what is wrong with an expression, and what to do about it."""
 
     def __init__(self, problem: str, remedy: str | None = None) -> None:
@@ -55,15 +55,17 @@ class Quantity(NamedTuple):
 
 
 def tokens(expression: str) -> Iterator[Token]:
-    """Yield the words of an expression and then its end; raises Fault at a sign that begins none."""
+    """Yield the words of an expression and then its end; raises RuleError at a sign that begins none."""
     if len(expression) > LONGEST:
-        raise Fault(f"is longer than {LONGEST:,} characters", "split it into several rules")
+        raise RuleError(f"is longer than {LONGEST:,} characters", "split it into several rules")
     place = 0
     while True:
         found = PATTERN.match(expression, place)
         if found is None:
             rest = expression[place:].lstrip()
-            raise Fault(f"cannot be read at character {len(expression) - len(rest) + 1}: {rest[:20]!r}", _hint(rest))
+            raise RuleError(
+                f"cannot be read at character {len(expression) - len(rest) + 1}: {rest[:20]!r}", _hint(rest)
+            )
         kind: TokenKind = found.lastgroup  # type: ignore[assignment]  # every alternative is a named kind
         yield Token(kind, found[kind], found.start(kind) + 1)
         if kind == "end":
@@ -84,12 +86,12 @@ def unquoted(token: str) -> str:
 
 
 def quantity(text: str) -> Quantity:
-    """Read a number with or without a unit, such as 1_000, 2.5, 5m or 10MB; raises Fault if it is none."""
+    """Read a number with or without a unit, such as 1_000, 2.5, 5m or 10MB; raises RuleError if it is none."""
     if text.startswith("0x"):
         return Quantity(int(text, 16))
     found = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)([A-Za-z]*)", text)
     if found is None:
-        raise Fault(f"{text!r} is no number")
+        raise RuleError(f"{text!r} is no number")
     figure, unit = found[1].replace("_", ""), found[2]
     number = float(figure) if "." in figure else int(figure)
     if not unit:
@@ -98,4 +100,4 @@ def quantity(text: str) -> Quantity:
         return Quantity(number * NANOSECONDS[unit], "time")
     if unit in BYTES:
         return Quantity(number * BYTES[unit], "bytes")
-    raise Fault(f"unknown unit {unit!r} in {text!r}", f"there are {', '.join([*NANOSECONDS, *BYTES])}")
+    raise RuleError(f"unknown unit {unit!r} in {text!r}", f"there are {', '.join([*NANOSECONDS, *BYTES])}")

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from infraspectre.records.address import parse_address
-from infraspectre.soma.rules.tokens import Fault
+from infraspectre.soma.rules.tokens import RuleError
 
 CACHED = 65_536
 """Addresses of which each list of networks remembers whether it holds them."""
@@ -37,21 +37,23 @@ class Values(NamedTuple):
 
 
 def network(text: str) -> Network:
-    """Read an address or a network in CIDR notation; raises Fault if it is none."""
+    """Read an address or a network in CIDR notation; raises RuleError if it is none."""
     try:
         return ip_network(text)
     except ValueError as error:
-        raise Fault(f"{text!r} is no network: {error}", "write an address, or a network such as 10.0.0.0/8") from error
+        raise RuleError(
+            f"{text!r} is no network: {error}", "write an address, or a network such as 10.0.0.0/8"
+        ) from error
 
 
 def named_list(items: Sequence[Scalar]) -> Values:
     """Tell what the values of a list are: numbers, networks if each text is one, else texts."""
     if not items:
-        raise Fault("is empty", "list at least one value")
+        raise RuleError("is empty", "list at least one value")
     if all(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
         return Values("number", tuple(items))
     if not all(isinstance(item, str) for item in items):
-        raise Fault("mixes texts and other values", "put quotation marks around the texts")
+        raise RuleError("mixes texts and other values", "put quotation marks around the texts")
     try:
         return Values("network", tuple(ip_network(str(item)) for item in items))
     except ValueError:
