@@ -18,9 +18,11 @@ from infraspectre.records.flows import FlowBatch
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.own_rules import Report as RuleTests
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
     from infraspectre.settings import Settings
+    from infraspectre.soma import Detector
     from infraspectre.telemetry import Meter
 
 Source = str | PathLike[str]
@@ -162,18 +164,20 @@ def analyze(
     *inputs: Source,
     out: Source | None = None,
     assets: Source | None = None,
+    rules: Sequence[Source] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
     """Analyze captures or logs and write flows, detections, incidents, summary and report into a folder.
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
-    file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    file that says what is known about the network's hosts; critical ones raise the score of their incidents. `rules`
+    names files and folders of own rules in YAML.
     """
     from infraspectre.telemetry import Meter
 
     meter = Meter()
-    pipeline = compose(assets)
+    pipeline = compose(assets, rules)
     source = open_source(inputs, "full", settings or chosen_settings())
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
@@ -198,17 +202,35 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
-def compose(assets: Source | None = None) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file."""
+def compose(assets: Source | None = None, rules: Sequence[Source] = ()) -> Pipeline:
+    """Return the four stages, ready to run, with the assets of a file and with own rules."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
     from infraspectre.reflex import Reflex
-    from infraspectre.soma import Soma
+    from infraspectre.soma import CATALOGUE, Soma
 
+    detectors = [*(make() for make in CATALOGUE), *own_rules(rules)]
     known = None if assets is None else load_assets(Path(assets))
-    return Pipeline(Axon(), Soma(), Cortex(assets=known), Reflex())
+    return Pipeline(Axon(), Soma(detectors), Cortex(assets=known), Reflex())
+
+
+def own_rules(rules: Sequence[Source]) -> list[Detector]:
+    """Return the detector of own rules, if there are any."""
+    if not rules:
+        return []
+    from infraspectre.own_rules import fields
+    from infraspectre.soma.rules import OwnRules, load_rules
+
+    return [OwnRules(load_rules([Path(path) for path in rules], fields()))]
+
+
+def test_own_rules(paths: Sequence[Source]) -> RuleTests:
+    """Run the tests that stand beside own rules."""
+    from infraspectre.own_rules import run_tests
+
+    return run_tests([Path(path) for path in paths], lambda path: flows(path))
 
 
 class Run:

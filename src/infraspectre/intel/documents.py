@@ -44,7 +44,11 @@ class Document(NamedTuple):
 
     def fault(self, problem: str, field: str, remedy: str | None = None) -> InputError:
         """Return the error that something is wrong with a field."""
-        return InputError(problem, path=self.path, line=line_of(self.root, field), field=field, remedy=remedy)
+        return InputError(problem, path=self.path, line=self.line_of(field), field=field, remedy=remedy)
+
+    def line_of(self, field: str) -> int:
+        """Return the line of a field, or of its nearest parent."""
+        return line_of(self.root, field)
 
     def _value(self, field: str) -> Any:
         value = self.content

@@ -14,6 +14,8 @@ from infraspectre.soma.detector import IDENTITY, SEVERITY_FLOORS, Case, Casebook
 from infraspectre.soma.rules.rule import PAIR, Rule
 from infraspectre.soma.rules.windows import Event, EventCase, SequenceCase, WindowCase
 
+PREFIX = "rule:"
+"""What stands before a rule's identity in the name of the detector that its detections carry."""
 CAPACITY = 8_192
 """Keys that each rule remembers."""
 MOST_EVENTS = 300_000
@@ -144,7 +146,7 @@ class EventWatch:
 
 
 def _name(rule: Rule) -> str:
-    return f"rule:{rule.id}"
+    return f"{PREFIX}{rule.id}"
 
 
 def _mark(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from infraspectre.soma.hosts import INSIDE
-from infraspectre.soma.rules.tokens import NANOSECONDS, Quantity, RuleError, Token, quantity, tokens, unquoted
+from infraspectre.soma.rules.tokens import Quantity, RuleError, Token, in_unit, quantity, tokens, unquoted
 from infraspectre.soma.rules.values import Network, Scalar, ValueKind, Values, network
 
 DEEPEST = 64
@@ -271,13 +271,10 @@ class _Parser:
         return unquoted(token.text) if token.kind == "text" else network(token.text)
 
     def _in_unit(self, literal: Quantity, unit: str) -> int | float:
-        """Return a quantity in the unit of the field beside it."""
-        if literal.dimension == "time" and unit in NANOSECONDS:
-            value = literal.value / NANOSECONDS[unit]
-            return int(value) if value == int(value) else value
-        if literal.dimension == "time" or (literal.dimension == "bytes" and unit not in ("bytes", "bytes/s")):
-            raise self._fault(f"a {literal.dimension} unit stands beside a field in {unit or 'plain numbers'}")
-        return literal.value
+        try:
+            return in_unit(literal, unit)
+        except RuleError as error:
+            raise self._fault(error.problem) from error
 
     def _aligned(self, left: Term, right: Term) -> tuple[Term, Term]:
         """Bring a literal into the unit of the other side; refuse two fields of different units."""

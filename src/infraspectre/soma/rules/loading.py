@@ -99,13 +99,22 @@ class RuleFile(NamedTuple):
 
 def load_rules(paths: Sequence[Path], columns: Columns) -> list[Rule]:
     """Read the rules of files and folders for flows with these columns; raises InputError with the first fault."""
-    files = [read_rules(path, columns) for path in rule_paths(paths)]
-    faults = [*(fault for file in files for fault in file.faults), *repeated(files)]
+    files, faults = read_files(paths, columns)
     if faults:
         first, more = faults[0], len(faults) - 1
         remedy = f"'infraspectre rules test' shows {more} more" if more else first.remedy
         raise InputError(first.problem, path=first.path, line=first.line, field=first.field, remedy=remedy)
     return [rule for file in files for rule in file.rules]
+
+
+def read_files(paths: Sequence[Path], columns: Columns) -> tuple[list[RuleFile], list[InputError]]:
+    """Read the own rules in files and folders; return also everything that is wrong with them."""
+    files: list[RuleFile] = []
+    faults: list[InputError] = []
+    for path in rule_paths(paths):
+        with collecting(faults):
+            files.append(read_rules(path, columns))
+    return files, [*faults, *(fault for file in files for fault in file.faults), *_repeated(files)]
 
 
 def rule_paths(paths: Sequence[Path]) -> list[Path]:
@@ -127,18 +136,18 @@ def read_rules(path: Path, columns: Columns) -> RuleFile:
     file = RuleFile(document, document.part(FileText), [], [])
     lists: dict[str, Values] = {}
     for name, items in file.text.lists.items():
-        with _collecting(file.faults), _placing(document, f"$.lists.{name}"):
+        with collecting(file.faults), placing(document, f"$.lists.{name}"):
             if name in columns:
                 raise RuleError("has the name of a field", "choose another name")
             lists[name] = named_list(items)
     for index in range(len(file.text.rules)):
-        with _collecting(file.faults):
+        with collecting(file.faults):
             draft = _Draft(document, f"$.rules[{index}]", columns, lists)
             file.rules.extend([draft.rule()] if draft.text.enabled else [])
     return file
 
 
-def repeated(files: Sequence[RuleFile]) -> Iterator[InputError]:
+def _repeated(files: Sequence[RuleFile]) -> Iterator[InputError]:
     """Yield a fault for each rule whose identity an earlier rule has."""
     seen: dict[str, str] = {}
     for file in files:
@@ -152,7 +161,7 @@ def repeated(files: Sequence[RuleFile]) -> Iterator[InputError]:
 
 
 @contextmanager
-def _collecting(faults: list[InputError]) -> Iterator[None]:
+def collecting(faults: list[InputError]) -> Iterator[None]:
     """Keep an error for later."""
     try:
         yield
@@ -161,7 +170,7 @@ def _collecting(faults: list[InputError]) -> Iterator[None]:
 
 
 @contextmanager
-def _placing(document: Document, field: str) -> Iterator[None]:
+def placing(document: Document, field: str) -> Iterator[None]:
     """Say of a fault in which field of which file it is."""
     try:
         yield
@@ -206,7 +215,7 @@ class _Draft:
         return self._document.fault(problem, f"{self._field}.{place}", remedy)
 
     def _placed(self, place: str) -> AbstractContextManager[None]:
-        return _placing(self._document, f"{self._field}.{place}")
+        return placing(self._document, f"{self._field}.{place}")
 
     def _techniques(self) -> Iterator[Technique]:
         for index, identity in enumerate(self.text.techniques):

@@ -101,3 +101,13 @@ def quantity(text: str) -> Quantity:
     if unit in BYTES:
         return Quantity(number * BYTES[unit], "bytes")
     raise RuleError(f"unknown unit {unit!r} in {text!r}", f"there are {', '.join([*NANOSECONDS, *BYTES])}")
+
+
+def in_unit(amount: Quantity, unit: str) -> int | float:
+    """Return a quantity in the unit of a field; raises RuleError if the field is of another dimension."""
+    if amount.dimension == "time" and unit in NANOSECONDS:
+        value = amount.value / NANOSECONDS[unit]
+        return int(value) if value.is_integer() else value
+    if amount.dimension == "time" or (amount.dimension == "bytes" and unit not in ("bytes", "bytes/s")):
+        raise RuleError(f"a unit of {amount.dimension} stands beside a field in {unit or 'plain numbers'}")
+    return amount.value
