@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from infraspectre.own_rules import Report as RuleTests
+    from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
     from infraspectre.settings import Settings
@@ -230,7 +231,17 @@ def test_own_rules(paths: Sequence[Source]) -> RuleTests:
     """Run the tests that stand beside own rules."""
     from infraspectre.own_rules import run_tests
 
-    return run_tests([Path(path) for path in paths], lambda path: flows(path))
+    return run_tests([Path(path) for path in paths], lambda path: flows(path), open_yara)
+
+
+def open_yara(paths: Sequence[Path]) -> YaraBench:
+    """Compile YARA rules to scan files with them."""
+    from infraspectre.adapters.yara import YaraScanner, load_yara
+    from infraspectre.own_rules import Refusal, YaraBench
+
+    rules = load_yara(paths)
+    refused = [Refusal(each.path, each.line, each.rule, each.reason, None) for each in rules.refused]
+    return YaraBench(set(rules.names), refused, YaraScanner(rules).match_file)
 
 
 class Run:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -86,6 +86,8 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     flows: list[Any] = []
     capture: str | None = None
+    file: str | None = None
+    """A file that YARA rules scan."""
     found: list[str] = []
     not_found: list[str] = []
 
@@ -117,6 +119,21 @@ class Refusal(msgspec.Struct, frozen=True):
     remedy: str | None
 
 
+class YaraBench(NamedTuple):
+    """Scans files with YARA rules."""
+
+    names: set[str]
+    refused: list[Refusal]
+    match: Callable[[Path], set[str]]
+    """Returns the names of the rules that match a file."""
+
+
+OpenYara = Callable[[Sequence[Path]], YaraBench]
+"""Compiles YARA rules."""
+
+NO_YARA = YaraBench(set(), [], lambda path: set())
+
+
 class Report(msgspec.Struct, frozen=True):
     """Sums up the tests in files of own rules."""
 
@@ -129,53 +146,52 @@ class Report(msgspec.Struct, frozen=True):
     """Rules that no test expects to find anything."""
 
 
-def run_tests(paths: Sequence[Path], open_flows: OpenFlows) -> Report:
+def run_tests(paths: Sequence[Path], open_flows: OpenFlows, open_yara: OpenYara) -> Report:
     """Run the tests in files and folders of own rules."""
     files, faults = read_files(paths, fields())
     results: list[Result] = []
-    tested: set[str] = set()
+    benches: list[Bench] = []
     for file in files:
-        bench = Bench(file, open_flows)
-        for place in range(len(file.text.tests)):
+        with collecting(faults):
+            benches.append(Bench(file, open_flows, open_yara))
+    for bench in benches:
+        for place in range(bench.size):
             with collecting(faults):
                 results.append(bench.run(place))
-        tested |= bench.tested
-    rules = [rule.id for file in files for rule in file.rules]
+    refused = [Refusal(fault.path, fault.line, fault.field, fault.problem, fault.remedy) for fault in faults]
     return Report(
         files=len(files),
-        rules=len(rules),
+        rules=sum(len(bench.names) for bench in benches),
         tests=len(results),
         failed=[result for result in results if not result.is_passed],
-        refused=[Refusal(fault.path, fault.line, fault.field, fault.problem, fault.remedy) for fault in faults],
-        untested=[rule for rule in rules if rule not in tested],
+        refused=[*refused, *(each for bench in benches for each in bench.yara.refused)],
+        untested=[name for bench in benches for name in sorted(bench.names - bench.tested)],
     )
 
 
 class Bench:
     """Runs the tests of one file, each with all rules of the file."""
 
-    def __init__(self, file: RuleFile, open_flows: OpenFlows) -> None:
-        """Take the rules and the way in which captures are read."""
+    def __init__(self, file: RuleFile, open_flows: OpenFlows, open_yara: OpenYara) -> None:
+        """Take the rules; raises InputError when the YARA rules that they name cannot be used."""
         self.tested: set[str] = set()
+        """Rules that some test expects to find something."""
         self._file = file
+        self._folder = file.document.path.parent
         self._open_flows = open_flows
-        self._known = {rule.id for rule in file.rules}
         self._found: dict[str, set[str]] = {}
+        self._rules = {rule.id for rule in file.rules}
+        self.yara = open_yara([self._folder / name for name in file.text.yara]) if file.text.yara else NO_YARA
+        self.names = self._rules | self.yara.names
+        self.size = len(file.text.tests)
 
     def run(self, place: int) -> Result:
         """Run a test; raises InputError naming the field at fault."""
         document, field = self._file.document, f"$.tests[{place}]"
         trial = document.part(Trial, field)
-        if (trial.capture is None) == (not trial.flows):
-            raise document.fault("needs either flows or a capture", f"{field}.name")
-        for side, names in (("found", trial.found), ("not_found", trial.not_found)):
-            for index, name in enumerate(names):
-                if name not in self._known:
-                    raise document.fault(f"there is no rule {name!r} in this file", f"{field}.{side}[{index}]")
-        if not trial.found and not trial.not_found:
-            raise document.fault("expects nothing", f"{field}.name", "add found or not_found")
+        self._check(trial, field)
         self.tested |= set(trial.found)
-        found = self._in_capture(trial.capture) if trial.capture else self._in_flows(trial.flows, f"{field}.flows")
+        found = self._find(trial, field)
         return Result(
             path=str(document.path),
             line=document.line_of(field),
@@ -184,10 +200,29 @@ class Bench:
             unexpected=[name for name in trial.not_found if name in found],
         )
 
+    def _check(self, trial: Trial, field: str) -> None:
+        fault = self._file.document.fault
+        if sum(map(bool, (trial.flows, trial.capture, trial.file))) != 1:
+            raise fault("needs one of flows, capture and file", f"{field}.name")
+        if not trial.found and not trial.not_found:
+            raise fault("expects nothing", f"{field}.name", "add found or not_found")
+        known = self.yara.names if trial.file else self._rules
+        for side, names in (("found", trial.found), ("not_found", trial.not_found)):
+            for index, name in enumerate(names):
+                if name not in known:
+                    kind = "YARA rule" if trial.file else "rule"
+                    raise fault(f"there is no {kind} {name!r} in this file", f"{field}.{side}[{index}]")
+
+    def _find(self, trial: Trial, field: str) -> set[str]:
+        """Return the names of the rules that find something."""
+        if trial.file:
+            return self.yara.match(self._folder / trial.file)
+        return self._in_capture(trial.capture) if trial.capture else self._in_flows(trial.flows, f"{field}.flows")
+
     def _in_capture(self, name: str) -> set[str]:
         """Return the rules that find something in a capture, which is read once for all tests."""
         if name not in self._found:
-            self._found[name] = found_by(self._file.rules, self._open_flows(self._file.document.path.parent / name))
+            self._found[name] = found_by(self._file.rules, self._open_flows(self._folder / name))
         return self._found[name]
 
     def _in_flows(self, rows: Sequence[Any], field: str) -> set[str]:

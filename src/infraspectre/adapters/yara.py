@@ -1,4 +1,4 @@
-"""YARA rules, through yara-x: loaded with each refusal named, and applied to payloads within bounds of size and time."""
+"""YARA rules, through yara-x: read with each refusal named, and applied to payloads within bounds of size and time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,8 @@ TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 TECHNIQUE_KEY = re.compile(r"att&?a?ck|mitre|technique", re.IGNORECASE)
 """What the names of metadata hold that name techniques, such as attack_id, mitre_att or technique."""
 
+PIECE = 1 << 20
+"""Bytes of a file that are read at once."""
 MAX_MEANING = 200
 """Most characters of a rule's name and description in a summary."""
 
@@ -178,18 +181,28 @@ class YaraScanner:
 
     def matches(self, name: str, content: bytes) -> tuple[Rule, ...]:
         """Return the rules that match a content of this name; none when time runs out."""
-        from yara_x import ScanError, TimeoutError
+        from yara_x import ScanError
+        from yara_x import TimeoutError as OutOfTime
 
         path = PurePosixPath(name.replace("\\", "/"))
         for variable, value in (("filename", path.name), ("filepath", name), ("extension", path.suffix)):
             self._scanner.set_global(variable, value)
         try:
             return self._scanner.scan(content).matching_rules
-        except TimeoutError:
+        except OutOfTime:
             self.shed["yara_timeout"] += 1
         except ScanError:
             self.shed["yara_error"] += 1
         return ()
+
+    def match_file(self, path: Path) -> set[str]:
+        """Return the names of the rules that match a file; raises InputError when it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                content = self._content(iter(partial(file.read, PIECE), b""))
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+        return {rule.identifier for rule in self.matches(str(path), content)}
 
     def _content(self, chunks: Iterable[bytes]) -> bytes:
         """Put a payload together up to the bound."""
@@ -218,6 +231,7 @@ class YaraScanner:
         what = f"{key.rule} ({meaning})" if meaning else key.rule
         kind = case.kind.replace("_", " ")
         return Finding(
+            detector=f"{self.name}:{key.rule}",
             category="malware_file",
             techniques=tuple(techniques_of(case.metadata)),
             score=self._score(case.metadata),

@@ -27,6 +27,9 @@ LONGEST_NS = 7 * NANOSECONDS["d"]
 """Longest window and sequence."""
 IDENTITY = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
+SUFFIXES = (".yaml", ".yml")
+REMEDY = f"their names end in {' or '.join(SUFFIXES)}"
+
 Columns = Mapping[str, Kind]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Names = str | list[str]
@@ -119,15 +122,21 @@ def read_files(paths: Sequence[Path], columns: Columns) -> tuple[list[RuleFile],
 
 def rule_paths(paths: Sequence[Path]) -> list[Path]:
     """Return the files named, and those with a name in .yaml or .yml in the folders named."""
-    found = [each for path in paths for each in (_in_folder(path) if path.is_dir() else [path])]
+    found = [each for path in paths for each in (_in_folder(path) if path.is_dir() else [_named(path)])]
     return list(dict.fromkeys(found))
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*.y*ml") if path.suffix in (".yaml", ".yml") and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     if not found:
-        raise InputError("holds no file of own rules", path=folder, remedy="their names end in .yaml")
+        raise InputError("holds no file of own rules", path=folder, remedy=REMEDY)
     return found
+
+
+def _named(path: Path) -> Path:
+    if path.suffix not in SUFFIXES:
+        raise InputError("is no file of own rules", path=path, remedy=REMEDY)
+    return path
 
 
 def read_rules(path: Path, columns: Columns) -> RuleFile:
