@@ -12,6 +12,7 @@ from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import IDENTITY, SEVERITY_FLOORS, Case, Casebook, Finding, gathered, in_seconds
 from infraspectre.soma.rules.rule import PAIR, Rule
+from infraspectre.soma.rules.values import with_numbers
 from infraspectre.soma.rules.windows import Event, EventCase, SequenceCase, WindowCase
 
 PREFIX = "rule:"
@@ -41,10 +42,13 @@ class OwnRules:
         """Return what came true with these flows."""
         watches = [watch for watch in self._watches if watch.rule.columns <= set(frame.columns)]
         steps = [step for watch in watches for step in watch.rule.steps]
-        holds = iter(frame.select(step.when.compute.alias(str(place)) for place, step in enumerate(steps)))
+        numbered = with_numbers(frame, frozenset[str]().union(*(step.when.addresses for step in steps)))
+        holds = iter(numbered.select(step.when.compute.alias(str(place)) for place, step in enumerate(steps)))
         found: list[Detection] = []
         for watch in watches:
-            found += watch.look([frame.filter(next(holds)) for _ in watch.rule.steps])
+            told = [next(holds) for _ in watch.rule.steps]
+            if any(each.any() for each in told):
+                found += watch.look([frame.filter(each) for each in told])
         self._forget()
         return found
 

@@ -14,7 +14,16 @@ import polars as pl
 
 from infraspectre.soma.hosts import INSIDE
 from infraspectre.soma.rules.tokens import Quantity, RuleError, Token, in_unit, quantity, tokens, unquoted
-from infraspectre.soma.rules.values import Network, Scalar, ValueKind, Values, network
+from infraspectre.soma.rules.values import (
+    Network,
+    Scalar,
+    ValueKind,
+    Values,
+    network,
+    number_column,
+    numbers,
+    with_numbers,
+)
 
 DEEPEST = 64
 """Most brackets and negations around each other."""
@@ -38,6 +47,8 @@ class Term(NamedTuple):
     compute: pl.Expr
     kind: Kind
     literal: Quantity | None = None
+    name: str | None = None
+    """The column's name, if it is nothing but a column."""
 
     def each(self, test: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
         """Compute something of the value, or of each item of a list."""
@@ -45,7 +56,7 @@ class Term(NamedTuple):
 
     def any(self, test: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
         """Test the value, or whether an item of a list passes."""
-        return self.each(test).list.any() if self.kind.is_list else test(self.compute)
+        return self.compute.list.agg(test(pl.element()).any()) if self.kind.is_list else test(self.compute)
 
 
 class Condition(NamedTuple):
@@ -53,6 +64,8 @@ class Condition(NamedTuple):
 
     compute: pl.Expr
     columns: frozenset[str]
+    addresses: frozenset[str]
+    """Columns of which the addresses are needed as numbers, too; see `with_numbers`."""
 
 
 TRUTH = Kind("truth")
@@ -126,10 +139,11 @@ def condition(expression: str, columns: Mapping[str, Kind], lists: Mapping[str, 
     compute = parser.whole()
     used = sorted(parser.used)
     try:  # what polars refuses, such as a wrong regular expression, it says only when it computes
-        pl.DataFrame({name: [_sample(columns[name])] for name in used}).select(compute)
+        sample = pl.DataFrame({name: [_sample(columns[name])] for name in used})
+        with_numbers(sample, parser.addresses).select(compute)
     except pl.exceptions.PolarsError as error:
         raise RuleError(str(error).partition("\n\nThis error")[0].strip()) from error
-    return Condition(compute, frozenset(used))
+    return Condition(compute, frozenset(used), frozenset(parser.addresses))
 
 
 def _sample(kind: Kind) -> Scalar | list[Scalar]:
@@ -142,6 +156,7 @@ class _Parser:
 
     def __init__(self, expression: str, columns: Mapping[str, Kind], lists: Mapping[str, Values]) -> None:
         self.used: set[str] = set()
+        self.addresses: set[str] = set()
         self._columns = columns
         self._lists = lists
         self._tokens = list(tokens(expression))
@@ -241,7 +256,12 @@ class _Parser:
         base = "number" if values.kind == "number" else "text"
         if left.kind.base != base:
             raise self._fault(f"{left.kind} is never one of these {values.kind}s")
-        return left.any(values.hold)
+        if values.kind != "network":
+            return left.any(values.hold)
+        if left.name and not left.kind.is_list:
+            self.addresses.add(left.name)
+            return values.hold(pl.col(number_column(left.name)))
+        return left.any(lambda field: values.hold(field.map_batches(numbers, return_dtype=pl.UInt128)))
 
     def _values(self, left: Term) -> Values:
         """Read what is compared with the left side: a literal, several in brackets, or the name of a list."""
@@ -344,7 +364,7 @@ class _Parser:
         if token.text not in self._columns:
             raise self._fault(f"there is no field {token.text!r}", _likely(token.text, self._columns))
         self.used.add(token.text)
-        return Term(pl.col(token.text), self._columns[token.text])
+        return Term(pl.col(token.text), self._columns[token.text], name=token.text)
 
     def _call(self, token: Token) -> Term:
         if token.text not in FUNCTIONS:

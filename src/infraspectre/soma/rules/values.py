@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -13,7 +13,7 @@ from infraspectre.records.address import parse_address
 from infraspectre.soma.rules.tokens import RuleError
 
 CACHED = 65_536
-"""Addresses of which each list of networks remembers whether it holds them."""
+"""Addresses whose numbers are remembered."""
 
 Scalar = str | int | float
 Network = IPv4Network | IPv6Network
@@ -27,13 +27,57 @@ class Values(NamedTuple):
     items: tuple[Scalar | Network, ...]
 
     def hold(self, field: pl.Expr) -> pl.Expr:
-        """Tell whether a field's value is one of these."""
+        """Tell whether a field's value is one of these; of networks, whether they hold the address as a number."""
         if self.kind == "text":
             return field.is_in(list(self.items))
         if self.kind == "number":
             return field.cast(pl.Float64).is_in([float(str(item)) for item in self.items])
-        holds = _membership([item for item in self.items if isinstance(item, IPv4Network | IPv6Network)])
-        return field.map_batches(holds, return_dtype=pl.Boolean)
+        ranges = [_range(item) for item in self.items if isinstance(item, IPv4Network | IPv6Network)]
+        first, last = (pl.lit(pl.Series(sorted(ends), dtype=pl.UInt128)) for ends in zip(*merged(ranges), strict=True))
+        # An address is in one of the ranges, which do not overlap, if more of them have begun than have ended.
+        begun, ended = first.search_sorted(field, side="right"), last.search_sorted(field, side="left")
+        return pl.when(field.is_not_null()).then(begun > ended)
+
+
+def _range(item: Network) -> tuple[int, int]:
+    return number_of(item.network_address), number_of(item.broadcast_address)
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join ranges that overlap."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def number_of(address: IPv4Address | IPv6Address) -> int:
+    """Return an address as a number of 128 bits; one of IPv4 has its place among those of IPv6 (RFC 4291, 2.5.5.2)."""
+    return int(address) | (0xFFFF << 32 if address.version == 4 else 0)
+
+
+@lru_cache(CACHED)
+def _number(text: str | None) -> int | None:
+    address = None if text is None else parse_address(text)
+    return None if address is None else number_of(address)
+
+
+def numbers(addresses: pl.Series) -> pl.Series:
+    """Return addresses as numbers; null for what is none."""
+    return pl.Series(addresses.name, [_number(text) for text in addresses], dtype=pl.UInt128)
+
+
+def number_column(name: str) -> str:
+    """Name the column that holds the addresses of another as numbers."""
+    return f"number of {name}"
+
+
+def with_numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Add to a frame the addresses in some columns as numbers, so that all conditions share the work."""
+    return frame.with_columns(numbers(frame[name]).alias(number_column(name)) for name in sorted(names))
 
 
 def network(text: str) -> Network:
@@ -58,29 +102,3 @@ def named_list(items: Sequence[Scalar]) -> Values:
         return Values("network", tuple(ip_network(str(item)) for item in items))
     except ValueError:
         return Values("text", tuple(items))
-
-
-class _membership:  # noqa: N801 - is called like a function, which it stands for
-    """Tells of the addresses in a column whether some networks hold them; what is no address is in none."""
-
-    def __init__(self, networks: Sequence[Network]) -> None:
-        """Index the networks by their length, so that a long list costs no more than its different lengths."""
-        self._known = {(each.version, each.prefixlen, int(each.network_address)) for each in networks}
-        self._lengths = {version: {length for v, length, _ in self._known if v == version} for version in (4, 6)}
-        self._holds = lru_cache(CACHED)(self._look_up)
-
-    def __call__(self, addresses: pl.Series) -> pl.Series:
-        """Tell it for each address of a column; null stays null."""
-        distinct = addresses.drop_nulls().unique()
-        answers = [self._holds(text) for text in distinct]
-        return addresses.replace_strict(distinct, answers, default=None, return_dtype=pl.Boolean)
-
-    def _look_up(self, text: str) -> bool:
-        address = parse_address(text)
-        if address is None:
-            return False
-        bits, number = address.max_prefixlen, int(address)
-        return any(
-            (address.version, length, number >> (bits - length) << (bits - length)) in self._known
-            for length in self._lengths[address.version]
-        )
