@@ -138,12 +138,19 @@ def condition(expression: str, columns: Mapping[str, Kind], lists: Mapping[str, 
     parser = _Parser(expression, columns, lists)
     compute = parser.whole()
     used = sorted(parser.used)
+    if not used:
+        raise RuleError("names no field", "compare a field with something")
     try:  # what polars refuses, such as a wrong regular expression, it says only when it computes
         sample = pl.DataFrame({name: [_sample(columns[name])] for name in used})
         with_numbers(sample, parser.addresses).select(compute)
     except pl.exceptions.PolarsError as error:
-        raise RuleError(str(error).partition("\n\nThis error")[0].strip()) from error
+        raise RuleError(_first_words(error)) from error
     return Condition(compute, frozenset(used), frozenset(parser.addresses))
+
+
+def _first_words(error: Exception) -> str:
+    """Return the sentence of an error of polars that says what is wrong, on one line."""
+    return " ".join(str(error).partition("\n\nThis error")[0].split())
 
 
 def _sample(kind: Kind) -> Scalar | list[Scalar]:
@@ -167,12 +174,16 @@ class _Parser:
         """Read all of it as a condition."""
         term = self._either()
         if self._peek.kind != "end":
-            raise self._fault(f"expected an operator instead of {self._peek.text!r}")
+            raise self._fault(f"expected an operator instead of {self._seen}")
         return self._truth(term)
 
     @property
     def _peek(self) -> Token:
         return self._tokens[self._next]
+
+    @property
+    def _seen(self) -> str:
+        return "the end" if self._peek.kind == "end" else repr(self._peek.text)
 
     def _take(self) -> Token:
         token = self._peek
@@ -186,10 +197,10 @@ class _Parser:
 
     def _expect(self, text: str) -> None:
         if not self._accept(text):
-            raise self._fault(f"expected {text!r} instead of {self._peek.text or 'the end'!r}")
+            raise self._fault(f"expected {text!r} instead of {self._seen}")
 
-    def _fault(self, problem: str, remedy: str | None = None) -> RuleError:
-        return RuleError(f"at character {self._peek.place}: {problem}", remedy)
+    def _fault(self, problem: str, remedy: str | None = None, at: Token | None = None) -> RuleError:
+        return RuleError(f"at character {(at or self._peek).place}: {problem}", remedy)
 
     def _truth(self, term: Term) -> pl.Expr:
         if term.kind != TRUTH:
@@ -283,7 +294,7 @@ class _Parser:
         for kind in wanted:
             if self._peek.kind == kind:
                 return kind, (self._literal(self._take(), left),)
-        raise self._fault(f"expected a {' or a '.join(wanted)} instead of {self._peek.text or 'the end'!r}")
+        raise self._fault(f"expected a {' or a '.join(wanted)} instead of {self._seen}")
 
     def _literal(self, token: Token, left: Term) -> Scalar | Network:
         if token.kind == "number":
@@ -346,7 +357,7 @@ class _Parser:
                 value = self._figure(self._nested(self._atom))
                 return value._replace(compute=-value.compute, literal=value.literal and _negated(value.literal))
         self._next -= token.kind != "end"
-        raise self._fault(f"expected a field or a value instead of {token.text or 'the end'!r}")
+        raise self._fault(f"expected a field or a value instead of {self._seen}")
 
     def _closed(self) -> Term:
         """Read up to the bracket that closes."""
@@ -357,18 +368,18 @@ class _Parser:
     def _address(self, token: Token) -> Term:
         found = network(token.text)
         if found.num_addresses > 1:
-            raise self._fault(f"{token.text} is a network", "write 'in' instead of a comparison")
+            raise self._fault(f"{token.text} is a network", "write 'in' instead of a comparison", token)
         return Term(pl.lit(str(found.network_address)), TEXT)
 
     def _column(self, token: Token) -> Term:
         if token.text not in self._columns:
-            raise self._fault(f"there is no field {token.text!r}", _likely(token.text, self._columns))
+            raise self._fault(f"there is no field {token.text!r}", _likely(token.text, self._columns), token)
         self.used.add(token.text)
         return Term(pl.col(token.text), self._columns[token.text], name=token.text)
 
     def _call(self, token: Token) -> Term:
         if token.text not in FUNCTIONS:
-            raise self._fault(f"there is no function {token.text!r}", f"there are {', '.join(FUNCTIONS)}")
+            raise self._fault(f"there is no function {token.text!r}", f"there are {', '.join(FUNCTIONS)}", token)
         function, argument = FUNCTIONS[token.text], self._closed()
         if not function.takes(argument.kind):
             raise self._fault(f"{token.text}() takes {function.wanted} instead of {argument.kind}")
