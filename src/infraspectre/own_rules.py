@@ -15,7 +15,7 @@ from infraspectre._core import feature_schema
 from infraspectre.axon import Axon
 from infraspectre.axon.features import FEATURES
 from infraspectre.records import FlowBatch
-from infraspectre.records.times import NANOSECONDS, from_datetime
+from infraspectre.records.times import NANOSECONDS, bounded, from_datetime
 from infraspectre.soma import Soma
 from infraspectre.soma.rules import (
     PREFIX,
@@ -248,10 +248,12 @@ class Bench:
         for name, value in (IDENTITY | row).items():
             with placing(document, f"{field}.{name}"):
                 turns[name] = _turns(name, value)
+        with placing(document, f"{field}.at"):
+            _check_times(begin, begin + (repeat - 1) * every, max(turns["duration_ms"]))
         for turn in range(repeat):
             flow = {name: values[turn % len(values)] for name, values in turns.items()}
             flow["started_at"] = START + begin + turn * every
-            flow["ended_at"] = flow["started_at"] + round(flow["duration_ms"] * NANOSECONDS / 1_000)
+            flow["ended_at"] = flow["started_at"] + _nanoseconds(flow["duration_ms"])
             yield flow
 
 
@@ -279,25 +281,48 @@ def _moment(value: Any) -> int:
     raise RuleError(f"{value!r} is no time", "write seconds, a number with a unit such as 5m, or a date")
 
 
+def _nanoseconds(duration_ms: float) -> int:
+    return round(duration_ms * NANOSECONDS / 1_000)
+
+
+def _check_times(first: int, last: int, duration_ms: float) -> None:
+    try:
+        bounded(START + first)
+        bounded(START + last + _nanoseconds(duration_ms))
+    except ValueError as error:
+        raise RuleError("leads to a time out of range", "stay between the years 1678 and 2262") from error
+
+
 def _turns(name: str, value: Any) -> list[Any]:
     """Return the values that a field takes in turn."""
     if name not in columns():
         raise RuleError(f"there is no field {name!r}", "'infraspectre features' lists them")
-    kind = fields()[name]
-    if kind.is_list:
+    if fields()[name].is_list:
         items = value if isinstance(value, list) else [value]
-        return [[_value(kind, item) for item in items]]
-    return [_value(kind, item) for item in (value if isinstance(value, list) and value else [value])]
+        return [[_value(name, item) for item in items]]
+    return [_value(name, item) for item in (value if isinstance(value, list) and value else [value])]
 
 
-def _value(kind: Kind, value: Any) -> Any:
-    """Return a value as a field of this kind holds it; numbers may have a unit."""
+def _value(name: str, value: Any) -> Any:
+    """Return a value as a field holds it, or an item of it; numbers may have a unit."""
+    kind = fields()[name]
     if value is None:
         return None
     if kind.base == "text" and isinstance(value, str):
         return value
     if kind.base == "number" and isinstance(value, str):
-        return in_unit(quantity(value), kind.unit)
+        return _fitting(name, in_unit(quantity(value), kind.unit))
     if kind.base == "number" and isinstance(value, int | float) and not isinstance(value, bool):
-        return value
+        return _fitting(name, value)
     raise RuleError(f"{value!r} is no {kind.base}", "put quotation marks around a text")
+
+
+def _fitting(name: str, number: float) -> float:
+    """Return a number that the column of a field can hold."""
+    dtype = columns()[name]
+    item = dtype.inner if isinstance(dtype, pl.List) else dtype
+    if number < 0 and item not in (pl.Int32, pl.Int64):
+        raise RuleError(f"{number} is below 0")
+    if pl.DataFrame({name: [number]}).select(pl.col(name).cast(item, strict=False) == number).item() is not True:
+        raise RuleError(f"{number} does not fit into {item}")
+    return number

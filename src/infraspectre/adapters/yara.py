@@ -208,8 +208,9 @@ class YaraScanner:
         """Put a payload together up to the bound."""
         content = bytearray()
         for chunk in chunks:
-            content += chunk[: self._settings.max_bytes - len(content)]
-            if len(content) == self._settings.max_bytes:
+            room = self._settings.max_bytes - len(content)
+            content += chunk[:room]
+            if len(chunk) > room:
                 self.shed["yara_truncated"] += 1
                 break
         return bytes(content)
