@@ -165,20 +165,20 @@ def analyze(
     *inputs: Source,
     out: Source | None = None,
     assets: Source | None = None,
-    rules: Sequence[Source] = (),
+    own_rules: Sequence[Source] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
     """Analyze captures or logs and write flows, detections, incidents, summary and report into a folder.
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
-    file that says what is known about the network's hosts; critical ones raise the score of their incidents. `rules`
-    names files and folders of own rules in YAML.
+    file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    `own_rules` names files and folders of own rules in YAML.
     """
     from infraspectre.telemetry import Meter
 
     meter = Meter()
-    pipeline = compose(assets, rules)
+    pipeline = compose(assets, own_rules)
     source = open_source(inputs, "full", settings or chosen_settings())
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
@@ -203,7 +203,7 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
-def compose(assets: Source | None = None, rules: Sequence[Source] = ()) -> Pipeline:
+def compose(assets: Source | None = None, own_rules: Sequence[Source] = ()) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and with own rules."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
@@ -212,19 +212,19 @@ def compose(assets: Source | None = None, rules: Sequence[Source] = ()) -> Pipel
     from infraspectre.reflex import Reflex
     from infraspectre.soma import CATALOGUE, Soma
 
-    detectors = [*(make() for make in CATALOGUE), *own_rules(rules)]
+    detectors = [*(make() for make in CATALOGUE), *chosen_rules(own_rules)]
     known = None if assets is None else load_assets(Path(assets))
     return Pipeline(Axon(), Soma(detectors), Cortex(assets=known), Reflex())
 
 
-def own_rules(rules: Sequence[Source]) -> list[Detector]:
+def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
     """Return the detector of own rules, if there are any."""
-    if not rules:
+    if not own_rules:
         return []
     from infraspectre.own_rules import fields
     from infraspectre.soma.rules import OwnRules, load_rules
 
-    return [OwnRules(load_rules([Path(path) for path in rules], fields()))]
+    return [OwnRules(load_rules([Path(path) for path in own_rules], fields()))]
 
 
 def test_own_rules(paths: Sequence[Source]) -> RuleTests:

@@ -43,7 +43,9 @@ def analyze(
 
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
-        analysis = app.analyze(*inputs, out=out, assets=assets, rules=rules or (), settings=settings, progress=progress)
+        analysis = app.analyze(
+            *inputs, out=out, assets=assets, own_rules=rules or (), settings=settings, progress=progress
+        )
     if common.json:
         print_json(analysis.summary)
     elif not common.quiet:

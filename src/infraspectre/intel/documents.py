@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,18 +19,15 @@ DEEPEST = 32
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The parser in C where it was built, else the same in Python."""
 
-STEPS = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
-"""The steps of a field written as `$.steps[2].kind`."""
-
 Record = TypeVar("Record")
 
 
 class Document(NamedTuple):
-    """Is a YAML file as plain values, with the place of each."""
+    """Is a YAML document as plain values, with the place of each."""
 
     path: Path
-    content: Any
     root: yaml.Node | None
+    content: Any
 
     def part(self, record: type[Record], field: str = "$") -> Record:
         """Return a part of it, such as `$.steps[2]`, as a record; raises InputError naming file, line and field."""
@@ -52,8 +50,8 @@ class Document(NamedTuple):
 
     def _value(self, field: str) -> Any:
         value = self.content
-        for name, index in STEPS.findall(field):
-            value = value[name] if name else value[int(index)]
+        for step in steps_of(field):
+            value = value[step]
         return value
 
 
@@ -63,16 +61,23 @@ def read_yaml(path: Path, record: type[Record]) -> Record:
 
 
 def read_document(path: Path) -> Document:
-    """Read a YAML file; raises InputError naming file and line."""
+    """Read a YAML file that holds one document without repeated keys; raises InputError naming file and line."""
+    (root, content), *more = read_documents(path) or [(None, None)]
+    if more:
+        raise InputError("holds more than one document", path=path, line=_line(more[0][0].start_mark))
+    _refuse_repetition(path, root)
+    return Document(path, root, content)
+
+
+def read_documents(path: Path) -> list[tuple[yaml.Node, Any]]:
+    """Read the documents of a YAML file, each with the nodes in which `line_at` finds places; raises InputError."""
     text = read_text(path)
     try:
         _refuse_expansion(path, text)
-        root = yaml.compose(text, Loader=LOADER)
-        _refuse_repetition(path, root)
-        content = None if root is None else yaml.constructor.SafeConstructor().construct_document(root)
+        roots = list(yaml.compose_all(text, Loader=LOADER))
+        return [(root, yaml.constructor.SafeConstructor().construct_document(root)) for root in roots]
     except yaml.YAMLError as error:
         raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
-    return Document(path, content, root)
 
 
 def read_text(path: Path) -> str:
@@ -99,8 +104,6 @@ def _refuse_expansion(path: Path, text: str) -> None:
 
 def _refuse_repetition(path: Path, node: yaml.Node | None) -> None:
     """Refuse a key that a mapping has twice, of which YAML would silently take the last."""
-    if not isinstance(node, yaml.CollectionNode):
-        return
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -108,32 +111,39 @@ def _refuse_repetition(path: Path, node: yaml.Node | None) -> None:
                 raise InputError(f"{key.value!r} is written twice", path=path, line=_line(key.start_mark))
             seen.add(key.value)
             _refuse_repetition(path, value)
-        return
-    for value in node.value:
-        _refuse_repetition(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repetition(path, value)
 
 
 def line_of(root: yaml.Node | None, field: str) -> int:
     """Find the line of a field written as `$.steps[2].kind`, or of its nearest parent."""
+    return line_at(root, steps_of(field))
+
+
+def steps_of(field: str) -> list[str | int]:
+    """Return the keys and positions that lead to a field written as `$.steps[2].kind`."""
+    return [name or int(index) for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", field)]
+
+
+def line_at(root: yaml.Node | None, steps: Iterable[str | int]) -> int:
+    """Find the line of what keys and positions lead to, or of its nearest parent."""
     node = root
-    for name, index in STEPS.findall(field):
-        child = _child(node, name, index)
+    for step in steps:
+        child = _child(node, step)
         if child is None:
             break
         node = child
     return _line(node and node.start_mark) or 1
 
 
-def _child(node: yaml.Node | None, name: str, index: str) -> yaml.Node | None:
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    found: yaml.Node | None = None
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == name), None)
-    if isinstance(node, yaml.SequenceNode) and index and int(index) < len(node.value):
-        return _as_node(node.value[int(index)])
-    return None
-
-
-def _as_node(value: Any) -> yaml.Node | None:
-    return value if isinstance(value, yaml.Node) else None
+        found = next((value for key, value in node.value if key.value == step), None)
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        found = node.value[step]
+    return found
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -28,6 +28,8 @@ LONGEST_NS = 7 * NANOSECONDS["d"]
 IDENTITY = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
 SUFFIXES = (".yaml", ".yml")
+OTHERS = (".expect.yaml", ".expect.yml")
+"""How files in the same folder end that tell what rules in Suricata's language must find."""
 REMEDY = f"their names end in {' or '.join(SUFFIXES)}"
 
 Columns = Mapping[str, Kind]
@@ -127,7 +129,8 @@ def rule_paths(paths: Sequence[Path]) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    files = (path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    found = sorted(path for path in files if not path.name.endswith(OTHERS))
     if not found:
         raise InputError("holds no file of own rules", path=folder, remedy=REMEDY)
     return found
