@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from infraspectre.adapters.yara import YaraRules, YaraScanner, YaraSettings, load_yara
+from flow_rows import flow, frame
+from infraspectre.adapters.yara import YaraDetector, YaraRules, YaraScanner, YaraSettings, load_yara
 from infraspectre.errors import InputError, UsageError
 from infraspectre.intel.attack import technique
-from infraspectre.records import Detection
+from infraspectre.records import Detection, FlowBatch
 from infraspectre.records.payload import Payload
+from infraspectre.soma import Patience, Soma
 
 SECOND = 1_000_000_000
 RULES = """
@@ -91,6 +93,24 @@ def test_of_a_long_payload_only_the_beginning_is_read(tmp_path: Path) -> None:
     assert scanner.scan(payload(pieces)) == []
     assert list(pieces) == [b"never", b"hello"]
     assert scanner.shed == {"yara_truncated": 1}
+
+
+class Carried:
+    """Gives payloads some at a time."""
+
+    def __init__(self, *rounds: list[Payload]) -> None:
+        self._rounds = list(rounds)
+
+    def payloads(self) -> Iterator[Payload]:
+        yield from self._rounds.pop(0) if self._rounds else ()
+
+
+def test_payloads_are_scanned_beside_the_other_detectors(tmp_path: Path) -> None:
+    source = Carried([payload([b"hello"], 1)], [payload([b"hello"], 2), payload([b"hello"], 3)])
+    soma = Soma([YaraDetector(source, YaraScanner(rules(tmp_path)))], patience=(Patience(1, 0),))
+    found = soma.detect(FlowBatch(frame([flow(0), flow(1)])))
+    assert [each.flow_ids for each in found] == [[1]]
+    assert [each.flow_ids for each in soma.finish()] == [[1, 2, 3]]
 
 
 def test_a_scan_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ import msgspec
 
 from infraspectre.errors import InputError, UsageError
 from infraspectre.intel.attack import technique
+from infraspectre.ports import PayloadSource
 from infraspectre.records import Detection, Technique
 from infraspectre.records.payload import Payload
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import Case, Casebook, Finding, in_bytes
 
 if TYPE_CHECKING:
+    import polars as pl
     from yara_x import Compiler, Rule, Rules, Scanner
 
 SUFFIXES = (".yar", ".yara")
@@ -248,6 +250,30 @@ class YaraScanner:
     def _score(self, metadata: dict[str, Any]) -> float:
         score = metadata.get("score")
         return score / 100 if isinstance(score, int) and 0 <= score <= 100 else self._settings.score
+
+
+class YaraDetector:
+    """Is the detector among others that scans what the flows carried, as soon as it is complete."""
+
+    name = YaraScanner.name
+    columns = frozenset[str]()
+    helpful = frozenset[str]()
+
+    def __init__(self, source: PayloadSource, scanner: YaraScanner) -> None:
+        """Scan the payloads of a source."""
+        self._source = source
+        self._scanner = scanner
+
+    def detect(self, frame: pl.DataFrame) -> list[Detection]:
+        """Return what is found in the payloads that became complete before these flows were judged."""
+        return self._scan()
+
+    def finish(self) -> list[Detection]:
+        """Return what is found in the last payloads, and matches that grew since their last report."""
+        return self._scan() + self._scanner.finish()
+
+    def _scan(self) -> list[Detection]:
+        return [found for payload in self._source.payloads() for found in self._scanner.scan(payload)]
 
 
 def techniques_of(metadata: dict[str, Any]) -> Iterator[Technique]:

@@ -62,9 +62,10 @@ def read_yaml(path: Path, record: type[Record]) -> Record:
 
 def read_document(path: Path) -> Document:
     """Read a YAML file that holds one document without repeated keys; raises InputError naming file and line."""
-    (root, content), *more = read_documents(path) or [(None, None)]
-    if more:
-        raise InputError("holds more than one document", path=path, line=_line(more[0][0].start_mark))
+    documents = read_documents(path)
+    if len(documents) > 1:
+        raise InputError("holds more than one document", path=path, line=_line(documents[1][0].start_mark))
+    root, content = documents[0] if documents else (None, None)
     _refuse_repetition(path, root)
     return Document(path, root, content)
 
