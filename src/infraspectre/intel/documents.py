@@ -77,7 +77,7 @@ def read_documents(path: Path) -> list[tuple[yaml.Node, Any]]:
         _refuse_expansion(path, text)
         roots = list(yaml.compose_all(text, Loader=LOADER))
         return [(root, yaml.constructor.SafeConstructor().construct_document(root)) for root in roots]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for what looks like a date and is none
         raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
 
 
@@ -147,8 +147,8 @@ def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
     return found
 
 
-def _problem(error: yaml.YAMLError) -> str:
-    return str(getattr(error, "problem", None) or "is not valid YAML")
+def _problem(error: Exception) -> str:
+    return str(getattr(error, "problem", None) or f"is not valid YAML: {error}")
 
 
 def _line(mark: Any) -> int | None:

@@ -45,6 +45,7 @@ def fault(path: Path, text: str) -> InputError:
         (WINDOW + "    sum: {orig_bytes: 3h}\n", 8, "$.rules[0].window.sum.orig_bytes", "3h is a time"),
         (WINDOW + "    sum: {orig_bytes: 0}\n", 8, "$.rules[0].window.sum.orig_bytes", "not more than 0"),
         (WINDOW + "    sum: {orig_bytes: much}\n", 8, "$.rules[0].window.sum.orig_bytes", "'much' is no number"),
+        (WINDOW + "    sum: {orig_bytes: 0x 1}\n", 8, "$.rules[0].window.sum.orig_bytes", "'0x 1' is no number"),
         (WINDOW + "    rate: 5/m\n", 8, "$.rules[0].window.rate", "'5/m' is no rate"),
         (WINDOW + "    rate: {orig_ip: 5/s}\n", 8, "$.rules[0].window.rate.orig_ip", "holds a text"),
         (WINDOW + "    rate: 1000000/s\n", 8, "$.rules[0].window.rate", "comes to 60,000,000 flows"),

@@ -87,7 +87,7 @@ def unquoted(token: str) -> str:
 
 def quantity(text: str) -> Quantity:
     """Read a number with or without a unit, such as 1_000, 2.5, 5m or 10MB; raises RuleError if it is none."""
-    if text.startswith("0x"):
+    if re.fullmatch(r"0x[0-9A-Fa-f]+", text):
         return Quantity(int(text, 16))
     found = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)([A-Za-z]*)", text)
     if found is None:

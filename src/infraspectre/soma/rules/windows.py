@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -42,7 +43,7 @@ class Event:
         self.is_told = False
 
 
-class EventCase(Case):
+class EventCase(Case, ABC):
     """Gathers flows that made a rule come true for one key, and keeps recent ones that still may."""
 
     def __init__(self) -> None:
@@ -61,9 +62,9 @@ class EventCase(Case):
         resp = next(iter(self.resps)) if len(self.resps) == 1 else None
         return (self.last.orig, self.last.resp) if self.last and not orig and not resp else (orig, resp)
 
+    @abstractmethod
     def take(self, events: list[Event]) -> None:
         """Take flows that fulfil a step, and tell those that make the rule come true."""
-        raise NotImplementedError
 
     def tell(self, events: Sequence[Event]) -> None:
         """Take those of some flows into the evidence that are not in it yet."""
