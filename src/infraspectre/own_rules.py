@@ -297,10 +297,17 @@ def _turns(name: str, value: Any) -> list[Any]:
     """Return the values that a field takes in turn."""
     if name not in columns():
         raise RuleError(f"there is no field {name!r}", "'infraspectre features' lists them")
+    if name in ("flow_id", "first_packet", "started_at", "ended_at") or (name in IDENTITY and _lacks(value)):
+        raise RuleError("is set by the test itself", "leave it out; at and duration_ms say when the flow is")
     if fields()[name].is_list:
         items = value if isinstance(value, list) else [value]
         return [[_value(name, item) for item in items]]
     return [_value(name, item) for item in (value if isinstance(value, list) and value else [value])]
+
+
+def _lacks(value: Any) -> bool:
+    """Tell whether a value, or one of several, is none."""
+    return value is None or (isinstance(value, list) and None in value)
 
 
 def _value(name: str, value: Any) -> Any:

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from flow_rows import flow, frame
+from infraspectre.own_rules import fields
 from infraspectre.records import Detection, FlowBatch
 from infraspectre.soma import Soma
-from infraspectre.soma.rules import OwnRules, detector
+from infraspectre.soma.rules import OwnRules, detector, load_rules
 from own_rules import found_by
 
 RULES = """
@@ -140,12 +141,22 @@ def test_flows_without_a_value_to_group_by_belong_to_no_group(tmp_path: Path) ->
 
 
 def test_what_all_rules_remember_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector, "MOST_EVENTS", 100)
+    monkeypatch.setattr(detector, "MOST_HELD", 100)
     rule = "{id: a, title: t, severity: low, when: resp_port == 1, window: {by: orig_ip, within: 1m, count: 3}}"
     rows = [flow(n / 100, resp_port=1, orig_ip=f"10.0.{n // 250}.{n % 250}") for n in range(1_000)]
     rows += [flow(11 + n, resp_port=1, orig_ip="10.9.9.9") for n in range(3)]
     (one,) = found_by(tmp_path, f"rules: [{rule}]", frame(rows))
     assert one.orig == "10.9.9.9"
+
+
+def test_broad_rules_forget_what_they_have_not_seen_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector, "MOST_HELD", 10 * detector.CASE_WEIGHT)
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: [{id: a, title: t, severity: low, when: known(resp_port)}]")
+    rules = OwnRules(load_rules([path], fields()))
+    rows = [flow(n, resp_ip=f"10.0.1.{n % 250}") for n in range(1_000)]
+    found = [each for part in frame(rows).iter_slices(50) for each in rules.detect(part)]
+    assert len(found) == 1_000  # and not 250: when a pair comes again, it is long forgotten
 
 
 def test_no_rules_find_nothing() -> None:

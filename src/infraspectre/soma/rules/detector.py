@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic
 
 import polars as pl
 
 from infraspectre.records import Detection
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.words import plural
-from infraspectre.soma.detector import IDENTITY, SEVERITY_FLOORS, Case, Casebook, Finding, gathered, in_seconds
+from infraspectre.soma.detector import IDENTITY, SEVERITY_FLOORS, Case, Casebook, CaseT, Finding, gathered, in_seconds
 from infraspectre.soma.rules.rule import PAIR, Rule
 from infraspectre.soma.rules.values import with_numbers
 from infraspectre.soma.rules.windows import Event, EventCase, SequenceCase, WindowCase
@@ -19,10 +20,12 @@ PREFIX = "rule:"
 """What stands before a rule's identity in the name of the detector that its detections carry."""
 CAPACITY = 8_192
 """Keys that each rule remembers."""
-MOST_EVENTS = 200_000
+MOST_HELD = 200_000
 """Recent flows that all rules together remember: 170 MB, measured, if each has texts, a sum and values to tell apart.
 
 Beyond it, the rule that remembers most forgets the key that it has not seen for the longest."""
+CASE_WEIGHT = 4
+"""Recent flows that take as much memory as the evidence of a key."""
 SHOWN = 8
 """Telling values taken from each group of flows."""
 
@@ -37,7 +40,7 @@ class OwnRules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Start with nothing seen; a rule stays silent on flows that lack one of its columns."""
-        self._watches = [FlowWatch(rule) if _is_plain(rule) else EventWatch(rule) for rule in rules]
+        self._watches: list[Watch[Any]] = [FlowWatch(rule) if _is_plain(rule) else EventWatch(rule) for rule in rules]
         self.helpful = frozenset[str]().union(*(rule.columns for rule in rules))
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
@@ -59,77 +62,96 @@ class OwnRules:
         return [found for watch in self._watches for found in watch.close()]
 
     def _forget(self) -> None:
-        watches = [watch for watch in self._watches if isinstance(watch, EventWatch)]
-        excess = sum(watch.held for watch in watches) - MOST_EVENTS
+        excess = sum(watch.held for watch in self._watches) - MOST_HELD
         while excess > 0:
-            excess -= max(watches, key=lambda watch: watch.held).forget_oldest()
+            excess -= max(self._watches, key=lambda watch: watch.held).forget_oldest()
 
 
 def _is_plain(rule: Rule) -> bool:
     return rule.window is None and len(rule.steps) == 1
 
 
-class FlowWatch:
-    """Watches for single flows; those of the same two hosts are one case."""
+class Watch(ABC, Generic[CaseT]):
+    """Watches for what one rule describes."""
 
-    def __init__(self, rule: Rule) -> None:
-        """Start with no case."""
-        self.rule = rule
-        self._book: Casebook[Key, Case] = Casebook(_name(rule), CAPACITY, Case, self._judge)
-
-    def look(self, matches: Sequence[pl.DataFrame]) -> list[Detection]:
-        """Return cases newly seen or grown tenfold."""
-        return self._book.review([key for frame in matches for key in self._absorb(frame)])
-
-    def close(self) -> list[Detection]:
-        """Return cases that grew since their last report."""
-        return self._book.close()
-
-    def _absorb(self, frame: pl.DataFrame) -> Iterator[Key]:
-        shown = _shown(self.rule, frame)
-        telling = {name: pl.col(name).drop_nulls().head(SHOWN) for name in shown}
-        for row in gathered(frame, list(PAIR), **telling):
-            key = tuple(row[name] for name in PAIR)
-            self._book[key].absorb(row)
-            self._book[key].show(text for name in shown for text in _texts(row[name]))
-            yield key
-
-    def _judge(self, key: Key, case: Case) -> Finding:
-        orig, resp = key
-        return _finding(self.rule, case, orig, resp, {}, {})
-
-
-class EventWatch:
-    """Watches for what flows of the same key amount to in a window, or fulfil in order."""
-
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, make: Callable[[], CaseT]) -> None:
         """Start with no case."""
         self.rule = rule
         self.held = 0
-        """Recent flows that are remembered."""
-        self._book: Casebook[Key, EventCase] = Casebook(_name(rule), CAPACITY, self._make, self._judge)
+        """How much is remembered, counted in recent flows."""
+        self._book: Casebook[Key, CaseT] = Casebook(f"{PREFIX}{rule.id}", CAPACITY, make, self._judge)
 
     def look(self, matches: Sequence[pl.DataFrame]) -> list[Detection]:
         """Return cases that came true, or grew tenfold, with the flows that fulfil each step."""
-        events: dict[Key, list[Event]] = {}
-        for place in reversed(range(len(matches))):  # the last step first: no flow follows itself
-            for key, event in self._events(place, matches[place]):
-                events.setdefault(key, []).append(event)
-        for key, fresh in events.items():
-            self._book[key].take(fresh)
-        if events:
-            self.held = sum(len(case.recent) for _, case in self._book.cases.items())
-        return self._book.review(events)
+        touched = self._absorb(matches)
+        self.held = sum(self._weigh(case) for _, case in self._book.cases.items())
+        return self._book.review(touched)
 
     def close(self) -> list[Detection]:
         """Return cases that grew since their last report."""
         return self._book.close()
 
     def forget_oldest(self) -> int:
-        """Forget the case that was touched least recently; return how many recent flows it held."""
-        freed = len(self._book.cases.forget_oldest().recent)
+        """Forget the case that was touched least recently; return how much it held."""
+        freed = self._weigh(self._book.cases.forget_oldest())
         self.held -= freed
         return freed
+
+    @abstractmethod
+    def _absorb(self, matches: Sequence[pl.DataFrame]) -> Iterable[Key]: ...
+
+    @abstractmethod
+    def _weigh(self, case: CaseT) -> int: ...
+
+    @abstractmethod
+    def _judge(self, key: Key, case: CaseT) -> Finding | None: ...
+
+
+class FlowWatch(Watch[Case]):
+    """Watches for single flows; those of the same two hosts are one case."""
+
+    def __init__(self, rule: Rule) -> None:
+        """Start with no case."""
+        super().__init__(rule, Case)
+
+    def _absorb(self, matches: Sequence[pl.DataFrame]) -> Iterable[Key]:
+        (frame,) = matches
+        shown = _shown(self.rule, frame)
+        telling = {name: pl.col(name).drop_nulls().head(SHOWN) for name in shown}
+        touched = []
+        for row in gathered(frame, list(PAIR), **telling):
+            touched.append(tuple(row[name] for name in PAIR))
+            case = self._book[touched[-1]]
+            case.absorb(row)
+            case.show(text for name in shown for text in _texts(row[name]))
+        return touched
+
+    def _weigh(self, case: Case) -> int:
+        return CASE_WEIGHT
+
+    def _judge(self, key: Key, case: Case) -> Finding:
+        orig, resp = key
+        return _finding(self.rule, case, orig, resp, {}, {})
+
+
+class EventWatch(Watch[EventCase]):
+    """Watches for what flows of the same key amount to in a window, or fulfil in order."""
+
+    def __init__(self, rule: Rule) -> None:
+        """Start with no case."""
+        super().__init__(rule, self._make)
+
+    def _absorb(self, matches: Sequence[pl.DataFrame]) -> Iterable[Key]:
+        events: dict[Key, list[Event]] = {}
+        for place in reversed(range(len(matches))):  # the last step first: no flow follows itself
+            for key, event in self._events(place, matches[place]):
+                events.setdefault(key, []).append(event)
+        for key, fresh in events.items():
+            self._book[key].take(fresh)
+        return events
+
+    def _weigh(self, case: EventCase) -> int:
+        return CASE_WEIGHT + len(case.recent)
 
     def _make(self) -> EventCase:
         rule = self.rule
@@ -152,10 +174,6 @@ class EventWatch:
             return None
         window = self.rule.window
         return _finding(self.rule, case, *case.ends, case.measures, window.least() if window else {})
-
-
-def _name(rule: Rule) -> str:
-    return f"{PREFIX}{rule.id}"
 
 
 def _mark(name: str) -> str:
