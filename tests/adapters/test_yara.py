@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import sys
+import tarfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 from flow_rows import flow, frame
@@ -177,3 +179,13 @@ def test_broken_rules_are_refused_without_a_crash(tmp_path: Path) -> None:
             assert load_yara([path]).names
         except InputError as error:
             assert "no YARA rule can be used" in error.problem
+
+
+def test_public_rules_are_used(data: Path, tmp_path: Path) -> None:
+    packed = data / "intel" / "rules_yara" / "reversinglabs_mit_public.tar.zst"
+    if not packed.exists():
+        pytest.skip("the test data has no YARA rules")
+    with pyarrow.input_stream(packed, compression="zstd") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        archive.extractall(tmp_path, filter="data")
+    loaded = load_yara([tmp_path])
+    assert (len(loaded.names), loaded.refused) == (234, [])
