@@ -79,6 +79,12 @@ def test_names_of_payloads_are_known_to_rules(tmp_path: Path) -> None:
     assert scanner.scan(payload([b""], name="/share/invoice.pdf")) == []
 
 
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800.exe", "/" * 10_000, "..", "\\", "\x1b[2J\n"])
+def test_no_name_of_a_payload_does_harm(tmp_path: Path, name: str) -> None:
+    (found,) = YaraScanner(rules(tmp_path)).scan(payload([b"hello"], name=name))
+    assert all(len(text) <= 4_096 and text.encode() for text in found.evidence.examples)
+
+
 def test_repetition_is_reported_once_until_it_has_grown(tmp_path: Path) -> None:
     scanner = YaraScanner(rules(tmp_path))
     found = [each for n in range(25) for each in scanner.scan(payload([b"hello"], n))]

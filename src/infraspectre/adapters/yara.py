@@ -36,6 +36,8 @@ TECHNIQUE_KEY = re.compile(r"att&?a?ck|mitre|technique", re.IGNORECASE)
 
 PIECE = 1 << 20
 """Bytes of a file that are read at once."""
+MAX_NAME = 4_096
+"""Most characters of a payload's name; what is before them does not count."""
 MAX_MEANING = 200
 """Most characters of a rule's name and description in a summary."""
 
@@ -186,8 +188,9 @@ class YaraScanner:
         from yara_x import ScanError
         from yara_x import TimeoutError as OutOfTime
 
-        path = PurePosixPath(name.replace("\\", "/"))
-        for variable, value in (("filename", path.name), ("filepath", name), ("extension", path.suffix)):
+        told = sayable(name)
+        path = PurePosixPath(told.replace("\\", "/"))
+        for variable, value in (("filename", path.name), ("filepath", told), ("extension", path.suffix)):
             self._scanner.set_global(variable, value)
         try:
             return self._scanner.scan(content).matching_rules
@@ -226,7 +229,7 @@ class YaraScanner:
         case.payload_bytes += size
         case.kind = payload.kind
         case.metadata = dict(rule.metadata) | {"tags": " ".join(rule.tags)}
-        case.show([payload.name])
+        case.show([sayable(payload.name)])
         return key
 
     def _judge(self, key: Key, case: MatchCase) -> Finding:
@@ -274,6 +277,11 @@ class YaraDetector:
 
     def _scan(self) -> list[Detection]:
         return [found for payload in self._source.payloads() for found in self._scanner.scan(payload)]
+
+
+def sayable(name: str) -> str:
+    """Return a name of bounded length whose every sign can be written in UTF-8."""
+    return name[-MAX_NAME:].encode("utf-8", "replace").decode()
 
 
 def techniques_of(metadata: dict[str, Any]) -> Iterator[Technique]:
