@@ -93,6 +93,15 @@ def test_all_faults_are_collected(tmp_path: Path) -> None:
         load_rules([tmp_path], fields())
 
 
+@pytest.mark.parametrize("other", ["title: t\ndetection: {}\n", "capture: a.pcap\nexpect: {1: 1}\n", "decisions: []\n"])
+def test_other_files_of_a_folder_are_passed_over(tmp_path: Path, other: str) -> None:
+    (tmp_path / "other.yaml").write_text(other)
+    (tmp_path / "rules.yaml").write_text(RULE + "  when: resp_port == 1\n")
+    assert [rule.id for rule in load_rules([tmp_path], fields())] == ["a"]
+    with pytest.raises(InputError, match=r"other\.yaml"):
+        load_rules([tmp_path / "other.yaml"], fields())
+
+
 def test_what_holds_no_rules_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no file of own rules"):
         load_rules([tmp_path], fields())

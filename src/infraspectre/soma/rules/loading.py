@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from msgspec import Meta
 
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import technique
-from infraspectre.intel.documents import Document, read_document
+from infraspectre.intel.documents import Document, read_document, read_text
 from infraspectre.intel.families import normal
 from infraspectre.records import Severity, Technique
 from infraspectre.soma.rules.expression import Kind, condition
@@ -28,8 +29,8 @@ LONGEST_NS = 7 * NANOSECONDS["d"]
 IDENTITY = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
 SUFFIXES = (".yaml", ".yml")
-OTHERS = (".expect.yaml", ".expect.yml")
-"""How files in the same folder end that tell what rules in Suricata's language must find."""
+OTHER_KIND = re.compile(r"^(?:detection|correlation|capture|expect|decisions|sources)\s*:", re.MULTILINE)
+"""Fields of other files that may lie in a folder of rules: Sigma rules, and what belongs to rules of Suricata."""
 REMEDY = f"their names end in {' or '.join(SUFFIXES)}"
 
 Columns = Mapping[str, Kind]
@@ -123,14 +124,14 @@ def read_files(paths: Sequence[Path], columns: Columns) -> tuple[list[RuleFile],
 
 
 def rule_paths(paths: Sequence[Path]) -> list[Path]:
-    """Return the files named, and those with a name in .yaml or .yml in the folders named."""
+    """Return the files named, and the files of own rules in the folders named."""
     found = [each for path in paths for each in (_in_folder(path) if path.is_dir() else [_named(path)])]
     return list(dict.fromkeys(found))
 
 
 def _in_folder(folder: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
-    found = sorted(path for path in files if not path.name.endswith(OTHERS))
+    found = sorted(path for path in files if not OTHER_KIND.search(read_text(path)))
     if not found:
         raise InputError("holds no file of own rules", path=folder, remedy=REMEDY)
     return found
