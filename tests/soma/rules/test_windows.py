@@ -88,6 +88,17 @@ def test_a_flood_of_later_steps_does_not_hide_the_first() -> None:
     assert case.flows == 2
 
 
+def test_what_comes_too_late_does_not_turn_the_order_round() -> None:
+    case = SequenceCase(3, 60 * SECOND)
+    case.take([steps(0, 1_000, 0)])
+    case.take([steps(number, 2_000 + number, 2) for number in range(1, 2 * FEWEST_KEPT)])
+    case.take([steps(1_000, 500, 1)])
+    case.take([steps(1_001, 5_000, 2)])
+    assert case.flows == 0
+    case.take([steps(1_002, 6_000, 1), steps(1_003, 7_000, 2)])
+    assert case.flows == 3
+
+
 def test_what_is_too_old_is_forgotten() -> None:
     case = WindowCase(Window(SECOND, 2, {"resp_port": 1}, {}))
     case.take([event(0, 0), event(1, 2 * LATENESS_NS)])

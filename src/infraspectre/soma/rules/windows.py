@@ -196,9 +196,8 @@ class SequenceCase(EventCase):
 def advance(chains: dict[int, Chain], event: Event, within_ns: int) -> None:
     """Lengthen the chain that ends with the step before, if it began recently; of two chains, keep the younger."""
     before = chains.get(event.step - 1, ())
-    if event.step == 0:
-        chains[0] = (event,)
-    elif before and event.at - before[0].at <= within_ns:
-        known = chains.get(event.step)
-        if known is None or before[0].at >= known[0].at:
-            chains[event.step] = (*before, event)
+    if event.step and (not before or event.at < before[-1].at or event.at - before[0].at > within_ns):
+        return
+    chain, known = (*before, event), chains.get(event.step)
+    if known is None or chain[0].at >= known[0].at:
+        chains[event.step] = chain
