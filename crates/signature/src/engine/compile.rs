@@ -437,11 +437,18 @@ fn strength(content: &Content) -> usize {
 /// What tells channels apart: the field and its transforms as text.
 type ChannelKey = (Field, String);
 
+/// A channel whose patterns are still gathered.
+#[derive(Default)]
+struct ChannelDraft {
+    transforms: Vec<Transform>,
+    patterns: Vec<(Pattern, Id)>,
+}
+
 #[derive(Default)]
 struct Groups {
     packets: HashMap<(usize, usize, bool), Vec<(Pattern, Id)>>,
     always: HashMap<(usize, usize), Vec<Id>>,
-    channels: [HashMap<ChannelKey, (Vec<Transform>, Vec<(Pattern, Id)>)>; 2],
+    channels: [HashMap<ChannelKey, ChannelDraft>; 2],
     transactions: HashMap<(usize, usize), Vec<Id>>,
     addresses: Vec<Id>,
     recognition: Vec<Id>,
@@ -489,8 +496,11 @@ impl Groups {
                 Some((buffer, pattern)) => {
                     let key = (buffer.field, format!("{:?}", buffer.transforms));
                     let channel = self.channels[direction].entry(key);
-                    let channel = channel.or_insert_with(|| (buffer.transforms.clone(), Vec::new()));
-                    channel.1.push((pattern.clone(), id));
+                    let channel = channel.or_insert_with(|| ChannelDraft {
+                        transforms: buffer.transforms.clone(),
+                        ..Default::default()
+                    });
+                    channel.patterns.push((pattern.clone(), id));
                 }
                 None => {
                     for protocol in Protocol::ALL.iter().filter(|protocol| signature.is_of_protocol(**protocol)) {
@@ -517,10 +527,10 @@ impl Groups {
             own.sort_by(|one, next| one.0.cmp(&next.0));
             program.channels[direction] = own
                 .into_iter()
-                .map(|((field, _), (transforms, patterns))| Channel {
+                .map(|((field, _), draft)| Channel {
                     field,
-                    steps: transforms.iter().map(Step::new).collect(),
-                    index: PatternIndex::new(patterns),
+                    steps: draft.transforms.iter().map(Step::new).collect(),
+                    index: PatternIndex::new(draft.patterns),
                 })
                 .collect();
         }

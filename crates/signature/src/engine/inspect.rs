@@ -22,13 +22,13 @@ pub type Variables = [u64; MAX_VARIABLES];
 /// The tests on one buffer.
 #[derive(Debug, Default)]
 pub struct Tests {
-    tests: Vec<Test>,
+    tests: Vec<Check>,
     /// Whether they hold where there is no buffer at all (`absent`).
     pub on_absent: bool,
 }
 
 #[derive(Debug)]
-enum Test {
+enum Check {
     Content(Box<ContentTest>),
     Regex { expression: Box<Expression>, retry: bool },
     DataAt { at: Operand, relative: bool, negated: bool },
@@ -89,7 +89,7 @@ pub struct Findings {
 impl Tests {
     /// Prepares the tests of a rule on one buffer.
     pub fn new(matches: &[Match]) -> Tests {
-        let tests = matches.iter().enumerate().map(|(at, test)| Test::new(test, is_followed(matches, at))).collect();
+        let tests = matches.iter().enumerate().map(|(at, test)| Check::new(test, is_followed(matches, at))).collect();
         let on_absent = matches.iter().any(|test| matches!(test, Match::Absent { .. }));
         Tests { tests, on_absent }
     }
@@ -127,28 +127,28 @@ fn is_followed(matches: &[Match], at: usize) -> bool {
     false
 }
 
-impl Test {
-    fn new(test: &Match, retry: bool) -> Test {
+impl Check {
+    fn new(test: &Match, retry: bool) -> Check {
         match test {
-            Match::Content(content) => Test::Content(Box::new(ContentTest::new(content, retry))),
-            Match::Pcre(pcre) => Test::Regex { expression: Box::new(Expression::new(pcre.clone())), retry },
+            Match::Content(content) => Check::Content(Box::new(ContentTest::new(content, retry))),
+            Match::Pcre(pcre) => Check::Regex { expression: Box::new(Expression::new(pcre.clone())), retry },
             Match::IsDataAt { at, relative, negated } => {
-                Test::DataAt { at: *at, relative: *relative, negated: *negated }
+                Check::DataAt { at: *at, relative: *relative, negated: *negated }
             }
-            Match::ByteTest(test) => Test::ByteTest(Box::new(test.clone())),
-            Match::ByteJump(jump) => Test::ByteJump(Box::new(jump.clone())),
-            Match::ByteExtract(extract) => Test::ByteExtract(Box::new(extract.clone())),
-            Match::ByteMath(math) => Test::ByteMath(Box::new(math.clone())),
-            Match::Bsize(compare) => Test::Size(compare.clone()),
+            Match::ByteTest(test) => Check::ByteTest(Box::new(test.clone())),
+            Match::ByteJump(jump) => Check::ByteJump(Box::new(jump.clone())),
+            Match::ByteExtract(extract) => Check::ByteExtract(Box::new(extract.clone())),
+            Match::ByteMath(math) => Check::ByteMath(Box::new(math.clone())),
+            Match::Bsize(compare) => Check::Size(compare.clone()),
             Match::Base64 { bytes, offset, relative, matches } => {
-                Test::Base64 { bytes: *bytes, offset: *offset, relative: *relative, tests: Tests::new(matches) }
+                Check::Base64 { bytes: *bytes, offset: *offset, relative: *relative, tests: Tests::new(matches) }
             }
-            Match::Absent { or_else } => Test::Absent { or_else: *or_else },
-            Match::Dataset(dataset) => Test::Dataset(dataset.clone()),
+            Match::Absent { or_else } => Check::Absent { or_else: *or_else },
+            Match::Dataset(dataset) => Check::Dataset(dataset.clone()),
             Match::Entropy { bytes, offset, compare } => {
-                Test::Entropy { bytes: *bytes, offset: *offset, compare: compare.clone() }
+                Check::Entropy { bytes: *bytes, offset: *offset, compare: compare.clone() }
             }
-            Match::Asn1(_) | Match::FtpBounce | Match::Unsupported(_) => Test::Never,
+            Match::Asn1(_) | Match::FtpBounce | Match::Unsupported(_) => Check::Never,
         }
     }
 }
@@ -176,38 +176,38 @@ struct Inspection<'a, 'f> {
 
 impl Inspection<'_, '_> {
     /// Tells whether the tests hold from here on; the cursor is a position in the data.
-    fn from(&mut self, tests: &[Test], cursor: usize) -> bool {
+    fn from(&mut self, tests: &[Check], cursor: usize) -> bool {
         self.findings.steps += 1;
         if self.findings.steps > MAX_STEPS {
             return false;
         }
         let Some((test, rest)) = tests.split_first() else { return true };
         match test {
-            Test::Content(content) => self.content(content, rest, cursor),
-            Test::Regex { expression, retry } => self.regex(expression, *retry, rest, cursor),
-            Test::DataAt { at, relative, negated } => {
+            Check::Content(content) => self.content(content, rest, cursor),
+            Check::Regex { expression, retry } => self.regex(expression, *retry, rest, cursor),
+            Check::DataAt { at, relative, negated } => {
                 self.has_data_at(*at, *relative, cursor) != *negated && self.from(rest, cursor)
             }
-            Test::ByteTest(test) => self.byte_test(test, cursor) && self.from(rest, cursor),
-            Test::ByteJump(jump) => self.byte_jump(jump, cursor).is_some_and(|cursor| self.from(rest, cursor)),
-            Test::ByteExtract(extract) => {
+            Check::ByteTest(test) => self.byte_test(test, cursor) && self.from(rest, cursor),
+            Check::ByteJump(jump) => self.byte_jump(jump, cursor).is_some_and(|cursor| self.from(rest, cursor)),
+            Check::ByteExtract(extract) => {
                 self.byte_extract(extract, cursor).is_some_and(|cursor| self.from(rest, cursor))
             }
-            Test::ByteMath(math) => self.byte_math(math, cursor).is_some_and(|cursor| self.from(rest, cursor)),
-            Test::Size(compare) => {
+            Check::ByteMath(math) => self.byte_math(math, cursor).is_some_and(|cursor| self.from(rest, cursor)),
+            Check::Size(compare) => {
                 !self.buffer.open
                     && compare.holds(self.buffer.offset + self.data().len() as u64)
                     && self.from(rest, cursor)
             }
-            Test::Base64 { bytes, offset, relative, tests } => {
+            Check::Base64 { bytes, offset, relative, tests } => {
                 self.base64(*bytes, *offset, *relative, tests, cursor) && self.from(rest, cursor)
             }
-            Test::Absent { or_else } => *or_else && self.from(rest, cursor),
-            Test::Dataset(test) => !self.buffer.open && dataset::holds(test, self.data()) && self.from(rest, cursor),
-            Test::Entropy { bytes, offset, compare } => {
+            Check::Absent { or_else } => *or_else && self.from(rest, cursor),
+            Check::Dataset(test) => !self.buffer.open && dataset::holds(test, self.data()) && self.from(rest, cursor),
+            Check::Entropy { bytes, offset, compare } => {
                 self.entropy(*bytes, *offset).is_some_and(|value| compare.holds(value)) && self.from(rest, cursor)
             }
-            Test::Never => false,
+            Check::Never => false,
         }
     }
 
@@ -228,7 +228,7 @@ impl Inspection<'_, '_> {
         position - self.buffer.offset as i64
     }
 
-    fn content(&mut self, content: &ContentTest, rest: &[Test], cursor: usize) -> bool {
+    fn content(&mut self, content: &ContentTest, rest: &[Check], cursor: usize) -> bool {
         let Some((mut from, to)) = self.range(content, cursor) else {
             return content.negated && self.from(rest, cursor);
         };
@@ -277,7 +277,7 @@ impl Inspection<'_, '_> {
         (from < to).then_some((from as usize, to as usize))
     }
 
-    fn regex(&mut self, expression: &Expression, retry: bool, rest: &[Test], cursor: usize) -> bool {
+    fn regex(&mut self, expression: &Expression, retry: bool, rest: &[Check], cursor: usize) -> bool {
         let start = if expression.pcre.relative { cursor.min(self.data().len()) } else { 0 };
         let data = self.buffer.data.get(start..).unwrap_or_default();
         let mut from = 0;
