@@ -266,6 +266,8 @@ pub enum PacketTest {
         which: Sides,
         category: Box<str>,
         compare: Compare,
+        /// `isnotset`: no address of the side has a reputation that passes.
+        negated: bool,
     },
     /// `ip.src` / `ip.dst` with a dataset.
     IpDataset {
@@ -525,11 +527,7 @@ pub enum FileTest {
         sent: Sent,
     },
     /// `filemd5`, `filesha1`, `filesha256` with the list's hashes.
-    Hash {
-        kind: HashKind,
-        negated: bool,
-        hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>>,
-    },
+    Hash { kind: HashKind, negated: bool, hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,7 +89,6 @@ pub(super) fn base64_data(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Resu
 }
 
 pub(super) fn uricontent(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    draft.select_payload();
     content::content(draft, option)?;
     draft.move_last_content(Field::HttpUri, option.keyword)
 }

@@ -31,6 +31,7 @@ mod threshold_file;
 mod thresholds;
 mod transforms;
 mod values;
+mod words;
 
 use hashbrown::hash_map::Entry;
 use hashbrown::HashMap;

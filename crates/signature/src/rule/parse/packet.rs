@@ -259,14 +259,13 @@ pub(super) fn iprep(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resul
     let category: Box<str> = words.next().filter(|name| !name.is_empty()).ok_or_else(wrong)?.into();
     let operator = words.next().ok_or_else(wrong)?;
     let compare = match operator {
-        "isset" => Compare::LessOrEqual(127),
-        "isnotset" => Compare::Greater(127),
+        "isset" | "isnotset" => Compare::LessOrEqual(127),
         _ => comparison(&format!("{operator}{}", words.next().ok_or_else(wrong)?), 127).ok_or_else(wrong)?,
     };
     if words.next().is_some() {
         return Err(wrong());
     }
-    draft.rule.packet.push(PacketTest::IpReputation { which, category, compare });
+    draft.rule.packet.push(PacketTest::IpReputation { which, category, compare, negated: operator == "isnotset" });
     Ok(())
 }
 
