@@ -46,6 +46,7 @@ use crate::settings::Settings;
 /// A file of rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
+    /// Its path; files that its rules name are looked for in its folder, then in `default-rule-path`.
     pub name: &'a str,
     pub text: &'a [u8],
 }
