@@ -178,6 +178,8 @@ fn naming_a_buffer_that_repeats_asks_for_another_instance() {
 fn buffers_that_contradict_are_refused() {
     for (options, reason) in [
         ("http.uri;", "nothing is asked"),
+        ("ip.src;", "nothing is asked"),
+        ("dns.query; content:\"a\"; dns.query;", "nothing is asked"),
         ("http.uri; http.method; content:\"a\";", "nothing is asked"),
         ("http.uri; content:\"a\"; http_header;", "already belongs"),
         ("content:\"a\"; http_uri; http_header;", "second buffer"),
