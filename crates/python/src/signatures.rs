@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use infraspectre_core::source::Options as SourceOptions;
 use infraspectre_signature::engine::compile::Program;
 use infraspectre_signature::engine::reader::{Account, Progress, Reader};
-use infraspectre_signature::rule::parse::{self, Disabled, Refusal, Source};
+use infraspectre_signature::rule::parse::{self, Disabled, Refusal, Source, ThresholdEntry};
 use infraspectre_signature::rule::{Action, Rule};
 use infraspectre_signature::settings::Settings;
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -40,7 +40,8 @@ impl RuleSet {
             let files: Vec<(String, Vec<u8>)> = paths.iter().map(read).collect::<PyResult<_>>()?;
             let sources: Vec<Source<'_>> = files.iter().map(|(name, text)| Source { name, text }).collect();
             let parsed = parse::read(&sources, &settings).map_err(|fault| PyValueError::new_err(fault.to_string()))?;
-            let program = Arc::new(Program::new(parsed.rules));
+            let thresholds = thresholds(&settings)?;
+            let program = Arc::new(Program::new(parsed.rules, &thresholds));
             Ok(RuleSet { paths, program, refused: parsed.refused, disabled: parsed.disabled })
         })
     }
@@ -118,6 +119,21 @@ impl RuleSet {
         let references: Vec<(&str, &str)> = rule.references.iter().map(|(kind, id)| (&**kind, &**id)).collect();
         entry.set_item("references", references)?;
         Ok(entry)
+    }
+}
+
+/// Reads the file that `threshold-file` names; an entry that cannot be read is an error, since it would be missed.
+fn thresholds(settings: &Settings) -> PyResult<Vec<ThresholdEntry>> {
+    let Some(path) = settings.get("threshold-file") else { return Ok(Vec::new()) };
+    let text = std::fs::read(path).map_err(|error| PyOSError::new_err(format!("{path}: {error}")))?;
+    let read = parse::read_thresholds(Source { name: path, text: &text }, settings);
+    let read = read.map_err(|fault| PyValueError::new_err(fault.to_string()))?;
+    match read.refused.first() {
+        Some(first) => {
+            let Refusal { line, reason, suggestion, .. } = first;
+            Err(PyValueError::new_err(format!("{path}, line {line}: {reason}; {suggestion}")))
+        }
+        None => Ok(read.entries),
     }
 }
 

@@ -31,6 +31,16 @@ pub struct Signature {
     pub on_packets: bool,
     pub on_stream: bool,
     pub buffers: Vec<BufferCheck>,
+    /// How often it may alert, and for whom it does not.
+    pub limits: Vec<Limit>,
+}
+
+/// A threshold of a rule or of a threshold file.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    pub threshold: Threshold,
+    /// Whose alerts are suppressed; none for those of every packet.
+    pub suppressed: Option<(Sides, Addresses)>,
 }
 
 /// When a signature is tried.
@@ -158,7 +168,7 @@ pub struct Program {
 
 impl Program {
     /// Prepares rules; they are tried in Suricata's order, whatever the order in which they are given.
-    pub fn new(mut rules: Vec<Rule>) -> Program {
+    pub fn new(mut rules: Vec<Rule>, thresholds: &[ThresholdEntry]) -> Program {
         rules.sort_by_cached_key(precedence);
         let mut program = Program::default();
         let mut groups = Groups::default();
@@ -170,6 +180,7 @@ impl Program {
             let checks = buffers.iter().map(|buffer| BufferCheck::new(buffer, transactional)).collect();
             let mut signature = Signature::new(rule, &payload, checks);
             signature.set_scope(&payload);
+            signature.limit(thresholds);
             program.note_wanted(&signature);
             groups.add(id as Id, &signature, pattern, &buffers);
             program.signatures.push(signature);
@@ -257,6 +268,7 @@ impl Signature {
             on_packets: false,
             on_stream: false,
             buffers,
+            limits: Vec::new(),
             rule,
         };
         signature.trigger = signature.find_trigger();
@@ -324,12 +336,11 @@ impl Signature {
             Match::Content(content) => content.offset.is_some() || content.depth.is_some() || content.startswith,
             _ => false,
         });
-        let by_size = rule.packet.iter().any(|test| matches!(test, PacketTest::StreamSize { .. }));
         let scope = rule.header.protocol.scope;
         self.on_stream =
             is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
         self.on_packets =
-            scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned || by_size);
+            scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned);
     }
 
     /// Counts the checks of a transaction.
@@ -340,9 +351,15 @@ impl Signature {
         (of_values + of_state).min(MAX_CHECKS)
     }
 
-    /// Returns the thresholds of its alerts.
-    pub fn thresholds(&self) -> impl Iterator<Item = &Threshold> {
-        self.rule.threshold.iter()
+    /// Takes what a threshold file says of it: one threshold in place of its own, besides filters and suppression.
+    fn limit(&mut self, entries: &[ThresholdEntry]) {
+        self.limits = self.rule.threshold.iter().map(|own| Limit { threshold: own.clone(), suppressed: None }).collect();
+        for entry in entries.iter().filter(|entry| entry.is_about(self.rule.gid, self.rule.sid)) {
+            if !matches!(entry.threshold.kind, ThresholdKind::Suppress | ThresholdKind::Rate { .. }) {
+                self.limits.retain(|own| matches!(own.threshold.kind, ThresholdKind::Suppress | ThresholdKind::Rate { .. }));
+            }
+            self.limits.push(Limit { threshold: entry.threshold.clone(), suppressed: entry.suppressed.clone() });
+        }
     }
 
     /// Tells whether it can match in a direction.

@@ -9,11 +9,11 @@ use crate::field::{Field, Kind, Sent, DONE, NONE};
 use crate::flow::{Flow, Occasion};
 use crate::matcher::Found;
 use crate::protocol::Protocol;
-use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, ThresholdKind, Validity};
+use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, Scope, Sides, ThresholdKind, Validity};
 use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
-use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
+use super::compile::{Carrier, Channel, Id, Limit, PatternIndex, Program, Signature, Trigger};
 use super::inspect::{Buffer, Findings};
 use super::packet::{self, View};
 use super::state::{FlowState, HostBits, Owner, Pending, SideState};
@@ -126,7 +126,9 @@ impl Detector {
         self.alerts.clear();
         let mut state = std::mem::take(&mut occasion.flow.state);
         let program = Arc::clone(&self.program);
-        if !(state.passed || state.dropped || occasion.flow.bypassed) {
+        let is_let_through = state.passed || state.dropped || state.bypassed || occasion.flow.is_exempt;
+        state.bypassed = occasion.flow.bypassed;
+        if !is_let_through {
             let view = view(&occasion);
             self.look_at_addresses(&program, &view, &mut state);
             self.look_at_packet(&program, &view, &mut state);
@@ -207,16 +209,17 @@ impl Detector {
         let rule = &signature.rule;
         let side = view.side();
         let application = &view.flow.application;
+        let mut findings = Findings::default();
         let holds = packet::header_holds(rule, view)
             && packet::protocol_holds(rule, application)
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
             && rule.events.iter().all(|event| has_event(event, view.events))
-            && packet::tests_hold(rule, view, state, &self.hosts);
+            && packet::tests_hold(rule, view, state, &self.hosts, &mut findings);
         // The end of a flow is no packet: only rules about the application protocol look at it.
         if !holds || signature.payload.is_empty() && view.packet.is_none() && rule.header.protocol.app.is_none() {
             return None;
         }
-        payload_holds(signature, view, &mut Findings::default())
+        payload_holds(signature, view, &mut findings)
     }
 
     fn look_at_recognition(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
@@ -379,16 +382,16 @@ impl Detector {
         hit: &mut Hit,
     ) -> Outcome {
         let rule = &signature.rule;
+        let mut findings = Findings::default();
         if pending.passed & HEADER_PASSED == 0 {
             let holds = signature.is_of_protocol(transaction.protocol)
                 && packet::header_holds(rule, view)
-                && packet::tests_hold(rule, view, state, &self.hosts);
+                && packet::tests_hold(rule, view, state, &self.hosts, &mut findings);
             if !holds {
                 return Outcome::Fails;
             }
             pending.passed |= HEADER_PASSED;
         }
-        let mut findings = Findings::default();
         let mut waits = false;
         if !signature.payload.is_empty() && pending.passed & PAYLOAD_PASSED == 0 {
             match payload_holds(signature, view, &mut findings) {
@@ -493,7 +496,7 @@ impl Detector {
                 state.passed |= of_flow;
                 break;
             }
-            if !self.is_within_thresholds(signature, &mut alert, view) || signature.rule.noalert {
+            if !self.is_within_limits(signature, &mut alert, view) || signature.rule.noalert {
                 continue;
             }
             if matches!(alert.action, Action::Drop | Action::Reject) && self.settings.ips {
@@ -509,8 +512,15 @@ impl Detector {
         self.alerts = kept;
     }
 
-    fn is_within_thresholds(&mut self, signature: &Signature, alert: &mut Alert, view: &View<'_>) -> bool {
-        for (number, threshold) in signature.thresholds().enumerate() {
+    fn is_within_limits(&mut self, signature: &Signature, alert: &mut Alert, view: &View<'_>) -> bool {
+        for (number, limit) in signature.limits.iter().enumerate() {
+            let threshold = &limit.threshold;
+            if threshold.kind == ThresholdKind::Suppress {
+                if is_suppressed(limit, view) {
+                    return false;
+                }
+                continue;
+            }
             let owner = Owner::of(threshold.track, view.source, view.destination, view.flow.id);
             let rule = u64::from(alert.id) << 8 | number as u64;
             match self.thresholds.judge(rule, threshold, owner, view.at) {
@@ -524,6 +534,17 @@ impl Detector {
             }
         }
         true
+    }
+}
+
+fn is_suppressed(limit: &Limit, view: &View<'_>) -> bool {
+    let Some((sides, addresses)) = &limit.suppressed else { return true };
+    let (source, destination) = (addresses.contains(view.source), addresses.contains(view.destination));
+    match sides {
+        Sides::Source => source,
+        Sides::Destination => destination,
+        Sides::Both => source && destination,
+        Sides::Any => source || destination,
     }
 }
 
@@ -766,7 +787,8 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
     }
     let payload = view.payload();
     let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
-    let looks = signature.on_packets || signature.on_stream && !in_stream;
+    let is_of_stream = signature.rule.flow.only_stream || signature.rule.header.protocol.scope == Scope::Stream;
+    let looks = signature.on_packets || signature.on_stream && !in_stream && !is_of_stream;
     (looks && !payload.is_empty() && signature.payload.hold(Buffer::whole(payload), findings)).then(Hit::default)
 }
 
@@ -800,7 +822,7 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
             let is_other_way = first.only.is_some_and(|only| only != direction);
             let is_seen = state.passed
                 || state.dropped
-                || flow.bypassed
+                || state.bypassed
                 || !program.has_rules(first.protocol, index(direction))
                 || own.is_some_and(|own| own.sides[index(direction)].progress == DONE);
             is_other_way || first.progress(direction) == DONE && is_seen

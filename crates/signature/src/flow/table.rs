@@ -285,6 +285,7 @@ impl<S: Default> FlowTable<S> {
             application: Application::default(),
             transactions: Default::default(),
             bypassed: false,
+            is_exempt: false,
             encrypted: false,
             state: S::default(),
         };

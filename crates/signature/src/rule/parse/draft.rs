@@ -89,6 +89,8 @@ pub(super) struct Draft<'c, 's> {
     decoded: Vec<Match>,
     nowhere: Vec<Match>,
     last_content: Option<Place>,
+    /// Place of the last test of any buffer.
+    last_test: Place,
     /// Variables of `byte_extract` and `byte_math`, by number.
     variables: Vec<Box<str>>,
     /// Protocols that all keywords so far belong to; none for all.
@@ -149,6 +151,7 @@ impl<'c, 's> Draft<'c, 's> {
             decoded: Vec::new(),
             nowhere: Vec::new(),
             last_content: None,
+            last_test: Place::Payload,
             variables: Vec::new(),
             protocols,
             given: Given::default(),
@@ -218,7 +221,18 @@ impl<'c, 's> Draft<'c, 's> {
         if let Match::Content(_) = test {
             self.last_content = Some(place);
         }
+        self.last_test = place;
         self.tests(place).push(test);
+        Ok(())
+    }
+
+    /// Adds a test; a relative one goes on where the last one ended, which may be in a buffer that a modifier named.
+    pub fn test_on(&mut self, test: Match, relative: bool) -> Result<()> {
+        let goes_on = relative && matches!(self.last_test, Place::Buffer(_));
+        if !goes_on || !self.is_payload() || self.decoding.is_some() {
+            return self.test(test);
+        }
+        self.tests(self.last_test).push(test);
         Ok(())
     }
 
@@ -231,7 +245,7 @@ impl<'c, 's> Draft<'c, 's> {
 
     /// Makes the next tests look at what the last `base64_decode` of the present buffer gave.
     pub fn enter_base64(&mut self) -> Result<()> {
-        let place = self.place();
+        let place = if self.is_payload() { self.last_test } else { self.place() };
         let is_decoded = self.tests(place).iter().any(|test| matches!(test, Match::Base64 { .. }));
         if !is_decoded || self.decoding.is_some() {
             return refuse("base64_data has nothing to look at", "write base64_decode before it");
@@ -302,6 +316,7 @@ impl<'c, 's> Draft<'c, 's> {
         let Some(content) = at.map(|at| self.rule.payload.remove(at)) else { return Ok(()) };
         let place = self.add(field, content)?;
         self.last_content = Some(place);
+        self.last_test = place;
         Ok(())
     }
 
@@ -310,6 +325,7 @@ impl<'c, 's> Draft<'c, 's> {
         self.require_protocols(field.protocols())?;
         let buffer = Buffer::Field(field, field.sent());
         let place = self.find(&buffer, &[]).unwrap_or_else(|| self.make(buffer, Vec::new()));
+        self.last_test = place;
         self.tests(place).push(test);
         Ok(place)
     }
