@@ -17,6 +17,37 @@ class Summary(TypedDict):
     capture_start: int | None
     capture_end: int | None
 
+class AlertSummary(Summary):
+    alerts: int
+
+class Rule(TypedDict):
+    gid: int
+    sid: int
+    rev: int
+    msg: str
+    action: str
+    classtype: str
+    priority: int
+    file: str
+    line: int
+    enabled: bool
+
+class Refusal(TypedDict):
+    file: str
+    line: int
+    gid: int
+    sid: int | None
+    reason: str
+    suggestion: str
+    text: str
+
+class RuleCost(TypedDict):
+    gid: int
+    sid: int
+    checks: int
+    matches: int
+    ns: int
+
 class Feature(TypedDict):
     name: str
     unit: str
@@ -47,6 +78,28 @@ class FlowReader:
     def __iter__(self) -> Iterator[FlowColumns]: ...
     def __next__(self) -> FlowColumns: ...
     def summary(self) -> Summary: ...
+    def progress(self) -> tuple[int, int]: ...
+
+@final
+class RuleSet:
+    def __init__(self, paths: Sequence[str], settings: Mapping[str, str] = ...) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def rules(self) -> list[Rule]: ...
+    @property
+    def disabled(self) -> list[Rule]: ...
+    @property
+    def refused(self) -> list[Refusal]: ...
+    def profile(self) -> list[RuleCost]: ...
+
+@final
+class AlertReader:
+    def __init__(
+        self, paths: Sequence[str], rules: RuleSet, settings: Mapping[str, str] = ..., read_ahead: bool = True
+    ) -> None: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def summary(self) -> AlertSummary: ...
     def progress(self) -> tuple[int, int]: ...
 
 @final
