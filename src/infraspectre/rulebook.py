@@ -10,17 +10,16 @@ from typing import Any, Protocol, TypeVar
 from infraspectre.adapters.rules.decisions import (
     Decision,
     Selector,
-    Track,
     Verb,
     read_decisions,
     state_path,
     write_decisions,
 )
-from infraspectre.adapters.rules.preparation import listed, prepared
+from infraspectre.adapters.rules.preparation import decided, prepared
 from infraspectre.capture.inputs import InputKind, classify_all
 from infraspectre.capture.signatures import AlertAccount, AlertSource, Rules
 from infraspectre.errors import InputError, UsageError
-from infraspectre.records.signatures import Signature
+from infraspectre.records.signatures import ShownSignature, Signature
 
 Source = str | PathLike[str]
 Progress = Callable[[int, int, int], None]
@@ -96,7 +95,15 @@ def write_alerts(inputs: Sequence[Source], rules: Rules, sink: Sink, progress: P
 
 def signatures(paths: Sequence[Path], state: Path | None, chosen: Selector | None = None) -> Iterator[Signature]:
     """Yield the chosen rules in files and folders, as decided in `state` or in the files beside them."""
-    return (rule for rule in listed(paths, state) if chosen is None or chosen.takes(rule))
+    return (shown.signature for shown in shown_rules(paths, state, chosen))
+
+
+def shown_rules(paths: Sequence[Path], state: Path | None, chosen: Selector | None) -> Iterator[ShownSignature]:
+    """Yield the chosen rules like `signatures`, each with its text and the decisions about it."""
+    for rule, decisions in decided(paths, state):
+        if chosen is None or chosen.takes(rule.signature):
+            about = [str(decision) for decision in decisions.about(rule.signature)]
+            yield ShownSignature(rule.signature, rule.text, about)
 
 
 def selector(
@@ -124,9 +131,16 @@ def made(kind: type[Record], fields: Mapping[str, Any]) -> Record:
         raise UsageError(str(error).partition(" - at `")[0], remedy="--help shows how rules are named") from error
 
 
-def decision(verb: Verb, rules: Selector | None, track: Track | None, ip: str | None, reason: str) -> Decision:
+def named(chosen: Selector | None) -> Selector:
+    """Return what names rules; raises UsageError where there is nothing."""
+    if chosen is None:
+        raise UsageError("no rule is named", remedy="name rules with --rule, --classtype, --msg, --file or --metadata")
+    return chosen
+
+
+def decision(verb: Verb, rules: Selector | None, reason: str, **limits: str | None) -> Decision:
     """Return a decision; raises UsageError where it is about nothing, or says nothing possible."""
-    return made(Decision, {"do": verb, "rules": rules, "track": track, "ip": ip, "reason": reason})
+    return made(Decision, {"do": verb, "rules": named(rules), "reason": reason, **limits})
 
 
 def decide(paths: Sequence[Path], state: Path | None, decision: Decision) -> tuple[Path, int]:

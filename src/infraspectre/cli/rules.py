@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from infraspectre.cli.grammar import Group
+from infraspectre.cli.grammar import Function, Group
 from infraspectre.cli.options import ALL_RULES, AS_GIVEN, DEFAULT, Common, RuleChoice, RuleOptions
 from infraspectre.cli.output import note, print_json, print_table
 from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
 
 if TYPE_CHECKING:
-    from infraspectre.records.signatures import Signature
+    from infraspectre.adapters.rules.decisions import Verb
+    from infraspectre.records.signatures import ShownSignature, Signature
 
 
 def check(paths: list[Path], /, *, options: RuleOptions = AS_GIVEN, common: Common = DEFAULT) -> int:
@@ -80,6 +81,145 @@ def row(rule: Signature) -> list[str]:
     return [rule.name, str(rule.rev), status(rule), printable(rule.classtype), printable(rule.msg)]
 
 
-rules = Group(
-    "Check, list, choose, profile, test and update rules in Suricata's language.", {"check": check, "list": list_}
-)
+def show(
+    paths: list[Path],
+    /,
+    *,
+    state: Path | None = None,
+    choice: RuleChoice = ALL_RULES,
+    common: Common = DEFAULT,
+) -> None:
+    """Show rules: where each stands, what was decided about it, and its text.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    state
+        Read what was decided about the rules from this file instead of those beside the rules.
+    """
+    from infraspectre import rulebook
+
+    chosen = rulebook.named(rulebook.selector(*choice))
+    found = list(rulebook.shown_rules(paths, state, chosen))
+    if common.json:
+        print_json(found)
+    elif not common.quiet:
+        print("\n\n".join(map(page, found)))
+
+
+def page(rule: ShownSignature) -> str:
+    """Return what is known about a rule, for the terminal."""
+    from infraspectre.security import printable
+
+    about = rule.signature
+    lines = [f"{about.name} rev {about.rev}: {about.msg}", f"{about.path}:{about.line}, {status(about)}"]
+    lines += [*rule.decisions, "", *rule.text.splitlines()]
+    return "\n".join(map(printable, lines))
+
+
+def enable(
+    paths: list[Path],
+    /,
+    *,
+    reason: str = "",
+    state: Path | None = None,
+    choice: RuleChoice = ALL_RULES,
+    common: Common = DEFAULT,
+) -> None:
+    """Enable rules, also those that stand behind # in their file.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    reason
+        Note why.
+    state
+        Note the decision in this file instead of the one beside the rules.
+    """
+    decide("enable", paths, state, choice, common, reason)
+
+
+def disable(
+    paths: list[Path],
+    /,
+    *,
+    reason: str = "",
+    state: Path | None = None,
+    choice: RuleChoice = ALL_RULES,
+    common: Common = DEFAULT,
+) -> None:
+    """Disable rules; their files stay as they are.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    reason
+        Note why.
+    state
+        Note the decision in this file instead of the one beside the rules.
+    """
+    decide("disable", paths, state, choice, common, reason)
+
+
+def suppress(
+    paths: list[Path],
+    /,
+    *,
+    track: Literal["by_src", "by_dst", "by_either"] | None = None,
+    ip: str | None = None,
+    reason: str = "",
+    state: Path | None = None,
+    choice: RuleChoice = ALL_RULES,
+    common: Common = DEFAULT,
+) -> None:
+    """Suppress the alerts of rules, all of them or those about some hosts; the rules still set their flow bits.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    track
+        Compare the source, the destination, or either of them with --ip.
+    ip
+        Suppress alerts about this address, network or variable alone.
+    reason
+        Note why.
+    state
+        Note the decision in this file instead of the one beside the rules.
+    """
+    decide("suppress", paths, state, choice, common, reason, track=track, ip=ip)
+
+
+def decide(
+    verb: Verb,
+    paths: list[Path],
+    state: Path | None,
+    choice: RuleChoice,
+    common: Common,
+    reason: str,
+    **limits: str | None,
+) -> None:
+    """Note a decision about rules, and say where it stands."""
+    from infraspectre import rulebook
+    from infraspectre.records.words import plural
+
+    decision = rulebook.decision(verb, rulebook.selector(*choice), reason, **limits)
+    place, count = rulebook.decide(paths, state, decision)
+    if common.json:
+        print_json({"state": place, "rules": count})
+    elif not common.quiet:
+        note(f"{verb}: {plural(count, 'rule')}, noted in {place}")
+
+
+COMMANDS: dict[str, Function] = {
+    "check": check,
+    "list": list_,
+    "show": show,
+    "enable": enable,
+    "disable": disable,
+    "suppress": suppress,
+}
+rules = Group("Check, list, choose, profile, test and update rules in Suricata's language.", COMMANDS)

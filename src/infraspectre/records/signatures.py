@@ -27,6 +27,14 @@ class Signature(msgspec.Struct, frozen=True):
         return f"{self.gid}:{self.sid}"
 
 
+class ShownSignature(msgspec.Struct, frozen=True):
+    """Holds a rule with its text and what was decided about it."""
+
+    signature: Signature
+    text: str
+    decisions: list[str]
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """Says which rule cannot be used, why, and what would help."""
 

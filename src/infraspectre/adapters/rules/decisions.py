@@ -83,6 +83,10 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         if self.ip is not None and not is_address(self.ip):
             raise ValueError(f"ip is no address, network or variable: {self.ip}")
 
+    def __str__(self) -> str:
+        limit = f" for {self.track} {self.ip}" if self.track else ""
+        return f"{self.do}{limit}" + (f": {self.reason}" if self.reason else "")
+
     def line(self, rule: Signature) -> str:
         """Return the suppression of a rule as a line of Suricata's threshold file."""
         limit = f", track {self.track}, ip {self.ip}" if self.track else ""
@@ -109,6 +113,10 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the decisions with another one, which takes the place of an earlier one about the same."""
         kept = (old for old in self.decisions if not is_replaced(old, decision))
         return Decisions((*kept, decision))
+
+    def about(self, rule: Signature) -> list[Decision]:
+        """Return the decisions about a rule."""
+        return [decision for decision in self.decisions if decision.rules.takes(rule)]
 
     def is_enabled(self, rule: Signature) -> bool:
         """Tell whether a rule is looked for: the last decision about it counts, else what its file says."""

@@ -14,7 +14,6 @@ from infraspectre.adapters.rules.decisions import STATE_FILE, Decisions, read_de
 from infraspectre.adapters.rules.files import rule_files
 from infraspectre.adapters.rules.texts import RuleText, lines_of, rule_texts
 from infraspectre.errors import InputError
-from infraspectre.records.signatures import Signature
 
 THRESHOLDS = "threshold-file"
 LABELS = {"classification-file": "classification.config", "reference-config-file": "reference.config"}
@@ -122,10 +121,11 @@ def labels_beside(files: Sequence[Path]) -> dict[str, str]:
     return {setting: str(path) for setting, path in found.items() if path is not None}
 
 
-def listed(paths: Sequence[Path], state: Path | None = None) -> Iterator[Signature]:
-    """Yield the rules of files as decided: each says whether it is looked for."""
+def decided(paths: Sequence[Path], state: Path | None = None) -> Iterator[tuple[RuleText, Decisions]]:
+    """Yield the rules of files with the decisions about the files; each says whether it is looked for in the end."""
     desk = Desk(Path(), state)
     for file in rule_files(paths):
         decisions = desk.decisions_about(file)
         for rule in rule_texts(file):
-            yield msgspec.structs.replace(rule.signature, is_enabled=decisions.is_enabled(rule.signature))
+            signature = msgspec.structs.replace(rule.signature, is_enabled=decisions.is_enabled(rule.signature))
+            yield rule._replace(signature=signature), decisions
