@@ -12,12 +12,13 @@ from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
 from infraspectre.errors import UsageError
 from infraspectre.files import make_folder, write_whole, writing_to
-from infraspectre.ports import Account, FlowSource, FlowWriter
+from infraspectre.ports import Account, Alerts, FlowSource, FlowWriter
 from infraspectre.records.flows import FlowBatch
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.capture.signatures import Rules
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
     from infraspectre.settings import Settings
@@ -162,19 +163,27 @@ def analyze(
     *inputs: Source,
     out: Source | None = None,
     assets: Source | None = None,
+    rules: Rules | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
     """Analyze captures or logs and write flows, detections, incidents, summary and report into a folder.
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
-    file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    file that says what is known about the network's hosts; critical ones raise the score of their incidents. `rules`,
+    from `load_rules`, are matched on captures, and their alerts become detections.
     """
+    from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
 
     meter = Meter()
-    pipeline = compose(assets)
+    log = None if rules is None else AlertLog()
+    pipeline = compose(assets, log)
     source = open_source(inputs, "full", settings or chosen_settings())
+    if rules is not None and log is not None:
+        from infraspectre.rulebook import match
+
+        source = match(inputs, rules, source, log, progress)
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
     return analyze_aside(source, pipeline, progress, meter)
@@ -198,17 +207,18 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
-def compose(assets: Source | None = None) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file."""
+def compose(assets: Source | None = None, alerts: Alerts | None = None) -> Pipeline:
+    """Return the four stages, ready to run, with the assets of a file and the alerts that will become detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
     from infraspectre.reflex import Reflex
-    from infraspectre.soma import Soma
+    from infraspectre.soma import CATALOGUE, Signatures, Soma
 
     known = None if assets is None else load_assets(Path(assets))
-    return Pipeline(Axon(), Soma(), Cortex(assets=known), Reflex())
+    matched = [] if alerts is None else [Signatures(alerts)]
+    return Pipeline(Axon(), Soma([*(make() for make in CATALOGUE), *matched]), Cortex(assets=known), Reflex())
 
 
 class Run:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from infraspectre.adapters.alert_log import AlertLog
 from infraspectre.adapters.rules.decisions import (
     Decision,
     Selector,
@@ -16,16 +18,22 @@ from infraspectre.adapters.rules.decisions import (
     write_decisions,
 )
 from infraspectre.adapters.rules.preparation import decided, prepared
-from infraspectre.capture.inputs import InputKind, classify_all
+from infraspectre.capture.inputs import STDIN, InputKind, classify_all, is_stream
 from infraspectre.capture.signatures import AlertAccount, AlertSource, Rules
 from infraspectre.errors import InputError, UsageError
-from infraspectre.records.signatures import ShownSignature, Signature
+from infraspectre.ports import Account, FlowSource
+from infraspectre.records.flows import FlowBatch
+from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
+
+if TYPE_CHECKING:
+    from infraspectre.adapters.rules.expectations import Verdict
 
 Source = str | PathLike[str]
 Progress = Callable[[int, int, int], None]
 """Is told the bytes read, the bytes in all (0 if unknown), and the alerts so far."""
 
 
+IS_ALERT = b'"event_type":"alert"'
 Record = TypeVar("Record")
 
 
@@ -53,14 +61,24 @@ def as_paths(paths: Source | Iterable[Source]) -> list[Path]:
     return [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
 
 
-def load_as_told(
-    paths: Sequence[Path], config: Path | None, assignments: Sequence[str] | None, state: Path | None
-) -> Rules:
-    """Compile rules with the settings in a suricata.yaml, overridden by assignments written as name=value."""
-    from infraspectre.adapters.suricata_config import read_config
+class Told(NamedTuple):
+    """Holds how the command line says that rules are read."""
 
-    settings = {**(read_config(config) if config else {}), **dict(map(assigned, assignments or ()))}
-    return load_rules(paths, settings, state)
+    config: Path | None = None
+    """A suricata.yaml."""
+    assignments: Sequence[str] | None = None
+    """Settings written as name=value, which override those of the file."""
+    state: Path | None = None
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings."""
+        from infraspectre.adapters.suricata_config import read_config
+
+        return {**(read_config(self.config) if self.config else {}), **dict(map(assigned, self.assignments or ()))}
+
+    def load(self, paths: Sequence[Path], **more: str) -> Rules:
+        """Compile rules, with more settings than those told."""
+        return load_rules(paths, self.settings() | more, self.state)
 
 
 def assigned(assignment: str) -> tuple[str, str]:
@@ -93,6 +111,58 @@ def write_alerts(inputs: Sequence[Source], rules: Rules, sink: Sink, progress: P
     return source.account()
 
 
+class MatchedSource:
+    """Gives the flows of captures, and the alerts that rules raise on them."""
+
+    def __init__(self, flows: FlowSource, alerts: AlertLog, account: AlertAccount) -> None:
+        """Take flows that are still to be read, and alerts with the account of how they were found."""
+        self._flows = flows
+        self._alerts = alerts
+        self._matched = account
+
+    def __iter__(self) -> Iterator[FlowBatch]:
+        return iter(self._flows)
+
+    def account(self) -> Account:
+        """Return what was read and lost, on the way to flows and to alerts."""
+        account = self._flows.account()
+        account.unreadable = self._matched.unreadable | account.unreadable
+        account.shed = account.shed | {f"signatures: {what}": count for what, count in self._matched.shed.items()}
+        return account
+
+    def progress(self) -> tuple[int, int]:
+        """Return the bytes read and the bytes in all; all are read twice."""
+        done, total = self._flows.progress()
+        return total + done, 2 * total
+
+    def alerts(self) -> AlertLog:
+        """Return all alerts."""
+        return self._alerts
+
+
+def match(
+    inputs: Sequence[Source], rules: Rules, flows: FlowSource, log: AlertLog, progress: Progress | None
+) -> MatchedSource:
+    """Match rules on captures of which `flows` are to be read, and log the alerts.
+
+    Raises UsageError for what can be read only once.
+    """
+    for path in inputs:
+        if fspath(path) == STDIN or is_stream(Path(path)):
+            raise UsageError(
+                "can be read only once, but rules need it as well as flows do", path=fspath(path), remedy="save it"
+            )
+    source = alerts_of(inputs, rules)
+    for lines in source:
+        for line in lines.splitlines(keepends=True):
+            if IS_ALERT in line:
+                log.append_line(line)
+        if progress:
+            done, total = source.progress()
+            progress(done, 2 * total, 0)
+    return MatchedSource(flows, log, source.account())
+
+
 def signatures(paths: Sequence[Path], state: Path | None, chosen: Selector | None = None) -> Iterator[Signature]:
     """Yield the chosen rules in files and folders, as decided in `state` or in the files beside them."""
     return (shown.signature for shown in shown_rules(paths, state, chosen))
@@ -114,11 +184,14 @@ def selector(
     metadata: str | None = None,
 ) -> Selector | None:
     """Return what names rules, `rule` by sid or gid:sid; None where nothing is given. Raises UsageError."""
-    gid, _, sid = (rule or "").rpartition(":")
-    fields = {"sid": sid or None, "gid": gid or 1, "classtype": classtype, "msg": msg, "file": file}
     if not any((rule, classtype, msg, file, metadata)):
         return None
-    return made(Selector, fields | {"metadata": metadata})
+    identity = re.fullmatch(r"(?:([0-9]{1,10}):)?([0-9]{1,10})", rule or "")
+    if rule and not identity:
+        raise UsageError(f"{rule!r} is no rule", remedy="give its sid, or gid:sid")
+    gid, sid = identity.groups() if identity else (None, None)
+    fields = {"sid": sid, "gid": gid or 1, "classtype": classtype, "msg": msg, "file": file, "metadata": metadata}
+    return made(Selector, fields)
 
 
 def made(kind: type[Record], fields: Mapping[str, Any]) -> Record:
@@ -138,9 +211,9 @@ def named(chosen: Selector | None) -> Selector:
     return chosen
 
 
-def decision(verb: Verb, rules: Selector | None, reason: str, **limits: str | None) -> Decision:
+def decision(verb: Verb, rules: Selector | None, reason: str | None, **limits: str | None) -> Decision:
     """Return a decision; raises UsageError where it is about nothing, or says nothing possible."""
-    return made(Decision, {"do": verb, "rules": named(rules), "reason": reason, **limits})
+    return made(Decision, {"do": verb, "rules": named(rules), "reason": reason or "", **limits})
 
 
 def decide(paths: Sequence[Path], state: Path | None, decision: Decision) -> tuple[Path, int]:
@@ -154,3 +227,32 @@ def decide(paths: Sequence[Path], state: Path | None, decision: Decision) -> tup
         raise UsageError("no rule is named so", remedy="'infraspectre rules list' shows the rules")
     write_decisions(place, read_decisions(place).with_one_more(decision))
     return place, count
+
+
+def verdicts(tests: Sequence[Path], rules: Sequence[Path], told: Told) -> Iterator[Verdict]:
+    """Yield whether each test in files and folders passes; `rules` are those of tests that name none themselves."""
+    from infraspectre.adapters.rules.expectations import Bench, expectation_files
+
+    bench = Bench(rules, told.settings(), told.state)
+    return map(bench.verdict, expectation_files(tests))
+
+
+def profile(inputs: Sequence[Source], rules: Sequence[Path], told: Told, progress: Progress | None = None) -> Profile:
+    """Match rules on captures and return what each took."""
+    loaded = told.load(rules, profiling="yes")
+    account = write_alerts(inputs, loaded, Nowhere(), progress)
+    return Profile(account, loaded.costs())
+
+
+class Profile(NamedTuple):
+    """Holds what was read, and what rules took for it."""
+
+    account: AlertAccount
+    costs: list[SignatureCost]
+
+
+class Nowhere:
+    """Takes bytes and forgets them."""
+
+    def write(self, data: bytes, /) -> None:
+        """Forget bytes."""

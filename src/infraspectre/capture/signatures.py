@@ -8,7 +8,7 @@ from typing import Any
 from infraspectre import _core
 from infraspectre.errors import CaptureError, InputError
 from infraspectre.ports import Account
-from infraspectre.records.signatures import Refusal
+from infraspectre.records.signatures import Refusal, SignatureCost
 
 
 class Rules:
@@ -48,9 +48,15 @@ class Rules:
         details = {name: found[name] for name in ("line", "gid", "sid", "reason", "suggestion", "text")}
         return Refusal(path=path, **details)
 
-    def costs(self) -> list[_core.RuleCost]:
-        """Return how often each rule was checked and matched, and the nanoseconds that it took."""
-        return self.compiled.profile()
+    def costs(self) -> list[SignatureCost]:
+        """Return what each rule took that was looked at, the dearest first; needs the setting profiling=yes."""
+        messages = {(rule["gid"], rule["sid"]): rule["msg"] for rule in self.compiled.rules}
+        costs = [
+            SignatureCost(gid, sid, messages.get((gid, sid), ""), one["checks"], one["matches"], one["ns"])
+            for one in self.compiled.profile()
+            for gid, sid in [(one["gid"], one["sid"])]
+        ]
+        return sorted(costs, key=lambda cost: (-cost.ns, cost.gid, cost.sid))
 
 
 class AlertAccount(Account):

@@ -35,7 +35,7 @@ def alerts(
     from infraspectre import app, rulebook
     from infraspectre.files import whole_file
 
-    loaded = rulebook.load_as_told(rules, *options)
+    loaded = rulebook.Told(*options).load(rules)
     refused = warn_refused(loaded.refused)
     with (
         following("matching", common, "alerts") as progress,

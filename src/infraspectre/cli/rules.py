@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from infraspectre.cli.grammar import Function, Group
 from infraspectre.cli.options import ALL_RULES, AS_GIVEN, DEFAULT, Common, RuleChoice, RuleOptions
-from infraspectre.cli.output import note, print_json, print_table
-from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
+from infraspectre.cli.output import following, note, print_json, print_table, status_of
+from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_LOSSES
 
 if TYPE_CHECKING:
     from infraspectre.adapters.rules.decisions import Verb
-    from infraspectre.records.signatures import ShownSignature, Signature
+    from infraspectre.adapters.rules.expectations import Verdict
+    from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
 
 
 def check(paths: list[Path], /, *, options: RuleOptions = AS_GIVEN, common: Common = DEFAULT) -> int:
@@ -27,7 +28,7 @@ def check(paths: list[Path], /, *, options: RuleOptions = AS_GIVEN, common: Comm
     from infraspectre.records.words import plural
     from infraspectre.security import printable
 
-    rules = rulebook.load_as_told(paths, *options)
+    rules = rulebook.Told(*options).load(paths)
     refused = rules.refused
     if common.json:
         total = len(rules) + len(refused)
@@ -122,7 +123,7 @@ def enable(
     paths: list[Path],
     /,
     *,
-    reason: str = "",
+    reason: str | None = None,
     state: Path | None = None,
     choice: RuleChoice = ALL_RULES,
     common: Common = DEFAULT,
@@ -145,7 +146,7 @@ def disable(
     paths: list[Path],
     /,
     *,
-    reason: str = "",
+    reason: str | None = None,
     state: Path | None = None,
     choice: RuleChoice = ALL_RULES,
     common: Common = DEFAULT,
@@ -170,7 +171,7 @@ def suppress(
     *,
     track: Literal["by_src", "by_dst", "by_either"] | None = None,
     ip: str | None = None,
-    reason: str = "",
+    reason: str | None = None,
     state: Path | None = None,
     choice: RuleChoice = ALL_RULES,
     common: Common = DEFAULT,
@@ -199,7 +200,7 @@ def decide(
     state: Path | None,
     choice: RuleChoice,
     common: Common,
-    reason: str,
+    reason: str | None,
     **limits: str | None,
 ) -> None:
     """Note a decision about rules, and say where it stands."""
@@ -214,6 +215,87 @@ def decide(
         note(f"{verb}: {plural(count, 'rule')}, noted in {place}")
 
 
+def profile(
+    inputs: list[str],
+    /,
+    *,
+    rules: list[Path],
+    top: int = 20,
+    options: RuleOptions = AS_GIVEN,
+    common: Common = DEFAULT,
+) -> int:
+    """Match rules on captures and list those that took most time.
+
+    Parameters
+    ----------
+    inputs
+        Captures or folders of captures; - for stdin.
+    rules
+        Take rules from this file or folder; may be repeated.
+    top
+        List so many rules.
+    """
+    from infraspectre import rulebook
+
+    with following("matching", common, "alerts") as progress:
+        found = rulebook.profile(inputs, rules, rulebook.Told(*options), progress)
+    costs = found.costs[: max(top, 0)]
+    if common.json:
+        print_json(costs)
+    elif not common.quiet:
+        print_table(["rule", "checks", "matches", "ms", "ns/check", "message"], list(map(cost_row, costs)))
+    return status_of(found.account)
+
+
+def cost_row(cost: SignatureCost) -> list[str]:
+    """Return what a rule took as cells of a table."""
+    from infraspectre.security import printable
+
+    each = f"{cost.ns / cost.checks:,.0f}" if cost.checks else "-"
+    rule = f"{cost.gid}:{cost.sid}"
+    return [rule, f"{cost.checks:,}", f"{cost.matches:,}", f"{cost.ns / 1e6:,.3f}", each, printable(cost.msg)]
+
+
+def test(
+    paths: list[Path],
+    /,
+    *,
+    rules: list[Path] | None = None,
+    options: RuleOptions = AS_GIVEN,
+    common: Common = DEFAULT,
+) -> int:
+    """Test rules: match them on captures and compare what fired with what files say.
+
+    A test is a YAML file with the keys capture (a path, or a list of them), expect (a number of alerts by sid or
+    gid:sid, or one after >=, <=, > or <), and, if wished, rules, settings and others (allowed or forbidden).
+
+    Parameters
+    ----------
+    paths
+        Tests, or folders of files whose names end with .expect.yaml.
+    rules
+        Take rules from this file or folder where a test names none; may be repeated.
+    """
+    from infraspectre import rulebook
+
+    verdicts = list(rulebook.verdicts(paths, rules or (), rulebook.Told(*options)))
+    failed = [verdict for verdict in verdicts if not verdict.is_passed]
+    if common.json:
+        print_json(verdicts)
+    elif not common.quiet:
+        print_table(["test", "result", "why"], list(map(verdict_row, verdicts)))
+        note(f"{len(verdicts) - len(failed):,} passed, {len(failed):,} failed")
+    return EXIT_FAILED if failed else EXIT_DONE
+
+
+def verdict_row(verdict: Verdict) -> list[str]:
+    """Return the result of a test as cells of a table."""
+    from infraspectre.security import printable
+
+    why = verdict.problem or "; ".join(map(str, verdict.differences))
+    return [printable(verdict.path), "passed" if verdict.is_passed else "failed", printable(why)]
+
+
 COMMANDS: dict[str, Function] = {
     "check": check,
     "list": list_,
@@ -221,5 +303,7 @@ COMMANDS: dict[str, Function] = {
     "enable": enable,
     "disable": disable,
     "suppress": suppress,
+    "profile": profile,
+    "test": test,
 }
 rules = Group("Check, list, choose, profile, test and update rules in Suricata's language.", COMMANDS)

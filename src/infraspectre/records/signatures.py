@@ -50,3 +50,14 @@ class Refusal(msgspec.Struct, frozen=True):
         rule = "" if self.sid is None else f"{self.gid}:{self.sid}: "
         help_ = f"; {self.suggestion}" if self.suggestion else ""
         return f"{self.path}:{self.line}: {rule}{self.reason}{help_}"
+
+
+class SignatureCost(msgspec.Struct, frozen=True):
+    """Says how often a rule was checked after its pattern was found, how often it matched, and what that took."""
+
+    gid: int
+    sid: int
+    msg: str
+    checks: int
+    matches: int
+    ns: int

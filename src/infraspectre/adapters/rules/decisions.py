@@ -47,6 +47,10 @@ class Selector(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         except re.error as error:
             raise ValueError(f"msg is no regular expression: {error}") from error
 
+    def __str__(self) -> str:
+        given = msgspec.to_builtins(self)
+        return ", ".join(f"{name} {value}" for name, value in given.items())
+
     def takes(self, rule: Signature) -> bool:
         """Tell whether a rule is meant."""
         return (
@@ -85,7 +89,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
     def __str__(self) -> str:
         limit = f" for {self.track} {self.ip}" if self.track else ""
-        return f"{self.do}{limit}" + (f": {self.reason}" if self.reason else "")
+        return f"{self.do} {self.rules}{limit}" + (f": {self.reason}" if self.reason else "")
 
     def line(self, rule: Signature) -> str:
         """Return the suppression of a rule as a line of Suricata's threshold file."""
