@@ -27,6 +27,7 @@ from infraspectre.records.signatures import ShownSignature, Signature, Signature
 
 if TYPE_CHECKING:
     from infraspectre.adapters.rules.expectations import Verdict
+    from infraspectre.adapters.rules.updates import Update
 
 Source = str | PathLike[str]
 Progress = Callable[[int, int, int], None]
@@ -256,3 +257,10 @@ class Nowhere:
 
     def write(self, data: bytes, /) -> None:
         """Forget bytes."""
+
+
+def updates(sources: Path, folder: Path) -> Iterator[Update]:
+    """Bring the sets of rules in a folder up to date from sources that a file lists, and yield what became of each."""
+    from infraspectre.adapters.rules.updates import read_sources, update
+
+    return (update(source, sources.parent, folder) for source in read_sources(sources).sources)

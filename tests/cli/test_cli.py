@@ -17,18 +17,21 @@ import pytest
 
 from infraspectre import __version__
 from infraspectre.cli import COMMANDS, run
+from infraspectre.cli.rules import COMMANDS as RULES
 
 CASES = Path(__file__).parent.parent / "journey" / "cases"
 ZEEK = str(CASES / "zeek-tsv" / "input")
 HELP_SECONDS = 0.3
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["config", "show"]])
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in COMMANDS), ["config", "show"], *(["rules", name] for name in RULES)]
+)
 def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage: infraspectre" in shown
-    if command and command != ["config"]:
+    if command and command not in (["config"], ["rules"]):
         assert all(option in shown for option in ("--json", "--quiet", "--config"))
 
 

@@ -14,12 +14,12 @@ use infraspectre_core::batch::{arrow_schema, type_name};
 use infraspectre_core::engine::{Account, Engine, Options, Progress};
 use infraspectre_core::flow::Limits;
 use infraspectre_core::schema::{self, FeatureSet};
-use infraspectre_core::source::Options as SourceOptions;
+use infraspectre_core::source::{self, Options as SourceOptions};
 use infraspectre_core::table_file::{ParquetError, TableWriter};
 use mimalloc::MiMalloc;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict};
+use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
 /// Packets read at the most, a fraction of a second, before an interruption is noticed.
 const PACKETS_BETWEEN_SIGNALS: u64 = 200_000;
@@ -301,11 +301,19 @@ fn feature_schema<'py>(py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
     schema::all_columns().iter().map(describe).collect()
 }
 
+/// Undoes gzip and Zstandard around bytes; raises OSError where they are broken or more than `most` bytes come out.
+#[pyfunction]
+fn unpacked<'py>(py: Python<'py>, data: Vec<u8>, most: u64) -> PyResult<Bound<'py, PyBytes>> {
+    let plain = py.detach(|| source::unpacked(data, most))?;
+    Ok(PyBytes::new(py, &plain))
+}
+
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SCHEMA_VERSION", schema::SCHEMA_VERSION)?;
     module.add_class::<FlowColumns>()?;
     module.add_class::<FlowReader>()?;
     module.add_class::<ParquetWriter>()?;
+    module.add_function(wrap_pyfunction!(unpacked, module)?)?;
     module.add_function(wrap_pyfunction!(feature_schema, module)?)
 }

@@ -13,6 +13,7 @@ from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_LOSSES
 if TYPE_CHECKING:
     from infraspectre.adapters.rules.decisions import Verb
     from infraspectre.adapters.rules.expectations import Verdict
+    from infraspectre.adapters.rules.updates import Update
     from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
 
 
@@ -296,6 +297,39 @@ def verdict_row(verdict: Verdict) -> list[str]:
     return [printable(verdict.path), "passed" if verdict.is_passed else "failed", printable(why)]
 
 
+def update(sources: Path, /, *, out: Path, common: Common = DEFAULT) -> int:
+    """Bring sets of rules up to date from folders, archives and https addresses with known checksums.
+
+    A set is checked before it takes the place of the one in use, which stays in use where anything fails; decisions
+    about rules that stand in the folder hold on. The set before is kept in the folder .sets.
+
+    Parameters
+    ----------
+    sources
+        YAML file with a list called sources, of which each has a name and either path, or url and sha256.
+    out
+        Keep the sets in this folder, from which --rules takes them.
+    """
+    from infraspectre import rulebook
+
+    updates = list(rulebook.updates(sources, out))
+    failed = sum(update.status == "failed" for update in updates)
+    if common.json:
+        print_json(updates)
+    elif not common.quiet:
+        print_table(["source", "status", "files", "rules", "why"], list(map(update_row, updates)))
+    if failed == len(updates) > 0:
+        return EXIT_FAILED
+    return EXIT_LOSSES if failed else EXIT_DONE
+
+
+def update_row(update: Update) -> list[str]:
+    """Return what became of a source as cells of a table."""
+    from infraspectre.security import printable
+
+    return [update.name, update.status, f"{update.files:,}", f"{update.rules:,}", printable(update.problem)]
+
+
 COMMANDS: dict[str, Function] = {
     "check": check,
     "list": list_,
@@ -305,5 +339,6 @@ COMMANDS: dict[str, Function] = {
     "suppress": suppress,
     "profile": profile,
     "test": test,
+    "update": update,
 }
 rules = Group("Check, list, choose, profile, test and update rules in Suricata's language.", COMMANDS)

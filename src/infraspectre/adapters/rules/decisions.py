@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 import yaml
 
+from infraspectre.adapters.rules.files import home_of
 from infraspectre.errors import UsageError
 from infraspectre.files import write_whole
 from infraspectre.intel.documents import read_yaml
@@ -145,7 +146,7 @@ def is_replaced(old: Decision, new: Decision) -> bool:
 
 def state_path(paths: Sequence[Path]) -> Path:
     """Return the file beside rules that holds the decisions about them; raises UsageError where they lie apart."""
-    folders = {path if path.is_dir() else path.parent for path in paths}
+    folders = set(map(home_of, paths))
     if len(folders) != 1:
         raise UsageError("the rules lie in different folders", remedy="name the file of decisions with --state")
     return folders.pop() / STATE_FILE

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from infraspectre._core import unpacked
 from infraspectre.errors import InputError
 
 SUFFIXES = (".rules", ".rules.gz", ".rules.zst")
-GZIP = b"\x1f\x8b"
+MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How gzip (RFC 1952) and Zstandard (RFC 8878) begin."""
 MOST_BYTES = 1 << 28
 """Bytes of a rule file after unpacking; all rules of Emerging Threats are a tenth of it."""
 MOST_FILES = 10_000
 
 
-def rule_files(paths: Sequence[Path]) -> list[Path]:
+def rule_files(paths: Sequence[Path]) -> dict[Path, Path]:
     """Return the files that paths name: themselves, and those in and below folders in the order of their names.
 
-    Raises InputError for a path that is not there and for a folder without rules.
+    Beside each stands the folder that was named, or in which the named file lies. Raises InputError for a path that is
+    not there and for a folder without rules.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for path in paths:
-        files = [path] if not path.is_dir() else list(files_in(path))
+        files = list(files_in(path)) if path.is_dir() else [path]
         if not path.exists():
             raise InputError("no such file or folder", path=path)
         if not files:
             raise InputError("holds no rules", path=path, remedy=f"name a folder with files in {', '.join(SUFFIXES)}")
-        found.update(dict.fromkeys(files))
+        found |= dict.fromkeys(files, home_of(path)) | found
         if len(found) > MOST_FILES:
             raise InputError(f"holds more than {MOST_FILES} files", path=path)
-    return list(found)
+    return found
+
+
+def home_of(path: Path) -> Path:
+    """Return the folder that a path names, or in which the named file lies."""
+    return path if path.is_dir() else path.parent
 
 
 def files_in(folder: Path) -> Iterator[Path]:
@@ -50,15 +56,18 @@ def is_loop(folder: Path) -> bool:
     return folder.is_symlink() and Path(os.path.realpath(folder)) in Path(os.path.abspath(folder)).parents  # noqa: PTH100
 
 
+def is_packed(path: Path) -> bool:
+    """Tell whether a file is packed, by its first bytes; raises InputError naming the file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGICS[1])).startswith(MAGICS)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
+
+
 def read_rules(path: Path) -> bytes:
     """Return the text of a rule file, unpacked; raises InputError naming the file."""
     try:
-        with path.open("rb") as file:
-            head = file.read(len(GZIP))
-            file.seek(0)
-            text = (gzip.GzipFile(fileobj=file) if head == GZIP else file).read(MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path=path) from error
-    if len(text) > MOST_BYTES:
-        raise InputError(f"is larger than {MOST_BYTES} bytes", path=path)
-    return text
+        return unpacked(path.read_bytes(), MOST_BYTES)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error

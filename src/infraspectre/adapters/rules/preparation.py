@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from infraspectre.adapters.rules.decisions import STATE_FILE, Decisions, read_decisions
-from infraspectre.adapters.rules.files import rule_files
+from infraspectre.adapters.rules.files import is_packed, rule_files
 from infraspectre.adapters.rules.texts import RuleText, lines_of, rule_texts
 from infraspectre.errors import InputError
 
@@ -33,13 +33,13 @@ class Prepared(NamedTuple):
 def prepared(paths: Sequence[Path], settings: Mapping[str, str], state: Path | None = None) -> Iterator[Prepared]:
     """Give rule files and settings to the engine as decided in `state`, or else in the files beside the rules.
 
-    Files about which nothing was decided are given as they are; of others there is a copy while the block runs, with
-    the same lines, beside links to what lies in their folder.
+    Files in which nothing is switched are given as they are; of others, and of packed ones, there is a copy while the
+    block runs, with the same lines, beside links to what lies in their folder.
     """
     files = rule_files(paths)
     with TemporaryDirectory(prefix="infraspectre-rules-") as name:
         desk = Desk(Path(name), state)
-        given = {str(desk.prepare(file)): str(file) for file in files}
+        given = {str(desk.prepare(file, home)): str(file) for file, home in files.items()}
         chosen = {**labels_beside(files), **settings}
         if desk.suppressions:
             chosen[THRESHOLDS] = str(desk.thresholds(settings.get(THRESHOLDS)))
@@ -57,29 +57,32 @@ class Desk:
         self._copies: dict[Path, Path] = {}
         self.suppressions: list[str] = []
 
-    def prepare(self, file: Path) -> Path:
+    def prepare(self, file: Path, home: Path) -> Path:
         """Return the file that the engine reads in place of a rule file: itself, or a copy."""
-        decisions = self.decisions_about(file)
+        changed = self._changed(file, self.decisions_in(home))
+        return self._copy(file, changed) if changed or is_packed(file) else file
+
+    def _changed(self, file: Path, decisions: Decisions) -> list[RuleText]:
+        """Return the rules of a file that are switched, and note which are suppressed."""
         if not decisions.decisions:
-            return file
+            return []
         rules = list(rule_texts(file))
         self.suppressions += decisions.suppressions(rule.signature for rule in rules)
-        changed = [rule for rule in rules if decisions.is_enabled(rule.signature) != rule.signature.is_enabled]
-        return self._copy(file, changed) if changed else file
+        return [rule for rule in rules if decisions.is_enabled(rule.signature) != rule.signature.is_enabled]
 
-    def decisions_about(self, file: Path) -> Decisions:
-        """Return the decisions about the rules of a file."""
+    def decisions_in(self, home: Path) -> Decisions:
+        """Return the decisions about the rules in and below a folder."""
         if self._decided is not None:
             return self._decided
-        if file.parent not in self._beside:
-            self._beside[file.parent] = read_decisions(file.parent / STATE_FILE)
-        return self._beside[file.parent]
+        if home not in self._beside:
+            self._beside[home] = read_decisions(home / STATE_FILE)
+        return self._beside[home]
 
     def _copy(self, file: Path, changed: list[RuleText]) -> Path:
         lines = lines_of(file, "surrogateescape")
         for rule in changed:
             switch(lines, rule)
-        copy = self._beside_links(file.parent) / file.name.removesuffix(".gz")
+        copy = self._beside_links(file.parent) / file.name
         copy.unlink(missing_ok=True)
         copy.write_text("\n".join(lines), encoding="utf-8", errors="surrogateescape")
         return copy
@@ -111,9 +114,9 @@ def switch(lines: list[str], rule: RuleText) -> None:
         lines[index] = f"#{line}" if rule.signature.is_enabled else line.lstrip("# \t")
 
 
-def labels_beside(files: Sequence[Path]) -> dict[str, str]:
+def labels_beside(files: Mapping[Path, Path]) -> dict[str, str]:
     """Return the settings that name the files of classes and references which lie beside rules."""
-    folders = dict.fromkeys(file.parent for file in files)
+    folders = dict.fromkeys(folder for file, home in files.items() for folder in (file.parent, home))
     found = {
         setting: next((folder / name for folder in folders if (folder / name).is_file()), None)
         for setting, name in LABELS.items()
@@ -124,8 +127,8 @@ def labels_beside(files: Sequence[Path]) -> dict[str, str]:
 def decided(paths: Sequence[Path], state: Path | None = None) -> Iterator[tuple[RuleText, Decisions]]:
     """Yield the rules of files with the decisions about the files; each says whether it is looked for in the end."""
     desk = Desk(Path(), state)
-    for file in rule_files(paths):
-        decisions = desk.decisions_about(file)
+    for file, home in rule_files(paths).items():
+        decisions = desk.decisions_in(home)
         for rule in rule_texts(file):
             signature = msgspec.structs.replace(rule.signature, is_enabled=decisions.is_enabled(rule.signature))
             yield rule._replace(signature=signature), decisions

@@ -1,0 +1,116 @@
+"""What the engine is told: files as they are, or copies that say what was decided."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from infraspectre.adapters.rules.decisions import Decision, Decisions, Selector, write_decisions
+from infraspectre.adapters.rules.files import rule_files
+from infraspectre.adapters.rules.preparation import decided, prepared
+from infraspectre.errors import InputError
+from rule_lines import rule
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a.rules").write_text(f"{rule(1)}\n# a remark\n#{rule(2)}\n")
+    (tmp_path / "below" / "b.rules").write_text(f"{rule(3)}\n")
+    (tmp_path / "below" / "names.lst").write_text("aGk=\n")
+    return tmp_path
+
+
+def decide(folder: Path, *decisions: Decision) -> None:
+    write_decisions(folder / "infraspectre-rules.yaml", Decisions(decisions))
+
+
+def test_a_folder_stands_for_the_rules_in_and_below_it(folder: Path) -> None:
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "c.rules").touch()
+    (folder / "below" / "up").symlink_to(folder)
+    assert list(rule_files([folder])) == [folder / "a.rules", folder / "below" / "b.rules"]
+    assert rule_files([folder, folder / "below" / "b.rules"])[folder / "below" / "b.rules"] == folder
+
+
+def test_without_decisions_files_are_given_as_they_are(folder: Path) -> None:
+    with prepared([folder], {"checksums": "none"}) as ready:
+        assert ready == ([str(folder / "a.rules"), str(folder / "below" / "b.rules")], {"checksums": "none"}, {})
+
+
+def test_switched_rules_keep_their_lines(folder: Path) -> None:
+    decide(folder, Decision("disable", Selector(sid=1)), Decision("enable", Selector(sid=2)))
+    with prepared([folder], {}) as ready:
+        copy, untouched = ready.paths
+        assert Path(copy).read_text() == f"#{rule(1)}\n# a remark\n{rule(2)}\n"
+        assert untouched == str(folder / "below" / "b.rules")
+        assert ready.originals == {copy: str(folder / "a.rules")}
+    assert not Path(copy).exists()
+    assert [(rule.signature.sid, rule.signature.is_enabled) for rule, _ in decided([folder])] == [
+        (1, False),
+        (2, True),
+        (3, True),
+    ]
+
+
+def test_decisions_stand_in_the_folder_that_was_named(folder: Path) -> None:
+    decide(folder, Decision("disable", Selector(sid=3)))
+    with prepared([folder], {}) as ready:
+        (copy,) = ready.originals
+        assert (Path(copy).parent / "names.lst").read_text() == "aGk=\n"
+    with prepared([folder / "below"], {}) as ready:
+        assert ready.originals == {}
+    state = folder / "infraspectre-rules.yaml"
+    with prepared([folder / "below"], {}, state) as ready:
+        assert list(ready.originals.values()) == [str(folder / "below" / "b.rules")]
+
+
+def test_a_rule_of_many_lines_is_switched_whole(tmp_path: Path) -> None:
+    file = tmp_path / "a.rules"
+    lines = ["alert tcp any any -> any any ( \\", "  sid:5;)"]
+    for before, after, verb in (
+        (lines, [f"#{line}" for line in lines], "disable"),
+        ([f"#{line}" for line in lines], [line.lstrip() for line in lines], "enable"),
+    ):
+        file.write_text("\n".join(before))
+        decide(tmp_path, Decision(verb, Selector(sid=5)))  # type: ignore[arg-type]
+        with prepared([file], {}) as ready:
+            assert Path(ready.paths[0]).read_text() == "\n".join(after)
+
+
+def test_suppressions_are_added_to_the_given_thresholds(folder: Path) -> None:
+    decide(folder, Decision("suppress", Selector(file="b.rules")))
+    given = folder / "threshold.config"
+    given.write_text("suppress gen_id 1, sig_id 9")
+    with prepared([folder], {"threshold-file": str(given)}) as ready:
+        told = Path(ready.settings["threshold-file"]).read_text().split("\n")
+        assert told == ["suppress gen_id 1, sig_id 9", "suppress gen_id 1, sig_id 3", ""]
+        assert ready.originals == {}
+    with pytest.raises(InputError, match="absent"), prepared([folder], {"threshold-file": "absent"}):
+        pass
+
+
+def test_classes_beside_rules_are_used_unless_others_are_named(folder: Path) -> None:
+    (folder / "classification.config").touch()
+    with prepared([folder / "a.rules"], {}) as ready:
+        assert ready.settings == {"classification-file": str(folder / "classification.config")}
+    with prepared([folder], {"classification-file": "other"}) as ready:
+        assert ready.settings == {"classification-file": "other"}
+
+
+def test_packed_rules_are_unpacked_for_the_engine(tmp_path: Path) -> None:
+    path = tmp_path / "a.rules.gz"
+    path.write_bytes(gzip.compress(rule(1).encode()))
+    with prepared([tmp_path], {}) as ready:
+        assert Path(ready.paths[0]).read_text() == rule(1)
+        assert list(ready.originals.values()) == [str(path)]
+
+
+def test_bytes_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.rules"
+    path.write_bytes(b"# caf\xe9\n" + rule(1).encode())
+    decide(tmp_path, Decision("disable", Selector(sid=1)))
+    with prepared([path], {}) as ready:
+        assert Path(ready.paths[0]).read_bytes() == b"# caf\xe9\n#" + rule(1).encode()
