@@ -36,7 +36,7 @@ class FakeRuleSet:
             reason = {"reason": "there is no keyword nonsense", "suggestion": "did you mean noalert?", "text": text}
             self.refused.append(rule | reason)
         else:
-            self.rules.append(rule | {"content": CONTENT.findall(text)})
+            self.rules.append(rule | {"msg": f"rule {rule['sid']}", "content": CONTENT.findall(text)})
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -68,7 +68,7 @@ class FakeAlertReader:
                 self._rules.checks += 1
                 if all(text.encode() in data for text in rule["content"]):
                     self._alerts += 1
-                    yield json.dumps(alert(rule["sid"])).encode() + b"\n"
+                    yield json.dumps(alert(rule["sid"]), separators=(",", ":")).encode() + b"\n"
 
     def summary(self) -> dict[str, Any]:
         nothing: dict[str, Any] = {"malformed": {}, "without_flow": {}, "unreadable": {}, "shed": {}}

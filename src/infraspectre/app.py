@@ -179,11 +179,14 @@ def analyze(
     meter = Meter()
     log = None if rules is None else AlertLog()
     pipeline = compose(assets, log)
-    source = open_source(inputs, "full", settings or chosen_settings())
-    if rules is not None and log is not None:
-        from infraspectre.rulebook import match
+    source: FlowSource
+    if rules is None or log is None:
+        source = open_source(inputs, "full", settings or chosen_settings())
+    else:
+        from infraspectre.rulebook import MatchedSource, match
 
-        source = match(inputs, rules, source, log, progress)
+        matched = match(inputs, rules, log, progress)
+        source = MatchedSource(open_source(inputs, "full", settings or chosen_settings()), log, matched)
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
     return analyze_aside(source, pipeline, progress, meter)

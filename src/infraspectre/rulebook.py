@@ -141,10 +141,8 @@ class MatchedSource:
         return self._alerts
 
 
-def match(
-    inputs: Sequence[Source], rules: Rules, flows: FlowSource, log: AlertLog, progress: Progress | None
-) -> MatchedSource:
-    """Match rules on captures of which `flows` are to be read, and log the alerts.
+def match(inputs: Sequence[Source], rules: Rules, log: AlertLog, progress: Progress | None) -> AlertAccount:
+    """Log the alerts that rules raise on captures whose flows are read afterwards.
 
     Raises UsageError for what can be read only once.
     """
@@ -161,7 +159,7 @@ def match(
         if progress:
             done, total = source.progress()
             progress(done, 2 * total, 0)
-    return MatchedSource(flows, log, source.account())
+    return source.account()
 
 
 def signatures(paths: Sequence[Path], state: Path | None, chosen: Selector | None = None) -> Iterator[Signature]:

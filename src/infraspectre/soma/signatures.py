@@ -75,8 +75,7 @@ class Signatures:
 
     def finish(self) -> list[Detection]:
         """Return what all further alerts add, and what grew since its last report."""
-        self._book.review([self._absorb(alert) for alert in self._taken(None)])
-        return self._book.close()
+        return self._book.review([self._absorb(alert) for alert in self._taken(None)]) + self._book.close()
 
     def _taken(self, until: int | None) -> Iterator[Alert]:
         """Yield the alerts up to a time, or all."""

@@ -17,6 +17,8 @@ ACTIONS = frozenset(
 """What a rule may begin with (Suricata User Guide, "Rules Format"; the last two are Snort's)."""
 OPTION = re.compile(r"(?<!\\);\s*(sid|gid|rev|msg|classtype|metadata)\s*:\s*((?:[^;\\]|\\.)*)", re.DOTALL)
 NUMBER = re.compile(r"[0-9]{1,10}")
+CONTINUATION = re.compile(r"\\\n[#\s]*")
+"""What stands between the lines of one rule, also where each of them is behind #."""
 ESCAPE = re.compile(r'\\([;:"\\])')
 
 
@@ -48,7 +50,7 @@ def lines_of(path: Path, errors: str) -> list[str]:
 def rule_text(path: Path, lines: list[str], last_line: int) -> Iterator[RuleText]:
     """Yield the rule that lines hold, if they do; a backslash at the end of a line continues it."""
     text = "\n".join(lines)
-    found = RULE.fullmatch(text.replace("\\\n", " ")) if "sid" in text else None
+    found = RULE.fullmatch(CONTINUATION.sub(" ", text)) if "sid" in text else None
     if found is None or found["action"] not in ACTIONS:
         return
     options: dict[str, str] = {}
