@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from infraspectre import _core
+from infraspectre.adapters.rules.updates import read_sources
 from infraspectre.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,11 +48,30 @@ def test_links_between_documents_hold(document: Path) -> None:
         assert (document.parent / link).exists(), link
 
 
+SIGNATURES = ROOT / "docs" / "guides" / "signatures.md"
+
+
+def block_files(page: Path) -> dict[str, str]:
+    """Return the blocks of a document that begin with the name of a file, by that name."""
+    found: list[str] = re.findall(r"^```\w+\n# (.*?)```", page.read_text(), re.DOTALL | re.MULTILINE)
+    return {name: text for name, _, text in (block.partition("\n") for block in found)}
+
+
+def require_signatures(language: str, page: Path) -> list[pytest.MarkDecorator]:
+    """Return the mark that skips what needs signatures where the core has none."""
+    is_lacking = page == SIGNATURES and not hasattr(_core, "RuleSet")
+    return [pytest.mark.skip(f"this build of the core has no signatures for {language}")] if is_lacking else []
+
+
 def blocks(language: str) -> list[object]:
     """Return the code blocks of the documents that users read, each with its place."""
     pages = [ROOT / "README.md", *sorted(ROOT.glob("docs/guides/*.md"))]
     found = ((page, re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)) for page in pages)
-    return [pytest.param(code, id=f"{page.stem}-{n}") for page, codes in found for n, code in enumerate(codes)]
+    return [
+        pytest.param(code, id=f"{page.stem}-{n}", marks=require_signatures(language, page))
+        for page, codes in found
+        for n, code in enumerate(codes)
+    ]
 
 
 @pytest.fixture
@@ -59,6 +80,9 @@ def desk(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     for name in ("traffic.pcap", "monday.pcap", "tuesday.pcapng.gz", "captures/one.pcap", "scan/capture.pcap"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(capture, tmp_path / name)
+    for name, text in (block_files(SIGNATURES) | {"suricata.yaml": "vars: {address-groups: {HOME_NET: any}}"}).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
     command = tmp_path / ".venv" / "bin" / "infraspectre"
     command.parent.mkdir(parents=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m infraspectre.cli "$@"\n')
@@ -82,3 +106,7 @@ def test_python_in_documents_works(block: str, desk: Path) -> None:
     incident = "analysis.incidents[0]"
     code = block.replace(incident, f"if analysis.incidents: {incident}")
     exec(compile("import infraspectre as ins\n" + code, "document", "exec"), {})
+
+
+def test_sources_in_documents_are_sources(desk: Path) -> None:
+    assert [source.name for source in read_sources(desk / "web-sources.yaml").sources] == ["vendor"]
