@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from infraspectre.adapters.alert_log import AlertLog
-from infraspectre.adapters.rules.decisions import (
-    Decision,
-    Selector,
-    Verb,
-    read_decisions,
-    state_path,
-    write_decisions,
-)
-from infraspectre.adapters.rules.preparation import decided, prepared
+from infraspectre.adapters.rules.preparation import prepared, shown_rules
 from infraspectre.capture.inputs import STDIN, InputKind, classify_all, is_stream
 from infraspectre.capture.signatures import AlertAccount, AlertSource, Rules
 from infraspectre.errors import InputError, UsageError
 from infraspectre.ports import Account, FlowSource
 from infraspectre.records.flows import FlowBatch
-from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
 
 if TYPE_CHECKING:
+    from infraspectre.adapters.alert_log import AlertLog
+    from infraspectre.adapters.rules.decisions import Verb
     from infraspectre.adapters.rules.expectations import Verdict
     from infraspectre.adapters.rules.updates import Update
+    from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
 
 Source = str | PathLike[str]
 Progress = Callable[[int, int, int], None]
 """Is told the bytes read, the bytes in all (0 if unknown), and the alerts so far."""
-
-
+Choice = Mapping[str, str | None]
+"""What is given to choose rules: rule (sid or gid:sid), classtype, msg, file and metadata."""
 IS_ALERT = b'"event_type":"alert"'
-Record = TypeVar("Record")
 
 
 class Sink(Protocol):
@@ -148,9 +139,8 @@ def match(inputs: Sequence[Source], rules: Rules, log: AlertLog, progress: Progr
     """
     for path in inputs:
         if fspath(path) == STDIN or is_stream(Path(path)):
-            raise UsageError(
-                "can be read only once, but rules need it as well as flows do", path=fspath(path), remedy="save it"
-            )
+            problem = "can be read only once, and is needed for flows and for rules"
+            raise UsageError(problem, path=fspath(path), remedy="save it to a file")
     source = alerts_of(inputs, rules)
     for lines in source:
         for line in lines.splitlines(keepends=True):
@@ -162,66 +152,31 @@ def match(inputs: Sequence[Source], rules: Rules, log: AlertLog, progress: Progr
     return source.account()
 
 
-def signatures(paths: Sequence[Path], state: Path | None, chosen: Selector | None = None) -> Iterator[Signature]:
+def signatures(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[Signature]:
     """Yield the chosen rules in files and folders, as decided in `state` or in the files beside them."""
-    return (shown.signature for shown in shown_rules(paths, state, chosen))
+    return (rule.signature for rule in shown(paths, state, choice))
 
 
-def shown_rules(paths: Sequence[Path], state: Path | None, chosen: Selector | None) -> Iterator[ShownSignature]:
+def shown(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[ShownSignature]:
     """Yield the chosen rules like `signatures`, each with its text and the decisions about it."""
-    for rule, decisions in decided(paths, state):
-        if chosen is None or chosen.takes(rule.signature):
-            about = [str(decision) for decision in decisions.about(rule.signature)]
-            yield ShownSignature(rule.signature, rule.text, about)
+    from infraspectre.adapters.rules.decisions import selector
+
+    chosen = selector(choice)
+    return (rule for rule in shown_rules(paths, state) if chosen is None or chosen.takes(rule.signature))
 
 
-def selector(
-    rule: str | None = None,
-    classtype: str | None = None,
-    msg: str | None = None,
-    file: str | None = None,
-    metadata: str | None = None,
-) -> Selector | None:
-    """Return what names rules, `rule` by sid or gid:sid; None where nothing is given. Raises UsageError."""
-    if not any((rule, classtype, msg, file, metadata)):
-        return None
-    identity = re.fullmatch(r"(?:([0-9]{1,10}):)?([0-9]{1,10})", rule or "")
-    if rule and not identity:
-        raise UsageError(f"{rule!r} is no rule", remedy="give its sid, or gid:sid")
-    gid, sid = identity.groups() if identity else (None, None)
-    fields = {"sid": sid, "gid": gid or 1, "classtype": classtype, "msg": msg, "file": file, "metadata": metadata}
-    return made(Selector, fields)
-
-
-def made(kind: type[Record], fields: Mapping[str, Any]) -> Record:
-    """Return a record with these fields; raises UsageError where they say nothing possible."""
-    import msgspec
-
-    try:
-        return msgspec.convert(fields, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(str(error).partition(" - at `")[0], remedy="--help shows how rules are named") from error
-
-
-def named(chosen: Selector | None) -> Selector:
-    """Return what names rules; raises UsageError where there is nothing."""
-    if chosen is None:
-        raise UsageError("no rule is named", remedy="name rules with --rule, --classtype, --msg, --file or --metadata")
-    return chosen
-
-
-def decision(verb: Verb, rules: Selector | None, reason: str | None, **limits: str | None) -> Decision:
-    """Return a decision; raises UsageError where it is about nothing, or says nothing possible."""
-    return made(Decision, {"do": verb, "rules": named(rules), "reason": reason or "", **limits})
-
-
-def decide(paths: Sequence[Path], state: Path | None, decision: Decision) -> tuple[Path, int]:
-    """Note a decision about rules; return the file in which it stands and how many rules it is about.
+def decide(
+    verb: Verb, paths: Sequence[Path], state: Path | None, choice: Choice, **details: str | None
+) -> tuple[Path, int]:
+    """Note a decision about the chosen rules; return the file in which it stands and how many rules it is about.
 
     Raises UsageError where it is about none.
     """
+    from infraspectre.adapters.rules.decisions import decision_of, read_decisions, state_path, write_decisions
+
+    decision = decision_of(verb, choice, details)
     place = state or state_path(paths)
-    count = sum(1 for _ in signatures(paths, state, decision.rules))
+    count = sum(1 for _ in signatures(paths, state, choice))
     if not count:
         raise UsageError("no rule is named so", remedy="'infraspectre rules list' shows the rules")
     write_decisions(place, read_decisions(place).with_one_more(decision))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infraspectre import _core
 from infraspectre.errors import CaptureError, InputError
 from infraspectre.ports import Account
-from infraspectre.records.signatures import Refusal, SignatureCost
+
+if TYPE_CHECKING:
+    from infraspectre.records.signatures import Refusal, SignatureCost
 
 
 class Rules:
@@ -44,12 +46,16 @@ class Rules:
         return [self._refusal(found) for found in self.compiled.refused]
 
     def _refusal(self, found: Mapping[str, Any]) -> Refusal:
+        from infraspectre.records.signatures import Refusal  # only here: few rules are refused
+
         path = self._originals.get(found["file"], found["file"])
         details = {name: found[name] for name in ("line", "gid", "sid", "reason", "suggestion", "text")}
         return Refusal(path=path, **details)
 
     def costs(self) -> list[SignatureCost]:
         """Return what each rule took that was looked at, the dearest first; needs the setting profiling=yes."""
+        from infraspectre.records.signatures import SignatureCost
+
         messages = {(rule["gid"], rule["sid"]): rule["msg"] for rule in self.compiled.rules}
         costs = [
             SignatureCost(gid, sid, messages.get((gid, sid), ""), one["checks"], one["matches"], one["ns"])

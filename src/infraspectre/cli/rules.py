@@ -63,7 +63,7 @@ def list_(
     """
     from infraspectre import rulebook
 
-    rules = rulebook.signatures(paths, state, rulebook.selector(*choice))
+    rules = rulebook.signatures(paths, state, choice._asdict())
     found = [rule for rule in rules if only in (None, status(rule))]
     if common.json:
         print_json(found)
@@ -102,8 +102,7 @@ def show(
     """
     from infraspectre import rulebook
 
-    chosen = rulebook.named(rulebook.selector(*choice))
-    found = list(rulebook.shown_rules(paths, state, chosen))
+    found = list(rulebook.shown(paths, state, choice._asdict()))
     if common.json:
         print_json(found)
     elif not common.quiet:
@@ -140,7 +139,7 @@ def enable(
     state
         Note the decision in this file instead of the one beside the rules.
     """
-    decide("enable", paths, state, choice, common, reason)
+    decide("enable", paths, state, choice, common, reason=reason)
 
 
 def disable(
@@ -163,7 +162,7 @@ def disable(
     state
         Note the decision in this file instead of the one beside the rules.
     """
-    decide("disable", paths, state, choice, common, reason)
+    decide("disable", paths, state, choice, common, reason=reason)
 
 
 def suppress(
@@ -192,7 +191,7 @@ def suppress(
     state
         Note the decision in this file instead of the one beside the rules.
     """
-    decide("suppress", paths, state, choice, common, reason, track=track, ip=ip)
+    decide("suppress", paths, state, choice, common, reason=reason, track=track, ip=ip)
 
 
 def decide(
@@ -201,15 +200,13 @@ def decide(
     state: Path | None,
     choice: RuleChoice,
     common: Common,
-    reason: str | None,
-    **limits: str | None,
+    **details: str | None,
 ) -> None:
     """Note a decision about rules, and say where it stands."""
     from infraspectre import rulebook
     from infraspectre.records.words import plural
 
-    decision = rulebook.decision(verb, rulebook.selector(*choice), reason, **limits)
-    place, count = rulebook.decide(paths, state, decision)
+    place, count = rulebook.decide(verb, paths, state, choice._asdict(), **details)
     if common.json:
         print_json({"state": place, "rules": count})
     elif not common.quiet:

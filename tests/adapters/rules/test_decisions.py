@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from infraspectre.adapters.rules.decisions import (
+    Decided,
     Decision,
     Decisions,
     Selector,
+    is_enabled,
     read_decisions,
     state_path,
     write_decisions,
@@ -55,10 +57,9 @@ def test_everything_given_must_hold(selector: Selector, is_meant: bool) -> None:
 
 def test_the_last_decision_about_a_rule_holds() -> None:
     off, on = Decision("disable", Selector(msg="GAMES")), Decision("enable", Selector(sid=7))
-    assert not Decisions((on, off)).is_enabled(RULE)
-    assert Decisions((off, on)).is_enabled(RULE)
-    assert Decisions((off, Decision("enable", Selector(sid=8)))).is_enabled(RULE) is False
-    assert Decisions((Decision("suppress", Selector(sid=7)),)).is_enabled(RULE)
+    other, quiet = Decision("enable", Selector(sid=8)), Decision("suppress", Selector(sid=7))
+    for decisions, expected in (((on, off), False), ((off, on), True), ((off, other), False), ((quiet,), True)):
+        assert is_enabled(RULE, Decided(Decisions(decisions)).about(RULE)) is expected
 
 
 def test_a_new_decision_takes_the_place_of_one_about_the_same() -> None:
@@ -73,7 +74,7 @@ def test_suppressions_are_lines_of_a_threshold_file() -> None:
     everyone = Decision("suppress", Selector(msg="chess"))
     one = Decision("suppress", Selector(sid=7), track="by_src", ip="10.0.0.0/8")
     other = Decision("suppress", Selector(sid=9))
-    assert Decisions((everyone, one, other)).suppressions([RULE]) == [
+    assert [each.line(RULE) for each in Decided(Decisions((everyone, one, other))).about(RULE)] == [
         "suppress gen_id 1, sig_id 7",
         "suppress gen_id 1, sig_id 7, track by_src, ip 10.0.0.0/8",
     ]

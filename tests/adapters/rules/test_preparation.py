@@ -9,7 +9,7 @@ import pytest
 
 from infraspectre.adapters.rules.decisions import Decision, Decisions, Selector, write_decisions
 from infraspectre.adapters.rules.files import rule_files
-from infraspectre.adapters.rules.preparation import decided, prepared
+from infraspectre.adapters.rules.preparation import prepared, shown_rules
 from infraspectre.errors import InputError
 from rule_lines import rule
 
@@ -48,7 +48,7 @@ def test_switched_rules_keep_their_lines(folder: Path) -> None:
         assert untouched == str(folder / "below" / "b.rules")
         assert ready.originals == {copy: str(folder / "a.rules")}
     assert not Path(copy).exists()
-    assert [(rule.signature.sid, rule.signature.is_enabled) for rule, _ in decided([folder])] == [
+    assert [(rule.signature.sid, rule.signature.is_enabled) for rule in shown_rules([folder])] == [
         (1, False),
         (2, True),
         (3, True),

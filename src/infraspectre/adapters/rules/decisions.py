@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 import yaml
 
-from infraspectre.adapters.rules.files import home_of
+from infraspectre.adapters.rules.files import STATE_FILE, home_of
 from infraspectre.errors import UsageError
 from infraspectre.files import write_whole
 from infraspectre.intel.documents import read_yaml
 from infraspectre.records.signatures import Signature
 
-STATE_FILE = "infraspectre-rules.yaml"
-"""The file beside rules that holds what was decided about them."""
 HEAD = "# What was decided about the rules beside this file; the last decision that names a rule holds.\n"
 Verb = Literal["enable", "disable", "suppress"]
+IDENTITY = re.compile(r"(?:(?P<gid>[0-9]{1,10}):)?(?P<sid>[0-9]{1,10})")
+Record = TypeVar("Record")
 Track = Literal["by_src", "by_dst", "by_either"]
 """Whose address is compared (Suricata User Guide, "Global-Thresholds": suppress)."""
 
@@ -119,23 +119,30 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         kept = (old for old in self.decisions if not is_replaced(old, decision))
         return Decisions((*kept, decision))
 
+
+class Decided:
+    """Finds the decisions about a rule, however many there are about single rules."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        """Sort decisions by the single rule that they mean, if they do."""
+        self._about_one: dict[tuple[int, int], list[int]] = {}
+        self._about_many: list[int] = []
+        self._decisions = decisions.decisions
+        for place, decision in enumerate(self._decisions):
+            rules = decision.rules
+            places = self._about_many if rules.sid is None else self._about_one.setdefault((rules.gid, rules.sid), [])
+            places.append(place)
+
     def about(self, rule: Signature) -> list[Decision]:
-        """Return the decisions about a rule."""
-        return [decision for decision in self.decisions if decision.rules.takes(rule)]
+        """Return the decisions about a rule in their order."""
+        places = sorted(self._about_many + self._about_one.get((rule.gid, rule.sid), []))
+        return [self._decisions[place] for place in places if self._decisions[place].rules.takes(rule)]
 
-    def is_enabled(self, rule: Signature) -> bool:
-        """Tell whether a rule is looked for: the last decision about it counts, else what its file says."""
-        for decision in reversed(self.decisions):
-            if decision.do != "suppress" and decision.rules.takes(rule):
-                return decision.do == "enable"
-        return rule.is_enabled
 
-    def suppressions(self, rules: Iterable[Signature]) -> list[str]:
-        """Return the lines of a threshold file that suppress alerts of these rules."""
-        suppressing = [decision for decision in self.decisions if decision.do == "suppress"]
-        if not suppressing:
-            return []
-        return [decision.line(rule) for rule in rules for decision in suppressing if decision.rules.takes(rule)]
+def is_enabled(rule: Signature, decisions: Sequence[Decision]) -> bool:
+    """Tell whether a rule is looked for: the last decision about it counts, else what its file says."""
+    switches = [decision.do for decision in decisions if decision.do != "suppress"]
+    return switches[-1] == "enable" if switches else rule.is_enabled
 
 
 def is_replaced(old: Decision, new: Decision) -> bool:
@@ -157,7 +164,40 @@ def read_decisions(path: Path) -> Decisions:
     return read_yaml(path, Decisions) if path.exists() else Decisions()
 
 
+def read_decided(path: Path) -> Decided:
+    """Read decisions like `read_decisions`, ready to be found by rule."""
+    return Decided(read_decisions(path))
+
+
 def write_decisions(path: Path, decisions: Decisions) -> None:
     """Write decisions into a file that people can read and change."""
     content = msgspec.to_builtins(decisions)
     write_whole(path, (HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)).encode())
+
+
+def selector(choice: Mapping[str, str | None]) -> Selector | None:
+    """Return what names rules, `rule` by sid or gid:sid; None where nothing is given. Raises UsageError."""
+    fields: dict[str, str | int] = {name: text for name, text in choice.items() if text is not None}
+    rule = str(fields.pop("rule", ""))
+    identity = IDENTITY.fullmatch(rule)
+    if rule and not identity:
+        raise UsageError(f"{rule!r} is no rule", remedy="give its sid, or gid:sid")
+    if identity:
+        fields |= {"gid": int(identity["gid"] or 1), "sid": int(identity["sid"])}
+    return made(Selector, fields) if fields else None
+
+
+def decision_of(verb: Verb, choice: Mapping[str, str | None], details: Mapping[str, str | None]) -> Decision:
+    """Return a decision; raises UsageError where it is about nothing, or says nothing possible."""
+    rules = selector(choice)
+    if rules is None:
+        raise UsageError("no rule is named", remedy="name rules with --rule, --classtype, --msg, --file or --metadata")
+    return made(Decision, {"do": verb, "rules": rules} | {key: text for key, text in details.items() if text})
+
+
+def made(kind: type[Record], fields: Mapping[str, object]) -> Record:
+    """Return a record with these fields; raises UsageError where they say nothing possible."""
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(str(error).partition(" - at `")[0], remedy="--help shows how rules are named") from error

@@ -9,6 +9,8 @@ from pathlib import Path
 from infraspectre._core import unpacked
 from infraspectre.errors import InputError
 
+STATE_FILE = "infraspectre-rules.yaml"
+"""The file beside rules that holds what was decided about them."""
 SUFFIXES = (".rules", ".rules.gz", ".rules.zst")
 MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 """How gzip (RFC 1952) and Zstandard (RFC 8878) begin."""

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from infraspectre.adapters.rules.decisions import STATE_FILE, Decisions, read_decisions
-from infraspectre.adapters.rules.files import is_packed, rule_files
-from infraspectre.adapters.rules.texts import RuleText, lines_of, rule_texts
+from infraspectre.adapters.rules.files import STATE_FILE, is_packed, rule_files
 from infraspectre.errors import InputError
+
+if TYPE_CHECKING:
+    from infraspectre.adapters.rules.decisions import Decided
+    from infraspectre.adapters.rules.texts import RuleText
+    from infraspectre.records.signatures import ShownSignature
 
 THRESHOLDS = "threshold-file"
 LABELS = {"classification-file": "classification.config", "reference-config-file": "reference.config"}
@@ -38,47 +39,67 @@ def prepared(paths: Sequence[Path], settings: Mapping[str, str], state: Path | N
     """
     files = rule_files(paths)
     with TemporaryDirectory(prefix="infraspectre-rules-") as name:
-        desk = Desk(Path(name), state)
-        given = {str(desk.prepare(file, home)): str(file) for file, home in files.items()}
+        desk, decisions = Desk(Path(name)), State(state)
+        given = {str(desk.prepare(file, decisions.of(home))): str(file) for file, home in files.items()}
         chosen = {**labels_beside(files), **settings}
         if desk.suppressions:
             chosen[THRESHOLDS] = str(desk.thresholds(settings.get(THRESHOLDS)))
         yield Prepared(list(given), chosen, {copy: file for copy, file in given.items() if copy != file})
 
 
+class State:
+    """Finds what was decided about the rules of a file."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Look into one file alone, or else into those beside the rules."""
+        self._file = file
+        self._read: dict[Path, Decided | None] = {}
+
+    def of(self, home: Path) -> Decided | None:
+        """Return the decisions about the rules in and below a folder; None where nothing was decided."""
+        file = self._file or home / STATE_FILE
+        if file not in self._read:
+            self._read[file] = decided_in(file) if file.exists() else None
+        return self._read[file]
+
+
+def decided_in(file: Path) -> Decided:
+    """Return the decisions in a file."""
+    from infraspectre.adapters.rules.decisions import read_decided  # only here: most rules have no such file
+
+    return read_decided(file)
+
+
 class Desk:
     """Holds the copies of rule files while the engine reads them."""
 
-    def __init__(self, folder: Path, state: Path | None) -> None:
+    def __init__(self, folder: Path) -> None:
         """Begin without copies."""
         self._folder = folder
-        self._decided = None if state is None else read_decisions(state)
-        self._beside: dict[Path, Decisions] = {}
         self._copies: dict[Path, Path] = {}
         self.suppressions: list[str] = []
 
-    def prepare(self, file: Path, home: Path) -> Path:
+    def prepare(self, file: Path, decided: Decided | None) -> Path:
         """Return the file that the engine reads in place of a rule file: itself, or a copy."""
-        changed = self._changed(file, self.decisions_in(home))
+        changed = self._changed(file, decided) if decided else []
         return self._copy(file, changed) if changed or is_packed(file) else file
 
-    def _changed(self, file: Path, decisions: Decisions) -> list[RuleText]:
+    def _changed(self, file: Path, decided: Decided) -> list[RuleText]:
         """Return the rules of a file that are switched, and note which are suppressed."""
-        if not decisions.decisions:
-            return []
-        rules = list(rule_texts(file))
-        self.suppressions += decisions.suppressions(rule.signature for rule in rules)
-        return [rule for rule in rules if decisions.is_enabled(rule.signature) != rule.signature.is_enabled]
+        from infraspectre.adapters.rules.decisions import is_enabled
+        from infraspectre.adapters.rules.texts import rule_texts
 
-    def decisions_in(self, home: Path) -> Decisions:
-        """Return the decisions about the rules in and below a folder."""
-        if self._decided is not None:
-            return self._decided
-        if home not in self._beside:
-            self._beside[home] = read_decisions(home / STATE_FILE)
-        return self._beside[home]
+        changed = []
+        for rule in rule_texts(file):
+            decisions = decided.about(rule.signature)
+            self.suppressions += [one.line(rule.signature) for one in decisions if one.do == "suppress"]
+            if is_enabled(rule.signature, decisions) != rule.signature.is_enabled:
+                changed.append(rule)
+        return changed
 
     def _copy(self, file: Path, changed: list[RuleText]) -> Path:
+        from infraspectre.adapters.rules.texts import lines_of
+
         lines = lines_of(file, "surrogateescape")
         for rule in changed:
             switch(lines, rule)
@@ -124,11 +145,18 @@ def labels_beside(files: Mapping[Path, Path]) -> dict[str, str]:
     return {setting: str(path) for setting, path in found.items() if path is not None}
 
 
-def decided(paths: Sequence[Path], state: Path | None = None) -> Iterator[tuple[RuleText, Decisions]]:
-    """Yield the rules of files with the decisions about the files; each says whether it is looked for in the end."""
-    desk = Desk(Path(), state)
+def shown_rules(paths: Sequence[Path], state: Path | None = None) -> Iterator[ShownSignature]:
+    """Yield the rules of files, each with the decisions about it, and whether it is looked for in the end."""
+    import msgspec
+
+    from infraspectre.adapters.rules.decisions import is_enabled
+    from infraspectre.adapters.rules.texts import rule_texts
+    from infraspectre.records.signatures import ShownSignature
+
+    decisions = State(state)
     for file, home in rule_files(paths).items():
-        decisions = desk.decisions_in(home)
+        decided = decisions.of(home)
         for rule in rule_texts(file):
-            signature = msgspec.structs.replace(rule.signature, is_enabled=decisions.is_enabled(rule.signature))
-            yield rule._replace(signature=signature), decisions
+            about = decided.about(rule.signature) if decided else []
+            signature = msgspec.structs.replace(rule.signature, is_enabled=is_enabled(rule.signature, about))
+            yield ShownSignature(signature, rule.text, [str(decision) for decision in about])
