@@ -72,5 +72,21 @@ class RuleChoice(NamedTuple):
     metadata: str | None = None
 
 
+class NoteOptions(NamedTuple):
+    """Says how a decision about rules is noted.
+
+    Parameters
+    ----------
+    reason
+        Note why.
+    state
+        Note the decision in this file instead of the one beside the rules.
+    """
+
+    reason: str | None = None
+    state: Path | None = None
+
+
 AS_GIVEN = RuleOptions()
 ALL_RULES = RuleChoice()
+BESIDE_RULES = NoteOptions()

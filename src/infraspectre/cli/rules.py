@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from infraspectre.cli.grammar import Function, Group
-from infraspectre.cli.options import ALL_RULES, AS_GIVEN, DEFAULT, Common, RuleChoice, RuleOptions
+from infraspectre.cli.options import (
+    ALL_RULES,
+    AS_GIVEN,
+    BESIDE_RULES,
+    DEFAULT,
+    Common,
+    NoteOptions,
+    RuleChoice,
+    RuleOptions,
+)
 from infraspectre.cli.output import following, note, print_json, print_table, status_of
 from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_LOSSES
 
@@ -120,13 +129,7 @@ def page(rule: ShownSignature) -> str:
 
 
 def enable(
-    paths: list[Path],
-    /,
-    *,
-    reason: str | None = None,
-    state: Path | None = None,
-    choice: RuleChoice = ALL_RULES,
-    common: Common = DEFAULT,
+    paths: list[Path], /, *, choice: RuleChoice = ALL_RULES, noted: NoteOptions = BESIDE_RULES, common: Common = DEFAULT
 ) -> None:
     """Enable rules, also those that stand behind # in their file.
 
@@ -134,22 +137,12 @@ def enable(
     ----------
     paths
         Rule files or folders of them.
-    reason
-        Note why.
-    state
-        Note the decision in this file instead of the one beside the rules.
     """
-    decide("enable", paths, state, choice, common, reason=reason)
+    decide("enable", paths, choice, noted, common)
 
 
 def disable(
-    paths: list[Path],
-    /,
-    *,
-    reason: str | None = None,
-    state: Path | None = None,
-    choice: RuleChoice = ALL_RULES,
-    common: Common = DEFAULT,
+    paths: list[Path], /, *, choice: RuleChoice = ALL_RULES, noted: NoteOptions = BESIDE_RULES, common: Common = DEFAULT
 ) -> None:
     """Disable rules; their files stay as they are.
 
@@ -157,12 +150,8 @@ def disable(
     ----------
     paths
         Rule files or folders of them.
-    reason
-        Note why.
-    state
-        Note the decision in this file instead of the one beside the rules.
     """
-    decide("disable", paths, state, choice, common, reason=reason)
+    decide("disable", paths, choice, noted, common)
 
 
 def suppress(
@@ -171,9 +160,8 @@ def suppress(
     *,
     track: Literal["by_src", "by_dst", "by_either"] | None = None,
     ip: str | None = None,
-    reason: str | None = None,
-    state: Path | None = None,
     choice: RuleChoice = ALL_RULES,
+    noted: NoteOptions = BESIDE_RULES,
     common: Common = DEFAULT,
 ) -> None:
     """Suppress the alerts of rules, all of them or those about some hosts; the rules still set their flow bits.
@@ -186,27 +174,18 @@ def suppress(
         Compare the source, the destination, or either of them with --ip.
     ip
         Suppress alerts about this address, network or variable alone.
-    reason
-        Note why.
-    state
-        Note the decision in this file instead of the one beside the rules.
     """
-    decide("suppress", paths, state, choice, common, reason=reason, track=track, ip=ip)
+    decide("suppress", paths, choice, noted, common, track=track, ip=ip)
 
 
 def decide(
-    verb: Verb,
-    paths: list[Path],
-    state: Path | None,
-    choice: RuleChoice,
-    common: Common,
-    **details: str | None,
+    verb: Verb, paths: list[Path], choice: RuleChoice, noted: NoteOptions, common: Common, **limits: str | None
 ) -> None:
     """Note a decision about rules, and say where it stands."""
     from infraspectre import rulebook
     from infraspectre.records.words import plural
 
-    place, count = rulebook.decide(verb, paths, state, choice._asdict(), **details)
+    place, count = rulebook.decide(verb, paths, noted.state, choice._asdict(), reason=noted.reason, **limits)
     if common.json:
         print_json({"state": place, "rules": count})
     elif not common.quiet:
