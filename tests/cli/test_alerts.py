@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from infraspectre.cli import run
-from signature_fakes import use_fakes
+from signature_fakes import FakeAlertReader, use_fakes
 
 RULE = 'alert udp any any -> any any (msg:"said test"; content:"test"; sid:{sid}; rev:1;)\n'
 
@@ -83,3 +84,38 @@ def test_what_cannot_work_ends_with_2_and_one_line(
     assert problem in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+def test_what_was_lost_is_told(
+    capture: Path, rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = FakeAlertReader.summary
+
+    def cut(self: FakeAlertReader) -> dict[str, object]:
+        return whole(self) | {"unreadable": {"one.pcap": "is cut"}, "shed": {"flows": 2}}
+
+    monkeypatch.setattr(FakeAlertReader, "summary", cut)
+    assert run(["alerts", str(capture), "--rules", str(rules)]) == 3
+    told = capsys.readouterr().err
+    assert "warning: one.pcap: is cut; what could be read was kept" in told
+    assert "warning: 2 shed: flows" in told
+
+
+def test_an_interruption_leaves_nothing_behind(
+    capture: Path, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> Iterator[bytes]:
+        yield b"{}\n"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FakeAlertReader, "__iter__", interrupted)
+    assert run(["alerts", str(capture), "--rules", str(rules), "--out", str(tmp_path / "eve.jsonl")]) == 130
+    assert not [path for path in tmp_path.iterdir() if "eve" in path.name]
+
+
+def test_many_refusals_do_not_hide_the_rest(capture: Path, rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules.write_text(rules.read_text() + "alert udp any any -> any any (nonsense:1; sid:3;)\n" * 30)
+    assert run(["alerts", str(capture), "--rules", str(rules)]) == 3
+    told = capsys.readouterr().err
+    assert told.count("there is no keyword") == 20
+    assert "10 more rules are refused; 'infraspectre rules check' names all" in told

@@ -92,6 +92,7 @@ def test_decisions_may_stand_elsewhere(folder: Path, tmp_path: Path, capsys: pyt
     ("arguments", "problem"),
     [
         (["disable"], "no rule is named"),
+        (["show", "--rule", "99"], "no rule is named so"),
         (["disable", "--rule", "x"], "'x' is no rule"),
         (["disable", "--rule", "99"], "no rule is named so"),
         (["disable", "--msg", "("], "msg is no regular expression"),

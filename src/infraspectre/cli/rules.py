@@ -17,7 +17,7 @@ from infraspectre.cli.options import (
     RuleOptions,
 )
 from infraspectre.cli.output import following, note, print_json, print_table, status_of
-from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_LOSSES
+from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
     from infraspectre.adapters.rules.decisions import Verb
@@ -112,6 +112,8 @@ def show(
     from infraspectre import rulebook
 
     found = list(rulebook.shown(paths, state, choice._asdict()))
+    if not found:
+        raise UsageError("no rule is named so", remedy="'infraspectre rules list' shows the rules")
     if common.json:
         print_json(found)
     elif not common.quiet:

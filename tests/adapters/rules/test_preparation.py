@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from infraspectre.adapters.rules import files
 from infraspectre.adapters.rules.decisions import Decision, Decisions, Selector, write_decisions
 from infraspectre.adapters.rules.files import rule_files
 from infraspectre.adapters.rules.preparation import prepared, shown_rules
@@ -114,3 +117,21 @@ def test_bytes_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
     decide(tmp_path, Decision("disable", Selector(sid=1)))
     with prepared([path], {}) as ready:
         assert Path(ready.paths[0]).read_bytes() == b"# caf\xe9\n#" + rule(1).encode()
+
+
+def test_what_can_be_read_only_once_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(f"{rule(1)}\n{rule(2)}\n",))
+    writer.start()
+    decide(tmp_path, Decision("disable", Selector(sid=1)))
+    with prepared([pipe], {}) as ready:
+        assert Path(ready.paths[0]).read_text() == f"#{rule(1)}\n{rule(2)}\n"
+        assert list(ready.originals.values()) == [str(pipe)]
+    writer.join()
+
+
+def test_rules_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_BYTES", 1_000)
+    with pytest.raises(InputError, match="/dev/zero: is larger than 1000 bytes"), prepared([Path("/dev/zero")], {}):
+        pass

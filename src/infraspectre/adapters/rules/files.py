@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from infraspectre._core import unpacked
@@ -58,18 +59,27 @@ def is_loop(folder: Path) -> bool:
     return folder.is_symlink() and Path(os.path.realpath(folder)) in Path(os.path.abspath(folder)).parents  # noqa: PTH100
 
 
-def is_packed(path: Path) -> bool:
-    """Tell whether a file is packed, by its first bytes; raises InputError naming the file."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGICS[1])).startswith(MAGICS)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
+def is_plain(path: Path) -> bool:
+    """Tell whether a path is a file on disk that is not packed; raises InputError naming it."""
+    if not path.is_file():
+        return False
+    with reading(path), path.open("rb") as file:
+        return not file.read(len(MAGICS[1])).startswith(MAGICS)
 
 
 def read_rules(path: Path) -> bytes:
-    """Return the text of a rule file, unpacked; raises InputError naming the file."""
+    """Return the text of a rule file or stream, unpacked; raises InputError naming it."""
+    with reading(path), path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise InputError(f"is larger than {MOST_BYTES} bytes", path=path)
+        return unpacked(data, MOST_BYTES)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Translate failures of the file system into InputError naming the file."""
     try:
-        return unpacked(path.read_bytes(), MOST_BYTES)
+        yield
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error

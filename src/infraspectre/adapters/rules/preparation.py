@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from infraspectre.adapters.rules.files import STATE_FILE, is_packed, rule_files
+from infraspectre.adapters.rules.files import STATE_FILE, is_plain, read_rules, rule_files
 from infraspectre.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,8 +81,16 @@ class Desk:
 
     def prepare(self, file: Path, decided: Decided | None) -> Path:
         """Return the file that the engine reads in place of a rule file: itself, or a copy."""
-        changed = self._changed(file, decided) if decided else []
-        return self._copy(file, changed) if changed or is_packed(file) else file
+        source = file if file.is_file() else self._saved(file)
+        changed = self._changed(source, decided) if decided else []
+        return self._copy(source, changed) if changed or not is_plain(source) else source
+
+    def _saved(self, stream: Path) -> Path:
+        """Return a file with what a pipe gives, which can be read only once."""
+        place = self._folder / f"stream-{len(list(self._folder.iterdir()))}"
+        place.mkdir()
+        (place / stream.name).write_bytes(read_rules(stream))
+        return place / stream.name
 
     def _changed(self, file: Path, decided: Decided) -> list[RuleText]:
         """Return the rules of a file that are switched, and note which are suppressed."""
