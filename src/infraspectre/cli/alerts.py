@@ -21,7 +21,8 @@ def alerts(
 ) -> int:
     """Match rules in Suricata's language on captures and write the alerts as EVE JSON.
 
-    A rule that cannot be used is reported, and the others are matched. Without --out, alerts go to stdout.
+    A rule that cannot be used is reported, and the others are matched. Without --out, alerts go to stdout, and --json
+    adds nothing to them.
 
     Parameters
     ----------
@@ -36,16 +37,18 @@ def alerts(
     from infraspectre.files import whole_file
 
     loaded = rulebook.Told(*options).load(rules)
-    refused = warn_refused(loaded.refused)
+    refused = loaded.refused
+    status = warn_refused(refused)
+    stdout = sys.stdout.buffer if sys.stdout else rulebook.Nowhere()  # there is none where it was closed at the start
     with (
         following("matching", common, "alerts") as progress,
-        whole_file(out) if out else nullcontext(sys.stdout.buffer) as sink,
+        whole_file(out) if out else nullcontext(stdout) as sink,
     ):
         account = rulebook.write_alerts(inputs, loaded, sink, progress)
     if common.json and out:
-        print_json(app.account_object(account) | {"rules": len(loaded), "refused": loaded.refused})
+        print_json(app.account_object(account) | {"rules": len(loaded), "refused": refused})
     elif not common.quiet and not common.json:
         from infraspectre.records.words import plural
 
         note(f"{plural(account.packets, 'packet')}, {plural(len(loaded), 'rule')}, {plural(account.alerts, 'alert')}")
-    return status_of(account) or refused
+    return status_of(account) or status
