@@ -14,7 +14,7 @@ from infraspectre.adapters.rules import archives
 from infraspectre.adapters.rules.archives import unpacked
 from infraspectre.errors import InputError
 
-FILES = {"rules/a.rules": b"alert", "rules/classification.config": b"config"}
+FILES = {"rules/a.rules": b"alert", "rules/classification.config": b"config", "rules/LICENSE": b"free"}
 PASSED_OVER = {"rules/setup.py": b"import os", "rules/.a.rules": b"", "infraspectre-rules.yaml": b"decisions: []"}
 EXPECTED = {PurePosixPath(name): data for name, data in FILES.items()}
 

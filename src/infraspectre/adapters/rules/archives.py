@@ -1,4 +1,4 @@
-"""Unpacks archives of rules that come from elsewhere: in bounded memory, and nothing but files that rules need."""
+"""Takes rules out of archives and folders: in bounded memory, and nothing but the files that go with rules."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from infraspectre import _core
 from infraspectre.errors import InputError
 
 SUFFIXES = (".rules", ".config", ".map", ".lst", ".list", ".csv", ".txt")
-"""What is taken out of an archive: rules, classes, references, message maps, and data sets."""
+"""What is taken: rules, classes, references, message maps, and data sets."""
+LEGAL = ("LICENSE", "COPYING", "NOTICE")
+"""How the names of files begin that say on which terms rules may be used; they stay with the rules."""
 MOST_BYTES = 1 << 29
 """Bytes after unpacking; an archive that is more, or claims to be, is refused before it fills memory."""
 MOST_MEMBERS = 20_000
@@ -31,7 +33,7 @@ Member = tuple[str, int, Callable[[], IO[bytes] | None]]
 def unpacked(data: bytes, name: str) -> dict[PurePosixPath, bytes]:
     """Return the files in a tar or zip archive, or data that is none as one rule file; raises InputError.
 
-    Links and devices are passed over, and so is what rules do not need; names that lead out of the archive are refused.
+    Links, devices and what does not go with rules are passed over; names that lead out of the archive are refused.
     """
     try:
         plain = _core.unpacked(data, MOST_BYTES)
@@ -66,7 +68,7 @@ def tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
 
 
 def collected(members: Iterator[Member], name: str) -> dict[PurePosixPath, bytes]:
-    """Return the members of an archive that rules need."""
+    """Return the members of an archive that go with rules."""
     files: dict[PurePosixPath, bytes] = {}
     total = 0
     for count, (member, size, opened) in enumerate(members, start=1):
@@ -76,13 +78,26 @@ def collected(members: Iterator[Member], name: str) -> dict[PurePosixPath, bytes
         path = PurePosixPath(member)
         if path.is_absolute() or ".." in path.parts or "\\" in member:
             raise InputError(f"holds a name that leads elsewhere: {member}", path=name)
-        file = opened() if path.name.endswith(SUFFIXES) and not is_hidden(path) else None
+        file = opened() if is_needed(path) else None
         if file is not None:
             with file:
                 files[path] = file.read(size)
     return files
 
 
-def is_hidden(path: PurePosixPath) -> bool:
-    """Tell whether a file, or a folder on the way to it, begins with a dot."""
-    return any(part.startswith(".") for part in path.parts)
+def is_needed(path: PurePosixPath) -> bool:
+    """Tell whether a file goes with rules, and neither it nor a folder on the way to it is hidden."""
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return not is_hidden and (path.name.endswith(SUFFIXES) or path.name.startswith(LEGAL))
+
+
+def folder_files(folder: Path) -> dict[PurePosixPath, bytes]:
+    """Return what goes with rules of the files in and below a folder; raises InputError like `unpacked`."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    members = ((str(path.relative_to(folder)), path.stat().st_size, partial(open_file, path)) for path in files)
+    return collected(members, str(folder))
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file on disk."""
+    return path.open("rb")

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from infraspectre.adapters.rules.archives import SUFFIXES, unpacked
+from infraspectre.adapters.rules.archives import folder_files, unpacked
 from infraspectre.adapters.rules.texts import rule_texts
 from infraspectre.errors import InfraSpectreError, InputError, OutputError
 from infraspectre.files import make_folder, writing_to
@@ -107,12 +107,6 @@ def gathered(source: RuleSource, beside: Path, fetch: Fetch) -> Files:
         return unpacked(verified(place.read_bytes(), source), str(place))
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", path=place) from error
-
-
-def folder_files(folder: Path) -> Files:
-    """Return what rules need of the files in and below a folder."""
-    found = (path for path in sorted(folder.rglob("*")) if path.name.endswith(SUFFIXES) and path.is_file())
-    return {PurePosixPath(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def verified(data: bytes, source: RuleSource) -> bytes:
