@@ -23,7 +23,6 @@ class FakeRuleSet:
         self.settings = dict(settings or {})
         self.rules: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
-        self.checks = 0
         for path in paths:
             for line, text in enumerate(Path(path).read_text().splitlines(), start=1):
                 if text.startswith("alert"):
@@ -40,11 +39,6 @@ class FakeRuleSet:
 
     def __len__(self) -> int:
         return len(self.rules)
-
-    def profile(self) -> list[dict[str, int]]:
-        return [
-            {"gid": 1, "sid": one["sid"], "checks": self.checks, "matches": 1, "ns": one["sid"]} for one in self.rules
-        ]
 
 
 class FakeAlertReader:
@@ -65,7 +59,6 @@ class FakeAlertReader:
         for path in self._paths:
             data = Path(path).read_bytes()
             for rule in self._rules.rules:
-                self._rules.checks += 1
                 if all(text.encode() in data for text in rule["content"]):
                     self._alerts += 1
                     yield json.dumps(alert(rule["sid"]), separators=(",", ":")).encode() + b"\n"
@@ -77,6 +70,10 @@ class FakeAlertReader:
 
     def progress(self) -> tuple[int, int]:
         return 1, 1
+
+    def profile(self) -> list[dict[str, Any]]:
+        cost = {"gid": 1, "checks": len(self._paths), "matches": 1}
+        return [cost | {"sid": rule["sid"], "ns": rule["sid"], "msg": rule["msg"]} for rule in self._rules.rules]
 
 
 def alert(sid: int, **changes: Any) -> dict[str, Any]:

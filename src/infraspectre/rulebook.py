@@ -94,13 +94,18 @@ def alerts_of(inputs: Sequence[Source], rules: Rules) -> AlertSource:
 def write_alerts(inputs: Sequence[Source], rules: Rules, sink: Sink, progress: Progress | None = None) -> AlertAccount:
     """Write the alerts that rules raise on captures as lines of EVE JSON."""
     source = alerts_of(inputs, rules)
+    copy_alerts(source, sink, progress)
+    return source.account()
+
+
+def copy_alerts(source: AlertSource, sink: Sink, progress: Progress | None) -> None:
+    """Write the alerts of a source."""
     count = 0
     for lines in source:
         sink.write(lines)
         count += lines.count(b"\n")
         if progress:
             progress(*source.progress(), count)
-    return source.account()
 
 
 class MatchedSource:
@@ -191,11 +196,11 @@ def verdicts(tests: Sequence[Path], rules: Sequence[Path], told: Told) -> Iterat
     return map(bench.verdict, expectation_files(tests))
 
 
-def profile(inputs: Sequence[Source], rules: Sequence[Path], told: Told, progress: Progress | None = None) -> Profile:
-    """Match rules on captures and return what each took."""
-    loaded = told.load(rules, profiling="yes")
-    account = write_alerts(inputs, loaded, Nowhere(), progress)
-    return Profile(account, loaded.costs())
+def profile(inputs: Sequence[Source], rules: Rules, progress: Progress | None = None) -> Profile:
+    """Match rules that were loaded with the setting profiling=yes on captures, and return what each took."""
+    source = alerts_of(inputs, rules)
+    copy_alerts(source, Nowhere(), progress)
+    return Profile(source.account(), source.costs())
 
 
 class Profile(NamedTuple):

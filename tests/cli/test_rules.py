@@ -110,6 +110,8 @@ def test_what_names_no_rule_ends_with_2(
 
 def test_profile_lists_the_dearest_rules_first(folder: Path, capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told(["enable", str(folder), "--rule", "2"], capsys)
+    assert "there is no keyword" in told(["profile", str(capture), "--rules", str(folder), "--quiet"], capsys, 3)
+    told(["disable", str(folder), "--rule", "3"], capsys)
     costs = json.loads(told(["profile", str(capture), "--rules", str(folder), "--json"], capsys))
     assert [(cost["sid"], cost["ns"]) for cost in costs] == [(2, 2), (1, 1)]
     assert "1:1" not in told(["profile", str(capture), "--rules", str(folder), "--top", "1"], capsys)

@@ -52,18 +52,6 @@ class Rules:
         details = {name: found[name] for name in ("line", "gid", "sid", "reason", "suggestion", "text")}
         return Refusal(path=path, **details)
 
-    def costs(self) -> list[SignatureCost]:
-        """Return what each rule took that was looked at, the dearest first; needs the setting profiling=yes."""
-        from infraspectre.records.signatures import SignatureCost
-
-        messages = {(rule["gid"], rule["sid"]): rule["msg"] for rule in self.compiled.rules}
-        costs = [
-            SignatureCost(gid, sid, messages.get((gid, sid), ""), one["checks"], one["matches"], one["ns"])
-            for one in self.compiled.profile()
-            for gid, sid in [(one["gid"], one["sid"])]
-        ]
-        return sorted(costs, key=lambda cost: (-cost.ns, cost.gid, cost.sid))
-
 
 class AlertAccount(Account):
     """Counts what was read and lost, and the alerts."""
@@ -101,3 +89,10 @@ class AlertSource:
     def progress(self) -> tuple[int, int]:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""
         return self._reader.progress()
+
+    def costs(self) -> list[SignatureCost]:
+        """Return what each rule took that was tried, the dearest first; needs the setting profiling=yes."""
+        from infraspectre.records.signatures import SignatureCost
+
+        costs = [SignatureCost(**cost) for cost in self._reader.profile()]
+        return sorted(costs, key=lambda cost: (-cost.ns, cost.gid, cost.sid))

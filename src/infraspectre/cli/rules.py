@@ -16,7 +16,7 @@ from infraspectre.cli.options import (
     RuleChoice,
     RuleOptions,
 )
-from infraspectre.cli.output import following, note, print_json, print_table, status_of
+from infraspectre.cli.output import following, note, print_json, print_table, status_of, warn_refused
 from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
@@ -216,14 +216,16 @@ def profile(
     """
     from infraspectre import rulebook
 
+    loaded = rulebook.Told(*options).load(rules, profiling="yes")
+    refused = warn_refused(loaded.refused)
     with following("matching", common, "alerts") as progress:
-        found = rulebook.profile(inputs, rules, rulebook.Told(*options), progress)
+        found = rulebook.profile(inputs, loaded, progress)
     costs = found.costs[: max(top, 0)]
     if common.json:
         print_json(costs)
     elif not common.quiet:
         print_table(["rule", "checks", "matches", "ms", "ns/check", "message"], list(map(cost_row, costs)))
-    return status_of(found.account)
+    return status_of(found.account) or refused
 
 
 def cost_row(cost: SignatureCost) -> list[str]:
