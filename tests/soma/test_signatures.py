@@ -57,6 +57,10 @@ def test_alerts_of_one_rule_between_two_hosts_are_one_detection() -> None:
     assert found(*raised)[0].evidence.measures["flows"] == 2
 
 
+def test_rules_that_match_in_one_packet_are_told_apart() -> None:
+    assert len({one.detection_id for one in found(alert(7), alert(8))}) == 2
+
+
 def test_the_direction_is_that_of_the_flow() -> None:
     answer = alert(7, src_ip="10.0.0.2", dest_ip="10.0.0.1")
     (one,) = found(answer | {"direction": "to_client"})

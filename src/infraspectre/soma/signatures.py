@@ -112,6 +112,7 @@ class Signatures:
             size=case.alerts,
             measures={"alerts": case.alerts, "gid": scope.gid, "sid": scope.sid, "priority": rule.get("severity", 3)},
             thresholds={"alerts": 1},
+            rule=f"{scope.gid}:{scope.sid}",
         )
 
     def _score(self, rule: Alert) -> float:
