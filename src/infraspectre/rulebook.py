@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from infraspectre.adapters.rules.preparation import prepared, shown_rules
+from infraspectre.adapters.rules.preparation import load, shown_rules
 from infraspectre.capture.inputs import STDIN, InputKind, classify_all, is_stream
 from infraspectre.capture.signatures import AlertAccount, AlertSource, Rules
 from infraspectre.errors import InputError, UsageError
@@ -44,8 +44,7 @@ def load_rules(
 
     `settings` are those of Suricata by their dotted names, such as vars.address-groups.HOME_NET.
     """
-    with prepared(as_paths(paths), settings or {}, None if state is None else Path(state)) as ready:
-        return Rules(*ready)
+    return load(as_paths(paths), settings or {}, None if state is None else Path(state))
 
 
 def as_paths(paths: Source | Iterable[Source]) -> list[Path]:

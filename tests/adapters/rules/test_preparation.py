@@ -40,7 +40,9 @@ def test_a_folder_stands_for_the_rules_in_and_below_it(folder: Path) -> None:
 
 def test_without_decisions_files_are_given_as_they_are(folder: Path) -> None:
     with prepared([folder], {"checksums": "none"}) as ready:
-        assert ready == ([str(folder / "a.rules"), str(folder / "below" / "b.rules")], {"checksums": "none"}, {})
+        assert ready.paths == [str(folder / "a.rules"), str(folder / "below" / "b.rules")]
+        assert ready.settings["checksums"] == "none"
+        assert ready.originals == {}
 
 
 def test_switched_rules_keep_their_lines(folder: Path) -> None:
@@ -96,6 +98,8 @@ def test_suppressions_are_added_to_the_given_thresholds(folder: Path) -> None:
 
 
 def test_classes_beside_rules_are_used_unless_others_are_named(folder: Path) -> None:
+    with prepared([folder], {}) as ready:
+        assert "trojan-activity,Trojan activity,1" in Path(ready.settings["classification-file"]).read_text()
     (folder / "classification.config").touch()
     with prepared([folder / "a.rules"], {}) as ready:
         assert ready.settings == {"classification-file": str(folder / "classification.config")}

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from infraspectre.adapters.rules.preparation import prepared
+from infraspectre.adapters.rules.preparation import load
 from infraspectre.capture.signatures import AlertSource, Rules
 from infraspectre.errors import InfraSpectreError, InputError
 from infraspectre.intel.documents import read_yaml
@@ -127,8 +127,7 @@ class Bench:
         settings = self._settings | {name: said(value) for name, value in expectation.settings.items()}
         key = (paths, tuple(sorted(settings.items())))
         if key not in self._compiled:
-            with prepared(paths, settings, self._state) as ready:
-                self._compiled[key] = Rules(*ready)
+            self._compiled[key] = load(paths, settings, self._state)
         return self._compiled[key]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import finalize
 
 from infraspectre.adapters.rules.files import STATE_FILE, is_plain, read_rules, rule_files
+from infraspectre.capture.signatures import Rules
 from infraspectre.errors import InputError
+from infraspectre.intel.rule_classes import classification_config
 
 if TYPE_CHECKING:
     from infraspectre.adapters.rules.decisions import Decided
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     from infraspectre.records.signatures import ShownSignature
 
 THRESHOLDS = "threshold-file"
-LABELS = {"classification-file": "classification.config", "reference-config-file": "reference.config"}
+CLASSES = "classification-file"
+LABELS = {CLASSES: "classification.config", "reference-config-file": "reference.config"}
 """Settings that name the files of classes and references, and what those are called beside rules."""
 
 
@@ -28,6 +32,14 @@ class Prepared(NamedTuple):
     settings: dict[str, str]
     originals: dict[str, str]
     """The rule file for which each changed copy stands."""
+
+
+def load(paths: Sequence[Path], settings: Mapping[str, str], state: Path | None = None) -> Rules:
+    """Compile prepared rules; what the engine was told to read stays there as long as they do."""
+    with ExitStack() as stack:
+        rules = Rules(*stack.enter_context(prepared(paths, settings, state)))
+        finalize(rules, stack.pop_all().close)
+    return rules
 
 
 @contextmanager
@@ -42,8 +54,10 @@ def prepared(paths: Sequence[Path], settings: Mapping[str, str], state: Path | N
         desk, decisions = Desk(Path(name)), State(state)
         given = {str(desk.prepare(file, decisions.of(home))): str(file) for file, home in files.items()}
         chosen = {**labels_beside(files), **settings}
+        if CLASSES not in chosen:
+            chosen[CLASSES] = desk.put("classification.config", classification_config())
         if desk.suppressions:
-            chosen[THRESHOLDS] = str(desk.thresholds(settings.get(THRESHOLDS)))
+            chosen[THRESHOLDS] = desk.put("threshold.config", desk.thresholds(settings.get(THRESHOLDS)))
         yield Prepared(list(given), chosen, {copy: file for copy, file in given.items() if copy != file})
 
 
@@ -125,15 +139,18 @@ class Desk:
                 (place / entry.name).symlink_to(entry)
         return self._copies[folder]
 
-    def thresholds(self, given: str | None) -> Path:
-        """Return a threshold file that holds the given one and the suppressions; raises InputError naming it."""
+    def put(self, name: str, text: str) -> str:
+        """Return a file with a text."""
+        (self._folder / name).write_text(text, encoding="utf-8")
+        return str(self._folder / name)
+
+    def thresholds(self, given: str | None) -> str:
+        """Return the text of a threshold file, and the suppressions; raises InputError naming it."""
         try:
             text = Path(given).read_text(encoding="utf-8") if given else ""
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot be read: {error}", path=given) from error
-        path = self._folder / "threshold.config"
-        path.write_text("\n".join([text, *self.suppressions, ""]), encoding="utf-8")
-        return path
+        return "\n".join([text, *self.suppressions, ""])
 
 
 def switch(lines: list[str], rule: RuleText) -> None:
