@@ -176,14 +176,21 @@ def decide(
 
     Raises UsageError where it is about none.
     """
-    from infraspectre.adapters.rules.decisions import decision_of, read_decisions, state_path, write_decisions
+    from infraspectre.adapters.rules.decisions import (
+        Decisions,
+        decision_of,
+        read_decisions,
+        state_path,
+        write_decisions,
+    )
 
     decision = decision_of(verb, choice, details)
     place = state or state_path(paths)
-    count = sum(1 for _ in signatures(paths, state, choice))
+    count = sum(1 for _ in signatures(paths, None, choice))
     if not count:
         raise UsageError("no rule is named so", remedy="'infraspectre rules list' shows the rules")
-    write_decisions(place, read_decisions(place).with_one_more(decision))
+    before = read_decisions(place) if place.exists() else Decisions()
+    write_decisions(place, before.with_one_more(decision))
     return place, count
 
 

@@ -92,8 +92,11 @@ def test_suppressions_are_added_to_the_given_thresholds(folder: Path) -> None:
     with prepared([folder], {"threshold-file": str(given)}) as ready:
         told = Path(ready.settings["threshold-file"]).read_text().split("\n")
         assert told == ["suppress gen_id 1, sig_id 9", "suppress gen_id 1, sig_id 3", ""]
-        assert ready.originals == {}
-    with pytest.raises(InputError, match="absent"), prepared([folder], {"threshold-file": "absent"}):
+        assert ready.originals == {ready.settings["threshold-file"]: str(given)}
+
+
+def test_a_threshold_file_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match="absent: cannot be read"), prepared([folder], {"threshold-file": "absent"}):
         pass
 
 
@@ -138,4 +141,12 @@ def test_what_can_be_read_only_once_is_read_once(tmp_path: Path) -> None:
 def test_rules_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_BYTES", 1_000)
     with pytest.raises(InputError, match="/dev/zero: is larger than 1000 bytes"), prepared([Path("/dev/zero")], {}):
+        pass
+
+
+def test_decisions_that_were_asked_for_must_be_there(folder: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"absent\.yaml: cannot be read"),
+        prepared([folder], {}, folder / "absent.yaml"),
+    ):
         pass

@@ -160,13 +160,8 @@ def state_path(paths: Sequence[Path]) -> Path:
 
 
 def read_decisions(path: Path) -> Decisions:
-    """Read decisions; none where the file is not there. Raises InputError naming file, line and field."""
-    return read_yaml(path, Decisions) if path.exists() else Decisions()
-
-
-def read_decided(path: Path) -> Decided:
-    """Read decisions like `read_decisions`, ready to be found by rule."""
-    return Decided(read_decisions(path))
+    """Read decisions; raises InputError naming file, line and field."""
+    return read_yaml(path, Decisions)
 
 
 def write_decisions(path: Path, decisions: Decisions) -> None:

@@ -49,23 +49,26 @@ def prepared(paths: Sequence[Path], settings: Mapping[str, str], state: Path | N
     Files in which nothing is switched are given as they are; of others, and of packed ones, there is a copy while the
     block runs, with the same lines, beside links to what lies in their folder.
     """
-    files = rule_files(paths)
+    files, thresholds = rule_files(paths), thresholds_in(settings.get(THRESHOLDS))
     with TemporaryDirectory(prefix="infraspectre-rules-") as name:
         desk, decisions = Desk(Path(name)), State(state)
         given = {str(desk.prepare(file, decisions.of(home))): str(file) for file, home in files.items()}
         chosen = {**labels_beside(files), **settings}
         if CLASSES not in chosen:
             chosen[CLASSES] = desk.put("classification.config", classification_config())
+        originals = {copy: file for copy, file in given.items() if copy != file}
         if desk.suppressions:
-            chosen[THRESHOLDS] = desk.put("threshold.config", desk.thresholds(settings.get(THRESHOLDS)))
-        yield Prepared(list(given), chosen, {copy: file for copy, file in given.items() if copy != file})
+            text = "\n".join([thresholds, *desk.suppressions, ""])
+            chosen[THRESHOLDS] = desk.put("threshold.config", text)
+            originals[chosen[THRESHOLDS]] = settings.get(THRESHOLDS) or str(state or STATE_FILE)
+        yield Prepared(list(given), chosen, originals)
 
 
 class State:
     """Finds what was decided about the rules of a file."""
 
     def __init__(self, file: Path | None) -> None:
-        """Look into one file alone, or else into those beside the rules."""
+        """Look into one file alone, which must be there, or else into those beside the rules."""
         self._file = file
         self._read: dict[Path, Decided | None] = {}
 
@@ -73,15 +76,15 @@ class State:
         """Return the decisions about the rules in and below a folder; None where nothing was decided."""
         file = self._file or home / STATE_FILE
         if file not in self._read:
-            self._read[file] = decided_in(file) if file.exists() else None
+            self._read[file] = decided_in(file) if self._file or file.exists() else None
         return self._read[file]
 
 
 def decided_in(file: Path) -> Decided:
     """Return the decisions in a file."""
-    from infraspectre.adapters.rules.decisions import read_decided  # only here: most rules have no such file
+    from infraspectre.adapters.rules.decisions import Decided, read_decisions  # only here: most rules have no such file
 
-    return read_decided(file)
+    return Decided(read_decisions(file))
 
 
 class Desk:
@@ -144,13 +147,13 @@ class Desk:
         (self._folder / name).write_text(text, encoding="utf-8")
         return str(self._folder / name)
 
-    def thresholds(self, given: str | None) -> str:
-        """Return the text of a threshold file, and the suppressions; raises InputError naming it."""
-        try:
-            text = Path(given).read_text(encoding="utf-8") if given else ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot be read: {error}", path=given) from error
-        return "\n".join([text, *self.suppressions, ""])
+
+def thresholds_in(path: str | None) -> str:
+    """Return the text of a threshold file, if one is named; raises InputError naming it."""
+    try:
+        return Path(path).read_text(encoding="utf-8") if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", path=path) from error
 
 
 def switch(lines: list[str], rule: RuleText) -> None:
