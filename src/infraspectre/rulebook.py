@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from infraspectre.adapters.rules.preparation import load, shown_rules
 from infraspectre.capture.inputs import STDIN, InputKind, classify_all, is_stream
+from infraspectre.capture.packets import Conversations
 from infraspectre.capture.signatures import AlertAccount, AlertSource, Rules
 from infraspectre.errors import InputError, UsageError
 from infraspectre.ports import Account, FlowSource
@@ -90,21 +91,50 @@ def alerts_of(inputs: Sequence[Source], rules: Rules) -> AlertSource:
     return AlertSource(paths, rules)
 
 
-def write_alerts(inputs: Sequence[Source], rules: Rules, sink: Sink, progress: Progress | None = None) -> AlertAccount:
-    """Write the alerts that rules raise on captures as lines of EVE JSON."""
+def write_alerts(
+    inputs: Sequence[Source],
+    rules: Rules,
+    sink: Sink,
+    progress: Progress | None = None,
+    conversations: Conversations | None = None,
+) -> AlertAccount:
+    """Write the alerts that rules raise on captures as lines of EVE JSON; note their conversations, if wished."""
     source = alerts_of(inputs, rules)
-    copy_alerts(source, sink, progress)
-    return source.account()
+    copy_alerts(source, sink, progress, conversations)
+    account = source.account()
+    if conversations and conversations.surplus:
+        account.shed |= {"alerts whose packets are not written": conversations.surplus}
+    return account
 
 
-def copy_alerts(source: AlertSource, sink: Sink, progress: Progress | None) -> None:
+def copy_alerts(
+    source: AlertSource, sink: Sink, progress: Progress | None, conversations: Conversations | None = None
+) -> None:
     """Write the alerts of a source."""
     count = 0
     for lines in source:
         sink.write(lines)
+        if conversations:
+            conversations.note(lines)
         count += lines.count(b"\n")
         if progress:
             progress(*source.progress(), count)
+
+
+def write_packets(inputs: Sequence[Source], conversations: Conversations, sink: Sink) -> int:
+    """Write the packets of conversations in captures as a pcapng file; return how many there are."""
+    source = conversations.packets([fspath(path) for path in inputs])
+    for piece in source:
+        sink.write(piece)
+    return source.packets
+
+
+def require_files(inputs: Sequence[Source], purpose: str) -> None:
+    """Raise UsageError for an input that can be read only once."""
+    for path in inputs:
+        if fspath(path) == STDIN or is_stream(Path(path)):
+            problem = f"can be read only once, and is needed again for {purpose}"
+            raise UsageError(problem, path=fspath(path), remedy="save it to a file")
 
 
 class MatchedSource:
@@ -141,10 +171,7 @@ def match(inputs: Sequence[Source], rules: Rules, log: AlertLog, progress: Progr
 
     Raises UsageError for what can be read only once.
     """
-    for path in inputs:
-        if fspath(path) == STDIN or is_stream(Path(path)):
-            problem = "can be read only once, and is needed for flows and for rules"
-            raise UsageError(problem, path=fspath(path), remedy="save it to a file")
+    require_files(inputs, "flows")
     source = alerts_of(inputs, rules)
     for lines in source:
         for line in lines.splitlines(keepends=True):

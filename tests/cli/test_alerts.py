@@ -50,6 +50,24 @@ def test_a_file_takes_the_alerts_and_json_the_account(
     assert said.err == ""
 
 
+def test_the_packets_behind_alerts_are_written(
+    capture: Path, rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packets = tmp_path / "behind.pcapng"
+    assert run(["alerts", str(capture), "--rules", str(rules), "--packets", str(packets)]) == 0
+    assert capture.read_bytes()[-4:] in packets.read_bytes()
+    assert run(["alerts", "-", "--rules", str(rules), "--packets", str(packets)]) == 2
+    assert "-: can be read only once, and is needed again for packets" in capsys.readouterr().err
+
+
+def test_conversations_beyond_the_bound_are_a_loss(
+    capture: Path, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("infraspectre.capture.packets.MOST_CONVERSATIONS", 0)
+    assert run(["alerts", str(capture), "--rules", str(rules), "--packets", str(tmp_path / "behind.pcapng")]) == 3
+    assert "1 shed: alerts whose packets are not written" in capsys.readouterr().err
+
+
 def test_a_refused_rule_is_a_loss_and_stops_nothing(
     capture: Path, rules: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ def alerts(
     *,
     rules: list[Path],
     out: Path | None = None,
+    packets: Path | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -32,19 +33,28 @@ def alerts(
         Take rules from this file or folder; may be repeated.
     out
         Write the alerts to this file, one on a line.
+    packets
+        Write the packets of the conversations that raised alerts to this pcapng file.
     """
     from infraspectre import app, rulebook
+    from infraspectre.capture.packets import Conversations
     from infraspectre.files import whole_file
 
     loaded = rulebook.Told(*options).load(rules)
     refused = loaded.refused
     status = warn_refused(refused)
+    conversations = Conversations() if packets else None
+    if packets:
+        rulebook.require_files(inputs, "packets")
     stdout = sys.stdout.buffer if sys.stdout else rulebook.Nowhere()  # there is none where it was closed at the start
     with (
         following("matching", common, "alerts") as progress,
         whole_file(out) if out else nullcontext(stdout) as sink,
     ):
-        account = rulebook.write_alerts(inputs, loaded, sink, progress)
+        account = rulebook.write_alerts(inputs, loaded, sink, progress, conversations)
+    if packets and conversations:
+        with whole_file(packets) as file:
+            rulebook.write_packets(inputs, conversations, file)
     if common.json and out:
         print_json(app.account_object(account) | {"rules": len(loaded), "refused": refused})
     elif not common.quiet and not common.json:
