@@ -54,7 +54,7 @@ def test_settings_come_from_a_file_and_the_command_line(file: Path, tmp_path: Pa
 
 
 def test_alerts_become_detections_of_an_analysis(capture: Path, file: Path, tmp_path: Path) -> None:
-    analysis = infraspectre.analyze(capture, rules=infraspectre.load_rules(file), out=tmp_path / "out")
+    analysis = infraspectre.analyze(capture, signatures=infraspectre.load_rules(file), out=tmp_path / "out")
     assert [one.detector for one in analysis.detections] == ["signatures"]
     assert (analysis.summary.alerts, analysis.summary.detections, analysis.summary.incidents) == (1, 1, 1)
     alerts = (tmp_path / "out" / "alerts.jsonl").read_text().splitlines()
@@ -69,7 +69,7 @@ def test_rules_need_captures_that_can_be_read_twice(capture: Path, file: Path, t
     rules = infraspectre.load_rules(file)
     log = Path(__file__).parent / "journey" / "cases" / "zeek-tsv" / "input"
     with pytest.raises(UsageError, match="rules match packets, and this is a Zeek log"):
-        infraspectre.analyze(log, rules=rules)
+        infraspectre.analyze(log, signatures=rules)
 
 
 def test_the_command_reports_refused_rules(

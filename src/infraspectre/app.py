@@ -163,29 +163,29 @@ def analyze(
     *inputs: Source,
     out: Source | None = None,
     assets: Source | None = None,
-    rules: Rules | None = None,
+    signatures: Rules | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
     """Analyze captures or logs and write flows, detections, incidents, summary and report into a folder.
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
-    file that says what is known about the network's hosts; critical ones raise the score of their incidents. `rules`,
-    from `load_rules`, are matched on captures, and their alerts become detections.
+    file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
 
     meter = Meter()
-    log = None if rules is None else AlertLog()
+    log = None if signatures is None else AlertLog()
     pipeline = compose(assets, log)
     source: FlowSource
-    if rules is None or log is None:
+    if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
     else:
         from infraspectre.rulebook import MatchedSource, match
 
-        matched = match(inputs, rules, log, progress)
+        matched = match(inputs, signatures, log, progress)
         source = MatchedSource(open_source(inputs, "full", settings or chosen_settings()), log, matched)
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)

@@ -70,7 +70,7 @@ def test_settings_reach_the_engine(capture: Path, tmp_path: Path, capsys: pytest
 
 
 def test_alerts_and_flows_share_their_identity(capture: Path, file: Path) -> None:
-    analysis = infraspectre.analyze(capture, rules=infraspectre.load_rules(file))
+    analysis = infraspectre.analyze(capture, signatures=infraspectre.load_rules(file))
     (found,) = [one for one in analysis.detections if one.detector == "signatures"]
     assert found.flow_ids == analysis.flows["flow_id"].to_list()
     assert [technique.id for technique in found.techniques] == ["T1095"]

@@ -47,7 +47,7 @@ def analyze(
     loaded, refused = load(rules, options) if rules else (None, EXIT_DONE)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
-        analysis = app.analyze(*inputs, out=out, assets=assets, rules=loaded, settings=settings, progress=progress)
+        analysis = app.analyze(*inputs, out=out, assets=assets, signatures=loaded, settings=settings, progress=progress)
     if common.json:
         print_json(analysis.summary)
     elif not common.quiet:
