@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -51,10 +52,12 @@ def test_links_between_documents_hold(document: Path) -> None:
 SIGNATURES = ROOT / "docs" / "guides" / "signatures.md"
 
 
-def block_files(page: Path) -> dict[str, str]:
-    """Return the blocks of a document that begin with the name of a file, by that name."""
-    found: list[str] = re.findall(r"^```\w+\n# (.*?)```", page.read_text(), re.DOTALL | re.MULTILINE)
-    return {name: text for name, _, text in (block.partition("\n") for block in found)}
+def write_files(page: Path, folder: Path) -> None:
+    """Write the blocks of a document that begin with the name of a file."""
+    named = r"^```\w+\n# ([\w./-]+\.(?:yaml|rules))\n(.*?)```"
+    for name, text in re.findall(named, page.read_text(), re.DOTALL | re.MULTILINE):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
 
 
 def require_signatures(page: Path) -> list[pytest.MarkDecorator]:
@@ -63,7 +66,7 @@ def require_signatures(page: Path) -> list[pytest.MarkDecorator]:
     return [pytest.mark.skip("this build of the core has no signatures")] if is_lacking else []
 
 
-def blocks(language: str) -> list[object]:
+def blocks(language: str) -> list[Any]:
     """Return the code blocks of the documents that users read, each with its place."""
     pages = [ROOT / "README.md", *sorted(ROOT.glob("docs/guides/*.md"))]
     found = ((page, re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)) for page in pages)
@@ -80,9 +83,9 @@ def desk(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     for name in ("traffic.pcap", "monday.pcap", "tuesday.pcapng.gz", "captures/one.pcap", "scan/capture.pcap"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(capture, tmp_path / name)
-    for name, text in (block_files(SIGNATURES) | {"suricata.yaml": "vars: {address-groups: {HOME_NET: any}}"}).items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    for page in ROOT.glob("docs/guides/*.md"):
+        write_files(page, tmp_path)
+    (tmp_path / "suricata.yaml").write_text("vars: {address-groups: {HOME_NET: any}}")
     command = tmp_path / ".venv" / "bin" / "infraspectre"
     command.parent.mkdir(parents=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m infraspectre.cli "$@"\n')

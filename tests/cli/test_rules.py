@@ -125,7 +125,7 @@ def test_tests_pass_or_fail(folder: Path, capture: Path, capsys: pytest.CaptureF
     text = told(["test", str(folder), "--rules", str(folder)], capsys, 1)
     assert "1:1: expected >1, found 1" in text
     verdicts = json.loads(told(["test", str(folder), "--json"], capsys, 1))
-    assert [(Path(one["path"]).name, one["is_passed"]) for one in verdicts] == [
+    assert [(Path(one["path"]).name, one["is_passed"]) for one in verdicts["signatures"]] == [
         ("bad.expect.yaml", False),
         ("good.expect.yaml", True),
     ]

@@ -40,14 +40,24 @@ def analyze(
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
     rules
-        Match rules in Suricata's language from this file or folder on captures; may be repeated.
+        Match the rules in this file or folder: rules in Suricata's language (.rules), on captures, or own rules in
+        YAML; may be repeated.
     """
     from infraspectre import app
 
-    loaded, refused = load(rules, options) if rules else (None, EXIT_DONE)
+    others, own = app.sorted_rules(rules or ())
+    loaded, refused = load(others, options) if others else (None, EXIT_DONE)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
-        analysis = app.analyze(*inputs, out=out, assets=assets, signatures=loaded, settings=settings, progress=progress)
+        analysis = app.analyze(
+            *inputs,
+            out=out,
+            assets=assets,
+            signatures=loaded,
+            own_rules=own,
+            settings=settings,
+            progress=progress,
+        )
     if common.json:
         print_json(analysis.summary)
     elif not common.quiet:

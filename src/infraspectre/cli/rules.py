@@ -17,12 +17,15 @@ from infraspectre.cli.options import (
     RuleOptions,
 )
 from infraspectre.cli.output import following, note, print_json, print_table, status_of, warn_refused
-from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_LOSSES, UsageError
+from infraspectre.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from infraspectre.adapters.rules.decisions import Verb
     from infraspectre.adapters.rules.expectations import Verdict
     from infraspectre.adapters.rules.updates import Update
+    from infraspectre.own_rules import Report
     from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
 
 
@@ -245,28 +248,41 @@ def test(
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
-    """Test rules: match them on captures and compare what fired with what files say.
+    """Test rules: match them on captures and compare what fired with what files say; run the tests beside own rules.
 
-    A test is a YAML file with the keys capture (a path, or a list of them), expect (a number of alerts by sid or
-    gid:sid, or one after >=, <=, > or <), and, if wished, rules, settings and others (allowed or forbidden).
+    A test of signatures is a YAML file with the keys capture (a path, or a list of them), expect (a number of alerts by
+    sid or gid:sid, or one after >=, <=, > or <), and, if wished, rules, settings and others (allowed or forbidden).
 
     Parameters
     ----------
     paths
-        Tests, or folders of files whose names end with .expect.yaml.
+        Tests whose names end with .expect.yaml, files of own rules in YAML, or folders of them.
     rules
-        Take rules from this file or folder where a test names none; may be repeated.
+        Take rules from this file or folder where a test of signatures names none; may be repeated.
     """
-    from infraspectre import rulebook
+    from infraspectre import app, rulebook
 
-    verdicts = list(rulebook.verdicts(paths, rules or (), rulebook.Told(*options)))
+    others, own = app.sorted_tests(paths)
+    verdicts = list(rulebook.verdicts(others, rules or (), rulebook.Told(*options)))
     failed = [verdict for verdict in verdicts if not verdict.is_passed]
+    report = app.test_own_rules(own) if own else None
     if common.json:
-        print_json(verdicts)
+        print_json({"signatures": verdicts, "own": report})
     elif not common.quiet:
+        show_tests(verdicts, report)
+    if report and report.refused:
+        return EXIT_BAD_INPUT
+    return EXIT_FAILED if failed or (report and report.failed) else EXIT_DONE
+
+
+def show_tests(verdicts: list[Verdict], report: Report | None) -> None:
+    """Print the results of tests."""
+    if verdicts:
+        passed = sum(verdict.is_passed for verdict in verdicts)
         print_table(["test", "result", "why"], list(map(verdict_row, verdicts)))
-        note(f"{len(verdicts) - len(failed):,} passed, {len(failed):,} failed")
-    return EXIT_FAILED if failed else EXIT_DONE
+        note(f"{passed:,} passed, {len(verdicts) - passed:,} failed")
+    for line in told(report) if report else ():
+        note(line)
 
 
 def verdict_row(verdict: Verdict) -> list[str]:
@@ -275,6 +291,25 @@ def verdict_row(verdict: Verdict) -> list[str]:
 
     why = verdict.problem or "; ".join(map(str, verdict.differences))
     return [printable(verdict.path), "passed" if verdict.is_passed else "failed", printable(why)]
+
+
+def told(report: Report) -> Iterator[str]:
+    """Yield what is to be said about tests: faults, failures, gaps, and the sum."""
+    from infraspectre.records.words import listed, plural
+    from infraspectre.security import printable
+
+    for refusal in report.refused:
+        place = ":".join(str(part) for part in (refusal.path, refusal.line) if part is not None)
+        remedy = f"; {refusal.remedy}" if refusal.remedy else ""
+        yield printable(f"{place}: {refusal.field}: {refusal.reason}{remedy}")
+    for result in report.failed:
+        missing = f" {listed(result.missing)} found nothing" if result.missing else ""
+        unexpected = f" {listed(result.unexpected)} found something" if result.unexpected else ""
+        yield printable(f"{result.path}:{result.line}: {result.name}:{missing}{unexpected}")
+    if report.untested:
+        yield f"no test expects {listed(report.untested)}"
+    passed = report.tests - len(report.failed)
+    yield f"{plural(report.tests, 'test')} of {plural(report.rules, 'rule')}: {passed} passed"
 
 
 def update(sources: Path, /, *, out: Path, common: Common = DEFAULT) -> int:
@@ -321,4 +356,4 @@ COMMANDS: dict[str, Function] = {
     "test": test,
     "update": update,
 }
-rules = Group("Check, list, choose, profile, test and update rules in Suricata's language.", COMMANDS)
+rules = Group("Check, list, choose, profile, test and update detection rules.", COMMANDS)

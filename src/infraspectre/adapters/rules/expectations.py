@@ -11,13 +11,12 @@ from typing import Literal
 
 import msgspec
 
+from infraspectre.adapters.rules.files import TEST_SUFFIX
 from infraspectre.adapters.rules.preparation import load
 from infraspectre.capture.signatures import AlertSource, Rules
 from infraspectre.errors import InfraSpectreError, InputError
 from infraspectre.intel.documents import read_yaml
 
-SUFFIX = ".expect.yaml"
-"""How the names of expectation files in a folder end."""
 RULE = re.compile(r"(?:([0-9]{1,10}):)?([0-9]{1,10})")
 COUNT = re.compile(r"(>=|<=|>|<)?\s*([0-9]{1,18})")
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {"": eq, ">=": ge, "<=": le, ">": gt, "<": lt}
@@ -150,14 +149,14 @@ def said(value: str | int | bool) -> str:
 
 
 def expectation_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the tests that paths name: files, and those in and below folders whose names end with SUFFIX.
+    """Yield the tests that paths name: files, and those in and below folders whose names end with TEST_SUFFIX.
 
     Raises InputError for a path that is not there, and for a folder without tests.
     """
     for path in paths:
-        found = sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]
+        found = sorted(path.rglob(f"*{TEST_SUFFIX}")) if path.is_dir() else [path]
         if not path.exists():
             raise InputError("no such file or folder", path=path)
         if not found:
-            raise InputError("holds no tests", path=path, remedy=f"name a folder with files in {SUFFIX}")
+            raise InputError("holds no tests", path=path, remedy=f"name a folder with files in {TEST_SUFFIX}")
         yield from found

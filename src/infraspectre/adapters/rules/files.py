@@ -12,6 +12,9 @@ from infraspectre.errors import InputError
 
 STATE_FILE = "infraspectre-rules.yaml"
 """The file beside rules that holds what was decided about them."""
+YAML = (".yaml", ".yml")
+TEST_SUFFIX = ".expect.yaml"
+"""How the names of tests of rules end."""
 SUFFIXES = (".rules", ".rules.gz", ".rules.zst")
 MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 """How gzip (RFC 1952) and Zstandard (RFC 8878) begin."""
