@@ -1,6 +1,7 @@
 //! Rules tried on what a packet, a stream and its transactions hold.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
@@ -16,6 +17,7 @@ use crate::transaction::{index, Body, Transaction};
 use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
 use super::inspect::{Buffer, Findings};
 use super::packet::{self, View};
+use super::profile::{Cost, Profile};
 use super::state::{FlowState, HostBits, Owner, Pending, SideState};
 use super::threshold::{Thresholds, Verdict};
 use super::transform;
@@ -51,6 +53,8 @@ pub struct Detector {
     marks: Marks,
     candidates: Vec<Id>,
     alerts: Vec<Alert>,
+    /// What rules take, where the setting `profiling` asks for it.
+    profile: Option<Profile>,
     /// Alerts beyond the most that one packet may give.
     pub surplus: u64,
 }
@@ -99,7 +103,9 @@ enum Outcome {
 impl Detector {
     /// Takes rules to be run.
     pub fn new(program: Arc<Program>, settings: Arc<Settings>) -> Detector {
+        let profile = settings.is_on("profiling", false).then(|| Profile::new(program.signatures.len()));
         Detector {
+            profile,
             program,
             settings,
             hosts: HostBits::default(),
@@ -115,6 +121,26 @@ impl Detector {
     /// Returns the rules.
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// Returns the rules that were tried and what each took; none without the setting `profiling`.
+    pub fn costs(&self) -> impl Iterator<Item = (&Signature, &Cost)> {
+        let costs = self.profile.as_ref().map_or(&[][..], Profile::costs);
+        self.program.signatures.iter().zip(costs).filter(|(_, cost)| cost.checks > 0)
+    }
+
+    /// Tries a rule and notes what that takes, where it is wished.
+    #[inline]
+    fn tried<T>(&mut self, id: Id, test: impl FnOnce(&Self) -> T, has_matched: impl FnOnce(&T) -> bool) -> T {
+        if self.profile.is_none() {
+            return test(self);
+        }
+        let begun = Instant::now();
+        let result = test(self);
+        if let Some(profile) = &mut self.profile {
+            profile.note(id, begun.elapsed(), has_matched(&result));
+        }
+        result
     }
 
     /// Tries all rules on an occasion and reports the alerts, in the order of the rules.
@@ -154,7 +180,7 @@ impl Detector {
         candidates.sort_unstable();
         for id in &candidates {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if packet::header_holds(&signature.rule, view) {
+            if self.tried(*id, |_| packet::header_holds(&signature.rule, view), |holds| *holds) {
                 self.matched(*id, signature, None, Hit::default(), view, state);
             }
         }
@@ -179,7 +205,8 @@ impl Detector {
         let candidates = std::mem::take(&mut self.candidates);
         for id in &candidates {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
+            if let Some(hit) = tried {
                 self.matched(*id, signature, None, hit, view, state);
             }
         }
@@ -227,7 +254,8 @@ impl Detector {
         }
         for id in &program.recognition {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
+            if let Some(hit) = tried {
                 self.matched(*id, signature, None, hit, view, state);
             }
         }
@@ -354,7 +382,13 @@ impl Detector {
         pending.retain_mut(|own| {
             let Some(signature) = program.signatures.get(own.id as usize) else { return false };
             let mut hit = Hit::default();
-            match self.transaction_rule(signature, own, transaction, progress, view, state, &mut hit) {
+            let id = own.id;
+            let tried = self.tried(
+                id,
+                |detector| detector.transaction_rule(signature, own, transaction, progress, view, state, &mut hit),
+                |outcome| *outcome == Outcome::Holds,
+            );
+            match tried {
                 Outcome::Waits => progress < DONE,
                 Outcome::Fails => false,
                 Outcome::Holds => {
@@ -510,6 +544,9 @@ impl Detector {
     }
 
     fn is_within_thresholds(&mut self, signature: &Signature, alert: &mut Alert, view: &View<'_>) -> bool {
+        if signature.is_suppressed(view.source, view.destination) {
+            return false;
+        }
         for (number, threshold) in signature.thresholds().enumerate() {
             let owner = Owner::of(threshold.track, view.source, view.destination, view.flow.id);
             let rule = u64::from(alert.id) << 8 | number as u64;
