@@ -26,11 +26,20 @@ class Rule(TypedDict):
     rev: int
     msg: str
     action: str
-    classtype: str
+    protocol: str
+    classtype: str | None
     priority: int
     file: str
     line: int
-    enabled: bool
+    metadata: list[tuple[str, str]]
+    references: list[tuple[str, str]]
+
+class DisabledRule(TypedDict):
+    gid: int
+    sid: int
+    msg: str
+    file: str
+    line: int
 
 class Refusal(TypedDict):
     file: str
@@ -88,7 +97,7 @@ class RuleSet:
     @property
     def rules(self) -> list[Rule]: ...
     @property
-    def disabled(self) -> list[Rule]: ...
+    def disabled(self) -> list[DisabledRule]: ...
     @property
     def refused(self) -> list[Refusal]: ...
 
