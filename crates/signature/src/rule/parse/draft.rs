@@ -73,6 +73,12 @@ struct Selected {
     is_fresh: bool,
 }
 
+impl Selected {
+    fn payload() -> Self {
+        Selected { buffer: Buffer::Payload, transforms: Vec::new(), place: Some(Place::Payload), is_fresh: false }
+    }
+}
+
 /// A rule in the making.
 pub(super) struct Draft<'c, 's> {
     pub context: &'c mut Context<'s>,
@@ -135,12 +141,10 @@ impl<'c, 's> Draft<'c, 's> {
             prefilter: false,
             filestore: false,
         };
-        let selected =
-            Selected { buffer: Buffer::Payload, transforms: Vec::new(), place: Some(Place::Payload), is_fresh: false };
         Ok(Draft {
             context,
             rule,
-            selected,
+            selected: Selected::payload(),
             decoding: None,
             decoded: Vec::new(),
             nowhere: Vec::new(),
@@ -167,15 +171,16 @@ impl<'c, 's> Draft<'c, 's> {
     /// Returns to the payload.
     pub fn select_payload(&mut self) {
         self.leave_base64();
-        self.selected =
-            Selected { buffer: Buffer::Payload, transforms: Vec::new(), place: Some(Place::Payload), is_fresh: false };
+        self.selected = Selected::payload();
     }
 
     /// Refuses a buffer that was named and has no tests.
     pub fn check_selected(&self) -> Result<()> {
         let Selected { buffer, transforms, place, .. } = &self.selected;
-        let is_empty_address = matches!(buffer, Buffer::IpAddress { .. }) && place.is_none();
-        if place.is_some() || !is_empty_address && transforms.is_empty() && self.find(buffer, transforms).is_some() {
+        // Naming a buffer again that has tests already adds none, and is no mistake.
+        let is_new = is_repeated(buffer) || matches!(buffer, Buffer::IpAddress { .. });
+        let has_tests = || !is_new && transforms.is_empty() && self.find(buffer, transforms).is_some();
+        if place.is_some() || has_tests() {
             return Ok(());
         }
         refuse("a buffer is named and nothing is asked of it", "write content, pcre, bsize or another test after it")
