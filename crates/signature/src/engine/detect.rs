@@ -1,6 +1,7 @@
 //! Rules tried on what a packet, a stream and its transactions hold.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
@@ -9,13 +10,14 @@ use crate::field::{Field, Kind, Sent, DONE, NONE};
 use crate::flow::{Flow, Occasion};
 use crate::matcher::Found;
 use crate::protocol::Protocol;
-use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, Scope, Sides, ThresholdKind, Validity};
+use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, Scope, ThresholdKind, Validity};
 use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
-use super::compile::{Carrier, Channel, Id, Limit, PatternIndex, Program, Signature, Trigger};
+use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
 use super::inspect::{Buffer, Findings};
 use super::packet::{self, View};
+use super::profile::{Cost, Profile};
 use super::state::{FlowState, HostBits, Owner, Pending, SideState};
 use super::threshold::{Thresholds, Verdict};
 use super::transform;
@@ -51,6 +53,8 @@ pub struct Detector {
     marks: Marks,
     candidates: Vec<Id>,
     alerts: Vec<Alert>,
+    /// What rules take, where the setting `profiling` asks for it.
+    profile: Option<Profile>,
     /// Alerts beyond the most that one packet may give.
     pub surplus: u64,
 }
@@ -99,7 +103,9 @@ enum Outcome {
 impl Detector {
     /// Takes rules to be run.
     pub fn new(program: Arc<Program>, settings: Arc<Settings>) -> Detector {
+        let profile = settings.is_on("profiling", false).then(|| Profile::new(program.signatures.len()));
         Detector {
+            profile,
             program,
             settings,
             hosts: HostBits::default(),
@@ -115,6 +121,26 @@ impl Detector {
     /// Returns the rules.
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// Returns the rules that were tried and what each took; none without the setting `profiling`.
+    pub fn costs(&self) -> impl Iterator<Item = (&Signature, &Cost)> {
+        let costs = self.profile.as_ref().map_or(&[][..], Profile::costs);
+        self.program.signatures.iter().zip(costs).filter(|(_, cost)| cost.checks > 0)
+    }
+
+    /// Tries a rule and notes what that takes, where it is wished.
+    #[inline]
+    fn tried<T>(&mut self, id: Id, test: impl FnOnce(&Self) -> T, has_matched: impl FnOnce(&T) -> bool) -> T {
+        if self.profile.is_none() {
+            return test(self);
+        }
+        let begun = Instant::now();
+        let result = test(self);
+        if let Some(profile) = &mut self.profile {
+            profile.note(id, begun.elapsed(), has_matched(&result));
+        }
+        result
     }
 
     /// Tries all rules on an occasion and reports the alerts, in the order of the rules.
@@ -156,7 +182,7 @@ impl Detector {
         candidates.sort_unstable();
         for id in &candidates {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if packet::header_holds(&signature.rule, view) {
+            if self.tried(*id, |_| packet::header_holds(&signature.rule, view), |holds| *holds) {
                 self.matched(*id, signature, None, Hit::default(), view, state);
             }
         }
@@ -181,7 +207,8 @@ impl Detector {
         let candidates = std::mem::take(&mut self.candidates);
         for id in &candidates {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
+            if let Some(hit) = tried {
                 self.matched(*id, signature, None, hit, view, state);
             }
         }
@@ -230,7 +257,8 @@ impl Detector {
         }
         for id in &program.recognition {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
+            if let Some(hit) = tried {
                 self.matched(*id, signature, None, hit, view, state);
             }
         }
@@ -357,7 +385,13 @@ impl Detector {
         pending.retain_mut(|own| {
             let Some(signature) = program.signatures.get(own.id as usize) else { return false };
             let mut hit = Hit::default();
-            match self.transaction_rule(signature, own, transaction, progress, view, state, &mut hit) {
+            let id = own.id;
+            let tried = self.tried(
+                id,
+                |detector| detector.transaction_rule(signature, own, transaction, progress, view, state, &mut hit),
+                |outcome| *outcome == Outcome::Holds,
+            );
+            match tried {
                 Outcome::Waits => progress < DONE,
                 Outcome::Fails => false,
                 Outcome::Holds => {
@@ -496,7 +530,7 @@ impl Detector {
                 state.passed |= of_flow;
                 break;
             }
-            if !self.is_within_limits(signature, &mut alert, view) || signature.rule.noalert {
+            if !self.is_within_thresholds(signature, &mut alert, view) || signature.rule.noalert {
                 continue;
             }
             if matches!(alert.action, Action::Drop | Action::Reject) && self.settings.ips {
@@ -512,15 +546,11 @@ impl Detector {
         self.alerts = kept;
     }
 
-    fn is_within_limits(&mut self, signature: &Signature, alert: &mut Alert, view: &View<'_>) -> bool {
-        for (number, limit) in signature.limits.iter().enumerate() {
-            let threshold = &limit.threshold;
-            if threshold.kind == ThresholdKind::Suppress {
-                if is_suppressed(limit, view) {
-                    return false;
-                }
-                continue;
-            }
+    fn is_within_thresholds(&mut self, signature: &Signature, alert: &mut Alert, view: &View<'_>) -> bool {
+        if signature.is_suppressed(view.source, view.destination) {
+            return false;
+        }
+        for (number, threshold) in signature.thresholds().enumerate() {
             let owner = Owner::of(threshold.track, view.source, view.destination, view.flow.id);
             let rule = u64::from(alert.id) << 8 | number as u64;
             match self.thresholds.judge(rule, threshold, owner, view.at) {
@@ -534,17 +564,6 @@ impl Detector {
             }
         }
         true
-    }
-}
-
-fn is_suppressed(limit: &Limit, view: &View<'_>) -> bool {
-    let Some((sides, addresses)) = &limit.suppressed else { return true };
-    let (source, destination) = (addresses.contains(view.source), addresses.contains(view.destination));
-    match sides {
-        Sides::Source => source,
-        Sides::Destination => destination,
-        Sides::Both => source && destination,
-        Sides::Any => source || destination,
     }
 }
 

@@ -132,13 +132,7 @@ fn names(name: &str, protocol: Protocol) -> bool {
 }
 
 /// Tells whether all tests of a rule on the packet and on its flow's state hold.
-pub fn tests_hold(
-    rule: &Rule,
-    view: &View<'_>,
-    state: &FlowState,
-    hosts: &HostBits,
-    findings: &mut Findings,
-) -> bool {
+pub fn tests_hold(rule: &Rule, view: &View<'_>, state: &FlowState, hosts: &HostBits, findings: &mut Findings) -> bool {
     rule.packet.iter().all(|test| match test {
         PacketTest::HeaderBytes { part, transforms, matches } => {
             let bytes = view.packet.and_then(|packet| header_bytes(*part, packet));

@@ -88,7 +88,7 @@ pub struct Application {
 
 /// A flow; `S` is what its user keeps with it.
 pub struct Flow<S> {
-    /// As EVE gives it.
+    /// As EVE gives it, and as flow records do.
     pub id: u64,
     pub orig: Endpoint,
     pub resp: Endpoint,

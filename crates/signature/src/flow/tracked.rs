@@ -53,7 +53,17 @@ impl<S> Tracked<S> {
     pub fn new(key: FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
         let channel = (key.protocol == protocol::TCP).then(|| Box::new(Channel::new(settings)));
         let reader = Reader::default();
-        Tracked { key, orig_is_low, generation, flow, channel, reader, shown_complete: [0; 2], is_hidden: false, held: 0 }
+        Tracked {
+            key,
+            orig_is_low,
+            generation,
+            flow,
+            channel,
+            reader,
+            shown_complete: [0; 2],
+            is_hidden: false,
+            held: 0,
+        }
     }
 
     /// Returns the state of the TCP connection; other flows have none.

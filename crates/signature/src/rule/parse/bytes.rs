@@ -207,17 +207,7 @@ pub(super) fn byte_extract(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -
     reading.check(draft, Operand::Value(bytes))?;
     let (relative, order, text, mask) = (reading.relative, reading.order(), reading.text(), reading.mask);
     let (bytes, variable, multiplier) = (bytes as u8, draft.define(name)?, times);
-    let extract = ByteExtract {
-        bytes,
-        offset,
-        variable,
-        relative,
-        multiplier,
-        order,
-        text,
-        align,
-        mask,
-    };
+    let extract = ByteExtract { bytes, offset, variable, relative, multiplier, order, text, align, mask };
     let relative = extract.relative;
     draft.test_on(Match::ByteExtract(extract), relative)
 }

@@ -22,13 +22,6 @@ pub struct ThresholdEntry {
     pub suppressed: Option<(Sides, Addresses)>,
 }
 
-impl ThresholdEntry {
-    /// Tells whether it is about a rule.
-    pub fn is_about(&self, gid: u32, sid: u32) -> bool {
-        (self.gid == 0 || self.gid == gid) && (self.sid == 0 || self.sid == sid)
-    }
-}
-
 /// What a threshold file says.
 #[derive(Debug, Default)]
 pub struct Thresholds {
