@@ -170,9 +170,9 @@ def events(run: Run) -> Outcome:
 
 
 def read(run: Run, rules: Any) -> Iterator[Event]:
-    """Yield the EVE events that rules give on a capture."""
+    """Yield the EVE events that rules give on a capture, without those of views that Suricata does not have."""
     for lines in ENGINE.AlertReader([str(run.capture)], rules, settings=dict(run.settings), read_ahead=False):
-        yield from map(json.loads, lines.splitlines())
+        yield from (event for event in map(json.loads, lines.splitlines()) if not event.get("ambiguous"))
 
 
 @dataclass(frozen=True)

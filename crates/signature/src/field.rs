@@ -133,6 +133,8 @@ fields! {
     FileData: Body, Either, BODY, ["file.data", "file_data"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
     FileName: File, Either, BODY, ["file.name", "filename"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
     FileExtension: File, Either, BODY, ["fileext"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
+    /// No buffer: hashes of files are made where a rule asks for them.
+    FileHash: File, Either, BODY, [], [Http, Http2, Smtp, FtpData, Smb, Nfs];
     FileMagic: File, Either, BODY, ["file.magic", "filemagic"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
 
     DnsQuery: Bytes, ToServer, DONE, ["dns.query", "dns_query"], [Dns];
@@ -431,6 +433,13 @@ impl FieldSet {
     /// Returns the set of all fields.
     pub const fn all() -> FieldSet {
         FieldSet([u64::MAX; 4])
+    }
+
+    /// Takes out a field.
+    pub fn remove(&mut self, field: Field) {
+        if let Some(word) = self.0.get_mut(field.index() / 64) {
+            *word &= !(1 << (field.index() % 64));
+        }
     }
 
     /// Adds a field.

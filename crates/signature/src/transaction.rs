@@ -201,7 +201,8 @@ impl Transaction {
             return None;
         }
         let (name, body) = (name.to_vec(), Body::default());
-        self.files.push(File { name, direction, body, size: 0, truncated: false, hashes: None });
+        let hashes = self.wants(Field::FileHash).then(Box::default);
+        self.files.push(File { name, direction, body, size: 0, truncated: false, hashes });
         Some(index)
     }
 

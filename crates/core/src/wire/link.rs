@@ -26,6 +26,7 @@ pub(super) mod ether_type {
     pub const SERVICE_VLAN: u16 = 0x88a8;
     pub const BACKBONE: u16 = 0x88e7;
     pub const SECURITY_GROUP: u16 = 0x8909;
+    pub const SERVICE_HEADER: u16 = 0x894f;
     pub const VN_TAG: u16 = 0x8926;
     pub const OLD_SERVICE_VLAN: u16 = 0x9100;
     pub const OLDER_SERVICE_VLAN: u16 = 0x9200;
@@ -107,6 +108,7 @@ pub(super) fn ether_type<'a>(walk: &mut Walk<'a, '_>, kind: u16, span: Span<'a>)
         ether_type::BACKBONE => Next::Layer(Layer::Ethernet, span.skip(4)), // IEEE 802.1ah: service tag, then a frame
         ether_type::VN_TAG => tagged(span, 4),
         ether_type::SECURITY_GROUP => tagged(span, 6),
+        ether_type::SERVICE_HEADER => service_header(span),
         _ => Next::Other(name(kind)),
     }
 }
@@ -153,6 +155,21 @@ fn vlan<'a>(walk: &mut Walk<'a, '_>, mut span: Span<'a>) -> Next<'a> {
         }
     }
     Next::Malformed("nesting")
+}
+
+/// Passes over a network service header (RFC 8300, 2).
+fn service_header(span: Span<'_>) -> Next<'_> {
+    let Some(&[_, words, _, next]) = span.head() else { return Next::Malformed("truncated-nsh") };
+    let length = usize::from(words & 0x3f) * 4;
+    if length < 8 {
+        return Next::Malformed("nsh-header-length");
+    }
+    match next {
+        1 | 2 => Next::Layer(Layer::Ip, span.skip(length)),
+        3 => Next::Layer(Layer::Ethernet, span.skip(length)),
+        5 => mpls(span.skip(length)),
+        _ => Next::Other("nsh"),
+    }
 }
 
 /// Leaves off a tag of `len` bytes and follows the Ethernet type behind it.

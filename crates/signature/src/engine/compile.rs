@@ -158,8 +158,6 @@ pub struct Program {
     pub recognition: Vec<Id>,
     /// Fields that rules look at.
     pub wanted: FieldSet,
-    /// Whether any rule asks for hashes of files.
-    pub hashes_files: bool,
 }
 
 impl Program {
@@ -226,7 +224,9 @@ impl Program {
         for field in fields.chain(numbers) {
             self.wanted.insert(field);
         }
-        self.hashes_files |= signature.rule.files.iter().any(|file| matches!(file, FileTest::Hash { .. }));
+        if signature.rule.files.iter().any(|file| matches!(file, FileTest::Hash { .. })) {
+            self.wanted.insert(Field::FileHash);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
 use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
-use super::inspect::{Buffer, Findings};
+use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
 use super::state::{FlowState, HostBits, Owner, Pending, SideState};
@@ -85,10 +85,12 @@ impl Marks {
 }
 
 /// Where a payload was found.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Hit {
     in_stream: bool,
     ambiguous: bool,
+    /// What groups of expressions have captured, by name.
+    captures: Vec<Capture>,
 }
 
 /// What a test of a transaction has come to.
@@ -152,13 +154,14 @@ impl Detector {
         self.alerts.clear();
         let mut state = std::mem::take(&mut occasion.flow.state);
         let program = Arc::clone(&self.program);
-        let is_let_through = state.passed || state.dropped || state.bypassed || occasion.flow.is_exempt;
-        state.bypassed = occasion.flow.bypassed;
-        if !is_let_through {
+        if !(state.passed || state.dropped || occasion.flow.is_exempt) {
             let view = view(&occasion);
-            self.look_at_addresses(&program, &view, &mut state);
-            self.look_at_packet(&program, &view, &mut state);
-            self.look_at_recognition(&program, &view, &mut state);
+            // What is let through is seen once more, with the packet that decides it; its transactions are read on.
+            if !std::mem::replace(&mut state.bypassed, occasion.flow.bypassed) {
+                self.look_at_addresses(&program, &view, &mut state);
+                self.look_at_packet(&program, &view, &mut state);
+                self.look_at_recognition(&program, &view, &mut state);
+            }
             self.look_at_transactions(&program, &view, &mut state);
             self.settle(&program, &view, &mut state);
         }
@@ -246,7 +249,8 @@ impl Detector {
         if !holds || signature.payload.is_empty() && view.packet.is_none() && rule.header.protocol.app.is_none() {
             return None;
         }
-        payload_holds(signature, view, &mut findings)
+        let hit = payload_holds(signature, view, &mut findings)?;
+        Some(Hit { captures: findings.captures, ..hit })
     }
 
     fn look_at_recognition(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
@@ -448,6 +452,7 @@ impl Detector {
                 Outcome::Fails => return Outcome::Fails,
             }
         }
+        hit.captures.append(&mut findings.captures);
         if waits {
             Outcome::Waits
         } else {
@@ -468,6 +473,7 @@ impl Detector {
         for effect in &signature.rule.effects {
             self.apply(effect, view, state);
         }
+        hit.captures.into_iter().for_each(|capture| state.capture(capture));
         let action = signature.rule.action;
         self.alerts.push(Alert { id, transaction, action, in_stream: hit.in_stream, ambiguous: hit.ambiguous });
     }
@@ -795,9 +801,9 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
             let old = window.data.len().saturating_sub(window.new);
             if signature.payload.hold(buffer, findings) && (findings.end == 0 || findings.end > old) {
                 if !window.ambiguous {
-                    return Some(Hit { in_stream: true, ambiguous: false });
+                    return Some(Hit { in_stream: true, ..Hit::default() });
                 }
-                ambiguous = Some(Hit { in_stream: true, ambiguous: true });
+                ambiguous = Some(Hit { in_stream: true, ambiguous: true, ..Hit::default() });
             }
         }
     }
@@ -841,7 +847,7 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
             let is_other_way = first.only.is_some_and(|only| only != direction);
             let is_seen = state.passed
                 || state.dropped
-                || state.bypassed
+                || flow.is_exempt
                 || !program.has_rules(first.protocol, index(direction))
                 || own.is_some_and(|own| own.sides[index(direction)].progress == DONE);
             is_other_way || first.progress(direction) == DONE && is_seen

@@ -9,7 +9,8 @@ use infraspectre_core::source::LinkType;
 use infraspectre_core::wire::protocol as ip;
 use serde_json::{json, Map, Value};
 
-use crate::flow::{Flow, Occasion};
+use crate::field::Field;
+use crate::flow::{Flow, Occasion, Packet};
 use crate::protocol::{Protocol, ENTRIES};
 use crate::rule::{Action, Target};
 use crate::settings::Settings;
@@ -28,7 +29,16 @@ pub struct Extras {
     pub payload_printable: bool,
     pub packet: bool,
     pub verdict: bool,
-    pub raw_rule: bool,
+    pub forwarded: Option<Forwarded>,
+}
+
+/// How the address is told that a proxy has forwarded for (`xff`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// In place of the client's address, or else beside it.
+    overwrites: bool,
+    /// The last address of the header is the client's, for a proxy that only adds to it; else the first.
+    is_last: bool,
 }
 
 impl Extras {
@@ -38,12 +48,16 @@ impl Extras {
             let mut given = settings.given.iter().filter(|(key, _)| key.contains("eve-log") && key.ends_with(name));
             given.any(|(_, value)| matches!(value.as_str(), "yes" | "true" | "on" | "1"))
         };
+        let says = |name: &str, value: &str| settings.given.iter().any(|own| own.0.ends_with(name) && own.1 == value);
         Extras {
             payload: asks("alert.payload"),
             payload_printable: asks("alert.payload-printable"),
             packet: asks("alert.packet"),
             verdict: asks("alert.verdict"),
-            raw_rule: asks("alert.metadata.rule.raw"),
+            forwarded: asks("alert.xff.enabled").then(|| Forwarded {
+                overwrites: says("alert.xff.mode", "overwrite"),
+                is_last: says("alert.xff.deployment", "reverse"),
+            }),
         }
     }
 }
@@ -85,7 +99,11 @@ pub fn write(
     if let Some(number) = alert.transaction {
         event.insert("tx_id".into(), number.into());
     }
-    event.insert("alert".into(), describe_rule(signature, alert, source, destination, settings, extras));
+    let mut rule = describe_rule(signature, alert, source, destination, settings);
+    if let Some(how) = extras.forwarded {
+        put_forwarded(&mut event, &mut rule, how, alert, occasion);
+    }
+    event.insert("alert".into(), Value::Object(rule));
     if alert.ambiguous {
         event.insert("ambiguous".into(), true.into());
     }
@@ -205,8 +223,7 @@ fn describe_rule(
     source: Endpoint,
     destination: Endpoint,
     settings: &Settings,
-    extras: Extras,
-) -> Value {
+) -> Map<String, Value> {
     let rule = &signature.rule;
     let blocked = settings.ips && matches!(alert.action, Action::Drop | Action::Reject);
     let mut object = Map::new();
@@ -235,8 +252,36 @@ fn describe_rule(
         }
         object.insert("metadata".into(), Value::Object(metadata));
     }
-    let _ = extras.raw_rule;
-    Value::Object(object)
+    object
+}
+
+/// Tells the address that the request was forwarded for, by its `X-Forwarded-For`.
+fn put_forwarded(
+    event: &mut Map<String, Value>,
+    rule: &mut Map<String, Value>,
+    how: Forwarded,
+    alert: &Alert,
+    occasion: &Occasion<'_, FlowState>,
+) {
+    let transactions = &occasion.flow.transactions;
+    let own = alert.transaction.and_then(|number| transactions.iter().find(|own| own.number == number));
+    let Some(text) = own.and_then(|own| forwarded_for(own, how)) else { return };
+    let client = ["src_ip", "dest_ip"][index(occasion.direction)];
+    if how.overwrites {
+        event.insert(client.into(), text.into());
+    } else {
+        rule.insert("xff".into(), text.into());
+    }
+}
+
+fn forwarded_for(transaction: &Transaction, how: Forwarded) -> Option<String> {
+    let header = transaction.values(Direction::Orig, Field::HttpRequestHeader).find_map(|header| {
+        let (name, value) = std::str::from_utf8(header).ok()?.split_once(':')?;
+        name.eq_ignore_ascii_case("x-forwarded-for").then_some(value)
+    })?;
+    let mut addresses = header.split(',').map(str::trim);
+    let chosen = if how.is_last { addresses.next_back() } else { addresses.next() };
+    chosen?.parse::<IpAddr>().ok().map(|address| address.to_string())
 }
 
 fn describe_flow(flow: &Flow<FlowState>) -> Value {
@@ -285,6 +330,11 @@ fn put_flow_state(event: &mut Map<String, Value>, state: &FlowState) {
             state.integers().iter().map(|(name, value)| (name.to_string(), (*value).into())).collect();
         object.insert("flowints".into(), Value::Object(integers));
     }
+    if !state.captures().is_empty() {
+        let variables = state.captures().iter();
+        let variables = variables.map(|own| json!({ &*own.name: String::from_utf8_lossy(&own.value) })).collect();
+        object.insert("flowvars".into(), Value::Array(variables));
+    }
     if !object.is_empty() {
         event.insert("metadata".into(), Value::Object(object));
     }
@@ -321,9 +371,47 @@ fn put_bytes(
             229 => "IPv6",
             _ => "UNKNOWN",
         };
-        event.insert("packet".into(), base64(frame.data).into());
+        let whole = occasion.packet.and_then(|packet| defragmented(packet, frame.data));
+        event.insert("packet".into(), base64(whole.as_deref().unwrap_or(frame.data)).into());
         event.insert("packet_info".into(), json!({ "linktype": frame.link, "linktype_name": name }));
     }
+}
+
+/// Returns the packet that the fragments of a datagram make: the last one's header, without what makes it a fragment.
+fn defragmented(packet: &Packet<'_>, frame: &[u8]) -> Option<Vec<u8>> {
+    let segment = &packet.segment;
+    if !packet.from_fragments {
+        return None;
+    }
+    let begin = (segment.network.as_ptr() as usize).checked_sub(frame.as_ptr() as usize)?;
+    let mut whole = frame.get(..begin)?.to_vec();
+    let (header, length) = match segment.ip_version {
+        4 => (segment.network.get(..usize::from(segment.network.first()? & 0x0f) * 4)?, segment.transport.len()),
+        _ => (segment.network.get(..40)?, segment.transport.len()),
+    };
+    let mut header = header.to_vec();
+    let total = u16::try_from(length + if segment.ip_version == 4 { header.len() } else { 0 }).ok()?.to_be_bytes();
+    if segment.ip_version == 4 {
+        header.get_mut(2..4)?.copy_from_slice(&total);
+        header.get_mut(6..8)?.fill(0);
+        header.get_mut(10..12)?.fill(0);
+        let sum = checksum(&header);
+        header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
+    } else {
+        header.get_mut(4..6)?.copy_from_slice(&total);
+        *header.get_mut(6)? = segment.protocol;
+    }
+    whole.extend_from_slice(&header);
+    whole.extend_from_slice(segment.transport);
+    Some(whole)
+}
+
+/// Returns the checksum of an IPv4 header whose own field is 0 (RFC 1071).
+fn checksum(header: &[u8]) -> u16 {
+    let words = header.chunks_exact(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
+    let sum = words.sum::<u32>();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded & 0xffff) + (folded >> 16)) as u16
 }
 
 fn printable(data: &[u8]) -> String {

@@ -77,12 +77,20 @@ impl<'a> Buffer<'a> {
     }
 }
 
+/// What a named group of an expression has captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    pub name: Box<str>,
+    pub value: Box<[u8]>,
+}
+
 /// What the tests changed and found besides holding.
 #[derive(Debug, Default)]
 pub struct Findings {
     pub variables: Variables,
     /// Where the last match ended, for telling new matches from old ones.
     pub end: usize,
+    pub captures: Vec<Capture>,
     steps: u32,
 }
 
@@ -291,6 +299,7 @@ impl Inspection<'_, '_> {
             let end = start + span.end;
             self.findings.end = self.findings.end.max(end);
             if self.from(rest, end) {
+                self.findings.captures.extend(expression.captures(data, span.start));
                 return true;
             }
             from = span.start + 1;

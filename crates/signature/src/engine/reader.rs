@@ -184,8 +184,11 @@ impl Engine {
     }
 }
 
-/// Returns the fields that rules look at, and those that events describe.
+/// Returns the fields that rules look at, and those that events describe: all that cost little.
 fn wanted(program: &Program) -> FieldSet {
-    let _ = (program, Field::ALL);
-    FieldSet::all()
+    let mut wanted = FieldSet::all();
+    if !program.wanted.contains(Field::FileHash) {
+        wanted.remove(Field::FileHash);
+    }
+    wanted
 }

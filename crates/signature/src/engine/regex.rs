@@ -7,6 +7,8 @@ use fancy_regex::{BytesMode, Regex, RegexBuilder};
 
 use crate::rule::Pcre;
 
+use super::inspect::Capture;
+
 /// Steps back that an expression may take which needs them (backreferences, assertions); beyond it nothing matches.
 const BACKTRACK_LIMIT: usize = 100_000;
 /// Bytes that a compiled expression may take.
@@ -41,6 +43,22 @@ impl Expression {
     pub fn find(&self, data: &[u8], from: usize) -> Option<Span> {
         let found = self.regex()?.find_from_pos(data, from).ok()??;
         (!self.pcre.anchored || found.start() == from).then(|| Span { start: found.start(), end: found.end() })
+    }
+
+    /// Returns what the named groups of the match at a position have captured.
+    pub fn captures(&self, data: &[u8], at: usize) -> Vec<Capture> {
+        if self.pcre.captures.is_empty() {
+            return Vec::new();
+        }
+        let found = self.regex().and_then(|regex| regex.captures_from_pos(data, at).ok()).flatten();
+        let Some(found) = found else { return Vec::new() };
+        let named = self.pcre.captures.iter().zip(1..);
+        let named = named.filter_map(|(name, number)| {
+            let group = found.get(number)?;
+            let name = name.split_once(':').map_or(&**name, |(_, name)| name).into();
+            Some(Capture { name, value: data.get(group.start()..group.end())?.into() })
+        });
+        named.collect()
     }
 
     /// Returns the bytes of the first group of the first match.

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use crate::rule::{BitTest, IntCompare, Track};
 
 use super::compile::Id;
+use super::inspect::Capture;
 
 /// Bits and numbers of one flow that rules may set.
 const MAX_NAMES: usize = 256;
@@ -18,6 +19,7 @@ const MAX_HOST_BITS: usize = 1 << 20;
 pub struct FlowState {
     bits: Vec<Box<str>>,
     integers: Vec<(Box<str>, u32)>,
+    captures: Vec<Capture>,
     /// Whether a rule let the flow pass, or dropped it.
     pub passed: bool,
     pub dropped: bool,
@@ -103,6 +105,21 @@ impl FlowState {
             None if has_room => self.integers.push((name.into(), value)),
             None => {}
         }
+    }
+
+    /// Keeps what an expression has captured; a later capture of the same name replaces it.
+    pub fn capture(&mut self, capture: Capture) {
+        let has_room = self.captures.len() < MAX_NAMES;
+        match self.captures.iter_mut().find(|own| own.name == capture.name) {
+            Some(own) => *own = capture,
+            None if has_room => self.captures.push(capture),
+            None => {}
+        }
+    }
+
+    /// Returns all captures.
+    pub fn captures(&self) -> &[Capture] {
+        &self.captures
     }
 
     /// Returns what is remembered of a transaction.

@@ -124,7 +124,8 @@ impl<S> Tracked<S> {
     /// Tells whether a connection begins in its middle, and a policy says not to look at such.
     fn is_excepted(&self, segment: &Segment<'_>, settings: &Settings) -> bool {
         let is_first = self.flow.packets.iter().sum::<u64>() == u64::from(segment.packets);
-        is_first && segment.tcp.flags & (tcp_flag::SYN | tcp_flag::RST) == 0 && settings.excepts_midstream()
+        let opens = segment.tcp.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
+        is_first && !opens && segment.tcp.flags & tcp_flag::RST == 0 && settings.excepts_midstream()
     }
 
     fn count(&mut self, packet: &Packet<'_>, direction: Direction) {
