@@ -3,12 +3,13 @@
 //! A line is split into header and options (`header`, `options`), each option is read by the function that `keywords`
 //! names for it, and `checks` looks at the rule as a whole. One bad rule never stops the others.
 
+mod actions;
 mod bytes;
 mod checks;
 mod content;
 mod dates;
 mod draft;
-mod extra;
+mod events;
 mod fault;
 mod fields;
 mod files;
@@ -20,6 +21,7 @@ mod meta;
 mod numbers;
 mod options;
 mod packet;
+mod payload;
 mod pcre;
 mod places;
 mod ranges;

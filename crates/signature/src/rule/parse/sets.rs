@@ -77,16 +77,11 @@ impl<'a> Described<'a> {
     /// Fills in what the settings say of the set.
     fn complete(&mut self, name: &str, settings: &'a Settings) -> Result<()> {
         let given = |what: &str| settings.get(&format!("datasets.{name}.{what}"));
-        for what in ["type", "load", "state"] {
-            let is_missing = match what {
-                "type" => self.kind.is_none(),
-                "load" => self.load.is_none(),
-                _ => self.state.is_none(),
-            };
-            if let (true, Some(value)) = (is_missing, given(what)) {
-                self.take(what, value, what)?;
-            }
+        if self.kind.is_none() {
+            self.kind = given("type").map(kind).transpose()?;
         }
+        self.load = self.load.or_else(|| given("load"));
+        self.state = self.state.or_else(|| given("state"));
         Ok(())
     }
 }

@@ -1,78 +1,14 @@
-//! Options of many kinds that are short: events, files, actions, and what is known and cannot be run.
+//! Tests of a buffer or a file as a whole, and those that are known and cannot be run.
 
 use super::bytes::literal;
-use super::draft::{spoken, Buffer, Draft};
-use super::fault::{fault, nearest, refuse, Result};
+use super::draft::{Buffer, Draft};
+use super::fault::{fault, refuse, Result};
 use super::fields::side;
 use super::numbers::{compare, comparison};
-use super::options::{negation, parts, unquoted, whole, RuleOption};
+use super::options::{parts, unquoted, RuleOption};
 use crate::field::{Field, Sent};
 use crate::protocol::Protocol;
-use crate::rule::{AppProtocolMode, AppProtocolTest, Compare, Effect, EventTest, FileTest, Match, PacketTest};
-
-pub(super) fn noalert(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
-    draft.rule.noalert = true;
-    Ok(())
-}
-
-/// Reads `alert`, which takes a noalert back.
-pub(super) fn alert(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
-    draft.rule.noalert = false;
-    Ok(())
-}
-
-pub(super) fn bypass(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
-    draft.rule.effects.push(Effect::Bypass);
-    Ok(())
-}
-
-pub(super) fn prefilter(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
-    if std::mem::replace(&mut draft.rule.prefilter, true) {
-        return refuse("prefilter is given twice", "keep it for one test of the rule");
-    }
-    if matches!(draft.present().last(), Some(Match::Content(content)) if content.negated) {
-        return refuse("prefilter follows a negated content", "write it after a test of what is there");
-    }
-    let rule = &draft.rule;
-    let tests = [
-        rule.packet.is_empty(),
-        rule.payload.is_empty(),
-        rule.buffers.is_empty(),
-        rule.numbers.is_empty(),
-        rule.events.is_empty(),
-        rule.app_protocols.is_empty(),
-    ];
-    if tests.iter().all(|is_empty| *is_empty) {
-        return refuse("prefilter has no test before it", "write it after a test");
-    }
-    Ok(())
-}
-
-/// Reads `tag:session|host[,COUNT,packets|seconds|bytes][,src|dst]`.
-pub(super) fn tag(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let words: Vec<&str> = parts(unquoted(option.needed()?)).collect();
-    let is_count = |count: &str| whole::<u32>(count).is_some();
-    let is_metric = |metric: &str| matches!(metric, "packets" | "seconds" | "bytes");
-    let is_well_formed = match *words.as_slice() {
-        ["session"] => true,
-        ["session" | "host", count, metric] => is_count(count) && is_metric(metric),
-        ["session" | "host", count, metric, "src" | "dst"] => is_count(count) && is_metric(metric),
-        _ => false,
-    };
-    if !is_well_formed {
-        return refuse(
-            format!("tag is {:.60}", words.join(",")),
-            "write: tag:session,100,packets or tag:host,60,seconds,src",
-        );
-    }
-    draft.rule.effects.push(Effect::Tag);
-    Ok(())
-}
-
-/// Reads an option that is known and changes nothing of what a passive reader sees.
-pub(super) fn without_effect(_: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    option.needed().map(drop)
-}
+use crate::rule::{Compare, FileTest, Match, PacketTest};
 
 pub(super) fn urilen(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let value = unquoted(option.needed()?);
@@ -108,71 +44,6 @@ pub(super) fn filestore(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
     }
     draft.require_protocols(Field::FileName.protocols())?;
     draft.rule.filestore = true;
-    Ok(())
-}
-
-/// Reads `app-layer-protocol:[!]NAME[,MODE]`.
-pub(super) fn app_layer_protocol(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let (negated, value) = negation(unquoted(option.needed()?));
-    let (name, mode) = value.split_once(',').unwrap_or((value, "direction"));
-    let name = name.trim().to_ascii_lowercase();
-    if !matches!(name.as_str(), "failed" | "unknown") && Protocol::of_name(&name).is_none() {
-        let near = nearest(&name, Protocol::ALL.iter().map(|one| one.name())).unwrap_or("http, tls, failed, ...");
-        return refuse(format!("{name:.40?} is no protocol"), format!("write {near}"));
-    }
-    let mode = match mode.trim() {
-        "direction" => AppProtocolMode::Direction,
-        "final" => AppProtocolMode::Final,
-        "either" => AppProtocolMode::Either,
-        "to_server" | "toserver" => AppProtocolMode::ToServer,
-        "to_client" | "toclient" => AppProtocolMode::ToClient,
-        "original" => AppProtocolMode::Original,
-        other => {
-            return refuse(format!("{other:.40?} is no mode"), "write final, either, to_server, to_client or original")
-        }
-    };
-    let test = AppProtocolTest { name: name.into(), negated, mode };
-    if draft.rule.header.protocol.app.is_some() {
-        return refuse("app-layer-protocol stands in a rule of a protocol", "write tcp, udp or ip in the header");
-    }
-    if draft.rule.app_protocols.iter().any(|other| other.negated != negated || !negated) {
-        return refuse("app-layer-protocol contradicts another", "write one, or several that are all negated");
-    }
-    draft.rule.app_protocols.push(test);
-    Ok(())
-}
-
-/// Reads `app-layer-event:PROTOCOL.EVENT`.
-pub(super) fn app_layer_event(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let value = unquoted(option.needed()?).to_ascii_lowercase();
-    if let Some((name, event)) = value.split_once('.') {
-        let app = Protocol::of_name(name).filter(|_| !event.is_empty());
-        let app = app.ok_or_else(|| fault(format!("{value:.60?} is no event"), "write: app-layer-event:http.EVENT"))?;
-        draft.require_protocols(&spoken(app, name))?;
-    } else if !value.starts_with("applayer_") {
-        return refuse(format!("{value:.60?} is no event"), "write: app-layer-event:PROTOCOL.EVENT");
-    }
-    draft.rule.events.push(EventTest::App(value.into()));
-    Ok(())
-}
-
-fn event_name(option: &RuleOption<'_>) -> Result<Box<str>> {
-    let name = unquoted(option.needed()?).trim();
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+')) {
-        return refuse(format!("{name:.60?} is no event"), "write the name of an event");
-    }
-    Ok(name.to_ascii_lowercase().into())
-}
-
-pub(super) fn decode_event(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let name = event_name(option)?;
-    draft.rule.events.push(EventTest::Decode(name));
-    Ok(())
-}
-
-pub(super) fn stream_event(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let name = event_name(option)?;
-    draft.rule.events.push(EventTest::Stream(name));
     Ok(())
 }
 
