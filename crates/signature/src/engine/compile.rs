@@ -175,7 +175,10 @@ impl Program {
             let mut signature = Signature::new(rule, &payload, checks);
             signature.set_scope(&payload);
             program.note_wanted(&signature);
-            groups.add(id as Id, &signature, pattern, &buffers);
+            // Frames are not looked at, so that no rule about them can match.
+            if signature.rule.frames.is_empty() {
+                groups.add(id as Id, &signature, pattern, &buffers);
+            }
             program.signatures.push(signature);
         }
         groups.finish(&mut program);
