@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,19 +24,26 @@ Record = TypeVar("Record")
 
 def read_yaml(path: Path, record: type[Record]) -> Record:
     """Read a YAML file as a record; raises InputError naming file, line and field."""
-    text = read_text(path)
-    try:
-        _refuse_expansion(path, text)
-        root = yaml.compose(text, Loader=LOADER)
-        content = None if root is None else yaml.constructor.SafeConstructor().construct_document(root)
-    except yaml.YAMLError as error:
-        raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
+    (root, content), *more = read_documents(path) or [(None, None)]
+    if more:
+        raise InputError("holds more than one document", path=path, line=_line(more[0][0].start_mark))
     try:
         return msgspec.convert(content, record)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `")
         field = where.rstrip("`") or "$"
         raise InputError(what, path=path, line=line_of(root, field), field=field) from error
+
+
+def read_documents(path: Path) -> list[tuple[yaml.Node, Any]]:
+    """Read the documents of a YAML file, each with the nodes in which `line_at` finds places; raises InputError."""
+    text = read_text(path)
+    try:
+        _refuse_expansion(path, text)
+        roots = list(yaml.compose_all(text, Loader=LOADER))
+        return [(root, yaml.constructor.SafeConstructor().construct_document(root)) for root in roots]
+    except yaml.YAMLError as error:
+        raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
 
 
 def read_text(path: Path) -> str:
@@ -62,25 +70,28 @@ def _refuse_expansion(path: Path, text: str) -> None:
 
 def line_of(root: yaml.Node | None, field: str) -> int:
     """Find the line of a field written as `$.steps[2].kind`, or of its nearest parent."""
+    steps = re.findall(r"\.([^.\[]+)|\[(\d+)\]", field)
+    return line_at(root, [name or int(index) for name, index in steps])
+
+
+def line_at(root: yaml.Node | None, steps: Iterable[str | int]) -> int:
+    """Find the line of what keys and positions lead to, or of its nearest parent."""
     node = root
-    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", field):
-        child = _child(node, name, index)
+    for step in steps:
+        child = _child(node, step)
         if child is None:
             break
         node = child
     return _line(node and node.start_mark) or 1
 
 
-def _child(node: yaml.Node | None, name: str, index: str) -> yaml.Node | None:
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    found: yaml.Node | None = None
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == name), None)
-    if isinstance(node, yaml.SequenceNode) and index and int(index) < len(node.value):
-        return _as_node(node.value[int(index)])
-    return None
-
-
-def _as_node(value: Any) -> yaml.Node | None:
-    return value if isinstance(value, yaml.Node) else None
+        found = next((value for key, value in node.value if key.value == step), None)
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        found = node.value[step]
+    return found
 
 
 def _problem(error: yaml.YAMLError) -> str:
