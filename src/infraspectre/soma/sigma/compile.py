@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
 from ipaddress import ip_network
+from math import nan
+from operator import or_
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -45,44 +49,47 @@ COMPARISONS = {
 }
 
 
+class Search(NamedTuple):
+    """Holds what is looked for in a field, and in the events of which log sources."""
+
+    texts: set[str]
+    sources: set[LogSource]
+
+
 class RuleSet:
-    """Matches rules against batches of events."""
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        """Take the rules; those for a log source are put together when events of it first come."""
-        self.rules = tuple(rules)
-        self._compiled: dict[LogSource | None, Compiled] = {}
-
-    def matches(self, events: Events, source: LogSource | None = None) -> Iterator[tuple[Rule, Rows]]:
-        """Yield each rule that matches events of a log source, with their rows; without a source, of any rule."""
-        compiled = self._compiled.get(source)
-        if compiled is None:
-            rules = [rule for rule in self.rules if source is None or rule.source.covers(source)]
-            compiled = self._compiled[source] = Compiled(rules)
-        return compiled.matches(events)
-
-
-class Compiled:
     """Holds rules whose tests are in the order of their cost, and all texts that they look for."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule]) -> None:
         """Put rules together."""
-        self._rules = [(rule, ordered(rule.test)) for rule in rules]
-        self._texts: dict[tuple[str | None, bool], set[str]] = defaultdict(set)
-        for _, test in self._rules:
-            for leaf in leaves(test):
+        self.rules = [msgspec.structs.replace(rule, test=ordered(rule.test)) for rule in rules]
+        searches: dict[tuple[str | None, bool], Search] = defaultdict(lambda: Search(set(), set()))
+        for rule in self.rules:
+            for leaf in leaves(rule.test):
                 if isinstance(leaf, Text):
-                    self._texts[leaf.field, leaf.cased].update(leaf.texts)
-        self._searches = {place: sorted(texts) for place, texts in self._texts.items()}
+                    search = searches[leaf.field, leaf.cased]
+                    search.texts.update(leaf.texts)
+                    search.sources.add(rule.source)
+        self._searches = {place: (sorted(search.texts), search.sources) for place, search in searches.items()}
 
-    def matches(self, events: Events) -> Iterator[tuple[Rule, Rows]]:
-        """Yield each rule that matches, with the rows."""
-        for (field, cased), texts in self._searches.items():
-            events.column(field).search(texts, cased=cased)
+    def matches(self, events: Events, sources: Mapping[LogSource, Rows] | None = None) -> Iterator[tuple[Rule, Rows]]:
+        """Yield each rule that matches, with the rows; `sources` says which rows are of which log source.
+
+        Without `sources`, every rule looks at every event.
+        """
         batch = Batch(events)
-        for rule, test in self._rules:
-            if rows := batch.holding(test, events.all):
+        asked = {rule.source for rule in self.rules}
+        meant = {source: events.all if sources is None else covered(source, sources) for source in asked}
+        for (field, cased), (texts, asking) in self._searches.items():
+            if within := reduce(or_, (meant[source] for source in asking)):
+                events.column(field).search(texts, within, cased=cased)
+        for rule in self.rules:
+            if (within := meant[rule.source]) and (rows := batch.holding(rule.test, within)):
                 yield rule, rows
+
+
+def covered(source: LogSource, sources: Mapping[LogSource, Rows]) -> Rows:
+    """Return the rows at which a rule for a log source looks."""
+    return reduce(or_, (rows for known, rows in sources.items() if source.covers(known)), 0)
 
 
 class Batch:
@@ -127,7 +134,8 @@ class Batch:
             case Pattern() | Within() | Compare():
                 column = self._events.column(test.field)
                 codes = column.codes(within)
-                return column.where(codes, holds(test, column.values.gather(codes))) & within
+                chosen = holds(test, [column.values[code] for code in codes])
+                return column.holding(codes[chosen]) & within
         raise TypeError(f"{test!r} does not look at events")
 
     def _referring(self, test: Reference, within: Rows) -> Rows:
@@ -149,15 +157,15 @@ def refers(test: Reference, value: str, other: str) -> bool:
     return value.endswith(other) if test.at_end else other in value
 
 
-def holds(test: Pattern | Within | Compare, values: pl.Series) -> NDArray[np.bool_]:
+def holds(test: Pattern | Within | Compare, values: list[str]) -> NDArray[np.bool_]:
     """Tell for each value whether a test holds."""
     match test:
         case Pattern():
-            return values.str.contains(test.regex).to_numpy()
+            return pl.Series(values, dtype=pl.String).str.contains(test.regex).to_numpy()
         case Within():
-            return np.fromiter((is_within(value, test.network) for value in values), np.bool_, len(values))
-    numbers = values.cast(pl.Float64, strict=False) if test.part is None else parts_of(values, test.part)
-    return COMPARISONS[test.operator](numbers.fill_null(float("nan")).to_numpy(), test.number)
+            return np.array([is_within(value, test.network) for value in values], dtype=np.bool_)
+    numbers = [number_of(value) if test.part is None else part_of(value, test.part) for value in values]
+    return COMPARISONS[test.operator](np.array(numbers, dtype=np.float64), test.number)
 
 
 def is_within(text: str, network: str) -> bool:
@@ -170,17 +178,20 @@ address_of = lru_cache(maxsize=65_536)(parse_address)
 network_of = lru_cache(maxsize=65_536)(ip_network)
 
 
-def parts_of(values: pl.Series, part: Part) -> pl.Series:
-    """Return a part of each time: ISO 8601, or seconds since the epoch; null for what is no time."""
-    return pl.Series([part_of(value, part) for value in values], dtype=pl.Float64)
+def number_of(text: str) -> float:
+    """Return the number that a text writes; not a number for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
-def part_of(text: str, part: Part) -> float | None:
-    """Return a part of a time as it is written; no time zone is applied."""
+def part_of(text: str, part: Part) -> float:
+    """Return a part of a time, ISO 8601 or seconds since the epoch, as it is written; no time zone is applied."""
     try:
         at = datetime.fromtimestamp(float(text), UTC) if NUMBER.fullmatch(text) else datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
-        return None
+        return nan
     return float(at.isocalendar().week if part == "week" else getattr(at, part))
 
 

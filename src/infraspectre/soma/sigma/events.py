@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,11 +15,10 @@ from infraspectre.soma.sigma.rule import END, START
 
 Rows = int
 """A set of rows: bit n of the number stands for row n."""
-SEARCHED_BYTES = 1 << 22
+SEARCHED_CHARACTERS = 1 << 22
 """How much text is searched at a time, which bounds the memory that its finds take."""
-MARKS = f"[{START}{END}]"
-SHORT = 2
-"""Texts up to this length are found so often that each is looked for by itself, and only when it is asked for."""
+FEW = 2_000
+"""Up to so many pairs of a value and a text, comparing each takes less time than preparing to find all at once."""
 
 
 def rows_of(chosen: NDArray[np.bool_]) -> Rows:
@@ -35,24 +35,47 @@ def numbers_of(rows: Rows, count: int) -> NDArray[np.intp]:
 class Column:
     """Holds the distinct values of a field as text, and which rows have which; a row may have several, or none."""
 
-    def __init__(self, parts: list[pl.Series], count: int) -> None:
-        """Take the columns in whose values the field is, each with `count` rows."""
+    def __init__(self, values: list[str], codes: NDArray[np.intp], rows: NDArray[np.intp], count: int) -> None:
+        """Take distinct values, and for each row that has one the value's number; rows ascend."""
+        self.values = values
+        self._codes = codes
+        self._rows = rows
         self._count = count
-        values = pl.concat([_flat(part) for part in parts]) if parts else _flat(pl.Series([None] * count, dtype=pl.String))
-        distinct = values.select("value").unique(maintain_order=True).with_row_index("code")
-        coded = values.join(distinct, on="value", how="left", maintain_order="left").sort("row", maintain_order=True)
-        self.values: pl.Series = distinct["value"]
-        self._codes = coded["code"].to_numpy()
-        self._rows = coded["row"].to_numpy()
-        self._found: dict[bool, dict[str, NDArray[np.intp]]] = {}
+        self._found: dict[bool, dict[str, list[int]]] = {}
+
+    @classmethod
+    def of(cls, series: pl.Series) -> Column:
+        """Take the values of a column."""
+        known = np.flatnonzero(series.is_not_null().to_numpy())
+        present = series.drop_nulls() if len(known) < len(series) else series
+        if isinstance(series.dtype, pl.List):
+            known = np.repeat(known, present.list.len().to_numpy())
+            present = present.explode(empty_as_null=False)
+        elif series.dtype == pl.Boolean:
+            present = present.cast(pl.String)
+        numbers: dict[Any, int] = {}
+        codes = np.fromiter((numbers.setdefault(value, len(numbers)) for value in present.to_list()), np.intp, len(known))
+        return cls([str(value) for value in numbers], codes, known, len(series))
+
+    @classmethod
+    def joined(cls, columns: Sequence[Column], count: int) -> Column:
+        """Put columns together: a row has the values that it has in any of them."""
+        firsts = np.cumsum([0, *(len(column.values) for column in columns)])
+        codes = [column._codes + first for column, first in zip(columns, firsts, strict=False)]
+        rows = np.concatenate([np.empty(0, np.intp), *(column._rows for column in columns)])
+        order = np.argsort(rows, kind="stable")
+        values = [value for column in columns for value in column.values]
+        return cls(values, np.concatenate([np.empty(0, np.intp), *codes])[order], rows[order], count)
 
     @cached_property
     def present(self) -> Rows:
         """Return the rows that have a value."""
-        return self.holding(np.ones(len(self.values), dtype=np.bool_))
+        return self.holding(range(len(self.values)))
 
-    def holding(self, chosen: NDArray[np.bool_]) -> Rows:
-        """Return the rows that have one of the chosen distinct values."""
+    def holding(self, codes: Sequence[int] | NDArray[np.intp]) -> Rows:
+        """Return the rows that have one of the numbered distinct values."""
+        chosen = np.zeros(len(self.values), dtype=np.bool_)
+        chosen[codes] = True
         rows = np.zeros(self._count, dtype=np.bool_)
         rows[self._rows[chosen[self._codes]]] = True
         return rows_of(rows)
@@ -61,61 +84,55 @@ class Column:
         """Return the numbers of the distinct values in some rows."""
         wanted = np.zeros(self._count, dtype=np.bool_)
         wanted[numbers_of(rows, self._count)] = True
-        return np.unique(self._codes[wanted[self._rows]]).astype(np.intp)
+        chosen = np.zeros(len(self.values), dtype=np.bool_)
+        chosen[self._codes[wanted[self._rows]]] = True
+        return np.flatnonzero(chosen)
 
     def at(self, row: int) -> list[str]:
         """Return the values in one row."""
         first, end = np.searchsorted(self._rows, [row, row + 1])
-        return self.values.gather(self._codes[first:end]).to_list()
+        return [self.values[code] for code in self._codes[first:end]]
 
-    def where(self, codes: NDArray[np.intp], holds: NDArray[np.bool_]) -> Rows:
-        """Return the rows that have one of those of the numbered distinct values for which `holds` is true."""
-        chosen = np.zeros(len(self.values), dtype=np.bool_)
-        chosen[codes[holds]] = True
-        return self.holding(chosen)
+    def search(self, texts: Sequence[str], within: Rows, *, cased: bool) -> None:
+        """Find all of these texts at once in some rows, for `containing` to ask for."""
+        found: dict[str, list[int]] = defaultdict(list)
+        codes = self.codes(within).tolist()
+        size = 0
+        part: list[int] = []
+        for code in codes:
+            part.append(code)
+            size += len(self.values[code])
+            if size > SEARCHED_CHARACTERS:
+                self._search(part, texts, found, cased)
+                part, size = [], 0
+        self._search(part, texts, found, cased)
+        self._found[cased] = found
 
-    @cached_property
-    def folded(self) -> pl.Series:
-        """Return the distinct values in lower case."""
-        return self.values.str.to_lowercase()
-
-    def search(self, texts: Collection[str], *, cased: bool) -> None:
-        """Find all of these texts at once, for `containing` to ask for."""
-        self._found[cased] = dict(self._search([text for text in texts if len(text) > SHORT], cased))
-
-    def _search(self, texts: list[str], cased: bool) -> Iterator[tuple[str, NDArray[np.intp]]]:
-        if not texts or not len(self.values):
+    def _search(self, codes: list[int], texts: Sequence[str], found: dict[str, list[int]], cased: bool) -> None:
+        if len(codes) * len(texts) <= FEW:
+            for code in codes:
+                value = framed(self.values[code], cased)
+                for text in texts:
+                    if text in value:
+                        found[text].append(code)
             return
-        framed = START + (self.values if cased else self.folded).str.replace_all(MARKS, "\ufffd") + END
-        pieces = framed.str.len_bytes().cast(pl.UInt64).cum_sum() // SEARCHED_BYTES
-        finds = [
-            pl.DataFrame({"code": part["code"], "text": part["value"].str.extract_many(texts, overlapping=True)})
-            .explode("text")
-            .drop_nulls("text")
-            .unique()
-            for part in pl.DataFrame({"value": framed, "piece": pieces}).with_row_index("code").partition_by("piece")
-        ]
-        for text, codes in pl.concat(finds).group_by("text").agg("code").iter_rows():
-            yield text, np.asarray(codes, dtype=np.intp)
+        values = pl.Series([framed(self.values[code], cased) for code in codes])
+        for code, finds in zip(codes, values.str.extract_many(texts, overlapping=True).to_list(), strict=True):
+            for text in set(finds):
+                found[text].append(code)
 
     def containing(self, texts: frozenset[str], *, cased: bool) -> Rows:
-        """Return the rows with a value that holds one of some texts, which `search` looked for."""
+        """Return the rows with a value that holds one of some texts, among the rows and texts that were searched."""
         found = self._found[cased]
-        chosen = np.zeros(len(self.values), dtype=np.bool_)
-        for text in texts & found.keys():
-            chosen[found[text]] = True
-        for text in texts:
-            if len(text) <= SHORT:
-                chosen |= (self.values if cased else self.folded).str.contains(text, literal=True).to_numpy()
-        return self.holding(chosen) if chosen.any() else 0
+        codes = [code for text in texts & found.keys() for code in found[text]]
+        return self.holding(codes) if codes else 0
 
 
-def _flat(part: pl.Series) -> pl.DataFrame:
-    """Return the values of a column as text, one a row, with the numbers of their rows; nulls are left out."""
-    frame = pl.DataFrame({"row": pl.int_range(len(part), eager=True), "value": part})
-    if isinstance(part.dtype, pl.List):
-        frame = frame.explode("value")
-    return frame.drop_nulls("value").with_columns(pl.col("value").cast(pl.String))
+def framed(value: str, cased: bool) -> str:
+    """Return a value as it is searched: between its marks, which do not occur inside, and in lower case unless cased."""
+    if START in value or END in value:
+        value = value.replace(START, "\ufffd").replace(END, "\ufffd")
+    return f"{START}{value if cased else value.lower()}{END}"
 
 
 class Events:
@@ -134,13 +151,14 @@ class Events:
         """Return the values of a field, or those of all fields."""
         column = self._columns.get(field)
         if column is None:
-            column = self._columns[field] = Column(self._parts(field), len(self))
+            column = self._columns[field] = self._column(field)
         return column
 
-    def _parts(self, field: str | None) -> list[pl.Series]:
+    def _column(self, field: str | None) -> Column:
         if field is None:
-            return self.frame.get_columns()
-        return [self.frame[field]] if field in self.frame.columns else []
+            return Column.joined([self.column(name) for name in self.frame.columns], len(self))
+        known = field in self.frame.columns
+        return Column.of(self.frame[field]) if known else Column.joined([], len(self))
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]]) -> Events:
