@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -20,7 +21,7 @@ from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.times import NANOSECONDS
 from infraspectre.soma.sigma import condition
 from infraspectre.soma.sigma.matching import Placeholders, every, item, some
-from infraspectre.soma.sigma.rule import Correlation, Every, Head, Kind, LogSource, Not, Rule, Seen, Some, Test
+from infraspectre.soma.sigma.rule import Correlation, Head, Kind, LogSource, Rule, Seen, Test, mapped
 
 SUFFIXES = (".yml", ".yaml")
 TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
@@ -358,7 +359,7 @@ def renamed(correlation: Correlation, keys: Mapping[str, str]) -> Correlation:
     return msgspec.structs.replace(
         correlation,
         rules=tuple(keys[rule] for rule in correlation.rules),
-        condition=None if correlation.condition is None else called(correlation.condition, keys),
+        condition=correlation.condition and mapped(correlation.condition, partial(called, keys=keys)),
         aliases={
             alias: {keys.get(rule, rule): field for rule, field in fields.items()}
             for alias, fields in correlation.aliases.items()
@@ -366,13 +367,6 @@ def renamed(correlation: Correlation, keys: Mapping[str, str]) -> Correlation:
     )
 
 
-def called(test: Test, keys: Mapping[str, str]) -> Test:
-    """Return a condition that calls rules by their keys."""
-    match test:
-        case Seen():
-            return Seen(keys[test.rule])
-        case Not():
-            return Not(called(test.part, keys))
-        case Every() | Some():
-            return type(test)(tuple(called(part, keys) for part in test.parts))
-    return test
+def called(leaf: Test, keys: Mapping[str, str]) -> Test:
+    """Return the leaf of a condition that calls its rule by its key."""
+    return Seen(keys[leaf.rule]) if isinstance(leaf, Seen) else leaf

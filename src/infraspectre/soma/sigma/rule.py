@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -185,3 +186,23 @@ def fields_of(test: Test) -> set[str]:
     """Return the fields that a test looks at."""
     names = [getattr(leaf, name, None) for leaf in leaves(test) for name in ("field", "other")]
     return {name for name in names if name is not None}
+
+
+def mapped(test: Test, change: Callable[[Test], Test]) -> Test:
+    """Return a tree with changed leaves."""
+    match test:
+        case Every() | Some():
+            return type(test)(tuple(mapped(part, change) for part in test.parts))
+        case Not():
+            return Not(mapped(test.part, change))
+    return change(test)
+
+
+def with_names(test: Test, names: Mapping[str, str]) -> Test:
+    """Return a test that calls its fields by other names."""
+
+    def renamed(leaf: Test) -> Test:
+        told = {name: getattr(leaf, name, None) for name in ("field", "other")}
+        return msgspec.structs.replace(leaf, **{name: names[field] for name, field in told.items() if field})
+
+    return mapped(test, renamed)
