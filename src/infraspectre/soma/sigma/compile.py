@@ -10,7 +10,6 @@ from functools import lru_cache, reduce
 from ipaddress import ip_network
 from math import nan
 from operator import or_
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -35,6 +34,7 @@ from infraspectre.soma.sigma.rule import (
     Text,
     Within,
     leaves,
+    looked_at,
     parts,
 )
 
@@ -49,11 +49,13 @@ COMPARISONS = {
 }
 
 
-class Search(NamedTuple):
-    """Holds what is looked for in a field, and in the events of which log sources."""
+class Search:
+    """Gathers which texts are looked for in a field, and in the events of which log sources."""
 
-    texts: set[str]
-    sources: set[LogSource]
+    def __init__(self) -> None:
+        """Look for nothing yet."""
+        self.sources: set[LogSource] = set()
+        self.texts: dict[bool, set[str]] = defaultdict(set)
 
 
 class RuleSet:
@@ -62,14 +64,13 @@ class RuleSet:
     def __init__(self, rules: Iterable[Rule]) -> None:
         """Put rules together."""
         self.rules = [msgspec.structs.replace(rule, test=ordered(rule.test)) for rule in rules]
-        searches: dict[tuple[str | None, bool], Search] = defaultdict(lambda: Search(set(), set()))
+        self._searches: dict[str | None, Search] = defaultdict(Search)
         for rule in self.rules:
             for leaf in leaves(rule.test):
+                for field in looked_at(leaf):
+                    self._searches[field].sources.add(rule.source)
                 if isinstance(leaf, Text):
-                    search = searches[leaf.field, leaf.cased]
-                    search.texts.update(leaf.texts)
-                    search.sources.add(rule.source)
-        self._searches = {place: (sorted(search.texts), search.sources) for place, search in searches.items()}
+                    self._searches[leaf.field].texts[leaf.cased].update(leaf.texts)
 
     def matches(self, events: Events, sources: Mapping[LogSource, Rows] | None = None) -> Iterator[tuple[Rule, Rows]]:
         """Yield each rule that matches, with the rows; `sources` says which rows are of which log source.
@@ -79,9 +80,10 @@ class RuleSet:
         batch = Batch(events)
         asked = {rule.source for rule in self.rules}
         meant = {source: events.all if sources is None else covered(source, sources) for source in asked}
-        for (field, cased), (texts, asking) in self._searches.items():
-            if within := reduce(or_, (meant[source] for source in asking)):
-                events.column(field).search(texts, within, cased=cased)
+        for field, search in self._searches.items():
+            column = events.take(field, reduce(or_, (meant[source] for source in search.sources)))
+            for cased, texts in search.texts.items():
+                column.search(texts, cased=cased)
         for rule in self.rules:
             if (within := meant[rule.source]) and (rows := batch.holding(rule.test, within)):
                 yield rule, rows

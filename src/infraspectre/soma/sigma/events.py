@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from infraspectre.soma.sigma.rule import END, START
+from infraspectre.soma.sigma.rule import BORDER, END, START
 
 Rows = int
 """A set of rows: bit n of the number stands for row n."""
@@ -44,28 +44,19 @@ class Column:
         self._found: dict[bool, dict[str, list[int]]] = {}
 
     @classmethod
-    def of(cls, series: pl.Series) -> Column:
-        """Take the values of a column."""
-        known = np.flatnonzero(series.is_not_null().to_numpy())
-        present = series.drop_nulls() if len(known) < len(series) else series
+    def of(cls, series: pl.Series, rows: NDArray[np.intp], count: int) -> Column:
+        """Take the values of some rows, of which there are `count` in all."""
+        known = rows[series.is_not_null().to_numpy()] if series.null_count() else rows
+        present = series.drop_nulls() if len(known) < len(rows) else series
         if isinstance(series.dtype, pl.List):
             known = np.repeat(known, present.list.len().to_numpy())
             present = present.explode(empty_as_null=False)
         elif series.dtype == pl.Boolean:
             present = present.cast(pl.String)
-        numbers: dict[Any, int] = {}
-        codes = np.fromiter((numbers.setdefault(value, len(numbers)) for value in present.to_list()), np.intp, len(known))
-        return cls([str(value) for value in numbers], codes, known, len(series))
-
-    @classmethod
-    def joined(cls, columns: Sequence[Column], count: int) -> Column:
-        """Put columns together: a row has the values that it has in any of them."""
-        firsts = np.cumsum([0, *(len(column.values) for column in columns)])
-        codes = [column._codes + first for column, first in zip(columns, firsts, strict=False)]
-        rows = np.concatenate([np.empty(0, np.intp), *(column._rows for column in columns)])
-        order = np.argsort(rows, kind="stable")
-        values = [value for column in columns for value in column.values]
-        return cls(values, np.concatenate([np.empty(0, np.intp), *codes])[order], rows[order], count)
+        values = present.to_list()
+        numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
+        codes = np.fromiter(map(numbers.__getitem__, values), np.intp, len(values))
+        return cls([str(value) for value in numbers], codes, known, count)
 
     @cached_property
     def present(self) -> Rows:
@@ -93,33 +84,14 @@ class Column:
         first, end = np.searchsorted(self._rows, [row, row + 1])
         return [self.values[code] for code in self._codes[first:end]]
 
-    def search(self, texts: Sequence[str], within: Rows, *, cased: bool) -> None:
-        """Find all of these texts at once in some rows, for `containing` to ask for."""
-        found: dict[str, list[int]] = defaultdict(list)
-        codes = self.codes(within).tolist()
-        size = 0
-        part: list[int] = []
-        for code in codes:
-            part.append(code)
-            size += len(self.values[code])
-            if size > SEARCHED_CHARACTERS:
-                self._search(part, texts, found, cased)
-                part, size = [], 0
-        self._search(part, texts, found, cased)
-        self._found[cased] = found
-
-    def _search(self, codes: list[int], texts: Sequence[str], found: dict[str, list[int]], cased: bool) -> None:
-        if len(codes) * len(texts) <= FEW:
-            for code in codes:
-                value = framed(self.values[code], cased)
-                for text in texts:
-                    if text in value:
-                        found[text].append(code)
-            return
-        values = pl.Series([framed(self.values[code], cased) for code in codes])
-        for code, finds in zip(codes, values.str.extract_many(texts, overlapping=True).to_list(), strict=True):
-            for text in set(finds):
-                found[text].append(code)
+    def search(self, texts: Collection[str], *, cased: bool) -> None:
+        """Find all of these texts at once, for `containing` to ask for."""
+        values = [framed(value, cased) for value in self.values]
+        self._found[cased] = {}
+        sizes = np.cumsum([len(value) for value in values]) // SEARCHED_CHARACTERS
+        for first, after in pairwise([0, *(np.flatnonzero(np.diff(sizes)) + 1).tolist(), len(values)]):
+            for code, text in finds(values[first:after], texts):
+                self._found[cased].setdefault(text, []).append(first + code)
 
     def containing(self, texts: frozenset[str], *, cased: bool) -> Rows:
         """Return the rows with a value that holds one of some texts, among the rows and texts that were searched."""
@@ -135,6 +107,15 @@ def framed(value: str, cased: bool) -> str:
     return f"{START}{value if cased else value.lower()}{END}"
 
 
+def finds(values: list[str], texts: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield which of the values hold which of the texts."""
+    if len(values) * len(texts) <= FEW:
+        yield from ((number, text) for number, value in enumerate(values) for text in texts if text in value)
+        return
+    found = pl.Series(values).str.extract_many(list(texts), overlapping=True)
+    yield from ((number, text) for number, several in enumerate(found.to_list()) for text in set(several))
+
+
 class Events:
     """Holds a batch of events, one a row, whose columns are the fields that rules name."""
 
@@ -142,32 +123,48 @@ class Events:
         """Take the events; columns hold texts, numbers, truth values, or lists of these."""
         self.frame = frame
         self.all: Rows = (1 << len(frame)) - 1
+        self._known = frozenset(frame.columns)
         self._columns: dict[str | None, Column] = {}
 
     def __len__(self) -> int:
         return len(self.frame)
 
-    def column(self, field: str | None) -> Column:
-        """Return the values of a field, or those of all fields."""
-        column = self._columns.get(field)
-        if column is None:
-            column = self._columns[field] = self._column(field)
+    def take(self, field: str | None, within: Rows) -> Column:
+        """Return the values that some rows have in a field, or in all fields, and remember them for `column`."""
+        rows = numbers_of(within, len(self))
+        column = self._columns[field] = Column.of(self._values(field, rows), rows, len(self))
         return column
 
-    def _column(self, field: str | None) -> Column:
+    def _values(self, field: str | None, rows: NDArray[np.intp]) -> pl.Series:
+        """Return the values that some rows have in a field; those of all fields are one text."""
         if field is None:
-            return Column.joined([self.column(name) for name in self.frame.columns], len(self))
-        known = field in self.frame.columns
-        return Column.of(self.frame[field]) if known else Column.joined([], len(self))
+            texts = [
+                pl.col(name).cast(pl.List(pl.String)).list.join(BORDER) if kind == pl.List else pl.col(name)
+                for name, kind in self.frame.schema.items()
+            ]
+            joined = pl.concat_str(texts, separator=BORDER, ignore_nulls=True)
+            return self.frame[rows].select(joined).to_series()
+        if field not in self._known:
+            return pl.Series([None] * len(rows), dtype=pl.String)
+        return self.frame[field] if len(rows) == len(self) else self.frame[field].gather(rows)
+
+    def column(self, field: str | None) -> Column:
+        """Return the values of a field, or those of all fields."""
+        return self._columns.get(field) or self.take(field, self.all)
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]]) -> Events:
         """Take events as objects; the fields of inner objects get names with dots."""
         flat = [dict(_dotted(record)) for record in records]
         names = dict.fromkeys(name for record in flat for name in record)
-        columns = {name: [record.get(name) for record in flat] for name in names}
-        kind = pl.List(pl.String)
-        return cls(pl.DataFrame([pl.Series(name, values, dtype=kind) for name, values in columns.items()]))
+        return cls(pl.DataFrame([_series(name, [record.get(name, []) for record in flat]) for name in names]))
+
+
+def _series(name: str, values: list[list[str]]) -> pl.Series:
+    """Return a column: of texts, unless an event has several."""
+    if max(map(len, values)) > 1:
+        return pl.Series(name, values, dtype=pl.List(pl.String))
+    return pl.Series(name, [next(iter(each), None) for each in values], dtype=pl.String)
 
 
 def _dotted(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:

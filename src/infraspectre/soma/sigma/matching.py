@@ -17,6 +17,7 @@ import polars as pl
 
 from infraspectre.errors import InputError
 from infraspectre.soma.sigma.rule import (
+    BORDER,
     END,
     START,
     Compare,
@@ -317,7 +318,8 @@ def wildcard(field: str | None, pieces: list[str], is_cased: bool) -> Test:
 
 def with_wildcards(field: str | None, pieces: list[str], ends: tuple[str, str], is_cased: bool) -> Test:
     """Return the test for a text with wildcards inside: its longest literal part is searched first."""
-    symbols = {MANY: ".*", SINGLE: "."}
+    sign = "." if field else f"[^{BORDER}]"
+    symbols = {MANY: f"{sign}*", SINGLE: sign}
     body = "".join(symbols[piece] if isinstance(piece, Wildcard) else re.escape(piece) for piece in pieces)
     pattern = f"(?s{'' if is_cased else 'i'}){'^' if ends[0] else ''}{body}{'$' if ends[1] else ''}"
     longest = max((piece for piece in pieces if not isinstance(piece, Wildcard)), key=len, default="")

@@ -14,6 +14,8 @@ START, END = "\ufdd0", "\ufdd1"
 
 Unicode keeps these two code points out of text (The Unicode Standard, 23.7 Noncharacters).
 """
+BORDER = "\x1e"
+"""Stands between the fields of an event where all of them are one text: ASCII's separator of records."""
 
 
 class LogSource(NamedTuple):
@@ -182,10 +184,19 @@ def leaves(test: Test) -> list[Test]:
     return [leaf for part in inner for leaf in leaves(part)] if inner else [test]
 
 
+def looked_at(leaf: Test) -> tuple[str | None, ...]:
+    """Return the fields at which a test looks by itself; None stands for all of the event."""
+    match leaf:
+        case Reference():
+            return leaf.field, leaf.other
+        case Text() | Pattern() | Within() | Compare() | Present():
+            return (leaf.field,)
+    return ()
+
+
 def fields_of(test: Test) -> set[str]:
-    """Return the fields that a test looks at."""
-    names = [getattr(leaf, name, None) for leaf in leaves(test) for name in ("field", "other")]
-    return {name for name in names if name is not None}
+    """Return the fields that a test names."""
+    return {field for leaf in leaves(test) for field in looked_at(leaf) if field is not None}
 
 
 def mapped(test: Test, change: Callable[[Test], Test]) -> Test:
