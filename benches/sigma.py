@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import tarfile
-import time
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import polars as pl
 import yaml
 
 from benches.captures import test_data
 from benches.process import CACHE, checked
-from benches.report import Figure, Report, Table, UnavailableError
+from benches.report import UnavailableError
 from infraspectre.soma.sigma.compile import RuleSet
 from infraspectre.soma.sigma.events import Events, Rows
-from infraspectre.soma.sigma.loading import read_rules
-from infraspectre.soma.sigma.rule import LogSource, Rule
+from infraspectre.soma.sigma.rule import LogSource
 
 Event = dict[str, Any]
 

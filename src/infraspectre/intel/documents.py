@@ -24,9 +24,10 @@ Record = TypeVar("Record")
 
 def read_yaml(path: Path, record: type[Record]) -> Record:
     """Read a YAML file as a record; raises InputError naming file, line and field."""
-    (root, content), *more = read_documents(path) or [(None, None)]
-    if more:
-        raise InputError("holds more than one document", path=path, line=_line(more[0][0].start_mark))
+    documents = read_documents(path)
+    if len(documents) > 1:
+        raise InputError("holds more than one document", path=path, line=_line(documents[1][0].start_mark))
+    root, content = documents[0] if documents else (None, None)
     try:
         return msgspec.convert(content, record)
     except msgspec.ValidationError as error:

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
@@ -19,9 +19,7 @@ Event = Mapping[str, Any]
 
 def matches(detection: Mapping[str, Any], event: Event) -> bool:
     """Tell whether the detection of a rule matches an event."""
-    found = {
-        name: search(value, event) for name, value in detection.items() if name not in ("condition", "timeframe")
-    }
+    found = {name: search(value, event) for name, value in detection.items() if name not in ("condition", "timeframe")}
     conditions = detection["condition"]
     return any(condition(text, found) for text in (conditions if isinstance(conditions, list) else [conditions]))
 
@@ -29,15 +27,16 @@ def matches(detection: Mapping[str, Any], event: Event) -> bool:
 def condition(text: str, found: Mapping[str, bool]) -> bool:
     def group(match: re.Match[str]) -> str:
         names = [
-            name
-            for name in found
-            if (not name.startswith("_") if match[2] == "them" else fnmatchcase(name, match[2]))
+            name for name in found if (not name.startswith("_") if match[2] == "them" else fnmatchcase(name, match[2]))
         ]
         return f" {('all' if match[1] == 'all' else 'any')}([{','.join(str(found[name]) for name in names)}]) "
 
     text = re.sub(r"\b(1|all|any) of (\S+?)(?=[\s()]|$)", group, text)
     words = re.findall(r"[()\[\],]|[^\s()\[\],]+", text)
-    python = [str(found[word]) if word in found else word.lower() if word.lower() in ("and", "or", "not") else word for word in words]
+    python = [
+        str(found[word]) if word in found else word.lower() if word.lower() in ("and", "or", "not") else word
+        for word in words
+    ]
     return bool(eval(" ".join(python), {"any": any, "all": all}))
 
 
@@ -79,7 +78,9 @@ def one(field: str, modifiers: list[str], value: Any, event: Event) -> bool:
         return any(compiled(f"(?{flags}){text}" if flags else text, 0).search(each) for each in present)
     if "fieldref" in modifiers:
         return any(placed(modifiers, re.escape(other), each) for other in texts_of(text, event) for each in present)
-    return any(placed(modifiers, pattern, each, keyword=not field) for pattern in patterns(text, modifiers) for each in present)
+    return any(
+        placed(modifiers, pattern, each, keyword=not field) for pattern in patterns(text, modifiers) for each in present
+    )
 
 
 compiled = lru_cache(maxsize=None)(re.compile)
@@ -104,7 +105,7 @@ def patterns(text: str, modifiers: list[str]) -> list[str]:
     return list(spellings(text, tuple(modifiers)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def spellings(text: str, modifiers: tuple[str, ...]) -> list[str]:
     spelled = [text]
     if "windash" in modifiers:

@@ -1,4 +1,4 @@
-"""Rules compiled together: every text that a rule of a log source looks for is searched once in each batch of events."""
+"""Rules compiled together: all texts that they look for in a field are searched at once in each batch of events."""
 
 from __future__ import annotations
 

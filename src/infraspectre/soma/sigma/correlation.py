@@ -16,7 +16,7 @@ COMPARISONS = {"lt": lt, "lte": le, "gt": gt, "gte": ge, "eq": eq, "neq": ne}
 CAPACITY = 8_192
 """Groups of which each correlation remembers events; beyond it, the one silent for longest is forgotten."""
 MAX_EVENTS = 4_096
-"""Events that a group remembers, or twice the count that a correlation waits for; beyond it, the oldest is forgotten."""
+"""Events that a group remembers, or twice the count waited for; beyond it, the oldest is forgotten."""
 
 Value = Any
 Group = tuple[Value, ...]
@@ -61,11 +61,10 @@ class Correlator:
         """Return how many events had to be forgotten before their window was over."""
         return sum(gathering.forgotten for gathering in self._gatherings)
 
-    def take(self, hits: Iterable[Hit], clock: int = 0) -> list[Match]:
-        """Return what matched events make certain; `clock` is the latest time of all events so far."""
-        ordered = sorted(hits, key=lambda hit: hit.at)
-        found = [match for hit in ordered for match in self._add(hit)]
-        self._clock = max([self._clock, clock, *(hit.at for hit in ordered[-1:])])
+    def take(self, hits: Iterable[Hit], clock: int) -> list[Match]:
+        """Return what matched events make certain; `clock` is the latest time of all events, matched or not."""
+        found = [match for hit in sorted(hits, key=lambda hit: hit.at) for match in self._add(hit)]
+        self._clock = max(self._clock, clock)
         return found + self._closed(self._clock)
 
     def finish(self) -> list[Match]:
@@ -190,7 +189,9 @@ def measure(correlation: Correlation, window: Sequence[Hit]) -> float | None:
         return None
     if correlation.kind == "value_sum":
         return fsum(known)
-    return fsum(known) / len(known) if correlation.kind == "value_avg" else percentile(known, correlation.percentile or 0)
+    return (
+        fsum(known) / len(known) if correlation.kind == "value_avg" else percentile(known, correlation.percentile or 0)
+    )
 
 
 def values(correlation: Correlation, hit: Hit) -> tuple[Value, ...]:

@@ -1,11 +1,11 @@
-"""The detector for Sigma rules: matched rules and correlations become detections, with what the rules say about them."""
+"""The detector for Sigma rules: what rules and correlations match becomes detections that say what the rules say."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -54,13 +54,13 @@ def load(paths: Iterable[str | PathLike[str]], placeholders: Placeholders | None
 
 
 class SigmaDetector:
-    """Finds what Sigma rules describe in flows and the application records in them, and what correlations make of it."""
+    """Finds what Sigma rules and correlations describe in flows and the application records in them."""
 
     name = "sigma"
     columns = frozenset[str]()
 
     def __init__(self, loaded: Loaded) -> None:
-        """Give each rule its place; `refused` says which rules cannot be used, and `unseen` which see nothing in flows."""
+        """Give rules their places; `refused` says which cannot be used, and `unseen` which see nothing in flows."""
         self.refused = loaded.refused
         self.unseen: list[InputError] = []
         seats = [seat for rule in loaded.rules for seat in self._seats(rule)]
@@ -70,12 +70,12 @@ class SigmaDetector:
         correlations = self._usable(loaded.correlations)
         self._asked = asked_fields(correlations)
         self._silent = silent_rules(correlations)
-        self._heads = {one.head.key: one.head for one in [*loaded.rules, *correlations]}
-        self._streams = [
-            (stream, {seat.rule.head.key: seat for seat in seats if seat.stream is stream}) for stream in STREAMS
-        ]
+        heads = [seat.rule.head for seat in seats] + [correlation.head for correlation in correlations]
+        self._heads = {head.key: head for head in heads}
         self._sets = [
-            (stream, here, RuleSet(placed(seat) for seat in here.values())) for stream, here in self._streams if here
+            (stream, {seat.rule.head.key: seat for seat in here}, RuleSet(map(placed, here)))
+            for stream in STREAMS
+            if (here := [seat for seat in seats if seat.stream is stream])
         ]
         self._correlator = Correlator(correlations)
         self._book: Casebook[Scope, Case] = Casebook(self.name, CAPACITY, Case, self._judge)
@@ -92,7 +92,7 @@ class SigmaDetector:
                 for seat, rows, seen in found(rules, here, Events(events.drop("flow"))):
                     touched += self._absorb(seat, rows, seen, flows)
                     hits += self._hits(seat, rows, seen, flows)
-        matches = self._correlator.take(hits, max(frame["started_at"], default=0))
+        matches = self._correlator.take(hits, int(frame["started_at"].to_numpy().max(initial=0)))
         return self._book.review(touched + [self._gather(match) for match in matches if self._speaks(match)])
 
     def finish(self) -> list[Detection]:
@@ -166,7 +166,8 @@ class SigmaDetector:
         flows = pl.DataFrame([hit.evidence for hit in match.hits])
         last = match.hits[-1].evidence
         ends = {name: pl.lit(last[name]) for name in ("orig_ip", "resp_ip")}
-        scope = [self._case(match.correlation.head.key, row) for row in gathered_parts(flows.with_columns(**ends), list(ends))][0]
+        (row,) = gathered_parts(flows.with_columns(**ends), list(ends))
+        scope = self._case(match.correlation.head.key, row)
         shared = zip(match.correlation.group_by, match.group, strict=True)
         self._book[scope].show([f"{name}={value}" for name, value in shared])
         return scope
@@ -219,7 +220,9 @@ def told(seat: Seat, events: Events, row: int) -> list[str]:
 def summary(head: Head, scope: Scope, case: Case) -> str:
     """Say in a sentence what a rule matched, and when that is harmless."""
     harmless = [each.rstrip(".") for each in head.falsepositives if each.lower() not in ("unknown", "unlikely", "none")]
-    said = f"Sigma rule '{head.title}' ({head.key}) matched {plural(case.flows, 'flow')} of {scope.orig} with {scope.resp}"
+    said = (
+        f"Sigma rule '{head.title}' ({head.key}) matched {plural(case.flows, 'flow')} of {scope.orig} with {scope.resp}"
+    )
     return f"{said}; harmless if: {'; '.join(harmless)}" if harmless else said
 
 

@@ -101,7 +101,7 @@ class Column:
 
 
 def framed(value: str, cased: bool) -> str:
-    """Return a value as it is searched: between its marks, which do not occur inside, and in lower case unless cased."""
+    """Return a value as it is searched: between marks that do not occur inside, in lower case unless cased."""
     if START in value or END in value:
         value = value.replace(START, "\ufffd").replace(END, "\ufffd")
     return f"{START}{value if cased else value.lower()}{END}"
@@ -119,15 +119,16 @@ def finds(values: list[str], texts: Collection[str]) -> Iterator[tuple[int, str]
 class Events:
     """Holds a batch of events, one a row, whose columns are the fields that rules name."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        """Take the events; columns hold texts, numbers, truth values, or lists of these."""
+    def __init__(self, frame: pl.DataFrame, count: int | None = None) -> None:
+        """Take events whose columns hold texts, numbers, truth values, or lists of these; none may have any field."""
         self.frame = frame
-        self.all: Rows = (1 << len(frame)) - 1
+        self._count = len(frame) if count is None else count
+        self.all: Rows = (1 << self._count) - 1
         self._known = frozenset(frame.columns)
         self._columns: dict[str | None, Column] = {}
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return self._count
 
     def take(self, field: str | None, within: Rows) -> Column:
         """Return the values that some rows have in a field, or in all fields, and remember them for `column`."""
@@ -137,7 +138,7 @@ class Events:
 
     def _values(self, field: str | None, rows: NDArray[np.intp]) -> pl.Series:
         """Return the values that some rows have in a field; those of all fields are one text."""
-        if field is None:
+        if field is None and self._known:
             texts = [
                 pl.col(name).cast(pl.List(pl.String)).list.join(BORDER) if kind == pl.List else pl.col(name)
                 for name, kind in self.frame.schema.items()
@@ -157,7 +158,8 @@ class Events:
         """Take events as objects; the fields of inner objects get names with dots."""
         flat = [dict(_dotted(record)) for record in records]
         names = dict.fromkeys(name for record in flat for name in record)
-        return cls(pl.DataFrame([_series(name, [record.get(name, []) for record in flat]) for name in names]))
+        columns = [_series(name, [record.get(name, []) for record in flat]) for name in names]
+        return cls(pl.DataFrame(columns), len(flat))
 
 
 def _series(name: str, values: list[list[str]]) -> pl.Series:

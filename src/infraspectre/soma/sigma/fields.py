@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -219,10 +219,7 @@ DNS = Stream(
             dns.response.code rcode_name
             """,
         ),
-        *(
-            view(LogSource("dns_query", product), "QueryName query\nQueryResults answers")
-            for product in PRODUCTS
-        ),
+        *(view(LogSource("dns_query", product), "QueryName query\nQueryResults answers") for product in PRODUCTS),
     ),
 )
 

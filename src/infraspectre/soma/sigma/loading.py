@@ -52,7 +52,7 @@ def is_sigma(content: Any) -> bool:
 def read_rules(paths: Iterable[str | PathLike[str]], placeholders: Placeholders | None = None) -> Loaded:
     """Read the rules in files and folders; `placeholders` gives values to what stands between percent signs."""
     loaded = Loaded([], [], [])
-    for path in (file for path in paths for file in files_in(Path(path))):
+    for path in (file for given in paths for file in files_in(Path(given))):
         try:
             documents = [Document(path, root, content) for root, content in read_documents(path)]
         except InputError as error:
@@ -253,7 +253,9 @@ class Document:
             return {}
         given = self.mapping(["correlation", "aliases"])
         return {
-            str(alias): {str(rule): str(field) for rule, field in self.mapping(["correlation", "aliases", alias]).items()}
+            str(alias): {
+                str(rule): str(field) for rule, field in self.mapping(["correlation", "aliases", alias]).items()
+            }
             for alias in given
         }
 
@@ -330,7 +332,8 @@ def refusal(one: Rule | Correlation, problem: str, remedy: str | None = None) ->
 
 def linked(loaded: Loaded) -> Loaded:
     """Let correlations name rules by their keys, those first on which others build; refuse those whose rules lack."""
-    keys = {name: one.head.key for one in [*loaded.rules, *loaded.correlations] for name in names_of(one.head)}
+    heads = [rule.head for rule in loaded.rules] + [correlation.head for correlation in loaded.correlations]
+    keys = {name: head.key for head in heads for name in names_of(head)}
     ready = {rule.head.key for rule in loaded.rules}
     waiting = loaded.correlations
     in_order: list[Correlation] = []

@@ -172,7 +172,7 @@ def one(key: Key, value: Any, placeholders: Placeholders) -> Test:
 def truth(value: Any) -> bool:
     """Return a truth value; raises InputError for what is none."""
     if str(value).lower() not in ("true", "false", "yes", "no"):
-        raise InputError(f"{value!r} is neither true nor false")
+        raise InputError(f"{value!r} is neither true nor false", remedy="write true or false")
     return str(value).lower() in ("true", "yes")
 
 
@@ -189,7 +189,9 @@ def reference(key: Key, other: str) -> Reference:
     if key.field is None:
         raise InputError("fieldref compares two fields", remedy="name the first one")
     is_whole = key.kind is None
-    return Reference(key.field, other, is_whole or key.kind == "startswith", is_whole or key.kind == "endswith", key.is_cased)
+    return Reference(
+        key.field, other, is_whole or key.kind == "startswith", is_whole or key.kind == "endswith", key.is_cased
+    )
 
 
 def regex(text: str, flags: str) -> str:
