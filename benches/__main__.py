@@ -22,6 +22,7 @@ BENCHES = {
     "signatures": "Alerts compared with those of Suricata on the same captures and rules.",
     "signature_speed": "Packets per CPU-second with 31,232 rules, against NFStream and Suricata.",
     "evasion": "Attacks hidden from whoever reassembles otherwise than the receiver, and their benign twins.",
+    "sigma": "Sigma rules: events recorded for them, and events per CPU-second with 1,000 rules.",
     "survey": "Every capture of the test data, those that once crashed decoders included.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import time
+import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+import polars as pl
 import yaml
 
-from benches.captures import test_data
+from benches.captures import bulk, labelled, test_data
 from benches.process import CACHE, checked
-from benches.report import UnavailableError
+from benches.report import Figure, Report, Table, UnavailableError
+from infraspectre import flows
+from infraspectre.errors import InfraSpectreError
+from infraspectre.soma.hosts import located
 from infraspectre.soma.sigma.compile import RuleSet
+from infraspectre.soma.sigma.detector import SigmaDetector
 from infraspectre.soma.sigma.events import Events, Rows
-from infraspectre.soma.sigma.rule import LogSource
+from infraspectre.soma.sigma.loading import Loaded, read_rules
+from infraspectre.soma.sigma.rule import END, LogSource, Rule, Test, Text, mapped
 
 Event = dict[str, Any]
 
@@ -52,6 +62,11 @@ CHANNELS = {
     "Microsoft-Windows-Windows Defender/Operational": "windefend",
 }
 POWERSHELL = {("powershell", 4103): "ps_module", ("powershell", 4104): "ps_script"}
+
+
+RULES = 1_000
+BLOCK = 8_192
+ROUNDS = 3
 
 
 class Expected(NamedTuple):
@@ -152,3 +167,120 @@ def regression(rules: RuleSet) -> list[tuple[Expected, int]]:
         measured.append((one, rows.bit_count()))
         first += len(one.events)
     return measured
+
+
+@cache
+def loaded() -> Loaded:
+    """Return the rules of the test data."""
+    return read_rules([unpacked("sigma_rules_public")])
+
+
+def recorded() -> Iterator[Event]:
+    """Yield the events that Windows hosts logged while attacks were simulated on them."""
+    for archive in sorted((test_data() / "otrf-host").glob("*.zip")):
+        with zipfile.ZipFile(archive) as folder:
+            for name in folder.namelist():
+                for line in filter(bytes.strip, folder.open(name)):
+                    event = json.loads(line)
+                    # The message repeats in words what the other fields say.
+                    yield {field: value for field, value in event.items() if field != "Message"}
+
+
+def on_host_logs() -> tuple[int, float]:
+    """Return how many events 1,000 rules for Windows looked at, and the processor seconds."""
+    meant = [rule for rule in loaded().rules if rule.source.product == "windows"]
+    rules = RuleSet(meant[number * len(meant) // RULES] for number in range(RULES))
+    events = [event | {"Channel": event.get("Channel", "")} for event in recorded()]
+    blocks = [events[first : first + BLOCK] for first in range(0, len(events), BLOCK)]
+    taken = [(Events.of(block).frame, by_source(block)) for block in blocks]
+
+    def look() -> None:
+        for frame, sources in taken:
+            for _ in rules.matches(Events(frame), sources):
+                pass
+
+    return len(events), least(look)
+
+
+def on_flows() -> tuple[int, float]:
+    """Return how many events of flows 1,000 rules looked at, and the processor seconds; flows count as events, too."""
+    frame = located(pl.concat(batches(), how="vertical_relaxed").drop_nulls(["started_at", "orig_ip", "resp_ip"]))
+    detector = SigmaDetector(multiplied(loaded()))
+    blocks = list(frame.iter_slices(BLOCK))
+    seconds = least(lambda: [detector.detect(block) for block in blocks])
+    streams = {id(seat.stream): seat.stream for seat in detector.seats}
+    return sum(len(stream.events(frame)) for stream in streams.values()), seconds
+
+
+def batches() -> list[pl.DataFrame]:
+    """Return the flows of a simulated capture and of the labelled ones."""
+    frames = [batch.frame for batch in flows(bulk("mixed", 1_000_000))]
+    for row in labelled():
+        try:
+            frames += [batch.frame for batch in flows(row["path"])]
+        except InfraSpectreError:
+            continue
+    return frames
+
+
+def multiplied(known: Loaded) -> Loaded:
+    """Return 1,000 rules that see flows: those of the test data, and copies of them that look for other texts."""
+    seeing = list({seat.rule.head.key: seat.rule for seat in SigmaDetector(known).seats}.values())
+    copies = [varied(seeing[number % len(seeing)], number // len(seeing)) for number in range(RULES)]
+    return Loaded(copies, [], [])
+
+
+def varied(rule: Rule, edition: int) -> Rule:
+    """Return a copy of a rule that looks for texts with a number added, so that they are searched as well."""
+    if not edition:
+        return rule
+
+    def other(leaf: Test) -> Test:
+        if not isinstance(leaf, Text):
+            return leaf
+        return msgspec.structs.replace(leaf, texts=frozenset(marked(text, edition) for text in leaf.texts))
+
+    head = msgspec.structs.replace(rule.head, id=f"{rule.head.key}-{edition}")
+    return msgspec.structs.replace(rule, head=head, test=mapped(rule.test, other))
+
+
+def marked(text: str, number: int) -> str:
+    """Return a text with a number at its end."""
+    inner = text.removesuffix(END)
+    return f"{inner}{number}{text[len(inner) :]}"
+
+
+def least(work: Callable[[], object]) -> float:
+    """Return the least processor seconds that several runs of some work take."""
+    seconds = []
+    for _ in range(ROUNDS):
+        begun = time.process_time()
+        work()
+        seconds.append(time.process_time() - begun)
+    return min(seconds)
+
+
+def measure() -> Report:
+    """Match the recorded events, and time 1,000 rules."""
+    measured = regression(RuleSet(loaded().rules))
+    right = [one for one, matches in measured if matches >= one.matches]
+    more = [(one.rule, one.matches, matches) for one, matches in measured if matches > one.matches]
+    flow_events, flow_seconds = on_flows()
+    log_events, log_seconds = on_host_logs()
+    seeing = {seat.rule.head.key for seat in SigmaDetector(loaded()).seats}
+    return Report(
+        figures=[
+            Figure("recordings whose rule matches", f"{len(right)} of {len(measured)}", "", "99%", "100%"),
+            Figure("rules read", f"{len(loaded().rules):,} of {len(loaded().rules) + len(loaded().refused):,}"),
+            Figure("rules that see flows", len(seeing)),
+            Figure("events of flows per CPU-second, 1,000 rules", round(flow_events / flow_seconds), "", "", "100,000"),
+            Figure(
+                "events of host logs per CPU-second, 1,000 rules", round(log_events / log_seconds), "", "", "100,000"
+            ),
+        ],
+        tables=[Table("Recordings with more matches than their note says", ("rule", "said", "found"), more)],
+        notes=[
+            "Events are timed from columns to matches. Of the flows' events, 1,000 rules are those of the test data that "
+            "see flows, and copies that look for other texts; of the host logs' events, 1,000 of the rules for Windows.",
+        ],
+    )

@@ -60,22 +60,19 @@ class SigmaDetector:
     columns = frozenset[str]()
 
     def __init__(self, loaded: Loaded) -> None:
-        """Give rules their places; `refused` says which cannot be used, and `unseen` which see nothing in flows."""
+        """Give rules their `seats`; `refused` says which cannot be used, and `unseen` which see nothing in flows."""
         self.refused = loaded.refused
         self.unseen: list[InputError] = []
-        seats = [seat for rule in loaded.rules for seat in self._seats(rule)]
-        self._seats_of: dict[str, list[Seat]] = defaultdict(list)
-        for seat in seats:
-            self._seats_of[seat.rule.head.key].append(seat)
+        self.seats = [seat for rule in loaded.rules for seat in self._seats(rule)]
         correlations = self._usable(loaded.correlations)
         self._asked = asked_fields(correlations)
         self._silent = silent_rules(correlations)
-        heads = [seat.rule.head for seat in seats] + [correlation.head for correlation in correlations]
+        heads = [seat.rule.head for seat in self.seats] + [correlation.head for correlation in correlations]
         self._heads = {head.key: head for head in heads}
         self._sets = [
             (stream, {seat.rule.head.key: seat for seat in here}, RuleSet(map(placed, here)))
             for stream in STREAMS
-            if (here := [seat for seat in seats if seat.stream is stream])
+            if (here := [seat for seat in self.seats if seat.stream is stream])
         ]
         self._correlator = Correlator(correlations)
         self._book: Casebook[Scope, Case] = Casebook(self.name, CAPACITY, Case, self._judge)
@@ -113,7 +110,7 @@ class SigmaDetector:
     def _usable(self, correlations: list[Correlation]) -> list[Correlation]:
         """Return the correlations all of whose rules look at flows that have the fields asked for."""
         usable: list[Correlation] = []
-        known = set(self._seats_of)
+        known = {seat.rule.head.key for seat in self.seats}
         for correlation in correlations:
             lacking = [rule for rule in correlation.rules if rule not in known]
             unknown = [name for rule in correlation.rules for name in self._unknown(correlation, rule)]
@@ -127,8 +124,9 @@ class SigmaDetector:
         return usable
 
     def _unknown(self, correlation: Correlation, rule: str) -> Iterator[str]:
-        for seat in self._seats_of.get(rule, ()):
-            yield from (name for name in fields_for(correlation, rule) if name not in seat.names)
+        for seat in self.seats:
+            if seat.rule.head.key == rule:
+                yield from (name for name in fields_for(correlation, rule) if name not in seat.names)
 
     def _absorb(self, seat: Seat, rows: Rows, events: Events, flows: pl.DataFrame) -> list[Scope]:
         """Add matched events to the cases of their rule."""
