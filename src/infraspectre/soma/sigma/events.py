@@ -138,16 +138,23 @@ class Events:
 
     def _values(self, field: str | None, rows: NDArray[np.intp]) -> pl.Series:
         """Return the values that some rows have in a field; those of all fields are one text."""
-        if field is None and self._known:
-            texts = [
-                pl.col(name).cast(pl.List(pl.String)).list.join(BORDER) if kind == pl.List else pl.col(name)
-                for name, kind in self.frame.schema.items()
-            ]
-            joined = pl.concat_str(texts, separator=BORDER, ignore_nulls=True)
-            return self.frame[rows].select(joined).to_series()
+        if field is None:
+            return self._joined(rows)
         if field not in self._known:
             return pl.Series([None] * len(rows), dtype=pl.String)
         return self.frame[field] if len(rows) == len(self) else self.frame[field].gather(rows)
+
+    def _joined(self, rows: NDArray[np.intp]) -> pl.Series:
+        """Return all values of some rows, those of a row as one text."""
+        asked = self.frame if len(rows) == len(self) else self.frame[rows]
+        texts = [
+            pl.col(each.name).cast(pl.List(pl.String)).list.join(BORDER) if each.dtype == pl.List else pl.col(each.name)
+            for each in asked.get_columns()
+            if each.null_count() < len(each)
+        ]
+        if not texts:
+            return pl.Series([None] * len(rows), dtype=pl.String)
+        return asked.select(pl.concat_str(texts, separator=BORDER, ignore_nulls=True)).to_series()
 
     def column(self, field: str | None) -> Column:
         """Return the values of a field, or those of all fields."""
