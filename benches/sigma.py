@@ -70,7 +70,7 @@ BLOCK = 8_192
 ROUNDS = 3
 NOTE = (
     "Events are timed from columns to matches. For flows, the rules are those of the test data that see flows, and "
-    "copies of them that look for other texts; for the logs of Windows hosts, every so many-th of the rules for Windows."
+    "copies of them that look for other texts; for the logs of Windows hosts, a thousand of the rules for Windows."
 )
 
 

@@ -64,7 +64,7 @@ def texts_of(field: str, event: Event) -> list[str]:
 def one(field: str, modifiers: list[str], value: Any, event: Event) -> bool:
     present = texts_of(field, event)
     if "exists" in modifiers:
-        return bool(present) == value
+        return bool(present) is bool(value)
     if value is None:
         return not present
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -101,7 +101,7 @@ def test_values_of_several_fields_are_counted_together() -> None:
         ("value_percentile", {"lte": 1}, {"percentile": 0.0}, 1.0),
     ],
 )
-def test_numbers_are_added_up(kind: Kind, bounds: dict[str, float], more: dict[str, float], measure: float) -> None:
+def test_numbers_are_added_up(kind: Kind, bounds: dict[str, float], more: dict[str, Any], measure: float) -> None:
     known = correlation(kind, fields=("value",), bounds=bounds, **more)
     (match,) = found(known, hits((0, "a", "1"), (1, "a", 2), (2, "a", 3.0), (3, "a", 4), (4, "a", "no number")))
     assert match.measure == measure

@@ -61,7 +61,7 @@ def detector(tmp_path: Path, *texts: str) -> SigmaDetector:
 
 def flows() -> pl.DataFrame:
     asked = [flow(n, dns_queries=[f"{name}.odd.example"], resp_port=53) for n, name in enumerate(["www", "a", "b"])]
-    knocked = [flow(20 + n, resp_ip=f"10.0.1.{n % 7}", resp_port=22) for n in range(14)]
+    knocked = [flow(20 + n, resp_ip=f"10.0.1.{n % 7}", resp_port=22) for n in range(7)]
     return frame([*asked, *knocked])
 
 
@@ -92,13 +92,13 @@ def test_the_size_of_batches_leaves_no_trace(size: int, tmp_path: Path) -> None:
     def seen(batch: int) -> list[Detection]:
         return found_in(lambda: detector(tmp_path, MANY, PORT, QUERY), flows(), batch)
 
-    assert seen(size) == seen(17)
+    assert seen(size) == seen(10)
 
 
 def test_a_window_still_open_at_the_end_is_judged_then(tmp_path: Path) -> None:
-    few = MANY.replace("value_count", "event_count").replace("{field: dst_ip, gte: 5}", "{lte: 14}")
+    few = MANY.replace("value_count", "event_count").replace("{field: dst_ip, gte: 5}", "{lte: 7}")
     (found,) = found_in(lambda: detector(tmp_path, few, PORT), flows())
-    assert found.evidence.measures["flows"] == 14
+    assert found.evidence.measures["flows"] == 7
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ def events(stream: Stream, **columns: Any) -> list[dict[str, Any]]:
     return stream.events(located(frame([flow(), flow(1, **columns)]))).to_dicts()
 
 
-def named(log_source: str, stream: Stream, event: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of an event as a log source calls them."""
-    view = next(view for view in stream.views if log_source in view.source)
+def named(category: str, stream: Stream, event: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event as a category of log sources calls them."""
+    view = next(view for view in stream.views if view.source.category == category)
     return {name: event[column] for name, column in view.fields.items()}
 
 
@@ -70,7 +70,7 @@ def test_connections_speak_the_languages_of_firewalls_and_hosts() -> None:
     assert named("firewall", fields.CONNECTION, silent)["action"] is None
     host = named("network_connection", fields.CONNECTION, silent)
     assert (host["DestinationHostname"], host["DestinationPort"], host["Initiated"]) == ("a.example", 443, "true")
-    assert named("connection", fields.CONNECTION, answered)["network.type"] == "ipv4"
+    assert named("network", fields.CONNECTION, answered)["network.type"] == "ipv4"
 
 
 def test_zeek_writes_versions_serials_and_ciphers_its_own_way() -> None:
