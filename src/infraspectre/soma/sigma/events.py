@@ -15,10 +15,10 @@ from infraspectre.soma.sigma.rule import BORDER, END, START
 
 Rows = int
 """A set of rows: bit n of the number stands for row n."""
-SEARCHED_CHARACTERS = 1 << 22
+SEARCHED_CHARACTERS = 1 << 20
 """How much text is searched at a time, which bounds the memory that its finds take."""
-FEW = 2_000
-"""Up to so many pairs of a value and a text, comparing each takes less time than preparing to find all at once."""
+FEW = 100_000
+"""Up to so many characters times texts, looking for each takes less time than preparing to find all at once."""
 
 
 def rows_of(chosen: NDArray[np.bool_]) -> Rows:
@@ -109,11 +109,12 @@ def framed(value: str, cased: bool) -> str:
 
 def finds(values: list[str], texts: Collection[str]) -> Iterator[tuple[int, str]]:
     """Yield which of the values hold which of the texts."""
-    if len(values) * len(texts) <= FEW:
+    if sum(map(len, values)) * len(texts) <= FEW:
         yield from ((number, text) for number, value in enumerate(values) for text in texts if text in value)
         return
-    found = pl.Series(values).str.extract_many(list(texts), overlapping=True)
-    yield from ((number, text) for number, several in enumerate(found.to_list()) for text in set(several))
+    found = pl.lit(pl.Series(values)).str.extract_many(list(texts), overlapping=True).list.unique()
+    for number, several in enumerate(pl.select(found).to_series().to_list()):
+        yield from ((number, text) for text in several)
 
 
 class Events:
