@@ -136,7 +136,7 @@ class SigmaDetector:
         numbers = numbers_of(rows, len(events))
         scopes = [self._case(key, row) for row in gathered_parts(flows[numbers], ["orig_ip", "resp_ip"])]
         for number in numbers[:EXAMPLES]:
-            scope = Scope(key, *flows.row(int(number), named=False)[4:6])
+            scope = Scope(key, *flows["orig_ip", "resp_ip"].row(int(number)))
             self._book[scope].show(told(seat, events, int(number)))
         return scopes
 
