@@ -67,7 +67,7 @@ POWERSHELL = {("powershell", 4103): "ps_module", ("powershell", 4104): "ps_scrip
 
 RULES = 1_000
 BLOCK = 8_192
-ROUNDS = 3
+ROUNDS = 5
 NOTE = (
     "Events are timed from columns to matches. For flows, the rules are those of the test data that see flows, and "
     "copies of them that look for other texts; for the logs of Windows hosts, a thousand of the rules for Windows."

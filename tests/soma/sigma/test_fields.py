@@ -39,6 +39,13 @@ def test_streams_and_their_views_are_made_of_columns_that_exist(stream: Stream) 
     assert all(set(view.fields.values()) <= set(stream.events(empty).columns) for view in stream.views)
 
 
+def test_a_stream_can_be_left_with_the_columns_that_are_asked_for() -> None:
+    stream = fields.HTTP.picked({"url"})
+    assert {"http_hosts", "http_uris"} <= stream.inputs < fields.HTTP.inputs
+    assert events(stream, **REQUESTS)[0]["url"] == "http://a.example/x/run.PHP?cmd=1"
+    assert "method" not in events(stream, **REQUESTS)[0]
+
+
 def test_each_request_is_an_event_of_its_flow() -> None:
     one, two = (named("proxy", fields.HTTP, event) for event in events(fields.HTTP, **REQUESTS))
     assert (one["c-uri"], two["c-uri"]) == ("http://a.example/x/run.PHP?cmd=1", "http://c.example/y")

@@ -21,7 +21,7 @@ from infraspectre.soma.sigma.events import Events, Rows, numbers_of
 from infraspectre.soma.sigma.fields import STREAMS, Stream, View
 from infraspectre.soma.sigma.loading import Loaded, read_rules, refusal
 from infraspectre.soma.sigma.matching import Placeholders
-from infraspectre.soma.sigma.rule import Correlation, Head, Rule, fields_of, with_names
+from infraspectre.soma.sigma.rule import Correlation, Head, Rule, fields_of, leaves, looked_at, with_names
 
 SCORES: dict[Severity, float] = {"informational": 0.15, "low": 0.35, "medium": 0.55, "high": 0.75, "critical": 0.95}
 """Scores that lie within the severities that the levels of rules are called like."""
@@ -70,7 +70,7 @@ class SigmaDetector:
         heads = [seat.rule.head for seat in self.seats] + [correlation.head for correlation in correlations]
         self._heads = {head.key: head for head in heads}
         self._sets = [
-            (stream, {seat.rule.head.key: seat for seat in here}, RuleSet(map(placed, here)))
+            (self._picked(stream, here), {seat.rule.head.key: seat for seat in here}, RuleSet(map(placed, here)))
             for stream in STREAMS
             if (here := [seat for seat in self.seats if seat.stream is stream])
         ]
@@ -98,6 +98,13 @@ class SigmaDetector:
             if self._speaks(match):
                 self._gather(match)
         return self._book.close()
+
+    def _picked(self, stream: Stream, seats: list[Seat]) -> Stream:
+        """Return a stream with those columns at which rules and correlations look: all of them for keywords."""
+        if any(None in looked_at(leaf) for seat in seats for leaf in leaves(seat.rule.test)):
+            return stream
+        asked = [(seat, fields_of(seat.rule.test) | self._asked.get(seat.rule.head.key, set())) for seat in seats]
+        return stream.picked({seat.names[name] for seat, names in asked for name in names if name in seat.names})
 
     def _seats(self, rule: Rule) -> Iterator[Seat]:
         """Yield where a rule looks; note what is lacking where it can look nowhere."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -44,6 +44,13 @@ class Stream(NamedTuple):
         expressions = [self.present, *ENDS.values(), *self.columns.values()]
         names = {name for expression in expressions for name in expression.meta.root_names()}
         return frozenset(names | ({self.lead} if self.lead else set())) - {COUNT, POSITION}
+
+    def picked(self, names: Collection[str]) -> Stream:
+        """Return the stream with no more columns than those named."""
+        derived = {name: made for name, made in self.derived.items() if name in names}
+        needed = {*names, *(root for made in derived.values() for root in made.meta.root_names())}
+        columns = {name: made for name, made in self.columns.items() if name in needed}
+        return self._replace(columns=columns, derived=derived)
 
     def events(self, flows: pl.DataFrame) -> pl.DataFrame:
         """Return the events in flows; the column `flow` holds the row of the flow of each."""
