@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -155,6 +156,17 @@ def test_correlations_build_on_one_another() -> None:
     assert [
         match.correlation.head.key for match in found([many, then], hits((0, "b"), *((n, "a") for n in (1, 2, 3))))
     ] == ["many"]
+
+
+def test_a_window_that_does_not_reach_its_count_costs_little_for_each_event() -> None:
+    never = [
+        correlation("value_count", name="n", fields=("value",), bounds={"gte": 50}),
+        correlation("value_sum", name="s", fields=("value",), bounds={"gte": 10**9}),
+        correlation("temporal_ordered", name="t", rules=("a", "b")),
+    ]
+    begun = time.process_time()
+    assert not found(never, hits(*((n / 1_000, "a", n % 3) for n in range(20_000))))
+    assert time.process_time() - begun < 10
 
 
 def test_memory_is_bounded_and_what_is_forgotten_is_counted() -> None:

@@ -119,6 +119,10 @@ def test_keywords_are_looked_for_in_every_field() -> None:
     assert holds("", "hay*needle", a="hay and needle")
 
 
+def test_an_event_without_fields_has_no_keyword() -> None:
+    assert found(item("", "", {}), [{}, {"f": "x"}]) == [False, True]
+
+
 def test_a_field_is_compared_with_another_one() -> None:
     assert holds("a|fieldref", "b", a="X", b="x")
     assert not holds("a|fieldref", "b", a="X", b="y")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import fsum
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
 from infraspectre.ml.bounded import trim
-from infraspectre.soma.sigma.rule import Correlation, Every, Not, Seen, Some, Test, parts
+from infraspectre.soma.sigma.rule import TEMPORAL, Correlation, Every, Not, Seen, Some, Test, parts
 
 COMPARISONS = {"lt": lt, "lte": le, "gt": gt, "gte": ge, "eq": eq, "neq": ne}
 CAPACITY = 8_192
@@ -86,6 +86,45 @@ class Correlator:
         yield from self._add(last._replace(rule=match.correlation.head.key))
 
 
+class Window:
+    """Holds the events of one group in the order of time, and the most that their count or sum can be."""
+
+    def __init__(self, correlation: Correlation) -> None:
+        """Start with no event."""
+        self.hits: list[Hit] = []
+        self._correlation = correlation
+        self._distinct: Counter[Value] = Counter()
+        self._total = 0.0
+        self._order = {rule: number for number, rule in enumerate(correlation.rules)}
+
+    def add(self, hit: Hit) -> None:
+        """Put an event in its place."""
+        insort(self.hits, hit, key=lambda known: (known.at, self._order[known.rule]))
+        self._count(hit, 1)
+
+    def forget(self, number: int) -> None:
+        """Leave out the oldest events."""
+        for hit in self.hits[:number]:
+            self._count(hit, -1)
+        del self.hits[:number]
+
+    def _count(self, hit: Hit, times: int) -> None:
+        kind = self._correlation.kind
+        if kind == "value_sum":
+            self._total += times * fsum(numbers(self._correlation, hit))
+        elif kind != "event_count":
+            key = hit.rule if kind in TEMPORAL else values(self._correlation, hit)
+            self._distinct[key] += times
+            if not self._distinct[key]:
+                del self._distinct[key]
+
+    def at_most(self) -> float:
+        """Return what no exact count or sum exceeds, without a look at each event."""
+        if self._correlation.kind == "event_count":
+            return len(self.hits)
+        return self._total if self._correlation.kind == "value_sum" else len(self._distinct)
+
+
 class Gathering:
     """Holds the events of one correlation, by group.
 
@@ -98,8 +137,7 @@ class Gathering:
         self.correlation = correlation
         self.forgotten = 0
         self._is_sliding = is_sliding(correlation)
-        self._windows: OrderedDict[Group, list[Hit]] = OrderedDict()
-        self._order = {rule: number for number, rule in enumerate(correlation.rules)}
+        self._windows: OrderedDict[Group, Window] = OrderedDict()
         counted = max(correlation.bounds.values(), default=0) if correlation.kind.endswith("_count") else 0
         self._most = max(MAX_EVENTS, 2 * int(counted))
 
@@ -108,17 +146,23 @@ class Gathering:
         group = self._group(hit)
         if group is None:
             return []
-        window = self._windows.setdefault(group, [])
-        done = [] if self._is_sliding or not window or hit.at < self._end(window) else self._judged(group)
-        window = self._windows.setdefault(group, [])
-        insort(window, hit, key=lambda known: (known.at, self._order[known.rule]))
+        window = self._windows.get(group)
+        is_over = window is not None and not self._is_sliding and hit.at >= self._end(window)
+        done = self._judged(group) if is_over else []
+        window = self._windows.setdefault(group, Window(self.correlation))
+        window.add(hit)
         self._windows.move_to_end(group)
-        self.forgotten += max(0, len(window) - self._most) + trim(self._windows, CAPACITY)
-        del window[: -self._most]
-        if not self._is_sliding:
-            return done
-        del window[: bisect_right(window, window[-1].at - self.correlation.timespan, key=lambda known: known.at)]
-        return self._judged(group, is_final=False)
+        excess = max(0, len(window.hits) - self._most)
+        window.forget(excess)
+        self.forgotten += excess + trim(self._windows, CAPACITY)
+        return self._slid(group, window) if self._is_sliding else done
+
+    def _slid(self, group: Group, window: Window) -> list[Match]:
+        """Return what the timespan that ends with the latest event amounts to."""
+        begin = window.hits[-1].at - self.correlation.timespan
+        window.forget(bisect_right(window.hits, begin, key=lambda known: known.at))
+        is_possible = self.correlation.condition is not None or is_bounded(self.correlation, window.at_most())
+        return self._judged(group, is_final=False) if is_possible else []
 
     def close(self, clock: int | None) -> Iterator[Match]:
         """Yield what windows that are over at a time amount to, or all windows without a time."""
@@ -127,8 +171,8 @@ class Gathering:
         for group in [group for group, window in self._windows.items() if clock is None or self._end(window) <= clock]:
             yield from self._judged(group)
 
-    def _end(self, window: list[Hit]) -> int:
-        return window[0].at + self.correlation.timespan
+    def _end(self, window: Window) -> int:
+        return window.hits[0].at + self.correlation.timespan
 
     def _group(self, hit: Hit) -> Group | None:
         """Return the values that events must share; None for an event that lacks one."""
@@ -139,8 +183,8 @@ class Gathering:
 
     def _judged(self, group: Group, *, is_final: bool = True) -> list[Match]:
         """Return what the events of a group amount to, after which they count no more."""
-        window = self._windows[group]
-        found = [Match(self.correlation, group, tuple(hits), size) for hits, size in measured(self.correlation, window)]
+        measures = measured(self.correlation, self._windows[group].hits)
+        found = [Match(self.correlation, group, tuple(hits), size) for hits, size in measures]
         if found or is_final:
             del self._windows[group]
         return found

@@ -156,7 +156,10 @@ class Events:
         ]
         if not texts:
             return pl.Series([None] * len(rows), dtype=pl.String)
-        joined = asked.select(pl.concat_str(texts, separator=BORDER, ignore_nulls=True)).to_series()
+        has_any = pl.any_horizontal(text.is_not_null() for text in texts)
+        joined = asked.select(
+            pl.when(has_any).then(pl.concat_str(texts, separator=BORDER, ignore_nulls=True))
+        ).to_series()
         return joined if len(joined) == len(rows) else joined.gather(rows)
 
     def column(self, field: str | None) -> Column:

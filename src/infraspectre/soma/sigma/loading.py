@@ -21,14 +21,13 @@ from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.times import NANOSECONDS
 from infraspectre.soma.sigma import condition
 from infraspectre.soma.sigma.matching import Placeholders, every, item, some
-from infraspectre.soma.sigma.rule import Correlation, Head, Kind, LogSource, Rule, Seen, Test, mapped
+from infraspectre.soma.sigma.rule import TEMPORAL, Correlation, Head, Kind, LogSource, Rule, Seen, Test, mapped
 
 SUFFIXES = (".yml", ".yaml")
 TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 TIMESPAN = re.compile(r"(\d{1,9})([smhd])")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 KINDS: tuple[Kind, ...] = get_args(Kind)
-TEMPORAL: tuple[Kind, ...] = ("temporal", "temporal_ordered")
 BOUNDS = ("lt", "lte", "gt", "gte", "eq", "neq")
 MAX_COUNT = 100_000
 """Largest count that a correlation may wait for, since it keeps as many events."""

@@ -142,6 +142,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 Kind = Literal[
     "event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile"
 ]
+TEMPORAL: tuple[Kind, ...] = ("temporal", "temporal_ordered")
 
 
 class Correlation(msgspec.Struct, frozen=True, kw_only=True):
