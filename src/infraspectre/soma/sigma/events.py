@@ -149,11 +149,7 @@ class Events:
         """Return all values of some rows, those of a row as one text."""
         # Many rows are cheaper to leave out when they are texts already than when they still are many columns.
         asked = self.frame if 2 * len(rows) > len(self) else self.frame[rows]
-        texts = [
-            pl.col(each.name).cast(pl.List(pl.String)).list.join(BORDER) if each.dtype == pl.List else pl.col(each.name)
-            for each in asked.get_columns()
-            if each.null_count() < len(each)
-        ]
+        texts = [_as_text(each) for each in asked.get_columns() if each.null_count() < len(each)]
         if not texts:
             return pl.Series([None] * len(rows), dtype=pl.String)
         has_any = pl.any_horizontal(text.is_not_null() for text in texts)
@@ -173,6 +169,14 @@ class Events:
         names = dict.fromkeys(name for record in flat for name in record)
         columns = [_series(name, [record.get(name, []) for record in flat]) for name in names]
         return cls(pl.DataFrame(columns), len(flat))
+
+
+def _as_text(column: pl.Series) -> pl.Expr:
+    """Return the values of a column as one text for each row, null where there is none."""
+    values = pl.col(column.name)
+    if column.dtype != pl.List:
+        return values
+    return pl.when(values.list.len() > 0).then(values.cast(pl.List(pl.String)).list.join(BORDER))
 
 
 def _series(name: str, values: list[list[str]]) -> pl.Series:
