@@ -1,10 +1,12 @@
 //! Signatures: what rules in the Suricata language need to be matched where the bytes are.
 //!
-//! [`rule`] is the language as data, [`protocol`] turns streams and datagrams into transactions with the fields that
+//! [`rule`] is the language as data and what reads it, [`protocol`] turns streams and datagrams into transactions with the fields that
 //! [`field`] lists, and [`matcher`] finds which of many patterns occur in some bytes.
 #![forbid(unsafe_code)]
 
+pub mod engine;
 pub mod field;
+pub mod flow;
 pub mod matcher;
 pub mod protocol;
 pub mod rule;

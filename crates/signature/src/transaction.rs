@@ -125,6 +125,8 @@ pub struct Transaction {
     pub details: serde_json::Map<String, serde_json::Value>,
     /// Whether the transaction is of one direction only, which is then the one given.
     pub only: Option<Direction>,
+    /// Whether it was read from another view of contradicting bytes than the likeliest one.
+    pub is_ambiguous: bool,
     wanted: FieldSet,
 }
 
@@ -144,6 +146,7 @@ impl Transaction {
             events: Vec::new(),
             details: Default::default(),
             only: None,
+            is_ambiguous: false,
             wanted,
         }
     }
@@ -239,6 +242,14 @@ impl Transaction {
         for file in self.files.iter_mut().filter(|file| file.direction == direction) {
             file.body.complete = true;
         }
+    }
+
+    /// Returns a number that grows with whatever is added.
+    pub fn extent(&self) -> u64 {
+        let bodies = self.bodies.iter().map(|body| body.len() + u64::from(body.complete));
+        let files = self.files.iter().map(|file| file.size + 1 + u64::from(file.body.complete));
+        let parts = self.entries.len() + self.numbers.len() + self.events.len();
+        parts as u64 + bodies.chain(files).sum::<u64>()
     }
 
     /// Tells whether both directions are complete.

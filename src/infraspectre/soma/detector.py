@@ -116,6 +116,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """How much of it there is, in any unit; decides when growth is worth another report."""
     measures: dict[str, float]
     thresholds: dict[str, float]
+    rule: str = ""
+    """Which of its rules a detector followed, where it follows several in one category."""
+    probability: float | None = None
+    """How probable it is, where somebody knows; else it follows from the score."""
+    detector: str | None = None
+    """Who found it, where it is not the casebook's detector."""
 
 
 class Casebook(Generic[Key, CaseT]):
@@ -153,7 +159,7 @@ class Casebook(Generic[Key, CaseT]):
             finding = self._judge(key, case) if case is not None else None
             if case is not None and finding is not None and finding.size >= growth * case.reported:
                 case.reported = finding.size
-                yield detection(self._detector, case, finding)
+                yield detection(finding.detector or self._detector, case, finding)
 
 
 def detection(detector: str, case: Case, finding: Finding) -> Detection:
@@ -165,16 +171,15 @@ def detection(detector: str, case: Case, finding: Finding) -> Detection:
         packets=list(case.packets),
         examples=list(case.examples),
     )
+    told_apart = (finding.size, finding.rule) if finding.rule else (finding.size,)
     return Detection(
-        detection_id=detection_id(
-            detector, finding.category, finding.orig, finding.resp, case.first_seen, finding.size
-        ),
+        detection_id=detection_id(detector, finding.category, finding.orig, finding.resp, case.first_seen, *told_apart),
         at=case.last_seen,
         detector=detector,
         category=finding.category,
         severity=severity(finding.score),
         score=round(finding.score, 4),
-        probability=round(probability(finding.score), 4),
+        probability=round(finding.probability or probability(finding.score), 4),
         flow_ids=list(case.flow_ids),
         orig=finding.orig,
         resp=finding.resp,

@@ -1,0 +1,104 @@
+//! Checksums of IP, TCP, UDP and ICMP (RFC 1071): a receiver drops what fails them.
+
+use infraspectre_core::wire::{protocol, Segment};
+
+/// Tells whether every checksum of a segment that can be computed is right.
+#[inline]
+pub fn are_right(segment: &Segment<'_>) -> bool {
+    is_header_right(segment) && is_transport_right(segment)
+}
+
+fn is_header_right(segment: &Segment<'_>) -> bool {
+    let length = segment.network.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    match segment.network.get(..length) {
+        Some(header) if segment.ip_version == 4 && length >= 20 => fold(sum(header)) == 0xffff,
+        _ => true,
+    }
+}
+
+#[inline]
+fn is_transport_right(segment: &Segment<'_>) -> bool {
+    let (at, has_pseudo_header) = match segment.protocol {
+        protocol::TCP => (16, true),
+        protocol::UDP => (6, true),
+        protocol::ICMP => (2, false),
+        protocol::ICMP6 => (2, true),
+        _ => return true,
+    };
+    let header = segment.transport.len().saturating_sub(segment.payload.len());
+    let Some(length) = header.checked_add(segment.payload_bytes as usize) else { return true };
+    // What a snap length has cut off cannot be summed up.
+    let (Some(bytes), Some(stored)) = (segment.transport.get(..length), segment.transport.get(at..at + 2)) else {
+        return true;
+    };
+    if segment.protocol == protocol::UDP && stored == [0, 0] {
+        return true;
+    }
+    let mut total = sum(bytes);
+    if has_pseudo_header {
+        let address = |bytes: &[u8; 16]| if segment.ip_version == 4 { sum(&bytes[12..]) } else { sum(bytes) };
+        let rest = (u32::from(segment.protocol) + length as u32).to_be_bytes();
+        total += address(&segment.src) + address(&segment.dst) + sum(&rest);
+    }
+    fold(total) == 0xffff
+}
+
+/// Adds up words in the machine's own byte order, in which the sum is right if it is right at all (RFC 1071, 2).
+#[inline]
+fn sum(bytes: &[u8]) -> u64 {
+    let mut words = bytes.chunks_exact(4);
+    let total: u64 = words.by_ref().map(|word| u64::from(as_word(word))).sum();
+    total + u64::from(as_word(words.remainder()))
+}
+
+/// Reads up to four bytes as a word.
+#[inline]
+fn as_word(bytes: &[u8]) -> u32 {
+    let mut word = [0; 4];
+    word.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+    u32::from_ne_bytes(word)
+}
+
+#[inline]
+fn fold(mut total: u64) -> u64 {
+    while total > 0xffff {
+        total = (total & 0xffff) + (total >> 16);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Host, Talk};
+    use super::*;
+
+    #[test]
+    fn what_was_built_is_right_and_what_was_changed_is_not() {
+        let talk = Talk::default();
+        for length in [0, 1, 2, 3, 4, 31] {
+            for packet in
+                [talk.data(Host::Client, 1, 1, &vec![7; length]), talk.datagram(Host::Server, &vec![7; length])]
+            {
+                packet.with_segment(0, |segment| assert!(are_right(segment), "{length}"));
+                for at in [8, 22, packet.bytes.len() - 1] {
+                    let mut wrong = packet.clone();
+                    wrong.bytes[at] ^= 1;
+                    wrong.with_segment(0, |segment| assert!(!are_right(segment), "{length} {at}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_datagram_may_do_without_a_checksum_and_a_cut_packet_cannot_be_judged() {
+        let mut packet = Talk::default().datagram(Host::Client, b"data");
+        packet.bytes[26..28].fill(0);
+        packet.with_segment(0, |segment| assert!(are_right(segment)));
+        let cut = Talk::default().data(Host::Client, 1, 1, b"data");
+        cut.with_segment(0, |segment| {
+            let payload = &segment.payload[..2];
+            let transport = &segment.transport[..segment.transport.len() - 2];
+            assert!(are_right(&Segment { payload, transport, ..*segment }));
+        });
+    }
+}

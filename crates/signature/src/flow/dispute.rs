@@ -1,0 +1,193 @@
+//! Bytes of a stream that came more than once and differ: what each kind of receiver makes of them.
+//!
+//! The kinds are those of Novak and Sturges, "Target-Based TCP Stream Reassembly" (2007).
+
+use super::stream::{part, WINDOW};
+use super::Window;
+
+/// Bytes and segments that are set aside in one direction.
+const MAX_BYTES: usize = 1 << 16;
+const MAX_SEGMENTS: usize = 64;
+
+/// The extent of a segment in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub start: u64,
+    pub end: u64,
+    /// Counts the segments in the order in which they came.
+    pub order: u32,
+    /// The receiver may not have got it: it has fewer hops left than the others.
+    pub is_doubtful: bool,
+}
+
+impl Span {
+    /// Tells whether both have a byte in common.
+    pub fn overlaps(&self, other: &Span) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+}
+
+/// How a receiver chooses between bytes that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    First,
+    Last,
+    /// The segment that begins earlier.
+    Bsd,
+    /// One that begins earlier and ends later.
+    Windows,
+    /// One that ends later or at the same place.
+    BsdRight,
+    /// One that begins earlier, or at the same place and ends later.
+    Linux,
+}
+
+const POLICIES: [Policy; 6] =
+    [Policy::First, Policy::Last, Policy::Bsd, Policy::Windows, Policy::BsdRight, Policy::Linux];
+
+impl Policy {
+    /// Tells whether a segment that comes later replaces the bytes of an earlier one.
+    fn replaces(self, new: &Span, old: &Span) -> bool {
+        match self {
+            Policy::First => false,
+            Policy::Last => true,
+            Policy::Bsd => new.start < old.start,
+            Policy::Windows => new.start < old.start && new.end > old.end,
+            Policy::BsdRight => new.end >= old.end,
+            Policy::Linux => new.start < old.start || new.start == old.start && new.end > old.end,
+        }
+    }
+
+    /// Does the same where doubt decides first.
+    fn prefers(self, new: &Span, old: &Span) -> bool {
+        match (new.is_doubtful, old.is_doubtful) {
+            (true, false) => false,
+            (false, true) => true,
+            _ => self.replaces(new, old),
+        }
+    }
+}
+
+/// Another view of a part of a stream.
+#[derive(Debug)]
+pub struct View {
+    pub offset: u64,
+    pub data: Vec<u8>,
+    /// Bytes at the end that are to be inspected.
+    pub new: usize,
+}
+
+impl View {
+    /// Returns it as a window.
+    pub fn window(&self) -> Window<'_> {
+        Window { offset: self.offset, data: &self.data, new: self.new, ambiguous: true }
+    }
+}
+
+#[derive(Debug)]
+struct Segment {
+    span: Span,
+    data: Vec<u8>,
+}
+
+/// The segments of a direction that contradict one another.
+#[derive(Debug, Default)]
+pub struct Disputes {
+    segments: Vec<Segment>,
+    bytes: usize,
+    /// How far the stream was when the views were last given out.
+    shown: u64,
+}
+
+impl Disputes {
+    /// Sets a segment aside; the oldest ones make room.
+    pub fn add(&mut self, span: Span, data: &[u8]) {
+        if data.is_empty() || data.len() > MAX_BYTES || self.segments.iter().any(|known| known.span == span) {
+            return;
+        }
+        while self.bytes + data.len() > MAX_BYTES || self.segments.len() >= MAX_SEGMENTS {
+            self.bytes -= self.segments.remove(0).data.len();
+        }
+        let at = self.segments.partition_point(|known| known.span.order <= span.order);
+        self.segments.insert(at, Segment { span, data: data.to_vec() });
+        self.bytes += data.len();
+        self.shown = 0;
+    }
+
+    /// Tells whether nothing is disputed any more.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Returns the disputed stretches as the receiver sees them.
+    pub fn resolved(&self, policy: Policy) -> Vec<(u64, Vec<u8>)> {
+        self.stretches()
+            .into_iter()
+            .map(|(start, end)| (start, self.assemble(start, end, |new, old| policy.prefers(new, old))))
+            .collect()
+    }
+
+    /// Returns stretches that segments cover without a hole, in order.
+    fn stretches(&self) -> Vec<(u64, u64)> {
+        let mut spans: Vec<(u64, u64)> = self.segments.iter().map(|one| (one.span.start, one.span.end)).collect();
+        spans.sort_unstable();
+        let mut joined: Vec<(u64, u64)> = Vec::new();
+        for (start, end) in spans {
+            match joined.last_mut().filter(|last| start <= last.1) {
+                Some(last) => last.1 = last.1.max(end),
+                None => joined.push((start, end)),
+            }
+        }
+        joined
+    }
+
+    fn assemble(&self, start: u64, end: u64, replaces: impl Fn(&Span, &Span) -> bool) -> Vec<u8> {
+        let length = usize::try_from(end - start).unwrap_or(0);
+        let mut bytes = vec![0; length];
+        let mut owners: Vec<Option<Span>> = vec![None; length];
+        for segment in &self.segments {
+            let from = usize::try_from(segment.span.start.saturating_sub(start)).unwrap_or(usize::MAX);
+            let data = part(&segment.data, segment.span.start, start, end);
+            let places = bytes.iter_mut().zip(&mut owners).skip(from);
+            for ((byte, owner), new) in places.zip(data) {
+                if owner.is_none_or(|old| replaces(&segment.span, &old)) {
+                    (*byte, *owner) = (*new, Some(segment.span));
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Returns every view that differs from the stream before `limit`, with its surroundings; what the stream has left
+    /// behind is forgotten.
+    pub fn views(&mut self, buffer: &[u8], base: u64, limit: u64) -> Vec<View> {
+        let mut views = Vec::new();
+        if limit <= self.shown {
+            return views;
+        }
+        for (start, end) in self.stretches() {
+            if end <= limit {
+                self.views_of((start, end), buffer, base, limit, &mut views);
+            }
+        }
+        self.shown = limit;
+        self.segments.retain(|segment| segment.span.end + WINDOW > limit);
+        self.bytes = self.segments.iter().map(|segment| segment.data.len()).sum();
+        views
+    }
+
+    fn views_of(&self, (start, end): (u64, u64), buffer: &[u8], base: u64, limit: u64, views: &mut Vec<View>) {
+        let from = start.saturating_sub(WINDOW).max(base);
+        let until = limit.min(end + WINDOW);
+        let plain = part(buffer, base, from, until);
+        for policy in POLICIES {
+            let seen = self.assemble(start, end, |new, old| policy.replaces(new, old));
+            let before = part(buffer, base, from, start);
+            let view = [before, part(&seen, start, start.max(base), end), part(buffer, base, end, until)].concat();
+            let new = view.len() - before.len();
+            if view != plain && views.iter().all(|known| known.data != view) {
+                views.push(View { offset: from, data: view, new });
+            }
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! One flow under way: its packets go through connection, streams and reader, and give occasions.
+
+use infraspectre_core::app::Direction;
+use infraspectre_core::flow::key::FlowKey;
+use infraspectre_core::wire::{protocol, tcp_flag, Segment};
+
+use super::channel::Channel;
+use super::checksum;
+use super::reader::{Reader, Reading, Surroundings};
+use super::recognition::Recognition;
+use super::tcp::{Connection, Events, Readable, State, Step, Verdict};
+use super::{Flow, Occasion, Packet, Window};
+use crate::field::{FieldSet, DONE};
+use crate::protocol::Expectation;
+use crate::settings::Settings;
+use crate::transaction::{index, Transaction};
+
+/// Transactions that are kept although one of the sides says nothing.
+const MAX_TRANSACTIONS: usize = 2048;
+const BOTH: [Direction; 2] = [Direction::Orig, Direction::Resp];
+
+/// What a packet is worked on with, and what it brings besides its occasion.
+pub struct Work<'a> {
+    pub settings: &'a Settings,
+    pub recognition: &'a Recognition,
+    pub wanted: FieldSet,
+    /// There is memory for more of the streams.
+    pub has_room: bool,
+    pub events: Events,
+    /// Connections that were announced.
+    pub expected: Vec<Expectation>,
+    pub shed_bytes: u64,
+}
+
+/// A flow and all that is kept for it.
+pub struct Tracked<S> {
+    pub key: FlowKey,
+    pub orig_is_low: bool,
+    pub generation: u16,
+    pub flow: Flow<S>,
+    channel: Option<Box<Channel>>,
+    reader: Reader,
+    /// Numbers below which transactions were complete at an occasion of each direction.
+    shown_complete: [u64; 2],
+    /// Whether windows of the stream are no longer given.
+    is_hidden: bool,
+    /// Bytes that the table has counted for it.
+    pub held: usize,
+}
+
+impl<S> Tracked<S> {
+    /// Begins a flow.
+    pub fn new(key: FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
+        let channel = (key.protocol == protocol::TCP).then(|| Box::new(Channel::new(settings)));
+        let reader = Reader::default();
+        Tracked {
+            key,
+            orig_is_low,
+            generation,
+            flow,
+            channel,
+            reader,
+            shown_complete: [0; 2],
+            is_hidden: false,
+            held: 0,
+        }
+    }
+
+    /// Returns the state of the TCP connection; other flows have none.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.connection().map_or(State::None, |connection| connection.state)
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        self.channel.as_ref().map(|channel| &channel.connection)
+    }
+
+    /// Tells whether a packet begins another connection between the same ports.
+    #[inline]
+    pub fn is_reopened_by(&self, segment: &Segment<'_>, direction: Direction, settings: &Settings) -> bool {
+        segment.tcp.flags & tcp_flag::SYN != 0
+            && self
+                .connection()
+                .is_some_and(|connection| connection.is_reopened_by(&Step::of(segment, direction, 0), settings))
+    }
+
+    /// Tells whether an announced connection may be this one.
+    pub fn is_fresh(&self) -> bool {
+        self.channel.is_some() && self.reader.is_fresh()
+    }
+
+    /// Counts bytes of memory held for streams.
+    #[inline]
+    pub fn buffered(&self) -> usize {
+        self.channel.as_ref().map_or(0, |channel| channel.held())
+    }
+
+    /// Makes the flow one that a control connection has announced.
+    pub fn expect(&mut self, expectation: Expectation, work: &mut Work<'_>) {
+        let (reader, mut around) = self.split(work);
+        reader.expect(expectation, &mut around);
+    }
+
+    /// Takes a packet into the flow and gives its occasion.
+    #[inline]
+    pub fn observe(
+        &mut self,
+        packet: &mut Packet<'_>,
+        direction: Direction,
+        work: &mut Work<'_>,
+        each: &mut impl FnMut(Occasion<'_, S>),
+    ) {
+        self.count(packet, direction);
+        let was_established = self.flow.established;
+        self.flow.is_exempt |= self.channel.is_some() && self.is_excepted(&packet.segment, work.settings);
+        packet.dropped = work.settings.checksums && !checksum::are_right(&packet.segment);
+        let direction = self.take_in(packet, direction, work);
+        self.note_established(was_established, packet.segment.payload_bytes > 0);
+        self.give(Some(packet), direction, packet.segment.at, work, each);
+        self.flow.established |= was_established || self.connection().is_some_and(Connection::is_established);
+    }
+
+    /// Tells whether a connection begins in its middle, and a policy says not to look at such.
+    fn is_excepted(&self, segment: &Segment<'_>, settings: &Settings) -> bool {
+        let is_first = self.flow.packets.iter().sum::<u64>() == u64::from(segment.packets);
+        is_first && segment.tcp.flags & (tcp_flag::SYN | tcp_flag::RST) == 0 && settings.excepts_midstream()
+    }
+
+    fn count(&mut self, packet: &Packet<'_>, direction: Direction) {
+        let flow = &mut self.flow;
+        flow.last = flow.last.max(packet.segment.at);
+        flow.packets[index(direction)] += u64::from(packet.segment.packets);
+        flow.bytes[index(direction)] += u64::from(packet.length);
+    }
+
+    /// Reads a packet; returns its direction, which the packet itself may show to be the other one.
+    #[inline]
+    fn take_in(&mut self, packet: &mut Packet<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
+        let segment = &packet.segment;
+        if self.flow.bypassed || self.flow.is_exempt {
+            return direction;
+        }
+        if self.channel.is_some() {
+            return if packet.dropped { direction } else { self.take_segment(packet, direction, work) };
+        }
+        // A datagram with a wrong checksum is read, as Suricata does: it hides none of the others.
+        if segment.protocol == protocol::UDP && !segment.payload.is_empty() {
+            return self.take_datagram(segment, direction, work);
+        }
+        direction
+    }
+
+    /// The packet that completes a handshake is not yet one of an established connection, unless it carries data.
+    fn note_established(&mut self, was_established: bool, has_data: bool) {
+        self.flow.established = match self.connection() {
+            Some(connection) => connection.is_established() && (was_established || has_data),
+            None => self.flow.packets.iter().all(|count| *count > 0),
+        };
+        self.flow.encrypted = self.reader.is_encrypted;
+        self.flow.bypassed |= self.reader.is_bypassed;
+    }
+
+    fn split<'a>(&'a mut self, work: &'a mut Work<'_>) -> (&'a mut Reader, Surroundings<'a>) {
+        let connection = self.channel.as_ref().map(|channel| &channel.connection);
+        (&mut self.reader, surroundings(&mut self.flow, connection, work))
+    }
+
+    fn take_datagram(&mut self, segment: &Segment<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
+        let (reader, mut around) = self.split(work);
+        if reader.datagram(direction, segment.payload, &mut around) != Reading::Turn {
+            return direction;
+        }
+        self.turn();
+        let (reader, mut around) = self.split(work);
+        reader.datagram(direction.opposite(), segment.payload, &mut around);
+        direction.opposite()
+    }
+
+    #[inline]
+    fn take_segment(&mut self, packet: &mut Packet<'_>, mut direction: Direction, work: &mut Work<'_>) -> Direction {
+        let Some(channel) = self.channel.as_deref_mut() else { return direction };
+        let (verdict, is_doubtful) = channel.follow(&packet.segment, direction, work.settings, &mut work.events);
+        match verdict {
+            Verdict::Passed => {}
+            Verdict::Refused => packet.dropped = true,
+            Verdict::Turned => {
+                self.flip();
+                direction = direction.opposite();
+            }
+            Verdict::Taken(readable) => {
+                if readable != Readable::Own && self.read(direction.opposite(), false, work) {
+                    direction = direction.opposite();
+                }
+                let reaches_depth = self.insert(packet, direction, is_doubtful, work);
+                let is_own = readable != Readable::Acknowledged || reaches_depth;
+                if is_own && self.read(direction, work.settings.inline, work) {
+                    direction = direction.opposite();
+                }
+            }
+        }
+        if let Some(channel) = &self.channel {
+            self.flow.stream_bytes = BOTH.map(|side| u64::from(channel.connection.sent(side)));
+        }
+        direction
+    }
+
+    /// Puts a segment's data into its stream; tells whether the stream ends with it.
+    #[inline]
+    fn insert(
+        &mut self,
+        packet: &mut Packet<'_>,
+        direction: Direction,
+        is_doubtful: bool,
+        work: &mut Work<'_>,
+    ) -> bool {
+        let length = packet.segment.payload.len();
+        let Some(channel) = self.channel.as_deref_mut().filter(|_| length > 0) else { return false };
+        if !work.has_room {
+            work.shed_bytes += length as u64;
+            return false;
+        }
+        self.reader.note_data(direction);
+        let inserted = channel.insert(packet, direction, is_doubtful, work.settings, &mut work.events);
+        work.shed_bytes += if inserted.is_shed { length as u64 } else { 0 };
+        inserted.reaches_depth
+    }
+
+    /// Lets the session read what is readable of a direction; tells whether the sides turned out to be exchanged.
+    #[inline]
+    fn read(&mut self, mut direction: Direction, all: bool, work: &mut Work<'_>) -> bool {
+        let mut has_turned = false;
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.acknowledge(direction);
+        }
+        loop {
+            match self.read_once(direction, all, work) {
+                Some(Reading::Used(0)) | None if self.pass_gap(direction, all, work) => {}
+                Some(Reading::Used(0)) | None => break,
+                Some(Reading::Used(_)) => {}
+                Some(Reading::OtherFirst) => self.read_other_first(direction.opposite(), all, work),
+                Some(Reading::Turn) => {
+                    self.turn();
+                    direction = direction.opposite();
+                    has_turned = true;
+                }
+            }
+        }
+        if std::mem::take(&mut self.reader.has_news) {
+            if let Some(channel) = self.channel.as_deref_mut() {
+                channel.stream_mut(direction).is_due = true;
+            }
+        }
+        has_turned
+    }
+
+    fn read_other_first(&mut self, other: Direction, all: bool, work: &mut Work<'_>) {
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.acknowledge(other);
+        }
+        while let Some(Reading::Used(1..)) = self.read_once(other, all, work) {}
+        self.reader.go_on_without_other();
+    }
+
+    #[inline]
+    fn read_once(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> Option<Reading> {
+        let channel = self.channel.as_deref_mut()?;
+        let data = channel.stream(direction).readable(all);
+        if data.is_empty() {
+            return None;
+        }
+        let has_other = channel.stream(direction.opposite()).unread() > 0;
+        let mut around = surroundings(&mut self.flow, Some(&channel.connection), work);
+        let reading = self.reader.stream(direction, data, has_other, &mut around);
+        if let Reading::Used(count) = reading {
+            channel.stream_mut(direction).consume(count);
+        }
+        Some(reading)
+    }
+
+    /// Goes on behind bytes that are missing and will not come.
+    fn pass_gap(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> bool {
+        let Some(stream) = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction)) else {
+            return false;
+        };
+        let Some(end) = stream.gap_end(all) else { return false };
+        let missing = stream.skip_to(end);
+        if !all {
+            work.events.push("stream.reassembly_seq_gap");
+        }
+        let (reader, mut around) = self.split(work);
+        reader.gap(direction, missing, &mut around);
+        true
+    }
+
+    /// Exchanges the sides of the flow and of its connection.
+    fn turn(&mut self) {
+        self.flip();
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.turn();
+        }
+    }
+
+    fn flip(&mut self) {
+        self.orig_is_low = !self.orig_is_low;
+        let flow = &mut self.flow;
+        std::mem::swap(&mut flow.orig, &mut flow.resp);
+        flow.packets.swap(0, 1);
+        flow.bytes.swap(0, 1);
+        self.reader.turn(&mut flow.application);
+    }
+
+    /// Gives the occasion of a packet, or of the end.
+    #[inline]
+    fn give(
+        &mut self,
+        packet: Option<&Packet<'_>>,
+        direction: Direction,
+        at: i64,
+        work: &mut Work<'_>,
+        each: &mut impl FnMut(Occasion<'_, S>),
+    ) {
+        let all = packet.is_none_or(|packet| packet.in_stream && work.settings.inline);
+        let is_hidden = std::mem::replace(&mut self.is_hidden, self.flow.encrypted || self.flow.bypassed);
+        // What came before the bytes that are hidden from now on is looked at now.
+        let all = all || !is_hidden && self.is_hidden;
+        let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));
+        match stream.filter(|stream| !is_hidden && stream.is_window_due(all)) {
+            None => {
+                let (flow, events) = (&mut self.flow, &work.events);
+                each(Occasion { packet, flow, direction, at, windows: &[], events });
+            }
+            Some(stream) => {
+                let views = stream.views(all);
+                for view in views.iter().filter(|view| view.offset == 0) {
+                    self.reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
+                }
+                let (flow, events) = (&mut self.flow, &work.events);
+                let mut show = |windows: &[Window<'_>]| {
+                    each(Occasion { packet, flow: &mut *flow, direction, at, windows, events });
+                };
+                match stream.only_window(all).filter(|_| views.is_empty()) {
+                    Some(window) => show(&[window]),
+                    None => show(&stream.windows(all, &views)),
+                }
+                stream.note_inspected(all);
+            }
+        }
+        if let Some(channel) = self.channel.as_deref_mut() {
+            channel.trim();
+        }
+        self.forget_transactions(direction);
+    }
+
+    /// Lets go of transactions that were complete at an occasion of each of their directions.
+    #[inline]
+    fn forget_transactions(&mut self, direction: Direction) {
+        let transactions = &mut self.flow.transactions;
+        if transactions.is_empty() {
+            return;
+        }
+        let first = transactions.front().map_or(0, |one| one.number);
+        let from = usize::try_from(self.shown_complete[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
+        let fresh = transactions.range(from.min(transactions.len())..);
+        if let Some(last) = fresh.take_while(|one| is_complete(one)).last() {
+            self.shown_complete[index(direction)] = last.number + 1;
+        }
+        let (shown, is_crowded) = (self.shown_complete, |count| count > MAX_TRANSACTIONS);
+        while is_crowded(transactions.len())
+            || transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, &shown)))
+        {
+            transactions.pop_front();
+        }
+    }
+
+    /// Ends the flow: what is left is read and inspected.
+    pub fn end(mut self, at: i64, work: &mut Work<'_>, each: &mut impl FnMut(Occasion<'_, S>)) {
+        if self.channel.is_none() {
+            return;
+        }
+        for direction in BOTH {
+            self.read(direction, true, work);
+        }
+        for direction in BOTH {
+            let (reader, mut around) = self.split(work);
+            reader.end(direction, &mut around);
+        }
+        self.flow.encrypted = self.reader.is_encrypted;
+        self.flow.established = true;
+        let is_open = !matches!(self.state(), State::None | State::SynSent | State::SynReceived | State::Closed);
+        let shown = self.shown_complete;
+        let has_news = BOTH.map(|side| self.flow.transactions.iter().any(|one| !is_shown(one, side, &shown)));
+        for transaction in &mut self.flow.transactions {
+            BOTH.iter().for_each(|direction| transaction.complete(*direction));
+        }
+        for direction in BOTH {
+            let has_bytes = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).has_uninspected());
+            if is_open || has_bytes || has_news[index(direction)] {
+                self.give(None, direction, at, work, each);
+                work.events.clear();
+            }
+        }
+    }
+}
+
+fn surroundings<'a, S>(
+    flow: &'a mut Flow<S>,
+    connection: Option<&Connection>,
+    work: &'a mut Work<'_>,
+) -> Surroundings<'a> {
+    Surroundings {
+        settings: work.settings,
+        recognition: work.recognition,
+        wanted: work.wanted,
+        application: &mut flow.application,
+        transactions: &mut flow.transactions,
+        events: &mut work.events,
+        expected: &mut work.expected,
+        ports: (flow.orig.port, flow.resp.port),
+        at: flow.last,
+        is_turnable: connection.is_some_and(Connection::is_turnable),
+        is_midstream: connection.is_some_and(Connection::is_midstream),
+    }
+}
+
+fn is_complete(transaction: &Transaction) -> bool {
+    match transaction.only {
+        Some(direction) => transaction.progress(direction) == DONE,
+        None => transaction.is_done(),
+    }
+}
+
+/// Tells whether a transaction was complete at an occasion of a direction, or is not of that direction.
+fn is_shown(transaction: &Transaction, direction: Direction, shown: &[u64; 2]) -> bool {
+    transaction.only.is_some_and(|only| only != direction) || transaction.number < shown[index(direction)]
+}
