@@ -23,6 +23,7 @@ BENCHES = {
     "signature_speed": "Packets per CPU-second with 31,232 rules, against NFStream and Suricata.",
     "own_rules": "Flows a second under own rules, and how many public YARA rules are used.",
     "evasion": "Attacks hidden from whoever reassembles otherwise than the receiver, and their benign twins.",
+    "sigma": "Sigma rules: events recorded for them, and events per CPU-second with 1,000 rules.",
     "survey": "Every capture of the test data, those that once crashed decoders included.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
