@@ -253,6 +253,12 @@ impl Transaction {
         parts as u64 + bodies.chain(files).sum::<u64>()
     }
 
+    /// Tells whether anything was read in a direction.
+    pub fn has_begun(&self, direction: Direction) -> bool {
+        let has_fields = self.entries.iter().any(|entry| entry.direction == direction);
+        has_fields || !self.bodies[index(direction)].is_empty() || self.numbers.iter().any(|own| own.1 == direction)
+    }
+
     /// Tells whether both directions are complete.
     pub fn is_done(&self) -> bool {
         self.progress == [DONE; 2]

@@ -674,7 +674,8 @@ impl Context<'_> {
                     is_there = true;
                     self.value(check, value, findings)
                 });
-                let absent = !is_there && check.tests.on_absent && (field.progress() > NONE || self.progress == DONE);
+                let may_be_absent = check.tests.on_absent && self.transaction.has_begun(self.direction);
+                let absent = !is_there && may_be_absent && (field.progress() > NONE || self.progress == DONE);
                 self.outcome(holds || absent, field)
             }
         }
@@ -706,7 +707,8 @@ impl Context<'_> {
                 return Outcome::Holds;
             }
         }
-        if !is_there && check.tests.on_absent && self.progress == DONE {
+        let may_be_absent = check.tests.on_absent && self.transaction.has_begun(self.direction);
+        if !is_there && may_be_absent && self.progress == DONE {
             return Outcome::Holds;
         }
         self.unless_done()

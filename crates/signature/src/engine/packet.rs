@@ -6,8 +6,8 @@ use infraspectre_core::wire::protocol as ip;
 use crate::flow::{Application, Flow, Packet, Window};
 use crate::protocol::Protocol;
 use crate::rule::{
-    AppProtocolMode, AppProtocolTest, BitTest, FlagMode, FlowCounter, FlowintTest, HeaderPart, IntOperand, PacketTest,
-    Rule, SizeOf,
+    AppProtocolMode, AppProtocolTest, BitTest, Compare, FlagMode, FlowCounter, FlowintTest, HeaderPart, Instance,
+    IntOperand, PacketTest, Rule, SizeOf,
 };
 use crate::transaction::index;
 
@@ -185,12 +185,23 @@ fn test_holds(test: &PacketTest, view: &View<'_>, state: &FlowState, hosts: &Hos
             }
         }
         PacketTest::AppLayerEvent(name) => view.events.contains(&&**name),
-        PacketTest::Vlan { layer, id } => layer.holds(view.flow.vlans.iter().map(|own| u64::from(*own)), id),
+        PacketTest::Vlan { layer, id } => vlan_holds(*layer, id, &view.flow.vlans),
         PacketTest::VlanLayers(compare) => compare.holds(view.flow.vlans.len() as u64),
         // Neither a database of countries nor one of reputations is at hand.
         PacketTest::GeoIp { .. } | PacketTest::IpReputation { .. } | PacketTest::Unsupported(_) => false,
         of_packet => view.packet.is_some_and(|packet| header_test_holds(of_packet, packet)),
     }
+}
+
+/// Tests the ids of VLANs; as Suricata has it, a layer that is not there has the id 0 where any layer is.
+fn vlan_holds(layer: Instance, id: &Compare, vlans: &[u16]) -> bool {
+    let missing = match layer {
+        Instance::At(at) if !vlans.is_empty() => {
+            usize::try_from(at).map_or(0, |at| (at + 1).saturating_sub(vlans.len()))
+        }
+        _ => 0,
+    };
+    layer.holds(vlans.iter().map(|own| u64::from(*own)).chain(std::iter::repeat_n(0, missing)), id)
 }
 
 fn flowint_holds(name: &str, test: &FlowintTest, state: &FlowState) -> bool {

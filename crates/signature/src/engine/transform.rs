@@ -77,8 +77,9 @@ fn one(transform: &Transform, data: &[u8]) -> Option<Vec<u8>> {
             }
             decoded
         }
-        Transform::Domain => domain(data)?.to_vec(),
-        Transform::TopLevelDomain => data.rsplit(|byte| *byte == b'.').next()?.to_vec(),
+        // By the public suffix list, so that `co.uk` is a top-level domain.
+        Transform::Domain => psl::domain(data)?.as_bytes().to_vec(),
+        Transform::TopLevelDomain => psl::suffix(data)?.as_bytes().to_vec(),
         Transform::Gunzip { max_size } => unpack(GzDecoder::new(data), *max_size)?,
         Transform::ZlibDeflate { max_size } => unpack(ZlibDecoder::new(data), *max_size)?,
         Transform::Unsupported(_) => Vec::new(),
@@ -137,13 +138,6 @@ fn header_lowercase(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Returns the last two labels of a name.
-fn domain(data: &[u8]) -> Option<&[u8]> {
-    let mut dots = data.iter().enumerate().rev().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
-    dots.next()?;
-    data.get(dots.next().map_or(0, |dot| dot + 1)..)
-}
-
 fn unpack(reader: impl Read, max_size: u32) -> Option<Vec<u8>> {
     let limit = if max_size == 0 { MAX_UNPACKED } else { max_size.min(MAX_UNPACKED) };
     let mut out = Vec::new();
@@ -170,8 +164,8 @@ mod tests {
         assert_eq!(of(Transform::UrlDecode, b"a%41+%4g"), b"aA %4g");
         assert_eq!(of(Transform::HeaderLowercase, b"Host: A\r\n"), b"host: A\r\n");
         assert_eq!(of(Transform::Xor([1, 2].as_slice().into()), b"abc"), b"``b");
-        assert_eq!(of(Transform::Domain, b"www.example.org"), b"example.org");
-        assert_eq!(of(Transform::TopLevelDomain, b"www.example.org"), b"org");
+        assert_eq!(of(Transform::Domain, b"www.example.co.uk"), b"example.co.uk");
+        assert_eq!(of(Transform::TopLevelDomain, b"www.example.co.uk"), b"co.uk");
         assert_eq!(of(Transform::Md5, b"")[..4], [0xd4, 0x1d, 0x8c, 0xd9]);
     }
 
