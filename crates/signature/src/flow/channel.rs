@@ -99,7 +99,6 @@ impl Channel {
             (inserted.is_old, "stream.reassembly_segment_before_base_seq"),
             (inserted.differs, "stream.reassembly_overlap_different_data"),
             (inserted.reaches_depth, "stream.reassembly_depth_reached"),
-            (inserted.is_shed, "stream.reassembly_no_segment"),
         ] {
             if happened {
                 events.push(event);

@@ -196,6 +196,7 @@ pub struct Heard {
     pub flows: Vec<u64>,
     /// Occasions without a packet.
     pub ends: usize,
+    pub encrypted: bool,
 }
 
 impl Heard {
@@ -217,6 +218,7 @@ impl Heard {
             }
             self.transactions[number] = describe(transaction);
         }
+        self.encrypted = flow.encrypted;
         self.protocol = flow.application.protocol.map(|protocol| protocol.name());
         if !self.flows.contains(&flow.id) {
             self.flows.push(flow.id);

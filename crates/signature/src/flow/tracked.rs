@@ -173,8 +173,8 @@ impl<S> Tracked<S> {
                 if readable != Readable::Own && self.read(direction.opposite(), false, work) {
                     direction = direction.opposite();
                 }
-                let reaches_depth = self.insert(packet, direction, is_doubtful, work);
-                let is_own = readable != Readable::Acknowledged || reaches_depth;
+                let is_full = self.insert(packet, direction, is_doubtful, work);
+                let is_own = readable != Readable::Acknowledged || is_full;
                 if is_own && self.read(direction, work.settings.inline, work) {
                     direction = direction.opposite();
                 }
@@ -186,7 +186,7 @@ impl<S> Tracked<S> {
         direction
     }
 
-    /// Puts a segment's data into its stream; tells whether the stream ends with it.
+    /// Puts a segment's data into its stream; tells whether that must be read now, acknowledged or not.
     #[inline]
     fn insert(
         &mut self,
@@ -203,8 +203,7 @@ impl<S> Tracked<S> {
         }
         self.reader.note_data(direction);
         let inserted = channel.insert(packet, direction, is_doubtful, work.settings, &mut work.events);
-        work.shed_bytes += if inserted.is_shed { length as u64 } else { 0 };
-        inserted.reaches_depth
+        inserted.reaches_depth || inserted.is_crowded
     }
 
     /// Lets the session read what is readable of a direction; tells whether the sides turned out to be exchanged.
@@ -303,8 +302,11 @@ impl<S> Tracked<S> {
     ) {
         let all = packet.is_none_or(|packet| packet.in_stream && work.settings.inline);
         let is_hidden = self.flow.encrypted || self.flow.bypassed;
+        if let Some(channel) = self.channel.as_deref_mut().filter(|_| is_hidden) {
+            BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
+        }
         let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));
-        match stream.filter(|stream| !is_hidden && stream.is_window_due(all)) {
+        match stream.filter(|stream| stream.is_window_due(all)) {
             None => {
                 let (flow, events) = (&mut self.flow, &work.events);
                 each(Occasion { packet, flow, direction, at, windows: &[], events });
