@@ -52,6 +52,26 @@ WRITTEN_SESSIONS = {
     "template": b"5:Hello3:Bye",
 }  # fmt: skip
 """First messages of protocols that no simulation speaks."""
+RULES = rb"""
+alert http $HOME_NET any -> [10.0.0.0/8,!10.1.0.0/16] [80,8000:8080] (msg:"a\; b"; flow:established,to_server; \
+  http.uri; url_decode; content:"/a|3b|b"; nocase; startswith; pcre:"/^x(y|z)[0-9]{2}$/Ri"; bsize:>5; sid:1; rev:2;)
+
+alert tcp any any <> any !443 (content:"GET"; http_method; content:!"b"; distance:-1; within:4; isdataat:!5,relative; \
+  byte_extract:2,0,n,relative,little; byte_test:1,!&,0x80,n; byte_jump:4,0,string,hex,post_offset -2; sid:2;)
+
+# alert ip any any -> any any (sid:3;)
+alert dns any any -> any any (dns.query; dotprefix; dataset:isset,seen,type string; dns.rrtype:!AAAA; \
+  threshold:type limit, track by_src, count 1, seconds 9; sid:4;)
+
+drop udp any any -> any any (flowbits:isset,a|b; flowint:c,+,1; xbits:set,d,track ip_pair,expire 9; ttl:10-20; \
+  flags:S,12; base64_decode:bytes 9, offset 1; base64_data; content:!"x"; requires:version >= 7 < 9; sid:5;)
+
+alert smb any any -> any any (dcerpc.iface:367abb81-9844-35f1-ad32-98f038001003,>1,any_frag; dcerpc.opnum:1,5-9; sid:6;)
+
+suppress gen_id 1, sig_id 7, track by_either, ip [$HOME_NET,!10.0.0.1]
+rate_filter gen_id 1, sig_id 0, track by_rule, count 1, seconds 2, new_action drop, timeout 30
+"""
+"""Rules and thresholds of every kind of syntax; each paragraph is a seed."""
 SEEDS, SEED_BYTES = 6, 2048
 """Inputs for each target, and the longest of them."""
 FRAMES = 12
@@ -81,7 +101,7 @@ def all_seeds() -> dict[str, list[bytes]]:
             if seed not in seeds[target]:
                 seeds[target].append(seed)
     chosen = {target: spread(found) for target, found in seeds.items()}
-    return {**chosen, "sessions": list(protocol_seeds(chosen))}
+    return {**chosen, "sessions": list(protocol_seeds(chosen)), "rules": RULES.strip().split(b"\n\n")}
 
 
 def protocol_seeds(chosen: dict[str, list[bytes]]) -> Iterator[bytes]:

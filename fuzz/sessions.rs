@@ -1,17 +1,28 @@
-//! What is fuzzed of the rules' view of application protocols: their sessions.
+//! What is fuzzed of the signature engine: the sessions of application protocols, and the rule language.
 
 use std::collections::VecDeque;
 
 use infraspectre_core::app::{Direction, Transport};
 use infraspectre_signature::field::FieldSet;
 use infraspectre_signature::protocol::{Entry, Output, Requests, ENTRIES};
+use infraspectre_signature::rule::parse::{read, read_thresholds, Source};
 use infraspectre_signature::settings::Settings;
 
 /// A function that survives any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets; each has a folder of its name in `corpus/`.
-pub const TARGETS: &[(&str, Target)] = &[("sessions", sessions)];
+pub const TARGETS: &[(&str, Target)] = &[("sessions", sessions), ("rules", rules)];
+
+/// A file of rules, read as a threshold file, too.
+fn rules(data: &[u8]) {
+    let (source, settings) = (Source { name: "fuzz.rules", text: data }, Settings::default());
+    let lines = data.split(|byte| *byte == b'\n').count();
+    let parsed =
+        read(&[source], &settings).map(|parsed| parsed.rules.len() + parsed.refused.len() + parsed.disabled.len());
+    assert!(parsed.is_ok_and(|found| found <= lines), "a line is at most one rule");
+    let _ = read_thresholds(source, &settings);
+}
 
 /// The name of a protocol and a zero byte, then a conversation as `session` reads it.
 fn sessions(data: &[u8]) {

@@ -30,7 +30,9 @@ def conn_log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "compose", lambda assets: Pipeline(Stages(), Detecting(), Correlating(), Stages()))
+    monkeypatch.setattr(
+        app, "compose", lambda assets, own_rules: Pipeline(Stages(), Detecting(), Correlating(), Stages())
+    )
 
 
 @pytest.mark.usefixtures("faked")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_links_between_documents_hold(document: Path) -> None:
         assert (document.parent / link).exists(), link
 
 
-def blocks(language: str) -> list[object]:
+def blocks(language: str) -> list[Any]:
     """Return the code blocks of the documents that users read, each with its place."""
     pages = [ROOT / "README.md", *sorted(ROOT.glob("docs/guides/*.md"))]
     found = ((page, re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)) for page in pages)
@@ -59,6 +60,9 @@ def desk(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     for name in ("traffic.pcap", "monday.pcap", "tuesday.pcapng.gz", "captures/one.pcap", "scan/capture.pcap"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(capture, tmp_path / name)
+    for block in blocks("yaml"):
+        if named := re.match(r"# (\S+\.yaml)\n", block.values[0]):
+            (tmp_path / named[1]).write_text(block.values[0])
     command = tmp_path / ".venv" / "bin" / "infraspectre"
     command.parent.mkdir(parents=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m infraspectre.cli "$@"\n')

@@ -18,9 +18,12 @@ from infraspectre.records.flows import FlowBatch
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.own_rules import Report as RuleTests
+    from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
     from infraspectre.settings import Settings
+    from infraspectre.soma import Detector
     from infraspectre.telemetry import Meter
 
 Source = str | PathLike[str]
@@ -162,6 +165,7 @@ def analyze(
     *inputs: Source,
     out: Source | None = None,
     assets: Source | None = None,
+    own_rules: Sequence[Source] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -169,11 +173,12 @@ def analyze(
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    `own_rules` names files and folders of own rules in YAML.
     """
     from infraspectre.telemetry import Meter
 
     meter = Meter()
-    pipeline = compose(assets)
+    pipeline = compose(assets, own_rules)
     source = open_source(inputs, "full", settings or chosen_settings())
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
@@ -198,17 +203,45 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
-def compose(assets: Source | None = None) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file."""
+def compose(assets: Source | None = None, own_rules: Sequence[Source] = ()) -> Pipeline:
+    """Return the four stages, ready to run, with the assets of a file and with own rules."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
     from infraspectre.reflex import Reflex
-    from infraspectre.soma import Soma
+    from infraspectre.soma import CATALOGUE, Soma
 
+    detectors = [*(make() for make in CATALOGUE), *chosen_rules(own_rules)]
     known = None if assets is None else load_assets(Path(assets))
-    return Pipeline(Axon(), Soma(), Cortex(assets=known), Reflex())
+    return Pipeline(Axon(), Soma(detectors), Cortex(assets=known), Reflex())
+
+
+def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
+    """Return the detector of own rules, if there are any."""
+    if not own_rules:
+        return []
+    from infraspectre.own_rules import fields
+    from infraspectre.soma.rules import OwnRules, load_rules
+
+    return [OwnRules(load_rules([Path(path) for path in own_rules], fields()))]
+
+
+def test_own_rules(paths: Sequence[Source]) -> RuleTests:
+    """Run the tests that stand beside own rules."""
+    from infraspectre.own_rules import run_tests
+
+    return run_tests([Path(path) for path in paths], lambda path: flows(path), open_yara)
+
+
+def open_yara(paths: Sequence[Path]) -> YaraBench:
+    """Compile YARA rules to scan files with them."""
+    from infraspectre.adapters.yara import YaraScanner, load_yara
+    from infraspectre.own_rules import Refusal, YaraBench
+
+    rules = load_yara(paths)
+    refused = [Refusal(each.path, each.line, each.rule, each.reason, None) for each in rules.refused]
+    return YaraBench(set(rules.names), refused, YaraScanner(rules).match_file)
 
 
 class Run:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from infraspectre.records.flows import FlowBatch
+from infraspectre.records.payload import Payload
 
 
 class Account:
@@ -57,6 +58,14 @@ class FlowSource(Protocol):
 
     def alerts(self) -> Alerts:
         """Return the alerts that came with the flows so far, as EVE objects."""
+        ...
+
+
+class PayloadSource(Protocol):
+    """Gives what flows carried, put together again."""
+
+    def payloads(self) -> Iterator[Payload]:
+        """Yield the payloads that became complete since the last call."""
         ...
 
 

@@ -23,12 +23,12 @@ ZEEK = str(CASES / "zeek-tsv" / "input")
 HELP_SECONDS = 0.3
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["config", "show"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["config", "show"], ["rules", "test"]])
 def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage: infraspectre" in shown
-    if command and command != ["config"]:
+    if command and command not in (["config"], ["rules"]):
         assert all(option in shown for option in ("--json", "--quiet", "--config"))
 
 
@@ -180,6 +180,39 @@ def test_settings_shown_can_be_read_back(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "settings.toml").write_text(shown.replace("udp_idle_s = 60.0", "udp_idle_s = 30.0"))
     assert run(["config", "show", "--config", str(tmp_path / "settings.toml"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["flows"]["udp_idle_s"] == 30.0
+
+
+RULE = "rules: [{id: web, title: t, severity: low, when: resp_port == 80}]\n"
+CHECK = "tests: [{name: one, flows: [{resp_port: %d}], found: [%s]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "told"),
+    [
+        (RULE + CHECK % (80, "web"), 0, "1 test of 1 rule: 1 passed"),
+        (RULE, 0, "no test expects web"),
+        (RULE + CHECK % (81, "web"), 1, "rules.yaml:2: one: web found nothing"),
+        (RULE + CHECK % (81, "x"), 2, "rules.yaml:2: $.tests[0].found[0]: there is no rule 'x' in this file"),
+        (RULE.replace("port", "prt"), 2, "rules.yaml:1: $.rules[0].when: at character 1: there is no field 'resp_prt'"),
+    ],
+)
+def test_rules_are_tested(
+    text: str, status: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules.yaml").write_text(text)
+    assert run(["rules", "test", str(tmp_path / "rules.yaml")]) == status
+    said = capsys.readouterr()
+    assert told in said.err
+    assert said.out == ""
+    assert run(["rules", "test", str(tmp_path), "--json"]) == status
+    assert json.loads(capsys.readouterr().out).keys() == {"files", "rules", "tests", "failed", "refused", "untested"}
+
+
+def test_own_rules_reach_the_results(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULE.replace("resp_port == 80", "known(resp_port)"))
+    arguments = ["analyze", ZEEK, "--rules", str(tmp_path / "rules.yaml"), "--out", str(tmp_path / "out"), "--quiet"]
+    assert run(arguments) == 0
+    assert '"detector":"rule:web"' in (tmp_path / "out" / "detections.jsonl").read_text()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -30,14 +30,17 @@ def test_a_right_file_is_read(tmp_path: Path) -> None:
     ("text", "line", "words"),
     [
         ("steps:\n- kind: x\n- kind: 3\n", 3, "Expected `str`"),
-        ("steps:\n- kind: x\n- kind: y\n  other: 1\n", 3, "unknown field"),
+        ("steps:\n- kind: x\n- kind: y\n  other: 1\n", 4, "unknown field"),
+        ("steps:\n- kind: x\n  kind: y\n", 3, "'kind' is written twice"),
         ("steps:\n  - kind: [\n", 3, "did not find|expected"),
         ("steps: [&a {kind: x}, *a]\n", 1, "aliases"),
+        ("steps: 2026-02-31\n", None, "day is out of range"),
+        ("steps: []\n---\nsteps: []\n", 3, "more than one document"),
         ("", 1, "Expected"),
         ("steps: " + "[" * 50_000, 1, "nested deeper"),
     ],
 )
-def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int | None, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
         read(tmp_path / "a.yaml", text)
     assert (caught.value.path, caught.value.line) == (str(tmp_path / "a.yaml"), line)

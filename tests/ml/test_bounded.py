@@ -63,3 +63,15 @@ def test_a_recent_set_forgets_the_older_half_and_goes_on_from_its_members() -> N
     for number in range(1_000):
         memory.add_new([number])
         assert len(memory.members()) <= 10
+
+
+def test_the_oldest_entry_can_be_forgotten() -> None:
+    table: BoundedTable[str, list[int]] = BoundedTable(3, list)
+    table["a"].append(1)
+    table["b"].append(2)
+    table["a"].append(3)
+    assert table.forget_oldest() == [2]
+    assert ("a" in table, "b" in table, table.evicted) == (True, False, 1)
+    table.forget_oldest()
+    with pytest.raises(KeyError):
+        table.forget_oldest()

@@ -21,6 +21,8 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
+mod signatures;
+
 /// Packets read at the most, a fraction of a second, before an interruption is noticed.
 const PACKETS_BETWEEN_SIGNALS: u64 = 200_000;
 
@@ -307,5 +309,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FlowColumns>()?;
     module.add_class::<FlowReader>()?;
     module.add_class::<ParquetWriter>()?;
+    module.add_class::<signatures::RuleSet>()?;
+    module.add_class::<signatures::AlertReader>()?;
     module.add_function(wrap_pyfunction!(feature_schema, module)?)
 }

@@ -354,6 +354,55 @@ impl Field {
         Field::ALL.iter().copied().find(|field| field.keywords().contains(&keyword))
     }
 
+    /// Tells whether it may occur several times in one transaction, so that naming it again asks for another instance.
+    pub const fn is_repeated(self) -> bool {
+        matches!(
+            self,
+            Field::HttpRequestHeader
+                | Field::HttpResponseHeader
+                | Field::Http2HeaderName
+                | Field::FileData
+                | Field::FileName
+                | Field::DnsQuery
+                | Field::DnsQueriesName
+                | Field::DnsAnswersName
+                | Field::DnsAuthoritiesName
+                | Field::DnsAdditionalsName
+                | Field::DnsResponseName
+                | Field::TlsCerts
+                | Field::TlsSubjectAltName
+                | Field::TlsAlpn
+                | Field::QuicCyuHash
+                | Field::QuicCyuString
+                | Field::SmtpRcptTo
+                | Field::EmailUrl
+                | Field::EmailReceived
+                | Field::FtpReply
+                | Field::FtpCompletionCode
+                | Field::KrbClientName
+                | Field::KrbServerName
+                | Field::MqttSubscribeTopic
+                | Field::MqttUnsubscribeTopic
+                | Field::SipFrom
+                | Field::SipTo
+                | Field::SipVia
+                | Field::SipUserAgent
+                | Field::SipContentType
+                | Field::SipContentLength
+                | Field::SdpMedia
+                | Field::SdpConnection
+                | Field::SdpAttribute
+                | Field::SdpTime
+                | Field::SdpBandwidth
+                | Field::SdpRepeatTime
+                | Field::IkeVendor
+                | Field::LdapRequestAttribute
+                | Field::LdapResponsesDn
+                | Field::LdapResponsesMessage
+                | Field::LdapResponsesAttribute
+        )
+    }
+
     /// Tells whether a protocol has the field.
     pub fn is_of(self, protocol: Protocol) -> bool {
         self.protocols().contains(&protocol)

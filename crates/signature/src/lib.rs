@@ -5,6 +5,7 @@
 //! many patterns occur in some bytes.
 #![forbid(unsafe_code)]
 
+pub mod engine;
 pub mod field;
 pub mod flow;
 pub mod matcher;

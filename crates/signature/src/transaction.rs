@@ -244,6 +244,14 @@ impl Transaction {
         }
     }
 
+    /// Returns a number that grows with whatever is added.
+    pub fn extent(&self) -> u64 {
+        let bodies = self.bodies.iter().map(|body| body.len() + u64::from(body.complete));
+        let files = self.files.iter().map(|file| file.size + 1 + u64::from(file.body.complete));
+        let parts = self.entries.len() + self.numbers.len() + self.events.len();
+        parts as u64 + bodies.chain(files).sum::<u64>()
+    }
+
     /// Tells whether both directions are complete.
     pub fn is_done(&self) -> bool {
         self.progress == [DONE; 2]

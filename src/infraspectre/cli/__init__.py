@@ -16,6 +16,7 @@ from infraspectre.security import printable
 COMMANDS = {
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
+    "rules": "Work with detection rules.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
     "config": "Show the settings in force.",

@@ -19,6 +19,7 @@ def analyze(
     *,
     out: Path = Path("infraspectre-report"),
     assets: Path | None = None,
+    rules: list[Path] | None = None,
     common: Common = DEFAULT,
 ) -> int:
     """Analyze captures or logs: flows, detections, incidents and a report.
@@ -35,12 +36,16 @@ def analyze(
     assets
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
+    rules
+        Find also what the own rules in this file or folder describe (YAML); may be given more than once.
     """
     from infraspectre import app
 
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
-        analysis = app.analyze(*inputs, out=out, assets=assets, settings=settings, progress=progress)
+        analysis = app.analyze(
+            *inputs, out=out, assets=assets, own_rules=rules or (), settings=settings, progress=progress
+        )
     if common.json:
         print_json(analysis.summary)
     elif not common.quiet:

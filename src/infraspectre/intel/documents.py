@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import yaml
@@ -21,21 +22,63 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Record = TypeVar("Record")
 
 
+class Document(NamedTuple):
+    """Is a YAML document as plain values, with the place of each."""
+
+    path: Path
+    root: yaml.Node | None
+    content: Any
+
+    def part(self, record: type[Record], field: str = "$") -> Record:
+        """Return a part of it, such as `$.steps[2]`, as a record; raises InputError naming file, line and field."""
+        try:
+            return msgspec.convert(self._value(field), record)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `")
+            place = field + where.rstrip("`").removeprefix("$")
+            if unknown := re.search(r"unknown field `(\w+)`", what):
+                place += f".{unknown[1]}"
+            raise self.fault(what, place) from error
+
+    def fault(self, problem: str, field: str, remedy: str | None = None) -> InputError:
+        """Return the error that something is wrong with a field."""
+        return InputError(problem, path=self.path, line=self.line_of(field), field=field, remedy=remedy)
+
+    def line_of(self, field: str) -> int:
+        """Return the line of a field, or of its nearest parent."""
+        return line_of(self.root, field)
+
+    def _value(self, field: str) -> Any:
+        value = self.content
+        for step in steps_of(field):
+            value = value[step]
+        return value
+
+
 def read_yaml(path: Path, record: type[Record]) -> Record:
     """Read a YAML file as a record; raises InputError naming file, line and field."""
+    return read_document(path).part(record)
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file that holds one document without repeated keys; raises InputError naming file and line."""
+    documents = read_documents(path)
+    if len(documents) > 1:
+        raise InputError("holds more than one document", path=path, line=_line(documents[1][0].start_mark))
+    root, content = documents[0] if documents else (None, None)
+    _refuse_repetition(path, root)
+    return Document(path, root, content)
+
+
+def read_documents(path: Path) -> list[tuple[yaml.Node, Any]]:
+    """Read the documents of a YAML file, each with the nodes in which `line_at` finds places; raises InputError."""
     text = read_text(path)
     try:
         _refuse_expansion(path, text)
-        root = yaml.compose(text, Loader=LOADER)
-        content = None if root is None else yaml.constructor.SafeConstructor().construct_document(root)
-    except yaml.YAMLError as error:
+        roots = list(yaml.compose_all(text, Loader=LOADER))
+        return [(root, yaml.constructor.SafeConstructor().construct_document(root)) for root in roots]
+    except (yaml.YAMLError, ValueError) as error:  # the latter for what looks like a date and is none
         raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
-    try:
-        return msgspec.convert(content, record)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `")
-        field = where.rstrip("`") or "$"
-        raise InputError(what, path=path, line=line_of(root, field), field=field) from error
 
 
 def read_text(path: Path) -> str:
@@ -60,31 +103,52 @@ def _refuse_expansion(path: Path, text: str) -> None:
             raise InputError(problem, path=path, line=_line(event.start_mark))
 
 
+def _refuse_repetition(path: Path, node: yaml.Node | None) -> None:
+    """Refuse a key that a mapping has twice, of which YAML would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise InputError(f"{key.value!r} is written twice", path=path, line=_line(key.start_mark))
+            seen.add(key.value)
+            _refuse_repetition(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repetition(path, value)
+
+
 def line_of(root: yaml.Node | None, field: str) -> int:
     """Find the line of a field written as `$.steps[2].kind`, or of its nearest parent."""
+    return line_at(root, steps_of(field))
+
+
+def steps_of(field: str) -> list[str | int]:
+    """Return the keys and positions that lead to a field written as `$.steps[2].kind`."""
+    return [name or int(index) for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", field)]
+
+
+def line_at(root: yaml.Node | None, steps: Iterable[str | int]) -> int:
+    """Find the line of what keys and positions lead to, or of its nearest parent."""
     node = root
-    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", field):
-        child = _child(node, name, index)
+    for step in steps:
+        child = _child(node, step)
         if child is None:
             break
         node = child
     return _line(node and node.start_mark) or 1
 
 
-def _child(node: yaml.Node | None, name: str, index: str) -> yaml.Node | None:
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    found: yaml.Node | None = None
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == name), None)
-    if isinstance(node, yaml.SequenceNode) and index and int(index) < len(node.value):
-        return _as_node(node.value[int(index)])
-    return None
+        found = next((value for key, value in node.value if key.value == step), None)
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        found = node.value[step]
+    return found
 
 
-def _as_node(value: Any) -> yaml.Node | None:
-    return value if isinstance(value, yaml.Node) else None
-
-
-def _problem(error: yaml.YAMLError) -> str:
-    return str(getattr(error, "problem", None) or "is not valid YAML")
+def _problem(error: Exception) -> str:
+    return str(getattr(error, "problem", None) or f"is not valid YAML: {error}")
 
 
 def _line(mark: Any) -> int | None:

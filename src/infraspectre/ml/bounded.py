@@ -42,6 +42,11 @@ class BoundedTable(Generic[Key, Value]):
     def __contains__(self, key: Key) -> bool:
         return key in self._entries
 
+    def forget_oldest(self) -> Value:
+        """Forget the least recently used entry and return its value; raises KeyError where there is none."""
+        self.evicted += 1
+        return self._entries.popitem(last=False)[1]
+
     def items(self) -> Iterator[tuple[Key, Value]]:
         """Iterate over entries, least recently used first."""
         return iter(self._entries.items())

@@ -116,6 +116,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """How much of it there is, in any unit; decides when growth is worth another report."""
     measures: dict[str, float]
     thresholds: dict[str, float]
+    probability: float | None = None
+    """How probable it is, where somebody knows; else it follows from the score."""
+    detector: str | None = None
+    """Who found it, where it is not the casebook's detector."""
 
 
 class Casebook(Generic[Key, CaseT]):
@@ -153,7 +157,7 @@ class Casebook(Generic[Key, CaseT]):
             finding = self._judge(key, case) if case is not None else None
             if case is not None and finding is not None and finding.size >= growth * case.reported:
                 case.reported = finding.size
-                yield detection(self._detector, case, finding)
+                yield detection(finding.detector or self._detector, case, finding)
 
 
 def detection(detector: str, case: Case, finding: Finding) -> Detection:
@@ -174,7 +178,7 @@ def detection(detector: str, case: Case, finding: Finding) -> Detection:
         category=finding.category,
         severity=severity(finding.score),
         score=round(finding.score, 4),
-        probability=round(probability(finding.score), 4),
+        probability=round(finding.probability or probability(finding.score), 4),
         flow_ids=list(case.flow_ids),
         orig=finding.orig,
         resp=finding.resp,

@@ -105,6 +105,7 @@ mod tests {
             src_mac: None,
             dst_mac: None,
             tcp: Tcp::default(),
+            vlans: Default::default(),
             network: &[],
             transport: &[],
         };

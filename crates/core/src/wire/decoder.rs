@@ -98,6 +98,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     pub(super) fn enter_vlan(&mut self, id: u16) {
+        self.segment.vlans.push(id);
         self.segment.context = self.contexts.enter(self.segment.context, Tag::Vlan(id));
     }
 
@@ -277,6 +278,7 @@ fn plain<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
         src_mac: Some(frame.src),
         dst_mac: Some(frame.dst),
         tcp: transport.tcp,
+        vlans: Default::default(),
         network: frame.body.take(ip.ip_bytes as usize).stored,
         transport: ip.payload.stored,
         ..Segment::of(packet)
@@ -305,6 +307,7 @@ impl<'a> Segment<'a> {
             src_mac: None,
             dst_mac: None,
             tcp: Tcp::default(),
+            vlans: Default::default(),
             network: &[],
             transport: &[],
         }

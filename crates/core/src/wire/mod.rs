@@ -63,6 +63,28 @@ pub struct Tcp<'a> {
     pub options: &'a [u8],
 }
 
+/// VLAN ids around a packet, outermost first; further ones than are kept are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vlans {
+    ids: [u16; 3],
+    count: u8,
+}
+
+impl Vlans {
+    /// Adds the id of the next tag inwards.
+    pub fn push(&mut self, id: u16) {
+        if let Some(slot) = self.ids.get_mut(usize::from(self.count)) {
+            *slot = id;
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Returns the ids that are kept.
+    pub fn ids(&self) -> &[u16] {
+        self.ids.get(..usize::from(self.count)).unwrap_or(&self.ids)
+    }
+}
+
 /// One transport message of the innermost IP packet: a TCP segment, a datagram, or a reassembled datagram.
 ///
 /// Lengths come from the headers, so that a snap length does not change them; `payload` holds what was stored.
@@ -94,6 +116,7 @@ pub struct Segment<'a> {
     pub payload_bytes: u32,
     /// Stored part of the transport payload.
     pub payload: &'a [u8],
+    pub vlans: Vlans,
     pub src_mac: Option<[u8; 6]>,
     pub dst_mac: Option<[u8; 6]>,
     pub tcp: Tcp<'a>,

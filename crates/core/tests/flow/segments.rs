@@ -37,6 +37,7 @@ pub fn udp(after: i64, client_port: u16, payload: &[u8]) -> Segment<'_> {
         src_mac: None,
         dst_mac: None,
         tcp: Tcp::default(),
+        vlans: Default::default(),
         network: &[],
         transport: &[],
     }

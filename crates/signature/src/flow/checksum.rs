@@ -55,8 +55,12 @@ fn sum(bytes: &[u8]) -> u64 {
             total = total.wrapping_add(u32::from_ne_bytes(word).into());
         }
     }
-    let mut last = [0; 4];
-    last.iter_mut().zip(words.remainder()).for_each(|(place, byte)| *place = *byte);
+    let last = match *words.remainder() {
+        [one] => [one, 0, 0, 0],
+        [one, two] => [one, two, 0, 0],
+        [one, two, three] => [one, two, three, 0],
+        _ => [0; 4],
+    };
     total.wrapping_add(u32::from_ne_bytes(last).into())
 }
 

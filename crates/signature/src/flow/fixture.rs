@@ -71,6 +71,7 @@ impl Packet {
             src_mac: None,
             dst_mac: None,
             tcp,
+            vlans: Default::default(),
             network: &self.bytes,
             transport: &self.bytes[20..],
         })

@@ -181,7 +181,8 @@ impl<S> Tracked<S> {
             }
         }
         if let Some(channel) = &self.channel {
-            self.flow.stream_bytes = BOTH.map(|side| u64::from(channel.connection.sent(side)));
+            let sent = |side| u64::from(channel.connection.sent(side));
+            self.flow.stream_bytes = [sent(Direction::Orig), sent(Direction::Resp)];
         }
         direction
     }
@@ -368,6 +369,7 @@ impl<S> Tracked<S> {
         }
         self.flow.encrypted = self.reader.is_encrypted;
         self.flow.established = true;
+        let is_open = !matches!(self.state(), State::None | State::SynSent | State::SynReceived | State::Closed);
         let shown = self.shown_complete;
         let has_news = BOTH.map(|side| self.flow.transactions.iter().any(|one| !is_shown(one, side, &shown)));
         for transaction in &mut self.flow.transactions {
@@ -375,7 +377,7 @@ impl<S> Tracked<S> {
         }
         for direction in BOTH {
             let has_bytes = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).has_uninspected());
-            if has_bytes || has_news[index(direction)] {
+            if is_open || has_bytes || has_news[index(direction)] {
                 self.give(None, direction, at, work, each);
                 work.events.clear();
             }

@@ -1,8 +1,10 @@
 //! The rule language: what a rule in Suricata's language says, as plain data.
 //!
-//! Nothing here knows how rules are read or run.
+//! Nothing in this file knows how rules are read (see [`parse`]) or run.
 
-use crate::field::Field;
+use crate::field::{Field, Sent};
+
+pub mod parse;
 
 /// What a rule asks for when it matches (Suricata User Guide, "Rules Format": Action).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,9 +51,13 @@ pub struct Rule {
     pub payload: Vec<Match>,
     /// Tests of application buffers, in the order of the rule.
     pub buffers: Vec<BufferTest>,
+    /// Tests of frames, the parts of a protocol's messages as they came.
+    pub frames: Vec<FrameTest>,
     /// Tests of application fields that are numbers or flags.
     pub numbers: Vec<NumberTest>,
     pub files: Vec<FileTest>,
+    /// `tls_cert_expired`, `tls_cert_valid`.
+    pub validity: Option<Validity>,
     /// `app-layer-protocol`.
     pub app_protocols: Vec<AppProtocolTest>,
     /// `app-layer-event`, `decode-event`, `stream-event`, each by its full name (`http.gzip_decompression_failed`).
@@ -67,6 +73,13 @@ pub struct Rule {
     pub filestore: bool,
 }
 
+/// What a rule asks of a certificate at the time of its packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    Expired,
+    Valid,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     Source,
@@ -80,6 +93,8 @@ pub struct Header {
     pub source: Addresses,
     pub source_ports: Ports,
     pub bidirectional: bool,
+    /// `=>`: buffers of both directions of one transaction may be asked for.
+    pub transactional: bool,
     pub destination: Addresses,
     pub destination_ports: Ports,
 }
@@ -175,6 +190,8 @@ pub enum Compare {
     },
     /// Any of these.
     OneOf(Box<[u64]>),
+    /// Within any of these ranges, whose ends belong to them.
+    Within(Box<[(u64, u64)]>),
 }
 
 impl Compare {
@@ -191,6 +208,7 @@ impl Compare {
             Compare::NotBetween(low, high) => value <= *low || *high <= value,
             Compare::Masked { mask, wanted, negated } => (value & mask == *wanted) != *negated,
             Compare::OneOf(wanted) => wanted.contains(&value),
+            Compare::Within(ranges) => ranges.iter().any(|(first, last)| (*first..=*last).contains(&value)),
         }
     }
 }
@@ -209,6 +227,8 @@ pub enum PacketTest {
     Ack(Compare),
     Window(Compare),
     Mss(Compare),
+    /// `tcp.wscale`.
+    WindowScale(Compare),
     Ttl(Compare),
     Tos(Compare),
     IpId(Compare),
@@ -233,7 +253,7 @@ pub enum PacketTest {
         compare: Compare,
     },
     Vlan {
-        layer: Option<u8>,
+        layer: Instance,
         id: Compare,
     },
     VlanLayers(Compare),
@@ -284,6 +304,36 @@ pub enum PacketTest {
     },
     /// Never true: a keyword that is read and has no meaning here, with its name.
     Unsupported(Box<str>),
+}
+
+/// Which of several values a test speaks of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instance {
+    #[default]
+    Any,
+    /// All of them, and at least one.
+    All,
+    /// The one at a position from 0 on; negative ones count from the last, -1.
+    At(i32),
+}
+
+impl Instance {
+    /// Tells whether the values that are spoken of pass a comparison.
+    pub fn holds(self, values: impl Iterator<Item = u64>, compare: &Compare) -> bool {
+        match self {
+            Instance::Any => values.into_iter().any(|value| compare.holds(value)),
+            Instance::All => {
+                let mut values = values.peekable();
+                values.peek().is_some() && values.all(|value| compare.holds(value))
+            }
+            Instance::At(at) => {
+                let values: Vec<u64> = values.collect();
+                let from_end = values.len().checked_sub(at.unsigned_abs() as usize);
+                let at = if at < 0 { from_end } else { usize::try_from(at).ok() };
+                at.and_then(|at| values.get(at)).is_some_and(|value| compare.holds(*value))
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -462,6 +512,17 @@ pub enum ThresholdKind {
 #[derive(Clone, Debug)]
 pub struct BufferTest {
     pub field: Field,
+    /// Whose value is looked at: as the field has it, unless a rule of `=>` says one side.
+    pub sent: Sent,
+    pub transforms: Vec<Transform>,
+    pub matches: Vec<Match>,
+}
+
+/// A test of a frame: all matches on one instance of it.
+#[derive(Clone, Debug)]
+pub struct FrameTest {
+    /// With its protocol, as `smtp.command_line`.
+    pub name: Box<str>,
     pub transforms: Vec<Transform>,
     pub matches: Vec<Match>,
 }
@@ -471,18 +532,19 @@ pub struct BufferTest {
 pub struct NumberTest {
     pub field: Field,
     pub compare: Compare,
+    pub instance: Instance,
 }
 
 /// A test of a file.
 #[derive(Clone, Debug)]
 pub enum FileTest {
-    Size(Compare),
-    /// `filemd5`, `filesha1`, `filesha256` with the list's hashes.
-    Hash {
-        kind: HashKind,
-        negated: bool,
-        hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>>,
+    Size {
+        compare: Compare,
+        /// The direction that a rule of `=>` may say.
+        sent: Sent,
     },
+    /// `filemd5`, `filesha1`, `filesha256` with the list's hashes.
+    Hash { kind: HashKind, negated: bool, hashes: std::sync::Arc<hashbrown::HashSet<Box<[u8]>>> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -524,7 +586,7 @@ pub enum EventTest {
 }
 
 /// A change of a buffer before it is looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transform {
     ToLowercase,
     ToUppercase,
@@ -554,6 +616,8 @@ pub enum Transform {
     ZlibDeflate {
         max_size: u32,
     },
+    /// `luaxform` and others that cannot be run, by keyword: nothing is left of the buffer.
+    Unsupported(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -633,7 +697,7 @@ pub struct Content {
 }
 
 /// `pcre:"/regex/modifiers"`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pcre {
     pub pattern: Box<str>,
     pub negated: bool,
@@ -749,6 +813,8 @@ pub enum MathOperator {
 #[derive(Clone, Debug)]
 pub struct DatasetTest {
     pub mode: DatasetMode,
+    /// `match subdomain`: the value or any end of it that begins with a dot.
+    pub subdomains: bool,
     pub set: std::sync::Arc<Dataset>,
 }
 
@@ -770,7 +836,7 @@ pub enum DatasetKind {
     Ip,
 }
 
-/// A named set of values, with a reputation each (0 where there is none).
+/// A named set of values, with a reputation each (0 where there is none); an address is its sixteen bytes.
 #[derive(Debug)]
 pub struct Dataset {
     pub name: Box<str>,

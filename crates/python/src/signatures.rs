@@ -1,0 +1,197 @@
+//! Rules and the events that they give on captures.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use infraspectre_core::source::Options as SourceOptions;
+use infraspectre_signature::engine::compile::Program;
+use infraspectre_signature::engine::reader::{Account, Progress, Reader};
+use infraspectre_signature::rule::parse::{self, Disabled, Refusal, Source};
+use infraspectre_signature::rule::{Action, Rule};
+use infraspectre_signature::settings::Settings;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::{lock, PACKETS_BETWEEN_SIGNALS};
+
+/// Rules in Suricata's language, compiled once and used by many readers.
+#[pyclass(frozen)]
+pub struct RuleSet {
+    paths: Vec<PathBuf>,
+    program: Arc<Program>,
+    refused: Vec<Refusal>,
+    disabled: Vec<Disabled>,
+}
+
+#[pymethods]
+impl RuleSet {
+    #[new]
+    #[pyo3(signature = (paths, settings=None))]
+    fn new(py: Python<'_>, paths: Vec<PathBuf>, settings: Option<BTreeMap<String, String>>) -> PyResult<Self> {
+        py.detach(|| {
+            let settings = Settings::new(settings.unwrap_or_default());
+            let read = |path: &PathBuf| {
+                let text = std::fs::read(path);
+                let text = text.map_err(|error| PyOSError::new_err(format!("{}: {error}", path.display())))?;
+                Ok((path.display().to_string(), text))
+            };
+            let files: Vec<(String, Vec<u8>)> = paths.iter().map(read).collect::<PyResult<_>>()?;
+            let sources: Vec<Source<'_>> = files.iter().map(|(name, text)| Source { name, text }).collect();
+            let parsed = parse::read(&sources, &settings).map_err(|fault| PyValueError::new_err(fault.to_string()))?;
+            let program = Arc::new(Program::new(parsed.rules));
+            Ok(RuleSet { paths, program, refused: parsed.refused, disabled: parsed.disabled })
+        })
+    }
+
+    fn __len__(&self) -> usize {
+        self.program.signatures.len()
+    }
+
+    /// Rules that were not taken: file, line, gid, sid, reason, suggestion and text.
+    #[getter]
+    fn refused<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let describe = |refusal: &Refusal| {
+            let entry = PyDict::new(py);
+            entry.set_item("file", self.file(refusal.file))?;
+            entry.set_item("line", refusal.line)?;
+            entry.set_item("gid", refusal.gid)?;
+            entry.set_item("sid", refusal.sid)?;
+            entry.set_item("reason", &refusal.reason)?;
+            entry.set_item("suggestion", &refusal.suggestion)?;
+            entry.set_item("text", &refusal.text)?;
+            Ok(entry)
+        };
+        self.refused.iter().map(describe).collect()
+    }
+
+    /// Rules that are commented out: file, line, gid, sid and msg.
+    #[getter]
+    fn disabled<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let describe = |rule: &Disabled| {
+            let entry = PyDict::new(py);
+            entry.set_item("file", self.file(rule.origin.file))?;
+            entry.set_item("line", rule.origin.line)?;
+            entry.set_item("gid", rule.gid)?;
+            entry.set_item("sid", rule.sid)?;
+            entry.set_item("msg", &*rule.msg)?;
+            Ok(entry)
+        };
+        self.disabled.iter().map(describe).collect()
+    }
+
+    /// Rules in the order of their places, each with what it says of itself.
+    #[getter]
+    fn rules<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let mut rules: Vec<&Rule> = self.program.signatures.iter().map(|signature| &signature.rule).collect();
+        rules.sort_by_key(|rule| (rule.origin.file, rule.origin.line));
+        rules.into_iter().map(|rule| self.describe(py, rule)).collect()
+    }
+}
+
+impl RuleSet {
+    fn file(&self, number: u32) -> Option<String> {
+        self.paths.get(number as usize).map(|path| path.display().to_string())
+    }
+
+    fn describe<'py>(&self, py: Python<'py>, rule: &Rule) -> PyResult<Bound<'py, PyDict>> {
+        let action = match rule.action {
+            Action::Pass => "pass",
+            Action::Drop => "drop",
+            Action::Reject => "reject",
+            Action::Alert => "alert",
+        };
+        let entry = PyDict::new(py);
+        entry.set_item("gid", rule.gid)?;
+        entry.set_item("sid", rule.sid)?;
+        entry.set_item("rev", rule.rev)?;
+        entry.set_item("msg", &*rule.msg)?;
+        entry.set_item("action", action)?;
+        entry.set_item("protocol", &*rule.header.protocol.name)?;
+        entry.set_item("classtype", rule.classtype.as_deref())?;
+        entry.set_item("priority", rule.priority)?;
+        entry.set_item("file", self.file(rule.origin.file))?;
+        entry.set_item("line", rule.origin.line)?;
+        let metadata: Vec<(&str, &str)> = rule.metadata.iter().map(|(key, value)| (&**key, &**value)).collect();
+        entry.set_item("metadata", metadata)?;
+        let references: Vec<(&str, &str)> = rule.references.iter().map(|(kind, id)| (&**kind, &**id)).collect();
+        entry.set_item("references", references)?;
+        Ok(entry)
+    }
+}
+
+/// Runs rules over captures and yields EVE events, some lines at a time.
+#[pyclass(frozen)]
+pub struct AlertReader {
+    reader: Mutex<Reader>,
+}
+
+#[pymethods]
+impl AlertReader {
+    #[new]
+    #[pyo3(signature = (paths, rules, settings=None, read_ahead=true))]
+    fn new(
+        py: Python<'_>,
+        paths: Vec<PathBuf>,
+        rules: &Bound<'_, RuleSet>,
+        settings: Option<BTreeMap<String, String>>,
+        read_ahead: bool,
+    ) -> PyResult<Self> {
+        let program = Arc::clone(&rules.get().program);
+        let settings = Arc::new(Settings::new(settings.unwrap_or_default()));
+        let options = SourceOptions { read_ahead, ..SourceOptions::default() };
+        let reader = py.detach(|| Reader::open(&paths, program, settings, options));
+        let reader = reader.map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(AlertReader { reader: Mutex::new(reader) })
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        loop {
+            match py.detach(|| lock(&self.reader).advance(PACKETS_BETWEEN_SIGNALS)) {
+                Progress::Lines(lines) => return Ok(Some(PyBytes::new(py, &lines))),
+                Progress::Reading => py.check_signals()?,
+                Progress::Done => return Ok(None),
+            }
+        }
+    }
+
+    /// Returns the account of what was read so far.
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let Account {
+            packets,
+            bytes,
+            alerts,
+            without_flow,
+            malformed,
+            shed,
+            ambiguous_fragment_bytes,
+            unreadable,
+            start,
+            end,
+        } = py.detach(|| lock(&self.reader).account());
+        let unreadable: BTreeMap<String, String> =
+            unreadable.into_iter().map(|(path, reason)| (path.to_string_lossy().into_owned(), reason)).collect();
+        let summary = PyDict::new(py);
+        summary.set_item("packets", packets)?;
+        summary.set_item("bytes", bytes)?;
+        summary.set_item("alerts", alerts)?;
+        summary.set_item("without_flow", without_flow)?;
+        summary.set_item("malformed", malformed)?;
+        summary.set_item("shed", shed)?;
+        summary.set_item("ambiguous_fragment_bytes", ambiguous_fragment_bytes)?;
+        summary.set_item("unreadable", unreadable)?;
+        summary.set_item("capture_start", start)?;
+        summary.set_item("capture_end", end)?;
+        Ok(summary)
+    }
+
+    /// Returns bytes read and bytes in all, as far as known.
+    fn progress(&self, py: Python<'_>) -> (u64, u64) {
+        py.detach(|| lock(&self.reader).progress())
+    }
+}

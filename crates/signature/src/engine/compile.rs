@@ -1,0 +1,560 @@
+//! From rules to what runs: each rule's tests prepared, and all rules grouped by what makes one of them worth a look.
+
+use hashbrown::HashMap;
+use infraspectre_core::app::Direction;
+use infraspectre_core::wire::protocol as ip;
+
+use crate::field::{Field, FieldSet, Sent};
+use crate::matcher::{Matcher, Pattern};
+use crate::protocol::Protocol;
+use crate::rule::{Action, Content, Effect, EventTest, FileTest, Match, PacketTest, Rule, Scope, Threshold, Transform};
+
+use super::inspect::Tests;
+use super::intervals::Intervals;
+use super::transform::Step;
+
+/// Checks of one rule on a transaction: each has a bit, of which two are taken.
+const MAX_CHECKS: usize = 62;
+
+/// Index of a signature in the order in which they are tried.
+pub type Id = u32;
+
+/// A rule that is ready to run.
+#[derive(Debug)]
+pub struct Signature {
+    /// The rule without the tests that are below.
+    pub rule: Rule,
+    pub trigger: Trigger,
+    /// Directions in which it can match: to the server, to the client.
+    pub directions: [bool; 2],
+    pub payload: Tests,
+    pub on_packets: bool,
+    pub on_stream: bool,
+    pub buffers: Vec<BufferCheck>,
+}
+
+/// When a signature is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Once for each direction of a flow.
+    Addresses,
+    /// With each packet, and with what it adds to the stream.
+    Packet,
+    /// Once the application protocol is known.
+    Recognition,
+    /// With each transaction.
+    Transaction,
+}
+
+/// The tests of one buffer of a transaction.
+#[derive(Debug)]
+pub struct BufferCheck {
+    pub field: Field,
+    /// Whose value is looked at.
+    pub sent: Sent,
+    pub steps: Vec<Step>,
+    pub tests: Tests,
+}
+
+/// Bytes that are searched for the patterns of many rules at once.
+#[derive(Debug)]
+pub struct Channel {
+    pub field: Field,
+    pub steps: Vec<Step>,
+    pub index: PatternIndex,
+}
+
+/// Patterns and the signatures that each of them makes worth a look.
+#[derive(Debug, Default)]
+pub struct PatternIndex {
+    pub matcher: Matcher,
+    first: Vec<u32>,
+    ids: Vec<Id>,
+}
+
+impl PatternIndex {
+    /// Returns the signatures of a pattern.
+    #[inline]
+    pub fn ids(&self, pattern: u32) -> &[Id] {
+        let at = pattern as usize;
+        let range = self.first.get(at).zip(self.first.get(at + 1));
+        range.and_then(|(from, to)| self.ids.get(*from as usize..*to as usize)).unwrap_or_default()
+    }
+
+    fn new(mut patterns: Vec<(Pattern, Id)>) -> PatternIndex {
+        patterns.sort_unstable();
+        patterns.dedup();
+        let mut index = PatternIndex { first: vec![0], ..PatternIndex::default() };
+        let mut distinct = Vec::new();
+        for run in patterns.chunk_by(|one, next| one.0 == next.0) {
+            index.ids.extend(run.iter().map(|(_, id)| *id));
+            index.first.push(index.ids.len() as u32);
+            distinct.extend(run.first().map(|(pattern, _)| pattern.clone()));
+        }
+        index.matcher = Matcher::new(distinct);
+        index
+    }
+}
+
+/// Classes of transport that payload and packet rules are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    Tcp,
+    Udp,
+    Icmp,
+    Other,
+}
+
+impl Carrier {
+    const ALL: [Carrier; 4] = [Carrier::Tcp, Carrier::Udp, Carrier::Icmp, Carrier::Other];
+
+    /// Returns the class of an IP protocol number.
+    pub fn of(transport: u8) -> Carrier {
+        match transport {
+            ip::TCP => Carrier::Tcp,
+            ip::UDP => Carrier::Udp,
+            ip::ICMP | ip::ICMP6 => Carrier::Icmp,
+            _ => Carrier::Other,
+        }
+    }
+}
+
+/// What packets of one class and direction are searched for.
+#[derive(Debug, Default)]
+pub struct PacketGroup {
+    /// Patterns of rules that look at each packet.
+    pub packets: PatternIndex,
+    /// Patterns of rules that look at the stream.
+    pub stream: PatternIndex,
+    /// Rules that no pattern announces.
+    pub always: Vec<Id>,
+}
+
+/// What transactions of one protocol and direction are searched for.
+#[derive(Debug, Default)]
+pub struct TransactionGroup {
+    /// Indices into [`Program::channels`].
+    pub channels: Vec<u32>,
+    /// Rules that no pattern announces.
+    pub always: Vec<Id>,
+}
+
+/// All rules, ready to run.
+#[derive(Debug, Default)]
+pub struct Program {
+    pub signatures: Vec<Signature>,
+    pub channels: [Vec<Channel>; 2],
+    packet_groups: Vec<PacketGroup>,
+    transaction_groups: Vec<TransactionGroup>,
+    /// Rules about addresses alone.
+    pub addresses: Intervals,
+    /// Rules about the application protocol alone.
+    pub recognition: Vec<Id>,
+    /// Fields that rules look at.
+    pub wanted: FieldSet,
+    /// Whether any rule asks for hashes of files.
+    pub hashes_files: bool,
+}
+
+impl Program {
+    /// Prepares rules; they are tried in Suricata's order, whatever the order in which they are given.
+    pub fn new(mut rules: Vec<Rule>) -> Program {
+        rules.sort_by_cached_key(precedence);
+        let mut program = Program::default();
+        let mut groups = Groups::default();
+        for (id, mut rule) in rules.into_iter().enumerate() {
+            let pattern = fast_pattern(&rule);
+            let buffers = std::mem::take(&mut rule.buffers);
+            let payload = std::mem::take(&mut rule.payload);
+            let transactional = rule.header.transactional;
+            let checks = buffers.iter().map(|buffer| BufferCheck::new(buffer, transactional)).collect();
+            let mut signature = Signature::new(rule, &payload, checks);
+            signature.set_scope(&payload);
+            program.note_wanted(&signature);
+            groups.add(id as Id, &signature, pattern, &buffers);
+            program.signatures.push(signature);
+        }
+        groups.finish(&mut program);
+        program
+    }
+
+    /// Returns what packets of a class and direction are searched for.
+    pub fn packet_group(&self, carrier: Carrier, direction: usize) -> Option<&PacketGroup> {
+        self.packet_groups.get(carrier as usize * 2 + direction)
+    }
+
+    /// Returns what transactions of a protocol and direction are searched for.
+    pub fn transaction_group(&self, protocol: Protocol, direction: usize) -> Option<&TransactionGroup> {
+        self.transaction_groups.get(protocol as usize * 2 + direction)
+    }
+
+    /// Tells whether any rule looks at transactions of a protocol and direction.
+    #[inline]
+    pub fn has_rules(&self, protocol: Protocol, direction: usize) -> bool {
+        let group = self.transaction_group(protocol, direction);
+        group.is_some_and(|group| !(group.channels.is_empty() && group.always.is_empty()))
+    }
+
+    fn note_wanted(&mut self, signature: &Signature) {
+        let fields = signature.buffers.iter().map(|buffer| buffer.field);
+        let numbers = signature.rule.numbers.iter().map(|number| number.field);
+        for field in fields.chain(numbers) {
+            self.wanted.insert(field);
+        }
+        self.hashes_files |= signature.rule.files.iter().any(|file| matches!(file, FileTest::Hash { .. }));
+    }
+}
+
+/// Returns by what rules are ordered: the action, then what others depend on, then priority and place
+/// (Suricata User Guide, "Action-order"; signatures that set a bit come before those that test it).
+fn precedence(rule: &Rule) -> (Action, u8, u8, u8, u32, u32) {
+    let sets = |pick: fn(&Effect) -> bool| rule.effects.iter().any(pick);
+    let tests = |pick: fn(&PacketTest) -> bool| rule.packet.iter().any(pick);
+    let flowbits = rank(
+        sets(|effect| matches!(effect, Effect::FlowbitSet(_) | Effect::FlowbitUnset(_) | Effect::FlowbitToggle(_))),
+        tests(|test| matches!(test, PacketTest::Flowbits { .. })),
+    );
+    let flowints = rank(
+        sets(|effect| {
+            matches!(effect, Effect::FlowintSet { .. } | Effect::FlowintAdd { .. } | Effect::FlowintSubtract { .. })
+        }),
+        tests(|test| matches!(test, PacketTest::Flowint { .. })),
+    );
+    let shared = rank(
+        sets(|effect| {
+            matches!(
+                effect,
+                Effect::XbitSet { .. }
+                    | Effect::XbitUnset { .. }
+                    | Effect::XbitToggle { .. }
+                    | Effect::HostbitSet { .. }
+                    | Effect::HostbitUnset { .. }
+                    | Effect::HostbitToggle { .. }
+            )
+        }),
+        tests(|test| matches!(test, PacketTest::Xbits { .. } | PacketTest::Hostbits { .. })),
+    );
+    let place = rule.origin.file << 24 | rule.origin.line.min(0x00ff_ffff);
+    (rule.action, flowbits, flowints, shared, u32::from(rule.priority), place)
+}
+
+/// Returns 0 for what sets, 1 for what sets and tests, 2 for what tests, 3 for neither.
+const fn rank(sets: bool, tests: bool) -> u8 {
+    match (sets, tests) {
+        (true, false) => 0,
+        (true, true) => 1,
+        (false, true) => 2,
+        (false, false) => 3,
+    }
+}
+
+impl Signature {
+    fn new(rule: Rule, payload: &[Match], buffers: Vec<BufferCheck>) -> Signature {
+        let mut signature = Signature {
+            trigger: Trigger::Packet,
+            directions: [true; 2],
+            payload: Tests::new(payload),
+            on_packets: false,
+            on_stream: false,
+            buffers,
+            rule,
+        };
+        signature.trigger = signature.find_trigger();
+        signature.directions = signature.find_directions();
+        signature
+    }
+
+    fn find_trigger(&self) -> Trigger {
+        let rule = &self.rule;
+        if rule.header.transactional || rule.validity.is_some() {
+            return Trigger::Transaction;
+        }
+        let has_app_event =
+            rule.events.iter().any(|event| matches!(event, EventTest::App(name) if !name.starts_with("applayer")));
+        let is_of_packet = rule.packet.iter().any(|test| !matches!(test, PacketTest::IpDataset { .. }));
+        if !self.buffers.is_empty() || !rule.numbers.is_empty() || !rule.files.is_empty() || has_app_event {
+            return Trigger::Transaction;
+        }
+        if !rule.app_protocols.is_empty() && self.payload.is_empty() && !is_of_packet {
+            return Trigger::Recognition;
+        }
+        let no_ports = rule.header.source_ports.ranges.is_none() && rule.header.destination_ports.ranges.is_none();
+        let flow = rule.flow;
+        let any_flow = flow == Default::default();
+        let is_bare = self.payload.is_empty() && !is_of_packet && rule.events.is_empty() && rule.effects.is_empty();
+        if is_bare && no_ports && any_flow && rule.header.protocol.app.is_none() && rule.app_protocols.is_empty() {
+            return Trigger::Addresses;
+        }
+        Trigger::Packet
+    }
+
+    /// Tells whether it looks at both directions of a transaction, `=>`.
+    pub fn is_transactional(&self) -> bool {
+        self.rule.header.transactional
+    }
+
+    fn find_directions(&self) -> [bool; 2] {
+        // The response comes last: then all that such a rule looks at is there.
+        if self.is_transactional() {
+            return [false, true];
+        }
+        let flow = self.rule.flow;
+        if flow.to_server || flow.to_client {
+            return [flow.to_server, flow.to_client];
+        }
+        let buffers = self.buffers.iter().map(|buffer| buffer.field);
+        let numbers = self.rule.numbers.iter().map(|number| number.field);
+        let mut directions = [true; 2];
+        for field in buffers.chain(numbers) {
+            match field.sent() {
+                Sent::ToServer => directions[1] = false,
+                Sent::ToClient => directions[0] = false,
+                Sent::Either => {}
+            }
+        }
+        directions
+    }
+
+    /// Decides whether payload is looked at in packets, in the stream, or in both.
+    fn set_scope(&mut self, payload: &[Match]) {
+        let rule = &self.rule;
+        let is_tcp = rule.header.protocol.transports.is_empty() || rule.header.protocol.transports.contains(&ip::TCP);
+        let of_header = rule.packet.iter().any(needs_packet);
+        let positioned = payload.iter().any(|test| match test {
+            Match::Content(content) => content.offset.is_some() || content.depth.is_some() || content.startswith,
+            _ => false,
+        });
+        let by_size = rule.packet.iter().any(|test| matches!(test, PacketTest::StreamSize { .. }));
+        let scope = rule.header.protocol.scope;
+        self.on_stream =
+            is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
+        self.on_packets =
+            scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned || by_size);
+    }
+
+    /// Counts the checks of a transaction.
+    pub fn checks(&self) -> usize {
+        let rule = &self.rule;
+        let of_values = self.buffers.len() + rule.numbers.len() + rule.files.len();
+        let of_state = rule.events.len() + rule.app_protocols.len() + usize::from(rule.validity.is_some());
+        (of_values + of_state).min(MAX_CHECKS)
+    }
+
+    /// Returns the thresholds of its alerts.
+    pub fn thresholds(&self) -> impl Iterator<Item = &Threshold> {
+        self.rule.threshold.iter()
+    }
+
+    /// Tells whether it can match in a direction.
+    #[inline]
+    pub fn is_of(&self, direction: Direction) -> bool {
+        self.directions[crate::transaction::index(direction)]
+    }
+
+    /// Tells whether transactions of a protocol concern it.
+    pub fn is_of_protocol(&self, protocol: Protocol) -> bool {
+        let header = &self.rule.header.protocol;
+        let named = match header.app {
+            None => true,
+            Some(Protocol::Http) if &*header.name != "http1" => matches!(protocol, Protocol::Http | Protocol::Http2),
+            Some(Protocol::Dcerpc) => matches!(protocol, Protocol::Dcerpc | Protocol::Smb),
+            Some(own) => own == protocol,
+        };
+        let buffers = self.buffers.iter().map(|buffer| buffer.field);
+        let numbers = self.rule.numbers.iter().map(|number| number.field);
+        named && buffers.chain(numbers).all(|field| field.protocols().contains(&protocol))
+    }
+}
+
+/// Tells whether a test looks at the header or size of a packet, so that there must be one.
+fn needs_packet(test: &PacketTest) -> bool {
+    !matches!(
+        test,
+        PacketTest::Flowbits { .. }
+            | PacketTest::Xbits { .. }
+            | PacketTest::Hostbits { .. }
+            | PacketTest::Flowint { .. }
+            | PacketTest::StreamSize { .. }
+            | PacketTest::GeoIp { .. }
+            | PacketTest::IpReputation { .. }
+            | PacketTest::IpDataset { .. }
+            | PacketTest::FlowCounter { .. }
+            | PacketTest::AppLayerEvent(_)
+            | PacketTest::Unsupported(_)
+    )
+}
+
+impl BufferCheck {
+    fn new(buffer: &crate::rule::BufferTest, transactional: bool) -> BufferCheck {
+        BufferCheck {
+            field: buffer.field,
+            sent: if transactional { buffer.sent } else { Sent::Either },
+            steps: buffer.transforms.iter().map(Step::new).collect(),
+            tests: Tests::new(&buffer.matches),
+        }
+    }
+}
+
+/// The content that announces a rule: in a buffer (by its place in the rule) or in the payload.
+struct Announcement {
+    buffer: Option<usize>,
+    pattern: Pattern,
+}
+
+fn fast_pattern(rule: &Rule) -> Option<Announcement> {
+    let payload = rule.payload.iter().map(|test| (None, test));
+    let buffers = rule.buffers.iter().enumerate();
+    let buffers = buffers.flat_map(|(at, buffer)| buffer.matches.iter().map(move |test| (Some(at), test)));
+    let contents = payload.chain(buffers).filter_map(|(at, test)| match test {
+        Match::Content(content) if !content.negated && !content.bytes.is_empty() => Some((at, content)),
+        _ => None,
+    });
+    // An instance of a buffer may also pass where there is none, which no pattern can announce.
+    let contents = contents.filter(|(at, _)| at.is_none_or(|at| !rule.buffers.get(at).is_some_and(may_be_absent)));
+    let best = contents.max_by_key(|(at, content)| (content.fast_pattern, at.is_some(), strength(content)))?;
+    let (buffer, content) = best;
+    let bytes = match content.fast_pattern_chop {
+        Some((offset, length)) => {
+            let from = usize::from(offset);
+            content.bytes.get(from..from + usize::from(length)).unwrap_or(&content.bytes)
+        }
+        None => &content.bytes,
+    };
+    Some(Announcement { buffer, pattern: Pattern { bytes: bytes.into(), nocase: content.nocase } })
+}
+
+fn may_be_absent(buffer: &crate::rule::BufferTest) -> bool {
+    buffer.matches.iter().any(|test| matches!(test, Match::Absent { .. }))
+}
+
+/// Returns how selective a content is: many and diverse bytes.
+fn strength(content: &Content) -> usize {
+    let mut seen = [false; 256];
+    let distinct = content.bytes.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true)).count();
+    distinct * 4 + content.bytes.len().min(32)
+}
+
+/// What tells channels apart: the field and its transforms as text.
+type ChannelKey = (Field, String);
+
+/// A channel whose patterns are still gathered.
+#[derive(Default)]
+struct ChannelDraft {
+    transforms: Vec<Transform>,
+    patterns: Vec<(Pattern, Id)>,
+}
+
+#[derive(Default)]
+struct Groups {
+    packets: HashMap<(usize, usize, bool), Vec<(Pattern, Id)>>,
+    always: HashMap<(usize, usize), Vec<Id>>,
+    channels: [HashMap<ChannelKey, ChannelDraft>; 2],
+    transactions: HashMap<(usize, usize), Vec<Id>>,
+    addresses: Vec<Id>,
+    recognition: Vec<Id>,
+}
+
+impl Groups {
+    fn add(&mut self, id: Id, signature: &Signature, best: Option<Announcement>, buffers: &[crate::rule::BufferTest]) {
+        match signature.trigger {
+            Trigger::Addresses => self.addresses.push(id),
+            Trigger::Recognition => self.recognition.push(id),
+            Trigger::Packet => self.add_packet(id, signature, best),
+            Trigger::Transaction => self.add_transaction(id, signature, best, buffers),
+        }
+    }
+
+    fn add_packet(&mut self, id: Id, signature: &Signature, best: Option<Announcement>) {
+        for carrier in Carrier::ALL.into_iter().filter(|carrier| concerns(signature, *carrier)) {
+            for direction in (0..2).filter(|direction| signature.directions[*direction]) {
+                match &best {
+                    Some(best) => {
+                        for stream in [false, true] {
+                            if if stream { signature.on_stream } else { signature.on_packets } {
+                                let key = (carrier as usize, direction, stream);
+                                self.packets.entry(key).or_default().push((best.pattern.clone(), id));
+                            }
+                        }
+                    }
+                    None => self.always.entry((carrier as usize, direction)).or_default().push(id),
+                }
+            }
+        }
+    }
+
+    fn add_transaction(
+        &mut self,
+        id: Id,
+        signature: &Signature,
+        best: Option<Announcement>,
+        buffers: &[crate::rule::BufferTest],
+    ) {
+        let best = best.filter(|_| !signature.is_transactional());
+        let announced = best.and_then(|best| Some((buffers.get(best.buffer?)?, best.pattern)));
+        for direction in (0..2).filter(|direction| signature.directions[*direction]) {
+            match &announced {
+                Some((buffer, pattern)) => {
+                    let key = (buffer.field, format!("{:?}", buffer.transforms));
+                    let channel = self.channels[direction].entry(key);
+                    let channel = channel.or_insert_with(|| ChannelDraft {
+                        transforms: buffer.transforms.clone(),
+                        ..Default::default()
+                    });
+                    channel.patterns.push((pattern.clone(), id));
+                }
+                None => {
+                    for protocol in Protocol::ALL.iter().filter(|protocol| signature.is_of_protocol(**protocol)) {
+                        self.transactions.entry((*protocol as usize, direction)).or_default().push(id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(mut self, program: &mut Program) {
+        for carrier in Carrier::ALL {
+            for direction in 0..2 {
+                let mut of = |stream| self.packets.remove(&(carrier as usize, direction, stream)).unwrap_or_default();
+                program.packet_groups.push(PacketGroup {
+                    packets: PatternIndex::new(of(false)),
+                    stream: PatternIndex::new(of(true)),
+                    always: self.always.remove(&(carrier as usize, direction)).unwrap_or_default(),
+                });
+            }
+        }
+        for (direction, own) in std::mem::take(&mut self.channels).into_iter().enumerate() {
+            let mut own: Vec<_> = own.into_iter().collect();
+            own.sort_by(|one, next| one.0.cmp(&next.0));
+            program.channels[direction] = own
+                .into_iter()
+                .map(|((field, _), draft)| Channel {
+                    field,
+                    steps: draft.transforms.iter().map(Step::new).collect(),
+                    index: PatternIndex::new(draft.patterns),
+                })
+                .collect();
+        }
+        for protocol in Protocol::ALL {
+            for direction in 0..2 {
+                let channels = program.channels[direction].iter().enumerate();
+                let own = channels.filter(|(_, channel)| channel.field.protocols().contains(protocol));
+                let group = TransactionGroup {
+                    channels: own.map(|(at, _)| at as u32).collect(),
+                    always: self.transactions.remove(&(*protocol as usize, direction)).unwrap_or_default(),
+                };
+                program.transaction_groups.push(group);
+            }
+        }
+        program.addresses = Intervals::new(self.addresses.iter().filter_map(|id| {
+            let header = &program.signatures.get(*id as usize)?.rule.header;
+            Some((*id, header))
+        }));
+        program.recognition = self.recognition;
+    }
+}
+
+/// Tells whether packets of a class can concern a signature.
+fn concerns(signature: &Signature, carrier: Carrier) -> bool {
+    let transports = &signature.rule.header.protocol.transports;
+    transports.is_empty() || transports.iter().any(|transport| Carrier::of(*transport) == carrier)
+}

@@ -1,0 +1,816 @@
+//! Rules tried on what a packet, a stream and its transactions hold.
+
+use std::sync::Arc;
+
+use infraspectre_core::app::Direction;
+use infraspectre_core::wire::protocol as ip;
+
+use crate::field::{Field, Kind, Sent, DONE, NONE};
+use crate::flow::{Flow, Occasion};
+use crate::matcher::Found;
+use crate::protocol::Protocol;
+use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, ThresholdKind, Validity};
+use crate::settings::Settings;
+use crate::transaction::{index, Body, Transaction};
+
+use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
+use super::inspect::{Buffer, Findings};
+use super::packet::{self, View};
+use super::state::{FlowState, HostBits, Owner, Pending, SideState};
+use super::threshold::{Thresholds, Verdict};
+use super::transform;
+
+/// Bit of [`Pending::passed`] that says that header and packet were tested.
+const HEADER_PASSED: u64 = 1 << 63;
+/// Bit that says that the payload passed.
+const PAYLOAD_PASSED: u64 = 1 << 62;
+/// Bytes of a body before those that are new, which are searched again.
+const OVERLAP: usize = 256;
+
+/// A rule that has matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alert {
+    pub id: Id,
+    /// The transaction, if the rule is about one.
+    pub transaction: Option<u64>,
+    /// What is asked for, after a `rate_filter`.
+    pub action: Action,
+    /// Whether the payload was found in the stream.
+    pub in_stream: bool,
+    /// Whether only one of several plausible views of the bytes holds it.
+    pub ambiguous: bool,
+}
+
+/// Runs rules over the occasions of flows.
+pub struct Detector {
+    program: Arc<Program>,
+    settings: Arc<Settings>,
+    hosts: HostBits,
+    thresholds: Thresholds,
+    found: Found,
+    marks: Marks,
+    candidates: Vec<Id>,
+    alerts: Vec<Alert>,
+    /// Alerts beyond the most that one packet may give.
+    pub surplus: u64,
+}
+
+/// Which rules were noted already.
+#[derive(Default)]
+struct Marks {
+    epoch: u32,
+    seen: Vec<u32>,
+}
+
+impl Marks {
+    fn begin(&mut self, count: usize) {
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 || self.seen.len() < count {
+            self.seen.clear();
+            self.seen.resize(count, 0);
+            self.epoch = 1;
+        }
+    }
+
+    /// Notes a rule; true if it was not noted before.
+    #[inline]
+    fn note(&mut self, id: Id) -> bool {
+        let epoch = self.epoch;
+        self.seen.get_mut(id as usize).is_some_and(|seen| std::mem::replace(seen, epoch) != epoch)
+    }
+}
+
+/// Where a payload was found.
+#[derive(Clone, Copy, Default)]
+struct Hit {
+    in_stream: bool,
+    ambiguous: bool,
+}
+
+/// What a test of a transaction has come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Holds,
+    /// It may hold when more has arrived.
+    Waits,
+    Fails,
+}
+
+impl Detector {
+    /// Takes rules to be run.
+    pub fn new(program: Arc<Program>, settings: Arc<Settings>) -> Detector {
+        Detector {
+            program,
+            settings,
+            hosts: HostBits::default(),
+            thresholds: Thresholds::default(),
+            found: Found::default(),
+            marks: Marks::default(),
+            candidates: Vec::new(),
+            alerts: Vec::new(),
+            surplus: 0,
+        }
+    }
+
+    /// Returns the rules.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Tries all rules on an occasion and reports the alerts, in the order of the rules.
+    pub fn look(
+        &mut self,
+        occasion: Occasion<'_, FlowState>,
+        mut report: impl FnMut(&Signature, &Alert, &Occasion<'_, FlowState>),
+    ) {
+        self.alerts.clear();
+        let mut state = std::mem::take(&mut occasion.flow.state);
+        let program = Arc::clone(&self.program);
+        if !(state.passed || state.dropped || occasion.flow.bypassed) {
+            let view = view(&occasion);
+            self.look_at_addresses(&program, &view, &mut state);
+            self.look_at_packet(&program, &view, &mut state);
+            self.look_at_recognition(&program, &view, &mut state);
+            self.look_at_transactions(&program, &view, &mut state);
+            self.settle(&program, &view, &mut state);
+        }
+        occasion.flow.state = state;
+        for alert in &self.alerts {
+            if let Some(signature) = program.signatures.get(alert.id as usize) {
+                report(signature, alert, &occasion);
+            }
+        }
+        prune(occasion.flow, &program);
+    }
+
+    fn look_at_addresses(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
+        let side = view.side();
+        if view.packet.is_none() || std::mem::replace(&mut state.addresses_seen[side], true) {
+            return;
+        }
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        program.addresses.find(view.source, view.destination, |id| candidates.push(id));
+        candidates.sort_unstable();
+        for id in &candidates {
+            let Some(signature) = program.signatures.get(*id as usize) else { continue };
+            if packet::header_holds(&signature.rule, view) {
+                self.matched(*id, signature, None, Hit::default(), view, state);
+            }
+        }
+        self.candidates = candidates;
+    }
+
+    fn look_at_packet(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
+        let Some(group) = program.packet_group(Carrier::of(view.flow.transport), view.side()) else { return };
+        self.begin_candidates(program);
+        let payload = view.payload();
+        if !payload.is_empty() {
+            self.search(&group.packets, payload);
+            if !view.packet.is_some_and(|packet| packet.in_stream) {
+                self.search(&group.stream, payload);
+            }
+        }
+        for window in view.windows {
+            self.search(&group.stream, window.data);
+        }
+        self.candidates.extend_from_slice(&group.always);
+        self.candidates.sort_unstable();
+        let candidates = std::mem::take(&mut self.candidates);
+        for id in &candidates {
+            let Some(signature) = program.signatures.get(*id as usize) else { continue };
+            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+                self.matched(*id, signature, None, hit, view, state);
+            }
+        }
+        self.candidates = candidates;
+    }
+
+    fn begin_candidates(&mut self, program: &Program) {
+        self.marks.begin(program.signatures.len());
+        self.candidates.clear();
+    }
+
+    /// Adds the rules that a piece of data makes worth a look.
+    #[inline]
+    fn search(&mut self, index: &PatternIndex, data: &[u8]) {
+        if index.matcher.is_empty() {
+            return;
+        }
+        let (marks, candidates) = (&mut self.marks, &mut self.candidates);
+        index.matcher.find(data, &mut self.found, &mut |pattern| {
+            candidates.extend(index.ids(pattern).iter().filter(|id| marks.note(**id)));
+        });
+    }
+
+    fn packet_rule_holds(&self, signature: &Signature, view: &View<'_>, state: &FlowState) -> Option<Hit> {
+        let rule = &signature.rule;
+        let side = view.side();
+        let application = &view.flow.application;
+        let holds = packet::header_holds(rule, view)
+            && packet::protocol_holds(rule, application)
+            && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
+            && rule.events.iter().all(|event| has_event(event, view.events))
+            && packet::tests_hold(rule, view, state, &self.hosts);
+        // The end of a flow is no packet: only rules about the application protocol look at it.
+        if !holds || signature.payload.is_empty() && view.packet.is_none() && rule.header.protocol.app.is_none() {
+            return None;
+        }
+        payload_holds(signature, view, &mut Findings::default())
+    }
+
+    fn look_at_recognition(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
+        let (side, application) = (view.side(), &view.flow.application);
+        let is_known = application.sides[side].is_some() || application.failed[side];
+        if !is_known || program.recognition.is_empty() || std::mem::replace(&mut state.recognised[side], true) {
+            return;
+        }
+        for id in &program.recognition {
+            let Some(signature) = program.signatures.get(*id as usize) else { continue };
+            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+                self.matched(*id, signature, None, hit, view, state);
+            }
+        }
+    }
+
+    fn look_at_transactions(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
+        for transaction in &view.flow.transactions {
+            let is_other_way = transaction.only.is_some_and(|only| only != view.direction);
+            if is_other_way || !program.has_rules(transaction.protocol, view.side()) {
+                continue;
+            }
+            let Some(group) = program.transaction_group(transaction.protocol, view.side()) else { continue };
+            let own = state.transaction(transaction.number);
+            let side = &mut own.sides[view.side()];
+            let (progress, extent) = (transaction.progress(view.direction), transaction.extent());
+            if side.begun && side.progress == progress && side.seen == extent {
+                continue;
+            }
+            let mut side = std::mem::take(side);
+            self.begin_candidates(program);
+            if !side.begun {
+                self.candidates.extend_from_slice(&group.always);
+            }
+            for at in &group.channels {
+                if let Some(channel) = program.channels[view.side()].get(*at as usize) {
+                    self.search_channel(*at, channel, transaction, view.direction, progress, &mut side);
+                }
+            }
+            self.try_transaction(program, transaction, progress, &mut side, view, state);
+            (side.begun, side.progress, side.seen) = (true, progress, extent);
+            state.transaction(transaction.number).sides[view.side()] = side;
+        }
+    }
+
+    fn search_channel(
+        &mut self,
+        number: u32,
+        channel: &Channel,
+        transaction: &Transaction,
+        direction: Direction,
+        progress: u8,
+        side: &mut SideState,
+    ) {
+        let field = channel.field;
+        match field.kind() {
+            Kind::Body => self.search_bodies(number, channel, transaction, direction, side),
+            Kind::File => {
+                for file in transaction.files.iter().filter(|file| file.direction == direction) {
+                    self.search_value(channel, file_property(field, &file.name));
+                }
+            }
+            Kind::Bytes if field.progress() > NONE => {
+                if side.progress < field.progress() && field.progress() <= progress {
+                    for value in transaction.values(direction, field) {
+                        self.search_value(channel, value);
+                    }
+                }
+            }
+            Kind::Bytes | Kind::Number => {
+                let searched = side.searched(number, 0);
+                for value in transaction.values(direction, field).skip(*searched as usize) {
+                    *searched += 1;
+                    self.search_value(channel, value);
+                }
+            }
+        }
+    }
+
+    fn search_value(&mut self, channel: &Channel, value: &[u8]) {
+        if channel.steps.is_empty() {
+            self.search(&channel.index, value);
+        } else {
+            self.search(&channel.index, &transform::apply(&channel.steps, value));
+        }
+    }
+
+    fn search_bodies(
+        &mut self,
+        number: u32,
+        channel: &Channel,
+        transaction: &Transaction,
+        direction: Direction,
+        side: &mut SideState,
+    ) {
+        for (which, body) in bodies(transaction, channel.field, direction).enumerate() {
+            let searched = side.searched(number, which as u32);
+            if !self.is_ready(transaction, body, direction) || body.len() == *searched {
+                continue;
+            }
+            let known = usize::try_from(searched.saturating_sub(body.dropped)).unwrap_or(0);
+            let start = if channel.steps.is_empty() { known.saturating_sub(OVERLAP) } else { 0 };
+            *searched = body.len();
+            self.search_value(channel, body.data.get(start..).unwrap_or_default());
+        }
+    }
+
+    /// Tells whether a body is worth a look: it is complete, or large enough (`*-body-minimal-inspect-size`).
+    fn is_ready(&self, transaction: &Transaction, body: &Body, direction: Direction) -> bool {
+        if body.complete || !matches!(transaction.protocol, Protocol::Http | Protocol::Http2) {
+            return true;
+        }
+        let limit = [self.settings.request_inspect_size, self.settings.response_inspect_size][index(direction)];
+        body.len() >= limit as u64
+    }
+
+    fn try_transaction(
+        &mut self,
+        program: &Program,
+        transaction: &Transaction,
+        progress: u8,
+        side: &mut SideState,
+        view: &View<'_>,
+        state: &mut FlowState,
+    ) {
+        let mut pending = std::mem::take(&mut side.pending);
+        let waiting = pending.len();
+        let new = self
+            .candidates
+            .iter()
+            .filter(|id| !side.matched.contains(id) && !pending[..waiting].iter().any(|own| own.id == **id));
+        let new: Vec<Pending> = new.map(|id| Pending { id: *id, passed: 0 }).collect();
+        pending.extend(new);
+        pending.sort_unstable_by_key(|own| own.id);
+        pending.retain_mut(|own| {
+            let Some(signature) = program.signatures.get(own.id as usize) else { return false };
+            let mut hit = Hit::default();
+            match self.transaction_rule(signature, own, transaction, progress, view, state, &mut hit) {
+                Outcome::Waits => progress < DONE,
+                Outcome::Fails => false,
+                Outcome::Holds => {
+                    side.matched.push(own.id);
+                    self.matched(own.id, signature, Some(transaction.number), hit, view, state);
+                    false
+                }
+            }
+        });
+        side.pending = pending;
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn transaction_rule(
+        &self,
+        signature: &Signature,
+        pending: &mut Pending,
+        transaction: &Transaction,
+        progress: u8,
+        view: &View<'_>,
+        state: &FlowState,
+        hit: &mut Hit,
+    ) -> Outcome {
+        let rule = &signature.rule;
+        if pending.passed & HEADER_PASSED == 0 {
+            let holds = signature.is_of_protocol(transaction.protocol)
+                && packet::header_holds(rule, view)
+                && packet::tests_hold(rule, view, state, &self.hosts);
+            if !holds {
+                return Outcome::Fails;
+            }
+            pending.passed |= HEADER_PASSED;
+        }
+        let mut findings = Findings::default();
+        let mut waits = false;
+        if !signature.payload.is_empty() && pending.passed & PAYLOAD_PASSED == 0 {
+            match payload_holds(signature, view, &mut findings) {
+                Some(found) => {
+                    *hit = found;
+                    pending.passed |= PAYLOAD_PASSED;
+                }
+                None => waits = true,
+            }
+        }
+        let context = Context { detector: self, transaction, direction: view.direction, progress };
+        for number in 0..signature.checks() {
+            let bit = 1 << number;
+            if pending.passed & bit != 0 {
+                continue;
+            }
+            match context.check(signature, number, view, &mut findings) {
+                Outcome::Holds => pending.passed |= bit,
+                Outcome::Waits => waits = true,
+                Outcome::Fails => return Outcome::Fails,
+            }
+        }
+        if waits {
+            Outcome::Waits
+        } else {
+            Outcome::Holds
+        }
+    }
+
+    /// Notes a match and does at once what rules that follow may depend on.
+    fn matched(
+        &mut self,
+        id: Id,
+        signature: &Signature,
+        transaction: Option<u64>,
+        hit: Hit,
+        view: &View<'_>,
+        state: &mut FlowState,
+    ) {
+        for effect in &signature.rule.effects {
+            self.apply(effect, view, state);
+        }
+        let action = signature.rule.action;
+        self.alerts.push(Alert { id, transaction, action, in_stream: hit.in_stream, ambiguous: hit.ambiguous });
+    }
+
+    fn apply(&mut self, effect: &Effect, view: &View<'_>, state: &mut FlowState) {
+        let owner = |track| Owner::of(track, view.source, view.destination, view.flow.id);
+        match effect {
+            Effect::FlowbitSet(name) => state.set_bit(name),
+            Effect::FlowbitUnset(name) => state.clear_bit(name),
+            Effect::FlowbitToggle(name) if state.bit(name) => state.clear_bit(name),
+            Effect::FlowbitToggle(name) => state.set_bit(name),
+            Effect::XbitSet { name, track, seconds } | Effect::HostbitSet { name, track, seconds } => {
+                self.hosts.set(owner(*track), name, *seconds, view.at);
+            }
+            Effect::XbitUnset { name, track } | Effect::HostbitUnset { name, track } => {
+                self.hosts.clear(owner(*track), name);
+            }
+            Effect::XbitToggle { name, track, seconds } | Effect::HostbitToggle { name, track, seconds } => {
+                let owner = owner(*track);
+                if self.hosts.test(owner, name, crate::rule::BitTest::IsSet, view.at) {
+                    self.hosts.clear(owner, name);
+                } else {
+                    self.hosts.set(owner, name, *seconds, view.at);
+                }
+            }
+            Effect::FlowintSet { name, value } => {
+                if let Some(value) = packet::operand_value(value, state) {
+                    state.set_integer(name, value);
+                }
+            }
+            Effect::FlowintAdd { name, value } => self.add(name, packet::operand_value(value, state), true, state),
+            Effect::FlowintSubtract { name, value } => {
+                self.add(name, packet::operand_value(value, state), false, state)
+            }
+            Effect::Bypass => state.passed = true,
+            Effect::Tag => {}
+        }
+    }
+
+    fn add(&self, name: &str, value: Option<u32>, adds: bool, state: &mut FlowState) {
+        let Some(value) = value else { return };
+        let own = state.integer(name).unwrap_or(0);
+        state.set_integer(name, if adds { own.wrapping_add(value) } else { own.wrapping_sub(value) });
+    }
+
+    /// Turns matches into alerts: pass rules, thresholds, and the most that one packet may give.
+    fn settle(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
+        if self.alerts.is_empty() {
+            return;
+        }
+        let mut alerts = std::mem::take(&mut self.alerts);
+        alerts.sort_by_key(|alert| (alert.id, alert.transaction));
+        let mut kept = Vec::with_capacity(alerts.len());
+        for mut alert in alerts {
+            let Some(signature) = program.signatures.get(alert.id as usize) else { continue };
+            if alert.action == Action::Pass {
+                let of_flow = signature.trigger == Trigger::Transaction
+                    || signature.trigger == Trigger::Addresses
+                    || alert.in_stream;
+                state.passed |= of_flow;
+                break;
+            }
+            if !self.is_within_thresholds(signature, &mut alert, view) || signature.rule.noalert {
+                continue;
+            }
+            if matches!(alert.action, Action::Drop | Action::Reject) && self.settings.ips {
+                state.dropped = true;
+            }
+            if kept.len() < self.settings.packet_alert_max {
+                kept.push(alert);
+            } else {
+                self.surplus += 1;
+            }
+        }
+        state.alerted |= !kept.is_empty();
+        self.alerts = kept;
+    }
+
+    fn is_within_thresholds(&mut self, signature: &Signature, alert: &mut Alert, view: &View<'_>) -> bool {
+        for (number, threshold) in signature.thresholds().enumerate() {
+            let owner = Owner::of(threshold.track, view.source, view.destination, view.flow.id);
+            let rule = u64::from(alert.id) << 8 | number as u64;
+            match self.thresholds.judge(rule, threshold, owner, view.at) {
+                Verdict::Alert => {}
+                Verdict::Silent => return false,
+                Verdict::Instead => {
+                    if let ThresholdKind::Rate { action, .. } = threshold.kind {
+                        alert.action = action;
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+/// A transaction on which a rule's checks are tried.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    detector: &'a Detector,
+    transaction: &'a Transaction,
+    direction: Direction,
+    progress: u8,
+}
+
+impl Context<'_> {
+    /// Tries one check of a rule: buffers first, then numbers, files, events and protocols.
+    fn check(&self, signature: &Signature, number: usize, view: &View<'_>, findings: &mut Findings) -> Outcome {
+        let rule = &signature.rule;
+        let mut at = number;
+        if let Some(buffer) = signature.buffers.get(at) {
+            return self.of(buffer.sent).buffer(buffer, findings);
+        }
+        at -= signature.buffers.len();
+        if let Some(test) = rule.numbers.get(at) {
+            let side = if signature.is_transactional() { self.of(test.field.sent()) } else { self.of(Sent::Either) };
+            let holds = test.instance.holds(side.transaction.numbers(side.direction, test.field), &test.compare);
+            return side.outcome(holds, test.field);
+        }
+        at -= rule.numbers.len();
+        if let Some(test) = rule.files.get(at) {
+            let sent = if let FileTest::Size { sent, .. } = test { *sent } else { Sent::Either };
+            return self.of(sent).file(test);
+        }
+        at -= rule.files.len();
+        if let Some(event) = rule.events.get(at) {
+            return self.event(event, view);
+        }
+        at -= rule.events.len();
+        if let Some(test) = rule.app_protocols.get(at) {
+            let holds = packet::app_protocol_holds(test, &view.flow.application, view.side());
+            return if holds { Outcome::Holds } else { Outcome::Fails };
+        }
+        rule.validity.map_or(Outcome::Holds, |validity| self.validity(validity, view.at))
+    }
+
+    /// Looks at another direction of the transaction, where a test says which one holds its value.
+    fn of(&self, sent: Sent) -> Context<'_> {
+        let direction = match sent {
+            Sent::ToServer => Direction::Orig,
+            Sent::ToClient => Direction::Resp,
+            Sent::Either => self.direction,
+        };
+        Context { direction, progress: self.transaction.progress(direction), ..*self }
+    }
+
+    /// Compares the dates of a certificate with the time of the packet.
+    fn validity(&self, wanted: Validity, at: i64) -> Outcome {
+        let date = |field| self.transaction.numbers(self.direction, field).next();
+        let Some((first, last)) = date(Field::TlsNotBefore).zip(date(Field::TlsNotAfter)) else {
+            return self.unless_done();
+        };
+        let now = u64::try_from(at / 1_000_000_000).unwrap_or(0);
+        let holds = match wanted {
+            Validity::Expired => now > last,
+            Validity::Valid => (first..=last).contains(&now),
+        };
+        if holds {
+            Outcome::Holds
+        } else {
+            Outcome::Fails
+        }
+    }
+
+    fn outcome(&self, holds: bool, field: Field) -> Outcome {
+        if holds && self.progress >= field.progress() {
+            Outcome::Holds
+        } else if self.progress < field.progress() || field.progress() == NONE && self.progress < DONE {
+            Outcome::Waits
+        } else {
+            Outcome::Fails
+        }
+    }
+
+    fn buffer(&self, check: &super::compile::BufferCheck, findings: &mut Findings) -> Outcome {
+        let field = check.field;
+        match field.kind() {
+            Kind::Body => self.body(check, findings),
+            Kind::File => {
+                let files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
+                let mut names = files.map(|file| file_property(field, &file.name));
+                let holds = names.any(|name| self.value(check, name, findings));
+                if holds {
+                    Outcome::Holds
+                } else {
+                    self.unless_done()
+                }
+            }
+            Kind::Bytes | Kind::Number => {
+                if self.progress < field.progress() {
+                    return Outcome::Waits;
+                }
+                let mut is_there = false;
+                let holds = self.transaction.values(self.direction, field).any(|value| {
+                    is_there = true;
+                    self.value(check, value, findings)
+                });
+                let absent = !is_there && check.tests.on_absent && (field.progress() > NONE || self.progress == DONE);
+                self.outcome(holds || absent, field)
+            }
+        }
+    }
+
+    fn unless_done(&self) -> Outcome {
+        if self.progress < DONE {
+            Outcome::Waits
+        } else {
+            Outcome::Fails
+        }
+    }
+
+    fn value(&self, check: &super::compile::BufferCheck, value: &[u8], findings: &mut Findings) -> bool {
+        let data = transform::apply(&check.steps, value);
+        check.tests.hold(Buffer { little: self.is_little_endian(), ..Buffer::whole(&data) }, findings)
+    }
+
+    fn body(&self, check: &super::compile::BufferCheck, findings: &mut Findings) -> Outcome {
+        let mut is_there = false;
+        for body in bodies(self.transaction, check.field, self.direction) {
+            if !self.detector.is_ready(self.transaction, body, self.direction) || body.is_empty() {
+                continue;
+            }
+            is_there = true;
+            let data = transform::apply(&check.steps, &body.data);
+            let buffer = Buffer { data: &data, offset: body.dropped, little: false, open: !body.complete };
+            if check.tests.hold(buffer, findings) {
+                return Outcome::Holds;
+            }
+        }
+        if !is_there && check.tests.on_absent && self.progress == DONE {
+            return Outcome::Holds;
+        }
+        self.unless_done()
+    }
+
+    /// Tells whether numbers of DCERPC are little-endian.
+    fn is_little_endian(&self) -> bool {
+        self.transaction.numbers(self.direction, Field::DcerpcByteOrder).last() == Some(1)
+    }
+
+    fn file(&self, test: &FileTest) -> Outcome {
+        let mut files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
+        let holds = match test {
+            FileTest::Size { compare, .. } => {
+                files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size))
+            }
+            FileTest::Hash { kind, negated, hashes } => files.any(|file| {
+                let digest = file.body.complete.then(|| file.hashes.as_deref().map(|own| digest(own, *kind))).flatten();
+                digest.is_some_and(|digest| hashes.contains(&digest) != *negated)
+            }),
+        };
+        if holds {
+            Outcome::Holds
+        } else {
+            self.unless_done()
+        }
+    }
+
+    fn event(&self, event: &EventTest, view: &View<'_>) -> Outcome {
+        let EventTest::App(name) = event else {
+            return if has_event(event, view.events) { Outcome::Holds } else { Outcome::Fails };
+        };
+        let own =
+            name.split_once('.').filter(|(protocol, _)| Protocol::of_name(protocol) == Some(self.transaction.protocol));
+        let holds = own.is_some_and(|(_, name)| self.transaction.events.iter().any(|event| event.1 == name));
+        if holds {
+            Outcome::Holds
+        } else {
+            self.unless_done()
+        }
+    }
+}
+
+fn digest(hashes: &crate::transaction::Hashes, kind: HashKind) -> Box<[u8]> {
+    use sha2::Digest;
+    match kind {
+        HashKind::Md5 => hashes.md5.clone().finalize().as_slice().into(),
+        HashKind::Sha1 => hashes.sha1.clone().finalize().as_slice().into(),
+        HashKind::Sha256 => hashes.sha256.clone().finalize().as_slice().into(),
+    }
+}
+
+fn file_property(field: Field, name: &[u8]) -> &[u8] {
+    match field {
+        Field::FileExtension => {
+            name.rsplit(|byte| *byte == b'.').next().filter(|part| part.len() < name.len()).unwrap_or_default()
+        }
+        Field::FileName => name,
+        _ => b"",
+    }
+}
+
+/// Returns the bodies that a field stands for.
+fn bodies(transaction: &Transaction, field: Field, direction: Direction) -> impl Iterator<Item = &Body> {
+    let is_http = transaction.protocol == Protocol::Http;
+    let own = match field {
+        Field::HttpRequestBody | Field::HttpResponseBody => true,
+        _ => is_http && direction == Direction::Resp,
+    };
+    let body = own.then(|| &transaction.bodies[index(direction)]);
+    let files = transaction.files.iter().filter(move |file| !own && file.direction == direction);
+    body.into_iter().chain(files.map(|file| &file.body))
+}
+
+fn has_event(event: &EventTest, events: &[&'static str]) -> bool {
+    let (prefix, name) = match event {
+        EventTest::App(name) => ("app-layer.", name),
+        EventTest::Decode(name) => ("decoder.", name),
+        EventTest::Stream(name) => ("stream.", name),
+    };
+    events.iter().any(|event| event.strip_prefix(prefix) == Some(name))
+}
+
+fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings) -> Option<Hit> {
+    if signature.payload.is_empty() {
+        return Some(Hit::default());
+    }
+    let mut ambiguous = None;
+    if signature.on_stream {
+        for window in view.windows {
+            let buffer = Buffer { data: window.data, offset: window.offset, little: false, open: false };
+            let old = window.data.len().saturating_sub(window.new);
+            if signature.payload.hold(buffer, findings) && (findings.end == 0 || findings.end > old) {
+                if !window.ambiguous {
+                    return Some(Hit { in_stream: true, ambiguous: false });
+                }
+                ambiguous = Some(Hit { in_stream: true, ambiguous: true });
+            }
+        }
+    }
+    if ambiguous.is_some() {
+        return ambiguous;
+    }
+    let payload = view.payload();
+    let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
+    let looks = signature.on_packets || signature.on_stream && !in_stream;
+    (looks && !payload.is_empty() && signature.payload.hold(Buffer::whole(payload), findings)).then(Hit::default)
+}
+
+/// Returns what rules look at.
+fn view<'a>(occasion: &'a Occasion<'_, FlowState>) -> View<'a> {
+    let flow = &*occasion.flow;
+    let (source, destination) = match occasion.direction {
+        Direction::Orig => (flow.orig, flow.resp),
+        Direction::Resp => (flow.resp, flow.orig),
+    };
+    let has_ports = matches!(flow.transport, ip::TCP | ip::UDP | ip::SCTP);
+    View {
+        packet: occasion.packet,
+        flow,
+        direction: occasion.direction,
+        at: occasion.at,
+        windows: occasion.windows,
+        events: occasion.events,
+        source: u128::from_be_bytes(source.address),
+        destination: u128::from_be_bytes(destination.address),
+        ports: if has_ports { (source.port, destination.port) } else { (0, 0) },
+    }
+}
+
+/// Drops transactions that are complete and were looked at in both directions.
+fn prune(flow: &mut Flow<FlowState>, program: &Program) {
+    while let Some(first) = flow.transactions.front() {
+        let state = &flow.state;
+        let own = state.transactions.front().filter(|own| own.number == first.number);
+        let is_over = |direction: Direction| {
+            let is_other_way = first.only.is_some_and(|only| only != direction);
+            let is_seen = state.passed
+                || state.dropped
+                || flow.bypassed
+                || !program.has_rules(first.protocol, index(direction))
+                || own.is_some_and(|own| own.sides[index(direction)].progress == DONE);
+            is_other_way || first.progress(direction) == DONE && is_seen
+        };
+        if !(is_over(Direction::Orig) && is_over(Direction::Resp)) {
+            break;
+        }
+        if own.is_some() {
+            flow.state.transactions.pop_front();
+        }
+        flow.transactions.pop_front();
+    }
+}

@@ -1,0 +1,420 @@
+//! Alerts as events in Suricata's own form (Suricata User Guide, "EVE JSON Format").
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv6Addr};
+
+use infraspectre_core::app::Direction;
+use infraspectre_core::flow::key::Endpoint;
+use infraspectre_core::source::LinkType;
+use infraspectre_core::wire::protocol as ip;
+use serde_json::{json, Map, Value};
+
+use crate::flow::{Flow, Occasion};
+use crate::protocol::{Protocol, ENTRIES};
+use crate::rule::{Action, Target};
+use crate::settings::Settings;
+use crate::transaction::{index, Transaction};
+
+use super::compile::Signature;
+use super::detect::Alert;
+use super::state::FlowState;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// What of an alert's bytes is written beside what it says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    pub payload: bool,
+    pub payload_printable: bool,
+    pub packet: bool,
+    pub verdict: bool,
+    pub raw_rule: bool,
+}
+
+impl Extras {
+    /// Reads what `outputs.*.eve-log.types.*.alert` asks for.
+    pub fn new(settings: &Settings) -> Extras {
+        let asks = |name: &str| {
+            let mut given = settings.given.iter().filter(|(key, _)| key.contains("eve-log") && key.ends_with(name));
+            given.any(|(_, value)| matches!(value.as_str(), "yes" | "true" | "on" | "1"))
+        };
+        Extras {
+            payload: asks("alert.payload"),
+            payload_printable: asks("alert.payload-printable"),
+            packet: asks("alert.packet"),
+            verdict: asks("alert.verdict"),
+            raw_rule: asks("alert.metadata.rule.raw"),
+        }
+    }
+}
+
+/// A packet as it was captured.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub link: LinkType,
+    pub data: &'a [u8],
+}
+
+/// Writes an alert as one line.
+pub fn write(
+    signature: &Signature,
+    alert: &Alert,
+    occasion: &Occasion<'_, FlowState>,
+    frame: Option<Frame<'_>>,
+    settings: &Settings,
+    extras: Extras,
+    out: &mut Vec<u8>,
+) {
+    let mut event = Map::new();
+    let flow = &*occasion.flow;
+    let (source, destination) = match occasion.direction {
+        Direction::Orig => (flow.orig, flow.resp),
+        Direction::Resp => (flow.resp, flow.orig),
+    };
+    event.insert("timestamp".into(), timestamp(occasion.at).into());
+    event.insert("flow_id".into(), flow.id.into());
+    event.insert("event_type".into(), "alert".into());
+    if let Some(packet) = occasion.packet {
+        event.insert("pcap_cnt".into(), packet.segment.number.into());
+    }
+    put_endpoints(&mut event, flow, source, destination, occasion);
+    event.insert("pkt_src".into(), packet_source(occasion).into());
+    if !flow.vlans.is_empty() {
+        event.insert("vlan".into(), json!(flow.vlans));
+    }
+    if let Some(number) = alert.transaction {
+        event.insert("tx_id".into(), number.into());
+    }
+    event.insert("alert".into(), describe_rule(signature, alert, source, destination, settings, extras));
+    if alert.ambiguous {
+        event.insert("ambiguous".into(), true.into());
+    }
+    put_application(&mut event, flow, alert, settings.is_on("detect.guess-applayer-tx", false));
+    event.insert("direction".into(), ["to_server", "to_client"][index(occasion.direction)].into());
+    event.insert("flow".into(), describe_flow(flow));
+    put_flow_state(&mut event, &flow.state);
+    put_bytes(&mut event, alert, occasion, frame, extras);
+    if extras.verdict {
+        let action = match alert.action {
+            Action::Drop | Action::Reject if settings.ips => "drop",
+            Action::Pass => "pass",
+            _ => "alert",
+        };
+        event.insert("verdict".into(), json!({ "action": action }));
+    }
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *out, &Value::Object(event));
+    out.push(b'\n');
+}
+
+fn put_endpoints(
+    event: &mut Map<String, Value>,
+    flow: &Flow<FlowState>,
+    source: Endpoint,
+    destination: Endpoint,
+    occasion: &Occasion<'_, FlowState>,
+) {
+    event.insert("src_ip".into(), address(source).into());
+    event.insert("dest_ip".into(), address(destination).into());
+    event.insert("proto".into(), protocol_name(flow.transport).into());
+    event.insert("ip_v".into(), flow.ip_version.into());
+    match flow.transport {
+        ip::TCP | ip::UDP | ip::SCTP => {
+            event.insert("src_port".into(), source.port.into());
+            event.insert("dest_port".into(), destination.port.into());
+        }
+        ip::ICMP | ip::ICMP6 => {
+            if let Some(packet) = occasion.packet {
+                event.insert("icmp_type".into(), packet.segment.src_port.into());
+                event.insert("icmp_code".into(), packet.segment.dst_port.into());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn packet_source(occasion: &Occasion<'_, FlowState>) -> &'static str {
+    match occasion.packet {
+        Some(packet) if packet.from_fragments => "defrag",
+        Some(_) => "wire/pcap",
+        None => "stream (flow timeout)",
+    }
+}
+
+fn put_application(event: &mut Map<String, Value>, flow: &Flow<FlowState>, alert: &Alert, guesses: bool) {
+    let application = &flow.application;
+    let name = |protocol: Option<Protocol>| protocol.map(Protocol::name);
+    match application.protocol {
+        Some(protocol) => drop(event.insert("app_proto".into(), protocol.name().into())),
+        None if application.failed == [true; 2] => drop(event.insert("app_proto".into(), "failed".into())),
+        None => {}
+    }
+    for (side, key) in ["app_proto_ts", "app_proto_tc"].into_iter().enumerate() {
+        let own = application.sides[side];
+        let other = own.is_some() && own != application.protocol;
+        let failed = own.is_none() && application.failed[side] && application.protocol.is_some();
+        if let Some(text) = if failed { Some("failed") } else { name(own).filter(|_| other) } {
+            event.insert(key.into(), text.into());
+        }
+    }
+    if let Some(original) = name(application.original) {
+        event.insert("app_proto_orig".into(), original.into());
+    }
+    let known = alert.transaction.and_then(|number| flow.transactions.iter().find(|own| own.number == number));
+    let guessed = (alert.transaction.is_none() && guesses).then(|| flow.transactions.back()).flatten();
+    if let Some(transaction) = guessed {
+        event.insert("tx_id".into(), transaction.number.into());
+        event.insert("tx_guessed".into(), true.into());
+    }
+    if let Some(transaction) = known.or(guessed) {
+        describe_transaction(event, transaction);
+    }
+}
+
+fn describe_transaction(event: &mut Map<String, Value>, transaction: &Transaction) {
+    if let Some(entry) = ENTRIES.iter().find(|entry| entry.protocol == transaction.protocol) {
+        (entry.describe)(transaction, event);
+    }
+    let files: Vec<Value> = transaction
+        .files
+        .iter()
+        .map(|file| {
+            let state = match (file.body.complete, file.truncated) {
+                (true, false) => "CLOSED",
+                (_, true) => "TRUNCATED",
+                (false, false) => "UNKNOWN",
+            };
+            json!({
+                "filename": String::from_utf8_lossy(&file.name),
+                "gaps": file.truncated,
+                "state": state,
+                "size": file.size,
+                "stored": false,
+                "tx_id": transaction.number,
+            })
+        })
+        .collect();
+    if !files.is_empty() {
+        event.insert("files".into(), Value::Array(files));
+    }
+}
+
+fn describe_rule(
+    signature: &Signature,
+    alert: &Alert,
+    source: Endpoint,
+    destination: Endpoint,
+    settings: &Settings,
+    extras: Extras,
+) -> Value {
+    let rule = &signature.rule;
+    let blocked = settings.ips && matches!(alert.action, Action::Drop | Action::Reject);
+    let mut object = Map::new();
+    object.insert("action".into(), if blocked { "blocked" } else { "allowed" }.into());
+    object.insert("gid".into(), rule.gid.into());
+    object.insert("signature_id".into(), rule.sid.into());
+    object.insert("rev".into(), rule.rev.into());
+    object.insert("signature".into(), (*rule.msg).into());
+    object.insert("category".into(), (*rule.category).into());
+    object.insert("severity".into(), rule.priority.into());
+    if let Some(target) = rule.target {
+        let (attacker, victim) = match target {
+            Target::Source => (destination, source),
+            Target::Destination => (source, destination),
+        };
+        object.insert("source".into(), json!({ "ip": address(attacker), "port": attacker.port }));
+        object.insert("target".into(), json!({ "ip": address(victim), "port": victim.port }));
+    }
+    if !rule.metadata.is_empty() {
+        let mut metadata: Map<String, Value> = Map::new();
+        for (key, value) in &rule.metadata {
+            let values = metadata.entry(&**key).or_insert_with(|| json!([]));
+            if let Some(values) = values.as_array_mut() {
+                values.push((**value).into());
+            }
+        }
+        object.insert("metadata".into(), Value::Object(metadata));
+    }
+    let _ = extras.raw_rule;
+    Value::Object(object)
+}
+
+fn describe_flow(flow: &Flow<FlowState>) -> Value {
+    let mut object = Map::new();
+    object.insert("pkts_toserver".into(), flow.packets[0].into());
+    object.insert("pkts_toclient".into(), flow.packets[1].into());
+    object.insert("bytes_toserver".into(), flow.bytes[0].into());
+    object.insert("bytes_toclient".into(), flow.bytes[1].into());
+    object.insert("start".into(), timestamp(flow.start).into());
+    object.insert("src_ip".into(), address(flow.orig).into());
+    object.insert("dest_ip".into(), address(flow.resp).into());
+    if matches!(flow.transport, ip::TCP | ip::UDP | ip::SCTP) {
+        object.insert("src_port".into(), flow.orig.port.into());
+        object.insert("dest_port".into(), flow.resp.port.into());
+    }
+    Value::Object(object)
+}
+
+/// Writes bits and numbers; bits named `traffic/id/` and `traffic/label/` have an object of their own.
+fn put_flow_state(event: &mut Map<String, Value>, state: &FlowState) {
+    let mut object = Map::new();
+    let mut traffic: Map<String, Value> = Map::new();
+    let mut bits: Vec<&str> = Vec::new();
+    for bit in state.bits() {
+        let kind = ["id", "label"].into_iter().find_map(|kind| {
+            let rest = bit.strip_prefix("traffic/")?.strip_prefix(kind)?.strip_prefix('/')?;
+            Some((kind, rest))
+        });
+        match kind {
+            Some((kind, rest)) => {
+                if let Some(own) = traffic.entry(kind).or_insert_with(|| json!([])).as_array_mut() {
+                    own.push(rest.into());
+                }
+            }
+            None => bits.push(bit),
+        }
+    }
+    if !traffic.is_empty() {
+        event.insert("traffic".into(), Value::Object(traffic));
+    }
+    if !bits.is_empty() {
+        object.insert("flowbits".into(), json!(bits));
+    }
+    if !state.integers().is_empty() {
+        let integers: Map<String, Value> =
+            state.integers().iter().map(|(name, value)| (name.to_string(), (*value).into())).collect();
+        object.insert("flowints".into(), Value::Object(integers));
+    }
+    if !object.is_empty() {
+        event.insert("metadata".into(), Value::Object(object));
+    }
+}
+
+fn put_bytes(
+    event: &mut Map<String, Value>,
+    alert: &Alert,
+    occasion: &Occasion<'_, FlowState>,
+    frame: Option<Frame<'_>>,
+    extras: Extras,
+) {
+    let of_stream = occasion.windows.first().map(|window| window.data).filter(|_| alert.in_stream);
+    let of_packet = occasion.packet.map(|packet| packet.segment.payload).unwrap_or_default();
+    let payload = of_stream.unwrap_or(of_packet);
+    if extras.payload {
+        event.insert("payload".into(), base64(payload).into());
+        event.insert("payload_length".into(), payload.len().into());
+    }
+    if extras.payload_printable {
+        event.insert("payload_printable".into(), printable(payload).into());
+    }
+    if extras.payload || extras.payload_printable {
+        event.insert("stream".into(), u8::from(alert.in_stream).into());
+    }
+    if let Some(frame) = frame.filter(|_| extras.packet && occasion.packet.is_some()) {
+        let name = match frame.link {
+            0 => "NULL",
+            1 => "EN10MB",
+            9 => "PPP",
+            12 | 14 | 101 => "RAW",
+            113 => "LINUX_SLL",
+            228 => "IPv4",
+            229 => "IPv6",
+            _ => "UNKNOWN",
+        };
+        event.insert("packet".into(), base64(frame.data).into());
+        event.insert("packet_info".into(), json!({ "linktype": frame.link, "linktype_name": name }));
+    }
+}
+
+fn printable(data: &[u8]) -> String {
+    let shown = |byte: &u8| match byte {
+        b' '..=b'~' | b'\r' | b'\n' => char::from(*byte),
+        _ => '.',
+    };
+    data.iter().map(shown).collect()
+}
+
+fn base64(data: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(data.len().div_ceil(3) * 4);
+    for chunk in data.chunks(3) {
+        let at = |number: usize| chunk.get(number).copied().map_or(0, u32::from);
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for digit in 0..4 {
+            let six = (bits >> (18 - 6 * digit) & 0x3f) as usize;
+            out.push(if digit <= chunk.len() { char::from(DIGITS[six]) } else { '=' });
+        }
+    }
+    out
+}
+
+fn address(endpoint: Endpoint) -> String {
+    let address = Ipv6Addr::from(endpoint.address);
+    match address.to_ipv4_mapped() {
+        Some(v4) => IpAddr::V4(v4).to_string(),
+        None => expanded(address),
+    }
+}
+
+/// Writes every group of an IPv6 address, as Suricata does.
+fn expanded(address: Ipv6Addr) -> String {
+    let mut out = String::with_capacity(39);
+    for (number, group) in address.segments().into_iter().enumerate() {
+        if number > 0 {
+            out.push(':');
+        }
+        let _ = write!(out, "{group:04x}");
+    }
+    out
+}
+
+fn protocol_name(number: u8) -> String {
+    match number {
+        ip::TCP => "TCP".into(),
+        ip::UDP => "UDP".into(),
+        ip::ICMP => "ICMP".into(),
+        ip::ICMP6 => "IPv6-ICMP".into(),
+        ip::SCTP => "SCTP".into(),
+        ip::GRE => "GRE".into(),
+        ip::ESP => "ESP".into(),
+        ip::IGMP => "IGMP".into(),
+        other => format!("{other:03}"),
+    }
+}
+
+/// Writes a time as EVE does: UTC with microseconds.
+fn timestamp(at: i64) -> String {
+    let (seconds, rest) = (at.div_euclid(SECOND), at.rem_euclid(SECOND));
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}+0000", rest / 1000)
+}
+
+/// Returns the date of a day counted from 1970-01-01 (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_bytes_are_written_as_eve_has_them() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000+0000");
+        assert_eq!(timestamp(951_827_696_123_456_789), "2000-02-29T12:34:56.123456+0000");
+        assert_eq!(timestamp(-1), "1969-12-31T23:59:59.999999+0000");
+        assert_eq!(base64(b"a"), "YQ==");
+        assert_eq!(base64(b"hello!"), "aGVsbG8h");
+        assert_eq!(printable(b"a\x00\r\nb\xff"), "a.\r\nb.");
+    }
+}

@@ -1,0 +1,17 @@
+//! The engine: rules compiled, run over flows, and what they find as events.
+
+mod base64;
+pub mod compile;
+mod dataset;
+pub mod detect;
+pub mod eve;
+mod inspect;
+mod intervals;
+mod number;
+mod packet;
+pub mod reader;
+mod regex;
+mod search;
+pub mod state;
+mod threshold;
+mod transform;

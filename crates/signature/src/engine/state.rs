@@ -1,0 +1,211 @@
+//! What rules remember: of a flow, of its transactions, and of hosts.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::rule::{BitTest, IntCompare, Track};
+
+use super::compile::Id;
+
+/// Bits and numbers of one flow that rules may set.
+const MAX_NAMES: usize = 256;
+/// Bits of hosts that are kept; beyond it those that have run out are dropped, then no more are set.
+const MAX_HOST_BITS: usize = 1 << 20;
+
+/// What rules remember of a flow.
+#[derive(Debug, Default)]
+pub struct FlowState {
+    bits: Vec<Box<str>>,
+    integers: Vec<(Box<str>, u32)>,
+    /// Whether a rule let the flow pass, or dropped it.
+    pub passed: bool,
+    pub dropped: bool,
+    /// Directions whose addresses were looked at.
+    pub addresses_seen: [bool; 2],
+    /// Protocol rules that have matched: to the server, to the client.
+    pub recognised: [bool; 2],
+    pub transactions: VecDeque<TransactionState>,
+    /// What signatures have found in the flow, for EVE.
+    pub alerted: bool,
+}
+
+/// What rules remember of a transaction.
+#[derive(Debug, Default)]
+pub struct TransactionState {
+    pub number: u64,
+    pub sides: [SideState; 2],
+}
+
+/// What rules remember of one direction of a transaction.
+#[derive(Debug, Default)]
+pub struct SideState {
+    pub begun: bool,
+    /// Progress up to which complete fields were searched.
+    pub progress: u8,
+    /// How much there was at the last look: a change is worth another one.
+    pub seen: u64,
+    /// How much was searched so far, by channel and body: bytes, or instances of a field that has no end.
+    searched: Vec<(u32, u32, u64)>,
+    pub pending: Vec<Pending>,
+    /// Signatures that have matched, which do so once.
+    pub matched: Vec<Id>,
+}
+
+/// A signature that waits for more of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    pub id: Id,
+    /// Bits of the tests that hold already.
+    pub passed: u64,
+}
+
+impl FlowState {
+    /// Tests a bit.
+    pub fn bit(&self, name: &str) -> bool {
+        self.bits.iter().any(|own| **own == *name)
+    }
+
+    /// Sets a bit.
+    pub fn set_bit(&mut self, name: &str) {
+        if !self.bit(name) && self.bits.len() < MAX_NAMES {
+            self.bits.push(name.into());
+        }
+    }
+
+    /// Clears a bit.
+    pub fn clear_bit(&mut self, name: &str) {
+        self.bits.retain(|own| **own != *name);
+    }
+
+    /// Returns the names of all bits, in the order in which they were set.
+    pub fn bits(&self) -> &[Box<str>] {
+        &self.bits
+    }
+
+    /// Returns all numbers.
+    pub fn integers(&self) -> &[(Box<str>, u32)] {
+        &self.integers
+    }
+
+    /// Returns a number, if it was ever set.
+    pub fn integer(&self, name: &str) -> Option<u32> {
+        self.integers.iter().find(|own| *own.0 == *name).map(|own| own.1)
+    }
+
+    /// Sets a number.
+    pub fn set_integer(&mut self, name: &str, value: u32) {
+        let has_room = self.integers.len() < MAX_NAMES;
+        match self.integers.iter_mut().find(|own| *own.0 == *name) {
+            Some(own) => own.1 = value,
+            None if has_room => self.integers.push((name.into(), value)),
+            None => {}
+        }
+    }
+
+    /// Returns what is remembered of a transaction.
+    pub fn transaction(&mut self, number: u64) -> &mut TransactionState {
+        match self.transactions.iter().position(|own| own.number == number) {
+            Some(at) => &mut self.transactions[at],
+            None => {
+                self.transactions.push_back(TransactionState { number, ..TransactionState::default() });
+                let last = self.transactions.len() - 1;
+                &mut self.transactions[last]
+            }
+        }
+    }
+}
+
+impl SideState {
+    /// Returns how much of a body (or of the instances of a field) a channel has searched.
+    pub fn searched(&mut self, channel: u32, body: u32) -> &mut u64 {
+        let known = self.searched.iter().position(|own| (own.0, own.1) == (channel, body));
+        let at = known.unwrap_or_else(|| {
+            self.searched.push((channel, body, 0));
+            self.searched.len() - 1
+        });
+        &mut self.searched[at].2
+    }
+}
+
+/// Compares two numbers.
+pub fn compare(how: IntCompare, left: u32, right: u32) -> bool {
+    match how {
+        IntCompare::Equal => left == right,
+        IntCompare::NotEqual => left != right,
+        IntCompare::Less => left < right,
+        IntCompare::LessOrEqual => left <= right,
+        IntCompare::Greater => left > right,
+        IntCompare::GreaterOrEqual => left >= right,
+    }
+}
+
+/// Who a bit or a count belongs to: addresses, and what else the tracking names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    pub first: u128,
+    pub second: u128,
+    pub flow: u64,
+}
+
+impl Owner {
+    /// Returns the owner by what is tracked.
+    pub fn of(track: Track, source: u128, destination: u128, flow: u64) -> Owner {
+        let (first, second, flow) = match track {
+            Track::Source => (source, 0, 0),
+            Track::Destination => (destination, 0, 0),
+            Track::Pair => (source.min(destination), source.max(destination), 0),
+            Track::Rule => (0, 0, 0),
+            Track::Flow | Track::Transaction => (0, 0, flow),
+        };
+        Owner { first, second, flow }
+    }
+}
+
+/// Bits of hosts and pairs of hosts (`xbits`, `hostbits`).
+#[derive(Debug, Default)]
+pub struct HostBits {
+    /// When each runs out, in nanoseconds of capture time.
+    bits: HashMap<(Owner, Box<str>), i64>,
+}
+
+impl HostBits {
+    /// Tests a bit.
+    pub fn test(&self, owner: Owner, name: &str, mode: BitTest, at: i64) -> bool {
+        let is_set = self.bits.get(&(owner, name.into())).is_some_and(|end| *end > at);
+        is_set == (mode == BitTest::IsSet)
+    }
+
+    /// Sets a bit for some seconds.
+    pub fn set(&mut self, owner: Owner, name: &str, seconds: u32, at: i64) {
+        if self.bits.len() >= MAX_HOST_BITS {
+            self.bits.retain(|_, end| *end > at);
+        }
+        if self.bits.len() < MAX_HOST_BITS {
+            let end = at.saturating_add(i64::from(seconds).saturating_mul(1_000_000_000));
+            self.bits.insert((owner, name.into()), end);
+        }
+    }
+
+    /// Clears a bit.
+    pub fn clear(&mut self, owner: Owner, name: &str) {
+        self.bits.remove(&(owner, name.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_of_hosts_run_out() {
+        let mut bits = HostBits::default();
+        let owner = Owner::of(Track::Pair, 2, 1, 9);
+        assert_eq!(owner, Owner::of(Track::Pair, 1, 2, 8));
+        bits.set(owner, "seen", 10, 0);
+        assert!(bits.test(owner, "seen", BitTest::IsSet, 9_999_999_999));
+        assert!(bits.test(owner, "seen", BitTest::IsNotSet, 10_000_000_000));
+        bits.clear(owner, "seen");
+        assert!(!bits.test(owner, "seen", BitTest::IsSet, 0));
+    }
+}

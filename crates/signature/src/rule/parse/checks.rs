@@ -1,0 +1,157 @@
+//! What must hold for a rule as a whole.
+
+use super::draft::Draft;
+use super::fault::{refuse, Result};
+use crate::field::{Field, Sent};
+use crate::rule::{BufferTest, Compare, Content, Match, PacketTest, Rule, Scope};
+
+/// Returns the rule of a draft whose options are read.
+pub(super) fn finish(mut draft: Draft<'_, '_>) -> Result<Rule> {
+    draft.check_selected()?;
+    draft.leave_base64();
+    let mut rule = draft.rule;
+    if rule.sid == 0 {
+        return refuse("the rule has no sid", "write sid:NUMBER;");
+    }
+    check_directions(&rule)?;
+    check_stream(&rule)?;
+    rule.buffers.iter_mut().try_for_each(check_buffer)?;
+    Ok(rule)
+}
+
+/// Refuses tests of both directions, of which a transaction's two sides never pass together.
+fn check_directions(rule: &Rule) -> Result<()> {
+    if rule.header.transactional {
+        return Ok(());
+    }
+    let buffers = rule.buffers.iter().map(|test| test.field);
+    let fields = || buffers.clone().chain(rule.numbers.iter().map(|test| test.field));
+    let to_server = fields().find(|field| field.sent() == Sent::ToServer);
+    let to_client = fields().find(|field| field.sent() == Sent::ToClient);
+    let name = |field: Field| field.keywords().first().copied().unwrap_or_default();
+    match (to_server, to_client) {
+        (Some(one), Some(other)) => refuse(
+            format!("{} is sent to the server and {} to the client", name(one), name(other)),
+            "ask for one direction, or write => in the header",
+        ),
+        (Some(field), None) if rule.flow.to_client => {
+            refuse(format!("{} is never sent to the client", name(field)), "write flow:to_server")
+        }
+        (None, Some(field)) if rule.flow.to_server => {
+            refuse(format!("{} is never sent to the server", name(field)), "write flow:to_client")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses tests of single packets in a rule that looks at the stream alone.
+fn check_stream(rule: &Rule) -> Result<()> {
+    let is_stream = rule.header.protocol.scope == Scope::Stream || rule.flow.only_stream;
+    let of_packet = |test: &PacketTest| {
+        !matches!(
+            test,
+            PacketTest::Flowbits { .. }
+                | PacketTest::Xbits { .. }
+                | PacketTest::Hostbits { .. }
+                | PacketTest::Flowint { .. }
+                | PacketTest::FlowCounter { .. }
+                | PacketTest::StreamSize { .. }
+                | PacketTest::GeoIp { .. }
+                | PacketTest::IpReputation { .. }
+        )
+    };
+    if is_stream && rule.packet.iter().any(of_packet) {
+        return refuse("a test of packets stands in a rule of streams", "write tcp or tcp-pkt in the header");
+    }
+    Ok(())
+}
+
+/// Refuses what a buffer can never hold, and writes contents as the buffer has its bytes.
+fn check_buffer(test: &mut BufferTest) -> Result<()> {
+    check_absent(&test.matches)?;
+    let is_changed = !test.transforms.is_empty();
+    let longest = longest(&test.matches).filter(|_| !is_changed);
+    for content in contents(&mut test.matches) {
+        if !content.negated && longest.is_some_and(|longest| (content.bytes.len() as u64) > longest) {
+            let reason = format!("a content of {} bytes is asked of a shorter buffer", content.bytes.len());
+            return refuse(reason, "give bsize or urilen at least the length of the content");
+        }
+        if !is_changed {
+            check_content(test.field, content)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses `absent` beside tests of what is then not there, and `absent:or_else` without any.
+fn check_absent(tests: &[Match]) -> Result<()> {
+    match tests {
+        [Match::Absent { or_else: false }, _, ..] => {
+            refuse("absent stands before other tests of its buffer", "write absent:or_else;")
+        }
+        [Match::Absent { or_else: true }] => {
+            refuse("absent:or_else has no other test", "write absent; or a test after it")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn contents(tests: &mut [Match]) -> impl Iterator<Item = &mut Content> {
+    tests.iter_mut().filter_map(|test| match test {
+        Match::Content(content) => Some(content),
+        _ => None,
+    })
+}
+
+/// Returns the length that no value of the buffer exceeds.
+fn longest(tests: &[Match]) -> Option<u64> {
+    let bounds = tests.iter().filter_map(|test| match test {
+        Match::Bsize(Compare::Equal(size) | Compare::LessOrEqual(size)) => Some(*size),
+        Match::Bsize(Compare::Less(size) | Compare::Between(_, size)) => Some(size.saturating_sub(1)),
+        _ => None,
+    });
+    bounds.min()
+}
+
+/// Characters of an MD5, and of a SHA-1 with colons.
+const MD5_DIGITS: usize = 32;
+const FINGERPRINT_DIGITS: usize = 59;
+
+fn check_content(field: Field, content: &mut Content) -> Result<()> {
+    match field {
+        Field::HttpMethod if is_spaced(&content.bytes) => {
+            refuse("a method never begins or ends with a space", "leave the space out of the content")
+        }
+        Field::HttpHost if content.nocase => {
+            refuse("http.host is lowercase, and nocase says nothing", "leave nocase out")
+        }
+        Field::HttpHost if content.bytes.iter().any(u8::is_ascii_uppercase) => {
+            refuse("http.host is lowercase, and the content is not", "write the content in lowercase")
+        }
+        Field::Ja3Hash | Field::Ja3sHash | Field::SshHassh | Field::SshHasshServer | Field::QuicCyuHash => {
+            content.bytes.make_ascii_lowercase();
+            sized(content, MD5_DIGITS)
+        }
+        Field::TlsCertFingerprint => {
+            content.bytes.make_ascii_lowercase();
+            sized(content, FINGERPRINT_DIGITS)
+        }
+        Field::TlsCertSerial => {
+            content.bytes.make_ascii_uppercase();
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_spaced(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ')
+}
+
+fn sized(content: &Content, digits: usize) -> Result<()> {
+    if content.bytes.len() != digits {
+        let reason = format!("a hash of {} characters is asked of a buffer with {digits}", content.bytes.len());
+        return refuse(reason, format!("write all {digits} characters"));
+    }
+    Ok(())
+}

@@ -1,0 +1,272 @@
+//! The keywords of the rule language, and what reads each of them.
+
+use std::sync::LazyLock;
+
+use hashbrown::HashMap;
+
+use super::draft::Draft;
+use super::fault::{nearest, refuse, Result};
+use super::options::RuleOption;
+use super::{bytes, content, extra, fields, meta, packet, pcre, sets, state, thresholds, transforms, values};
+use crate::field::{Field, Kind};
+use crate::rule::{Compare, PacketTest, Transform};
+
+type Read = fn(&mut Draft<'_, '_>, &RuleOption<'_>) -> Result<()>;
+
+/// Words that a rule may write, and what the buffer holds then.
+type Words = &'static [(&'static str, &'static str)];
+
+/// What reads a keyword.
+#[derive(Clone)]
+enum Keyword {
+    Read(Read),
+    /// A buffer, before its tests.
+    Sticky(Field),
+    /// A buffer, after the content it moves.
+    Modifier(Field),
+    /// A buffer whose content is the keyword's value.
+    Valued(Field),
+    /// A field that is a number.
+    Number(Field),
+    /// A field that is one of a few words, with what it holds then.
+    Word(Field, Words),
+    /// A transform without a value.
+    Transform(Transform),
+    /// A number of the packet, up to the second.
+    Packet(fn(Compare) -> PacketTest, u64),
+}
+
+/// Keywords with a function of their own.
+const READERS: &[(&str, Read)] = &[
+    ("msg", meta::msg),
+    ("sid", meta::sid),
+    ("rev", meta::rev),
+    ("gid", meta::gid),
+    ("classtype", meta::classtype),
+    ("priority", meta::priority),
+    ("reference", meta::reference),
+    ("metadata", meta::metadata),
+    ("target", meta::target),
+    ("requires", |_, _| Ok(())),
+    ("content", content::content),
+    ("uricontent", fields::uricontent),
+    ("nocase", content::nocase),
+    ("rawbytes", content::rawbytes),
+    ("offset", content::offset),
+    ("depth", content::depth),
+    ("distance", content::distance),
+    ("within", content::within),
+    ("startswith", content::startswith),
+    ("endswith", content::endswith),
+    ("fast_pattern", content::fast_pattern),
+    ("pcre", pcre::pcre),
+    ("byte_test", bytes::byte_test),
+    ("byte_jump", bytes::byte_jump),
+    ("byte_extract", bytes::byte_extract),
+    ("byte_math", bytes::byte_math),
+    ("isdataat", bytes::isdataat),
+    ("bsize", bytes::bsize),
+    ("base64_decode", bytes::base64_decode),
+    ("base64_data", fields::base64_data),
+    ("pkt_data", fields::pkt_data),
+    ("flow", fields::flow),
+    ("frame", fields::frame),
+    ("flags", packet::flags),
+    ("tcp.flags", packet::flags),
+    ("fragbits", packet::fragbits),
+    ("ipopts", packet::ipopts),
+    ("ip_proto", packet::ip_proto),
+    ("sameip", packet::sameip),
+    ("icmp_id", packet::icmp_id),
+    ("icmp_seq", packet::icmp_seq),
+    ("stream_size", packet::stream_size),
+    ("vlan.id", packet::vlan_id),
+    ("geoip", packet::geoip),
+    ("iprep", packet::iprep),
+    ("flow.pkts", packet::flow_counter),
+    ("flow.bytes", packet::flow_counter),
+    ("flow.pkts_toserver", packet::flow_counter),
+    ("flow.pkts_toclient", packet::flow_counter),
+    ("flow.bytes_toserver", packet::flow_counter),
+    ("flow.bytes_toclient", packet::flow_counter),
+    ("ether.hdr", fields::header),
+    ("ipv4.hdr", fields::header),
+    ("ipv6.hdr", fields::header),
+    ("tcp.hdr", fields::header),
+    ("udp.hdr", fields::header),
+    ("icmpv4.hdr", fields::header),
+    ("icmpv6.hdr", fields::header),
+    ("ip.src", fields::address),
+    ("ip.dst", fields::address),
+    ("flowbits", state::flowbits),
+    ("xbits", state::xbits),
+    ("hostbits", state::hostbits),
+    ("flowint", state::flowint),
+    ("threshold", thresholds::threshold),
+    ("detection_filter", thresholds::detection_filter),
+    ("noalert", extra::noalert),
+    ("alert", extra::alert),
+    ("bypass", extra::bypass),
+    ("prefilter", extra::prefilter),
+    ("tag", extra::tag),
+    ("config", extra::without_effect),
+    ("replace", extra::without_effect),
+    ("nfq_set_mark", extra::without_effect),
+    ("tls.store", |_, _| Ok(())),
+    ("tls_store", |_, _| Ok(())),
+    ("urilen", extra::urilen),
+    ("filesize", extra::filesize),
+    ("filestore", extra::filestore),
+    ("filemd5", sets::file_hash),
+    ("filesha1", sets::file_hash),
+    ("filesha256", sets::file_hash),
+    ("dataset", sets::dataset),
+    ("datarep", sets::datarep),
+    ("app-layer-protocol", extra::app_layer_protocol),
+    ("app-layer-event", extra::app_layer_event),
+    ("decode-event", extra::decode_event),
+    ("engine-event", extra::decode_event),
+    ("stream-event", extra::stream_event),
+    ("ftpbounce", extra::ftpbounce),
+    ("asn1", extra::asn1),
+    ("absent", extra::absent),
+    ("entropy", extra::entropy),
+    ("xor", transforms::xor),
+    ("pcrexform", transforms::pcrexform),
+    ("from_base64", transforms::from_base64),
+    ("gunzip", transforms::gunzip),
+    ("zlib_deflate", transforms::zlib_deflate),
+    ("luaxform", transforms::unsupported),
+    ("dcerpc.iface", values::dcerpc_iface),
+    ("dce_iface", values::dcerpc_iface),
+    ("tls_cert_expired", values::validity),
+    ("tls_cert_valid", values::validity),
+    ("lua", extra::unsupported_match),
+    ("luajit", extra::unsupported_match),
+    ("rpc", extra::unsupported_packet),
+    ("ipv4-csum", extra::unsupported_packet),
+    ("tcpv4-csum", extra::unsupported_packet),
+    ("tcpv6-csum", extra::unsupported_packet),
+    ("udpv4-csum", extra::unsupported_packet),
+    ("udpv6-csum", extra::unsupported_packet),
+    ("icmpv4-csum", extra::unsupported_packet),
+    ("icmpv6-csum", extra::unsupported_packet),
+    ("enip.status", extra::unsupported_packet),
+    ("enip.protocol_version", extra::unsupported_packet),
+    ("enip.revision", extra::unsupported_packet),
+    ("enip.identity_status", extra::unsupported_packet),
+    ("enip.state", extra::unsupported_packet),
+    ("enip.serial", extra::unsupported_packet),
+    ("enip.product_code", extra::unsupported_packet),
+    ("enip.device_type", extra::unsupported_packet),
+    ("enip.vendor_id", extra::unsupported_packet),
+    ("enip.capabilities", extra::unsupported_packet),
+    ("enip.cip_attribute", extra::unsupported_packet),
+    ("enip.cip_class", extra::unsupported_packet),
+    ("enip.cip_instance", extra::unsupported_packet),
+    ("enip.cip_status", extra::unsupported_packet),
+    ("enip.cip_extendedstatus", extra::unsupported_packet),
+    ("enip.product_name", extra::unsupported_buffer),
+    ("enip.service_name", extra::unsupported_buffer),
+];
+
+const SWITCH: Words = &[
+    ("yes", "yes"),
+    ("on", "yes"),
+    ("true", "yes"),
+    ("1", "yes"),
+    ("no", "no"),
+    ("off", "no"),
+    ("false", "no"),
+    ("0", "no"),
+];
+
+/// Keywords of fields that are one of a few words.
+const WORDS: &[(&str, Field, Words)] = &[
+    ("ftp.mode", Field::FtpMode, &[("active", "active"), ("passive", "passive")]),
+    ("ftp.reply_received", Field::FtpReplyReceived, SWITCH),
+    ("ftpdata_command", Field::FtpDataCommand, &[("retr", "RETR"), ("stor", "STOR")]),
+];
+
+/// Keywords of fields whose value is a content.
+const VALUED: &[&str] = &[
+    "filename",
+    "fileext",
+    "filemagic",
+    "tls.subject",
+    "tls.issuerdn",
+    "tls.fingerprint",
+    "ssh.protoversion",
+    "ssh.softwareversion",
+];
+
+static KEYWORDS: LazyLock<HashMap<&str, Keyword, foldhash::fast::RandomState>> = LazyLock::new(|| {
+    let of_fields = Field::ALL.iter();
+    let fields =
+        of_fields.flat_map(|field| field.keywords().iter().map(|keyword| (*keyword, of_field(*field, keyword))));
+    let words = WORDS.iter().map(|(name, field, words)| (*name, Keyword::Word(*field, words)));
+    let plain = transforms::PLAIN.iter().map(|(name, transform)| (*name, Keyword::Transform(transform.clone())));
+    let packets = packet::COMPARISONS.iter().map(|(name, most, make)| (*name, Keyword::Packet(*make, *most)));
+    let readers = READERS.iter().map(|(name, read)| (*name, Keyword::Read(*read)));
+    fields.chain(words).chain(plain).chain(packets).chain(readers).collect()
+});
+
+fn of_field(field: Field, keyword: &str) -> Keyword {
+    match keyword {
+        _ if field.kind() == Kind::Number => Keyword::Number(field),
+        _ if fields::MODIFIERS.contains(&keyword) => Keyword::Modifier(field),
+        _ if VALUED.contains(&keyword) => Keyword::Valued(field),
+        _ => Keyword::Sticky(field),
+    }
+}
+
+/// Tells whether there is such a keyword.
+pub(super) fn is_known(name: &str) -> bool {
+    KEYWORDS.contains_key(name)
+}
+
+/// Returns every keyword.
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = KEYWORDS.keys().copied().collect();
+    names.sort_unstable();
+    names
+}
+
+/// Reads one option into a draft.
+pub(super) fn read(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
+    let Some(keyword) = KEYWORDS.get(option.keyword) else { return other(draft, option) };
+    match keyword {
+        Keyword::Read(read) => read(draft, option),
+        Keyword::Packet(make, most) => packet::number(draft, option, *most, *make),
+        Keyword::Valued(field) => fields::valued(draft, *field, option),
+        Keyword::Number(field) => values::read(draft, *field, option),
+        Keyword::Word(field, words) => values::word(draft, *field, option, words),
+        Keyword::Sticky(field) => fields::sticky(draft, *field, option),
+        Keyword::Modifier(field) => bare(option).and_then(|()| draft.move_last_content(*field, option.keyword)),
+        Keyword::Transform(transform) => bare(option).and_then(|()| draft.transform(transform.clone())),
+    }
+}
+
+/// Reads a keyword written with capitals; refuses one that nobody knows.
+fn other(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
+    let lower = option.keyword.to_ascii_lowercase();
+    if is_known(&lower) && lower != option.keyword {
+        return read(draft, &RuleOption { keyword: &lower, value: option.value });
+    }
+    let suggestion = match nearest(&lower, KEYWORDS.keys().copied()) {
+        Some(near) => format!("write {near}"),
+        None => "leave the option out".to_owned(),
+    };
+    refuse(format!("{:.60?} is no keyword", option.keyword), suggestion)
+}
+
+/// Refuses a value of a keyword that has none.
+fn bare(option: &RuleOption<'_>) -> Result<()> {
+    match option.value {
+        Some(value) if !value.is_empty() => {
+            refuse(format!("{} has the value {value:.40}", option.keyword), format!("write {};", option.keyword))
+        }
+        _ => Ok(()),
+    }
+}
