@@ -1,9 +1,9 @@
 //! A TCP connection with the streams of both directions.
 
 use infraspectre_core::app::Direction;
+use infraspectre_core::wire::overlap::Policy;
 use infraspectre_core::wire::{tcp_flag, Segment};
 
-use super::dispute::Policy;
 use super::stream::{Inserted, Stream};
 use super::tcp::{Connection, Events, Step, Verdict};
 use super::Packet;

@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 
-use super::dispute::{Disputes, Policy, Span, View};
+use infraspectre_core::wire::overlap::Policy;
+
+use super::dispute::{Disputes, Span, View};
 use super::Window;
 
 /// Bytes that make a window due, and that a window repeats of what was inspected before.

@@ -112,7 +112,7 @@ impl<S> Tracked<S> {
         let flow = &mut self.flow;
         flow.last = flow.last.max(packet.segment.at);
         flow.packets[index(direction)] += u64::from(packet.segment.packets);
-        flow.bytes[index(direction)] += u64::from(packet.length);
+        flow.bytes[index(direction)] += if packet.ambiguous { 0 } else { packet.length.into() };
     }
 
     /// Reads a packet; returns its direction, which the packet itself may show to be the other one.
@@ -148,14 +148,20 @@ impl<S> Tracked<S> {
     }
 
     fn take_datagram(&mut self, segment: &Segment<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
+        let before = self.reader.next_number();
         let (reader, mut around) = self.split(work);
-        if reader.datagram(direction, segment.payload, &mut around) != Reading::Turn {
-            return direction;
+        let mut direction = direction;
+        if reader.datagram(direction, segment.payload, &mut around) == Reading::Turn {
+            self.turn();
+            direction = direction.opposite();
+            let (reader, mut around) = self.split(work);
+            reader.datagram(direction, segment.payload, &mut around);
         }
-        self.turn();
-        let (reader, mut around) = self.split(work);
-        reader.datagram(direction.opposite(), segment.payload, &mut around);
-        direction.opposite()
+        if segment.packets == 0 {
+            let new = self.flow.transactions.iter_mut().filter(|one| one.number >= before);
+            new.for_each(|transaction| transaction.is_ambiguous = true);
+        }
+        direction
     }
 
     #[inline]
