@@ -39,8 +39,17 @@ pub struct Decoder {
     contexts: Contexts,
     fragments: Fragments,
     assembled: [Vec<u8>; MAX_REASSEMBLIES],
+    views: Vec<View>,
     malformed: BTreeMap<&'static str, u64>,
     other: BTreeMap<&'static str, u64>,
+}
+
+/// Another view of a datagram whose fragments contradict one another.
+struct View {
+    /// What its IP header says.
+    segment: Segment<'static>,
+    protocol: u8,
+    bytes: Vec<u8>,
 }
 
 /// A header to be read next.
@@ -83,6 +92,7 @@ pub(super) struct Walk<'a, 'w> {
     carrier: Option<Segment<'a>>,
     tunnels: u8,
     contexts: &'w mut Contexts,
+    views: &'w mut Vec<View>,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -112,6 +122,7 @@ impl<'a> Walk<'a, '_> {
                 Next::Fragment(fragment, span) => match fragments.add(self.segment, fragment, span) {
                     Added::Complete(datagram) => match slots.next() {
                         Some(slot) => {
+                            self.note_views(datagram.protocol, datagram.views);
                             *slot = datagram.bytes;
                             Next::Layer(Layer::Upper(datagram.protocol), Span { stored: slot, len: datagram.len })
                         }
@@ -138,6 +149,12 @@ impl<'a> Walk<'a, '_> {
             Layer::Ip => ip::header(self, span),
             Layer::Upper(protocol) => ip::payload(self, protocol, span),
         }
+    }
+
+    /// Remembers other views of a datagram; they stand for no further packets.
+    fn note_views(&mut self, protocol: u8, views: Vec<Vec<u8>>) {
+        let segment = Segment { packets: 0, ip_bytes: 0, ip_payload_bytes: 0, ..self.segment.without_payload() };
+        self.views.extend(views.into_iter().map(|bytes| View { segment, protocol, bytes }));
     }
 
     /// Gives room to a datagram that was evicted, so that evicted ones never pile up.
@@ -169,6 +186,7 @@ impl Decoder {
     /// Where a fragment is kept, a datagram that was evicted incomplete may be handed over instead of `Held`.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Outcome<'a> {
+        self.views.clear();
         match plain(packet) {
             Some(segment) => Outcome::Segment(segment),
             None => self.decode_any(packet),
@@ -176,9 +194,9 @@ impl Decoder {
     }
 
     fn decode_any<'a>(&'a mut self, packet: &Packet<'a>) -> Outcome<'a> {
-        let Decoder { contexts, fragments, assembled, malformed, other } = self;
+        let Decoder { contexts, fragments, assembled, views, malformed, other } = self;
         let mut segment = Segment::of(packet);
-        let mut walk = Walk { segment: &mut segment, carrier: None, tunnels: 0, contexts };
+        let mut walk = Walk { segment: &mut segment, carrier: None, tunnels: 0, contexts, views };
         let first = link::enter(&mut walk, packet.link, Span::new(packet.data, packet.wire_len as usize));
         let verdict = walk.follow(first, fragments, assembled);
         let packets = u64::from(segment.packets);
@@ -192,6 +210,21 @@ impl Decoder {
             Verdict::Malformed(reason) => {
                 *malformed.entry(reason).or_default() += packets;
                 Outcome::Malformed(reason)
+            }
+        }
+    }
+
+    /// Hands over what other kinds of receivers make of the datagram that the last packet completed, where its fragments
+    /// contradict one another; these segments stand for no packets.
+    pub fn take_views(&mut self, sink: &mut dyn FnMut(Segment<'_>)) {
+        for view in std::mem::take(&mut self.views) {
+            let Decoder { contexts, fragments, views, .. } = self;
+            let mut segment = view.segment;
+            let mut walk = Walk { segment: &mut segment, carrier: None, tunnels: 0, contexts, views };
+            let span = Span::new(&view.bytes, view.bytes.len());
+            let verdict = walk.follow(Next::Layer(Layer::Upper(view.protocol), span), fragments, &mut []);
+            if let Verdict::Segment = verdict {
+                sink(segment);
             }
         }
     }

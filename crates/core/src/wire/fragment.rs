@@ -1,10 +1,12 @@
 //! Reassembly of IP datagrams (RFC 791, RFC 8200): bounded in memory and time, and the first bytes win.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::overlap::{assemble, POLICIES};
 use super::span::Span;
 use super::transport::Transport;
 use super::{Segment, Tcp};
@@ -16,6 +18,8 @@ const MEMORY_BYTES: usize = 32 << 20;
 /// What a datagram and what a fragment cost beyond their bytes, about.
 const DATAGRAM_OVERHEAD: usize = 512;
 const PIECE_OVERHEAD: usize = 64;
+/// Fragments of a datagram that are kept because they contradict one another.
+const MAX_COPIES: usize = 64;
 /// Longest payload of an IP datagram.
 const MAX_DATAGRAM: u32 = 65_535;
 
@@ -43,6 +47,8 @@ pub(super) struct Assembled {
     /// What was stored, up to the first byte that a snap length cut off.
     pub(super) bytes: Vec<u8>,
     pub(super) len: usize,
+    /// What other kinds of receivers make of fragments that contradict one another.
+    pub(super) views: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +78,8 @@ struct Datagram {
     segment: Segment<'static>,
     /// In order of their position.
     pieces: Vec<Piece>,
+    /// Once any contradict one another, all fragments in the order in which they came.
+    copies: Vec<(Range<u64>, Box<[u8]>)>,
     /// Length of the payload, known from the last fragment.
     len: Option<u32>,
     covered: u32,
@@ -117,7 +125,7 @@ impl Fragments {
         self.evict_stale(key, segment.at);
         let mut datagram = self.take(key, segment, fragment);
         datagram.count(segment);
-        self.ambiguous_bytes += datagram.insert(fragment, end, span.stored);
+        self.ambiguous_bytes += datagram.add(fragment, end, span.stored);
         match datagram.assemble() {
             Some(assembled) => {
                 datagram.hand_over(segment);
@@ -193,6 +201,7 @@ impl Datagram {
             protocol,
             segment,
             pieces: Vec::new(),
+            copies: Vec::new(),
             len: None,
             covered: 0,
             memory: DATAGRAM_OVERHEAD,
@@ -215,6 +224,47 @@ impl Datagram {
         let Segment { packets, ip_bytes, ip_payload_bytes, ttl, .. } = self.segment;
         (segment.packets, segment.ip_bytes, segment.ip_payload_bytes) = (packets, ip_bytes, ip_payload_bytes);
         segment.ttl = ttl;
+    }
+
+    /// Takes a fragment and returns how many of its bytes contradict earlier ones.
+    fn add(&mut self, fragment: Fragment, end: u32, stored: &[u8]) -> u64 {
+        if self.copies.is_empty() && self.is_contradicted(fragment.offset, stored) {
+            let copy = |piece: &Piece| (piece.start.into()..piece.end.into(), piece.stored.clone());
+            self.copies = self.pieces.iter().take(MAX_COPIES).map(copy).collect();
+            self.memory += self.copies.iter().map(|(_, stored)| PIECE_OVERHEAD + stored.len()).sum::<usize>();
+        }
+        if !self.copies.is_empty() && self.copies.len() < MAX_COPIES {
+            self.memory += PIECE_OVERHEAD + stored.len();
+            self.copies.push((fragment.offset.into()..end.into(), stored.into()));
+        }
+        self.insert(fragment, end, stored)
+    }
+
+    /// Tells whether bytes differ from those that are there already.
+    fn is_contradicted(&self, start: u32, stored: &[u8]) -> bool {
+        let end = start.saturating_add(u32::try_from(stored.len()).unwrap_or(u32::MAX));
+        let from = self.pieces.partition_point(|piece| piece.end <= start);
+        self.pieces.iter().skip(from).take_while(|piece| piece.start < end).any(|piece| {
+            let (low, high) = (piece.start.max(start), piece.end.min(end));
+            let (old, new) = (part(&piece.stored, piece.start, low, high), part(stored, start, low, high));
+            old.iter().zip(new).any(|(old, new)| old != new)
+        })
+    }
+
+    /// Returns what other kinds of receivers make of contradicting fragments, where nothing was cut off.
+    fn views(&self, plain: &[u8], len: u32) -> Vec<Vec<u8>> {
+        let mut views: Vec<Vec<u8>> = Vec::new();
+        if self.copies.is_empty() || plain.len() < len as usize {
+            return views;
+        }
+        for policy in POLICIES {
+            let copies = self.copies.iter().map(|(place, stored)| (place.clone(), &stored[..]));
+            let view = assemble(0..len.into(), copies, Range::clone, |new, old| policy.replaces(new, old));
+            if view != plain && !views.contains(&view) {
+                views.push(view);
+            }
+        }
+        views
     }
 
     /// Fills the gaps that a fragment covers and returns how many of its bytes contradict earlier ones.
@@ -266,7 +316,8 @@ impl Datagram {
             }
         }
         bytes.truncate(len as usize);
-        Some(Assembled { protocol: self.protocol, bytes, len: len as usize })
+        let views = self.views(&bytes, len);
+        Some(Assembled { protocol: self.protocol, bytes, len: len as usize, views })
     }
 
     /// How far the datagram is complete from its beginning.

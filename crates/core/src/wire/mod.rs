@@ -5,6 +5,7 @@ mod decoder;
 mod fragment;
 mod ip;
 mod link;
+pub mod overlap;
 mod span;
 #[cfg(test)]
 mod tests;

@@ -430,6 +430,21 @@ fn the_first_bytes_win_and_contradictions_are_counted() {
     let (outcomes, _) = sum_of_packets(&mut decoder, &fragments);
     assert_eq!(outcomes[2], "17 1>2 32 abcdefghIJKLMNOPqrstuvwxyz012345");
     assert_eq!(decoder.ambiguous_fragment_bytes(), 8);
+    let mut views = Vec::new();
+    decoder.take_views(&mut |view| views.push((view.packets, view.src_port, view.payload.to_vec())));
+    assert_eq!(views, [(0, 1, b"ABCDEFGHIJKLMNOPqrstuvwxyz012345".to_vec())]);
+    decoder.take_views(&mut |_| panic!("given out already"));
+}
+
+#[test]
+fn views_of_fragments_are_those_of_the_last_packet_alone() {
+    let datagram = udp(1, 2, LETTERS);
+    let mut fragments = parts(&[(0, 16), (16, 40)], &datagram);
+    fragments.insert(1, parts(&[(8, 16)], &udp(1, 2, &LETTERS.to_ascii_uppercase())).remove(0));
+    let mut decoder = Decoder::default();
+    sum_of_packets(&mut decoder, &fragments);
+    decoder.decode(&packet(RAW, &fragments[0]));
+    decoder.take_views(&mut |_| panic!("of a datagram before"));
 }
 
 #[test]

@@ -135,6 +135,9 @@ impl Reader {
             let mut each = |occasion: Occasion<'_, FlowState>| engine.look(occasion, Some(frame));
             table.observe(segment, packet.wire_len, segment.vlans.ids(), &[], &mut each);
         }
+        let mut each = |occasion: Occasion<'_, FlowState>| engine.look(occasion, Some(frame));
+        let mut observe = |view: Segment<'_>| table.observe(&view, packet.wire_len, view.vlans.ids(), &[], &mut each);
+        self.decoder.take_views(&mut observe);
     }
 
     /// Returns the account of what was read so far.

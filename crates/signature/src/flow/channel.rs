@@ -1,9 +1,9 @@
 //! A TCP connection with the streams of both directions.
 
 use infraspectre_core::app::Direction;
+use infraspectre_core::wire::overlap::Policy;
 use infraspectre_core::wire::{tcp_flag, Segment};
 
-use super::dispute::Policy;
 use super::stream::{Inserted, Stream};
 use super::tcp::{Connection, Events, Step, Verdict};
 use super::Packet;
@@ -99,7 +99,6 @@ impl Channel {
             (inserted.is_old, "stream.reassembly_segment_before_base_seq"),
             (inserted.differs, "stream.reassembly_overlap_different_data"),
             (inserted.reaches_depth, "stream.reassembly_depth_reached"),
-            (inserted.is_shed, "stream.reassembly_no_segment"),
         ] {
             if happened {
                 events.push(event);

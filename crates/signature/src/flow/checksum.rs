@@ -44,19 +44,24 @@ fn is_transport_right(segment: &Segment<'_>) -> bool {
 }
 
 /// Adds up words in the machine's own byte order, in which the sum is right if it is right at all (RFC 1071, 2).
+///
+/// A packet is too short for the sum of its words of 32 bits to leave 64.
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
+    let mut total = 0u64;
     let mut words = bytes.chunks_exact(4);
-    let total: u64 = words.by_ref().map(|word| u64::from(as_word(word))).sum();
-    total + u64::from(as_word(words.remainder()))
-}
-
-/// Reads up to four bytes as a word.
-#[inline]
-fn as_word(bytes: &[u8]) -> u32 {
-    let mut word = [0; 4];
-    word.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
-    u32::from_ne_bytes(word)
+    for word in words.by_ref() {
+        if let Ok(word) = word.try_into() {
+            total = total.wrapping_add(u32::from_ne_bytes(word).into());
+        }
+    }
+    let last = match *words.remainder() {
+        [one] => [one, 0, 0, 0],
+        [one, two] => [one, two, 0, 0],
+        [one, two, three] => [one, two, three, 0],
+        _ => [0; 4],
+    };
+    total.wrapping_add(u32::from_ne_bytes(last).into())
 }
 
 #[inline]

@@ -1,6 +1,8 @@
 //! Bytes of a stream that came more than once and differ: what each kind of receiver makes of them.
-//!
-//! The kinds are those of Novak and Sturges, "Target-Based TCP Stream Reassembly" (2007).
+
+use std::ops::Range;
+
+use infraspectre_core::wire::overlap::{assemble, Policy, POLICIES};
 
 use super::stream::{part, WINDOW};
 use super::Window;
@@ -21,51 +23,27 @@ pub struct Span {
 }
 
 impl Span {
+    fn place(&self) -> Range<u64> {
+        self.start..self.end
+    }
+
     /// Tells whether both have a byte in common.
     pub fn overlaps(&self, other: &Span) -> bool {
         self.start < other.end && other.start < self.end
     }
 }
 
-/// How a receiver chooses between bytes that differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    First,
-    Last,
-    /// The segment that begins earlier.
-    Bsd,
-    /// One that begins earlier and ends later.
-    Windows,
-    /// One that ends later or at the same place.
-    BsdRight,
-    /// One that begins earlier, or at the same place and ends later.
-    Linux,
+/// Tells whether a segment that comes later replaces the bytes of an earlier one; doubt decides first.
+fn prefers(policy: Policy, new: &Span, old: &Span) -> bool {
+    match (new.is_doubtful, old.is_doubtful) {
+        (true, false) => false,
+        (false, true) => true,
+        _ => replaces(policy, new, old),
+    }
 }
 
-const POLICIES: [Policy; 6] =
-    [Policy::First, Policy::Last, Policy::Bsd, Policy::Windows, Policy::BsdRight, Policy::Linux];
-
-impl Policy {
-    /// Tells whether a segment that comes later replaces the bytes of an earlier one.
-    fn replaces(self, new: &Span, old: &Span) -> bool {
-        match self {
-            Policy::First => false,
-            Policy::Last => true,
-            Policy::Bsd => new.start < old.start,
-            Policy::Windows => new.start < old.start && new.end > old.end,
-            Policy::BsdRight => new.end >= old.end,
-            Policy::Linux => new.start < old.start || new.start == old.start && new.end > old.end,
-        }
-    }
-
-    /// Does the same where doubt decides first.
-    fn prefers(self, new: &Span, old: &Span) -> bool {
-        match (new.is_doubtful, old.is_doubtful) {
-            (true, false) => false,
-            (false, true) => true,
-            _ => self.replaces(new, old),
-        }
-    }
+fn replaces(policy: Policy, new: &Span, old: &Span) -> bool {
+    policy.replaces(&new.place(), &old.place())
 }
 
 /// Another view of a part of a stream.
@@ -123,7 +101,7 @@ impl Disputes {
     pub fn resolved(&self, policy: Policy) -> Vec<(u64, Vec<u8>)> {
         self.stretches()
             .into_iter()
-            .map(|(start, end)| (start, self.assemble(start, end, |new, old| policy.prefers(new, old))))
+            .map(|(start, end)| (start, self.assemble(start, end, |new, old| prefers(policy, new, old))))
             .collect()
     }
 
@@ -142,20 +120,8 @@ impl Disputes {
     }
 
     fn assemble(&self, start: u64, end: u64, replaces: impl Fn(&Span, &Span) -> bool) -> Vec<u8> {
-        let length = usize::try_from(end - start).unwrap_or(0);
-        let mut bytes = vec![0; length];
-        let mut owners: Vec<Option<Span>> = vec![None; length];
-        for segment in &self.segments {
-            let from = usize::try_from(segment.span.start.saturating_sub(start)).unwrap_or(usize::MAX);
-            let data = part(&segment.data, segment.span.start, start, end);
-            let places = bytes.iter_mut().zip(&mut owners).skip(from);
-            for ((byte, owner), new) in places.zip(data) {
-                if owner.is_none_or(|old| replaces(&segment.span, &old)) {
-                    (*byte, *owner) = (*new, Some(segment.span));
-                }
-            }
-        }
-        bytes
+        let segments = self.segments.iter().map(|segment| (segment.span, &segment.data[..]));
+        assemble(start..end, segments, Span::place, replaces)
     }
 
     /// Returns every view that differs from the stream before `limit`, with its surroundings; what the stream has left
@@ -181,7 +147,7 @@ impl Disputes {
         let until = limit.min(end + WINDOW);
         let plain = part(buffer, base, from, until);
         for policy in POLICIES {
-            let seen = self.assemble(start, end, |new, old| policy.replaces(new, old));
+            let seen = self.assemble(start, end, |new, old| replaces(policy, new, old));
             let before = part(buffer, base, from, start);
             let view = [before, part(&seen, start, start.max(base), end), part(buffer, base, end, until)].concat();
             let new = view.len() - before.len();

@@ -197,6 +197,7 @@ pub struct Heard {
     pub flows: Vec<u64>,
     /// Occasions without a packet.
     pub ends: usize,
+    pub encrypted: bool,
 }
 
 impl Heard {
@@ -218,6 +219,7 @@ impl Heard {
             }
             self.transactions[number] = describe(transaction);
         }
+        self.encrypted = flow.encrypted;
         self.protocol = flow.application.protocol.map(|protocol| protocol.name());
         if !self.flows.contains(&flow.id) {
             self.flows.push(flow.id);

@@ -58,6 +58,8 @@ pub struct Packet<'a> {
     pub dropped: bool,
     /// Put together from IP fragments.
     pub from_fragments: bool,
+    /// Whether it is another view of a datagram whose fragments contradict one another.
+    pub ambiguous: bool,
 }
 
 /// A piece of one direction's stream.

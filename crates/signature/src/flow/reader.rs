@@ -82,6 +82,11 @@ impl Reader {
         self.first.get_or_insert(direction);
     }
 
+    /// Returns the number of the next transaction.
+    pub fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
     /// Goes on although the direction that spoke first has not been read.
     pub fn go_on_without_other(&mut self) {
         self.has_read = true;

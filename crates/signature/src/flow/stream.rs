@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 
-use super::dispute::{Disputes, Policy, Span, View};
+use infraspectre_core::wire::overlap::Policy;
+
+use super::dispute::{Disputes, Span, View};
 use super::Window;
 
 /// Bytes that make a window due, and that a window repeats of what was inspected before.
@@ -59,8 +61,8 @@ pub struct Inserted {
     pub is_old: bool,
     /// It went beyond the depth for the first time.
     pub reaches_depth: bool,
-    /// There was no room for it.
-    pub is_shed: bool,
+    /// So much waits for missing bytes that these are given up: what is there has to be read.
+    pub is_crowded: bool,
 }
 
 impl Inserted {
@@ -70,7 +72,7 @@ impl Inserted {
             differs: self.differs || other.differs,
             is_old: self.is_old && other.is_old,
             reaches_depth: self.reaches_depth || other.reaches_depth,
-            is_shed: self.is_shed || other.is_shed,
+            is_crowded: self.is_crowded || other.is_crowded,
         }
     }
 }
@@ -184,8 +186,9 @@ impl Stream {
             return Inserted { is_old: true, ..Inserted::default() };
         };
         let start = start.max(self.base);
-        if start > self.ready && (self.waiting_bytes + data.len() > MAX_WAITING || self.waiting.len() >= MAX_PIECES) {
-            return Inserted { is_shed: true, ..Inserted::default() };
+        let is_crowded = self.waiting_bytes + data.len() > MAX_WAITING || self.waiting.len() >= MAX_PIECES;
+        if let Some(first) = self.waiting.front().filter(|_| is_crowded) {
+            self.acknowledged = self.acknowledged.max(first.start);
         }
         let differs = self.differs(start, data);
         let span = Span { start, end: start + data.len() as u64, order: self.arrivals, is_doubtful };
@@ -197,7 +200,7 @@ impl Stream {
         if differs {
             self.resolve(policy);
         }
-        Inserted { differs, ..Inserted::default() }
+        Inserted { differs, is_crowded, ..Inserted::default() }
     }
 
     /// Calls for each stretch of stored bytes in a range, with its place.

@@ -180,9 +180,15 @@ impl<S: Default> FlowTable<S> {
         let mut events = std::mem::take(&mut self.events);
         events.clear();
         events.extend_from_slice(extra_events);
-        let from_fragments = segment.packets > 1;
-        let packet =
-            Packet { segment: *segment, length: length_on_wire, in_stream: false, dropped: false, from_fragments };
+        let packet = Packet {
+            segment: *segment,
+            length: length_on_wire,
+            in_stream: false,
+            dropped: false,
+            from_fragments: segment.packets != 1,
+            // The decoder's other views of a datagram stand for no packet.
+            ambiguous: segment.packets == 0,
+        };
         self.events = self.observe_in(slot, packet, from_low, events, each);
     }
 

@@ -213,6 +213,21 @@ fn missing_bytes_are_passed_over_when_they_are_acknowledged() {
 }
 
 #[test]
+fn what_waits_for_missing_bytes_is_bounded_and_goes_on_without_them() {
+    let talk = Talk { window: u16::MAX, ..Talk::default() };
+    let mut packets = talk.opening();
+    let chunk = vec![b'x'; 1000];
+    packets.extend((0..400).map(|place| talk.data(Server, 11 + place * 1000, 1, &chunk)));
+    let settings = Settings { midstream: true, ..Settings::default() };
+    // Picked up without its opening, a connection has no window that would refuse what comes early.
+    packets.drain(..3);
+    packets.insert(0, talk.data(Server, 1, 1, b"head"));
+    let heard = hear(settings, &packets);
+    assert!(heard.events.contains(&"stream.reassembly_seq_gap"));
+    assert_eq!(heard.inspected.iter().map(Vec::len).sum::<usize>(), 4 + 400_000);
+}
+
+#[test]
 fn beyond_the_depth_nothing_is_kept() {
     let talk = Talk::default();
     let mut packets = talk.opening();
@@ -289,6 +304,18 @@ fn what_follows_starttls_is_recognised() {
     let other = after(REQUEST);
     assert_eq!(other.protocol, Some("http"));
     assert!(other.events.contains(&"app-layer.applayer_no_tls_after_starttls"));
+}
+
+#[test]
+fn what_is_encrypted_is_neither_inspected_nor_kept() {
+    let talk = Talk { server_port: 22, ..Talk::default() };
+    let banner: (super::fixture::Host, &[u8]) = (Server, b"SSH-2.0-server\r\n");
+    let offer = [&[0, 0, 0, 12, 4, 21][..], &[0; 10]].concat();
+    let secret = vec![b'x'; 1400];
+    let mut lines = vec![banner, (Client, b"SSH-2.0-client\r\n"), (Client, &offer), (Server, &offer)];
+    lines.extend((0..40).map(|_| (Server, &secret[..])));
+    let heard = hear(Settings::default(), &dialogue(&talk, &lines));
+    assert!(heard.encrypted && heard.text(Resp).len() < 2 * secret.len(), "{}", heard.text(Resp).len());
 }
 
 #[test]

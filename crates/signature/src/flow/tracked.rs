@@ -132,7 +132,7 @@ impl<S> Tracked<S> {
         let flow = &mut self.flow;
         flow.last = flow.last.max(packet.segment.at);
         flow.packets[index(direction)] += u64::from(packet.segment.packets);
-        flow.bytes[index(direction)] += u64::from(packet.length);
+        flow.bytes[index(direction)] += if packet.ambiguous { 0 } else { packet.length.into() };
     }
 
     /// Reads a packet; returns its direction, which the packet itself may show to be the other one.
@@ -168,14 +168,20 @@ impl<S> Tracked<S> {
     }
 
     fn take_datagram(&mut self, segment: &Segment<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
+        let before = self.reader.next_number();
         let (reader, mut around) = self.split(work);
-        if reader.datagram(direction, segment.payload, &mut around) != Reading::Turn {
-            return direction;
+        let mut direction = direction;
+        if reader.datagram(direction, segment.payload, &mut around) == Reading::Turn {
+            self.turn();
+            direction = direction.opposite();
+            let (reader, mut around) = self.split(work);
+            reader.datagram(direction, segment.payload, &mut around);
         }
-        self.turn();
-        let (reader, mut around) = self.split(work);
-        reader.datagram(direction.opposite(), segment.payload, &mut around);
-        direction.opposite()
+        if segment.packets == 0 {
+            let new = self.flow.transactions.iter_mut().filter(|one| one.number >= before);
+            new.for_each(|transaction| transaction.is_ambiguous = true);
+        }
+        direction
     }
 
     #[inline]
@@ -193,20 +199,21 @@ impl<S> Tracked<S> {
                 if readable != Readable::Own && self.read(direction.opposite(), false, work) {
                     direction = direction.opposite();
                 }
-                let reaches_depth = self.insert(packet, direction, is_doubtful, work);
-                let is_own = readable != Readable::Acknowledged || reaches_depth;
+                let is_full = self.insert(packet, direction, is_doubtful, work);
+                let is_own = readable != Readable::Acknowledged || is_full;
                 if is_own && self.read(direction, work.settings.inline, work) {
                     direction = direction.opposite();
                 }
             }
         }
         if let Some(channel) = &self.channel {
-            self.flow.stream_bytes = BOTH.map(|side| u64::from(channel.connection.sent(side)));
+            let sent = |side| u64::from(channel.connection.sent(side));
+            self.flow.stream_bytes = [sent(Direction::Orig), sent(Direction::Resp)];
         }
         direction
     }
 
-    /// Puts a segment's data into its stream; tells whether the stream ends with it.
+    /// Puts a segment's data into its stream; tells whether that must be read now, acknowledged or not.
     #[inline]
     fn insert(
         &mut self,
@@ -223,8 +230,7 @@ impl<S> Tracked<S> {
         }
         self.reader.note_data(direction);
         let inserted = channel.insert(packet, direction, is_doubtful, work.settings, &mut work.events);
-        work.shed_bytes += if inserted.is_shed { length as u64 } else { 0 };
-        inserted.reaches_depth
+        inserted.reaches_depth || inserted.is_crowded
     }
 
     /// Lets the session read what is readable of a direction; tells whether the sides turned out to be exchanged.
@@ -325,8 +331,11 @@ impl<S> Tracked<S> {
         let is_hidden = std::mem::replace(&mut self.is_hidden, self.flow.encrypted || self.flow.bypassed);
         // What came before the bytes that are hidden from now on is looked at now.
         let all = all || !is_hidden && self.is_hidden;
+        if let Some(channel) = self.channel.as_deref_mut().filter(|_| is_hidden) {
+            BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
+        }
         let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));
-        match stream.filter(|stream| !is_hidden && stream.is_window_due(all)) {
+        match stream.filter(|stream| stream.is_window_due(all)) {
             None => {
                 let (flow, events) = (&mut self.flow, &work.events);
                 each(Occasion { packet, flow, direction, at, windows: &[], events });

@@ -6,6 +6,34 @@ use infraspectre_core::wire::tcp_flag;
 use super::{before, reaches, refuse, Connection, Events, State, Step, Verdict};
 
 impl Connection {
+    /// Follows a segment after the first FIN.
+    pub(super) fn shut_down(&mut self, state: State, step: &Step, events: &mut Events) -> Verdict {
+        if step.has(tcp_flag::RST) {
+            return self.reset(step, events);
+        }
+        let is_fin = step.has(tcp_flag::FIN) && state != State::Closing;
+        if !is_fin && step.has(tcp_flag::SYN) {
+            return refuse(events, "stream.shutdown_syn_resend");
+        }
+        if is_fin && matches!(state, State::LastAck | State::TimeWait) || !is_fin && !step.has(tcp_flag::ACK) {
+            return Verdict::Passed;
+        }
+        if !self.has_valid_timestamp(step, events) {
+            return Verdict::Refused;
+        }
+        match state {
+            State::FinWait1 if is_fin => self.fin_wait1_fin(step, events),
+            State::FinWait1 => self.fin_wait1(step, events),
+            State::FinWait2 if is_fin => self.fin_wait2_fin(step, events),
+            State::FinWait2 => self.fin_wait2(step, events),
+            State::CloseWait if is_fin => self.close_wait_fin(step, events),
+            State::CloseWait => self.close_wait(step, events),
+            State::Closing => self.closing(step, events),
+            State::LastAck => self.last_ack(step, events),
+            _ => self.time_wait(step, events),
+        }
+    }
+
     /// Takes the first FIN.
     pub(super) fn finish(&mut self, step: &Step, events: &mut Events) -> Verdict {
         if !self.has_valid_timestamp(step, events) {
@@ -53,16 +81,7 @@ impl Connection {
         before(own.acknowledged.wrapping_add(own.window), step.seq)
     }
 
-    pub(super) fn fin_wait1(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if step.has(tcp_flag::RST) {
-            return self.reset(step, events);
-        }
-        if step.has(tcp_flag::FIN) {
-            return self.fin_wait1_fin(step, events);
-        }
-        if let Some(verdict) = self.judge_shutdown(step, events) {
-            return verdict;
-        }
+    fn fin_wait1(&mut self, step: &Step, events: &mut Events) -> Verdict {
         let is_repeated = self.is_repeated(step, events);
         if !self.has_valid_ack(step, events) {
             return refuse(events, "stream.fin1_invalid_ack");
@@ -86,9 +105,6 @@ impl Connection {
     }
 
     fn fin_wait1_fin(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if !self.has_valid_timestamp(step, events) {
-            return Verdict::Refused;
-        }
         let (own, other) = (*self.side(step.direction), *self.side(step.direction.opposite()));
         let has_ack = step.has(tcp_flag::ACK);
         let is_same_fin =
@@ -108,16 +124,7 @@ impl Connection {
         self.settle(step, 1)
     }
 
-    pub(super) fn fin_wait2(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if step.has(tcp_flag::RST) {
-            return self.reset(step, events);
-        }
-        if step.has(tcp_flag::FIN) {
-            return self.fin_wait2_fin(step, events);
-        }
-        if let Some(verdict) = self.judge_shutdown(step, events) {
-            return verdict;
-        }
+    fn fin_wait2(&mut self, step: &Step, events: &mut Events) -> Verdict {
         let is_repeated = self.is_repeated(step, events);
         if !self.has_valid_ack(step, events) {
             return refuse(events, "stream.fin2_invalid_ack");
@@ -136,9 +143,6 @@ impl Connection {
     }
 
     fn fin_wait2_fin(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if !self.has_valid_timestamp(step, events) {
-            return Verdict::Refused;
-        }
         let (own, other) = (*self.side(step.direction), *self.side(step.direction.opposite()));
         let is_same_fin = step.seq == own.next.wrapping_sub(1) && step.ack == other.acknowledged;
         let is_repeated = is_same_fin || self.is_repeated(step, events);
@@ -158,13 +162,7 @@ impl Connection {
         self.settle(step, 0)
     }
 
-    pub(super) fn closing(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if step.has(tcp_flag::RST) {
-            return self.reset(step, events);
-        }
-        if let Some(verdict) = self.judge_shutdown(step, events) {
-            return verdict;
-        }
+    fn closing(&mut self, step: &Step, events: &mut Events) -> Verdict {
         let is_repeated = self.is_repeated(step, events);
         if step.seq != self.side(step.direction).next {
             return refuse(events, "stream.closing_ack_wrong_seq");
@@ -179,16 +177,7 @@ impl Connection {
         self.settle(step, 0)
     }
 
-    pub(super) fn close_wait(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if step.has(tcp_flag::RST) {
-            return self.reset(step, events);
-        }
-        if step.has(tcp_flag::FIN) {
-            return self.close_wait_fin(step, events);
-        }
-        if let Some(verdict) = self.judge_shutdown(step, events) {
-            return verdict;
-        }
+    fn close_wait(&mut self, step: &Step, events: &mut Events) -> Verdict {
         let is_repeated = self.is_repeated(step, events);
         if step.length > 0 && reaches(self.side(step.direction).acknowledged, step.end()) {
             return refuse(events, "stream.closewait_pkt_before_last_ack");
@@ -207,9 +196,6 @@ impl Connection {
     }
 
     fn close_wait_fin(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if !self.has_valid_timestamp(step, events) {
-            return Verdict::Refused;
-        }
         let is_repeated = self.is_repeated(step, events);
         let is_early = before(step.seq, self.side(step.direction).next);
         if !is_repeated && (is_early || self.begins_beyond_window(step)) {
@@ -227,16 +213,7 @@ impl Connection {
         self.settle(step, 0)
     }
 
-    pub(super) fn last_ack(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if step.has(tcp_flag::RST) {
-            return self.reset(step, events);
-        }
-        if step.has(tcp_flag::FIN) {
-            return Verdict::Passed;
-        }
-        if let Some(verdict) = self.judge_shutdown(step, events) {
-            return verdict;
-        }
+    fn last_ack(&mut self, step: &Step, events: &mut Events) -> Verdict {
         if !step.is_to_server() {
             return Verdict::Passed;
         }
@@ -257,16 +234,7 @@ impl Connection {
         self.settle(step, 0)
     }
 
-    pub(super) fn time_wait(&mut self, step: &Step, events: &mut Events) -> Verdict {
-        if step.has(tcp_flag::RST) {
-            return self.reset(step, events);
-        }
-        if step.has(tcp_flag::FIN) {
-            return Verdict::Passed;
-        }
-        if let Some(verdict) = self.judge_shutdown(step, events) {
-            return verdict;
-        }
+    fn time_wait(&mut self, step: &Step, events: &mut Events) -> Verdict {
         let is_repeated = self.is_repeated(step, events);
         let next = self.side(step.direction).next;
         // A server's FIN is counted in what is expected next, a client's is not.
@@ -285,16 +253,5 @@ impl Connection {
             self.announce(step);
         }
         self.settle(step, 0)
-    }
-
-    /// Judges what all states of closing judge alike: a SYN, a missing ACK, a wrong timestamp.
-    fn judge_shutdown(&mut self, step: &Step, events: &mut Events) -> Option<Verdict> {
-        if step.has(tcp_flag::SYN) {
-            return Some(refuse(events, "stream.shutdown_syn_resend"));
-        }
-        if !step.has(tcp_flag::ACK) {
-            return Some(Verdict::Passed);
-        }
-        (!self.has_valid_timestamp(step, events)).then_some(Verdict::Refused)
     }
 }

@@ -243,13 +243,8 @@ impl Connection {
             State::SynSent => self.syn_sent(step, settings, events),
             State::SynReceived => self.syn_received(step, settings, events),
             State::Established => self.established(step, settings, events),
-            State::FinWait1 => self.fin_wait1(step, events),
-            State::FinWait2 => self.fin_wait2(step, events),
-            State::TimeWait => self.time_wait(step, events),
-            State::LastAck => self.last_ack(step, events),
-            State::CloseWait => self.close_wait(step, events),
-            State::Closing => self.closing(step, events),
             State::Closed => self.closed(step, settings, events),
+            _ => self.shut_down(state, step, events),
         }
     }
 
