@@ -30,9 +30,8 @@ def conn_log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        app, "compose", lambda assets, own_rules: Pipeline(Stages(), Detecting(), Correlating(), Stages())
-    )
+    fake = Pipeline(Stages(), Detecting(), Correlating(), Stages())
+    monkeypatch.setattr(app, "compose", lambda assets, alerts, own_rules: fake)
 
 
 @pytest.mark.usefixtures("faked")

@@ -9,12 +9,20 @@ from infraspectre.lazy import lazy
 if TYPE_CHECKING:
     from infraspectre.app import Analysis, analyze, flows
     from infraspectre.records import FlowBatch
+    from infraspectre.rulebook import load_rules
     from infraspectre.soma import Detector
 
 __version__ = "0.1.0"
-__all__ = ["Analysis", "Detector", "FlowBatch", "__version__", "analyze", "flows"]
+__all__ = ["Analysis", "Detector", "FlowBatch", "__version__", "analyze", "flows", "load_rules"]
 
-_HOMES = {"Analysis": "app", "analyze": "app", "flows": "app", "FlowBatch": "records", "Detector": "soma"}
+_HOMES = {
+    "Analysis": "app",
+    "analyze": "app",
+    "flows": "app",
+    "FlowBatch": "records",
+    "Detector": "soma",
+    "load_rules": "rulebook",
+}
 __getattr__ = lazy(__name__, _HOMES)
 
 

@@ -17,6 +17,47 @@ class Summary(TypedDict):
     capture_start: int | None
     capture_end: int | None
 
+class AlertSummary(Summary):
+    alerts: int
+
+class Rule(TypedDict):
+    gid: int
+    sid: int
+    rev: int
+    msg: str
+    action: str
+    protocol: str
+    classtype: str | None
+    priority: int
+    file: str
+    line: int
+    metadata: list[tuple[str, str]]
+    references: list[tuple[str, str]]
+
+class DisabledRule(TypedDict):
+    gid: int
+    sid: int
+    msg: str
+    file: str
+    line: int
+
+class Refusal(TypedDict):
+    file: str
+    line: int
+    gid: int
+    sid: int | None
+    reason: str
+    suggestion: str
+    text: str
+
+class RuleCost(TypedDict):
+    gid: int
+    sid: int
+    msg: str
+    checks: int
+    matches: int
+    ns: int
+
 class Feature(TypedDict):
     name: str
     unit: str
@@ -50,9 +91,39 @@ class FlowReader:
     def progress(self) -> tuple[int, int]: ...
 
 @final
+class RuleSet:
+    def __init__(self, paths: Sequence[str], settings: Mapping[str, str] = ...) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def rules(self) -> list[Rule]: ...
+    @property
+    def disabled(self) -> list[DisabledRule]: ...
+    @property
+    def refused(self) -> list[Refusal]: ...
+
+@final
+class AlertReader:
+    def __init__(
+        self, paths: Sequence[str], rules: RuleSet, settings: Mapping[str, str] = ..., read_ahead: bool = True
+    ) -> None: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def summary(self) -> AlertSummary: ...
+    def profile(self) -> list[RuleCost]: ...
+    def progress(self) -> tuple[int, int]: ...
+
+@final
 class ParquetWriter:
     def __init__(self, path: str) -> None: ...
     def write(self, columns: FlowColumns) -> None: ...
     def close(self) -> None: ...
 
+@final
+class PacketExtractor:
+    def __init__(self, paths: Sequence[str], conversations: Sequence[tuple[str, int, str, int, int]]) -> None: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def packets(self) -> int: ...
+
 def feature_schema() -> list[Feature]: ...
+def unpacked(data: bytes, most: int) -> bytes: ...

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
-from infraspectre.errors import UsageError
+from infraspectre.errors import InputError, UsageError
 from infraspectre.files import make_folder, write_whole, writing_to
-from infraspectre.ports import Account, FlowSource, FlowWriter
+from infraspectre.ports import Account, Alerts, FlowSource, FlowWriter
 from infraspectre.records.flows import FlowBatch
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.capture.signatures import Rules
     from infraspectre.own_rules import Report as RuleTests
     from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
@@ -165,6 +166,7 @@ def analyze(
     *inputs: Source,
     out: Source | None = None,
     assets: Source | None = None,
+    signatures: Rules | None = None,
     own_rules: Sequence[Source] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -173,13 +175,23 @@ def analyze(
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `own_rules` names files and folders of own rules in YAML.
     """
+    from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
 
     meter = Meter()
-    pipeline = compose(assets, own_rules)
-    source = open_source(inputs, "full", settings or chosen_settings())
+    log = None if signatures is None else AlertLog()
+    pipeline = compose(assets, log, own_rules)
+    source: FlowSource
+    if signatures is None or log is None:
+        source = open_source(inputs, "full", settings or chosen_settings())
+    else:
+        from infraspectre.rulebook import MatchedSource, match
+
+        matched = match(inputs, signatures, log, progress)
+        source = MatchedSource(open_source(inputs, "full", settings or chosen_settings()), log, matched)
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
     return analyze_aside(source, pipeline, progress, meter)
@@ -203,18 +215,19 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
-def compose(assets: Source | None = None, own_rules: Sequence[Source] = ()) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file and with own rules."""
+def compose(assets: Source | None = None, alerts: Alerts | None = None, own_rules: Sequence[Source] = ()) -> Pipeline:
+    """Return the four stages, ready to run, with the assets of a file, alerts to be detections, and own rules."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
     from infraspectre.reflex import Reflex
-    from infraspectre.soma import CATALOGUE, Soma
+    from infraspectre.soma import CATALOGUE, Signatures, Soma
 
     detectors = [*(make() for make in CATALOGUE), *chosen_rules(own_rules)]
     known = None if assets is None else load_assets(Path(assets))
-    return Pipeline(Axon(), Soma(detectors), Cortex(assets=known), Reflex())
+    matched = [] if alerts is None else [Signatures(alerts)]
+    return Pipeline(Axon(), Soma([*detectors, *matched]), Cortex(assets=known), Reflex())
 
 
 def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
@@ -225,6 +238,47 @@ def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
     from infraspectre.soma.rules import OwnRules, load_rules
 
     return [OwnRules(load_rules([Path(path) for path in own_rules], fields()))]
+
+
+def sorted_rules(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return which paths are read as rules in Suricata's language, and which as own rules; a folder may be both."""
+    from infraspectre.adapters.rules.files import SUFFIXES
+
+    return sorted_by(paths, SUFFIXES)
+
+
+def sorted_tests(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return which paths are read as tests of signatures, and which as own rules with tests beside them."""
+    from infraspectre.adapters.rules.files import TEST_SUFFIX
+
+    return sorted_by(paths, (TEST_SUFFIX,))
+
+
+def sorted_by(paths: Sequence[Path], suffixes: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
+    """Return the paths of files with these suffixes, and those of own rules; what is neither is among the first."""
+    own = [path for path in paths if holds_own_rules(path, suffixes)]
+    return [path for path in paths if path not in own or holds(path, suffixes)], own
+
+
+def holds(path: Path, suffixes: tuple[str, ...]) -> bool:
+    """Tell whether a file has one of these suffixes, or a folder holds one that has."""
+    return any(file.name.endswith(suffixes) for file in (path.rglob("*") if path.is_dir() else [path]))
+
+
+def holds_own_rules(path: Path, others: tuple[str, ...]) -> bool:
+    """Tell whether a path is a file of own rules, or a folder that holds any; `others` end the names of other files."""
+    from infraspectre.adapters.rules.files import YAML
+
+    if not path.is_dir():
+        return holds(path, YAML) and not holds(path, others)
+    if not holds(path, YAML):
+        return False
+    from infraspectre.soma.rules.loading import rule_paths
+
+    try:
+        return bool(rule_paths([path]))
+    except InputError:
+        return False
 
 
 def test_own_rules(paths: Sequence[Source]) -> RuleTests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 
@@ -118,6 +118,36 @@ def test_an_argument_too_many_is_refused() -> None:
 
     with pytest.raises(UsageError, match='Unexpected argument "b"'):
         call(single, ["a", "b"])
+
+
+class Place(NamedTuple):
+    """Says where something is.
+
+    Parameters
+    ----------
+    street
+        The street.
+    numbers
+        Numbers of houses.
+    """
+
+    street: str = "Main Street"
+    numbers: Annotated[list[int] | None, "-n"] = None
+
+
+def test_a_named_tuple_stands_for_its_fields() -> None:
+    places: list[Place] = []
+
+    def deliver(what: str, /, *, common: Common = DEFAULT, place: Place = Place()) -> None:  # noqa: B008
+        """Deliver something."""
+        places.append(place)
+
+    call(deliver, ["bread"])
+    call(deliver, ["bread", "--street", "Side Street", "-n", "1", "-n2"])
+    assert places == [Place(), Place("Side Street", [1, 2])]
+    described = {option.parameter: option.text for option in options_of(deliver)}
+    assert list(described)[:4] == ["what", "street", "numbers", "json"]
+    assert described["numbers"] == "Numbers of houses."
 
 
 def test_words_lead_to_a_command() -> None:

@@ -8,6 +8,7 @@
 pub mod app;
 pub mod batch;
 pub mod engine;
+pub mod extract;
 pub mod feature;
 pub mod flow;
 pub mod schema;

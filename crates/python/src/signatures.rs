@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use infraspectre_core::source::Options as SourceOptions;
 use infraspectre_signature::engine::compile::Program;
+use infraspectre_signature::engine::profile::Cost;
 use infraspectre_signature::engine::reader::{Account, Progress, Reader};
 use infraspectre_signature::rule::parse::{self, Disabled, Refusal, Source};
 use infraspectre_signature::rule::{Action, Rule};
@@ -29,8 +30,8 @@ pub struct RuleSet {
 impl RuleSet {
     #[new]
     #[pyo3(signature = (paths, settings=None))]
-    fn new(py: Python<'_>, paths: Vec<PathBuf>, settings: Option<BTreeMap<String, String>>) -> PyResult<Self> {
-        py.detach(|| {
+    fn new(py: Python<'_>, mut paths: Vec<PathBuf>, settings: Option<BTreeMap<String, String>>) -> PyResult<Self> {
+        py.detach(move || {
             let settings = Settings::new(settings.unwrap_or_default());
             let read = |path: &PathBuf| {
                 let text = std::fs::read(path);
@@ -39,9 +40,19 @@ impl RuleSet {
             };
             let files: Vec<(String, Vec<u8>)> = paths.iter().map(read).collect::<PyResult<_>>()?;
             let sources: Vec<Source<'_>> = files.iter().map(|(name, text)| Source { name, text }).collect();
-            let parsed = parse::read(&sources, &settings).map_err(|fault| PyValueError::new_err(fault.to_string()))?;
-            let program = Arc::new(Program::new(parsed.rules));
-            Ok(RuleSet { paths, program, refused: parsed.refused, disabled: parsed.disabled })
+            let mut parsed =
+                parse::read(&sources, &settings).map_err(|fault| PyValueError::new_err(fault.to_string()))?;
+            let mut program = Program::new(parsed.rules);
+            if let Some((path, text)) = threshold_file(&settings)? {
+                let source = Source { name: &path.display().to_string(), text: &text };
+                let limits = parse::read_thresholds(source, &settings)
+                    .map_err(|fault| PyValueError::new_err(fault.to_string()))?;
+                program.limit(&limits.entries);
+                let file = paths.len() as u32;
+                parsed.refused.extend(limits.refused.into_iter().map(|refusal| Refusal { file, ..refusal }));
+                paths.push(path);
+            }
+            Ok(RuleSet { paths, program: Arc::new(program), refused: parsed.refused, disabled: parsed.disabled })
         })
     }
 
@@ -87,6 +98,16 @@ impl RuleSet {
         let mut rules: Vec<&Rule> = self.program.signatures.iter().map(|signature| &signature.rule).collect();
         rules.sort_by_key(|rule| (rule.origin.file, rule.origin.line));
         rules.into_iter().map(|rule| self.describe(py, rule)).collect()
+    }
+}
+
+/// Returns the path and text of the threshold file that the settings name; none where there is no such file.
+fn threshold_file(settings: &Settings) -> PyResult<Option<(PathBuf, Vec<u8>)>> {
+    let Some(path) = settings.get("threshold-file").map(PathBuf::from) else { return Ok(None) };
+    match std::fs::read(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(PyOSError::new_err(format!("{}: {error}", path.display()))),
     }
 }
 
@@ -151,13 +172,12 @@ impl AlertReader {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        loop {
-            match py.detach(|| lock(&self.reader).advance(PACKETS_BETWEEN_SIGNALS)) {
-                Progress::Lines(lines) => return Ok(Some(PyBytes::new(py, &lines))),
-                Progress::Reading => py.check_signals()?,
-                Progress::Done => return Ok(None),
-            }
-        }
+        // Where nothing alerts there are empty pieces, so that progress is seen and an interruption is noticed.
+        Ok(match py.detach(|| lock(&self.reader).advance(PACKETS_BETWEEN_SIGNALS)) {
+            Progress::Lines(lines) => Some(PyBytes::new(py, &lines)),
+            Progress::Reading => Some(PyBytes::new(py, b"")),
+            Progress::Done => None,
+        })
     }
 
     /// Returns the account of what was read so far.
@@ -188,6 +208,22 @@ impl AlertReader {
         summary.set_item("capture_start", start)?;
         summary.set_item("capture_end", end)?;
         Ok(summary)
+    }
+
+    /// Returns what each rule took that was tried; empty without the setting `profiling`.
+    fn profile<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let reader = lock(&self.reader);
+        let describe = |(rule, cost): (&Rule, &Cost)| {
+            let entry = PyDict::new(py);
+            entry.set_item("gid", rule.gid)?;
+            entry.set_item("sid", rule.sid)?;
+            entry.set_item("msg", &*rule.msg)?;
+            entry.set_item("checks", cost.checks)?;
+            entry.set_item("matches", cost.matches)?;
+            entry.set_item("ns", cost.ns)?;
+            Ok(entry)
+        };
+        reader.costs().map(describe).collect()
     }
 
     /// Returns bytes read and bytes in all, as far as known.

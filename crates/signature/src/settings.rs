@@ -83,6 +83,12 @@ impl Settings {
         }
     }
 
+    /// Tells whether connections that begin in their middle are not to be looked at (`stream.midstream-policy`).
+    pub fn excepts_midstream(&self) -> bool {
+        let policy = self.midstream_policy.as_deref().filter(|policy| *policy != "auto");
+        !matches!(policy.or_else(|| self.get("exception-policy")), None | Some("ignore" | "auto"))
+    }
+
     /// Returns a given number.
     pub fn number(&self, name: &str) -> Option<usize> {
         self.get(name)?.trim().parse().ok()

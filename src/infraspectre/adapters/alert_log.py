@@ -1,4 +1,4 @@
-"""Alerts that came with the input, kept in a temporary file once they are many."""
+"""Alerts, kept in a temporary file once they are many."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ class AlertLog:
 
     def append(self, alert: dict[str, Any]) -> None:
         """Add an alert."""
+        self.append_line(msgspec.json.encode(alert) + b"\n")
+
+    def append_line(self, line: bytes) -> None:
+        """Add an alert that is a line of JSON already."""
         with writing_to(Path(gettempdir())):
-            self._file.write(msgspec.json.encode(alert) + b"\n")
+            self._file.write(line)
         self._count += 1
 
     def __len__(self) -> int:

@@ -16,7 +16,8 @@ from infraspectre.security import printable
 COMMANDS = {
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
-    "rules": "Work with detection rules.",
+    "alerts": "Match rules in Suricata's language on captures and write the alerts as EVE JSON.",
+    "rules": "Check, list, choose, profile, test and update detection rules.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
     "config": "Show the settings in force.",

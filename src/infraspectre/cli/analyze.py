@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infraspectre.cli.options import DEFAULT, Common
-from infraspectre.cli.output import following, note, print_json, status_of
+from infraspectre.cli.options import AS_GIVEN, DEFAULT, Common, RuleOptions
+from infraspectre.cli.output import following, note, print_json, status_of, warn_refused
+from infraspectre.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from infraspectre.app import Analysis
+    from infraspectre.capture.signatures import Rules
     from infraspectre.records import Decision
 
 
@@ -20,6 +22,7 @@ def analyze(
     out: Path = Path("infraspectre-report"),
     assets: Path | None = None,
     rules: list[Path] | None = None,
+    options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
     """Analyze captures or logs: flows, detections, incidents and a report.
@@ -37,20 +40,37 @@ def analyze(
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
     rules
-        Find also what the own rules in this file or folder describe (YAML); may be given more than once.
+        Match the rules in this file or folder: rules in Suricata's language (.rules), on captures, or own rules in
+        YAML; may be repeated.
     """
     from infraspectre import app
 
+    others, own = app.sorted_rules(rules or ())
+    loaded, refused = load(others, options) if others else (None, EXIT_DONE)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
-            *inputs, out=out, assets=assets, own_rules=rules or (), settings=settings, progress=progress
+            *inputs,
+            out=out,
+            assets=assets,
+            signatures=loaded,
+            own_rules=own,
+            settings=settings,
+            progress=progress,
         )
     if common.json:
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary)
+    return status_of(analysis.summary) or refused
+
+
+def load(rules: list[Path], options: RuleOptions) -> tuple[Rules, int]:
+    """Return compiled rules, and the exit status that says whether any was refused."""
+    from infraspectre.rulebook import Told
+
+    loaded = Told(*options).load(rules)
+    return loaded, warn_refused(loaded.refused)
 
 
 def show(analysis: Analysis) -> None:

@@ -94,18 +94,26 @@ def walk(path: str, command: Command) -> Iterator[tuple[str, Command]]:
 def options_of(command: Function) -> list[Option]:
     """Read the arguments and options of a command from its signature and docstring; the common options come last.
 
-    What is positional only becomes an argument, what is keyword only an option. `Annotated[..., "--name", "-N"]` gives
-    an option other names than that of its parameter.
+    What is positional only becomes an argument, what is keyword only an option, and a named tuple as many options as it
+    has fields. `Annotated[..., "--name", "-N"]` gives an option other names than that of its parameter.
     """
     code = command.__code__
     names = code.co_varnames[: code.co_posonlyargcount]
     defaults = dict(zip(reversed(names), reversed(command.__defaults__ or ()), strict=False))
     hints = get_type_hints(command, include_extras=True)
-    own = {name: hint for name, hint in hints.items() if hint is not Common and name != "return"}
-    return [
-        *described(own, defaults | (command.__kwdefaults__ or {}), command.__doc__ or "", names),
-        *described(get_type_hints(Common), Common._field_defaults, Common.__doc__ or "", is_common=True),
-    ]
+    bundled = bundles(command)
+    own = {name: hint for name, hint in hints.items() if name not in bundled and name != "return"}
+    found = list(described(own, defaults | (command.__kwdefaults__ or {}), command.__doc__ or "", names))
+    for kind in sorted(bundled.values(), key=lambda kind: kind is Common):
+        texts = kind.__doc__ or ""
+        hints = get_type_hints(kind, include_extras=True)
+        found += described(hints, kind._field_defaults, texts, is_common=kind is Common)
+    return found
+
+
+def bundles(command: Function) -> dict[str, Any]:
+    """Return the parameters of a command that stand for several options each, and the named tuples of these."""
+    return {name: kind for name, kind in get_type_hints(command).items() if hasattr(kind, "_fields")}
 
 
 def described(
@@ -168,9 +176,10 @@ def call(command: Function, words: Sequence[str]) -> int | None:
             raise UsageError(f"{option.label} is given more than once", remedy=REMEDY)
         texts.append(text)
     values = {option.parameter: value(option, given.get(option.parameter)) for option in options}
-    common = Common(*(values.pop(name) for name in Common._fields))
+    for name, kind in bundles(command).items():
+        values[name] = kind(*(values.pop(field) for field in kind._fields))
     arguments = [values.pop(option.parameter) for option in options if not option.flags]
-    return command(*arguments, **values, common=common)
+    return command(*arguments, **values)
 
 
 def assigned(options: Sequence[Option], words: Sequence[str]) -> Iterator[tuple[Option, str]]:

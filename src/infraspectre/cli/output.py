@@ -13,8 +13,12 @@ from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from infraspectre.records.signatures import Refusal
+
 PIPE_WIDTH = 160
 """Columns of a table that goes into a file or pipe."""
+MOST_REFUSALS = 20
+"""Refused rules that are named where they are not what was asked for."""
 UNDECODED = "link-type"
 """How the kinds of packets begin that cannot be looked into at all."""
 
@@ -89,8 +93,19 @@ def status_of(result: Losses) -> int:
     return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
+def warn_refused(refused: Sequence[Refusal]) -> int:
+    """Report refused rules on stderr and return the exit status that says whether there were any."""
+    from infraspectre.security import printable
+
+    for refusal in refused[:MOST_REFUSALS]:
+        note(f"warning: {printable(str(refusal))}")
+    if len(refused) > MOST_REFUSALS:
+        note(f"warning: {len(refused) - MOST_REFUSALS:,} more rules are refused; 'infraspectre rules check' names all")
+    return EXIT_LOSSES if refused else EXIT_DONE
+
+
 @contextmanager
-def following(task: str, common: Common) -> Iterator[Callable[[int, int, int], None] | None]:
+def following(task: str, common: Common, unit: str = "flows") -> Iterator[Callable[[int, int, int], None] | None]:
     """Show progress on stderr while the block runs, if that is a terminal and nobody asked for silence."""
     if common.quiet or common.json or not is_terminal(sys.stderr):
         yield None
@@ -101,6 +116,6 @@ def following(task: str, common: Common) -> Iterator[Callable[[int, int, int], N
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         shown = bar.add_task(task, total=None)
-        yield lambda done, total, flows: bar.update(
-            shown, completed=done, total=total or None, description=f"{task}: {flows:,} flows"
+        yield lambda done, total, count: bar.update(
+            shown, completed=done, total=total or None, description=f"{task}: {count:,} {unit}"
         )

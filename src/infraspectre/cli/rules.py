@@ -1,40 +1,296 @@
-"""`infraspectre rules`: work with detection rules."""
+"""`infraspectre rules`: what there is to do with rules in Suricata's language besides matching them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from infraspectre.cli.grammar import Group
-from infraspectre.cli.options import DEFAULT, Common
-from infraspectre.cli.output import note, print_json
-from infraspectre.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED
+from infraspectre.cli.grammar import Function, Group
+from infraspectre.cli.options import (
+    ALL_RULES,
+    AS_GIVEN,
+    BESIDE_RULES,
+    DEFAULT,
+    Common,
+    NoteOptions,
+    RuleChoice,
+    RuleOptions,
+)
+from infraspectre.cli.output import following, note, print_json, print_table, status_of, warn_refused
+from infraspectre.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infraspectre.adapters.rules.decisions import Verb
+    from infraspectre.adapters.rules.expectations import Verdict
+    from infraspectre.adapters.rules.updates import Update
     from infraspectre.own_rules import Report
+    from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
 
 
-def test(paths: list[Path], /, *, common: Common = DEFAULT) -> int:
-    """Run the tests that stand beside own rules.
+def check(paths: list[Path], /, *, options: RuleOptions = AS_GIVEN, common: Common = DEFAULT) -> int:
+    """Check rules: name each that cannot be used, with file, line, reason and what would help.
 
     Parameters
     ----------
     paths
-        Files of own rules in YAML, or folders of them.
+        Rule files or folders of them.
     """
-    from infraspectre import app
+    from infraspectre import rulebook
+    from infraspectre.records.words import plural
+    from infraspectre.security import printable
 
-    report = app.test_own_rules(paths)
+    rules = rulebook.Told(*options).load(paths)
+    refused = rules.refused
     if common.json:
-        print_json(report)
+        total = len(rules) + len(refused)
+        print_json({"files": rules.files, "rules": total, "loaded": len(rules), "refused": refused})
     elif not common.quiet:
-        for line in told(report):
-            note(line)
-    if report.refused:
+        for refusal in refused:
+            print(printable(str(refusal)))
+        note(f"{plural(rules.files, 'file')}: {plural(len(rules), 'rule')} can be used, {len(refused):,} cannot")
+    return EXIT_LOSSES if refused else EXIT_DONE
+
+
+def list_(
+    paths: list[Path],
+    /,
+    *,
+    only: Literal["enabled", "disabled"] | None = None,
+    state: Path | None = None,
+    choice: RuleChoice = ALL_RULES,
+    common: Common = DEFAULT,
+) -> None:
+    """List rules, and whether each is enabled.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    only
+        List enabled or disabled rules alone.
+    state
+        Read what was decided about the rules from this file instead of those beside the rules.
+    """
+    from infraspectre import rulebook
+
+    rules = rulebook.signatures(paths, state, choice._asdict())
+    found = [rule for rule in rules if only in (None, status(rule))]
+    if common.json:
+        print_json(found)
+    elif not common.quiet:
+        print_table(["rule", "rev", "status", "class", "message"], list(map(row, found)))
+
+
+def status(rule: Signature) -> str:
+    """Return whether a rule is enabled."""
+    return "enabled" if rule.is_enabled else "disabled"
+
+
+def row(rule: Signature) -> list[str]:
+    """Return a rule as cells of a table."""
+    from infraspectre.security import printable
+
+    return [rule.name, str(rule.rev), status(rule), printable(rule.classtype), printable(rule.msg)]
+
+
+def show(
+    paths: list[Path],
+    /,
+    *,
+    state: Path | None = None,
+    choice: RuleChoice = ALL_RULES,
+    common: Common = DEFAULT,
+) -> None:
+    """Show rules: where each stands, what was decided about it, and its text.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    state
+        Read what was decided about the rules from this file instead of those beside the rules.
+    """
+    from infraspectre import rulebook
+
+    found = list(rulebook.shown(paths, state, choice._asdict()))
+    if not found:
+        raise UsageError("no rule is named so", remedy="'infraspectre rules list' shows the rules")
+    if common.json:
+        print_json(found)
+    elif not common.quiet:
+        print("\n\n".join(map(page, found)))
+
+
+def page(rule: ShownSignature) -> str:
+    """Return what is known about a rule, for the terminal."""
+    from infraspectre.security import printable
+
+    about = rule.signature
+    lines = [f"{about.name} rev {about.rev}: {about.msg}", f"{about.path}:{about.line}, {status(about)}"]
+    lines += [*rule.decisions, "", *rule.text.splitlines()]
+    return "\n".join(map(printable, lines))
+
+
+def enable(
+    paths: list[Path], /, *, choice: RuleChoice = ALL_RULES, noted: NoteOptions = BESIDE_RULES, common: Common = DEFAULT
+) -> None:
+    """Enable rules, also those that stand behind # in their file.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    """
+    decide("enable", paths, choice, noted, common)
+
+
+def disable(
+    paths: list[Path], /, *, choice: RuleChoice = ALL_RULES, noted: NoteOptions = BESIDE_RULES, common: Common = DEFAULT
+) -> None:
+    """Disable rules; their files stay as they are.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    """
+    decide("disable", paths, choice, noted, common)
+
+
+def suppress(
+    paths: list[Path],
+    /,
+    *,
+    track: Literal["by_src", "by_dst", "by_either"] | None = None,
+    ip: str | None = None,
+    choice: RuleChoice = ALL_RULES,
+    noted: NoteOptions = BESIDE_RULES,
+    common: Common = DEFAULT,
+) -> None:
+    """Suppress the alerts of rules, all of them or those about some hosts; the rules still set their flow bits.
+
+    Parameters
+    ----------
+    paths
+        Rule files or folders of them.
+    track
+        Compare the source, the destination, or either of them with --ip.
+    ip
+        Suppress alerts about this address, network or variable alone.
+    """
+    decide("suppress", paths, choice, noted, common, track=track, ip=ip)
+
+
+def decide(
+    verb: Verb, paths: list[Path], choice: RuleChoice, noted: NoteOptions, common: Common, **limits: str | None
+) -> None:
+    """Note a decision about rules, and say where it stands."""
+    from infraspectre import rulebook
+    from infraspectre.records.words import plural
+
+    place, count = rulebook.decide(verb, paths, noted.state, choice._asdict(), reason=noted.reason, **limits)
+    if common.json:
+        print_json({"state": place, "rules": count})
+    elif not common.quiet:
+        note(f"{verb}: {plural(count, 'rule')}, noted in {place}")
+
+
+def profile(
+    inputs: list[str],
+    /,
+    *,
+    rules: list[Path],
+    top: int = 20,
+    options: RuleOptions = AS_GIVEN,
+    common: Common = DEFAULT,
+) -> int:
+    """Match rules on captures and list those that took most time.
+
+    Parameters
+    ----------
+    inputs
+        Captures or folders of captures; - for stdin.
+    rules
+        Take rules from this file or folder; may be repeated.
+    top
+        List so many rules.
+    """
+    from infraspectre import rulebook
+
+    loaded = rulebook.Told(*options).load(rules, profiling="yes")
+    refused = warn_refused(loaded.refused)
+    with following("matching", common, "alerts") as progress:
+        found = rulebook.profile(inputs, loaded, progress)
+    costs = found.costs[: max(top, 0)]
+    if common.json:
+        print_json(costs)
+    elif not common.quiet:
+        print_table(["rule", "checks", "matches", "ms", "ns/check", "message"], list(map(cost_row, costs)))
+    return status_of(found.account) or refused
+
+
+def cost_row(cost: SignatureCost) -> list[str]:
+    """Return what a rule took as cells of a table."""
+    from infraspectre.security import printable
+
+    each = f"{cost.ns / cost.checks:,.0f}" if cost.checks else "-"
+    rule = f"{cost.gid}:{cost.sid}"
+    return [rule, f"{cost.checks:,}", f"{cost.matches:,}", f"{cost.ns / 1e6:,.3f}", each, printable(cost.msg)]
+
+
+def test(
+    paths: list[Path],
+    /,
+    *,
+    rules: list[Path] | None = None,
+    options: RuleOptions = AS_GIVEN,
+    common: Common = DEFAULT,
+) -> int:
+    """Test rules: match them on captures and compare what fired with what files say; run the tests beside own rules.
+
+    A test of signatures is a YAML file with the keys capture (a path, or a list of them), expect (a number of alerts by
+    sid or gid:sid, or one after >=, <=, > or <), and, if wished, rules, settings and others (allowed or forbidden).
+
+    Parameters
+    ----------
+    paths
+        Tests whose names end with .expect.yaml, files of own rules in YAML, or folders of them.
+    rules
+        Take rules from this file or folder where a test of signatures names none; may be repeated.
+    """
+    from infraspectre import app, rulebook
+
+    others, own = app.sorted_tests(paths)
+    verdicts = list(rulebook.verdicts(others, rules or (), rulebook.Told(*options)))
+    failed = [verdict for verdict in verdicts if not verdict.is_passed]
+    report = app.test_own_rules(own) if own else None
+    if common.json:
+        print_json({"signatures": verdicts, "own": report})
+    elif not common.quiet:
+        show_tests(verdicts, report)
+    if report and report.refused:
         return EXIT_BAD_INPUT
-    return EXIT_FAILED if report.failed else EXIT_DONE
+    return EXIT_FAILED if failed or (report and report.failed) else EXIT_DONE
+
+
+def show_tests(verdicts: list[Verdict], report: Report | None) -> None:
+    """Print the results of tests."""
+    if verdicts:
+        passed = sum(verdict.is_passed for verdict in verdicts)
+        print_table(["test", "result", "why"], list(map(verdict_row, verdicts)))
+        note(f"{passed:,} passed, {len(verdicts) - passed:,} failed")
+    for line in told(report) if report else ():
+        note(line)
+
+
+def verdict_row(verdict: Verdict) -> list[str]:
+    """Return the result of a test as cells of a table."""
+    from infraspectre.security import printable
+
+    why = verdict.problem or "; ".join(map(str, verdict.differences))
+    return [printable(verdict.path), "passed" if verdict.is_passed else "failed", printable(why)]
 
 
 def told(report: Report) -> Iterator[str]:
@@ -56,4 +312,48 @@ def told(report: Report) -> Iterator[str]:
     yield f"{plural(report.tests, 'test')} of {plural(report.rules, 'rule')}: {passed} passed"
 
 
-rules = Group("Work with detection rules.", {"test": test})
+def update(sources: Path, /, *, out: Path, common: Common = DEFAULT) -> int:
+    """Bring sets of rules up to date from folders, archives and https addresses with known checksums.
+
+    A set is checked before it takes the place of the one in use, which stays in use where anything fails; decisions
+    about rules that stand in the folder hold on. The set before is kept in the folder .sets.
+
+    Parameters
+    ----------
+    sources
+        YAML file with a list called sources, of which each has a name and either path, or url and sha256.
+    out
+        Keep the sets in this folder, from which --rules takes them.
+    """
+    from infraspectre import rulebook
+
+    updates = list(rulebook.updates(sources, out))
+    failed = sum(update.status == "failed" for update in updates)
+    if common.json:
+        print_json(updates)
+    elif not common.quiet:
+        print_table(["source", "status", "files", "rules", "why"], list(map(update_row, updates)))
+    if failed == len(updates) > 0:
+        return EXIT_FAILED
+    return EXIT_LOSSES if failed else EXIT_DONE
+
+
+def update_row(update: Update) -> list[str]:
+    """Return what became of a source as cells of a table."""
+    from infraspectre.security import printable
+
+    return [update.name, update.status, f"{update.files:,}", f"{update.rules:,}", printable(update.problem)]
+
+
+COMMANDS: dict[str, Function] = {
+    "check": check,
+    "list": list_,
+    "show": show,
+    "enable": enable,
+    "disable": disable,
+    "suppress": suppress,
+    "profile": profile,
+    "test": test,
+    "update": update,
+}
+rules = Group("Check, list, choose, profile, test and update detection rules.", COMMANDS)

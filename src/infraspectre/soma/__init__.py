@@ -1,6 +1,18 @@
 """Soma: detectors that find suspicious behaviour in flows."""
 
 from infraspectre.soma.detector import Case, Casebook, Detector, Finding, gathered
+from infraspectre.soma.signatures import Signatures
 from infraspectre.soma.soma import CATALOGUE, PATIENCE, Patience, Soma
 
-__all__ = ["CATALOGUE", "PATIENCE", "Case", "Casebook", "Detector", "Finding", "Patience", "Soma", "gathered"]
+__all__ = [
+    "CATALOGUE",
+    "PATIENCE",
+    "Case",
+    "Casebook",
+    "Detector",
+    "Finding",
+    "Patience",
+    "Signatures",
+    "Soma",
+    "gathered",
+]

@@ -116,6 +116,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """How much of it there is, in any unit; decides when growth is worth another report."""
     measures: dict[str, float]
     thresholds: dict[str, float]
+    rule: str = ""
+    """Which of its rules a detector followed, where it follows several in one category."""
     probability: float | None = None
     """How probable it is, where somebody knows; else it follows from the score."""
     detector: str | None = None
@@ -169,10 +171,9 @@ def detection(detector: str, case: Case, finding: Finding) -> Detection:
         packets=list(case.packets),
         examples=list(case.examples),
     )
+    told_apart = (finding.size, finding.rule) if finding.rule else (finding.size,)
     return Detection(
-        detection_id=detection_id(
-            detector, finding.category, finding.orig, finding.resp, case.first_seen, finding.size
-        ),
+        detection_id=detection_id(detector, finding.category, finding.orig, finding.resp, case.first_seen, *told_apart),
         at=case.last_seen,
         detector=detector,
         category=finding.category,

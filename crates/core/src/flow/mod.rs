@@ -1,6 +1,7 @@
 //! Flows: identity, table, timeouts, TCP state and stream reassembly.
 
 pub mod community_id;
+pub mod identity;
 pub mod inspection;
 pub mod key;
 pub mod record;

@@ -148,6 +148,17 @@ pub(super) fn unpack(input: Input, options: Options, on_disk: bool, counter: Arc
     }
 }
 
+/// Undoes gzip and Zstandard around bytes in memory; an error where more than `most` bytes come out.
+pub fn unpacked(bytes: Vec<u8>, most: u64) -> io::Result<Vec<u8>> {
+    let stream = unpack(Box::new(io::Cursor::new(bytes)), Options::default(), true, Arc::default())?;
+    let mut plain = Vec::new();
+    stream.take(most.saturating_add(1)).read_to_end(&mut plain)?;
+    if plain.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("more than {most} bytes when unpacked")));
+    }
+    Ok(plain)
+}
+
 /// Returns the first bytes of a stream, and the stream from its beginning.
 fn look_ahead(mut input: Input) -> io::Result<(Vec<u8>, Input)> {
     let mut start = Vec::new();

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use capture::{Capture, Record, Refusal};
+pub use file::unpacked;
 use file::{Candidate, Found, NO_CAPTURES};
 
 /// Link type of a capture, as registered at tcpdump.org/linktypes.html.

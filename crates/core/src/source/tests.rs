@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
-use super::{Options, SourceError, Sources};
+use super::{unpacked, Options, SourceError, Sources};
 
 /// A folder that goes away with the test.
 struct Folder(PathBuf);
@@ -273,6 +273,17 @@ fn many_packets() -> Vec<u8> {
     let data: Vec<Vec<u8>> = (0..2000usize).map(|size| vec![size as u8; size]).collect();
     let packets: Vec<_> = data.iter().enumerate().map(|(index, data)| (index as u32, 0, data.as_slice())).collect();
     LITTLE.pcap(MICROSECONDS, &packets)
+}
+
+#[test]
+fn bytes_in_memory_are_unpacked_within_a_bound() {
+    let plain = b"alert ip any any -> any any (sid:1;)".repeat(100);
+    let zstd = zstd::encode_all(plain.as_slice(), 1).unwrap();
+    for packed in [plain.clone(), gzip(&plain), zstd.clone(), gzip(&zstd)] {
+        assert_eq!(unpacked(packed, plain.len() as u64).unwrap(), plain);
+    }
+    assert!(unpacked(zstd, plain.len() as u64 - 1).unwrap_err().to_string().contains("when unpacked"));
+    assert!(unpacked(gzip(&plain)[..50].to_vec(), 1 << 20).is_err());
 }
 
 #[test]

@@ -7,7 +7,11 @@ use infraspectre_core::wire::protocol as ip;
 use crate::field::{Field, FieldSet, Sent};
 use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
-use crate::rule::{Action, Content, Effect, EventTest, FileTest, Match, PacketTest, Rule, Scope, Threshold, Transform};
+use crate::rule::parse::ThresholdEntry;
+use crate::rule::{
+    Action, Addresses, Content, Effect, EventTest, FileTest, Match, PacketTest, Rule, Scope, Sides, Threshold,
+    ThresholdKind, Transform,
+};
 
 use super::inspect::Tests;
 use super::intervals::Intervals;
@@ -31,6 +35,8 @@ pub struct Signature {
     pub on_packets: bool,
     pub on_stream: bool,
     pub buffers: Vec<BufferCheck>,
+    /// For whom it does not alert; none for nobody at all.
+    pub suppressed: Vec<Option<(Sides, Addresses)>>,
 }
 
 /// When a signature is tried.
@@ -178,6 +184,25 @@ impl Program {
         program
     }
 
+    /// Takes over what a threshold file says; a threshold in a rule itself goes before one in the file.
+    pub fn limit(&mut self, entries: &[ThresholdEntry]) {
+        let mut by_rule: HashMap<(u32, u32), Vec<&ThresholdEntry>> = HashMap::new();
+        for entry in entries {
+            by_rule.entry((entry.gid, entry.sid)).or_default().push(entry);
+        }
+        for signature in &mut self.signatures {
+            let (gid, sid) = (signature.rule.gid, signature.rule.sid);
+            let about = [(gid, sid), (gid, 0), (0, 0)].into_iter().filter_map(|key| by_rule.get(&key)).flatten();
+            for entry in about {
+                if entry.threshold.kind == ThresholdKind::Suppress {
+                    signature.suppressed.push(entry.suppressed.clone());
+                } else {
+                    signature.rule.threshold.get_or_insert_with(|| entry.threshold.clone());
+                }
+            }
+        }
+    }
+
     /// Returns what packets of a class and direction are searched for.
     pub fn packet_group(&self, carrier: Carrier, direction: usize) -> Option<&PacketGroup> {
         self.packet_groups.get(carrier as usize * 2 + direction)
@@ -257,6 +282,7 @@ impl Signature {
             on_packets: false,
             on_stream: false,
             buffers,
+            suppressed: Vec::new(),
             rule,
         };
         signature.trigger = signature.find_trigger();
@@ -324,12 +350,10 @@ impl Signature {
             Match::Content(content) => content.offset.is_some() || content.depth.is_some() || content.startswith,
             _ => false,
         });
-        let by_size = rule.packet.iter().any(|test| matches!(test, PacketTest::StreamSize { .. }));
         let scope = rule.header.protocol.scope;
         self.on_stream =
             is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
-        self.on_packets =
-            scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned || by_size);
+        self.on_packets = scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned);
     }
 
     /// Counts the checks of a transaction.
@@ -338,6 +362,17 @@ impl Signature {
         let of_values = self.buffers.len() + rule.numbers.len() + rule.files.len();
         let of_state = rule.events.len() + rule.app_protocols.len() + usize::from(rule.validity.is_some());
         (of_values + of_state).min(MAX_CHECKS)
+    }
+
+    /// Tells whether it does not alert about a packet between two addresses.
+    pub fn is_suppressed(&self, source: u128, destination: u128) -> bool {
+        self.suppressed.iter().any(|limit| match limit {
+            None => true,
+            Some((Sides::Source, addresses)) => addresses.contains(source),
+            Some((Sides::Destination, addresses)) => addresses.contains(destination),
+            Some((Sides::Any, addresses)) => addresses.contains(source) || addresses.contains(destination),
+            Some((Sides::Both, addresses)) => addresses.contains(source) && addresses.contains(destination),
+        })
     }
 
     /// Returns the thresholds of its alerts.
@@ -557,4 +592,56 @@ impl Groups {
 fn concerns(signature: &Signature, carrier: Carrier) -> bool {
     let transports = &signature.rule.header.protocol.transports;
     transports.is_empty() || transports.iter().any(|transport| Carrier::of(*transport) == carrier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::parse::{read, read_thresholds, Source};
+    use crate::settings::Settings;
+
+    fn limited(rules: &str, limits: &str) -> Program {
+        let settings = Settings::default();
+        let source = |text| Source { name: "test", text };
+        let parsed = read(&[source(rules.as_bytes())], &settings).unwrap();
+        assert_eq!(parsed.refused, []);
+        let mut program = Program::new(parsed.rules);
+        program.limit(&read_thresholds(source(limits.as_bytes()), &settings).unwrap().entries);
+        program
+    }
+
+    fn mapped(address: [u8; 4]) -> u128 {
+        u128::from_be_bytes(std::net::Ipv4Addr::from(address).to_ipv6_mapped().octets())
+    }
+
+    #[test]
+    fn rules_are_suppressed_by_address_by_identity_and_all_at_once() {
+        let rules = "alert ip any any -> any any (sid:1;)\nalert ip any any -> any any (gid:3; sid:2;)";
+        let (near, far) = (mapped([10, 0, 0, 1]), mapped([8, 8, 8, 8]));
+        for (limits, expected) in [
+            ("suppress gen_id 1, sig_id 1", [true, true, false]),
+            ("suppress gen_id 1, sig_id 1, track by_src, ip 10.0.0.0/8", [true, false, false]),
+            ("suppress gen_id 1, sig_id 1, track by_dst, ip 10.0.0.0/8", [false, true, false]),
+            ("suppress gen_id 1, sig_id 1, track by_either, ip 10.0.0.0/8", [true, true, false]),
+            ("suppress gen_id 3, sig_id 0", [false, false, true]),
+            ("suppress gen_id 0, sig_id 0", [true, true, true]),
+            ("", [false, false, false]),
+        ] {
+            let program = limited(rules, limits);
+            let of = |sid| program.signatures.iter().find(|one| one.rule.sid == sid).unwrap();
+            let found =
+                [of(1).is_suppressed(near, far), of(1).is_suppressed(far, near), of(2).is_suppressed(near, far)];
+            assert_eq!(found, expected, "{limits}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_in_the_rule_goes_before_one_in_the_file() {
+        let own = "threshold:type limit, track by_src, count 5, seconds 60; ";
+        let file = "threshold gen_id 1, sig_id 1, type both, track by_dst, count 2, seconds 9";
+        for (rule, kind) in [(own, ThresholdKind::Limit), ("", ThresholdKind::Both)] {
+            let program = limited(&format!("alert ip any any -> any any ({rule}sid:1;)"), file);
+            assert_eq!(program.signatures[0].rule.threshold.as_ref().unwrap().kind, kind);
+        }
+    }
 }

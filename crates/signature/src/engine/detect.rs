@@ -1,6 +1,7 @@
 //! Rules tried on what a packet, a stream and its transactions hold.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
@@ -9,13 +10,14 @@ use crate::field::{Field, Kind, Sent, DONE, NONE};
 use crate::flow::{Flow, Occasion};
 use crate::matcher::Found;
 use crate::protocol::Protocol;
-use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, ThresholdKind, Validity};
+use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, Scope, ThresholdKind, Validity};
 use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
 use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
 use super::inspect::{Buffer, Findings};
 use super::packet::{self, View};
+use super::profile::{Cost, Profile};
 use super::state::{FlowState, HostBits, Owner, Pending, SideState};
 use super::threshold::{Thresholds, Verdict};
 use super::transform;
@@ -51,6 +53,8 @@ pub struct Detector {
     marks: Marks,
     candidates: Vec<Id>,
     alerts: Vec<Alert>,
+    /// What rules take, where the setting `profiling` asks for it.
+    profile: Option<Profile>,
     /// Alerts beyond the most that one packet may give.
     pub surplus: u64,
 }
@@ -99,7 +103,9 @@ enum Outcome {
 impl Detector {
     /// Takes rules to be run.
     pub fn new(program: Arc<Program>, settings: Arc<Settings>) -> Detector {
+        let profile = settings.is_on("profiling", false).then(|| Profile::new(program.signatures.len()));
         Detector {
+            profile,
             program,
             settings,
             hosts: HostBits::default(),
@@ -117,6 +123,26 @@ impl Detector {
         &self.program
     }
 
+    /// Returns the rules that were tried and what each took; none without the setting `profiling`.
+    pub fn costs(&self) -> impl Iterator<Item = (&Signature, &Cost)> {
+        let costs = self.profile.as_ref().map_or(&[][..], Profile::costs);
+        self.program.signatures.iter().zip(costs).filter(|(_, cost)| cost.checks > 0)
+    }
+
+    /// Tries a rule and notes what that takes, where it is wished.
+    #[inline]
+    fn tried<T>(&mut self, id: Id, test: impl FnOnce(&Self) -> T, has_matched: impl FnOnce(&T) -> bool) -> T {
+        if self.profile.is_none() {
+            return test(self);
+        }
+        let begun = Instant::now();
+        let result = test(self);
+        if let Some(profile) = &mut self.profile {
+            profile.note(id, begun.elapsed(), has_matched(&result));
+        }
+        result
+    }
+
     /// Tries all rules on an occasion and reports the alerts, in the order of the rules.
     pub fn look(
         &mut self,
@@ -126,7 +152,9 @@ impl Detector {
         self.alerts.clear();
         let mut state = std::mem::take(&mut occasion.flow.state);
         let program = Arc::clone(&self.program);
-        if !(state.passed || state.dropped || occasion.flow.bypassed) {
+        let is_let_through = state.passed || state.dropped || state.bypassed || occasion.flow.is_exempt;
+        state.bypassed = occasion.flow.bypassed;
+        if !is_let_through {
             let view = view(&occasion);
             self.look_at_addresses(&program, &view, &mut state);
             self.look_at_packet(&program, &view, &mut state);
@@ -154,7 +182,7 @@ impl Detector {
         candidates.sort_unstable();
         for id in &candidates {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if packet::header_holds(&signature.rule, view) {
+            if self.tried(*id, |_| packet::header_holds(&signature.rule, view), |holds| *holds) {
                 self.matched(*id, signature, None, Hit::default(), view, state);
             }
         }
@@ -179,7 +207,8 @@ impl Detector {
         let candidates = std::mem::take(&mut self.candidates);
         for id in &candidates {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
+            if let Some(hit) = tried {
                 self.matched(*id, signature, None, hit, view, state);
             }
         }
@@ -207,16 +236,17 @@ impl Detector {
         let rule = &signature.rule;
         let side = view.side();
         let application = &view.flow.application;
+        let mut findings = Findings::default();
         let holds = packet::header_holds(rule, view)
             && packet::protocol_holds(rule, application)
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
             && rule.events.iter().all(|event| has_event(event, view.events))
-            && packet::tests_hold(rule, view, state, &self.hosts);
+            && packet::tests_hold(rule, view, state, &self.hosts, &mut findings);
         // The end of a flow is no packet: only rules about the application protocol look at it.
         if !holds || signature.payload.is_empty() && view.packet.is_none() && rule.header.protocol.app.is_none() {
             return None;
         }
-        payload_holds(signature, view, &mut Findings::default())
+        payload_holds(signature, view, &mut findings)
     }
 
     fn look_at_recognition(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
@@ -227,7 +257,8 @@ impl Detector {
         }
         for id in &program.recognition {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if let Some(hit) = self.packet_rule_holds(signature, view, state) {
+            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
+            if let Some(hit) = tried {
                 self.matched(*id, signature, None, hit, view, state);
             }
         }
@@ -354,7 +385,13 @@ impl Detector {
         pending.retain_mut(|own| {
             let Some(signature) = program.signatures.get(own.id as usize) else { return false };
             let mut hit = Hit::default();
-            match self.transaction_rule(signature, own, transaction, progress, view, state, &mut hit) {
+            let id = own.id;
+            let tried = self.tried(
+                id,
+                |detector| detector.transaction_rule(signature, own, transaction, progress, view, state, &mut hit),
+                |outcome| *outcome == Outcome::Holds,
+            );
+            match tried {
                 Outcome::Waits => progress < DONE,
                 Outcome::Fails => false,
                 Outcome::Holds => {
@@ -379,16 +416,16 @@ impl Detector {
         hit: &mut Hit,
     ) -> Outcome {
         let rule = &signature.rule;
+        let mut findings = Findings::default();
         if pending.passed & HEADER_PASSED == 0 {
             let holds = signature.is_of_protocol(transaction.protocol)
                 && packet::header_holds(rule, view)
-                && packet::tests_hold(rule, view, state, &self.hosts);
+                && packet::tests_hold(rule, view, state, &self.hosts, &mut findings);
             if !holds {
                 return Outcome::Fails;
             }
             pending.passed |= HEADER_PASSED;
         }
-        let mut findings = Findings::default();
         let mut waits = false;
         if !signature.payload.is_empty() && pending.passed & PAYLOAD_PASSED == 0 {
             match payload_holds(signature, view, &mut findings) {
@@ -510,6 +547,9 @@ impl Detector {
     }
 
     fn is_within_thresholds(&mut self, signature: &Signature, alert: &mut Alert, view: &View<'_>) -> bool {
+        if signature.is_suppressed(view.source, view.destination) {
+            return false;
+        }
         for (number, threshold) in signature.thresholds().enumerate() {
             let owner = Owner::of(threshold.track, view.source, view.destination, view.flow.id);
             let rule = u64::from(alert.id) << 8 | number as u64;
@@ -766,7 +806,8 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
     }
     let payload = view.payload();
     let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
-    let looks = signature.on_packets || signature.on_stream && !in_stream;
+    let is_of_stream = signature.rule.flow.only_stream || signature.rule.header.protocol.scope == Scope::Stream;
+    let looks = signature.on_packets || signature.on_stream && !in_stream && !is_of_stream;
     (looks && !payload.is_empty() && signature.payload.hold(Buffer::whole(payload), findings)).then(Hit::default)
 }
 
@@ -800,7 +841,7 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
             let is_other_way = first.only.is_some_and(|only| only != direction);
             let is_seen = state.passed
                 || state.dropped
-                || flow.bypassed
+                || state.bypassed
                 || !program.has_rules(first.protocol, index(direction))
                 || own.is_some_and(|own| own.sides[index(direction)].progress == DONE);
             is_other_way || first.progress(direction) == DONE && is_seen

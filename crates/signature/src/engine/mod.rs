@@ -9,6 +9,7 @@ mod inspect;
 mod intervals;
 mod number;
 mod packet;
+pub mod profile;
 pub mod reader;
 mod regex;
 mod search;

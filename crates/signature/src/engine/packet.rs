@@ -132,8 +132,18 @@ fn names(name: &str, protocol: Protocol) -> bool {
 }
 
 /// Tells whether all tests of a rule on the packet and on its flow's state hold.
-pub fn tests_hold(rule: &Rule, view: &View<'_>, state: &FlowState, hosts: &HostBits) -> bool {
-    rule.packet.iter().all(|test| test_holds(test, view, state, hosts))
+pub fn tests_hold(rule: &Rule, view: &View<'_>, state: &FlowState, hosts: &HostBits, findings: &mut Findings) -> bool {
+    rule.packet.iter().all(|test| match test {
+        PacketTest::HeaderBytes { part, transforms, matches } => {
+            let bytes = view.packet.and_then(|packet| header_bytes(*part, packet));
+            bytes.is_some_and(|bytes| {
+                let steps: Vec<Step> = transforms.iter().map(Step::new).collect();
+                let data = transform::apply(&steps, bytes);
+                Tests::new(matches).hold(Buffer::whole(&data), findings)
+            })
+        }
+        other => test_holds(other, view, state, hosts),
+    })
 }
 
 fn test_holds(test: &PacketTest, view: &View<'_>, state: &FlowState, hosts: &HostBits) -> bool {
@@ -247,11 +257,6 @@ fn header_test_holds(test: &PacketTest, packet: &Packet<'_>) -> bool {
                 && segment.src_port == 2
                 && mtu.is_some_and(|mtu| compare.holds(u64::from(mtu)))
         }
-        PacketTest::HeaderBytes { part, transforms, matches } => header_bytes(*part, packet).is_some_and(|bytes| {
-            let steps: Vec<Step> = transforms.iter().map(Step::new).collect();
-            let data = transform::apply(&steps, bytes);
-            Tests::new(matches).hold(Buffer::whole(&data), &mut Findings::default())
-        }),
         _ => false,
     }
 }
@@ -317,7 +322,8 @@ fn header_bytes<'a>(part: HeaderPart, packet: &Packet<'a>) -> Option<&'a [u8]> {
     match part {
         HeaderPart::Ethernet => None,
         HeaderPart::Ipv4 => of(segment.ip_version == 4, network, low_nibble),
-        HeaderPart::Ipv6 => of(segment.ip_version == 6, network, 40),
+        // Extension headers are part of it.
+        HeaderPart::Ipv6 => of(segment.ip_version == 6, network, network.len().saturating_sub(transport.len()).max(40)),
         HeaderPart::Tcp => of(segment.protocol == ip::TCP, transport, usize::from(transport.get(12)? >> 4) * 4),
         HeaderPart::Udp => of(segment.protocol == ip::UDP, transport, 8),
         HeaderPart::Icmp4 => of(segment.protocol == ip::ICMP, transport, 8),

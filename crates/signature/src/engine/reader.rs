@@ -9,11 +9,13 @@ use infraspectre_core::wire::{Decoder, Outcome, Segment};
 
 use crate::field::{Field, FieldSet};
 use crate::flow::{FlowTable, Limits, Occasion};
+use crate::rule::Rule;
 use crate::settings::Settings;
 
 use super::compile::Program;
 use super::detect::Detector;
 use super::eve::{self, Extras, Frame};
+use super::profile::Cost;
 use super::state::FlowState;
 
 /// How often the defragmenter is asked for incomplete datagrams, in nanoseconds of capture time.
@@ -159,6 +161,11 @@ impl Reader {
             start: self.span.map(|(start, _)| start),
             end: self.span.map(|(_, end)| end),
         }
+    }
+
+    /// Returns the rules that were tried and what each took; none without the setting `profiling`.
+    pub fn costs(&self) -> impl Iterator<Item = (&Rule, &Cost)> {
+        self.engine.detector.costs().map(|(signature, cost)| (&signature.rule, cost))
     }
 
     /// Returns bytes read and bytes in all, as far as known, of the files on disk.

@@ -21,6 +21,8 @@ pub struct FlowState {
     /// Whether a rule let the flow pass, or dropped it.
     pub passed: bool,
     pub dropped: bool,
+    /// Whether the flow was let through when it was last looked at.
+    pub bypassed: bool,
     /// Directions whose addresses were looked at.
     pub addresses_seen: [bool; 2],
     /// Protocol rules that have matched: to the server, to the client.

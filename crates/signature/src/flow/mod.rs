@@ -90,7 +90,7 @@ pub struct Application {
 
 /// A flow; `S` is what its user keeps with it.
 pub struct Flow<S> {
-    /// As EVE gives it.
+    /// As EVE gives it, and as flow records do.
     pub id: u64,
     pub orig: Endpoint,
     pub resp: Endpoint,
@@ -113,6 +113,8 @@ pub struct Flow<S> {
     pub transactions: VecDeque<Transaction>,
     /// Whether rules need not look at the rest: a rule or setting said so.
     pub bypassed: bool,
+    /// Whether an exception policy says that the flow is not to be looked at.
+    pub is_exempt: bool,
     /// Whether what the flow carries from here on is encrypted, so that its bytes are not looked at.
     pub encrypted: bool,
     pub state: S,

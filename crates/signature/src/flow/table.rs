@@ -7,6 +7,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use infraspectre_core::app::Direction;
+use infraspectre_core::flow::community_id;
+use infraspectre_core::flow::identity::flow_id;
 use infraspectre_core::flow::key::{direction, FlowKey};
 use infraspectre_core::flow::wheel::{Timer, Wheel};
 use infraspectre_core::wire::{protocol, Segment};
@@ -25,8 +27,6 @@ const MAX_EXPECTED: usize = 1024;
 const EXPECTED_FOR: i64 = 30 * SECOND;
 /// Timers looked at to find a flow that is really idle, before the next best has to go.
 const EVICTION_TRIES: usize = 64;
-/// Flow ids fit the numbers of JSON.
-const ID_BITS: u32 = 53;
 
 /// A connection that a flow has announced.
 struct Expected {
@@ -55,7 +55,6 @@ pub struct FlowTable<S> {
     due: Vec<Timer>,
     clock: i64,
     generation: u16,
-    flows: u64,
     expected: Vec<Expected>,
     events: Events,
     held: usize,
@@ -123,7 +122,6 @@ impl<S: Default> FlowTable<S> {
             due: Vec::new(),
             clock: i64::MIN,
             generation: 0,
-            flows: 0,
             expected: Vec::new(),
             events: Events::new(),
             held: 0,
@@ -273,10 +271,10 @@ impl<S: Default> FlowTable<S> {
             self.evict(each);
         }
         self.generation = self.generation.wrapping_add(1);
-        self.flows += 1;
         let (orig, resp) = key.endpoints(from_low);
+        let community = community_id::digest(orig, resp, key.protocol, key.ip_version);
         let flow = Flow {
-            id: id_of(self.flows, segment),
+            id: flow_id(&community, key.context, segment.at, segment.number),
             orig,
             resp,
             ip_version: segment.ip_version,
@@ -291,6 +289,7 @@ impl<S: Default> FlowTable<S> {
             application: Application::default(),
             transactions: Default::default(),
             bypassed: false,
+            is_exempt: false,
             encrypted: false,
             state: S::default(),
         };
@@ -419,13 +418,4 @@ fn claim(expected: &mut Vec<Expected>, segment: &Segment<'_>) -> Option<Expectat
     };
     let at = expected.iter().position(fits)?;
     Some(expected.remove(at).expectation)
-}
-
-/// Returns an id that tells flows apart and is the same on every run.
-fn id_of(number: u64, segment: &Segment<'_>) -> u64 {
-    // The finaliser of SplitMix64 spreads what differs in a few bits.
-    let mut id = number ^ (segment.at as u64).rotate_left(20);
-    id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (id ^ (id >> 31)) >> (u64::BITS - ID_BITS)
 }

@@ -42,6 +42,8 @@ pub struct Tracked<S> {
     reader: Reader,
     /// Numbers below which transactions were complete at an occasion of each direction.
     shown_complete: [u64; 2],
+    /// Whether windows of the stream are no longer given.
+    is_hidden: bool,
     /// Bytes that the table has counted for it.
     pub held: usize,
 }
@@ -51,7 +53,17 @@ impl<S> Tracked<S> {
     pub fn new(key: FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
         let channel = (key.protocol == protocol::TCP).then(|| Box::new(Channel::new(settings)));
         let reader = Reader::default();
-        Tracked { key, orig_is_low, generation, flow, channel, reader, shown_complete: [0; 2], held: 0 }
+        Tracked {
+            key,
+            orig_is_low,
+            generation,
+            flow,
+            channel,
+            reader,
+            shown_complete: [0; 2],
+            is_hidden: false,
+            held: 0,
+        }
     }
 
     /// Returns the state of the TCP connection; other flows have none.
@@ -101,11 +113,18 @@ impl<S> Tracked<S> {
     ) {
         self.count(packet, direction);
         let was_established = self.flow.established;
+        self.flow.is_exempt |= self.channel.is_some() && self.is_excepted(&packet.segment, work.settings);
         packet.dropped = work.settings.checksums && !checksum::are_right(&packet.segment);
         let direction = self.take_in(packet, direction, work);
         self.note_established(was_established, packet.segment.payload_bytes > 0);
         self.give(Some(packet), direction, packet.segment.at, work, each);
         self.flow.established |= was_established || self.connection().is_some_and(Connection::is_established);
+    }
+
+    /// Tells whether a connection begins in its middle, and a policy says not to look at such.
+    fn is_excepted(&self, segment: &Segment<'_>, settings: &Settings) -> bool {
+        let is_first = self.flow.packets.iter().sum::<u64>() == u64::from(segment.packets);
+        is_first && segment.tcp.flags & (tcp_flag::SYN | tcp_flag::RST) == 0 && settings.excepts_midstream()
     }
 
     fn count(&mut self, packet: &Packet<'_>, direction: Direction) {
@@ -119,7 +138,7 @@ impl<S> Tracked<S> {
     #[inline]
     fn take_in(&mut self, packet: &mut Packet<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
         let segment = &packet.segment;
-        if self.flow.bypassed {
+        if self.flow.bypassed || self.flow.is_exempt {
             return direction;
         }
         if self.channel.is_some() {
@@ -308,8 +327,10 @@ impl<S> Tracked<S> {
         each: &mut impl FnMut(Occasion<'_, S>),
     ) {
         let all = packet.is_none_or(|packet| packet.in_stream && work.settings.inline);
-        let is_hidden = self.flow.encrypted || self.flow.bypassed;
-        if let Some(channel) = self.channel.as_deref_mut().filter(|_| is_hidden) {
+        let was_hidden = std::mem::replace(&mut self.is_hidden, self.flow.encrypted || self.flow.bypassed);
+        // What came before the bytes that are hidden from now on is looked at now, and the rest is not kept.
+        let all = all || !was_hidden && self.is_hidden;
+        if let Some(channel) = self.channel.as_deref_mut().filter(|_| was_hidden) {
             BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
         }
         let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));

@@ -44,6 +44,7 @@ pub struct Rule {
     pub metadata: Vec<(Box<str>, Box<str>)>,
     /// `target:src_ip` or `target:dest_ip`.
     pub target: Option<Target>,
+    /// As written; the direction also where all fields that the rule asks for belong to one.
     pub flow: FlowTest,
     /// Tests of the packet and of the flow's state, in the order of the rule.
     pub packet: Vec<PacketTest>,
@@ -266,6 +267,8 @@ pub enum PacketTest {
         which: Sides,
         category: Box<str>,
         compare: Compare,
+        /// `isnotset`: no address of the side has a reputation that passes.
+        negated: bool,
     },
     /// `ip.src` / `ip.dst` with a dataset.
     IpDataset {

@@ -29,7 +29,7 @@ LONGEST_NS = 7 * NANOSECONDS["d"]
 IDENTITY = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
 SUFFIXES = (".yaml", ".yml")
-OTHER_KIND = re.compile(r"^(?:detection|correlation|capture|expect|decisions|sources)\s*:", re.MULTILINE)
+OTHER_KIND = re.compile(r"^\{?(?:detection|correlation|capture|expect|decisions|sources)\s*:", re.MULTILINE)
 """Fields of other files that may lie in a folder of rules: Sigma rules, and what belongs to rules of Suricata."""
 REMEDY = f"their names end in {' or '.join(SUFFIXES)}"
 

@@ -117,7 +117,8 @@ pub(super) fn byte_test(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
     reading.check(draft, bytes)?;
     let (relative, order, text, mask) = (reading.relative, reading.order(), reading.text(), reading.mask);
     let test = ByteTest { bytes, operator, negated, value, offset, relative, order, text, mask };
-    draft.test(Match::ByteTest(test))
+    let relative = test.relative;
+    draft.test_on(Match::ByteTest(test), relative)
 }
 
 /// Reads a number of up to 64 bits, which is kept as its bits, or a variable.
@@ -178,7 +179,8 @@ pub(super) fn byte_jump(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
     reading.check(draft, bytes)?;
     (jump.relative, jump.order, jump.text, jump.mask) =
         (reading.relative, reading.order(), reading.text(), reading.mask);
-    draft.test(Match::ByteJump(jump))
+    let relative = jump.relative;
+    draft.test_on(Match::ByteJump(jump), relative)
 }
 
 fn multiplier(value: &str) -> Result<u16> {
@@ -205,17 +207,9 @@ pub(super) fn byte_extract(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -
     reading.check(draft, Operand::Value(bytes))?;
     let (relative, order, text, mask) = (reading.relative, reading.order(), reading.text(), reading.mask);
     let (bytes, variable, multiplier) = (bytes as u8, draft.define(name)?, times);
-    draft.test(Match::ByteExtract(ByteExtract {
-        bytes,
-        offset,
-        variable,
-        relative,
-        multiplier,
-        order,
-        text,
-        align,
-        mask,
-    }))
+    let extract = ByteExtract { bytes, offset, variable, relative, multiplier, order, text, align, mask };
+    let relative = extract.relative;
+    draft.test_on(Match::ByteExtract(extract), relative)
 }
 
 fn variable_name(name: &str) -> Result<&str> {
@@ -256,7 +250,8 @@ pub(super) fn byte_math(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
     reading.check(draft, bytes)?;
     let (relative, order, text, mask) = (reading.relative, reading.order(), reading.text(), reading.mask);
     let result = draft.define(result)?;
-    draft.test(Match::ByteMath(ByteMath { bytes, offset, operator, value, result, relative, order, text, mask }))
+    let math = ByteMath { bytes, offset, operator, value, result, relative, order, text, mask };
+    draft.test_on(Match::ByteMath(math), relative)
 }
 
 fn math_value(draft: &Draft<'_, '_>, text: &str) -> Result<Operand> {
@@ -292,7 +287,7 @@ pub(super) fn isdataat(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
             _ => return unknown(option, word),
         }
     }
-    draft.test(Match::IsDataAt { at, relative, negated })
+    draft.test_on(Match::IsDataAt { at, relative, negated }, relative)
 }
 
 /// Reads `base64_decode[:bytes N][, offset N][, relative]`.
@@ -307,7 +302,7 @@ pub(super) fn base64_decode(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) 
             _ => return unknown(option, word),
         }
     }
-    draft.test(Match::Base64 { bytes, offset, relative, matches: Vec::new() })
+    draft.test_on(Match::Base64 { bytes, offset, relative, matches: Vec::new() }, relative)
 }
 
 /// Reads `bsize:COMPARISON`.

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::fault::{refuse, Result};
 use crate::field::{Field, Sent};
-use crate::rule::{BufferTest, Compare, Content, Match, PacketTest, Rule, Scope};
+use crate::rule::{BitTest, BufferTest, Compare, Content, Match, PacketTest, Rule, Scope};
 
 /// Returns the rule of a draft whose options are read.
 pub(super) fn finish(mut draft: Draft<'_, '_>) -> Result<Rule> {
@@ -13,14 +13,17 @@ pub(super) fn finish(mut draft: Draft<'_, '_>) -> Result<Rule> {
     if rule.sid == 0 {
         return refuse("the rule has no sid", "write sid:NUMBER;");
     }
-    check_directions(&rule)?;
+    check_directions(&mut rule)?;
     check_stream(&rule)?;
+    check_sizes(&rule)?;
+    check_flowbits(&rule)?;
+    check_frames(&rule)?;
     rule.buffers.iter_mut().try_for_each(check_buffer)?;
     Ok(rule)
 }
 
-/// Refuses tests of both directions, of which a transaction's two sides never pass together.
-fn check_directions(rule: &Rule) -> Result<()> {
+/// Refuses tests of both directions, which never pass together; those of one direction say the rule's.
+fn check_directions(rule: &mut Rule) -> Result<()> {
     if rule.header.transactional {
         return Ok(());
     }
@@ -40,8 +43,53 @@ fn check_directions(rule: &Rule) -> Result<()> {
         (None, Some(field)) if rule.flow.to_server => {
             refuse(format!("{} is never sent to the server", name(field)), "write flow:to_client")
         }
-        _ => Ok(()),
+        (one, other) => {
+            rule.flow.to_server |= one.is_some();
+            rule.flow.to_client |= other.is_some();
+            Ok(())
+        }
     }
+}
+
+/// Refuses contents that are longer than `dsize` allows.
+fn check_sizes(rule: &Rule) -> Result<()> {
+    let sizes = rule.packet.iter().filter_map(|test| match test {
+        PacketTest::Dsize(size) => most(size),
+        _ => None,
+    });
+    let Some(most) = sizes.min() else { return Ok(()) };
+    let is_longer =
+        |test: &Match| matches!(test, Match::Content(content) if !content.negated && content.bytes.len() as u64 > most);
+    if rule.payload.iter().any(is_longer) {
+        return refuse("a content is longer than dsize", "give dsize at least the length of the content");
+    }
+    Ok(())
+}
+
+/// Refuses to ask whether one bit is both set and not set.
+fn check_flowbits(rule: &Rule) -> Result<()> {
+    let asked = |wanted: BitTest| {
+        rule.packet.iter().filter_map(move |test| match test {
+            PacketTest::Flowbits { bits, mode } if *mode == wanted => match bits.as_slice() {
+                [bit] => Some(bit),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    match asked(BitTest::IsSet).find(|bit| asked(BitTest::IsNotSet).any(|other| other == *bit)) {
+        Some(bit) => refuse(format!("flowbits ask {bit:.60} to be set and not set"), "leave one of them out"),
+        None => Ok(()),
+    }
+}
+
+/// Refuses frames beside other buffers.
+fn check_frames(rule: &Rule) -> Result<()> {
+    let is_header = |test: &PacketTest| matches!(test, PacketTest::HeaderBytes { .. });
+    if !rule.frames.is_empty() && (!rule.buffers.is_empty() || rule.packet.iter().any(is_header)) {
+        return refuse("a frame stands beside another buffer", "ask for frames alone");
+    }
+    Ok(())
 }
 
 /// Refuses tests of single packets in a rule that looks at the stream alone.
@@ -106,11 +154,19 @@ fn contents(tests: &mut [Match]) -> impl Iterator<Item = &mut Content> {
 /// Returns the length that no value of the buffer exceeds.
 fn longest(tests: &[Match]) -> Option<u64> {
     let bounds = tests.iter().filter_map(|test| match test {
-        Match::Bsize(Compare::Equal(size) | Compare::LessOrEqual(size)) => Some(*size),
-        Match::Bsize(Compare::Less(size) | Compare::Between(_, size)) => Some(size.saturating_sub(1)),
+        Match::Bsize(size) => most(size),
         _ => None,
     });
     bounds.min()
+}
+
+/// Returns the greatest number that passes, where there is one.
+fn most(compare: &Compare) -> Option<u64> {
+    match compare {
+        Compare::Equal(most) | Compare::LessOrEqual(most) => Some(*most),
+        Compare::Less(above) | Compare::Between(_, above) => Some(above.saturating_sub(1)),
+        _ => None,
+    }
 }
 
 /// Characters of an MD5, and of a SHA-1 with colons.

@@ -189,6 +189,9 @@ pub(super) fn nocase(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resu
 
 pub(super) fn rawbytes(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     draft.last_content(option.keyword)?.rawbytes = true;
+    if !draft.is_payload() {
+        return refuse("rawbytes stands behind a buffer, which has no other bytes", "leave rawbytes out");
+    }
     Ok(())
 }
 

@@ -73,6 +73,12 @@ struct Selected {
     is_fresh: bool,
 }
 
+impl Selected {
+    fn payload() -> Self {
+        Selected { buffer: Buffer::Payload, transforms: Vec::new(), place: Some(Place::Payload), is_fresh: false }
+    }
+}
+
 /// A rule in the making.
 pub(super) struct Draft<'c, 's> {
     pub context: &'c mut Context<'s>,
@@ -83,6 +89,8 @@ pub(super) struct Draft<'c, 's> {
     decoded: Vec<Match>,
     nowhere: Vec<Match>,
     last_content: Option<Place>,
+    /// Place of the last test of any buffer.
+    last_test: Place,
     /// Variables of `byte_extract` and `byte_math`, by number.
     variables: Vec<Box<str>>,
     /// Protocols that all keywords so far belong to; none for all.
@@ -135,16 +143,15 @@ impl<'c, 's> Draft<'c, 's> {
             prefilter: false,
             filestore: false,
         };
-        let selected =
-            Selected { buffer: Buffer::Payload, transforms: Vec::new(), place: Some(Place::Payload), is_fresh: false };
         Ok(Draft {
             context,
             rule,
-            selected,
+            selected: Selected::payload(),
             decoding: None,
             decoded: Vec::new(),
             nowhere: Vec::new(),
             last_content: None,
+            last_test: Place::Payload,
             variables: Vec::new(),
             protocols,
             given: Given::default(),
@@ -167,15 +174,16 @@ impl<'c, 's> Draft<'c, 's> {
     /// Returns to the payload.
     pub fn select_payload(&mut self) {
         self.leave_base64();
-        self.selected =
-            Selected { buffer: Buffer::Payload, transforms: Vec::new(), place: Some(Place::Payload), is_fresh: false };
+        self.selected = Selected::payload();
     }
 
     /// Refuses a buffer that was named and has no tests.
     pub fn check_selected(&self) -> Result<()> {
         let Selected { buffer, transforms, place, .. } = &self.selected;
-        let is_empty_address = matches!(buffer, Buffer::IpAddress { .. }) && place.is_none();
-        if place.is_some() || !is_empty_address && transforms.is_empty() && self.find(buffer, transforms).is_some() {
+        // Naming a buffer again that has tests already adds none, and is no mistake.
+        let is_new = is_repeated(buffer) || matches!(buffer, Buffer::IpAddress { .. });
+        let has_tests = || !is_new && transforms.is_empty() && self.find(buffer, transforms).is_some();
+        if place.is_some() || has_tests() {
             return Ok(());
         }
         refuse("a buffer is named and nothing is asked of it", "write content, pcre, bsize or another test after it")
@@ -213,7 +221,18 @@ impl<'c, 's> Draft<'c, 's> {
         if let Match::Content(_) = test {
             self.last_content = Some(place);
         }
+        self.last_test = place;
         self.tests(place).push(test);
+        Ok(())
+    }
+
+    /// Adds a test; a relative one goes on where the last one ended, which may be in a buffer that a modifier named.
+    pub fn test_on(&mut self, test: Match, relative: bool) -> Result<()> {
+        let goes_on = relative && matches!(self.last_test, Place::Buffer(_));
+        if !goes_on || !self.is_payload() || self.decoding.is_some() {
+            return self.test(test);
+        }
+        self.tests(self.last_test).push(test);
         Ok(())
     }
 
@@ -226,7 +245,7 @@ impl<'c, 's> Draft<'c, 's> {
 
     /// Makes the next tests look at what the last `base64_decode` of the present buffer gave.
     pub fn enter_base64(&mut self) -> Result<()> {
-        let place = self.place();
+        let place = if self.is_payload() { self.last_test } else { self.place() };
         let is_decoded = self.tests(place).iter().any(|test| matches!(test, Match::Base64 { .. }));
         if !is_decoded || self.decoding.is_some() {
             return refuse("base64_data has nothing to look at", "write base64_decode before it");
@@ -297,6 +316,7 @@ impl<'c, 's> Draft<'c, 's> {
         let Some(content) = at.map(|at| self.rule.payload.remove(at)) else { return Ok(()) };
         let place = self.add(field, content)?;
         self.last_content = Some(place);
+        self.last_test = place;
         Ok(())
     }
 
@@ -305,6 +325,7 @@ impl<'c, 's> Draft<'c, 's> {
         self.require_protocols(field.protocols())?;
         let buffer = Buffer::Field(field, field.sent());
         let place = self.find(&buffer, &[]).unwrap_or_else(|| self.make(buffer, Vec::new()));
+        self.last_test = place;
         self.tests(place).push(test);
         Ok(place)
     }

@@ -27,8 +27,13 @@ pub(super) fn bypass(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()
 }
 
 pub(super) fn prefilter(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
-    let rule = &mut draft.rule;
-    rule.prefilter = true;
+    if std::mem::replace(&mut draft.rule.prefilter, true) {
+        return refuse("prefilter is given twice", "keep it for one test of the rule");
+    }
+    if matches!(draft.present().last(), Some(Match::Content(content)) if content.negated) {
+        return refuse("prefilter follows a negated content", "write it after a test of what is there");
+    }
+    let rule = &draft.rule;
     let tests = [
         rule.packet.is_empty(),
         rule.payload.is_empty(),

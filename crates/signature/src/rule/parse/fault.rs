@@ -27,8 +27,9 @@ pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> O
         return None;
     }
     let most = 1 + word.len() / 4;
-    let near = |name: &&str| name.len().abs_diff(word.len()) <= most && distance(word, name) <= most;
-    names.filter(near).min_by_key(|name| (distance(word, name), *name))
+    let alike = names.filter(|name| name.len().abs_diff(word.len()) <= most);
+    let nearest = alike.map(|name| (distance(word, name), name)).min();
+    nearest.filter(|(distance, _)| *distance <= most).map(|(_, name)| name)
 }
 
 /// Returns how many bytes must be put in, left out or changed to turn one word into another (Levenshtein).

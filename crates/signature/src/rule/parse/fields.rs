@@ -1,7 +1,7 @@
 //! Keywords that name a buffer: before their tests (sticky buffers) or after a content (modifiers).
 
 use super::content;
-use super::draft::{Buffer, Draft};
+use super::draft::{spoken, Buffer, Draft};
 use super::fault::{refuse, Result};
 use super::options::{negation, unquoted, RuleOption};
 use super::pcre;
@@ -89,7 +89,6 @@ pub(super) fn base64_data(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Resu
 }
 
 pub(super) fn uricontent(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    draft.select_payload();
     content::content(draft, option)?;
     draft.move_last_content(Field::HttpUri, option.keyword)
 }
@@ -125,6 +124,9 @@ pub(super) fn frame(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resul
         Some(app) => format!("{}.{value}", app.name()),
         None => return refuse(format!("the frame {value:.40} has no protocol"), "write: frame:smtp.data"),
     };
+    if let Some(app) = name.split_once('.').and_then(|(app, _)| Protocol::of_name(app)) {
+        draft.require_protocols(&spoken(app, &name))?;
+    }
     draft.select(Buffer::Frame(name.into()))
 }
 

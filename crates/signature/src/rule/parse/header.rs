@@ -95,6 +95,7 @@ const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
+const IGMP: u8 = 2;
 
 /// Protocols below the application layer: name, IP version, transports, scope.
 const LOWER: &[(&str, Option<u8>, &[u8], Scope)] = &[
@@ -106,6 +107,7 @@ const LOWER: &[(&str, Option<u8>, &[u8], Scope)] = &[
     ("icmpv4", Some(4), &[ICMP], Scope::Any),
     ("icmpv6", Some(6), &[ICMPV6], Scope::Any),
     ("sctp", None, &[SCTP], Scope::Any),
+    ("igmp", Some(4), &[IGMP], Scope::Any),
     ("ip", None, &[], Scope::Any),
     ("ipv4", Some(4), &[], Scope::Any),
     ("ip4", Some(4), &[], Scope::Any),

@@ -20,6 +20,8 @@ type Words = &'static [(&'static str, &'static str)];
 #[derive(Clone)]
 enum Keyword {
     Read(Read),
+    /// Without a value.
+    Bare(Read),
     /// A buffer, before its tests.
     Sticky(Field),
     /// A buffer, after the content it moves.
@@ -50,14 +52,10 @@ const READERS: &[(&str, Read)] = &[
     ("requires", |_, _| Ok(())),
     ("content", content::content),
     ("uricontent", fields::uricontent),
-    ("nocase", content::nocase),
-    ("rawbytes", content::rawbytes),
     ("offset", content::offset),
     ("depth", content::depth),
     ("distance", content::distance),
     ("within", content::within),
-    ("startswith", content::startswith),
-    ("endswith", content::endswith),
     ("fast_pattern", content::fast_pattern),
     ("pcre", pcre::pcre),
     ("byte_test", bytes::byte_test),
@@ -67,8 +65,6 @@ const READERS: &[(&str, Read)] = &[
     ("isdataat", bytes::isdataat),
     ("bsize", bytes::bsize),
     ("base64_decode", bytes::base64_decode),
-    ("base64_data", fields::base64_data),
-    ("pkt_data", fields::pkt_data),
     ("flow", fields::flow),
     ("frame", fields::frame),
     ("flags", packet::flags),
@@ -76,7 +72,6 @@ const READERS: &[(&str, Read)] = &[
     ("fragbits", packet::fragbits),
     ("ipopts", packet::ipopts),
     ("ip_proto", packet::ip_proto),
-    ("sameip", packet::sameip),
     ("icmp_id", packet::icmp_id),
     ("icmp_seq", packet::icmp_seq),
     ("stream_size", packet::stream_size),
@@ -89,25 +84,12 @@ const READERS: &[(&str, Read)] = &[
     ("flow.pkts_toclient", packet::flow_counter),
     ("flow.bytes_toserver", packet::flow_counter),
     ("flow.bytes_toclient", packet::flow_counter),
-    ("ether.hdr", fields::header),
-    ("ipv4.hdr", fields::header),
-    ("ipv6.hdr", fields::header),
-    ("tcp.hdr", fields::header),
-    ("udp.hdr", fields::header),
-    ("icmpv4.hdr", fields::header),
-    ("icmpv6.hdr", fields::header),
-    ("ip.src", fields::address),
-    ("ip.dst", fields::address),
     ("flowbits", state::flowbits),
     ("xbits", state::xbits),
     ("hostbits", state::hostbits),
     ("flowint", state::flowint),
     ("threshold", thresholds::threshold),
     ("detection_filter", thresholds::detection_filter),
-    ("noalert", extra::noalert),
-    ("alert", extra::alert),
-    ("bypass", extra::bypass),
-    ("prefilter", extra::prefilter),
     ("tag", extra::tag),
     ("config", extra::without_effect),
     ("replace", extra::without_effect),
@@ -127,7 +109,6 @@ const READERS: &[(&str, Read)] = &[
     ("decode-event", extra::decode_event),
     ("engine-event", extra::decode_event),
     ("stream-event", extra::stream_event),
-    ("ftpbounce", extra::ftpbounce),
     ("asn1", extra::asn1),
     ("absent", extra::absent),
     ("entropy", extra::entropy),
@@ -139,8 +120,6 @@ const READERS: &[(&str, Read)] = &[
     ("luaxform", transforms::unsupported),
     ("dcerpc.iface", values::dcerpc_iface),
     ("dce_iface", values::dcerpc_iface),
-    ("tls_cert_expired", values::validity),
-    ("tls_cert_valid", values::validity),
     ("lua", extra::unsupported_match),
     ("luajit", extra::unsupported_match),
     ("rpc", extra::unsupported_packet),
@@ -166,8 +145,6 @@ const READERS: &[(&str, Read)] = &[
     ("enip.cip_instance", extra::unsupported_packet),
     ("enip.cip_status", extra::unsupported_packet),
     ("enip.cip_extendedstatus", extra::unsupported_packet),
-    ("enip.product_name", extra::unsupported_buffer),
-    ("enip.service_name", extra::unsupported_buffer),
 ];
 
 const SWITCH: Words = &[
@@ -186,6 +163,35 @@ const WORDS: &[(&str, Field, Words)] = &[
     ("ftp.mode", Field::FtpMode, &[("active", "active"), ("passive", "passive")]),
     ("ftp.reply_received", Field::FtpReplyReceived, SWITCH),
     ("ftpdata_command", Field::FtpDataCommand, &[("retr", "RETR"), ("stor", "STOR")]),
+];
+
+/// Keywords that have no value.
+const BARE: &[(&str, Read)] = &[
+    ("nocase", content::nocase),
+    ("rawbytes", content::rawbytes),
+    ("startswith", content::startswith),
+    ("endswith", content::endswith),
+    ("base64_data", fields::base64_data),
+    ("pkt_data", fields::pkt_data),
+    ("sameip", packet::sameip),
+    ("ether.hdr", fields::header),
+    ("ipv4.hdr", fields::header),
+    ("ipv6.hdr", fields::header),
+    ("tcp.hdr", fields::header),
+    ("udp.hdr", fields::header),
+    ("icmpv4.hdr", fields::header),
+    ("icmpv6.hdr", fields::header),
+    ("ip.src", fields::address),
+    ("ip.dst", fields::address),
+    ("noalert", extra::noalert),
+    ("alert", extra::alert),
+    ("bypass", extra::bypass),
+    ("prefilter", extra::prefilter),
+    ("ftpbounce", extra::ftpbounce),
+    ("tls_cert_expired", values::validity),
+    ("tls_cert_valid", values::validity),
+    ("enip.product_name", extra::unsupported_buffer),
+    ("enip.service_name", extra::unsupported_buffer),
 ];
 
 /// Keywords of fields whose value is a content.
@@ -207,8 +213,9 @@ static KEYWORDS: LazyLock<HashMap<&str, Keyword, foldhash::fast::RandomState>> =
     let words = WORDS.iter().map(|(name, field, words)| (*name, Keyword::Word(*field, words)));
     let plain = transforms::PLAIN.iter().map(|(name, transform)| (*name, Keyword::Transform(transform.clone())));
     let packets = packet::COMPARISONS.iter().map(|(name, most, make)| (*name, Keyword::Packet(*make, *most)));
+    let bare = BARE.iter().map(|(name, read)| (*name, Keyword::Bare(*read)));
     let readers = READERS.iter().map(|(name, read)| (*name, Keyword::Read(*read)));
-    fields.chain(words).chain(plain).chain(packets).chain(readers).collect()
+    fields.chain(words).chain(plain).chain(packets).chain(bare).chain(readers).collect()
 });
 
 fn of_field(field: Field, keyword: &str) -> Keyword {
@@ -238,6 +245,7 @@ pub(super) fn read(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result
     let Some(keyword) = KEYWORDS.get(option.keyword) else { return other(draft, option) };
     match keyword {
         Keyword::Read(read) => read(draft, option),
+        Keyword::Bare(read) => bare(option).and_then(|()| read(draft, option)),
         Keyword::Packet(make, most) => packet::number(draft, option, *most, *make),
         Keyword::Valued(field) => fields::valued(draft, *field, option),
         Keyword::Number(field) => values::read(draft, *field, option),

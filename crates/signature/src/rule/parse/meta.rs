@@ -25,7 +25,7 @@ pub(super) fn identity(body: &str) -> (u32, Option<u32>, Box<str>) {
 
 /// Returns a number from 1 on.
 fn number(option: &RuleOption<'_>) -> Result<u32> {
-    let value = unquoted(option.needed()?).trim();
+    let value = option.needed()?;
     let number = value.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| fault(format!("{} is {value:.40}", option.keyword), "write a number from 1 to 4294967295"))
 }
@@ -102,11 +102,14 @@ pub(super) fn metadata(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
 }
 
 pub(super) fn target(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    draft.rule.target = Some(match option.needed()? {
+    let target = match option.needed()? {
         "src_ip" => Target::Source,
         "dest_ip" => Target::Destination,
         other => return refuse(format!("target is {other:.40}"), "write src_ip or dest_ip"),
-    });
+    };
+    if draft.rule.target.replace(target).is_some_and(|before| before != target) {
+        return refuse("target is both src_ip and dest_ip", "leave one of them out");
+    }
     Ok(())
 }
 

@@ -31,6 +31,7 @@ mod threshold_file;
 mod thresholds;
 mod transforms;
 mod values;
+mod words;
 
 use hashbrown::hash_map::Entry;
 use hashbrown::HashMap;
@@ -45,6 +46,7 @@ use crate::settings::Settings;
 /// A file of rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
+    /// Its path; files that its rules name are looked for in its folder, then in `default-rule-path`.
     pub name: &'a str,
     pub text: &'a [u8],
 }

@@ -37,6 +37,10 @@ pub(super) const COMPARISONS: &[(&str, u64, Make)] = &[
 /// Reads a keyword of [`COMPARISONS`].
 pub(super) fn number(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>, most: u64, make: Make) -> Result<()> {
     let test = make(compare(unquoted(option.needed()?), most)?);
+    let is_second_size = |other: &PacketTest| matches!((other, &test), (PacketTest::Dsize(_), PacketTest::Dsize(_)));
+    if draft.rule.packet.iter().any(is_second_size) {
+        return refuse("dsize is given twice", "write one range: dsize:10<>20");
+    }
     draft.rule.packet.push(test);
     Ok(())
 }
@@ -75,6 +79,14 @@ pub(super) fn ip_proto(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
     let protocol = &draft.rule.header.protocol;
     if !protocol.transports.is_empty() || protocol.app.is_some() {
         return refuse("ip_proto stands in a rule of one protocol", "write ip in the header");
+    }
+    let is_equal = |compare: &Compare| matches!(compare, Compare::Equal(_));
+    let contradicts = |other: &PacketTest| match other {
+        PacketTest::IpProtocol(other) => is_equal(other) || is_equal(&compare),
+        _ => false,
+    };
+    if draft.rule.packet.iter().any(contradicts) {
+        return refuse("ip_proto equals a number and is compared once more", "leave one of them out");
     }
     draft.rule.packet.push(PacketTest::IpProtocol(compare));
     Ok(())
@@ -259,14 +271,13 @@ pub(super) fn iprep(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resul
     let category: Box<str> = words.next().filter(|name| !name.is_empty()).ok_or_else(wrong)?.into();
     let operator = words.next().ok_or_else(wrong)?;
     let compare = match operator {
-        "isset" => Compare::LessOrEqual(127),
-        "isnotset" => Compare::Greater(127),
+        "isset" | "isnotset" => Compare::LessOrEqual(127),
         _ => comparison(&format!("{operator}{}", words.next().ok_or_else(wrong)?), 127).ok_or_else(wrong)?,
     };
     if words.next().is_some() {
         return Err(wrong());
     }
-    draft.rule.packet.push(PacketTest::IpReputation { which, category, compare });
+    draft.rule.packet.push(PacketTest::IpReputation { which, category, compare, negated: operator == "isnotset" });
     Ok(())
 }
 

@@ -84,7 +84,23 @@ pub(super) fn expression(value: &str) -> Result<(Pcre, Option<Field>)> {
     for letter in letters.trim().chars() {
         modify(&mut pcre, &mut field, letter)?;
     }
+    if field == Some(Field::HttpHost) && has_uppercase(pattern) {
+        return refuse("the host is lowercase, and the expression is not", "write it in lowercase");
+    }
     Ok((pcre, field))
+}
+
+/// Tells whether a capital letter stands in an expression for itself.
+fn has_uppercase(pattern: &str) -> bool {
+    let mut bytes = pattern.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if bytes.next() == Some(b'x') => drop(bytes.nth(1)),
+            b'A'..=b'Z' => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Returns an expression without modifiers.

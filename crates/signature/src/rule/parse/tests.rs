@@ -113,6 +113,15 @@ fn contents_that_cannot_be_are_refused() {
         ("content:\"a\"; fast_pattern:only; content:\"b\"; distance:0;", "fast_pattern:only"),
         ("content:\"ab\"; fast_pattern:1,2;", "more than"),
         ("bsize:1;", "no buffer"),
+        ("nocase:1;", "value"),
+        ("content:\"abc\"; dsize:2;", "longer than dsize"),
+        ("dsize:2; dsize:3;", "twice"),
+        ("http.uri; content:\"a\"; rawbytes;", "rawbytes"),
+        ("pcre:\"/[A-Z]/W\";", "lowercase"),
+        ("content:!\"a\"; prefilter;", "negated"),
+        ("sid:\"1\";", "sid is"),
+        ("target:src_ip; target:dest_ip;", "both"),
+        ("ip_proto:6; ip_proto:!6;", "ip_proto"),
         ("http.uri; bsize:<3; content:\"abc\";", "shorter buffer"),
         ("http.method; content:\"GET \";", "space"),
         ("http.host; content:\"A.example\";", "lowercase"),
@@ -139,6 +148,26 @@ fn buffers_are_named_before_or_after_their_contents() {
 }
 
 #[test]
+fn fields_of_one_direction_say_the_direction_of_the_rule() {
+    let flow = |options| {
+        let flow = rule(options).flow;
+        (flow.to_server, flow.to_client)
+    };
+    assert_eq!(flow("http.uri; content:\"a\";"), (true, false));
+    assert_eq!(flow("http.stat_code; content:\"200\";"), (false, true));
+    assert_eq!(flow("http.header; content:\"a\";"), (false, false));
+}
+
+#[test]
+fn frames_are_named_with_their_protocol() {
+    let rule = rule_of("smtp", "frame:command_line; content:\"EHLO\"; startswith;").unwrap();
+    assert_eq!((&*rule.frames[0].name, rule.frames[0].matches.len()), ("smtp.command_line", 1));
+    refused("frame:command_line; content:\"a\";", "no protocol");
+    refused("frame:smtp.data; content:\"a\"; dns.query; content:\"b\";", "a rule of");
+    refused("frame:http1.request; content:\"a\"; http.uri; content:\"b\";", "beside another buffer");
+}
+
+#[test]
 fn naming_a_buffer_that_repeats_asks_for_another_instance() {
     let rule = rule("dns.query; content:\"a\"; dns.query; content:\"b\"; to_lowercase; content:\"c\";");
     let tests: Vec<_> = rule.buffers.iter().map(|test| (test.matches.len(), test.transforms.len())).collect();
@@ -149,6 +178,8 @@ fn naming_a_buffer_that_repeats_asks_for_another_instance() {
 fn buffers_that_contradict_are_refused() {
     for (options, reason) in [
         ("http.uri;", "nothing is asked"),
+        ("ip.src;", "nothing is asked"),
+        ("dns.query; content:\"a\"; dns.query;", "nothing is asked"),
         ("http.uri; http.method; content:\"a\";", "nothing is asked"),
         ("http.uri; content:\"a\"; http_header;", "already belongs"),
         ("content:\"a\"; http_uri; http_header;", "second buffer"),
@@ -283,6 +314,7 @@ fn rules_remember_for_other_rules() {
     assert_eq!(rule.threshold, Some(threshold));
     for (options, reason) in [
         ("flowbits:set;", "no name"),
+        ("flowbits:isset,a; flowbits:isnotset,a;", "set and not set"),
         ("flowbits:keep,a;", "keep"),
         ("xbits:set,a;", "tracks"),
         ("flowint:a,?,1;", "flowint"),

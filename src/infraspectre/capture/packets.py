@@ -1,0 +1,70 @@
+"""The packets behind alerts: conversations that raised any, picked out of captures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from infraspectre import _core
+from infraspectre.errors import CaptureError
+
+PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "IPv6-ICMP": 58, "SCTP": 132, "GRE": 47, "ESP": 50, "IGMP": 2}
+"""Numbers of the IP protocols that Suricata names (IANA, Protocol Numbers); it writes those of others as they are."""
+MOST_CONVERSATIONS = 1 << 20
+"""Conversations that are remembered; further ones are counted."""
+
+Conversation = tuple[str, int, str, int, int]
+"""Address, port, address, port, and the number of the protocol."""
+
+
+class Conversations:
+    """Remembers between whom alerts were raised."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._found: dict[Conversation, None] = {}
+        self.surplus = 0
+
+    def note(self, lines: bytes) -> None:
+        """Remember the conversations of alerts, given as lines of EVE JSON."""
+        for line in lines.splitlines():
+            found = conversation(json.loads(line))
+            if found is None or found in self._found:
+                continue
+            if len(self._found) < MOST_CONVERSATIONS:
+                self._found[found] = None
+            else:
+                self.surplus += 1
+
+    def packets(self, paths: Sequence[str]) -> PacketSource:
+        """Return the packets of all that are remembered; raises CaptureError when no capture can be opened."""
+        return PacketSource(paths, list(self._found))
+
+
+def conversation(event: dict[str, Any]) -> Conversation | None:
+    """Return between whom an event took place; None where it names no addresses."""
+    protocol = str(event.get("proto", ""))
+    number = PROTOCOLS.get(protocol, int(protocol) if protocol.isdecimal() else None)
+    if number is None or "src_ip" not in event or "dest_ip" not in event:
+        return None
+    return event["src_ip"], event.get("src_port", 0), event["dest_ip"], event.get("dest_port", 0), number
+
+
+class PacketSource:
+    """Gives the packets of conversations as a pcapng file, piece by piece."""
+
+    def __init__(self, paths: Sequence[str], conversations: Sequence[Conversation]) -> None:
+        """Open the captures; raises CaptureError when none can be opened."""
+        try:
+            self._extractor = _core.PacketExtractor(list(paths), conversations)
+        except (OSError, ValueError) as error:
+            raise CaptureError(str(error)) from error
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._extractor)
+
+    @property
+    def packets(self) -> int:
+        """Return how many packets were given so far."""
+        return self._extractor.packets()
