@@ -588,6 +588,11 @@ impl Groups {
             Some((*id, header))
         }));
         program.recognition = self.recognition;
+        if std::env::var("DBG").is_ok() {
+            for (at, g) in program.packet_groups.iter().enumerate() { eprintln!("group {at}: always {} packets {} stream {}", g.always.len(), g.packets.matcher.len(), g.stream.matcher.len());
+              if at < 2 { for id in g.always.iter().take(40) { let r=&program.signatures[*id as usize].rule; eprintln!("   {} {} {:?}", r.sid, r.msg, r.packet.len()); } } }
+            eprintln!("recognition {} addresses any", program.recognition.len());
+        }
     }
 }
 
