@@ -9,8 +9,8 @@ use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Content, Effect, EventTest, FileTest, Match, PacketTest, Rule, Scope, Sides, Threshold,
-    ThresholdKind, Transform,
+    Action, Addresses, Content, Effect, EventTest, FileTest, Header, Match, PacketTest, Ports, Rule, Scope, Sides,
+    Threshold, ThresholdKind, Transform,
 };
 
 use super::inspect::Tests;
@@ -19,6 +19,9 @@ use super::transform::Step;
 
 /// Checks of one rule on a transaction: each has a bit, of which two are taken.
 const MAX_CHECKS: usize = 62;
+
+/// Ports by which a rule is found; one that names more is looked at whatever the ports are.
+const MAX_GATES: usize = 64;
 
 /// Index of a signature in the order in which they are tried.
 pub type Id = u32;
@@ -125,9 +128,26 @@ impl Carrier {
     }
 }
 
-/// What packets of one class and direction are searched for.
+/// What packets of one class and direction are searched for, by their ports.
 #[derive(Debug, Default)]
 pub struct PacketGroup {
+    any: PacketIndex,
+    by_source: HashMap<u16, PacketIndex>,
+    by_destination: HashMap<u16, PacketIndex>,
+}
+
+impl PacketGroup {
+    /// Returns all that is to be searched for in a packet with a source and a destination port.
+    #[inline]
+    pub fn indexes(&self, ports: (u16, u16)) -> impl Iterator<Item = &PacketIndex> {
+        let of_ports = [self.by_source.get(&ports.0), self.by_destination.get(&ports.1)];
+        std::iter::once(&self.any).chain(of_ports.into_iter().flatten())
+    }
+}
+
+/// What some packets are searched for.
+#[derive(Debug, Default)]
+pub struct PacketIndex {
     /// Patterns of rules that look at each packet.
     pub packets: PatternIndex,
     /// Patterns of rules that look at the stream.
@@ -310,7 +330,7 @@ impl Signature {
         let no_ports = rule.header.source_ports.ranges.is_none() && rule.header.destination_ports.ranges.is_none();
         let flow = rule.flow;
         let any_flow = flow == Default::default();
-        let is_bare = self.payload.is_empty() && !is_of_packet && rule.events.is_empty() && rule.effects.is_empty();
+        let is_bare = self.payload.is_empty() && !is_of_packet && rule.events.is_empty();
         if is_bare && no_ports && any_flow && rule.header.protocol.app.is_none() && rule.app_protocols.is_empty() {
             return Trigger::Addresses;
         }
@@ -475,6 +495,50 @@ fn strength(content: &Content) -> usize {
 /// What tells channels apart: the field and its transforms as text.
 type ChannelKey = (Field, String);
 
+/// Which packets a rule can be about, by the port that says most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Gate {
+    Any,
+    Source(u16),
+    Destination(u16),
+}
+
+impl Gate {
+    fn of(header: &Header) -> Vec<Gate> {
+        let few = |ports: &Ports| {
+            let ranges = ports.ranges.as_deref()?;
+            let count: usize = ranges.iter().map(|(first, last)| usize::from(last - first) + 1).sum();
+            (count <= MAX_GATES).then(|| ranges.iter().flat_map(|(first, last)| *first..=*last).collect::<Vec<u16>>())
+        };
+        if header.bidirectional {
+            return vec![Gate::Any];
+        }
+        match (few(&header.destination_ports), few(&header.source_ports)) {
+            (Some(ports), _) => ports.into_iter().map(Gate::Destination).collect(),
+            (None, Some(ports)) => ports.into_iter().map(Gate::Source).collect(),
+            (None, None) => vec![Gate::Any],
+        }
+    }
+}
+
+/// What is gathered for a [`PacketIndex`].
+#[derive(Default)]
+struct PacketDraft {
+    packets: Vec<(Pattern, Id)>,
+    stream: Vec<(Pattern, Id)>,
+    always: Vec<Id>,
+}
+
+impl PacketDraft {
+    fn finish(self) -> PacketIndex {
+        PacketIndex {
+            packets: PatternIndex::new(self.packets),
+            stream: PatternIndex::new(self.stream),
+            always: self.always,
+        }
+    }
+}
+
 /// A channel whose patterns are still gathered.
 #[derive(Default)]
 struct ChannelDraft {
@@ -484,8 +548,7 @@ struct ChannelDraft {
 
 #[derive(Default)]
 struct Groups {
-    packets: HashMap<(usize, usize, bool), Vec<(Pattern, Id)>>,
-    always: HashMap<(usize, usize), Vec<Id>>,
+    packets: HashMap<(usize, usize, Gate), PacketDraft>,
     channels: [HashMap<ChannelKey, ChannelDraft>; 2],
     transactions: HashMap<(usize, usize), Vec<Id>>,
     addresses: Vec<Id>,
@@ -503,18 +566,21 @@ impl Groups {
     }
 
     fn add_packet(&mut self, id: Id, signature: &Signature, best: Option<Announcement>) {
+        let gates = Gate::of(&signature.rule.header);
         for carrier in Carrier::ALL.into_iter().filter(|carrier| concerns(signature, *carrier)) {
             for direction in (0..2).filter(|direction| signature.directions[*direction]) {
-                match &best {
-                    Some(best) => {
-                        for stream in [false, true] {
-                            if if stream { signature.on_stream } else { signature.on_packets } {
-                                let key = (carrier as usize, direction, stream);
-                                self.packets.entry(key).or_default().push((best.pattern.clone(), id));
-                            }
-                        }
+                for gate in &gates {
+                    let draft = self.packets.entry((carrier as usize, direction, *gate)).or_default();
+                    let Some(best) = &best else {
+                        draft.always.push(id);
+                        continue;
+                    };
+                    if signature.on_packets {
+                        draft.packets.push((best.pattern.clone(), id));
                     }
-                    None => self.always.entry((carrier as usize, direction)).or_default().push(id),
+                    if signature.on_stream {
+                        draft.stream.push((best.pattern.clone(), id));
+                    }
                 }
             }
         }
@@ -550,14 +616,13 @@ impl Groups {
     }
 
     fn finish(mut self, program: &mut Program) {
-        for carrier in Carrier::ALL {
-            for direction in 0..2 {
-                let mut of = |stream| self.packets.remove(&(carrier as usize, direction, stream)).unwrap_or_default();
-                program.packet_groups.push(PacketGroup {
-                    packets: PatternIndex::new(of(false)),
-                    stream: PatternIndex::new(of(true)),
-                    always: self.always.remove(&(carrier as usize, direction)).unwrap_or_default(),
-                });
+        program.packet_groups.resize_with(Carrier::ALL.len() * 2, PacketGroup::default);
+        for ((carrier, direction, gate), draft) in self.packets.drain() {
+            let Some(group) = program.packet_groups.get_mut(carrier * 2 + direction) else { continue };
+            match gate {
+                Gate::Any => group.any = draft.finish(),
+                Gate::Source(port) => drop(group.by_source.insert(port, draft.finish())),
+                Gate::Destination(port) => drop(group.by_destination.insert(port, draft.finish())),
             }
         }
         for (direction, own) in std::mem::take(&mut self.channels).into_iter().enumerate() {
@@ -588,11 +653,6 @@ impl Groups {
             Some((*id, header))
         }));
         program.recognition = self.recognition;
-        if std::env::var("DBG").is_ok() {
-            for (at, g) in program.packet_groups.iter().enumerate() { eprintln!("group {at}: always {} packets {} stream {}", g.always.len(), g.packets.matcher.len(), g.stream.matcher.len());
-              if at < 2 { for id in g.always.iter().take(40) { let r=&program.signatures[*id as usize].rule; eprintln!("   {} {} {:?}", r.sid, r.msg, r.packet.len()); } } }
-            eprintln!("recognition {} addresses any", program.recognition.len());
-        }
     }
 }
 

@@ -26,7 +26,7 @@ use super::transform;
 const HEADER_PASSED: u64 = 1 << 63;
 /// Bit that says that the payload passed.
 const PAYLOAD_PASSED: u64 = 1 << 62;
-/// Bytes of a body before those that are new, which are searched again.
+/// Bytes of a body or stream before those that are new, which are searched again.
 const OVERLAP: usize = 256;
 
 /// A rule that has matched.
@@ -196,16 +196,20 @@ impl Detector {
         let Some(group) = program.packet_group(Carrier::of(view.flow.transport), view.side()) else { return };
         self.begin_candidates(program);
         let payload = view.payload();
-        if !payload.is_empty() {
-            self.search(&group.packets, payload);
-            if !view.packet.is_some_and(|packet| packet.in_stream) {
-                self.search(&group.stream, payload);
+        let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
+        for index in group.indexes(view.ports) {
+            if !payload.is_empty() {
+                self.search(&index.packets, payload);
+                if !in_stream {
+                    self.search(&index.stream, payload);
+                }
             }
+            for window in view.windows {
+                let known = window.data.len().saturating_sub(window.new);
+                self.search(&index.stream, window.data.get(known.saturating_sub(OVERLAP)..).unwrap_or_default());
+            }
+            self.candidates.extend_from_slice(&index.always);
         }
-        for window in view.windows {
-            self.search(&group.stream, window.data);
-        }
-        self.candidates.extend_from_slice(&group.always);
         self.candidates.sort_unstable();
         let candidates = std::mem::take(&mut self.candidates);
         for id in &candidates {
