@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from infraspectre.records import Decision, Detection, Summary
     from infraspectre.settings import Settings
     from infraspectre.soma import Detector
+    from infraspectre.soma.sigma import SigmaRules
     from infraspectre.telemetry import Meter
 
 Source = str | PathLike[str]
@@ -167,6 +168,7 @@ def analyze(
     out: Source | None = None,
     assets: Source | None = None,
     signatures: Rules | None = None,
+    sigma: SigmaRules | None = None,
     own_rules: Sequence[Source] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -176,14 +178,14 @@ def analyze(
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
-    `own_rules` names files and folders of own rules in YAML.
+    `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
 
     meter = Meter()
     log = None if signatures is None else AlertLog()
-    pipeline = compose(assets, log, own_rules)
+    pipeline = compose(assets, log, sigma, own_rules)
     source: FlowSource
     if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
@@ -215,8 +217,13 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
-def compose(assets: Source | None = None, alerts: Alerts | None = None, own_rules: Sequence[Source] = ()) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file, alerts to be detections, and own rules."""
+def compose(
+    assets: Source | None = None,
+    alerts: Alerts | None = None,
+    sigma: SigmaRules | None = None,
+    own_rules: Sequence[Source] = (),
+) -> Pipeline:
+    """Return the four stages, ready to run, with the assets of a file, alerts to be detections, and further rules."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
@@ -224,61 +231,77 @@ def compose(assets: Source | None = None, alerts: Alerts | None = None, own_rule
     from infraspectre.reflex import Reflex
     from infraspectre.soma import CATALOGUE, Signatures, Soma
 
-    detectors = [*(make() for make in CATALOGUE), *chosen_rules(own_rules)]
+    detectors = [*(make() for make in CATALOGUE), *chosen_rules(sigma, own_rules)]
     known = None if assets is None else load_assets(Path(assets))
     matched = [] if alerts is None else [Signatures(alerts)]
     return Pipeline(Axon(), Soma([*detectors, *matched]), Cortex(assets=known), Reflex())
 
 
-def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
-    """Return the detector of own rules, if there are any."""
-    if not own_rules:
-        return []
-    from infraspectre.own_rules import fields
-    from infraspectre.soma.rules import OwnRules, load_rules
+def chosen_rules(sigma: SigmaRules | None, own_rules: Sequence[Source]) -> Iterator[Detector]:
+    """Yield the detectors of Sigma rules and of own rules, if there are any."""
+    if sigma is not None:
+        if not sigma:
+            raise InputError("no Sigma rule can be used", remedy="'infraspectre rules check' says why")
+        from infraspectre.soma.sigma import SigmaDetector
 
-    return [OwnRules(load_rules([Path(path) for path in own_rules], fields()))]
+        yield SigmaDetector(sigma)
+    if own_rules:
+        from infraspectre.own_rules import fields
+        from infraspectre.soma.rules import OwnRules, load_rules
+
+        yield OwnRules(load_rules([Path(path) for path in own_rules], fields()))
 
 
-def sorted_rules(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return which paths are read as rules in Suricata's language, and which as own rules; a folder may be both."""
+class RulePaths(NamedTuple):
+    """Holds where rules of each kind lie."""
+
+    signatures: list[Path]
+    """Files and folders."""
+    sigma: list[Path]
+    """Files."""
+    own: list[Path]
+    """Files."""
+
+
+def sorted_rules(paths: Sequence[Path]) -> RulePaths:
+    """Return where in files and folders rules of each kind lie; what holds rules of no kind is among the signatures."""
     from infraspectre.adapters.rules.files import SUFFIXES
+    from infraspectre.intel.rule_files import yaml_rules
 
-    return sorted_by(paths, SUFFIXES)
+    found = RulePaths([], [], [])
+    for path in paths:
+        sigma = yaml_rules(path, "sigma")
+        own = [file for file in own_files(path, SUFFIXES) if file not in sigma]
+        found.sigma.extend(sigma)
+        found.own.extend(own)
+        if holds(path, SUFFIXES) or not (sigma or own):
+            found.signatures.append(path)
+    return found
 
 
 def sorted_tests(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return which paths are read as tests of signatures, and which as own rules with tests beside them."""
+    """Return which paths are read as tests of signatures, and the files of own rules with tests beside them."""
     from infraspectre.adapters.rules.files import TEST_SUFFIX
 
-    return sorted_by(paths, (TEST_SUFFIX,))
+    own = {path: own_files(path, (TEST_SUFFIX,)) for path in paths}
+    tests = [path for path in paths if holds(path, (TEST_SUFFIX,)) or not own[path]]
+    return tests, [file for files in own.values() for file in files]
 
 
-def sorted_by(paths: Sequence[Path], suffixes: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
-    """Return the paths of files with these suffixes, and those of own rules; what is neither is among the first."""
-    own = [path for path in paths if holds_own_rules(path, suffixes)]
-    return [path for path in paths if path not in own or holds(path, suffixes)], own
+def own_files(path: Path, others: tuple[str, ...]) -> list[Path]:
+    """Return the files that are read as own rules: those in a folder, or the file itself if it does not end so."""
+    from infraspectre.intel.rule_files import YAML, yaml_rules
+
+    if path.is_dir():
+        return yaml_rules(path, "own")
+    return [path] if path.name.endswith(YAML) and not path.name.endswith(others) else []
 
 
 def holds(path: Path, suffixes: tuple[str, ...]) -> bool:
     """Tell whether a file has one of these suffixes, or a folder holds one that has."""
-    return any(file.name.endswith(suffixes) for file in (path.rglob("*") if path.is_dir() else [path]))
+    from infraspectre.intel.rule_files import files_in
 
-
-def holds_own_rules(path: Path, others: tuple[str, ...]) -> bool:
-    """Tell whether a path is a file of own rules, or a folder that holds any; `others` end the names of other files."""
-    from infraspectre.adapters.rules.files import YAML
-
-    if not path.is_dir():
-        return holds(path, YAML) and not holds(path, others)
-    if not holds(path, YAML):
-        return False
-    from infraspectre.soma.rules.loading import rule_paths
-
-    try:
-        return bool(rule_paths([path]))
-    except InputError:
-        return False
+    return any(files_in(path, suffixes)) if path.is_dir() else path.name.endswith(suffixes)
 
 
 def test_own_rules(paths: Sequence[Source]) -> RuleTests:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from infraspectre.cli.options import AS_GIVEN, DEFAULT, Common, RuleOptions
 from infraspectre.cli.output import following, note, print_json, status_of, warn_refused
-from infraspectre.errors import EXIT_DONE
+from infraspectre.errors import InputError
 
 if TYPE_CHECKING:
     from infraspectre.app import Analysis
     from infraspectre.capture.signatures import Rules
     from infraspectre.records import Decision
+    from infraspectre.soma.sigma import SigmaRules
 
 
 def analyze(
@@ -40,21 +42,24 @@ def analyze(
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
     rules
-        Match the rules in this file or folder: rules in Suricata's language (.rules), on captures, or own rules in
-        YAML; may be repeated.
+        Use the rules in this file or folder: rules in Suricata's language (.rules), on captures, Sigma rules and own
+        rules (.yaml, .yml); may be repeated.
     """
     from infraspectre import app
 
-    others, own = app.sorted_rules(rules or ())
-    loaded, refused = load(others, options) if others else (None, EXIT_DONE)
+    chosen = load(rules, options) if rules else Chosen()
+    refused = warn_refused(chosen.refused)
+    if chosen.unseen and not common.quiet:
+        note(f"Sigma rules that see nothing in network traffic: {chosen.unseen:,}; 'infraspectre rules list' names them")
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
             *inputs,
             out=out,
             assets=assets,
-            signatures=loaded,
-            own_rules=own,
+            signatures=chosen.signatures,
+            sigma=chosen.sigma,
+            own_rules=chosen.own,
             settings=settings,
             progress=progress,
         )
@@ -65,12 +70,36 @@ def analyze(
     return status_of(analysis.summary) or refused
 
 
-def load(rules: list[Path], options: RuleOptions) -> tuple[Rules, int]:
-    """Return compiled rules, and the exit status that says whether any was refused."""
-    from infraspectre.rulebook import Told
+class Chosen(NamedTuple):
+    """Holds the rules that are used, those refused, and how many see nothing in network traffic."""
 
-    loaded = Told(*options).load(rules)
-    return loaded, warn_refused(loaded.refused)
+    signatures: Rules | None = None
+    sigma: SigmaRules | None = None
+    own: Sequence[Path] = ()
+    refused: Sequence[object] = ()
+    unseen: int = 0
+
+
+def load(paths: list[Path], options: RuleOptions) -> Chosen:
+    """Return the rules of all kinds in files and folders; raises InputError where none can be used."""
+    from infraspectre import app
+    from infraspectre.rulebook import Told
+    from infraspectre.soma.sigma import load_sigma
+
+    found = app.sorted_rules(paths)
+    signatures = Told(*options).load(found.signatures) if found.signatures else None
+    sigma = load_sigma(found.sigma) if found.sigma else None
+    chosen = Chosen(
+        signatures=signatures or None,
+        sigma=sigma or None,
+        own=found.own,
+        refused=[each for loaded in (signatures, sigma) if loaded is not None for each in loaded.refused],
+        unseen=0 if sigma is None else len(sigma.unseen),
+    )
+    if not (chosen.signatures or chosen.sigma or chosen.own):
+        warn_refused(chosen.refused)
+        raise InputError("no rule can be used", remedy="'infraspectre rules check' says why")
+    return chosen
 
 
 def show(analysis: Analysis) -> None:

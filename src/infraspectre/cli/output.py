@@ -13,7 +13,6 @@ from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infraspectre.records.signatures import Refusal
 
 PIPE_WIDTH = 160
 """Columns of a table that goes into a file or pipe."""
@@ -93,8 +92,8 @@ def status_of(result: Losses) -> int:
     return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
-def warn_refused(refused: Sequence[Refusal]) -> int:
-    """Report refused rules on stderr and return the exit status that says whether there were any."""
+def warn_refused(refused: Sequence[object]) -> int:
+    """Report refusals of rules, in their words, on stderr and return the exit status that says whether there were any."""
     from infraspectre.security import printable
 
     for refusal in refused[:MOST_REFUSALS]:

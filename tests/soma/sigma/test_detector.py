@@ -10,7 +10,7 @@ import pytest
 from flow_rows import flow, frame
 from infraspectre.records import Detection
 from infraspectre.soma import Soma
-from infraspectre.soma.sigma.detector import SigmaDetector, load
+from infraspectre.soma.sigma import SigmaDetector, SigmaRules, load_sigma
 from soma_runs import found_in
 
 QUERY = """\
@@ -53,10 +53,14 @@ level: high
 """
 
 
-def detector(tmp_path: Path, *texts: str) -> SigmaDetector:
+def rules(tmp_path: Path, *texts: str) -> SigmaRules:
     path = tmp_path / "rules.yml"
     path.write_text("\n---\n".join(texts))
-    return load([path])
+    return load_sigma([path])
+
+
+def detector(tmp_path: Path, *texts: str) -> SigmaDetector:
+    return SigmaDetector(rules(tmp_path, *texts))
 
 
 def flows() -> pl.DataFrame:
@@ -113,7 +117,7 @@ def test_a_window_still_open_at_the_end_is_judged_then(tmp_path: Path) -> None:
     ],
 )
 def test_a_rule_that_sees_nothing_in_flows_is_named(old: str, new: str, problem: str, tmp_path: Path) -> None:
-    made = detector(tmp_path, QUERY.replace(old, new))
+    made = rules(tmp_path, QUERY.replace(old, new))
     (unseen,) = made.unseen
     assert not made.refused
     assert unseen.problem.startswith(problem)
@@ -121,9 +125,9 @@ def test_a_rule_that_sees_nothing_in_flows_is_named(old: str, new: str, problem:
 
 
 def test_correlations_need_rules_that_see_flows_and_fields_that_flows_have(tmp_path: Path) -> None:
-    blind = detector(tmp_path, MANY, PORT.replace("firewall", "antivirus"))
+    blind = rules(tmp_path, MANY, PORT.replace("firewall", "antivirus"))
     assert [each.problem for each in blind.unseen][1:] == ["builds on rules that see nothing in flows"]
-    unknown = detector(tmp_path, MANY.replace("[src_ip]", "[username]"), PORT)
+    unknown = rules(tmp_path, MANY.replace("[src_ip]", "[username]"), PORT)
     assert [each.problem for each in unknown.unseen] == ["asks for the field 'username', which flows do not have"]
 
 

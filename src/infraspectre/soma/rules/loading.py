@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ from msgspec import Meta
 
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import technique
-from infraspectre.intel.documents import Document, read_document, read_text
+from infraspectre.intel.documents import Document, read_document
 from infraspectre.intel.families import normal
+from infraspectre.intel.rule_files import YAML, yaml_rules
 from infraspectre.records import Severity, Technique
 from infraspectre.soma.rules.expression import Kind, condition
 from infraspectre.soma.rules.rule import PAIR, Rule, Step, Window
@@ -28,10 +28,7 @@ LONGEST_NS = 7 * NANOSECONDS["d"]
 """Longest window and sequence."""
 IDENTITY = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
-SUFFIXES = (".yaml", ".yml")
-OTHER_KIND = re.compile(r"^\{?(?:detection|correlation|capture|expect|decisions|sources)\s*:", re.MULTILINE)
-"""Fields of other files that may lie in a folder of rules: Sigma rules, and what belongs to rules of Suricata."""
-REMEDY = f"their names end in {' or '.join(SUFFIXES)}"
+REMEDY = f"their names end in {' or '.join(YAML)}"
 
 Columns = Mapping[str, Kind]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -130,15 +127,14 @@ def rule_paths(paths: Sequence[Path]) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
-    found = sorted(path for path in files if not OTHER_KIND.search(read_text(path)))
+    found = yaml_rules(folder, "own")
     if not found:
         raise InputError("holds no file of own rules", path=folder, remedy=REMEDY)
     return found
 
 
 def _named(path: Path) -> Path:
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in YAML:
         raise InputError("is no file of own rules", path=path, remedy=REMEDY)
     return path
 

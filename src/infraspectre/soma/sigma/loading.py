@@ -16,6 +16,7 @@ import yaml
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import attack_table
 from infraspectre.intel.documents import line_at, read_documents
+from infraspectre.intel.rule_files import yaml_rules
 from infraspectre.records import Technique
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.times import NANOSECONDS
@@ -23,7 +24,6 @@ from infraspectre.soma.sigma import condition
 from infraspectre.soma.sigma.matching import Placeholders, every, item, some
 from infraspectre.soma.sigma.rule import TEMPORAL, Correlation, Head, Kind, LogSource, Rule, Seen, Test, mapped
 
-SUFFIXES = (".yml", ".yaml")
 TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 TIMESPAN = re.compile(r"(\d{1,9})([smhd])")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -63,10 +63,8 @@ def read_rules(paths: Iterable[str | PathLike[str]], placeholders: Placeholders 
 
 
 def files_in(path: Path) -> list[Path]:
-    """Return the YAML files of a folder in the order of their names, or the file itself."""
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    """Return the files of Sigma rules in a folder in the order of their names, or the file itself."""
+    return yaml_rules(path, "sigma") if path.is_dir() else [path]
 
 
 class Document:
