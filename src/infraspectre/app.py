@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
@@ -252,58 +252,6 @@ def chosen_rules(sigma: SigmaRules | None, own_rules: Sequence[Source]) -> Itera
         yield OwnRules(load_rules([Path(path) for path in own_rules], fields()))
 
 
-class RulePaths(NamedTuple):
-    """Holds where rules of each kind lie."""
-
-    signatures: list[Path]
-    """Files and folders."""
-    sigma: list[Path]
-    """Files."""
-    own: list[Path]
-    """Files."""
-
-
-def sorted_rules(paths: Sequence[Path]) -> RulePaths:
-    """Return where in files and folders rules of each kind lie; what holds rules of no kind is among the signatures."""
-    from infraspectre.adapters.rules.files import SUFFIXES
-    from infraspectre.intel.rule_files import yaml_rules
-
-    found = RulePaths([], [], [])
-    for path in paths:
-        sigma = yaml_rules(path, "sigma")
-        own = [file for file in own_files(path, SUFFIXES) if file not in sigma]
-        found.sigma.extend(sigma)
-        found.own.extend(own)
-        if holds(path, SUFFIXES) or not (sigma or own):
-            found.signatures.append(path)
-    return found
-
-
-def sorted_tests(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return which paths are read as tests of signatures, and the files of own rules with tests beside them."""
-    from infraspectre.adapters.rules.files import TEST_SUFFIX
-
-    own = {path: own_files(path, (TEST_SUFFIX,)) for path in paths}
-    tests = [path for path in paths if holds(path, (TEST_SUFFIX,)) or not own[path]]
-    return tests, [file for files in own.values() for file in files]
-
-
-def own_files(path: Path, others: tuple[str, ...]) -> list[Path]:
-    """Return the files that are read as own rules: those in a folder, or the file itself if it does not end so."""
-    from infraspectre.intel.rule_files import YAML, yaml_rules
-
-    if path.is_dir():
-        return yaml_rules(path, "own")
-    return [path] if path.name.endswith(YAML) and not path.name.endswith(others) else []
-
-
-def holds(path: Path, suffixes: tuple[str, ...]) -> bool:
-    """Tell whether a file has one of these suffixes, or a folder holds one that has."""
-    from infraspectre.intel.rule_files import files_in
-
-    return any(files_in(path, suffixes)) if path.is_dir() else path.name.endswith(suffixes)
-
-
 def test_own_rules(paths: Sequence[Source]) -> RuleTests:
     """Run the tests that stand beside own rules."""
     from infraspectre.own_rules import run_tests
@@ -314,7 +262,8 @@ def test_own_rules(paths: Sequence[Source]) -> RuleTests:
 def open_yara(paths: Sequence[Path]) -> YaraBench:
     """Compile YARA rules to scan files with them."""
     from infraspectre.adapters.yara import YaraScanner, load_yara
-    from infraspectre.own_rules import Refusal, YaraBench
+    from infraspectre.own_rules import YaraBench
+    from infraspectre.records.rules import Refusal
 
     rules = load_yara(paths)
     refused = [Refusal(each.path, each.line, each.rule, each.reason, None) for each in rules.refused]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from infraspectre.cli.options import AS_GIVEN, DEFAULT, Common, RuleOptions
 from infraspectre.cli.output import following, note, print_json, status_of, warn_refused
-from infraspectre.errors import InputError
+from infraspectre.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
     from infraspectre.app import Analysis
-    from infraspectre.capture.signatures import Rules
     from infraspectre.records import Decision
-    from infraspectre.soma.sigma import SigmaRules
+    from infraspectre.rulebook import Loaded
 
 
 def analyze(
@@ -47,19 +45,16 @@ def analyze(
     """
     from infraspectre import app
 
-    chosen = load(rules, options) if rules else Chosen()
-    refused = warn_refused(chosen.refused)
-    if chosen.unseen and not common.quiet:
-        note(f"Sigma rules that see nothing in network traffic: {chosen.unseen:,}; 'infraspectre rules list' names them")
+    loaded, refused = load(rules, options, common) if rules else (None, EXIT_DONE)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
             *inputs,
             out=out,
             assets=assets,
-            signatures=chosen.signatures,
-            sigma=chosen.sigma,
-            own_rules=chosen.own,
+            signatures=loaded.signatures if loaded else None,
+            sigma=loaded.sigma if loaded else None,
+            own_rules=loaded.own if loaded else (),
             settings=settings,
             progress=progress,
         )
@@ -70,36 +65,19 @@ def analyze(
     return status_of(analysis.summary) or refused
 
 
-class Chosen(NamedTuple):
-    """Holds the rules that are used, those refused, and how many see nothing in network traffic."""
-
-    signatures: Rules | None = None
-    sigma: SigmaRules | None = None
-    own: Sequence[Path] = ()
-    refused: Sequence[object] = ()
-    unseen: int = 0
-
-
-def load(paths: list[Path], options: RuleOptions) -> Chosen:
-    """Return the rules of all kinds in files and folders; raises InputError where none can be used."""
-    from infraspectre import app
+def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:
+    """Load rules, and say what was refused; return also the status of that. Raises InputError if none can be used."""
     from infraspectre.rulebook import Told
-    from infraspectre.soma.sigma import load_sigma
 
-    found = app.sorted_rules(paths)
-    signatures = Told(*options).load(found.signatures) if found.signatures else None
-    sigma = load_sigma(found.sigma) if found.sigma else None
-    chosen = Chosen(
-        signatures=signatures or None,
-        sigma=sigma or None,
-        own=found.own,
-        refused=[each for loaded in (signatures, sigma) if loaded is not None for each in loaded.refused],
-        unseen=0 if sigma is None else len(sigma.unseen),
-    )
-    if not (chosen.signatures or chosen.sigma or chosen.own):
-        warn_refused(chosen.refused)
+    loaded = Told(*options).load_all(paths)
+    status = warn_refused(loaded.refused)
+    if not loaded:
         raise InputError("no rule can be used", remedy="'infraspectre rules check' says why")
-    return chosen
+    if loaded.unseen and not common.quiet:
+        note(
+            f"Sigma rules that see nothing in network traffic: {loaded.unseen:,}; 'infraspectre rules list' names them"
+        )
+    return loaded, status
 
 
 def show(analysis: Analysis) -> None:

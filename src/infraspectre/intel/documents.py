@@ -129,13 +129,25 @@ def steps_of(field: str) -> list[str | int]:
 
 def line_at(root: yaml.Node | None, steps: Iterable[str | int]) -> int:
     """Find the line of what keys and positions lead to, or of its nearest parent."""
+    node = node_at(root, steps)
+    return _line(node and node.start_mark) or 1
+
+
+def node_at(root: yaml.Node | None, steps: Iterable[str | int]) -> yaml.Node | None:
+    """Find what keys and positions lead to, or its nearest parent."""
     node = root
     for step in steps:
         child = _child(node, step)
         if child is None:
             break
         node = child
-    return _line(node and node.start_mark) or 1
+    return node
+
+
+def items_at(root: yaml.Node | None, steps: Iterable[str | int]) -> list[yaml.Node]:
+    """Return the items of the list that keys and positions lead to; none where there is no list."""
+    node = node_at(root, steps)
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:

@@ -105,7 +105,7 @@ def load_rules(paths: Sequence[Path], columns: Columns) -> list[Rule]:
     files, faults = read_files(paths, columns)
     if faults:
         first, more = faults[0], len(faults) - 1
-        remedy = f"'infraspectre rules test' shows {more} more" if more else first.remedy
+        remedy = f"'infraspectre rules check' shows {more} more" if more else first.remedy
         raise InputError(first.problem, path=first.path, line=first.line, field=first.field, remedy=remedy)
     return [rule for file in files for rule in file.rules]
 
