@@ -234,27 +234,31 @@ def signatures(paths: Sequence[Path], state: Path | None, choice: Choice) -> Ite
     return (rule.signature for rule in shown(paths, state, choice))
 
 
-def listed(paths: Sequence[Path], state: Path | None, choice: Choice) -> list[Signature | ListedRule]:
-    """Return the chosen rules of all kinds in files and folders."""
+def listed(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[Signature | ListedRule]:
+    """Yield the chosen rules of all kinds in files and folders."""
     found = sorted_rules(paths)
-    rules: list[Signature | ListedRule] = list(listed_yaml(found, choice))
-    return [*signatures(named_signatures(found, choice), state, choice), *rules]
+    if may_name_signatures(found, choice):
+        yield from signatures(found.signatures, state, choice)
+    yield from listed_yaml(found, choice)
 
 
-def shown_all(paths: Sequence[Path], state: Path | None, choice: Choice) -> list[ShownSignature | ShownRule]:
-    """Return the chosen rules like `listed`, each with its text."""
-    from infraspectre.adapters.rules.yaml_rules import shown_rule
-
+def shown_all(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[ShownSignature | ShownRule]:
+    """Yield the chosen rules like `listed`, each with its text."""
     found = sorted_rules(paths)
-    return [*shown(named_signatures(found, choice), state, choice), *map(shown_rule, listed_yaml(found, choice))]
+    if may_name_signatures(found, choice):
+        yield from shown(found.signatures, state, choice)
+    if rules := list(listed_yaml(found, choice)):
+        from infraspectre.adapters.rules.yaml_rules import shown_rule
+
+        yield from map(shown_rule, rules)
 
 
-def named_signatures(found: RulePaths, choice: Choice) -> list[Path]:
-    """Return where signatures lie that may be meant: none if a rule of another kind is named."""
+def may_name_signatures(found: RulePaths, choice: Choice) -> bool:
+    """Tell whether signatures may be meant: not where there are none, nor by a name that only other rules have."""
     from infraspectre.adapters.rules.decisions import IDENTITY
 
-    is_other = bool(found.sigma or found.own) and not IDENTITY.fullmatch(choice.get("rule") or "1")
-    return [] if is_other else found.signatures
+    is_name = IDENTITY.fullmatch(choice.get("rule") or "1") is None
+    return bool(found.signatures) and not (is_name and (found.sigma or found.own))
 
 
 def listed_yaml(found: RulePaths, choice: Choice) -> Iterator[ListedRule]:

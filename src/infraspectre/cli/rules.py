@@ -36,7 +36,7 @@ def check(paths: list[Path], /, *, options: RuleOptions = AS_GIVEN, common: Comm
     Parameters
     ----------
     paths
-        Rule files or folders of them.
+        Rule files or folders of them: rules in Suricata's language, Sigma rules and own rules.
     """
     from infraspectre import rulebook
     from infraspectre.security import printable
@@ -61,7 +61,8 @@ def sum_of(check: Check) -> str:
     """Return how many rules of a kind can be used."""
     from infraspectre.records.words import plural
 
-    unseen = f", {check.unseen:,} see nothing in network traffic" if check.unseen else ""
+    see = "sees" if check.unseen == 1 else "see"
+    unseen = f", {check.unseen:,} {see} nothing in network traffic" if check.unseen else ""
     can = f"{plural(check.loaded, check.kind)} can be used, {len(check.refused):,} cannot"
     return f"{plural(check.files, 'file')}: {can}{unseen}"
 
@@ -124,7 +125,7 @@ def show(
     """
     from infraspectre import rulebook
 
-    found = rulebook.shown_all(paths, state, choice._asdict())
+    found = list(rulebook.shown_all(paths, state, choice._asdict()))
     if not found:
         raise UsageError("no rule is named so", remedy="'infraspectre rules list' shows the rules")
     if common.json:

@@ -71,7 +71,7 @@ def listed_text(file: RuleFile, field: str) -> ListedRule:
         msg=text.title,
         severity=text.severity,
         status="enabled" if text.enabled else "disabled",
-        about=text.category or "",
+        about=text.category or text.id,
     )
 
 
