@@ -30,6 +30,17 @@ detection:
     condition: selection
 """
 """Is refused."""
+MANY = """\
+title: Many
+name: many
+correlation:
+    type: event_count
+    rules: [discard-used]
+    group-by: [src_ip]
+    timespan: 1m
+    condition: {gte: 3}
+"""
+"""Counts what DISCARD finds."""
 
 
 def documents(*texts: str) -> str:

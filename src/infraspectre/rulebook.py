@@ -248,9 +248,9 @@ def shown_all(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iter
     if may_name_signatures(found, choice):
         yield from shown(found.signatures, state, choice)
     if rules := list(listed_yaml(found, choice)):
-        from infraspectre.adapters.rules.yaml_rules import shown_rule
+        from infraspectre.adapters.rules.yaml_rules import shown_rules
 
-        yield from map(shown_rule, rules)
+        yield from shown_rules(rules)
 
 
 def may_name_signatures(found: RulePaths, choice: Choice) -> bool:

@@ -12,21 +12,11 @@ from infraspectre.adapters.rules.yaml_rules import (
     chosen,
     listed_own,
     listed_sigma,
-    shown_rule,
+    shown_rules,
 )
 from infraspectre.errors import UsageError
-from infraspectre.records.rules import ListedRule
-from sigma_rules import BROKEN, DISCARD, PROCESS, documents
+from sigma_rules import BROKEN, DISCARD, MANY, PROCESS, documents
 
-MANY = """\
-title: Many
-name: many
-correlation:
-    type: event_count
-    rules: [discard-used]
-    timespan: 1m
-    condition: {gte: 3}
-"""
 OWN = """\
 lists: {}
 rules:
@@ -112,11 +102,10 @@ def test_an_expression_that_is_none_is_named() -> None:
 
 
 def test_rules_are_shown_as_they_are_written(sigma: Path, own: Path) -> None:
-    def texts(rules: list[ListedRule]) -> list[str]:
-        return [shown_rule(rule).text for rule in rules]
-
-    assert texts(list(listed_sigma([sigma]))) == [DISCARD.rstrip(), PROCESS.rstrip(), MANY.rstrip()]
-    assert texts(list(listed_own([own])))[:2] == [
+    assert [shown.text for shown in shown_rules(listed_sigma([sigma]))] == [
+        text.rstrip() for text in (DISCARD, PROCESS, MANY)
+    ]
+    assert [shown.text for shown in shown_rules(listed_own([own]))][:2] == [
         "{id: one, title: é first, severity: low, when: resp_port == 1}",
         "id: two\ntitle: The second\nseverity: high\ncategory: port scan\nenabled: false\nwhen: resp_port == 2",
     ]

@@ -9,6 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from textwrap import dedent
 
+from yaml import Node
+
 from infraspectre.errors import InputError, UsageError
 from infraspectre.intel.documents import items_at, read_documents, read_text
 from infraspectre.own_rules import fields
@@ -89,12 +91,24 @@ def chosen(rules: Iterable[ListedRule], choice: Mapping[str, str | None]) -> Ite
                 yield rule
 
 
-def shown_rule(rule: ListedRule) -> ShownRule:
-    """Return a rule with its text."""
+def shown_rules(rules: Iterable[ListedRule]) -> Iterator[ShownRule]:
+    """Yield rules with their texts; each file is read once."""
+    texts: dict[str, dict[int, str]] = {}
+    for rule in rules:
+        if rule.path not in texts:
+            texts[rule.path] = texts_in(rule)
+        yield ShownRule(rule, texts[rule.path].get(rule.line, ""))
+
+
+def texts_in(rule: ListedRule) -> dict[int, str]:
+    """Return the texts of all rules in the file of a rule, by the lines on which they begin."""
     path = Path(rule.path)
-    nodes = [root for root, _ in read_documents(path)]
-    if rule.kind == "own":
-        nodes = items_at(nodes[0], ["rules"])
-    node = next(node for node in nodes if node.start_mark.line + 1 == rule.line)
-    start, end = node.start_mark, node.end_mark
-    return ShownRule(rule, dedent(" " * start.column + read_text(path)[start.index : end.index]).rstrip())
+    roots = [root for root, _ in read_documents(path)]
+    nodes = roots if rule.kind == "sigma" else items_at(roots[0], ["rules"])
+    text = read_text(path)
+    return {node.start_mark.line + 1: text_of(node, text) for node in nodes}
+
+
+def text_of(node: Node, text: str) -> str:
+    """Return what a node was read from, without the space before each of its lines."""
+    return dedent(" " * node.start_mark.column + text[node.start_mark.index : node.end_mark.index]).rstrip()
