@@ -10,15 +10,11 @@ import pytest
 from infraspectre.cli import run
 from rule_lines import rule
 from sigma_rules import BROKEN, DISCARD, PROCESS, documents
-from signature_fakes import use_fakes
+
+pytestmark = pytest.mark.usefixtures("fake_signatures")
 
 OWN = "rules: [{id: web, title: t, severity: low, when: resp_port == 9}]\n"
 UNSEEN = "Sigma rules that see nothing in network traffic: 1; 'infraspectre rules list' names them\n"
-
-
-@pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_fakes(monkeypatch)
 
 
 @pytest.fixture

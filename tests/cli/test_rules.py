@@ -11,12 +11,8 @@ import pytest
 from infraspectre.cli import run
 from rule_lines import rule
 from sigma_rules import BROKEN, DISCARD, PROCESS, documents
-from signature_fakes import use_fakes
 
-
-@pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_fakes(monkeypatch)
+pytestmark = pytest.mark.usefixtures("fake_signatures")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from infraspectre.intel.attack import technique
+from infraspectre.intel.attack import technique_called
 from infraspectre.records import Detection, Technique
 from infraspectre.records.address import parse_address
 from infraspectre.records.times import from_datetime
@@ -145,7 +145,4 @@ def techniques(metadata: dict[str, list[str]]) -> Iterator[Technique]:
     """Yield the ATT&CK techniques in a rule's metadata; an unknown one keeps its name there."""
     names = metadata.get("mitre_technique_name", [])
     for index, identity in enumerate(metadata.get("mitre_technique_id", [])):
-        try:
-            yield technique(identity)
-        except KeyError:
-            yield Technique(identity, names[index].replace("_", " ") if index < len(names) else identity)
+        yield technique_called(identity, names[index].replace("_", " ") if index < len(names) else identity)

@@ -103,10 +103,10 @@ def shown_rules(rules: Iterable[ListedRule]) -> Iterator[ShownRule]:
 def texts_in(rule: ListedRule) -> dict[int, str]:
     """Return the texts of all rules in the file of a rule, by the lines on which they begin."""
     path = Path(rule.path)
-    roots = [root for root, _ in read_documents(path)]
+    roots = [document.root for document in read_documents(path)]
     nodes = roots if rule.kind == "sigma" else items_at(roots[0], ["rules"])
     text = read_text(path)
-    return {node.start_mark.line + 1: text_of(node, text) for node in nodes}
+    return {node.start_mark.line + 1: text_of(node, text) for node in nodes if node is not None}
 
 
 def text_of(node: Node, text: str) -> str:

@@ -17,14 +17,15 @@ from infraspectre.intel.documents import Document, read_document
 from infraspectre.intel.families import normal
 from infraspectre.intel.rule_files import YAML, yaml_rules
 from infraspectre.records import Severity, Technique
+from infraspectre.records.times import NANOSECONDS, UNITS
 from infraspectre.soma.rules.expression import Kind, condition
 from infraspectre.soma.rules.rule import PAIR, Rule, Step, Window
-from infraspectre.soma.rules.tokens import NANOSECONDS, RuleError, quantity
+from infraspectre.soma.rules.tokens import RuleError, quantity
 from infraspectre.soma.rules.values import Values, named_list
 
 MOST = 100_000
 """Largest count and number of distinct values that a window may wait for: the flows of a window are kept in memory."""
-LONGEST_NS = 7 * NANOSECONDS["d"]
+LONGEST_NS = 7 * UNITS["d"]
 """Longest window and sequence."""
 IDENTITY = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
@@ -259,7 +260,7 @@ class _Draft:
     def _window(self, text: WindowText) -> Window:
         within_ns = self._span("window.within", text.within)
         rates = {"": text.rate} if isinstance(text.rate, str) else text.rate or {}
-        least = {name: self._rate(name, rate) * within_ns / NANOSECONDS["s"] for name, rate in rates.items()}
+        least = {name: self._rate(name, rate) * within_ns / NANOSECONDS for name, rate in rates.items()}
         count = max(text.count or 1, math.ceil(least.pop("", 1)))
         sums = {name: self._amount(f"window.sum.{name}", amount) for name, amount in text.sum.items()}
         sums |= {name: max(amount, sums.get(name, 0)) for name, amount in least.items()}
