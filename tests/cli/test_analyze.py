@@ -9,7 +9,7 @@ import pytest
 
 from infraspectre.cli import run
 from rule_lines import rule
-from sigma_rules import BROKEN, DISCARD, PROCESS, documents
+from sigma_rules import BROKEN, DISCARD, MANY, PROCESS, documents
 
 pytestmark = pytest.mark.usefixtures("fake_signatures")
 
@@ -37,6 +37,18 @@ def test_a_sigma_rule_finds_what_it_describes(capture: Path, folder: Path) -> No
     (found,) = map(json.loads, (capture.parent / "out" / "detections.jsonl").read_text().splitlines())
     assert (found["category"], found["severity"], found["resp"]) == ("discard_service_is_used", "high", "10.0.0.2")
     assert [technique["id"] for technique in found["techniques"]] == ["T1095"]
+
+
+def test_correlations_join_the_incidents_of_the_bundled_capture(folder: Path, tmp_path: Path) -> None:
+    door = DISCARD.replace("dst_port: 9", "dst_port: 22")
+    (folder / "doors.yml").write_text(documents(door, MANY.replace("gte: 3", "gte: 20")))
+    sample = Path(__file__).parents[2] / "examples" / "sample.pcap.gz"
+    arguments = ["--rules", str(folder), "--out", str(tmp_path / "out"), "--quiet"]
+    assert run(["analyze", str(sample), *arguments]) == 0
+    incidents = map(json.loads, (tmp_path / "out" / "incidents.jsonl").read_text().splitlines())
+    (found,) = [one for one in incidents if any(each["detector"] == "sigma" for each in one["detections"])]
+    assert {"scan", "brute_force", "sigma"} <= {each["detector"] for each in found["detections"]}
+    assert [each["category"] for each in found["detections"] if each["detector"] == "sigma"] == ["many"]
 
 
 def test_a_folder_may_hold_rules_of_all_kinds(capture: Path, folder: Path) -> None:
