@@ -108,12 +108,12 @@ class Told(NamedTuple):
 class Loaded(NamedTuple):
     """Holds the rules that can be used, those refused, and how many see nothing in network traffic."""
 
-    signatures: Rules | None = None
-    sigma: SigmaRules | None = None
-    own: Sequence[Path] = ()
+    signatures: Rules | None
+    sigma: SigmaRules | None
+    own: Sequence[Path]
     """Files of own rules."""
-    refused: Sequence[object] = ()
-    unseen: int = 0
+    refused: Sequence[object]
+    unseen: int
 
     def __bool__(self) -> bool:
         return bool(self.signatures or self.sigma or self.own)
