@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from infraspectre.records import FlowBatch
     from infraspectre.rulebook import load_rules
     from infraspectre.soma import Detector
+    from infraspectre.soma.sigma import load_sigma
 
 __version__ = "0.1.0"
-__all__ = ["Analysis", "Detector", "FlowBatch", "__version__", "analyze", "flows", "load_rules"]
+__all__ = ["Analysis", "Detector", "FlowBatch", "__version__", "analyze", "flows", "load_rules", "load_sigma"]
 
 _HOMES = {
     "Analysis": "app",
@@ -22,6 +23,7 @@ _HOMES = {
     "FlowBatch": "records",
     "Detector": "soma",
     "load_rules": "rulebook",
+    "load_sigma": "soma.sigma",
 }
 __getattr__ = lazy(__name__, _HOMES)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from infraspectre.cli.options import AS_GIVEN, DEFAULT, Common, RuleOptions
 from infraspectre.cli.output import following, note, print_json, status_of, warn_refused
-from infraspectre.errors import EXIT_DONE
+from infraspectre.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
     from infraspectre.app import Analysis
-    from infraspectre.capture.signatures import Rules
     from infraspectre.records import Decision
+    from infraspectre.rulebook import Loaded
 
 
 def analyze(
@@ -40,21 +40,21 @@ def analyze(
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
     rules
-        Match the rules in this file or folder: rules in Suricata's language (.rules), on captures, or own rules in
-        YAML; may be repeated.
+        Use the rules in this file or folder: rules in Suricata's language (.rules), on captures, Sigma rules and own
+        rules (.yaml, .yml); may be repeated.
     """
     from infraspectre import app
 
-    others, own = app.sorted_rules(rules or ())
-    loaded, refused = load(others, options) if others else (None, EXIT_DONE)
+    loaded, refused = load(rules, options, common) if rules else (None, EXIT_DONE)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
             *inputs,
             out=out,
             assets=assets,
-            signatures=loaded,
-            own_rules=own,
+            signatures=loaded.signatures if loaded else None,
+            sigma=loaded.sigma if loaded else None,
+            own_rules=loaded.own if loaded else (),
             settings=settings,
             progress=progress,
         )
@@ -65,12 +65,19 @@ def analyze(
     return status_of(analysis.summary) or refused
 
 
-def load(rules: list[Path], options: RuleOptions) -> tuple[Rules, int]:
-    """Return compiled rules, and the exit status that says whether any was refused."""
+def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:
+    """Load rules, and say what was refused; return also the status of that. Raises InputError if none can be used."""
     from infraspectre.rulebook import Told
 
-    loaded = Told(*options).load(rules)
-    return loaded, warn_refused(loaded.refused)
+    loaded = Told(*options).load_all(paths)
+    status = warn_refused(loaded.refused)
+    if not loaded:
+        raise InputError("no rule can be used", remedy="'infraspectre rules check' says why")
+    if loaded.unseen and not common.quiet:
+        note(
+            f"Sigma rules that see nothing in network traffic: {loaded.unseen:,}; 'infraspectre rules list' names them"
+        )
+    return loaded, status
 
 
 def show(analysis: Analysis) -> None:

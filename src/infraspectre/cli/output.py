@@ -13,7 +13,6 @@ from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infraspectre.records.signatures import Refusal
 
 PIPE_WIDTH = 160
 """Columns of a table that goes into a file or pipe."""
@@ -31,10 +30,10 @@ def print_json(value: Any) -> None:
 
 
 def console() -> Console:
-    """Return a console on stdout that uses colour on a terminal only."""
+    """Return a console on stdout that uses colour on a terminal only; `:100:` in an address stays what it is."""
     from rich.console import Console
 
-    return Console(width=None if is_terminal(sys.stdout) else PIPE_WIDTH)
+    return Console(width=None if is_terminal(sys.stdout) else PIPE_WIDTH, emoji=False)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -93,8 +92,8 @@ def status_of(result: Losses) -> int:
     return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
-def warn_refused(refused: Sequence[Refusal]) -> int:
-    """Report refused rules on stderr and return the exit status that says whether there were any."""
+def warn_refused(refused: Sequence[object]) -> int:
+    """Report refusals of rules on stderr and return the exit status that says whether there were any."""
     from infraspectre.security import printable
 
     for refusal in refused[:MOST_REFUSALS]:
