@@ -9,8 +9,8 @@ use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Content, Effect, EventTest, FileTest, Header, Match, PacketTest, Ports, Rule, Scope, Sides,
-    Threshold, ThresholdKind, Transform,
+    Action, Addresses, Content, Effect, EventTest, FileTest, Header, Match, Operand, PacketTest, Ports, Rule, Scope,
+    Sides, Threshold, ThresholdKind, Transform,
 };
 
 use super::inspect::Tests;
@@ -19,6 +19,11 @@ use super::transform::Step;
 
 /// Checks of one rule on a transaction: each has a bit, of which two are taken.
 const MAX_CHECKS: usize = 62;
+
+/// Bytes at the beginning of a payload in which patterns with a small offset and depth are looked for.
+pub const HEAD: usize = 256;
+/// Bytes from which a pattern is long enough to be looked for at every second position.
+const LONG: usize = 5;
 
 /// Ports by which a rule is found; one that names more is looked at whatever the ports are.
 const MAX_GATES: usize = 64;
@@ -105,6 +110,24 @@ impl PatternIndex {
     }
 }
 
+/// Patterns of rules about payload.
+#[derive(Debug, Default)]
+pub struct PayloadIndex {
+    /// Those that can only lie within the first [`HEAD`] bytes.
+    pub head: PatternIndex,
+    pub whole: PatternIndex,
+}
+
+impl PayloadIndex {
+    fn new(patterns: Vec<(Announcement, Id)>) -> PayloadIndex {
+        let (head, whole): (Vec<_>, Vec<_>) = patterns.into_iter().partition(|(own, _)| own.is_in_head);
+        let index = |patterns: Vec<(Announcement, Id)>| {
+            PatternIndex::new(patterns.into_iter().map(|(own, id)| (own.pattern, id)).collect())
+        };
+        PayloadIndex { head: index(head), whole: index(whole) }
+    }
+}
+
 /// Classes of transport that payload and packet rules are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
@@ -149,9 +172,9 @@ impl PacketGroup {
 #[derive(Debug, Default)]
 pub struct PacketIndex {
     /// Patterns of rules that look at each packet.
-    pub packets: PatternIndex,
+    pub packets: PayloadIndex,
     /// Patterns of rules that look at the stream.
-    pub stream: PatternIndex,
+    pub stream: PayloadIndex,
     /// Rules that no pattern announces.
     pub always: Vec<Id>,
 }
@@ -454,9 +477,12 @@ impl BufferCheck {
 }
 
 /// The content that announces a rule: in a buffer (by its place in the rule) or in the payload.
+#[derive(Clone)]
 struct Announcement {
     buffer: Option<usize>,
     pattern: Pattern,
+    /// Whether it can only lie within the first [`HEAD`] bytes of a payload.
+    is_in_head: bool,
 }
 
 fn fast_pattern(rule: &Rule) -> Option<Announcement> {
@@ -469,7 +495,11 @@ fn fast_pattern(rule: &Rule) -> Option<Announcement> {
     });
     // An instance of a buffer may also pass where there is none, which no pattern can announce.
     let contents = contents.filter(|(at, _)| at.is_none_or(|at| !rule.buffers.get(at).is_some_and(may_be_absent)));
-    let best = contents.max_by_key(|(at, content)| (content.fast_pattern, at.is_some(), strength(content)))?;
+    let best = contents.max_by_key(|(at, content)| {
+        let is_cheap = at.is_none() && is_in_head(content) && content.bytes.len() >= LONG;
+        let is_chosen = content.fast_pattern && content.bytes.len() >= LONG;
+        (at.is_some() && content.fast_pattern, at.is_some(), is_cheap, is_chosen, strength(content))
+    })?;
     let (buffer, content) = best;
     let bytes = match content.fast_pattern_chop {
         Some((offset, length)) => {
@@ -478,7 +508,26 @@ fn fast_pattern(rule: &Rule) -> Option<Announcement> {
         }
         None => &content.bytes,
     };
-    Some(Announcement { buffer, pattern: Pattern { bytes: bytes.into(), nocase: content.nocase } })
+    let is_in_head = buffer.is_none() && is_in_head(content);
+    Some(Announcement { buffer, pattern: Pattern { bytes: bytes.into(), nocase: content.nocase }, is_in_head })
+}
+
+/// Tells whether a content of the payload can only lie within its first [`HEAD`] bytes.
+fn is_in_head(content: &Content) -> bool {
+    if content.distance.is_some() || content.within.is_some() {
+        return false;
+    }
+    let depth = match (content.depth, content.startswith) {
+        (Some(Operand::Value(depth)), _) => depth,
+        (None, true) => content.bytes.len() as i64,
+        _ => return false,
+    };
+    let offset = match content.offset {
+        None => 0,
+        Some(Operand::Value(offset)) => offset,
+        Some(Operand::Variable(_)) => return false,
+    };
+    offset.saturating_add(depth) <= HEAD as i64
 }
 
 fn may_be_absent(buffer: &crate::rule::BufferTest) -> bool {
@@ -489,7 +538,14 @@ fn may_be_absent(buffer: &crate::rule::BufferTest) -> bool {
 fn strength(content: &Content) -> usize {
     let mut seen = [false; 256];
     let distinct = content.bytes.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true)).count();
-    distinct * 4 + content.bytes.len().min(32)
+    let length = content.bytes.len();
+    // The matcher looks for long patterns at fewer positions.
+    let reach = match length {
+        0..LONG => 0,
+        LONG..7 => 8,
+        _ => 24,
+    };
+    distinct * 4 + length.min(32) + reach
 }
 
 /// What tells channels apart: the field and its transforms as text.
@@ -524,16 +580,16 @@ impl Gate {
 /// What is gathered for a [`PacketIndex`].
 #[derive(Default)]
 struct PacketDraft {
-    packets: Vec<(Pattern, Id)>,
-    stream: Vec<(Pattern, Id)>,
+    packets: Vec<(Announcement, Id)>,
+    stream: Vec<(Announcement, Id)>,
     always: Vec<Id>,
 }
 
 impl PacketDraft {
     fn finish(self) -> PacketIndex {
         PacketIndex {
-            packets: PatternIndex::new(self.packets),
-            stream: PatternIndex::new(self.stream),
+            packets: PayloadIndex::new(self.packets),
+            stream: PayloadIndex::new(self.stream),
             always: self.always,
         }
     }
@@ -576,10 +632,10 @@ impl Groups {
                         continue;
                     };
                     if signature.on_packets {
-                        draft.packets.push((best.pattern.clone(), id));
+                        draft.packets.push((best.clone(), id));
                     }
                     if signature.on_stream {
-                        draft.stream.push((best.pattern.clone(), id));
+                        draft.stream.push((best.clone(), id));
                     }
                 }
             }

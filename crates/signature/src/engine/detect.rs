@@ -7,14 +7,14 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
 use crate::field::{Field, Kind, Sent, DONE, NONE};
-use crate::flow::{Flow, Occasion};
+use crate::flow::{Flow, Occasion, Window};
 use crate::matcher::Found;
 use crate::protocol::Protocol;
 use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, Scope, ThresholdKind, Validity};
 use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
-use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
+use super::compile::{Carrier, Channel, Id, PatternIndex, PayloadIndex, Program, Signature, Trigger, HEAD};
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
@@ -199,14 +199,13 @@ impl Detector {
         let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
         for index in group.indexes(view.ports) {
             if !payload.is_empty() {
-                self.search(&index.packets, payload);
+                self.search_payload(&index.packets, payload);
                 if !in_stream {
-                    self.search(&index.stream, payload);
+                    self.search_payload(&index.stream, payload);
                 }
             }
             for window in view.windows {
-                let known = window.data.len().saturating_sub(window.new);
-                self.search(&index.stream, window.data.get(known.saturating_sub(OVERLAP)..).unwrap_or_default());
+                self.search_window(&index.stream, window);
             }
             self.candidates.extend_from_slice(&index.always);
         }
@@ -225,6 +224,19 @@ impl Detector {
     fn begin_candidates(&mut self, program: &Program) {
         self.marks.begin(program.signatures.len());
         self.candidates.clear();
+    }
+
+    fn search_payload(&mut self, index: &PayloadIndex, payload: &[u8]) {
+        self.search(&index.head, payload.get(..HEAD).unwrap_or(payload));
+        self.search(&index.whole, payload);
+    }
+
+    fn search_window(&mut self, index: &PayloadIndex, window: &Window<'_>) {
+        let known = window.data.len().saturating_sub(window.new);
+        self.search(&index.whole, window.data.get(known.saturating_sub(OVERLAP)..).unwrap_or_default());
+        if let Some(head) = usize::try_from(window.offset).ok().and_then(|offset| HEAD.checked_sub(offset)) {
+            self.search(&index.head, window.data.get(..head).unwrap_or(window.data));
+        }
     }
 
     /// Adds the rules that a piece of data makes worth a look.
