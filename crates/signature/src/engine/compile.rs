@@ -22,6 +22,8 @@ const MAX_CHECKS: usize = 62;
 
 /// Bytes at the beginning of a payload in which patterns with a small offset and depth are looked for.
 pub const HEAD: usize = 256;
+/// Bytes from which a pattern says enough to be preferred for its place alone.
+const TELLING: usize = 8;
 /// Bytes from which a pattern is long enough to be looked for at every second position.
 const LONG: usize = 5;
 
@@ -496,9 +498,10 @@ fn fast_pattern(rule: &Rule) -> Option<Announcement> {
     // An instance of a buffer may also pass where there is none, which no pattern can announce.
     let contents = contents.filter(|(at, _)| at.is_none_or(|at| !rule.buffers.get(at).is_some_and(may_be_absent)));
     let best = contents.max_by_key(|(at, content)| {
-        let is_cheap = at.is_none() && is_in_head(content) && content.bytes.len() >= LONG;
         let is_chosen = content.fast_pattern && content.bytes.len() >= LONG;
-        (at.is_some() && content.fast_pattern, at.is_some(), is_cheap, is_chosen, strength(content))
+        // What lies at the beginning is found with less work, but what many payloads begin with announces nothing.
+        let is_cheap = at.is_none() && is_in_head(content) && content.bytes.len() >= TELLING;
+        (at.is_some(), content.fast_pattern && at.is_some(), is_chosen, is_cheap, strength(content))
     })?;
     let (buffer, content) = best;
     let bytes = match content.fast_pattern_chop {
