@@ -415,6 +415,7 @@ impl Detector {
                 Outcome::Waits => progress < DONE,
                 Outcome::Fails => false,
                 Outcome::Holds => {
+                    hit.ambiguous |= transaction.is_ambiguous;
                     side.matched.push(own.id);
                     self.matched(own.id, signature, Some(transaction.number), hit, view, state);
                     false
@@ -491,7 +492,8 @@ impl Detector {
         }
         hit.captures.into_iter().for_each(|capture| state.capture(capture));
         let action = signature.rule.action;
-        self.alerts.push(Alert { id, transaction, action, in_stream: hit.in_stream, ambiguous: hit.ambiguous });
+        let ambiguous = hit.ambiguous || view.packet.is_some_and(|packet| packet.ambiguous);
+        self.alerts.push(Alert { id, transaction, action, in_stream: hit.in_stream, ambiguous });
     }
 
     fn apply(&mut self, effect: &Effect, view: &View<'_>, state: &mut FlowState) {
@@ -552,7 +554,11 @@ impl Detector {
                 state.passed |= of_flow;
                 break;
             }
-            if !self.is_within_thresholds(signature, &mut alert, view) || signature.rule.noalert {
+            // What the likeliest receiver reads says it already; other views add nothing.
+            if alert.ambiguous && state.has_alerted(alert.id) || signature.rule.noalert {
+                continue;
+            }
+            if !self.is_within_thresholds(signature, &mut alert, view) {
                 continue;
             }
             if matches!(alert.action, Action::Drop | Action::Reject) && self.settings.ips {
@@ -564,7 +570,7 @@ impl Detector {
                 self.surplus += 1;
             }
         }
-        state.alerted |= !kept.is_empty();
+        kept.iter().for_each(|alert| state.note_alert(alert.id));
         self.alerts = kept;
     }
 

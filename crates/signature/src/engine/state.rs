@@ -30,8 +30,8 @@ pub struct FlowState {
     /// Protocol rules that have matched: to the server, to the client.
     pub recognised: [bool; 2],
     pub transactions: VecDeque<TransactionState>,
-    /// What signatures have found in the flow, for EVE.
-    pub alerted: bool,
+    /// Rules that have alerted, as many as are remembered.
+    alerted: Vec<Id>,
 }
 
 /// What rules remember of a transaction.
@@ -104,6 +104,18 @@ impl FlowState {
             Some(own) => own.1 = value,
             None if has_room => self.integers.push((name.into(), value)),
             None => {}
+        }
+    }
+
+    /// Tells whether a rule has alerted in this flow.
+    pub fn has_alerted(&self, id: Id) -> bool {
+        self.alerted.contains(&id)
+    }
+
+    /// Remembers that a rule has alerted.
+    pub fn note_alert(&mut self, id: Id) {
+        if self.alerted.len() < MAX_NAMES && !self.has_alerted(id) {
+            self.alerted.push(id);
         }
     }
 
