@@ -9,11 +9,11 @@ from infraspectre.lazy import lazy
 if TYPE_CHECKING:
     from infraspectre.app import Analysis, analyze, flows
     from infraspectre.records import FlowBatch
-    from infraspectre.rulebook import load_rules
+    from infraspectre.rulebook import load_rules, load_yara
     from infraspectre.soma import Detector
 
 __version__ = "0.1.0"
-__all__ = ["Analysis", "Detector", "FlowBatch", "__version__", "analyze", "flows", "load_rules"]
+__all__ = ["Analysis", "Detector", "FlowBatch", "__version__", "analyze", "flows", "load_rules", "load_yara"]
 
 _HOMES = {
     "Analysis": "app",
@@ -22,6 +22,7 @@ _HOMES = {
     "FlowBatch": "records",
     "Detector": "soma",
     "load_rules": "rulebook",
+    "load_yara": "rulebook",
 }
 __getattr__ = lazy(__name__, _HOMES)
 

@@ -18,11 +18,13 @@ from infraspectre.records.flows import FlowBatch
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.yara import YaraRules
     from infraspectre.capture.signatures import Rules
     from infraspectre.own_rules import Report as RuleTests
     from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
+    from infraspectre.rulebook import Scan
     from infraspectre.settings import Settings
     from infraspectre.soma import Detector
     from infraspectre.telemetry import Meter
@@ -168,6 +170,7 @@ def analyze(
     assets: Source | None = None,
     signatures: Rules | None = None,
     own_rules: Sequence[Source] = (),
+    yara: YaraRules | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -176,14 +179,16 @@ def analyze(
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
-    `own_rules` names files and folders of own rules in YAML.
+    `own_rules` names files and folders of own rules in YAML. `yara`, from `load_yara`, scans what the flows of captures
+    carried.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
 
     meter = Meter()
     log = None if signatures is None else AlertLog()
-    pipeline = compose(assets, log, own_rules)
+    scan = None if yara is None else open_scan(inputs, yara)
+    pipeline = compose(assets, log, own_rules, scan)
     source: FlowSource
     if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
@@ -192,6 +197,8 @@ def analyze(
 
         matched = match(inputs, signatures, log, progress)
         source = MatchedSource(open_source(inputs, "full", settings or chosen_settings()), log, matched)
+    if scan is not None:
+        source = scan.beside(source)
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
     return analyze_aside(source, pipeline, progress, meter)
@@ -215,8 +222,20 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
-def compose(assets: Source | None = None, alerts: Alerts | None = None, own_rules: Sequence[Source] = ()) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file, alerts to be detections, and own rules."""
+def open_scan(inputs: Sequence[Source], yara: YaraRules) -> Scan:
+    """Return the scan of captures with YARA rules."""
+    from infraspectre.rulebook import Scan
+
+    return Scan(inputs, yara)
+
+
+def compose(
+    assets: Source | None = None,
+    alerts: Alerts | None = None,
+    own_rules: Sequence[Source] = (),
+    scan: Scan | None = None,
+) -> Pipeline:
+    """Return the four stages, ready to run, with the assets of a file, own rules, and what else gives detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
@@ -227,7 +246,8 @@ def compose(assets: Source | None = None, alerts: Alerts | None = None, own_rule
     detectors = [*(make() for make in CATALOGUE), *chosen_rules(own_rules)]
     known = None if assets is None else load_assets(Path(assets))
     matched = [] if alerts is None else [Signatures(alerts)]
-    return Pipeline(Axon(), Soma([*detectors, *matched]), Cortex(assets=known), Reflex())
+    scanned = [] if scan is None else [scan.detector]
+    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned]), Cortex(assets=known), Reflex())
 
 
 def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
@@ -240,11 +260,14 @@ def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
     return [OwnRules(load_rules([Path(path) for path in own_rules], fields()))]
 
 
-def sorted_rules(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return which paths are read as rules in Suricata's language, and which as own rules; a folder may be both."""
+def sorted_rules(paths: Sequence[Path]) -> tuple[list[Path], list[Path], list[Path]]:
+    """Return the paths of rules in Suricata's language, of own rules, and of YARA rules; a folder may be all three."""
     from infraspectre.adapters.rules.files import SUFFIXES
+    from infraspectre.adapters.yara import SUFFIXES as YARA_SUFFIXES
 
-    return sorted_by(paths, SUFFIXES)
+    yara = [path for path in paths if holds(path, YARA_SUFFIXES)]
+    is_more = [path not in yara or holds(path, SUFFIXES) or holds_own_rules(path, SUFFIXES) for path in paths]
+    return *sorted_by([path for path, more in zip(paths, is_more, strict=True) if more], SUFFIXES), yara
 
 
 def sorted_tests(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

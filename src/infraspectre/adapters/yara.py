@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,6 +65,10 @@ class YaraRefusal(NamedTuple):
     rule: str | None
     reason: str
 
+    def __str__(self) -> str:
+        place = [str(part) for part in (self.path, self.line) if part is not None]
+        return f"{':'.join(place)}: {f'{self.rule}: ' if self.rule else ''}{self.reason}"
+
 
 class YaraRules(NamedTuple):
     """Holds compiled rules, and what is wrong with the others."""
@@ -72,6 +76,8 @@ class YaraRules(NamedTuple):
     compiled: Rules
     names: list[str]
     refused: list[YaraRefusal]
+    settings: Mapping[str, str] = {}
+    """Says by Suricata's dotted names how payloads are put together."""
 
 
 def load_yara(paths: Sequence[Path]) -> YaraRules:

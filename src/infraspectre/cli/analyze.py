@@ -10,6 +10,7 @@ from infraspectre.cli.output import following, note, print_json, status_of, warn
 from infraspectre.errors import EXIT_DONE
 
 if TYPE_CHECKING:
+    from infraspectre.adapters.yara import YaraRules
     from infraspectre.app import Analysis
     from infraspectre.capture.signatures import Rules
     from infraspectre.records import Decision
@@ -22,6 +23,7 @@ def analyze(
     out: Path = Path("infraspectre-report"),
     assets: Path | None = None,
     rules: list[Path] | None = None,
+    yara: list[Path] | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -40,13 +42,16 @@ def analyze(
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
     rules
-        Match the rules in this file or folder: rules in Suricata's language (.rules), on captures, or own rules in
-        YAML; may be repeated.
+        Match the rules in this file or folder: rules in Suricata's language (.rules) and YARA rules (.yar, .yara), on
+        captures, or own rules in YAML; may be repeated.
+    yara
+        Scan what the flows of captures carried with the YARA rules in this file or folder; may be repeated.
     """
     from infraspectre import app
 
-    others, own = app.sorted_rules(rules or ())
+    others, own, more = app.sorted_rules(rules or ())
     loaded, refused = load(others, options) if others else (None, EXIT_DONE)
+    scanned, yara_refused = load_yara([*(yara or ()), *more], options)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
@@ -55,6 +60,7 @@ def analyze(
             assets=assets,
             signatures=loaded,
             own_rules=own,
+            yara=scanned,
             settings=settings,
             progress=progress,
         )
@@ -62,7 +68,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused
+    return status_of(analysis.summary) or refused or yara_refused
 
 
 def load(rules: list[Path], options: RuleOptions) -> tuple[Rules, int]:
@@ -70,6 +76,16 @@ def load(rules: list[Path], options: RuleOptions) -> tuple[Rules, int]:
     from infraspectre.rulebook import Told
 
     loaded = Told(*options).load(rules)
+    return loaded, warn_refused(loaded.refused)
+
+
+def load_yara(rules: list[Path], options: RuleOptions) -> tuple[YaraRules | None, int]:
+    """Return compiled YARA rules, if any are given, and the exit status that says whether any was refused."""
+    if not rules:
+        return None, EXIT_DONE
+    from infraspectre.rulebook import Told, load_yara
+
+    loaded = load_yara(rules, Told(*options).settings())
     return loaded, warn_refused(loaded.refused)
 
 

@@ -13,8 +13,6 @@ from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infraspectre.records.signatures import Refusal
-
 PIPE_WIDTH = 160
 """Columns of a table that goes into a file or pipe."""
 MOST_REFUSALS = 20
@@ -93,7 +91,7 @@ def status_of(result: Losses) -> int:
     return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
-def warn_refused(refused: Sequence[Refusal]) -> int:
+def warn_refused(refused: Sequence[object]) -> int:
     """Report refused rules on stderr and return the exit status that says whether there were any."""
     from infraspectre.security import printable
 
