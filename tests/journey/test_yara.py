@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +11,9 @@ import pytest
 import infraspectre
 from infraspectre.cli import run
 from infraspectre.errors import UsageError
-from infraspectre.simulation.capture import Behaviour, Capture
 from infraspectre.simulation.conversation import TcpConversation
-from infraspectre.simulation.hosts import Host
-from infraspectre.simulation.pcap import write_pcap
-from infraspectre.simulation.protocols import http
+from talks import CLIENT, MARKER, SERVER, captured, download
 
-MARKER = b"A-HARMLESS-MARKER-THAT-NO-OTHER-FILE-HOLDS"
 RULES = """
 rule Marker {
   meta:
@@ -34,30 +27,6 @@ rule Marker {
 }
 rule Named { condition: filename == "tool.bin" }
 """ % MARKER.decode()  # noqa: UP031 - YARA has braces of its own
-CLIENT = Host("client", "10.0.0.5", bytes.fromhex("020000000005"), "workstation")
-SERVER = Host("server", "203.0.113.9", bytes.fromhex("020000000009"), "server")
-
-Talk = Callable[[TcpConversation], None]
-
-
-def captured(path: Path, talk: Talk, port: int = 80, loss: float = 0.0) -> Path:
-    """Write a capture of one connection."""
-    capture = Capture()
-    with capture.behaving(Behaviour("test", "benign")):
-        conversation = TcpConversation(capture, random.Random(1), (CLIENT, SERVER), (50000, port), 0.0, loss)
-        conversation.connect()
-        talk(conversation)
-        conversation.close()
-    write_pcap(path, capture.packets())
-    return path
-
-
-def download(conversation: TcpConversation) -> None:
-    """Fetch a packed file of some size that holds the marker across segments."""
-    filler = random.Random(2).randbytes(200_000)
-    conversation.request(http.request("files.example", "/tools/tool.bin"))
-    body = gzip.compress(filler + MARKER + filler)
-    conversation.respond(http.response(body=body, kind="application/octet-stream", Content_Encoding="gzip"))
 
 
 @pytest.fixture
@@ -133,7 +102,9 @@ def test_a_folder_may_hold_rules_of_several_kinds(tmp_path: Path, rules: Path) -
     folder = tmp_path / "rules"
     folder.mkdir()
     rules.rename(folder / rules.name)
-    (folder / "one.rules").write_text('alert http any any -> any any (msg:"a tool"; http.uri; content:"tool"; sid:1;)\n')
+    (folder / "one.rules").write_text(
+        'alert http any any -> any any (msg:"a tool"; http.uri; content:"tool"; sid:1;)\n'
+    )
     path = captured(tmp_path / "download.pcap", download)
     assert run(["analyze", str(path), "--rules", str(folder), "--out", str(tmp_path / "out"), "--quiet"]) == 0
     assert len(found(tmp_path / "out")) == 2

@@ -445,3 +445,154 @@ fn pieces(transaction: &Transaction, direction: Direction) -> impl Iterator<Item
     });
     body.into_iter().chain(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use infraspectre_core::wire::tcp_flag;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::flow::fixture::Host::{Client, Server};
+    use crate::flow::fixture::{Packet, Talk, LIMITS};
+    use crate::flow::FlowTable;
+
+    const BOUNDS: Bounds = Bounds { each: 1 << 20, all: 1 << 20 };
+
+    /// Shows packets to a table, and returns what is handed over and what is left.
+    fn carried(bounds: Bounds, packets: &[Packet]) -> (Vec<Payload>, Store) {
+        let store = Arc::new(Mutex::new(Store { bounds, ..Store::default() }));
+        let settings = Arc::new(deep(Settings::default(), bounds.each));
+        let mut table = FlowTable::new(settings, LIMITS, FieldSet::all());
+        for (number, packet) in packets.iter().enumerate() {
+            packet.with_segment(number as u64 + 1, |segment| {
+                table.observe(segment, 100, &[], &[], &mut |occasion| look(occasion, &store));
+            });
+        }
+        table.finish(&mut |occasion| look(occasion, &store));
+        drop(table);
+        let payloads = lock(&store).take();
+        (payloads, Arc::into_inner(store).unwrap().into_inner().unwrap())
+    }
+
+    /// Builds a connection on which the client says something, and the server answers in segments of a size.
+    fn exchange(port: u16, asked: &[u8], answered: &[u8], size: usize) -> Vec<Packet> {
+        let talk = Talk { server_port: port, ..Talk::default() };
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, asked));
+        let asked = 1 + asked.len() as u32;
+        let mut sent = 1;
+        for segment in answered.chunks(size) {
+            packets.push(talk.data(Server, sent, asked, segment));
+            sent += segment.len() as u32;
+            packets.push(talk.ack(Client, asked, sent));
+        }
+        packets.push(talk.segment(Server, tcp_flag::ACK | tcp_flag::FIN, sent, asked, b""));
+        packets.push(talk.segment(Client, tcp_flag::ACK | tcp_flag::FIN, asked, sent + 1, b""));
+        packets.push(talk.ack(Server, sent + 1, asked + 1));
+        packets
+    }
+
+    fn response(body: &[u8]) -> Vec<u8> {
+        [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+    }
+
+    fn brief<'a>(payloads: &'a [Payload]) -> Vec<(&'a str, Direction, &'a str, &'a [u8], bool)> {
+        let text = |name| std::str::from_utf8(name).unwrap();
+        let of =
+            |one: &'a Payload| (one.kind.name(), one.direction, text(&one.name[..]), &one.data[..], one.is_truncated);
+        payloads.iter().map(of).collect()
+    }
+
+    #[test]
+    fn bodies_of_both_directions_are_payloads() {
+        let asked = b"POST /form?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nk=v";
+        let (payloads, store) = carried(BOUNDS, &exchange(80, asked, &response(b"well, hello"), 20));
+        let expected = [
+            ("http_body", Direction::Orig, "/form?x=1", &b"k=v"[..], false),
+            ("http_body", Direction::Resp, "/form", b"well, hello", false),
+        ];
+        assert_eq!(brief(&payloads), expected);
+        let [first, second] = &payloads[..] else { panic!("two") };
+        assert_eq!((first.orig.to_string(), first.resp.to_string()), ("10.0.0.1".into(), "10.0.0.2".into()));
+        assert_eq!(first.flow_id, second.flow_id);
+        assert!(first.packet < second.packet && second.packet.is_some());
+        assert_eq!((store.held, store.cut, store.given), (0, 0, 2));
+    }
+
+    #[test]
+    fn a_form_is_a_payload_and_so_is_each_file_in_it() {
+        let form = "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.txt\"\r\n\r\ncontent\r\n--b--\r\n";
+        let head = "POST /up HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n";
+        let asked = format!("{head}Content-Length: {}\r\n\r\n{form}", form.len());
+        let (payloads, _) = carried(BOUNDS, &exchange(80, asked.as_bytes(), &response(b""), 20));
+        let expected = [
+            ("http_body", Direction::Orig, "/up", form.as_bytes(), false),
+            ("http_body", Direction::Orig, "a.txt", b"content", false),
+        ];
+        assert_eq!(brief(&payloads), expected);
+    }
+
+    #[test]
+    fn an_upload_is_one_payload() {
+        let asked = b"PUT /a.bin HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbyte";
+        let (payloads, _) = carried(BOUNDS, &exchange(80, asked, &response(b""), 20));
+        assert_eq!(brief(&payloads), [("http_body", Direction::Orig, "/a.bin", &b"byte"[..], false)]);
+    }
+
+    #[test]
+    fn streams_are_payloads_where_no_protocol_is_recognised() {
+        let (payloads, store) = carried(BOUNDS, &exchange(4_444, b"\x01\x02 ask", b"\x03\x04 a long answer", 5));
+        let expected = [
+            ("stream", Direction::Orig, "", &b"\x01\x02 ask"[..], false),
+            ("stream", Direction::Resp, "", b"\x03\x04 a long answer", false),
+        ];
+        assert_eq!(brief(&payloads), expected);
+        assert_eq!(store.held, 0);
+    }
+
+    #[test]
+    fn a_body_that_never_ends_is_handed_over_as_truncated() {
+        let mut packets = exchange(80, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", &response(&[b'x'; 90]), 30);
+        packets.truncate(packets.len() - 5);
+        let (payloads, store) = carried(BOUNDS, &packets);
+        let [cut] = &payloads[..] else { panic!("one") };
+        assert!(cut.is_truncated && !cut.data.is_empty() && cut.data.len() < 90);
+        assert_eq!((store.held, store.cut), (0, 0));
+    }
+
+    #[test]
+    fn what_is_beyond_the_bounds_is_left_out_and_counted() {
+        let packets = exchange(80, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", &response(&[b'x'; 90]), 30);
+        for bounds in [Bounds { each: 50, all: 1000 }, Bounds { each: 1000, all: 50 }] {
+            let (payloads, store) = carried(bounds, &packets);
+            assert_eq!(brief(&payloads), [("http_body", Direction::Resp, "/a", &[b'x'; 50][..], true)]);
+            assert_eq!((store.held, store.cut, store.not_kept), (0, 1, 0));
+        }
+        let (payloads, store) = carried(Bounds { each: 1000, all: 0 }, &packets);
+        assert!(payloads.is_empty());
+        assert_eq!((store.cut, store.not_kept), (0, 1));
+    }
+
+    #[test]
+    fn missing_bytes_make_a_stream_truncated() {
+        let mut packets = exchange(4_444, b"\x01", &[7; 40], 10);
+        packets.remove(6);
+        let (payloads, _) = carried(BOUNDS, &packets);
+        let answer = payloads.iter().find(|one| one.direction == Direction::Resp).unwrap();
+        assert_eq!((answer.data.len(), answer.is_truncated), (30, true));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_are_accounted_for(
+            answer in prop::collection::vec(any::<u8>(), 0..600), size in 1_usize..90, each in 0_usize..700, all in 0_usize..700
+        ) {
+            for port in [80, 445, 4_444] {
+                let asked = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+                let (payloads, store) = carried(Bounds { each, all }, &exchange(port, asked, &answer, size));
+                prop_assert_eq!(store.held, 0);
+                prop_assert!(payloads.iter().all(|one| !one.data.is_empty() && one.data.len() <= each.min(all)));
+            }
+        }
+    }
+}
