@@ -508,7 +508,7 @@ mod tests {
         let asked = b"POST /form?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nk=v";
         let (payloads, store) = carried(BOUNDS, &exchange(80, asked, &response(b"well, hello"), 20));
         let expected = [
-            ("http_body", Direction::Orig, "/form?x=1", &b"k=v"[..], false),
+            ("http_body", Direction::Orig, "/form", &b"k=v"[..], false),
             ("http_body", Direction::Resp, "/form", b"well, hello", false),
         ];
         assert_eq!(brief(&payloads), expected);
