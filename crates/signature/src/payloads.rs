@@ -22,6 +22,8 @@ use crate::transaction::{index, Body, Direction, Transaction};
 /// Payloads and their bytes that are handed over at once.
 const ENOUGH: usize = 256;
 const ENOUGH_BYTES: usize = 4 << 20;
+/// Bytes that a payload takes besides its own: a million small ones are not small.
+const OVERHEAD: usize = 256;
 const BOTH: [Direction; 2] = [Direction::Orig, Direction::Resp];
 
 /// How many bytes are kept: what is beyond is left out.
@@ -29,7 +31,7 @@ const BOTH: [Direction; 2] = [Direction::Orig, Direction::Resp];
 pub struct Bounds {
     /// Of one payload.
     pub each: usize,
-    /// Of all payloads that are kept at a time.
+    /// Of all payloads that are kept at a time, with their overhead.
     pub all: usize,
 }
 
@@ -96,6 +98,17 @@ pub struct Payload {
     pub is_truncated: bool,
     /// Whether any of them were left out because of the bounds.
     is_cut: bool,
+}
+
+impl Payload {
+    /// Counts the bytes that it takes; nothing is kept of an empty one.
+    fn cost(&self) -> usize {
+        if self.data.is_empty() {
+            0
+        } else {
+            OVERHEAD + self.data.len()
+        }
+    }
 }
 
 /// Reads captures and yields what their flows carried.
@@ -168,7 +181,7 @@ struct Store {
     bounds: Bounds,
     complete: Vec<Payload>,
     complete_bytes: usize,
-    /// Bytes of all payloads, complete or not.
+    /// Bytes of all payloads, complete or not, with their overhead.
     held: usize,
     given: u64,
     cut: u64,
@@ -197,12 +210,14 @@ impl Store {
     /// Adds bytes to a payload as far as there is room.
     fn append(&mut self, payload: &mut Payload, data: &[u8], at: i64) {
         let of_each = self.bounds.each.saturating_sub(payload.data.len());
-        let room = of_each.min(self.bounds.all.saturating_sub(self.held));
+        let before = payload.cost();
+        let overhead = if before == 0 { OVERHEAD } else { 0 };
+        let room = of_each.min(self.bounds.all.saturating_sub(self.held + overhead));
         // Once something is left out, what follows would be out of place.
         let kept = if payload.is_cut { &[] } else { data.get(..room).unwrap_or(data) };
         payload.data.extend_from_slice(kept);
         payload.end = at;
-        self.held += kept.len();
+        self.held += payload.cost() - before;
         payload.is_cut |= kept.len() < data.len();
         payload.is_truncated |= payload.is_cut;
     }
@@ -213,12 +228,12 @@ impl Store {
             return;
         }
         self.cut += u64::from(payload.is_cut);
-        self.complete_bytes += payload.data.len();
+        self.complete_bytes += payload.cost();
         self.complete.push(payload);
     }
 
     fn forget(&mut self, payload: &Payload) {
-        self.held = self.held.saturating_sub(payload.data.len());
+        self.held = self.held.saturating_sub(payload.cost());
     }
 }
 
@@ -563,12 +578,12 @@ mod tests {
     #[test]
     fn what_is_beyond_the_bounds_is_left_out_and_counted() {
         let packets = exchange(80, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", &response(&[b'x'; 90]), 30);
-        for bounds in [Bounds { each: 50, all: 1000 }, Bounds { each: 1000, all: 50 }] {
+        for bounds in [Bounds { each: 50, all: 1000 }, Bounds { each: 1000, all: OVERHEAD + 50 }] {
             let (payloads, store) = carried(bounds, &packets);
             assert_eq!(brief(&payloads), [("http_body", Direction::Resp, "/a", &[b'x'; 50][..], true)]);
             assert_eq!((store.held, store.cut, store.not_kept), (0, 1, 0));
         }
-        let (payloads, store) = carried(Bounds { each: 1000, all: 0 }, &packets);
+        let (payloads, store) = carried(Bounds { each: 1000, all: OVERHEAD }, &packets);
         assert!(payloads.is_empty());
         assert_eq!((store.cut, store.not_kept), (0, 1));
     }
@@ -585,7 +600,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_in_any_pieces_are_accounted_for(
-            answer in prop::collection::vec(any::<u8>(), 0..600), size in 1_usize..90, each in 0_usize..700, all in 0_usize..700
+            answer in prop::collection::vec(any::<u8>(), 0..600), size in 1_usize..90, each in 0_usize..700, all in 0_usize..2000
         ) {
             for port in [80, 445, 4_444] {
                 let asked = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -16,7 +16,7 @@ from infraspectre.errors import InputError, UsageError
 from infraspectre.intel.attack import technique
 from infraspectre.ports import PayloadSource
 from infraspectre.records import Detection, Technique
-from infraspectre.records.payload import Payload
+from infraspectre.records.payload import Payload, PayloadKind
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import Case, Casebook, Finding, in_bytes
 
@@ -40,6 +40,15 @@ MAX_NAME = 4_096
 """Most characters of a payload's name; what is before them does not count."""
 MAX_MEANING = 200
 """Most characters of a rule's name and description in a summary."""
+KINDS: dict[PayloadKind, str] = {
+    "stream": "stream",
+    "http_body": "HTTP payload",
+    "mail_attachment": "mail attachment",
+    "smb_file": "SMB file",
+    "ftp_file": "FTP file",
+    "file": "file",
+}
+"""What kinds of payloads are called in a summary."""
 
 
 class YaraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,7 +168,7 @@ class MatchCase(Case):
         """Start with no match."""
         super().__init__()
         self.payload_bytes = 0
-        self.kind = ""
+        self.kind: PayloadKind = "file"
         self.metadata: dict[str, Any] = {}
 
 
@@ -241,7 +250,7 @@ class YaraScanner:
     def _judge(self, key: Key, case: MatchCase) -> Finding:
         meaning = case.metadata.get("description") or case.metadata.get("desc")
         what = f"{key.rule} ({meaning})" if meaning else key.rule
-        kind = case.kind.replace("_", " ")
+        objects = plural(case.flows, KINDS[case.kind])
         return Finding(
             detector=f"{self.name}:{key.rule}",
             category="malware_file",
@@ -249,8 +258,8 @@ class YaraScanner:
             score=self._score(case.metadata),
             orig=key.orig,
             resp=key.resp,
-            summary=f"{key.orig} and {key.resp} exchanged {plural(case.flows, kind)} of {in_bytes(case.payload_bytes)} "
-            f"that the YARA rule {what[:MAX_MEANING]} matches",
+            summary=f"{key.orig} and {key.resp} exchanged {objects} of {in_bytes(case.payload_bytes)} that "
+            f"the YARA rule {what[:MAX_MEANING]} matches",
             size=case.flows,
             measures={"payloads": case.flows, "payload_bytes": case.payload_bytes},
             thresholds={},

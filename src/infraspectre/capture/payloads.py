@@ -33,10 +33,7 @@ class CapturedPayloads:
 
     def account(self) -> Account:
         """Return what was read and lost so far."""
-        account = Account()
-        summary: Mapping[str, object] = self._reader.summary()
-        vars(account).update((name, summary[name]) for name in vars(account) if name in summary)
-        return account
+        return Account.of(self._reader.summary())
 
 
 def payload(found: _core.Payload) -> Payload:
