@@ -26,6 +26,7 @@ from infraspectre.soma.sigma.detector import SigmaDetector
 from infraspectre.soma.sigma.events import Events, Rows
 from infraspectre.soma.sigma.loading import Loaded, read_rules
 from infraspectre.soma.sigma.rule import END, LogSource, Rule, Test, Text, mapped
+from infraspectre.soma.sigma.seating import SigmaRules
 from infraspectre.soma.soma import NEEDED
 
 Event = dict[str, Any]
@@ -210,7 +211,7 @@ def on_host_logs() -> tuple[int, float]:
 def on_flows() -> tuple[int, float]:
     """Return how many events of flows 1,000 rules looked at, and the processor seconds; flows count as events, too."""
     frame = located(pl.concat(batches(), how="vertical_relaxed", rechunk=True).drop_nulls(NEEDED))
-    detector = SigmaDetector(multiplied(loaded()))
+    detector = SigmaDetector(SigmaRules(multiplied(loaded())))
     blocks = list(frame.iter_slices(BLOCK))
     seconds = least(lambda: [detector.detect(block) for block in blocks])
     streams = {id(seat.stream): seat.stream for seat in detector.seats}
@@ -230,7 +231,7 @@ def batches() -> list[pl.DataFrame]:
 
 def multiplied(known: Loaded) -> Loaded:
     """Return 1,000 rules that see flows: those of the test data, and copies of them that look for other texts."""
-    seeing = list({seat.rule.head.key: seat.rule for seat in SigmaDetector(known).seats}.values())
+    seeing = list({seat.rule.head.key: seat.rule for seat in SigmaRules(known).seats}.values())
     copies = [varied(seeing[number % len(seeing)], number // len(seeing)) for number in range(RULES)]
     return Loaded(copies, [], [])
 
@@ -275,7 +276,7 @@ def measure() -> Report:
     measured = regression(RuleSet(loaded().rules))
     right = [one for one, matches in measured if matches >= one.matches]
     more = [(one.rule, one.matches, matches) for one, matches in measured if matches > one.matches]
-    seeing = {seat.rule.head.key for seat in SigmaDetector(loaded()).seats}
+    seeing = {seat.rule.head.key for seat in SigmaRules(loaded()).seats}
     return Report(
         figures=[
             Figure("recordings whose rule matches", f"{len(right)} of {len(measured)}", "", "99%", "100%"),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from signature_fakes import use_fakes
+
 PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
 # Ethernet, IPv4 10.0.0.1 -> 10.0.0.2, UDP 40000 -> 9, four bytes of payload; checksums are left to the reader's mercy.
 FRAME = bytes.fromhex("0200000000020200000000010800") + bytes.fromhex(
@@ -21,6 +23,12 @@ def capture(tmp_path: Path) -> Path:
     path = tmp_path / "one.pcap"
     path.write_bytes(PCAP_HEADER + struct.pack("<IIII", 1_700_000_000, 0, len(FRAME), len(FRAME)) + FRAME)
     return path
+
+
+@pytest.fixture
+def fake_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the doubles in place of the core's signatures."""
+    use_fakes(monkeypatch)
 
 
 @pytest.fixture(scope="session")

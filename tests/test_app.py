@@ -12,6 +12,7 @@ from infraspectre.app import load_settings
 from infraspectre.errors import ConfigError, InputError, OutputError
 from infraspectre.pipeline import Pipeline
 from pipeline_fakes import Correlating, Detecting, Stages, decision
+from sigma_rules import BROKEN, DISCARD
 
 ZEEK = """#separator \\x09
 #fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto
@@ -31,7 +32,7 @@ def conn_log(tmp_path: Path) -> Path:
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Pipeline(Stages(), Detecting(), Correlating(), Stages())
-    monkeypatch.setattr(app, "compose", lambda assets, alerts, own_rules, scan: fake)
+    monkeypatch.setattr(app, "compose", lambda assets, alerts, sigma, own_rules, scan: fake)
 
 
 @pytest.mark.usefixtures("faked")
@@ -126,6 +127,20 @@ def test_a_wrong_asset_list_is_named_before_anything_is_written(conn_log: Path, 
     with pytest.raises(InputError, match=r"assets\.csv"):
         infraspectre.analyze(conn_log, out=tmp_path / "out", assets=assets)
     assert not (tmp_path / "out").exists()
+
+
+def test_sigma_rules_are_evaluated_afresh_in_each_analysis(conn_log: Path, tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(DISCARD.replace("9", "80"))
+    sigma = infraspectre.load_sigma([tmp_path])
+    assert repr(sigma) == "SigmaRules: 1 see flows, 0 do not, 0 refused"
+    for _ in range(2):
+        assert [one.detector for one in infraspectre.analyze(conn_log, sigma=sigma).detections] == ["sigma"]
+
+
+def test_sigma_rules_of_which_none_can_be_used_are_an_error(conn_log: Path, tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(BROKEN)
+    with pytest.raises(InputError, match="no Sigma rule can be used"):
+        infraspectre.analyze(conn_log, sigma=infraspectre.load_sigma([tmp_path]))
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,8 @@ import infraspectre
 from infraspectre.cli import run
 from infraspectre.errors import UsageError
 from rule_lines import rule
-from signature_fakes import use_fakes
 
-
-@pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_fakes(monkeypatch)
+pytestmark = pytest.mark.usefixtures("fake_signatures")
 
 
 @pytest.fixture

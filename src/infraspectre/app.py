@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from infraspectre.rulebook import Scan
     from infraspectre.settings import Settings
     from infraspectre.soma import Detector
+    from infraspectre.soma.sigma import SigmaRules
     from infraspectre.telemetry import Meter
 
 Source = str | PathLike[str]
@@ -169,6 +170,7 @@ def analyze(
     out: Source | None = None,
     assets: Source | None = None,
     signatures: Rules | None = None,
+    sigma: SigmaRules | None = None,
     own_rules: Sequence[Source] = (),
     yara: YaraRules | None = None,
     settings: Settings | None = None,
@@ -179,8 +181,8 @@ def analyze(
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
-    `own_rules` names files and folders of own rules in YAML. `yara`, from `load_yara`, scans what the flows of captures
-    carried.
+    `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
+    `yara`, from `load_yara`, scans what the flows of captures carried.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
@@ -188,7 +190,7 @@ def analyze(
     meter = Meter()
     log = None if signatures is None else AlertLog()
     scan = None if yara is None else open_scan(inputs, yara)
-    pipeline = compose(assets, log, own_rules, scan)
+    pipeline = compose(assets, log, sigma, own_rules, scan)
     source: FlowSource
     if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
@@ -232,10 +234,11 @@ def open_scan(inputs: Sequence[Source], yara: YaraRules) -> Scan:
 def compose(
     assets: Source | None = None,
     alerts: Alerts | None = None,
+    sigma: SigmaRules | None = None,
     own_rules: Sequence[Source] = (),
     scan: Scan | None = None,
 ) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file, own rules, and what else gives detections."""
+    """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
@@ -243,65 +246,41 @@ def compose(
     from infraspectre.reflex import Reflex
     from infraspectre.soma import CATALOGUE, Signatures, Soma
 
-    detectors = [*(make() for make in CATALOGUE), *chosen_rules(own_rules)]
+    detectors = [*(make() for make in CATALOGUE), *chosen_rules(sigma, own_rules)]
     known = None if assets is None else load_assets(Path(assets))
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
     return Pipeline(Axon(), Soma([*detectors, *matched, *scanned]), Cortex(assets=known), Reflex())
 
 
-def chosen_rules(own_rules: Sequence[Source]) -> list[Detector]:
-    """Return the detector of own rules, if there are any."""
-    if not own_rules:
-        return []
-    from infraspectre.own_rules import fields
-    from infraspectre.soma.rules import OwnRules, load_rules
+def chosen_rules(sigma: SigmaRules | None, own_rules: Sequence[Source]) -> Iterator[Detector]:
+    """Yield the detectors of Sigma rules and of own rules, if there are any."""
+    if sigma is not None:
+        if not sigma:
+            raise InputError("no Sigma rule can be used", remedy="'infraspectre rules check' says why")
+        from infraspectre.soma.sigma import SigmaDetector
 
-    return [OwnRules(load_rules([Path(path) for path in own_rules], fields()))]
+        yield SigmaDetector(sigma)
+    if own_rules:
+        from infraspectre.own_rules import fields
+        from infraspectre.soma.rules import OwnRules, load_rules
+
+        yield OwnRules(load_rules([Path(path) for path in own_rules], fields()))
 
 
-def sorted_rules(paths: Sequence[Path]) -> tuple[list[Path], list[Path], list[Path]]:
-    """Return the paths of rules in Suricata's language, of own rules, and of YARA rules; a folder may be all three."""
+def without_yara(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the paths of rules other than YARA's, and those of YARA rules; a folder may be both."""
     from infraspectre.adapters.rules.files import SUFFIXES
     from infraspectre.adapters.yara import SUFFIXES as YARA_SUFFIXES
+    from infraspectre.intel.rule_files import YAML
 
     yara = [path for path in paths if holds(path, YARA_SUFFIXES)]
-    is_more = [path not in yara or holds(path, SUFFIXES) or holds_own_rules(path, SUFFIXES) for path in paths]
-    return *sorted_by([path for path, more in zip(paths, is_more, strict=True) if more], SUFFIXES), yara
-
-
-def sorted_tests(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return which paths are read as tests of signatures, and which as own rules with tests beside them."""
-    from infraspectre.adapters.rules.files import TEST_SUFFIX
-
-    return sorted_by(paths, (TEST_SUFFIX,))
-
-
-def sorted_by(paths: Sequence[Path], suffixes: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
-    """Return the paths of files with these suffixes, and those of own rules; what is neither is among the first."""
-    own = [path for path in paths if holds_own_rules(path, suffixes)]
-    return [path for path in paths if path not in own or holds(path, suffixes)], own
+    return [path for path in paths if path not in yara or holds(path, (*SUFFIXES, *YAML))], yara
 
 
 def holds(path: Path, suffixes: tuple[str, ...]) -> bool:
     """Tell whether a file has one of these suffixes, or a folder holds one that has."""
     return any(file.name.endswith(suffixes) for file in (path.rglob("*") if path.is_dir() else [path]))
-
-
-def holds_own_rules(path: Path, others: tuple[str, ...]) -> bool:
-    """Tell whether a path is a file of own rules, or a folder that holds any; `others` end the names of other files."""
-    from infraspectre.adapters.rules.files import YAML
-
-    if not path.is_dir():
-        return holds(path, YAML) and not holds(path, others)
-    if not holds(path, YAML):
-        return False
-    from infraspectre.soma.rules.loading import rule_paths
-
-    try:
-        return bool(rule_paths([path]))
-    except InputError:
-        return False
 
 
 def test_own_rules(paths: Sequence[Source]) -> RuleTests:
@@ -314,7 +293,8 @@ def test_own_rules(paths: Sequence[Source]) -> RuleTests:
 def open_yara(paths: Sequence[Path]) -> YaraBench:
     """Compile YARA rules to scan files with them."""
     from infraspectre.adapters.yara import YaraScanner, load_yara
-    from infraspectre.own_rules import Refusal, YaraBench
+    from infraspectre.own_rules import YaraBench
+    from infraspectre.records.rules import Refusal
 
     rules = load_yara(paths)
     refused = [Refusal(each.path, each.line, each.rule, each.reason, None) for each in rules.refused]

@@ -15,6 +15,7 @@ from infraspectre._core import feature_schema
 from infraspectre.axon import Axon
 from infraspectre.axon.features import FEATURES
 from infraspectre.records import FlowBatch
+from infraspectre.records.rules import Refusal
 from infraspectre.records.times import NANOSECONDS, bounded, from_datetime
 from infraspectre.soma import Soma
 from infraspectre.soma.rules import (
@@ -109,16 +110,6 @@ class Result(msgspec.Struct, frozen=True):
         return not self.missing and not self.unexpected
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Says what is wrong with a rule or a test, where, and what to do about it."""
-
-    path: str | None
-    line: int | None
-    field: str | None
-    reason: str
-    remedy: str | None
-
-
 class YaraBench(NamedTuple):
     """Scans files with YARA rules."""
 
@@ -158,13 +149,12 @@ def run_tests(paths: Sequence[Path], open_flows: OpenFlows, open_yara: OpenYara)
         for place in range(bench.size):
             with collecting(faults):
                 results.append(bench.run(place))
-    refused = [Refusal(fault.path, fault.line, fault.field, fault.problem, fault.remedy) for fault in faults]
     return Report(
         files=len(files),
         rules=sum(len(bench.names) for bench in benches),
         tests=len(results),
         failed=[result for result in results if not result.is_passed],
-        refused=[*refused, *(each for bench in benches for each in bench.yara.refused)],
+        refused=[*map(Refusal.of, faults), *(each for bench in benches for each in bench.yara.refused)],
         untested=[name for bench in benches for name in sorted(bench.names - bench.tested)],
     )
 

@@ -1,4 +1,4 @@
-"""The composition root of signatures: rules and captures in, alerts out, and what there is to know about rules."""
+"""The composition root of rules: rules and captures in, alerts out, and what there is to know about rules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from infraspectre.adapters.rules.kinds import RulePaths, sorted_rules
+from infraspectre.adapters.rules.kinds import sorted_tests as sorted_tests
 from infraspectre.adapters.rules.preparation import load, shown_rules
 from infraspectre.capture.inputs import STDIN, InputKind, classify_all, is_stream
 from infraspectre.capture.packets import Conversations
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from infraspectre.adapters.rules.expectations import Verdict
     from infraspectre.adapters.rules.updates import Update
     from infraspectre.adapters.yara import YaraRules
+    from infraspectre.records.rules import Check, ListedRule, ShownRule
     from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
+    from infraspectre.soma.sigma import SigmaRules
 
 Source = str | PathLike[str]
 Progress = Callable[[int, int, int], None]
@@ -73,6 +77,48 @@ class Told(NamedTuple):
     def load(self, paths: Sequence[Path], **more: str) -> Rules:
         """Compile rules, with more settings than those told."""
         return load_rules(paths, self.settings() | more, self.state)
+
+    def load_all(self, paths: Sequence[Path]) -> Loaded:
+        """Load rules of all kinds; own rules stay to be read with the flows."""
+        from infraspectre.soma.sigma import load_sigma
+
+        found = sorted_rules(paths)
+        signatures = self.load(found.signatures) if found.signatures else None
+        sigma = load_sigma(found.sigma) if found.sigma else None
+        return Loaded(
+            signatures=signatures or None,
+            sigma=sigma or None,
+            own=found.own,
+            refused=[each for loaded in (signatures, sigma) if loaded is not None for each in loaded.refused],
+            unseen=0 if sigma is None else len(sigma.unseen),
+        )
+
+    def check(self, paths: Sequence[Path]) -> Iterator[Check]:
+        """Yield, for each kind of rules in files and folders, how many can be used, and which cannot."""
+        from infraspectre.records.rules import Check
+
+        found = sorted_rules(paths)
+        if found.signatures:
+            rules = self.load(found.signatures)
+            yield Check("rule", rules.files, len(rules), 0, rules.refused)
+        if found.sigma or found.own:
+            from infraspectre.adapters.rules.yaml_rules import check_own, check_sigma
+
+            yield from (check(files) for check, files in ((check_sigma, found.sigma), (check_own, found.own)) if files)
+
+
+class Loaded(NamedTuple):
+    """Holds the rules that can be used, those refused, and how many see nothing in network traffic."""
+
+    signatures: Rules | None
+    sigma: SigmaRules | None
+    own: Sequence[Path]
+    """Files of own rules."""
+    refused: Sequence[object]
+    unseen: int
+
+    def __bool__(self) -> bool:
+        return bool(self.signatures or self.sigma or self.own)
 
 
 def assigned(assignment: str) -> tuple[str, str]:
@@ -244,6 +290,41 @@ def match(inputs: Sequence[Source], rules: Rules, log: AlertLog, progress: Progr
 def signatures(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[Signature]:
     """Yield the chosen rules in files and folders, as decided in `state` or in the files beside them."""
     return (rule.signature for rule in shown(paths, state, choice))
+
+
+def listed(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[Signature | ListedRule]:
+    """Yield the chosen rules of all kinds in files and folders."""
+    found = sorted_rules(paths)
+    if may_name_signatures(found, choice):
+        yield from signatures(found.signatures, state, choice)
+    yield from listed_yaml(found, choice)
+
+
+def shown_all(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[ShownSignature | ShownRule]:
+    """Yield the chosen rules like `listed`, each with its text."""
+    found = sorted_rules(paths)
+    if may_name_signatures(found, choice):
+        yield from shown(found.signatures, state, choice)
+    if rules := list(listed_yaml(found, choice)):
+        from infraspectre.adapters.rules.yaml_rules import shown_rules
+
+        yield from shown_rules(rules)
+
+
+def may_name_signatures(found: RulePaths, choice: Choice) -> bool:
+    """Tell whether signatures may be meant: not where there are none, nor by a name that only other rules have."""
+    from infraspectre.adapters.rules.decisions import IDENTITY
+
+    is_name = IDENTITY.fullmatch(choice.get("rule") or "1") is None
+    return bool(found.signatures) and not (is_name and (found.sigma or found.own))
+
+
+def listed_yaml(found: RulePaths, choice: Choice) -> Iterator[ListedRule]:
+    """Yield the chosen Sigma rules and own rules."""
+    if found.sigma or found.own:
+        from infraspectre.adapters.rules.yaml_rules import chosen, listed_own, listed_sigma
+
+        yield from chosen([*listed_sigma(found.sigma), *listed_own(found.own)], choice)
 
 
 def shown(paths: Sequence[Path], state: Path | None, choice: Choice) -> Iterator[ShownSignature]:

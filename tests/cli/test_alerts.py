@@ -9,14 +9,11 @@ from pathlib import Path
 import pytest
 
 from infraspectre.cli import run
-from signature_fakes import FakeAlertReader, use_fakes
+from signature_fakes import FakeAlertReader
+
+pytestmark = pytest.mark.usefixtures("fake_signatures")
 
 RULE = 'alert udp any any -> any any (msg:"said test"; content:"test"; sid:{sid}; rev:1;)\n'
-
-
-@pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_fakes(monkeypatch)
 
 
 @pytest.fixture

@@ -10,12 +10,9 @@ import pytest
 
 from infraspectre.cli import run
 from rule_lines import rule
-from signature_fakes import use_fakes
+from sigma_rules import BROKEN, DISCARD, PROCESS, documents
 
-
-@pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_fakes(monkeypatch)
+pytestmark = pytest.mark.usefixtures("fake_signatures")
 
 
 @pytest.fixture
@@ -63,6 +60,30 @@ def test_list_shows_rules_and_whether_they_are_enabled(folder: Path, capsys: pyt
     ]
     assert listed(folder, capsys, "--only", "disabled") == [(2, False)]
     assert listed(folder, capsys, "--classtype", "trojan-activity") == [(1, True)]
+
+
+def test_rules_of_other_kinds_are_checked_listed_and_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "sigma.yml").write_text(documents(DISCARD, PROCESS, BROKEN))
+    (folder / "own.yaml").write_text("rules: [{id: web, title: Web, severity: low, when: resp_port == 80}]")
+    text = told(["check", str(folder)], capsys, 3)
+    assert f"{folder}/sigma.yml:20: detection.selection.dst_port|nope: there is no modifier" in text
+    assert text.splitlines()[-3:] == [
+        "1 file: 1 rule can be used, 1 cannot",
+        "1 file: 1 Sigma rule can be used, 1 cannot, 1 sees nothing in network traffic",
+        "1 file: 1 own rule can be used, 0 cannot",
+    ]
+    result = json.loads(told(["check", str(folder), "--json"], capsys, 3))
+    assert [result[name] for name in ("files", "rules", "loaded", "unseen")] == [3, 6, 3, 1]
+    rows = told(["list", str(folder)], capsys)
+    assert [line.split()[0] for line in rows.splitlines()[3:-1] if line[1:2].strip()] == [
+        *("1:1", "1:2", "1:3", "discard-used", "process", "web")
+    ]
+    shown = told(["show", str(folder), "--rule", "discard-used"], capsys)
+    assert shown == (
+        f"discard-used: Discard service is used\n{folder}/sigma.yml:1, enabled\nsigma: category firewall\n\n{DISCARD}"
+    )
+    assert "1:1 rev 1: said test" in told(["show", str(folder), "--rule", "1"], capsys)
+    assert "no rule is named so" in told(["show", str(folder), "--rule", "nobody"], capsys, 2)
 
 
 def test_decisions_hold_and_stand_in_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

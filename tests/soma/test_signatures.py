@@ -57,6 +57,11 @@ def test_alerts_of_one_rule_between_two_hosts_are_one_detection() -> None:
     assert found(*raised)[0].evidence.measures["flows"] == 2
 
 
+def test_hosts_are_called_as_flows_call_them() -> None:
+    (one,) = found(alert(7, src_ip="2001:0db8:0000:0000:0000:0000:0000:0001", dest_ip="fe80:0000:0000:0000::2"))
+    assert (one.orig, one.resp) == ("2001:db8::1", "fe80::2")
+
+
 def test_rules_that_match_in_one_packet_are_told_apart() -> None:
     assert len({one.detection_id for one in found(alert(7), alert(8))}) == 2
 

@@ -1,9 +1,8 @@
 //! Signatures: what rules in the Suricata language need to be matched where the bytes are.
 //!
-//! [`rule`] is the language as data and what reads it, [`flow`] finds the flow of each packet and puts its bytes in
-//! order, [`protocol`] turns streams and datagrams into transactions with the fields that [`field`] lists, [`matcher`]
-//! finds which of many patterns occur in some bytes, [`engine`] runs rules and writes what they find, and [`payloads`] gives
-//! what flows carried.
+//! [`rule`] is the language as data and what reads it, [`flow`] finds the flow of each packet and puts its bytes in order,
+//! [`protocol`] turns streams and datagrams into transactions with the fields that [`field`] lists, [`matcher`] finds
+//! which of many patterns occur in some bytes, [`engine`] decides which rules match, and [`payloads`] gives what flows carried.
 #![forbid(unsafe_code)]
 
 pub mod engine;

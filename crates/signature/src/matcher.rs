@@ -2,8 +2,10 @@
 //!
 //! Patterns are found by four-byte grams. A pattern of at least seven bytes holds, wherever it lies, one whole gram at a
 //! position that is a multiple of four, so looking at every fourth position is enough to meet it; shorter patterns are
-//! looked for at every second or at every position. A gram that is met passes a bitmap, then a table, and then the whole
-//! pattern is compared. Building is sorting, with no automaton to be computed, and the bitmap stays in the cache.
+//! looked for at every second or at every position, or, where they are few, with vector instructions. A gram that is met
+//! passes a bitmap, then a table, and then the whole pattern is compared. Building is sorting, with no automaton to be computed, and the bitmap stays in the cache.
+
+use aho_corasick::packed;
 
 /// Bytes of a gram.
 const GRAM: usize = 4;
@@ -15,6 +17,10 @@ const MAX_BITMAP_BITS: usize = 1 << 20;
 const GOLDEN: u32 = 0x9e37_79b1;
 /// Sets the bit by which ASCII upper and lower case differ, in each byte of a gram.
 const CASE: u32 = 0x2020_2020;
+
+/// Short patterns that one search with vector instructions looks for, and how many such searches are worth it.
+const FEW: usize = 48;
+const MOST_FEW: usize = 4;
 
 /// A pattern to be found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,8 +45,10 @@ impl Pattern {
 pub struct Matcher {
     patterns: Vec<Pattern>,
     layers: Vec<Layer>,
-    /// Patterns shorter than a gram, by their first byte, lower case.
+    /// Patterns shorter than a gram, where there are many short ones.
     short: Option<Box<Short>>,
+    /// Short patterns, where there are few.
+    few: Vec<Few>,
 }
 
 /// Patterns that are looked for at every `stride` positions.
@@ -69,10 +77,58 @@ struct Place {
     offset: u16,
 }
 
+/// Patterns shorter than a gram.
 #[derive(Debug)]
 struct Short {
-    first: [bool; 256],
-    by_first: Vec<Vec<u32>>,
+    /// Pairs of bytes, lower case, with which any pattern of two or three bytes begins.
+    pairs: Box<[u64]>,
+    by_pair: hashbrown::HashMap<u16, Vec<u32>, foldhash::fast::FixedState>,
+    /// Patterns of one byte.
+    single: Vec<u32>,
+}
+
+/// Some short patterns that are looked for with vector instructions, in lower case.
+#[derive(Debug)]
+struct Few {
+    searcher: packed::Searcher,
+    /// For each of them, all that may begin where it does: itself and those that one is the beginning of the other.
+    together: Vec<Vec<u32>>,
+}
+
+impl Few {
+    /// Prepares sets of short patterns; None where there are too many, or where the processor has no such instructions.
+    fn new(patterns: &[(u32, &Pattern)]) -> Option<Vec<Few>> {
+        if patterns.len() > FEW * MOST_FEW {
+            return None;
+        }
+        let mut sorted = patterns.to_vec();
+        sorted.sort_unstable_by_key(|(_, pattern)| pattern.bytes.len());
+        let set = |own: &[(u32, &Pattern)]| {
+            let mut builder = packed::Config::new().builder();
+            builder.extend(own.iter().map(|(_, pattern)| pattern.bytes.to_ascii_lowercase()));
+            let searcher = builder.build()?;
+            let begins = |one: &Pattern, other: &Pattern| {
+                let length = one.bytes.len().min(other.bytes.len());
+                one.bytes.iter().zip(&other.bytes).take(length).all(|(one, other)| one.eq_ignore_ascii_case(other))
+            };
+            let with = |(_, pattern): &(u32, &Pattern)| {
+                own.iter().filter(|(_, other)| begins(pattern, other)).map(|(number, _)| *number).collect()
+            };
+            Some(Few { searcher, together: own.iter().map(with).collect() })
+        };
+        sorted.chunks(FEW).map(set).collect()
+    }
+
+    /// Calls `check` with each place in folded data at which any pattern may begin.
+    fn find(&self, folded: &[u8], mut check: impl FnMut(usize, u32)) {
+        let mut from = 0;
+        while let Some(found) = self.searcher.find_in(folded, aho_corasick::Span { start: from, end: folded.len() }) {
+            // Several patterns may begin here, and the next one within this one.
+            let together = self.together.get(found.pattern().as_usize());
+            together.into_iter().flatten().for_each(|pattern| check(found.start(), *pattern));
+            from = found.start() + 1;
+        }
+    }
 }
 
 /// Which patterns were found so far in one piece of data; reused, so that clearing costs nothing.
@@ -80,6 +136,8 @@ struct Short {
 pub struct Found {
     epoch: u32,
     seen: Vec<u32>,
+    /// The data in lower case.
+    folded: Vec<u8>,
 }
 
 impl Found {
@@ -127,19 +185,21 @@ const fn stride_of(length: usize) -> usize {
 impl Matcher {
     /// Prepares patterns, which are numbered in their order.
     pub fn new(patterns: Vec<Pattern>) -> Matcher {
+        let all = || patterns.iter().enumerate().map(|(number, pattern)| (number as u32, pattern));
+        let is_short = |pattern: &Pattern| !pattern.bytes.is_empty() && stride_of(pattern.bytes.len()) < GRAM;
+        let short: Vec<(u32, &Pattern)> = all().filter(|(_, pattern)| is_short(pattern)).collect();
+        let few = Few::new(&short);
         let mut layers = Vec::new();
         for stride in [4, 2, 1] {
-            let own = patterns
-                .iter()
-                .enumerate()
-                .filter(|(_, pattern)| pattern.bytes.len() >= GRAM && stride_of(pattern.bytes.len()) == stride);
-            let own: Vec<(u32, &Pattern)> = own.map(|(number, pattern)| (number as u32, pattern)).collect();
+            let own =
+                all().filter(|(_, pattern)| pattern.bytes.len() >= GRAM && stride_of(pattern.bytes.len()) == stride);
+            let own: Vec<(u32, &Pattern)> = own.filter(|_| stride == GRAM || few.is_none()).collect();
             if !own.is_empty() {
                 layers.push(Layer::new(stride, &own));
             }
         }
-        let short = Short::new(&patterns);
-        Matcher { patterns, layers, short }
+        let short = if few.is_none() { Short::new(&patterns) } else { None };
+        Matcher { layers, short, few: few.unwrap_or_default(), patterns }
     }
 
     /// Counts the patterns.
@@ -161,6 +221,15 @@ impl Matcher {
         if let Some(short) = &self.short {
             self.find_short(short, data, found, report);
         }
+        if !self.few.is_empty() {
+            let mut folded = std::mem::take(&mut found.folded);
+            folded.clear();
+            folded.extend(data.iter().map(u8::to_ascii_lowercase));
+            for few in &self.few {
+                few.find(&folded, |at, pattern| self.check(data, at, Place { pattern, offset: 0 }, found, report));
+            }
+            found.folded = folded;
+        }
     }
 
     #[inline]
@@ -177,13 +246,27 @@ impl Matcher {
     }
 
     fn find_short(&self, short: &Short, data: &[u8], found: &mut Found, report: &mut impl FnMut(u32)) {
-        for (at, byte) in data.iter().enumerate() {
-            if !short.first[usize::from(*byte)] {
-                continue;
+        if !short.by_pair.is_empty() {
+            for (at, bytes) in data.windows(2).enumerate() {
+                let pair = pair_of(bytes[0], bytes[1]);
+                if short.may_hold(pair) {
+                    let own = short.by_pair.get(&pair).map(Vec::as_slice);
+                    for pattern in own.unwrap_or_default() {
+                        self.check(data, at, Place { pattern: *pattern, offset: 0 }, found, report);
+                    }
+                }
             }
-            let own = short.by_first.get(usize::from(byte.to_ascii_lowercase())).map(Vec::as_slice);
-            for pattern in own.unwrap_or_default() {
-                self.check(data, at, Place { pattern: *pattern, offset: 0 }, found, report);
+        }
+        for number in &short.single {
+            let Some(pattern) = self.patterns.get(*number as usize) else { continue };
+            let Some(byte) = pattern.bytes.first() else { continue };
+            let at = if pattern.nocase {
+                memchr::memchr2(byte.to_ascii_lowercase(), byte.to_ascii_uppercase(), data)
+            } else {
+                memchr::memchr(*byte, data)
+            };
+            if at.is_some() {
+                report(*number);
             }
         }
     }
@@ -320,20 +403,36 @@ impl Popularity {
     }
 }
 
+#[inline(always)]
+fn pair_of(first: u8, second: u8) -> u16 {
+    u16::from_le_bytes([first, second]) | CASE as u16
+}
+
 impl Short {
     fn new(patterns: &[Pattern]) -> Option<Box<Short>> {
-        let mut short = Short { first: [false; 256], by_first: vec![Vec::new(); 256] };
-        let mut any = false;
-        for (number, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| pattern.bytes.len() < GRAM) {
-            let Some(first) = pattern.bytes.first() else { continue };
-            any = true;
-            short.first[usize::from(first.to_ascii_lowercase())] = true;
-            short.first[usize::from(first.to_ascii_uppercase())] = true;
-            if let Some(own) = short.by_first.get_mut(usize::from(first.to_ascii_lowercase())) {
-                own.push(number as u32);
+        let mut short = Short { pairs: vec![0; 1 << 10].into(), by_pair: Default::default(), single: Vec::new() };
+        let own = patterns.iter().enumerate().filter(|(_, pattern)| pattern.bytes.len() < GRAM);
+        for (number, pattern) in own {
+            match &*pattern.bytes {
+                [] => {}
+                [_] => short.single.push(number as u32),
+                [first, second, ..] => short.insert(pair_of(*first, *second), number as u32),
             }
         }
-        any.then(|| Box::new(short))
+        let is_empty = short.single.is_empty() && short.by_pair.is_empty();
+        (!is_empty).then(|| Box::new(short))
+    }
+
+    fn insert(&mut self, pair: u16, number: u32) {
+        if let Some(word) = self.pairs.get_mut(usize::from(pair / 64)) {
+            *word |= 1 << (pair % 64);
+        }
+        self.by_pair.entry(pair).or_default().push(number);
+    }
+
+    #[inline(always)]
+    fn may_hold(&self, pair: u16) -> bool {
+        self.pairs.get(usize::from(pair / 64)).is_some_and(|word| word >> (pair % 64) & 1 == 1)
     }
 }
 

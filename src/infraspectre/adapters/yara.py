@@ -14,6 +14,7 @@ import msgspec
 
 from infraspectre.errors import InputError, UsageError
 from infraspectre.intel.attack import technique
+from infraspectre.intel.rule_files import files_in
 from infraspectre.ports import PayloadSource
 from infraspectre.records import Detection, Technique
 from infraspectre.records.payload import Payload, PayloadKind
@@ -128,7 +129,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file())
+        found = list(files_in(path, SUFFIXES))
         if not found:
             raise InputError("holds no YARA rules", path=path, remedy=f"their names end in {' or '.join(SUFFIXES)}")
         yield from found

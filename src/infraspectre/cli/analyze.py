@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from infraspectre.cli.options import AS_GIVEN, DEFAULT, Common, RuleOptions
 from infraspectre.cli.output import following, note, print_json, status_of, warn_refused
-from infraspectre.errors import EXIT_DONE
+from infraspectre.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
     from infraspectre.adapters.yara import YaraRules
     from infraspectre.app import Analysis
-    from infraspectre.capture.signatures import Rules
     from infraspectre.records import Decision
+    from infraspectre.rulebook import Loaded
 
 
 def analyze(
@@ -42,15 +42,15 @@ def analyze(
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
     rules
-        Match the rules in this file or folder: rules in Suricata's language (.rules) and YARA rules (.yar, .yara), on
-        captures, or own rules in YAML; may be repeated.
+        Use the rules in this file or folder: rules in Suricata's language (.rules) and YARA rules (.yar, .yara), on
+        captures, Sigma rules and own rules (.yaml, .yml); may be repeated.
     yara
         Scan what the flows of captures carried with the YARA rules in this file or folder; may be repeated.
     """
     from infraspectre import app
 
-    others, own, more = app.sorted_rules(rules or ())
-    loaded, refused = load(others, options) if others else (None, EXIT_DONE)
+    others, more = app.without_yara(rules or ())
+    loaded, refused = load(others, options, common) if others else (None, EXIT_DONE)
     scanned, yara_refused = load_yara([*(yara or ()), *more], options)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
@@ -58,8 +58,9 @@ def analyze(
             *inputs,
             out=out,
             assets=assets,
-            signatures=loaded,
-            own_rules=own,
+            signatures=loaded.signatures if loaded else None,
+            sigma=loaded.sigma if loaded else None,
+            own_rules=loaded.own if loaded else (),
             yara=scanned,
             settings=settings,
             progress=progress,
@@ -71,12 +72,19 @@ def analyze(
     return status_of(analysis.summary) or refused or yara_refused
 
 
-def load(rules: list[Path], options: RuleOptions) -> tuple[Rules, int]:
-    """Return compiled rules, and the exit status that says whether any was refused."""
+def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:
+    """Load rules, and say what was refused; return also the status of that. Raises InputError if none can be used."""
     from infraspectre.rulebook import Told
 
-    loaded = Told(*options).load(rules)
-    return loaded, warn_refused(loaded.refused)
+    loaded = Told(*options).load_all(paths)
+    status = warn_refused(loaded.refused)
+    if not loaded:
+        raise InputError("no rule can be used", remedy="'infraspectre rules check' says why")
+    if loaded.unseen and not common.quiet:
+        note(
+            f"Sigma rules that see nothing in network traffic: {loaded.unseen:,}; 'infraspectre rules list' names them"
+        )
+    return loaded, status
 
 
 def load_yara(rules: list[Path], options: RuleOptions) -> tuple[YaraRules | None, int]:

@@ -54,11 +54,11 @@ class RuleChoice(NamedTuple):
     Parameters
     ----------
     rule
-        Take the rule with this sid, or gid:sid.
+        Take the rule with this sid, or gid:sid; of Sigma rules and own rules, the one with this identity.
     classtype
         Take rules of this class.
     msg
-        Take rules whose message holds this regular expression.
+        Take rules whose message or title holds this regular expression.
     file
         Take rules of files with this name, in which * stands for anything.
     metadata

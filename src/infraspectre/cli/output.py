@@ -29,10 +29,10 @@ def print_json(value: Any) -> None:
 
 
 def console() -> Console:
-    """Return a console on stdout that uses colour on a terminal only."""
+    """Return a console on stdout that uses colour on a terminal only; `:100:` in an address stays what it is."""
     from rich.console import Console
 
-    return Console(width=None if is_terminal(sys.stdout) else PIPE_WIDTH)
+    return Console(width=None if is_terminal(sys.stdout) else PIPE_WIDTH, emoji=False)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -92,7 +92,7 @@ def status_of(result: Losses) -> int:
 
 
 def warn_refused(refused: Sequence[object]) -> int:
-    """Report refused rules on stderr and return the exit status that says whether there were any."""
+    """Report refusals of rules on stderr and return the exit status that says whether there were any."""
     from infraspectre.security import printable
 
     for refusal in refused[:MOST_REFUSALS]:

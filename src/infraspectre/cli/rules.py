@@ -1,4 +1,4 @@
-"""`infraspectre rules`: what there is to do with rules in Suricata's language besides matching them."""
+"""`infraspectre rules`: what there is to do with rules besides matching them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from infraspectre.adapters.rules.expectations import Verdict
     from infraspectre.adapters.rules.updates import Update
     from infraspectre.own_rules import Report
+    from infraspectre.records.rules import Check, ListedRule, ShownRule
     from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
 
 
@@ -35,22 +36,35 @@ def check(paths: list[Path], /, *, options: RuleOptions = AS_GIVEN, common: Comm
     Parameters
     ----------
     paths
-        Rule files or folders of them.
+        Rule files or folders of them: rules in Suricata's language, Sigma rules and own rules.
     """
     from infraspectre import rulebook
-    from infraspectre.records.words import plural
     from infraspectre.security import printable
 
-    rules = rulebook.Told(*options).load(paths)
-    refused = rules.refused
+    checks = list(rulebook.Told(*options).check(paths))
+    refused = [refusal for check in checks for refusal in check.refused]
     if common.json:
-        total = len(rules) + len(refused)
-        print_json({"files": rules.files, "rules": total, "loaded": len(rules), "refused": refused})
+        files, loaded, unseen = (
+            sum(getattr(check, name) for check in checks) for name in ("files", "loaded", "unseen")
+        )
+        total = loaded + unseen + len(refused)
+        print_json({"files": files, "rules": total, "loaded": loaded, "unseen": unseen, "refused": refused})
     elif not common.quiet:
         for refusal in refused:
             print(printable(str(refusal)))
-        note(f"{plural(rules.files, 'file')}: {plural(len(rules), 'rule')} can be used, {len(refused):,} cannot")
+        for check in checks:
+            note(sum_of(check))
     return EXIT_LOSSES if refused else EXIT_DONE
+
+
+def sum_of(check: Check) -> str:
+    """Return how many rules of a kind can be used."""
+    from infraspectre.records.words import plural
+
+    see = "sees" if check.unseen == 1 else "see"
+    unseen = f", {check.unseen:,} {see} nothing in network traffic" if check.unseen else ""
+    can = f"{plural(check.loaded, check.kind)} can be used, {len(check.refused):,} cannot"
+    return f"{plural(check.files, 'file')}: {can}{unseen}"
 
 
 def list_(
@@ -75,24 +89,21 @@ def list_(
     """
     from infraspectre import rulebook
 
-    rules = rulebook.signatures(paths, state, choice._asdict())
-    found = [rule for rule in rules if only in (None, status(rule))]
+    rules = rulebook.listed(paths, state, choice._asdict())
+    found = [rule for rule in rules if only in (None, rule.status)]
     if common.json:
         print_json(found)
     elif not common.quiet:
         print_table(["rule", "rev", "status", "class", "message"], list(map(row, found)))
 
 
-def status(rule: Signature) -> str:
-    """Return whether a rule is enabled."""
-    return "enabled" if rule.is_enabled else "disabled"
-
-
-def row(rule: Signature) -> list[str]:
+def row(rule: Signature | ListedRule) -> list[str]:
     """Return a rule as cells of a table."""
+    from infraspectre.records.signatures import Signature
     from infraspectre.security import printable
 
-    return [rule.name, str(rule.rev), status(rule), printable(rule.classtype), printable(rule.msg)]
+    rev, kind = (str(rule.rev), rule.classtype) if isinstance(rule, Signature) else ("", f"{rule.kind}: {rule.about}")
+    return [printable(rule.name), rev, rule.status, printable(kind), printable(rule.msg)]
 
 
 def show(
@@ -114,7 +125,7 @@ def show(
     """
     from infraspectre import rulebook
 
-    found = list(rulebook.shown(paths, state, choice._asdict()))
+    found = list(rulebook.shown_all(paths, state, choice._asdict()))
     if not found:
         raise UsageError("no rule is named so", remedy="'infraspectre rules list' shows the rules")
     if common.json:
@@ -123,13 +134,17 @@ def show(
         print("\n\n".join(map(page, found)))
 
 
-def page(rule: ShownSignature) -> str:
+def page(shown: ShownSignature | ShownRule) -> str:
     """Return what is known about a rule, for the terminal."""
+    from infraspectre.records.signatures import ShownSignature
     from infraspectre.security import printable
 
-    about = rule.signature
-    lines = [f"{about.name} rev {about.rev}: {about.msg}", f"{about.path}:{about.line}, {status(about)}"]
-    lines += [*rule.decisions, "", *rule.text.splitlines()]
+    rule: Signature | ListedRule
+    if isinstance(shown, ShownSignature):
+        rule, name, remarks = shown.signature, f"{shown.signature.name} rev {shown.signature.rev}", shown.decisions
+    else:
+        rule, name, remarks = shown.rule, shown.rule.name, [f"{shown.rule.kind}: {shown.rule.about}"]
+    lines = [f"{name}: {rule.msg}", f"{rule.path}:{rule.line}, {rule.status}", *remarks, "", *shown.text.splitlines()]
     return "\n".join(map(printable, lines))
 
 
@@ -262,7 +277,7 @@ def test(
     """
     from infraspectre import app, rulebook
 
-    others, own = app.sorted_tests(paths)
+    others, own = rulebook.sorted_tests(paths)
     verdicts = list(rulebook.verdicts(others, rules or (), rulebook.Told(*options)))
     failed = [verdict for verdict in verdicts if not verdict.is_passed]
     report = app.test_own_rules(own) if own else None
@@ -299,9 +314,7 @@ def told(report: Report) -> Iterator[str]:
     from infraspectre.security import printable
 
     for refusal in report.refused:
-        place = ":".join(str(part) for part in (refusal.path, refusal.line) if part is not None)
-        remedy = f"; {refusal.remedy}" if refusal.remedy else ""
-        yield printable(f"{place}: {refusal.field}: {refusal.reason}{remedy}")
+        yield printable(str(refusal))
     for result in report.failed:
         missing = f" {listed(result.missing)} found nothing" if result.missing else ""
         unexpected = f" {listed(result.unexpected)} found something" if result.unexpected else ""

@@ -37,6 +37,11 @@ def technique(identity: str) -> Technique:
     return Technique(identity, attack_table().techniques[identity][0])
 
 
+def technique_called(identity: str, name: str) -> Technique:
+    """Return the technique of an identity, under the name given if the version knows none."""
+    return Technique(identity, attack_table().techniques.get(identity, (name, []))[0])
+
+
 def tactics(identity: str) -> list[str]:
     """Return the tactics that a technique serves, in kill-chain order; none if it is unknown."""
     return attack_table().techniques.get(identity, ("", []))[1]

@@ -46,7 +46,12 @@ class Document(NamedTuple):
 
     def line_of(self, field: str) -> int:
         """Return the line of a field, or of its nearest parent."""
-        return line_of(self.root, field)
+        return self.line_at(steps_of(field))
+
+    def line_at(self, steps: Iterable[str | int]) -> int:
+        """Return the line of what keys and positions lead to, or of its nearest parent."""
+        node = node_at(self.root, steps)
+        return _line(node and node.start_mark) or 1
 
     def _value(self, field: str) -> Any:
         value = self.content
@@ -64,19 +69,19 @@ def read_document(path: Path) -> Document:
     """Read a YAML file that holds one document without repeated keys; raises InputError naming file and line."""
     documents = read_documents(path)
     if len(documents) > 1:
-        raise InputError("holds more than one document", path=path, line=_line(documents[1][0].start_mark))
-    root, content = documents[0] if documents else (None, None)
-    _refuse_repetition(path, root)
-    return Document(path, root, content)
+        raise InputError("holds more than one document", path=path, line=documents[1].line_at(()))
+    document = documents[0] if documents else Document(path, None, None)
+    _refuse_repetition(path, document.root)
+    return document
 
 
-def read_documents(path: Path) -> list[tuple[yaml.Node, Any]]:
-    """Read the documents of a YAML file, each with the nodes in which `line_at` finds places; raises InputError."""
+def read_documents(path: Path) -> list[Document]:
+    """Read the documents of a YAML file; raises InputError naming file and line."""
     text = read_text(path)
     try:
         _refuse_expansion(path, text)
         roots = list(yaml.compose_all(text, Loader=LOADER))
-        return [(root, yaml.constructor.SafeConstructor().construct_document(root)) for root in roots]
+        return [Document(path, root, yaml.constructor.SafeConstructor().construct_document(root)) for root in roots]
     except (yaml.YAMLError, ValueError) as error:  # the latter for what looks like a date and is none
         raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
 
@@ -117,25 +122,26 @@ def _refuse_repetition(path: Path, node: yaml.Node | None) -> None:
             _refuse_repetition(path, value)
 
 
-def line_of(root: yaml.Node | None, field: str) -> int:
-    """Find the line of a field written as `$.steps[2].kind`, or of its nearest parent."""
-    return line_at(root, steps_of(field))
-
-
 def steps_of(field: str) -> list[str | int]:
     """Return the keys and positions that lead to a field written as `$.steps[2].kind`."""
     return [name or int(index) for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", field)]
 
 
-def line_at(root: yaml.Node | None, steps: Iterable[str | int]) -> int:
-    """Find the line of what keys and positions lead to, or of its nearest parent."""
+def node_at(root: yaml.Node | None, steps: Iterable[str | int]) -> yaml.Node | None:
+    """Find what keys and positions lead to, or its nearest parent."""
     node = root
     for step in steps:
         child = _child(node, step)
         if child is None:
             break
         node = child
-    return _line(node and node.start_mark) or 1
+    return node
+
+
+def items_at(root: yaml.Node | None, steps: Iterable[str | int]) -> list[yaml.Node]:
+    """Return the items of the list that keys and positions lead to; none where there is no list."""
+    node = node_at(root, steps)
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:

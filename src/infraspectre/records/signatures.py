@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -25,6 +27,11 @@ class Signature(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """Return the identity that alerts show, such as 1:2010665."""
         return f"{self.gid}:{self.sid}"
+
+    @property
+    def status(self) -> Literal["enabled", "disabled"]:
+        """Return whether it is enabled."""
+        return "enabled" if self.is_enabled else "disabled"
 
 
 class ShownSignature(msgspec.Struct, frozen=True):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-NANOSECONDS = 1_000_000_000
+UNITS = {"ns": 1, "us": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
+"""Nanoseconds in each unit of time."""
+NANOSECONDS = UNITS["s"]
 """Nanoseconds in a second."""
 LATEST = 2**63 - 1
 """The last time that 64 bits hold, in the year 2262."""

@@ -10,8 +10,9 @@ import msgspec
 from infraspectre.records import Decision, Level
 from infraspectre.records.address import is_inside, parse_address
 from infraspectre.records.detection import SEVERITIES
+from infraspectre.records.times import NANOSECONDS
 from infraspectre.report.statistics import FlowStatistics
-from infraspectre.report.words import NANOSECONDS, moment
+from infraspectre.report.words import moment
 
 WIDTH = 1000.0
 VOLUME_HEIGHT = 110.0

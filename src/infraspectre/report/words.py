@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-NANOSECONDS = 1_000_000_000
+from infraspectre.records.times import NANOSECONDS
+
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 

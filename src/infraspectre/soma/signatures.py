@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from infraspectre.intel.attack import technique
+from infraspectre.intel.attack import technique_called
 from infraspectre.records import Detection, Technique
+from infraspectre.records.address import parse_address
 from infraspectre.records.times import from_datetime
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import Case, Casebook, Finding
@@ -130,16 +131,18 @@ def raised_at(alert: Alert) -> int:
 def ends(alert: Alert) -> tuple[str | None, str | None]:
     """Return the originator and the responder: those of the flow, whatever the direction of the packet."""
     if (flow := alert.get("flow") or {}).get("src_ip"):
-        return flow["src_ip"], flow.get("dest_ip")
-    source, destination = alert.get("src_ip"), alert.get("dest_ip")
+        return host(flow["src_ip"]), host(flow.get("dest_ip"))
+    source, destination = host(alert.get("src_ip")), host(alert.get("dest_ip"))
     return (destination, source) if alert.get("direction") == "to_client" else (source, destination)
+
+
+def host(text: str | None) -> str | None:
+    """Return an address as flows write it (RFC 5952); EVE writes all digits of IPv6."""
+    return text and str(parse_address(text) or text)
 
 
 def techniques(metadata: dict[str, list[str]]) -> Iterator[Technique]:
     """Yield the ATT&CK techniques in a rule's metadata; an unknown one keeps its name there."""
     names = metadata.get("mitre_technique_name", [])
     for index, identity in enumerate(metadata.get("mitre_technique_id", [])):
-        try:
-            yield technique(identity)
-        except KeyError:
-            yield Technique(identity, names[index].replace("_", " ") if index < len(names) else identity)
+        yield technique_called(identity, names[index].replace("_", " ") if index < len(names) else identity)

@@ -10,7 +10,6 @@ import pytest
 from infraspectre.adapters.rules.expectations import Bench, Expectation, differences, expectation_files
 from infraspectre.errors import InputError
 from rule_lines import rule
-from signature_fakes import use_fakes
 
 
 @pytest.mark.parametrize(
@@ -38,9 +37,8 @@ def test_others_are_allowed_unless_they_are_forbidden() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, capture: Path, fake_signatures: None) -> Path:
     """A folder with a capture and a rule that fires on it."""
-    use_fakes(monkeypatch)
     shutil.move(capture, tmp_path / "a.pcap")
     (tmp_path / "my.rules").write_text(rule(7))
     return tmp_path

@@ -89,7 +89,7 @@ def test_all_faults_are_collected(tmp_path: Path) -> None:
     assert [rule.id for file in files for rule in file.rules] == ["b", "b"]
     assert len(faults) == 4
     assert "is the identity of a rule in" in faults[-1].problem
-    with pytest.raises(InputError, match="'infraspectre rules test' shows 3 more"):
+    with pytest.raises(InputError, match="'infraspectre rules check' shows 3 more"):
         load_rules([tmp_path], fields())
 
 

@@ -168,7 +168,7 @@ def test_of_rules_with_one_identity_the_first_holds(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "good.yml").write_text(RULE)
-    (tmp_path / "bad.yml").write_bytes(b"\xff\xfe\xfa")
+    (tmp_path / "bad.yml").write_bytes(b"title: caf\xe9\n")
     rules, _, refused = read_rules([tmp_path, tmp_path / "none.yml"])
     assert len(rules) == 1
     assert [each.problem for each in refused] == ["is not UTF-8 text", "cannot be read: No such file or directory"]

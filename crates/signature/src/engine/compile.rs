@@ -9,8 +9,8 @@ use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Content, Effect, EventTest, FileTest, Match, PacketTest, Rule, Scope, Sides, Threshold,
-    ThresholdKind, Transform,
+    Action, Addresses, Content, Effect, EventTest, FileTest, Header, Match, Operand, PacketTest, Ports, Rule, Scope,
+    Sides, Threshold, ThresholdKind, Transform,
 };
 
 use super::inspect::Tests;
@@ -19,6 +19,16 @@ use super::transform::Step;
 
 /// Checks of one rule on a transaction: each has a bit, of which two are taken.
 const MAX_CHECKS: usize = 62;
+
+/// Bytes at the beginning of a payload in which patterns with a small offset and depth are looked for.
+pub const HEAD: usize = 256;
+/// Bytes from which a pattern says enough to be preferred for its place alone.
+const TELLING: usize = 8;
+/// Bytes from which a pattern is long enough to be looked for at every second position.
+const LONG: usize = 5;
+
+/// Ports by which a rule is found; one that names more is looked at whatever the ports are.
+const MAX_GATES: usize = 64;
 
 /// Index of a signature in the order in which they are tried.
 pub type Id = u32;
@@ -102,6 +112,24 @@ impl PatternIndex {
     }
 }
 
+/// Patterns of rules about payload.
+#[derive(Debug, Default)]
+pub struct PayloadIndex {
+    /// Those that can only lie within the first [`HEAD`] bytes.
+    pub head: PatternIndex,
+    pub whole: PatternIndex,
+}
+
+impl PayloadIndex {
+    fn new(patterns: Vec<(Announcement, Id)>) -> PayloadIndex {
+        let (head, whole): (Vec<_>, Vec<_>) = patterns.into_iter().partition(|(own, _)| own.is_in_head);
+        let index = |patterns: Vec<(Announcement, Id)>| {
+            PatternIndex::new(patterns.into_iter().map(|(own, id)| (own.pattern, id)).collect())
+        };
+        PayloadIndex { head: index(head), whole: index(whole) }
+    }
+}
+
 /// Classes of transport that payload and packet rules are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
@@ -125,13 +153,30 @@ impl Carrier {
     }
 }
 
-/// What packets of one class and direction are searched for.
+/// What packets of one class and direction are searched for, by their ports.
 #[derive(Debug, Default)]
 pub struct PacketGroup {
+    any: PacketIndex,
+    by_source: HashMap<u16, PacketIndex>,
+    by_destination: HashMap<u16, PacketIndex>,
+}
+
+impl PacketGroup {
+    /// Returns all that is to be searched for in a packet with a source and a destination port.
+    #[inline]
+    pub fn indexes(&self, ports: (u16, u16)) -> impl Iterator<Item = &PacketIndex> {
+        let of_ports = [self.by_source.get(&ports.0), self.by_destination.get(&ports.1)];
+        std::iter::once(&self.any).chain(of_ports.into_iter().flatten())
+    }
+}
+
+/// What some packets are searched for.
+#[derive(Debug, Default)]
+pub struct PacketIndex {
     /// Patterns of rules that look at each packet.
-    pub packets: PatternIndex,
+    pub packets: PayloadIndex,
     /// Patterns of rules that look at the stream.
-    pub stream: PatternIndex,
+    pub stream: PayloadIndex,
     /// Rules that no pattern announces.
     pub always: Vec<Id>,
 }
@@ -310,7 +355,7 @@ impl Signature {
         let no_ports = rule.header.source_ports.ranges.is_none() && rule.header.destination_ports.ranges.is_none();
         let flow = rule.flow;
         let any_flow = flow == Default::default();
-        let is_bare = self.payload.is_empty() && !is_of_packet && rule.events.is_empty() && rule.effects.is_empty();
+        let is_bare = self.payload.is_empty() && !is_of_packet && rule.events.is_empty();
         if is_bare && no_ports && any_flow && rule.header.protocol.app.is_none() && rule.app_protocols.is_empty() {
             return Trigger::Addresses;
         }
@@ -434,9 +479,12 @@ impl BufferCheck {
 }
 
 /// The content that announces a rule: in a buffer (by its place in the rule) or in the payload.
+#[derive(Clone)]
 struct Announcement {
     buffer: Option<usize>,
     pattern: Pattern,
+    /// Whether it can only lie within the first [`HEAD`] bytes of a payload.
+    is_in_head: bool,
 }
 
 fn fast_pattern(rule: &Rule) -> Option<Announcement> {
@@ -449,7 +497,12 @@ fn fast_pattern(rule: &Rule) -> Option<Announcement> {
     });
     // An instance of a buffer may also pass where there is none, which no pattern can announce.
     let contents = contents.filter(|(at, _)| at.is_none_or(|at| !rule.buffers.get(at).is_some_and(may_be_absent)));
-    let best = contents.max_by_key(|(at, content)| (content.fast_pattern, at.is_some(), strength(content)))?;
+    let best = contents.max_by_key(|(at, content)| {
+        let is_chosen = content.fast_pattern && content.bytes.len() >= LONG;
+        // What lies at the beginning is found with less work, but what many payloads begin with announces nothing.
+        let is_cheap = at.is_none() && is_in_head(content) && content.bytes.len() >= TELLING;
+        (at.is_some(), content.fast_pattern && at.is_some(), is_chosen, is_cheap, strength(content))
+    })?;
     let (buffer, content) = best;
     let bytes = match content.fast_pattern_chop {
         Some((offset, length)) => {
@@ -458,7 +511,26 @@ fn fast_pattern(rule: &Rule) -> Option<Announcement> {
         }
         None => &content.bytes,
     };
-    Some(Announcement { buffer, pattern: Pattern { bytes: bytes.into(), nocase: content.nocase } })
+    let is_in_head = buffer.is_none() && is_in_head(content);
+    Some(Announcement { buffer, pattern: Pattern { bytes: bytes.into(), nocase: content.nocase }, is_in_head })
+}
+
+/// Tells whether a content of the payload can only lie within its first [`HEAD`] bytes.
+fn is_in_head(content: &Content) -> bool {
+    if content.distance.is_some() || content.within.is_some() {
+        return false;
+    }
+    let depth = match (content.depth, content.startswith) {
+        (Some(Operand::Value(depth)), _) => depth,
+        (None, true) => content.bytes.len() as i64,
+        _ => return false,
+    };
+    let offset = match content.offset {
+        None => 0,
+        Some(Operand::Value(offset)) => offset,
+        Some(Operand::Variable(_)) => return false,
+    };
+    offset.saturating_add(depth) <= HEAD as i64
 }
 
 fn may_be_absent(buffer: &crate::rule::BufferTest) -> bool {
@@ -469,11 +541,62 @@ fn may_be_absent(buffer: &crate::rule::BufferTest) -> bool {
 fn strength(content: &Content) -> usize {
     let mut seen = [false; 256];
     let distinct = content.bytes.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true)).count();
-    distinct * 4 + content.bytes.len().min(32)
+    let length = content.bytes.len();
+    // The matcher looks for long patterns at fewer positions.
+    let reach = match length {
+        0..LONG => 0,
+        LONG..7 => 8,
+        _ => 24,
+    };
+    distinct * 4 + length.min(32) + reach
 }
 
 /// What tells channels apart: the field and its transforms as text.
 type ChannelKey = (Field, String);
+
+/// Which packets a rule can be about, by the port that says most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Gate {
+    Any,
+    Source(u16),
+    Destination(u16),
+}
+
+impl Gate {
+    fn of(header: &Header) -> Vec<Gate> {
+        let few = |ports: &Ports| {
+            let ranges = ports.ranges.as_deref()?;
+            let count: usize = ranges.iter().map(|(first, last)| usize::from(last - first) + 1).sum();
+            (count <= MAX_GATES).then(|| ranges.iter().flat_map(|(first, last)| *first..=*last).collect::<Vec<u16>>())
+        };
+        if header.bidirectional {
+            return vec![Gate::Any];
+        }
+        match (few(&header.destination_ports), few(&header.source_ports)) {
+            (Some(ports), _) => ports.into_iter().map(Gate::Destination).collect(),
+            (None, Some(ports)) => ports.into_iter().map(Gate::Source).collect(),
+            (None, None) => vec![Gate::Any],
+        }
+    }
+}
+
+/// What is gathered for a [`PacketIndex`].
+#[derive(Default)]
+struct PacketDraft {
+    packets: Vec<(Announcement, Id)>,
+    stream: Vec<(Announcement, Id)>,
+    always: Vec<Id>,
+}
+
+impl PacketDraft {
+    fn finish(self) -> PacketIndex {
+        PacketIndex {
+            packets: PayloadIndex::new(self.packets),
+            stream: PayloadIndex::new(self.stream),
+            always: self.always,
+        }
+    }
+}
 
 /// A channel whose patterns are still gathered.
 #[derive(Default)]
@@ -484,8 +607,7 @@ struct ChannelDraft {
 
 #[derive(Default)]
 struct Groups {
-    packets: HashMap<(usize, usize, bool), Vec<(Pattern, Id)>>,
-    always: HashMap<(usize, usize), Vec<Id>>,
+    packets: HashMap<(usize, usize, Gate), PacketDraft>,
     channels: [HashMap<ChannelKey, ChannelDraft>; 2],
     transactions: HashMap<(usize, usize), Vec<Id>>,
     addresses: Vec<Id>,
@@ -503,18 +625,21 @@ impl Groups {
     }
 
     fn add_packet(&mut self, id: Id, signature: &Signature, best: Option<Announcement>) {
+        let gates = Gate::of(&signature.rule.header);
         for carrier in Carrier::ALL.into_iter().filter(|carrier| concerns(signature, *carrier)) {
             for direction in (0..2).filter(|direction| signature.directions[*direction]) {
-                match &best {
-                    Some(best) => {
-                        for stream in [false, true] {
-                            if if stream { signature.on_stream } else { signature.on_packets } {
-                                let key = (carrier as usize, direction, stream);
-                                self.packets.entry(key).or_default().push((best.pattern.clone(), id));
-                            }
-                        }
+                for gate in &gates {
+                    let draft = self.packets.entry((carrier as usize, direction, *gate)).or_default();
+                    let Some(best) = &best else {
+                        draft.always.push(id);
+                        continue;
+                    };
+                    if signature.on_packets {
+                        draft.packets.push((best.clone(), id));
                     }
-                    None => self.always.entry((carrier as usize, direction)).or_default().push(id),
+                    if signature.on_stream {
+                        draft.stream.push((best.clone(), id));
+                    }
                 }
             }
         }
@@ -550,14 +675,13 @@ impl Groups {
     }
 
     fn finish(mut self, program: &mut Program) {
-        for carrier in Carrier::ALL {
-            for direction in 0..2 {
-                let mut of = |stream| self.packets.remove(&(carrier as usize, direction, stream)).unwrap_or_default();
-                program.packet_groups.push(PacketGroup {
-                    packets: PatternIndex::new(of(false)),
-                    stream: PatternIndex::new(of(true)),
-                    always: self.always.remove(&(carrier as usize, direction)).unwrap_or_default(),
-                });
+        program.packet_groups.resize_with(Carrier::ALL.len() * 2, PacketGroup::default);
+        for ((carrier, direction, gate), draft) in self.packets.drain() {
+            let Some(group) = program.packet_groups.get_mut(carrier * 2 + direction) else { continue };
+            match gate {
+                Gate::Any => group.any = draft.finish(),
+                Gate::Source(port) => drop(group.by_source.insert(port, draft.finish())),
+                Gate::Destination(port) => drop(group.by_destination.insert(port, draft.finish())),
             }
         }
         for (direction, own) in std::mem::take(&mut self.channels).into_iter().enumerate() {

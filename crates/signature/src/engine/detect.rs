@@ -7,14 +7,14 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
 use crate::field::{Field, Kind, Sent, DONE, NONE};
-use crate::flow::{Flow, Occasion};
+use crate::flow::{Flow, Occasion, Window};
 use crate::matcher::Found;
 use crate::protocol::Protocol;
 use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, Scope, ThresholdKind, Validity};
 use crate::settings::Settings;
 use crate::transaction::{index, Body, Transaction};
 
-use super::compile::{Carrier, Channel, Id, PatternIndex, Program, Signature, Trigger};
+use super::compile::{Carrier, Channel, Id, PatternIndex, PayloadIndex, Program, Signature, Trigger, HEAD};
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
@@ -26,7 +26,7 @@ use super::transform;
 const HEADER_PASSED: u64 = 1 << 63;
 /// Bit that says that the payload passed.
 const PAYLOAD_PASSED: u64 = 1 << 62;
-/// Bytes of a body before those that are new, which are searched again.
+/// Bytes of a body or stream before those that are new, which are searched again.
 const OVERLAP: usize = 256;
 
 /// A rule that has matched.
@@ -196,16 +196,19 @@ impl Detector {
         let Some(group) = program.packet_group(Carrier::of(view.flow.transport), view.side()) else { return };
         self.begin_candidates(program);
         let payload = view.payload();
-        if !payload.is_empty() {
-            self.search(&group.packets, payload);
-            if !view.packet.is_some_and(|packet| packet.in_stream) {
-                self.search(&group.stream, payload);
+        let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
+        for index in group.indexes(view.ports) {
+            if !payload.is_empty() {
+                self.search_payload(&index.packets, payload);
+                if !in_stream {
+                    self.search_payload(&index.stream, payload);
+                }
             }
+            for window in view.windows {
+                self.search_window(&index.stream, window);
+            }
+            self.candidates.extend_from_slice(&index.always);
         }
-        for window in view.windows {
-            self.search(&group.stream, window.data);
-        }
-        self.candidates.extend_from_slice(&group.always);
         self.candidates.sort_unstable();
         let candidates = std::mem::take(&mut self.candidates);
         for id in &candidates {
@@ -221,6 +224,19 @@ impl Detector {
     fn begin_candidates(&mut self, program: &Program) {
         self.marks.begin(program.signatures.len());
         self.candidates.clear();
+    }
+
+    fn search_payload(&mut self, index: &PayloadIndex, payload: &[u8]) {
+        self.search(&index.head, payload.get(..HEAD).unwrap_or(payload));
+        self.search(&index.whole, payload);
+    }
+
+    fn search_window(&mut self, index: &PayloadIndex, window: &Window<'_>) {
+        let known = window.data.len().saturating_sub(window.new);
+        self.search(&index.whole, window.data.get(known.saturating_sub(OVERLAP)..).unwrap_or_default());
+        if let Some(head) = usize::try_from(window.offset).ok().and_then(|offset| HEAD.checked_sub(offset)) {
+            self.search(&index.head, window.data.get(..head).unwrap_or(window.data));
+        }
     }
 
     /// Adds the rules that a piece of data makes worth a look.

@@ -8,7 +8,7 @@ use super::stream::{part, WINDOW};
 use super::Window;
 
 /// Bytes and segments that are set aside in one direction.
-const MAX_BYTES: usize = 1 << 16;
+const MAX_BYTES: usize = 1 << 14;
 const MAX_SEGMENTS: usize = 64;
 
 /// The extent of a segment in its stream.
@@ -154,6 +154,52 @@ impl Disputes {
             if view != plain && views.iter().all(|known| known.data != view) {
                 views.push(View { offset: from, data: view, new });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(start: u64, data: &[u8], order: u32) -> Span {
+        Span { start, end: start + data.len() as u64, order, is_doubtful: false }
+    }
+
+    #[test]
+    fn views_show_each_difference_once_with_what_surrounds_it() {
+        let mut disputes = Disputes::default();
+        for (order, data) in [b"decoy", b"other"].into_iter().enumerate() {
+            disputes.add(span(4, data, order as u32), data);
+        }
+        let stream = b"has decoy here";
+        assert!(disputes.views(stream, 0, 6).is_empty(), "not all of it is due");
+        let views = disputes.views(stream, 0, 14);
+        assert_eq!(views.iter().map(|view| &view.data[..]).collect::<Vec<_>>(), [b"has other here"]);
+        assert_eq!((views[0].offset, views[0].new), (0, 10));
+        assert!(disputes.views(stream, 0, 14).is_empty(), "shown already");
+        let longer = [&stream[..], &[b'.'; 2 * WINDOW as usize]].concat();
+        disputes.views(&longer, 0, longer.len() as u64);
+        assert!(disputes.is_empty(), "the stream has left it behind");
+    }
+
+    #[test]
+    fn what_is_doubtful_gives_way_whenever_it_comes() {
+        let mut disputes = Disputes::default();
+        let doubtful = |order| Span { is_doubtful: true, ..span(0, b"aaaa", order) };
+        disputes.add(doubtful(0), b"aaaa");
+        disputes.add(span(2, b"bb", 1), b"bb");
+        disputes.add(doubtful(2), b"cccc");
+        assert_eq!(disputes.resolved(Policy::First), [(0, b"aabb".to_vec())]);
+        assert_eq!(disputes.resolved(Policy::Last), [(0, b"ccbb".to_vec())]);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_bounded() {
+        let mut disputes = Disputes::default();
+        for order in 0..1000 {
+            disputes.add(span(order.into(), &[0; 5000], order), &[0; 5000]);
+            assert!(disputes.bytes <= MAX_BYTES && disputes.segments.len() <= MAX_SEGMENTS);
         }
     }
 }

@@ -128,3 +128,40 @@ pub fn first_speaker(protocol: Protocol) -> Option<Direction> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(given: &[(&str, &str)], direction: Direction, data: &[u8], port: u16) -> Option<Protocol> {
+        let given = given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let recognition = Recognition::new(&Settings { given, ..Settings::default() });
+        match recognition.judge(Transport::Stream, direction, data, (40_000, port)) {
+            Finding::Certain(entry) => Some(entry.protocol),
+            Finding::Unsure | Finding::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn settings_say_what_is_recognised_and_where() {
+        let enabled = ("app-layer.protocols.template.enabled", "yes");
+        let on_port = ("app-layer.protocols.template.detection-ports.dp", "[7001, 7002]");
+        let template = |given: &[_], port| judge(given, Direction::Orig, b"5:Hello", port);
+        assert_eq!(template(&[], 7000), None);
+        assert_eq!(template(&[enabled], 7000), Some(Protocol::Template));
+        assert_eq!(template(&[enabled, on_port], 7002), Some(Protocol::Template));
+        assert_eq!(template(&[enabled, on_port], 7000), None);
+        let off = ("app-layer.protocols.http.enabled", "no");
+        assert_eq!(judge(&[], Direction::Orig, b"GET / HTTP/1.1", 80), Some(Protocol::Http));
+        assert_eq!(judge(&[off], Direction::Orig, b"GET / HTTP/1.1", 80), None);
+    }
+
+    #[test]
+    fn what_is_only_recognised_is_not_read() {
+        let given = [("app-layer.protocols.http.enabled".to_string(), "detection-only".to_string())];
+        let recognition = Recognition::new(&Settings { given: given.into(), ..Settings::default() });
+        let finding = recognition.judge(Transport::Stream, Direction::Resp, b"HTTP/1.1 200 OK", (1, 80));
+        assert!(matches!(finding, Finding::Certain(entry) if entry.protocol == Protocol::Http));
+        assert!(!recognition.reads(Protocol::Http) && recognition.reads(Protocol::Tls));
+    }
+}

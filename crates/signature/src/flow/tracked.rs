@@ -328,10 +328,10 @@ impl<S> Tracked<S> {
         each: &mut impl FnMut(Occasion<'_, S>),
     ) {
         let all = packet.is_none_or(|packet| packet.in_stream && work.settings.inline);
-        let is_hidden = std::mem::replace(&mut self.is_hidden, self.flow.encrypted || self.flow.bypassed);
-        // What came before the bytes that are hidden from now on is looked at now.
-        let all = all || !is_hidden && self.is_hidden;
-        if let Some(channel) = self.channel.as_deref_mut().filter(|_| is_hidden) {
+        let was_hidden = std::mem::replace(&mut self.is_hidden, self.flow.encrypted || self.flow.bypassed);
+        // What came before the bytes that are hidden from now on is looked at now, and the rest is not kept.
+        let all = all || !was_hidden && self.is_hidden;
+        if let Some(channel) = self.channel.as_deref_mut().filter(|_| was_hidden) {
             BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
         }
         let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));

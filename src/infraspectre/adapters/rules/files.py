@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from infraspectre._core import unpacked
 from infraspectre.errors import InputError
+from infraspectre.intel.rule_files import files_in
 
 STATE_FILE = "infraspectre-rules.yaml"
 """The file beside rules that holds what was decided about them."""
-YAML = (".yaml", ".yml")
 TEST_SUFFIX = ".expect.yaml"
 """How the names of tests of rules end."""
 SUFFIXES = (".rules", ".rules.gz", ".rules.zst")
@@ -31,7 +30,7 @@ def rule_files(paths: Sequence[Path]) -> dict[Path, Path]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
-        files = list(files_in(path)) if path.is_dir() else [path]
+        files = list(files_in(path, SUFFIXES)) if path.is_dir() else [path]
         if not path.exists():
             raise InputError("no such file or folder", path=path)
         if not files:
@@ -45,21 +44,6 @@ def rule_files(paths: Sequence[Path]) -> dict[Path, Path]:
 def home_of(path: Path) -> Path:
     """Return the folder that a path names, or in which the named file lies."""
     return path if path.is_dir() else path.parent
-
-
-def files_in(folder: Path) -> Iterator[Path]:
-    """Yield the rule files in a folder and below it; what begins with a dot is hidden."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    for entry in entries:
-        if entry.is_dir() and not is_loop(entry):
-            yield from files_in(entry)
-        elif entry.name.endswith(SUFFIXES) and entry.is_file():
-            yield entry
-
-
-def is_loop(folder: Path) -> bool:
-    """Tell whether a folder is a link that leads to one of those above it."""
-    return folder.is_symlink() and Path(os.path.realpath(folder)) in Path(os.path.abspath(folder)).parents  # noqa: PTH100
 
 
 def is_plain(path: Path) -> bool:

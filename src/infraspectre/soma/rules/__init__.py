@@ -2,7 +2,7 @@
 
 from infraspectre.soma.rules.detector import PREFIX, OwnRules
 from infraspectre.soma.rules.expression import Kind
-from infraspectre.soma.rules.loading import RuleFile, collecting, load_rules, placing, read_files
+from infraspectre.soma.rules.loading import RuleFile, RuleText, collecting, load_rules, placing, read_files
 from infraspectre.soma.rules.rule import Rule
 from infraspectre.soma.rules.tokens import RuleError, in_unit, quantity
 
@@ -13,6 +13,7 @@ __all__ = [
     "Rule",
     "RuleError",
     "RuleFile",
+    "RuleText",
     "collecting",
     "in_unit",
     "load_rules",

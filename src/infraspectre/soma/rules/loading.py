@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,24 +13,23 @@ from msgspec import Meta
 
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import technique
-from infraspectre.intel.documents import Document, read_document, read_text
+from infraspectre.intel.documents import Document, read_document
 from infraspectre.intel.families import normal
+from infraspectre.intel.rule_files import YAML, yaml_rules
 from infraspectre.records import Severity, Technique
+from infraspectre.records.times import NANOSECONDS, UNITS
 from infraspectre.soma.rules.expression import Kind, condition
 from infraspectre.soma.rules.rule import PAIR, Rule, Step, Window
-from infraspectre.soma.rules.tokens import NANOSECONDS, RuleError, quantity
+from infraspectre.soma.rules.tokens import RuleError, quantity
 from infraspectre.soma.rules.values import Values, named_list
 
 MOST = 100_000
 """Largest count and number of distinct values that a window may wait for: the flows of a window are kept in memory."""
-LONGEST_NS = 7 * NANOSECONDS["d"]
+LONGEST_NS = 7 * UNITS["d"]
 """Longest window and sequence."""
 IDENTITY = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
-SUFFIXES = (".yaml", ".yml")
-OTHER_KIND = re.compile(r"^\{?(?:detection|correlation|capture|expect|decisions|sources)\s*:", re.MULTILINE)
-"""Fields of other files that may lie in a folder of rules: Sigma rules, and what belongs to rules of Suricata."""
-REMEDY = f"their names end in {' or '.join(SUFFIXES)}"
+REMEDY = f"their names end in {' or '.join(YAML)}"
 
 Columns = Mapping[str, Kind]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -108,7 +106,7 @@ def load_rules(paths: Sequence[Path], columns: Columns) -> list[Rule]:
     files, faults = read_files(paths, columns)
     if faults:
         first, more = faults[0], len(faults) - 1
-        remedy = f"'infraspectre rules test' shows {more} more" if more else first.remedy
+        remedy = f"'infraspectre rules check' shows {more} more" if more else first.remedy
         raise InputError(first.problem, path=first.path, line=first.line, field=first.field, remedy=remedy)
     return [rule for file in files for rule in file.rules]
 
@@ -130,15 +128,14 @@ def rule_paths(paths: Sequence[Path]) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
-    found = sorted(path for path in files if not OTHER_KIND.search(read_text(path)))
+    found = yaml_rules(folder, "own")
     if not found:
         raise InputError("holds no file of own rules", path=folder, remedy=REMEDY)
     return found
 
 
 def _named(path: Path) -> Path:
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in YAML:
         raise InputError("is no file of own rules", path=path, remedy=REMEDY)
     return path
 
@@ -263,7 +260,7 @@ class _Draft:
     def _window(self, text: WindowText) -> Window:
         within_ns = self._span("window.within", text.within)
         rates = {"": text.rate} if isinstance(text.rate, str) else text.rate or {}
-        least = {name: self._rate(name, rate) * within_ns / NANOSECONDS["s"] for name, rate in rates.items()}
+        least = {name: self._rate(name, rate) * within_ns / NANOSECONDS for name, rate in rates.items()}
         count = max(text.count or 1, math.ceil(least.pop("", 1)))
         sums = {name: self._amount(f"window.sum.{name}", amount) for name, amount in text.sum.items()}
         sums |= {name: max(amount, sums.get(name, 0)) for name, amount in least.items()}

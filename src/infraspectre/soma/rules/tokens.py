@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from infraspectre.records.times import UNITS
+
 LONGEST = 10_000
 """Most characters of an expression."""
-NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
-"""Nanoseconds in each unit of time."""
 BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 """Bytes in each unit of size: decimal ones, and binary ones (IEC 80000-13)."""
 
@@ -96,17 +96,17 @@ def quantity(text: str) -> Quantity:
     number = float(figure) if "." in figure else int(figure)
     if not unit:
         return Quantity(number)
-    if unit in NANOSECONDS:
-        return Quantity(number * NANOSECONDS[unit], "time")
+    if unit in UNITS:
+        return Quantity(number * UNITS[unit], "time")
     if unit in BYTES:
         return Quantity(number * BYTES[unit], "bytes")
-    raise RuleError(f"unknown unit {unit!r} in {text!r}", f"there are {', '.join([*NANOSECONDS, *BYTES])}")
+    raise RuleError(f"unknown unit {unit!r} in {text!r}", f"there are {', '.join([*UNITS, *BYTES])}")
 
 
 def in_unit(amount: Quantity, unit: str) -> int | float:
     """Return a quantity in the unit of a field; raises RuleError if the field is of another dimension."""
-    if amount.dimension == "time" and unit in NANOSECONDS:
-        value = amount.value / NANOSECONDS[unit]
+    if amount.dimension == "time" and unit in UNITS:
+        value = amount.value / UNITS[unit]
         return int(value) if value.is_integer() else value
     if amount.dimension == "time" or (amount.dimension == "bytes" and unit not in ("bytes", "bytes/s")):
         raise RuleError(f"a unit of {amount.dimension} stands beside a field in {unit or 'plain numbers'}")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from os import PathLike
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 import polars as pl
 
-from infraspectre.errors import InputError
 from infraspectre.intel.families import normal
 from infraspectre.records import Detection, Severity
 from infraspectre.records.words import plural
@@ -18,10 +16,9 @@ from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered_pa
 from infraspectre.soma.sigma.compile import RuleSet
 from infraspectre.soma.sigma.correlation import Correlator, Hit, Match
 from infraspectre.soma.sigma.events import Events, Rows, numbers_of
-from infraspectre.soma.sigma.fields import STREAMS, Stream, View
-from infraspectre.soma.sigma.loading import Loaded, read_rules, refusal
-from infraspectre.soma.sigma.matching import Placeholders
+from infraspectre.soma.sigma.fields import STREAMS, Stream
 from infraspectre.soma.sigma.rule import Correlation, Head, Rule, fields_of, leaves, looked_at, with_names
+from infraspectre.soma.sigma.seating import Seat, SigmaRules, fields_for
 
 SCORES: dict[Severity, float] = {"informational": 0.15, "low": 0.35, "medium": 0.55, "high": 0.75, "critical": 0.95}
 """Scores that lie within the severities that the levels of rules are called like."""
@@ -32,14 +29,6 @@ EXAMPLES = 3
 """Events of a block from which a case takes examples."""
 
 
-class Seat(NamedTuple):
-    """Says in which stream a rule looks, and what it calls the columns there."""
-
-    rule: Rule
-    stream: Stream
-    names: Mapping[str, str]
-
-
 class Scope(NamedTuple):
     """Identifies what a rule or correlation found: between whom."""
 
@@ -48,33 +37,24 @@ class Scope(NamedTuple):
     resp: str
 
 
-def load(paths: Iterable[str | PathLike[str]], placeholders: Placeholders | None = None) -> SigmaDetector:
-    """Return the detector for the rules in files and folders; its `refused` says which rules it lacks, and why."""
-    return SigmaDetector(read_rules(paths, placeholders))
-
-
 class SigmaDetector:
     """Finds what Sigma rules and correlations describe in flows and the application records in them."""
 
     name = "sigma"
     columns = frozenset[str]()
 
-    def __init__(self, loaded: Loaded) -> None:
-        """Give rules their `seats`; `refused` says which cannot be used, and `unseen` which see nothing in flows."""
-        self.refused = loaded.refused
-        self.unseen: list[InputError] = []
-        self.seats = [seat for rule in loaded.rules for seat in self._seats(rule)]
-        correlations = self._usable(loaded.correlations)
-        self._asked = asked_fields(correlations)
-        self._silent = silent_rules(correlations)
-        heads = [seat.rule.head for seat in self.seats] + [correlation.head for correlation in correlations]
+    def __init__(self, rules: SigmaRules) -> None:
+        """Start with nothing seen."""
+        self._asked = asked_fields(rules.correlations)
+        self._silent = silent_rules(rules.correlations)
+        heads = [seat.rule.head for seat in rules.seats] + [correlation.head for correlation in rules.correlations]
         self._heads = {head.key: head for head in heads}
         self._sets = [
             (self._picked(stream, here), {seat.rule.head.key: seat for seat in here}, RuleSet(map(placed, here)))
             for stream in STREAMS
-            if (here := [seat for seat in self.seats if seat.stream is stream])
+            if (here := [seat for seat in rules.seats if seat.stream is stream])
         ]
-        self._correlator = Correlator(correlations)
+        self._correlator = Correlator(rules.correlations)
         self._book: Casebook[Scope, Case] = Casebook(self.name, CAPACITY, Case, self._judge)
         self.helpful = frozenset(name for stream, _, _ in self._sets for name in stream.inputs)
 
@@ -105,35 +85,6 @@ class SigmaDetector:
             return stream
         asked = [(seat, fields_of(seat.rule.test) | self._asked.get(seat.rule.head.key, set())) for seat in seats]
         return stream.picked({seat.names[name] for seat, names in asked for name in names if name in seat.names})
-
-    def _seats(self, rule: Rule) -> Iterator[Seat]:
-        """Yield where a rule looks; note what is lacking where it can look nowhere."""
-        views = [(stream, view) for stream in STREAMS for view in stream.views if rule.source.covers(view.source)]
-        able = {id(stream): Seat(rule, stream, view.fields) for stream, view in views if knows(view, rule)}
-        if not able:
-            self.unseen.append(refusal(rule, lack(rule, [view for _, view in views])))
-        yield from able.values()
-
-    def _usable(self, correlations: list[Correlation]) -> list[Correlation]:
-        """Return the correlations all of whose rules look at flows that have the fields asked for."""
-        usable: list[Correlation] = []
-        known = {seat.rule.head.key for seat in self.seats}
-        for correlation in correlations:
-            lacking = [rule for rule in correlation.rules if rule not in known]
-            unknown = [name for rule in correlation.rules for name in self._unknown(correlation, rule)]
-            if lacking:
-                self.unseen.append(refusal(correlation, "builds on rules that see nothing in flows"))
-            elif unknown:
-                self.unseen.append(refusal(correlation, f"asks for the field {unknown[0]!r}, which flows do not have"))
-            else:
-                usable.append(correlation)
-                known.add(correlation.head.key)
-        return usable
-
-    def _unknown(self, correlation: Correlation, rule: str) -> Iterator[str]:
-        for seat in self.seats:
-            if seat.rule.head.key == rule:
-                yield from (name for name in fields_for(correlation, rule) if name not in seat.names)
 
     def _absorb(self, seat: Seat, rows: Rows, events: Events, flows: pl.DataFrame) -> list[Scope]:
         """Add matched events to the cases of their rule."""
@@ -203,19 +154,6 @@ def found(rules: RuleSet, seats: Mapping[str, Seat], events: Events) -> Iterator
         yield seats[rule.head.key], rows, events
 
 
-def knows(view: View, rule: Rule) -> bool:
-    """Tell whether a view has all fields of a rule."""
-    return fields_of(rule.test) <= view.fields.keys()
-
-
-def lack(rule: Rule, views: list[View]) -> str:
-    """Say what a rule asks for that flows do not have."""
-    if not views:
-        return f"looks at {rule.source}, which is not seen in network traffic"
-    missing = min((sorted(fields_of(rule.test) - view.fields.keys()) for view in views), key=len)
-    return f"asks for {', '.join(missing)}, which network traffic does not tell"
-
-
 def told(seat: Seat, events: Events, row: int) -> list[str]:
     """Return what an event says in the fields at which a rule looks."""
     names = sorted(fields_of(seat.rule.test))
@@ -229,12 +167,6 @@ def summary(head: Head, scope: Scope, case: Case) -> str:
         f"Sigma rule '{head.title}' ({head.key}) matched {plural(case.flows, 'flow')} of {scope.orig} with {scope.resp}"
     )
     return f"{said}; harmless if: {'; '.join(harmless)}" if harmless else said
-
-
-def fields_for(correlation: Correlation, rule: str) -> set[str]:
-    """Return the fields that a correlation asks for in the events of a rule."""
-    grouping = {correlation.aliases.get(name, {}).get(rule, name) for name in correlation.group_by}
-    return grouping | set(correlation.fields)
 
 
 def asked_fields(correlations: list[Correlation]) -> dict[str, set[str]]:

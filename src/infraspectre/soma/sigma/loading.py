@@ -11,22 +11,20 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import msgspec
-import yaml
 
 from infraspectre.errors import InputError
-from infraspectre.intel.attack import attack_table
-from infraspectre.intel.documents import line_at, read_documents
+from infraspectre.intel.attack import technique_called
+from infraspectre.intel.documents import Document, read_documents
+from infraspectre.intel.rule_files import yaml_rules
 from infraspectre.records import Technique
 from infraspectre.records.detection import SEVERITIES
-from infraspectre.records.times import NANOSECONDS
+from infraspectre.records.times import UNITS
 from infraspectre.soma.sigma import condition
 from infraspectre.soma.sigma.matching import Placeholders, every, item, some
 from infraspectre.soma.sigma.rule import TEMPORAL, Correlation, Head, Kind, LogSource, Rule, Seen, Test, mapped
 
-SUFFIXES = (".yml", ".yaml")
 TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 TIMESPAN = re.compile(r"(\d{1,9})([smhd])")
-UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BOUNDS = ("lt", "lte", "gt", "gte", "eq", "neq")
 MAX_COUNT = 100_000
@@ -53,35 +51,33 @@ def read_rules(paths: Iterable[str | PathLike[str]], placeholders: Placeholders 
     loaded = Loaded([], [], [])
     for path in (file for given in paths for file in files_in(Path(given))):
         try:
-            documents = [Document(path, root, content) for root, content in read_documents(path)]
+            documents = read_documents(path)
         except InputError as error:
             loaded.refused.append(error)
             continue
         for document in documents:
-            document.add_to(loaded, placeholders or {})
+            Draft(document).add_to(loaded, placeholders or {})
     return linked(unique(loaded))
 
 
 def files_in(path: Path) -> list[Path]:
-    """Return the YAML files of a folder in the order of their names, or the file itself."""
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    """Return the files of Sigma rules in a folder in the order of their names, or the file itself."""
+    return yaml_rules(path, "sigma") if path.is_dir() else [path]
 
 
-class Document:
-    """Reads one document of a file, and knows the place of each of its fields."""
+class Draft:
+    """Makes a rule or correlation of a document; says of what is wrong in which field it is."""
 
-    def __init__(self, path: Path, root: yaml.Node, content: Any) -> None:
-        """Take the document as nodes and as values."""
-        self.path = path
-        self._root = root
-        self._content = content
+    def __init__(self, document: Document) -> None:
+        """Take the document."""
+        self._document = document
+        self._content = document.content
 
     def error(self, problem: str, steps: Sequence[str | int] = (), remedy: str | None = None) -> InputError:
         """Return an error about the field that keys and positions lead to."""
         field = ".".join(str(step) for step in steps) or None
-        return InputError(problem, path=self.path, line=line_at(self._root, steps), field=field, remedy=remedy)
+        document = self._document
+        return InputError(problem, path=document.path, line=document.line_at(steps), field=field, remedy=remedy)
 
     def add_to(self, loaded: Loaded, placeholders: Placeholders) -> None:
         """Add the rule or correlation to what was read, or say why it is refused."""
@@ -123,8 +119,8 @@ class Document:
             level=severity,
             techniques=tuple(techniques(self.texts(["tags"]))),
             falsepositives=tuple(self.texts(["falsepositives"])),
-            path=str(self.path),
-            line=line_at(self._root, ()),
+            path=str(self._document.path),
+            line=self._document.line_at(()),
         )
 
     def source(self) -> LogSource:
@@ -209,7 +205,7 @@ class Document:
         found = TIMESPAN.fullmatch(self.text(steps))
         if not found or not int(found[1]):
             raise self.error("is not a timespan", steps, "write a number and s, m, h or d, such as 90m")
-        return int(found[1]) * UNITS[found[2]] * NANOSECONDS
+        return int(found[1]) * UNITS[found[2]]
 
     def bounds(self, kind: Kind, rules: int) -> dict[str, float]:
         """Return what the count or value is compared with; temporal correlations ask for every rule by default."""
@@ -302,7 +298,7 @@ def techniques(tags: Iterable[str]) -> Iterator[Technique]:
     for tag in tags:
         if found := TECHNIQUE.fullmatch(tag):
             identity = found[1].upper()
-            yield Technique(identity, attack_table().techniques.get(identity, (identity, []))[0])
+            yield technique_called(identity, identity)
 
 
 def unique(loaded: Loaded) -> Loaded:
