@@ -9,12 +9,22 @@ from infraspectre.lazy import lazy
 if TYPE_CHECKING:
     from infraspectre.app import Analysis, analyze, flows
     from infraspectre.records import FlowBatch
-    from infraspectre.rulebook import load_rules
+    from infraspectre.rulebook import load_rules, load_yara
     from infraspectre.soma import Detector
     from infraspectre.soma.sigma import load_sigma
 
 __version__ = "0.1.0"
-__all__ = ["Analysis", "Detector", "FlowBatch", "__version__", "analyze", "flows", "load_rules", "load_sigma"]
+__all__ = [
+    "Analysis",
+    "Detector",
+    "FlowBatch",
+    "__version__",
+    "analyze",
+    "flows",
+    "load_rules",
+    "load_sigma",
+    "load_yara",
+]
 
 _HOMES = {
     "Analysis": "app",
@@ -24,6 +34,7 @@ _HOMES = {
     "Detector": "soma",
     "load_rules": "rulebook",
     "load_sigma": "soma.sigma",
+    "load_yara": "rulebook",
 }
 __getattr__ = lazy(__name__, _HOMES)
 

@@ -20,6 +20,22 @@ class Summary(TypedDict):
 class AlertSummary(Summary):
     alerts: int
 
+class PayloadSummary(Summary):
+    payloads: int
+
+class Payload(TypedDict):
+    flow_id: int
+    orig: str
+    resp: str
+    direction: Literal["orig", "resp"]
+    kind: Literal["stream", "http_body", "mail_attachment", "smb_file", "ftp_file", "file"]
+    name: str
+    data: bytes
+    started_at: int
+    ended_at: int
+    packet: int | None
+    is_truncated: bool
+
 class Rule(TypedDict):
     gid: int
     sid: int
@@ -110,6 +126,21 @@ class AlertReader:
     def __next__(self) -> bytes: ...
     def summary(self) -> AlertSummary: ...
     def profile(self) -> list[RuleCost]: ...
+    def progress(self) -> tuple[int, int]: ...
+
+@final
+class PayloadReader:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        settings: Mapping[str, str] = ...,
+        max_bytes: int = ...,
+        read_ahead: bool = True,
+    ) -> None: ...
+    def __iter__(self) -> Iterator[list[Payload]]: ...
+    def __next__(self) -> list[Payload]: ...
+    def read(self, packets: int) -> list[Payload]: ...
+    def summary(self) -> PayloadSummary: ...
     def progress(self) -> tuple[int, int]: ...
 
 @final

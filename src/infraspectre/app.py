@@ -18,11 +18,13 @@ from infraspectre.records.flows import FlowBatch
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.yara import YaraRules
     from infraspectre.capture.signatures import Rules
     from infraspectre.own_rules import Report as RuleTests
     from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
+    from infraspectre.rulebook import Scan
     from infraspectre.settings import Settings
     from infraspectre.soma import Detector
     from infraspectre.soma.sigma import SigmaRules
@@ -170,6 +172,7 @@ def analyze(
     signatures: Rules | None = None,
     sigma: SigmaRules | None = None,
     own_rules: Sequence[Source] = (),
+    yara: YaraRules | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -179,13 +182,15 @@ def analyze(
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
+    `yara`, from `load_yara`, scans what the flows of captures carried.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
 
     meter = Meter()
     log = None if signatures is None else AlertLog()
-    pipeline = compose(assets, log, sigma, own_rules)
+    scan = None if yara is None else open_scan(inputs, yara)
+    pipeline = compose(assets, log, sigma, own_rules, scan)
     source: FlowSource
     if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
@@ -194,6 +199,8 @@ def analyze(
 
         matched = match(inputs, signatures, log, progress)
         source = MatchedSource(open_source(inputs, "full", settings or chosen_settings()), log, matched)
+    if scan is not None:
+        source = scan.beside(source)
     if out is not None:
         return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
     return analyze_aside(source, pipeline, progress, meter)
@@ -217,13 +224,21 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     return analysis
 
 
+def open_scan(inputs: Sequence[Source], yara: YaraRules) -> Scan:
+    """Return the scan of captures with YARA rules."""
+    from infraspectre.rulebook import Scan
+
+    return Scan(inputs, yara)
+
+
 def compose(
     assets: Source | None = None,
     alerts: Alerts | None = None,
     sigma: SigmaRules | None = None,
     own_rules: Sequence[Source] = (),
+    scan: Scan | None = None,
 ) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file, alerts to be detections, and further rules."""
+    """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
     from infraspectre.intel.assets import load_assets
@@ -234,7 +249,8 @@ def compose(
     detectors = [*(make() for make in CATALOGUE), *chosen_rules(sigma, own_rules)]
     known = None if assets is None else load_assets(Path(assets))
     matched = [] if alerts is None else [Signatures(alerts)]
-    return Pipeline(Axon(), Soma([*detectors, *matched]), Cortex(assets=known), Reflex())
+    scanned = [] if scan is None else [scan.detector]
+    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned]), Cortex(assets=known), Reflex())
 
 
 def chosen_rules(sigma: SigmaRules | None, own_rules: Sequence[Source]) -> Iterator[Detector]:
@@ -250,6 +266,21 @@ def chosen_rules(sigma: SigmaRules | None, own_rules: Sequence[Source]) -> Itera
         from infraspectre.soma.rules import OwnRules, load_rules
 
         yield OwnRules(load_rules([Path(path) for path in own_rules], fields()))
+
+
+def without_yara(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the paths of rules other than YARA's, and those of YARA rules; a folder may be both."""
+    from infraspectre.adapters.rules.files import SUFFIXES
+    from infraspectre.adapters.yara import SUFFIXES as YARA_SUFFIXES
+    from infraspectre.intel.rule_files import YAML
+
+    yara = [path for path in paths if holds(path, YARA_SUFFIXES)]
+    return [path for path in paths if path not in yara or holds(path, (*SUFFIXES, *YAML))], yara
+
+
+def holds(path: Path, suffixes: tuple[str, ...]) -> bool:
+    """Tell whether a file has one of these suffixes, or a folder holds one that has."""
+    return any(file.name.endswith(suffixes) for file in (path.rglob("*") if path.is_dir() else [path]))
 
 
 def test_own_rules(paths: Sequence[Source]) -> RuleTests:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, Self
 
 from infraspectre.records.flows import FlowBatch
 from infraspectre.records.payload import Payload
@@ -28,6 +28,13 @@ class Account:
         self.ambiguous_fragment_bytes = 0
         self.capture_start: int | None = None
         self.capture_end: int | None = None
+
+    @classmethod
+    def of(cls, summary: Mapping[str, object]) -> Self:
+        """Return what a reader of the core says of itself."""
+        account = cls()
+        vars(account).update((name, summary[name]) for name in vars(account) if name in summary)
+        return account
 
     @property
     def has_losses(self) -> bool:

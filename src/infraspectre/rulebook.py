@@ -12,6 +12,7 @@ from infraspectre.adapters.rules.kinds import sorted_tests as sorted_tests
 from infraspectre.adapters.rules.preparation import load, shown_rules
 from infraspectre.capture.inputs import STDIN, InputKind, classify_all, is_stream
 from infraspectre.capture.packets import Conversations
+from infraspectre.capture.payloads import ALL_PACKETS, CapturedPayloads
 from infraspectre.capture.signatures import AlertAccount, AlertSource, Rules
 from infraspectre.errors import InputError, UsageError
 from infraspectre.ports import Account, FlowSource
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from infraspectre.adapters.rules.decisions import Verb
     from infraspectre.adapters.rules.expectations import Verdict
     from infraspectre.adapters.rules.updates import Update
+    from infraspectre.adapters.yara import YaraRules
     from infraspectre.records.rules import Check, ListedRule, ShownRule
     from infraspectre.records.signatures import ShownSignature, Signature, SignatureCost
     from infraspectre.soma.sigma import SigmaRules
@@ -210,6 +212,62 @@ class MatchedSource:
     def alerts(self) -> AlertLog:
         """Return all alerts."""
         return self._alerts
+
+
+class Scan:
+    """Scans what the flows of captures carry with YARA rules, while the flows are read."""
+
+    def __init__(self, inputs: Sequence[Source], rules: YaraRules) -> None:
+        """Open the captures; raises UsageError for what is no capture, or can be read only once."""
+        from infraspectre.adapters.yara import YaraDetector, YaraScanner, YaraSettings
+
+        require_files(inputs, "YARA rules")
+        paths = [fspath(path) for path in inputs]
+        if (kind := classify_all(paths)) is not InputKind.CAPTURE:
+            raise UsageError(f"YARA rules scan payloads, and a {kind} has none", path=paths[0], remedy="name captures")
+        bounds = YaraSettings()
+        self.payloads = CapturedPayloads(paths, rules.settings, bounds.max_bytes)
+        self.scanner = YaraScanner(rules, bounds)
+        self.detector = YaraDetector(self.payloads, self.scanner)
+
+    def beside(self, flows: FlowSource) -> ScannedSource:
+        """Return flows with which the scan keeps pace."""
+        return ScannedSource(flows, self)
+
+
+class ScannedSource:
+    """Gives the flows of captures, and makes payloads due as their packets are read."""
+
+    def __init__(self, flows: FlowSource, scan: Scan) -> None:
+        """Take flows that are still to be read."""
+        self._flows = flows
+        self._scan = scan
+        self.progress = flows.progress
+        self.alerts = flows.alerts
+
+    def __iter__(self) -> Iterator[FlowBatch]:
+        for batch in self._flows:
+            self._scan.payloads.due = self._flows.account().packets
+            yield batch
+        self._scan.payloads.due = ALL_PACKETS
+
+    def account(self) -> Account:
+        """Return what was read and lost, on the way to flows and to payloads."""
+        account, read = self._flows.account(), self._scan.payloads.account()
+        account.unreadable = read.unreadable | account.unreadable
+        lost = read.shed | self._scan.scanner.shed
+        account.shed = account.shed | {f"payloads: {what}": count for what, count in lost.items()}
+        return account
+
+
+def load_yara(paths: Source | Sequence[Source], settings: Mapping[str, str] | None = None) -> YaraRules:
+    """Compile the YARA rules in files and folders; what is refused of them is said in the result.
+
+    `settings` are those of Suricata by their dotted names, which also say how streams are put together.
+    """
+    from infraspectre.adapters.yara import load_yara as load_files
+
+    return load_files(as_paths(paths))._replace(settings=settings or {})
 
 
 def match(inputs: Sequence[Source], rules: Rules, log: AlertLog, progress: Progress | None) -> AlertAccount:

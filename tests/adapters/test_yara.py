@@ -69,7 +69,8 @@ def test_a_match_becomes_a_sound_detection(tmp_path: Path) -> None:
     assert found.evidence.packets == [10]
     assert found.evidence.examples == ["/get?x"]
     assert found.evidence.summary == (
-        "10.0.0.5 and 203.0.113.9 exchanged 1 http body of 17 bytes that the YARA rule Dropper (fetches more) matches"
+        "10.0.0.5 and 203.0.113.9 exchanged 1 HTTP payload of 17 bytes "
+        "that the YARA rule Dropper (fetches more) matches"
     )
 
 

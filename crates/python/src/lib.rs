@@ -24,6 +24,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
+mod payloads;
 mod signatures;
 
 /// Packets read at the most, a fraction of a second, before an interruption is noticed.
@@ -365,6 +366,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ParquetWriter>()?;
     module.add_class::<signatures::RuleSet>()?;
     module.add_class::<signatures::AlertReader>()?;
+    module.add_class::<payloads::PayloadReader>()?;
     module.add_class::<PacketExtractor>()?;
     module.add_function(wrap_pyfunction!(unpacked, module)?)?;
     module.add_function(wrap_pyfunction!(feature_schema, module)?)

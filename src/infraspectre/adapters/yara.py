@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ from infraspectre.intel.attack import technique
 from infraspectre.intel.rule_files import files_in
 from infraspectre.ports import PayloadSource
 from infraspectre.records import Detection, Technique
-from infraspectre.records.payload import Payload
+from infraspectre.records.payload import Payload, PayloadKind
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import Case, Casebook, Finding, in_bytes
 
@@ -41,6 +41,15 @@ MAX_NAME = 4_096
 """Most characters of a payload's name; what is before them does not count."""
 MAX_MEANING = 200
 """Most characters of a rule's name and description in a summary."""
+KINDS: dict[PayloadKind, str] = {
+    "stream": "stream",
+    "http_body": "HTTP payload",
+    "mail_attachment": "mail attachment",
+    "smb_file": "SMB file",
+    "ftp_file": "FTP file",
+    "file": "file",
+}
+"""What kinds of payloads are called in a summary."""
 
 
 class YaraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +75,10 @@ class YaraRefusal(NamedTuple):
     rule: str | None
     reason: str
 
+    def __str__(self) -> str:
+        place = [str(part) for part in (self.path, self.line) if part is not None]
+        return f"{':'.join(place)}: {f'{self.rule}: ' if self.rule else ''}{self.reason}"
+
 
 class YaraRules(NamedTuple):
     """Holds compiled rules, and what is wrong with the others."""
@@ -73,6 +86,8 @@ class YaraRules(NamedTuple):
     compiled: Rules
     names: list[str]
     refused: list[YaraRefusal]
+    settings: Mapping[str, str] = {}
+    """Says by Suricata's dotted names how payloads are put together."""
 
 
 def load_yara(paths: Sequence[Path]) -> YaraRules:
@@ -154,7 +169,7 @@ class MatchCase(Case):
         """Start with no match."""
         super().__init__()
         self.payload_bytes = 0
-        self.kind = ""
+        self.kind: PayloadKind = "file"
         self.metadata: dict[str, Any] = {}
 
 
@@ -236,7 +251,7 @@ class YaraScanner:
     def _judge(self, key: Key, case: MatchCase) -> Finding:
         meaning = case.metadata.get("description") or case.metadata.get("desc")
         what = f"{key.rule} ({meaning})" if meaning else key.rule
-        kind = case.kind.replace("_", " ")
+        objects = plural(case.flows, KINDS[case.kind])
         return Finding(
             detector=f"{self.name}:{key.rule}",
             category="malware_file",
@@ -244,8 +259,8 @@ class YaraScanner:
             score=self._score(case.metadata),
             orig=key.orig,
             resp=key.resp,
-            summary=f"{key.orig} and {key.resp} exchanged {plural(case.flows, kind)} of {in_bytes(case.payload_bytes)} "
-            f"that the YARA rule {what[:MAX_MEANING]} matches",
+            summary=f"{key.orig} and {key.resp} exchanged {objects} of {in_bytes(case.payload_bytes)} that "
+            f"the YARA rule {what[:MAX_MEANING]} matches",
             size=case.flows,
             measures={"payloads": case.flows, "payload_bytes": case.payload_bytes},
             thresholds={},

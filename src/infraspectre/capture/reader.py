@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from infraspectre import _core
@@ -37,10 +37,7 @@ class CaptureSource:
 
     def account(self) -> Account:
         """Return what was read and lost so far."""
-        account = Account()
-        summary: Mapping[str, object] = self._reader.summary()
-        vars(account).update((name, summary[name]) for name in vars(account))
-        return account
+        return Account.of(self._reader.summary())
 
     def progress(self) -> tuple[int, int]:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""

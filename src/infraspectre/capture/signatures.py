@@ -81,10 +81,7 @@ class AlertSource:
 
     def account(self) -> AlertAccount:
         """Return what was read, lost and found so far."""
-        account = AlertAccount()
-        summary: Mapping[str, object] = self._reader.summary()
-        vars(account).update((name, summary[name]) for name in vars(account) if name in summary)
-        return account
+        return AlertAccount.of(self._reader.summary())
 
     def progress(self) -> tuple[int, int]:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""

@@ -10,6 +10,7 @@ from infraspectre.cli.output import following, note, print_json, status_of, warn
 from infraspectre.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
+    from infraspectre.adapters.yara import YaraRules
     from infraspectre.app import Analysis
     from infraspectre.records import Decision
     from infraspectre.rulebook import Loaded
@@ -22,6 +23,7 @@ def analyze(
     out: Path = Path("infraspectre-report"),
     assets: Path | None = None,
     rules: list[Path] | None = None,
+    yara: list[Path] | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -40,12 +42,16 @@ def analyze(
         Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
         criticality, or YAML; incidents of critical assets score higher.
     rules
-        Use the rules in this file or folder: rules in Suricata's language (.rules), on captures, Sigma rules and own
-        rules (.yaml, .yml); may be repeated.
+        Use the rules in this file or folder: rules in Suricata's language (.rules) and YARA rules (.yar, .yara), on
+        captures, Sigma rules and own rules (.yaml, .yml); may be repeated.
+    yara
+        Scan what the flows of captures carried with the YARA rules in this file or folder; may be repeated.
     """
     from infraspectre import app
 
-    loaded, refused = load(rules, options, common) if rules else (None, EXIT_DONE)
+    others, more = app.without_yara(rules or ())
+    loaded, refused = load(others, options, common) if others else (None, EXIT_DONE)
+    scanned, yara_refused = load_yara([*(yara or ()), *more], options)
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
@@ -55,6 +61,7 @@ def analyze(
             signatures=loaded.signatures if loaded else None,
             sigma=loaded.sigma if loaded else None,
             own_rules=loaded.own if loaded else (),
+            yara=scanned,
             settings=settings,
             progress=progress,
         )
@@ -62,7 +69,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused
+    return status_of(analysis.summary) or refused or yara_refused
 
 
 def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:
@@ -78,6 +85,16 @@ def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loade
             f"Sigma rules that see nothing in network traffic: {loaded.unseen:,}; 'infraspectre rules list' names them"
         )
     return loaded, status
+
+
+def load_yara(rules: list[Path], options: RuleOptions) -> tuple[YaraRules | None, int]:
+    """Return compiled YARA rules, if any are given, and the exit status that says whether any was refused."""
+    if not rules:
+        return None, EXIT_DONE
+    from infraspectre.rulebook import Told, load_yara
+
+    loaded = load_yara(rules, Told(*options).settings())
+    return loaded, warn_refused(loaded.refused)
 
 
 def show(analysis: Analysis) -> None:

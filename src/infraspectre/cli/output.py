@@ -13,7 +13,6 @@ from infraspectre.errors import EXIT_DONE, EXIT_LOSSES
 if TYPE_CHECKING:
     from rich.console import Console
 
-
 PIPE_WIDTH = 160
 """Columns of a table that goes into a file or pipe."""
 MOST_REFUSALS = 20

@@ -17,9 +17,9 @@ class Payload(NamedTuple):
     chunks: Iterable[bytes]
     flow_id: int
     started_at: int
-    """Event time of its first byte, in nanoseconds since the epoch."""
+    """Event time at which its first bytes were read, in nanoseconds since the epoch."""
     ended_at: int
     orig: str
     resp: str
     packet: int | None = None
-    """Number of the packet with its first byte, from 1."""
+    """Number of the packet with which its first bytes were read, from 1; None where that was the end of the flow."""

@@ -16,3 +16,4 @@ mod search;
 pub mod state;
 mod threshold;
 mod transform;
+pub mod walk;

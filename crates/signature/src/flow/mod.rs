@@ -14,7 +14,7 @@ mod channel;
 mod checksum;
 mod dispute;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod reader;
 mod recognition;
 mod stream;
