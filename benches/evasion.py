@@ -60,7 +60,7 @@ def read(case: Case) -> Reading:
         write_pcap(capture, case.frames)
         outcome = suricata.events(Run(capture, rules_file(), tuple(SETTINGS.items())))
     sids = frozenset(sid for _, sid in outcome.counts())
-    return Reading(sids, sum(is_ambiguous(event) for event in outcome.events), outcome.problem)
+    return Reading(sids, sum(suricata.is_ambiguous(event) for event in outcome.events), outcome.problem)
 
 
 @cache
@@ -69,12 +69,6 @@ def rules_file() -> Path:
     path = Path("evasion.rules").absolute()
     path.write_text(RULES)
     return path
-
-
-def is_ambiguous(event: suricata.Event) -> bool:
-    """Tell whether an alert says that copies of its bytes differ."""
-    alert = event.get("alert", {})
-    return bool(alert.get("ambiguous") or alert.get("metadata", {}).get("ambiguous"))
 
 
 def run(cases: Sequence[Case], jobs: int) -> list[Result]:

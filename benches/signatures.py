@@ -81,7 +81,7 @@ def run_test(test: dict[str, Any]) -> Outcome:
         run = suricata.verify_run(test)
     except InfraSpectreError as error:  # a configuration that cannot be read fails its test, not the run
         return Outcome(problem=f"{type(error).__name__}: {error}")
-    return suricata.events(run)
+    return suricata.events(run).certain()
 
 
 def judged(test: dict[str, Any], outcome: Outcome | Ended) -> TestResult:

@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -48,6 +48,11 @@ VARIABLES = {
 UNCHECKED = {"checksums": "none"}
 
 
+def is_ambiguous(event: Event) -> bool:
+    """Tell whether an alert says that only some receivers get the bytes that it found."""
+    return bool(event.get("alert", {}).get("ambiguous"))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Holds what a run of the engine over one capture gave; `problem` says why there is nothing."""
@@ -55,6 +60,10 @@ class Outcome:
     events: list[Event] = field(default_factory=list)
     problem: str = ""
     refused: list[dict[str, Any]] = field(default_factory=list)
+
+    def certain(self) -> Outcome:
+        """Return the outcome without the alerts of views of the bytes that Suricata does not take."""
+        return replace(self, events=[event for event in self.events if not is_ambiguous(event)])
 
     def counts(self) -> Counter[tuple[int, int]]:
         """Return how often each rule fired, by (gid, sid)."""
@@ -170,9 +179,9 @@ def events(run: Run) -> Outcome:
 
 
 def read(run: Run, rules: Any) -> Iterator[Event]:
-    """Yield the EVE events that rules give on a capture, without those of views that Suricata does not have."""
+    """Yield the EVE events that rules give on a capture."""
     for lines in ENGINE.AlertReader([str(run.capture)], rules, settings=dict(run.settings), read_ahead=False):
-        yield from (event for event in map(json.loads, lines.splitlines()) if not event.get("ambiguous"))
+        yield from map(json.loads, lines.splitlines())
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,7 @@ class Firing:
 def fired(run: Run) -> Firing:
     """Run rules over a capture and keep the counts alone."""
     started = time.monotonic()
-    outcome = events(run)
+    outcome = events(run).certain()
     counts: Counter[int] = Counter()
     for (_, sid), count in outcome.counts().items():
         counts[sid] += count

@@ -100,13 +100,13 @@ pub fn write(
         event.insert("tx_id".into(), number.into());
     }
     let mut rule = describe_rule(signature, alert, source, destination, settings);
+    if alert.ambiguous {
+        rule.insert("ambiguous".into(), true.into());
+    }
     if let Some(how) = extras.forwarded {
         put_forwarded(&mut event, &mut rule, how, alert, occasion);
     }
     event.insert("alert".into(), Value::Object(rule));
-    if alert.ambiguous {
-        event.insert("ambiguous".into(), true.into());
-    }
     put_application(&mut event, flow, alert, settings.is_on("detect.guess-applayer-tx", false));
     event.insert("direction".into(), ["to_server", "to_client"][index(occasion.direction)].into());
     event.insert("flow".into(), describe_flow(flow));
