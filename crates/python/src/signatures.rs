@@ -192,6 +192,12 @@ impl AlertReader {
         Ok(summary)
     }
 
+    /// Goes on with other rules from the next packet on; no flow is forgotten.
+    fn reload(&self, py: Python<'_>, rules: &Bound<'_, RuleSet>) {
+        let program = Arc::clone(&rules.get().program);
+        py.detach(|| lock(&self.reader).reload(program));
+    }
+
     /// Returns what each rule took that was tried; empty without the setting `profiling`.
     fn profile<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let reader = lock(&self.reader);

@@ -57,6 +57,8 @@ pub struct Detector {
     profile: Option<Profile>,
     /// Alerts beyond the most that one packet may give.
     pub surplus: u64,
+    /// Counts how often the rules were replaced.
+    edition: u32,
 }
 
 /// Which rules were noted already.
@@ -117,7 +119,17 @@ impl Detector {
             candidates: Vec::new(),
             alerts: Vec::new(),
             surplus: 0,
+            edition: 0,
         }
+    }
+
+    /// Goes on with other rules from the next packet on; what flows and hosts have done is kept, thresholds count anew.
+    pub fn reload(&mut self, program: Arc<Program>) {
+        self.profile = self.profile.is_some().then(|| Profile::new(program.signatures.len()));
+        self.thresholds = Thresholds::default();
+        self.marks = Marks::default();
+        self.edition = self.edition.wrapping_add(1);
+        self.program = program;
     }
 
     /// Returns the rules.
@@ -154,6 +166,7 @@ impl Detector {
         self.alerts.clear();
         let mut state = std::mem::take(&mut occasion.flow.state);
         let program = Arc::clone(&self.program);
+        state.enter(self.edition);
         if !(state.passed || state.dropped || occasion.flow.is_exempt) {
             let view = view(&occasion);
             // What is let through is seen once more, with the packet that decides it; its transactions are read on.

@@ -80,6 +80,11 @@ impl Reader {
         Progress::Reading
     }
 
+    /// Goes on with other rules from the next packet on; no flow is forgotten.
+    pub fn reload(&mut self, program: Arc<Program>) {
+        self.engine.detector.reload(program);
+    }
+
     /// Returns the account of what was read so far.
     pub fn account(&self) -> Account {
         self.walk.account().shed([("alerts_beyond_packet_limit", self.engine.detector.surplus)])
@@ -121,4 +126,57 @@ fn wanted(program: &Program) -> FieldSet {
         wanted.remove(Field::FileHash);
     }
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::rule::parse::{read, Source};
+
+    /// Writes a capture of datagrams between two hosts, one a second.
+    fn capture(payloads: &[&[u8]]) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("infraspectre-reload-{}.pcap", std::process::id()));
+        let mut out = std::fs::File::create(&path).unwrap();
+        // Header of a pcap file with microseconds and packets that begin with IP.
+        out.write_all(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 101, 0, 0, 0])
+            .unwrap();
+        for (second, payload) in (1u32..).zip(payloads) {
+            let length = 28 + payload.len() as u32;
+            [second, 0, length, length].iter().for_each(|word| out.write_all(&word.to_le_bytes()).unwrap());
+            out.write_all(&[0x45, 0, 0, length as u8, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]).unwrap();
+            out.write_all(&[0x10, 0, 0x20, 0, 0, length as u8 - 20, 0, 0]).unwrap();
+            out.write_all(payload).unwrap();
+        }
+        path
+    }
+
+    fn program(rules: &str) -> Arc<Program> {
+        let source = Source { name: "test", text: rules.as_bytes() };
+        let parsed = read(&[source], &Settings::default()).unwrap();
+        assert_eq!(parsed.refused, []);
+        Arc::new(Program::new(parsed.rules))
+    }
+
+    #[test]
+    fn rules_are_replaced_between_two_packets_and_flows_keep_what_they_know() {
+        let path = capture(&[b"first", b"second", b"first"]);
+        let first = program(r#"alert udp any any -> any any (content:"first"; flowbits:set,seen; sid:1;)"#);
+        let second = program(r#"alert udp any any -> any any (content:"second"; flowbits:isset,seen; sid:2;)"#);
+        let settings = Arc::new(Settings { checksums: false, ..Settings::default() });
+        let options = Options { read_ahead: false, ..Options::default() };
+        let mut reader = Reader::open(std::slice::from_ref(&path), first, settings, options).unwrap();
+        assert!(matches!(reader.advance(1), Progress::Reading));
+        reader.reload(second);
+        let mut lines = Vec::new();
+        while let Progress::Lines(own) = reader.advance(u64::MAX) {
+            lines.extend(own);
+        }
+        std::fs::remove_file(path).unwrap();
+        let sid =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["alert"]["signature_id"].clone();
+        let found: Vec<_> = std::str::from_utf8(&lines).unwrap().lines().map(sid).collect();
+        assert_eq!(found, [1, 2]);
+    }
 }

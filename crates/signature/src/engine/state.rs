@@ -32,6 +32,8 @@ pub struct FlowState {
     pub transactions: VecDeque<TransactionState>,
     /// Rules that have alerted, as many as are remembered.
     alerted: Vec<Id>,
+    /// Which edition of the rules the numbers of rules are of.
+    edition: u32,
 }
 
 /// What rules remember of a transaction.
@@ -107,6 +109,18 @@ impl FlowState {
         }
     }
 
+    /// Forgets what is said of single rules where they are of another edition.
+    #[inline]
+    pub fn enter(&mut self, edition: u32) {
+        if self.edition != edition {
+            self.edition = edition;
+            self.alerted.clear();
+            for side in self.transactions.iter_mut().flat_map(|own| &mut own.sides) {
+                side.forget_rules();
+            }
+        }
+    }
+
     /// Tells whether a rule has alerted in this flow.
     pub fn has_alerted(&self, id: Id) -> bool {
         self.alerted.contains(&id)
@@ -148,6 +162,13 @@ impl FlowState {
 }
 
 impl SideState {
+    /// Forgets single rules, and what was searched for them; what is complete is not looked at again.
+    fn forget_rules(&mut self) {
+        self.pending.clear();
+        self.matched.clear();
+        self.searched.clear();
+    }
+
     /// Returns how much of a body (or of the instances of a field) a channel has searched.
     pub fn searched(&mut self, channel: u32, body: u32) -> &mut u64 {
         let known = self.searched.iter().position(|own| (own.0, own.1) == (channel, body));
