@@ -6,13 +6,12 @@ use std::time::Instant;
 use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
-use crate::field::{Field, Kind, Sent, DONE, NONE};
+use crate::field::{Kind, DONE, NONE};
 use crate::flow::{Flow, Occasion, Window};
 use crate::matcher::Found;
-use crate::protocol::Protocol;
-use crate::rule::{Action, Effect, EventTest, FileTest, HashKind, Scope, ThresholdKind, Validity};
+use crate::rule::{Action, Effect, Scope, ThresholdKind};
 use crate::settings::Settings;
-use crate::transaction::{index, Body, Transaction};
+use crate::transaction::{index, Transaction};
 
 use super::compile::{Carrier, Channel, Id, PatternIndex, PayloadIndex, Program, Signature, Trigger, HEAD};
 use super::inspect::{Buffer, Capture, Findings};
@@ -21,6 +20,7 @@ use super::profile::{Cost, Profile};
 use super::state::{FlowState, HostBits, Owner, Pending, SideState};
 use super::threshold::{Thresholds, Verdict};
 use super::transform;
+use super::trial::{bodies, file_property, has_event, is_ready, Outcome, Trial};
 
 /// Bit of [`Pending::passed`] that says that header and packet were tested.
 const HEADER_PASSED: u64 = 1 << 63;
@@ -93,15 +93,6 @@ struct Hit {
     ambiguous: bool,
     /// What groups of expressions have captured, by name.
     captures: Vec<Capture>,
-}
-
-/// What a test of a transaction has come to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Holds,
-    /// It may hold when more has arrived.
-    Waits,
-    Fails,
 }
 
 impl Detector {
@@ -378,7 +369,7 @@ impl Detector {
     ) {
         for (which, body) in bodies(transaction, channel.field, direction).enumerate() {
             let searched = side.searched(number, which as u32);
-            if !self.is_ready(transaction, body, direction) || body.len() == *searched {
+            if !is_ready(&self.settings, transaction, body, direction) || body.len() == *searched {
                 continue;
             }
             let known = usize::try_from(searched.saturating_sub(body.dropped)).unwrap_or(0);
@@ -386,15 +377,6 @@ impl Detector {
             *searched = body.len();
             self.search_value(channel, body.data.get(start..).unwrap_or_default());
         }
-    }
-
-    /// Tells whether a body is worth a look: it is complete, or large enough (`*-body-minimal-inspect-size`).
-    fn is_ready(&self, transaction: &Transaction, body: &Body, direction: Direction) -> bool {
-        if body.complete || !matches!(transaction.protocol, Protocol::Http | Protocol::Http2) {
-            return true;
-        }
-        let limit = [self.settings.request_inspect_size, self.settings.response_inspect_size][index(direction)];
-        body.len() >= limit as u64
     }
 
     fn try_transaction(
@@ -406,6 +388,8 @@ impl Detector {
         view: &View<'_>,
         state: &mut FlowState,
     ) {
+        let settings = Arc::clone(&self.settings);
+        let trial = Trial { settings: &settings, transaction, direction: view.direction, progress };
         let mut pending = std::mem::take(&mut side.pending);
         let waiting = pending.len();
         let new = self
@@ -417,20 +401,18 @@ impl Detector {
         pending.sort_unstable_by_key(|own| own.id);
         pending.retain_mut(|own| {
             let Some(signature) = program.signatures.get(own.id as usize) else { return false };
-            let mut hit = Hit::default();
             let id = own.id;
             let tried = self.tried(
                 id,
-                |detector| detector.transaction_rule(signature, own, transaction, progress, view, state, &mut hit),
-                |outcome| *outcome == Outcome::Holds,
+                |detector| detector.transaction_rule(signature, own, &trial, view, state),
+                |(outcome, _)| *outcome == Outcome::Holds,
             );
             match tried {
-                Outcome::Waits => progress < DONE,
-                Outcome::Fails => false,
-                Outcome::Holds => {
-                    hit.ambiguous |= transaction.is_ambiguous;
-                    side.matched.push(own.id);
-                    self.matched(own.id, signature, Some(transaction.number), hit, view, state);
+                (Outcome::Waits, _) => trial.progress < DONE,
+                (Outcome::Fails, _) => false,
+                (Outcome::Holds, hit) => {
+                    side.matched.push(id);
+                    self.matched(id, signature, Some(transaction.number), hit, view, state);
                     false
                 }
             }
@@ -438,25 +420,24 @@ impl Detector {
         side.pending = pending;
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// Tries a rule on a transaction: what its tests have come to, and where its payload was found.
     fn transaction_rule(
         &self,
         signature: &Signature,
         pending: &mut Pending,
-        transaction: &Transaction,
-        progress: u8,
+        trial: &Trial<'_>,
         view: &View<'_>,
         state: &FlowState,
-        hit: &mut Hit,
-    ) -> Outcome {
+    ) -> (Outcome, Hit) {
+        let mut hit = Hit { ambiguous: trial.transaction.is_ambiguous, ..Hit::default() };
         let rule = &signature.rule;
         let mut findings = Findings::default();
         if pending.passed & HEADER_PASSED == 0 {
-            let holds = signature.is_of_protocol(transaction.protocol)
+            let holds = signature.is_of_protocol(trial.transaction.protocol)
                 && packet::header_holds(rule, view)
                 && packet::tests_hold(rule, view, state, &self.hosts, &mut findings);
             if !holds {
-                return Outcome::Fails;
+                return (Outcome::Fails, hit);
             }
             pending.passed |= HEADER_PASSED;
         }
@@ -464,30 +445,26 @@ impl Detector {
         if !signature.payload.is_empty() && pending.passed & PAYLOAD_PASSED == 0 {
             match payload_holds(signature, view, &mut findings) {
                 Some(found) => {
-                    *hit = found;
+                    hit.in_stream = found.in_stream;
+                    hit.ambiguous |= found.ambiguous;
                     pending.passed |= PAYLOAD_PASSED;
                 }
                 None => waits = true,
             }
         }
-        let context = Context { detector: self, transaction, direction: view.direction, progress };
         for number in 0..signature.checks() {
             let bit = 1 << number;
             if pending.passed & bit != 0 {
                 continue;
             }
-            match context.check(signature, number, view, &mut findings) {
+            match trial.check(signature, number, view, &mut findings) {
                 Outcome::Holds => pending.passed |= bit,
                 Outcome::Waits => waits = true,
-                Outcome::Fails => return Outcome::Fails,
+                Outcome::Fails => return (Outcome::Fails, hit),
             }
         }
         hit.captures.append(&mut findings.captures);
-        if waits {
-            Outcome::Waits
-        } else {
-            Outcome::Holds
-        }
+        (if waits { Outcome::Waits } else { Outcome::Holds }, hit)
     }
 
     /// Notes a match and does at once what rules that follow may depend on.
@@ -606,225 +583,6 @@ impl Detector {
         }
         true
     }
-}
-
-/// A transaction on which a rule's checks are tried.
-#[derive(Clone, Copy)]
-struct Context<'a> {
-    detector: &'a Detector,
-    transaction: &'a Transaction,
-    direction: Direction,
-    progress: u8,
-}
-
-impl Context<'_> {
-    /// Tries one check of a rule: buffers first, then numbers, files, events and protocols.
-    fn check(&self, signature: &Signature, number: usize, view: &View<'_>, findings: &mut Findings) -> Outcome {
-        let rule = &signature.rule;
-        let mut at = number;
-        if let Some(buffer) = signature.buffers.get(at) {
-            return self.of(buffer.sent).buffer(buffer, findings);
-        }
-        at -= signature.buffers.len();
-        if let Some(test) = rule.numbers.get(at) {
-            let side = if signature.is_transactional() { self.of(test.field.sent()) } else { self.of(Sent::Either) };
-            let holds = test.instance.holds(side.transaction.numbers(side.direction, test.field), &test.compare);
-            return side.outcome(holds, test.field);
-        }
-        at -= rule.numbers.len();
-        if let Some(test) = rule.files.get(at) {
-            let sent = if let FileTest::Size { sent, .. } = test { *sent } else { Sent::Either };
-            return self.of(sent).file(test);
-        }
-        at -= rule.files.len();
-        if let Some(event) = rule.events.get(at) {
-            return self.event(event, view);
-        }
-        at -= rule.events.len();
-        if let Some(test) = rule.app_protocols.get(at) {
-            let holds = packet::app_protocol_holds(test, &view.flow.application, view.side());
-            return if holds { Outcome::Holds } else { Outcome::Fails };
-        }
-        rule.validity.map_or(Outcome::Holds, |validity| self.validity(validity, view.at))
-    }
-
-    /// Looks at another direction of the transaction, where a test says which one holds its value.
-    fn of(&self, sent: Sent) -> Context<'_> {
-        let direction = match sent {
-            Sent::ToServer => Direction::Orig,
-            Sent::ToClient => Direction::Resp,
-            Sent::Either => self.direction,
-        };
-        Context { direction, progress: self.transaction.progress(direction), ..*self }
-    }
-
-    /// Compares the dates of a certificate with the time of the packet.
-    fn validity(&self, wanted: Validity, at: i64) -> Outcome {
-        let date = |field| self.transaction.numbers(self.direction, field).next();
-        let Some((first, last)) = date(Field::TlsNotBefore).zip(date(Field::TlsNotAfter)) else {
-            return self.unless_done();
-        };
-        let now = u64::try_from(at / 1_000_000_000).unwrap_or(0);
-        let holds = match wanted {
-            Validity::Expired => now > last,
-            Validity::Valid => (first..=last).contains(&now),
-        };
-        if holds {
-            Outcome::Holds
-        } else {
-            Outcome::Fails
-        }
-    }
-
-    fn outcome(&self, holds: bool, field: Field) -> Outcome {
-        if holds && self.progress >= field.progress() {
-            Outcome::Holds
-        } else if self.progress < field.progress() || field.progress() == NONE && self.progress < DONE {
-            Outcome::Waits
-        } else {
-            Outcome::Fails
-        }
-    }
-
-    fn buffer(&self, check: &super::compile::BufferCheck, findings: &mut Findings) -> Outcome {
-        let field = check.field;
-        match field.kind() {
-            Kind::Body => self.body(check, findings),
-            Kind::File => {
-                let files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
-                let mut names = files.map(|file| file_property(field, &file.name));
-                let holds = names.any(|name| self.value(check, name, findings));
-                if holds {
-                    Outcome::Holds
-                } else {
-                    self.unless_done()
-                }
-            }
-            Kind::Bytes | Kind::Number => {
-                if self.progress < field.progress() {
-                    return Outcome::Waits;
-                }
-                let mut is_there = false;
-                let holds = self.transaction.values(self.direction, field).any(|value| {
-                    is_there = true;
-                    self.value(check, value, findings)
-                });
-                let may_be_absent = check.tests.on_absent && self.transaction.has_begun(self.direction);
-                let absent = !is_there && may_be_absent && (field.progress() > NONE || self.progress == DONE);
-                self.outcome(holds || absent, field)
-            }
-        }
-    }
-
-    fn unless_done(&self) -> Outcome {
-        if self.progress < DONE {
-            Outcome::Waits
-        } else {
-            Outcome::Fails
-        }
-    }
-
-    fn value(&self, check: &super::compile::BufferCheck, value: &[u8], findings: &mut Findings) -> bool {
-        let data = transform::apply(&check.steps, value);
-        check.tests.hold(Buffer { little: self.is_little_endian(), ..Buffer::whole(&data) }, findings)
-    }
-
-    fn body(&self, check: &super::compile::BufferCheck, findings: &mut Findings) -> Outcome {
-        let mut is_there = false;
-        for body in bodies(self.transaction, check.field, self.direction) {
-            if !self.detector.is_ready(self.transaction, body, self.direction) || body.is_empty() {
-                continue;
-            }
-            is_there = true;
-            let data = transform::apply(&check.steps, &body.data);
-            let buffer = Buffer { data: &data, offset: body.dropped, little: false, open: !body.complete };
-            if check.tests.hold(buffer, findings) {
-                return Outcome::Holds;
-            }
-        }
-        let may_be_absent = check.tests.on_absent && self.transaction.has_begun(self.direction);
-        if !is_there && may_be_absent && self.progress == DONE {
-            return Outcome::Holds;
-        }
-        self.unless_done()
-    }
-
-    /// Tells whether numbers of DCERPC are little-endian.
-    fn is_little_endian(&self) -> bool {
-        self.transaction.numbers(self.direction, Field::DcerpcByteOrder).last() == Some(1)
-    }
-
-    fn file(&self, test: &FileTest) -> Outcome {
-        let mut files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
-        let holds = match test {
-            FileTest::Size { compare, .. } => {
-                files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size))
-            }
-            FileTest::Hash { kind, negated, hashes } => files.any(|file| {
-                let digest = file.body.complete.then(|| file.hashes.as_deref().map(|own| digest(own, *kind))).flatten();
-                digest.is_some_and(|digest| hashes.contains(&digest) != *negated)
-            }),
-        };
-        if holds {
-            Outcome::Holds
-        } else {
-            self.unless_done()
-        }
-    }
-
-    fn event(&self, event: &EventTest, view: &View<'_>) -> Outcome {
-        let EventTest::App(name) = event else {
-            return if has_event(event, view.events) { Outcome::Holds } else { Outcome::Fails };
-        };
-        let own =
-            name.split_once('.').filter(|(protocol, _)| Protocol::of_name(protocol) == Some(self.transaction.protocol));
-        let holds = own.is_some_and(|(_, name)| self.transaction.events.iter().any(|event| event.1 == name));
-        if holds {
-            Outcome::Holds
-        } else {
-            self.unless_done()
-        }
-    }
-}
-
-fn digest(hashes: &crate::transaction::Hashes, kind: HashKind) -> Box<[u8]> {
-    use sha2::Digest;
-    match kind {
-        HashKind::Md5 => hashes.md5.clone().finalize().as_slice().into(),
-        HashKind::Sha1 => hashes.sha1.clone().finalize().as_slice().into(),
-        HashKind::Sha256 => hashes.sha256.clone().finalize().as_slice().into(),
-    }
-}
-
-fn file_property(field: Field, name: &[u8]) -> &[u8] {
-    match field {
-        Field::FileExtension => {
-            name.rsplit(|byte| *byte == b'.').next().filter(|part| part.len() < name.len()).unwrap_or_default()
-        }
-        Field::FileName => name,
-        _ => b"",
-    }
-}
-
-/// Returns the bodies that a field stands for.
-fn bodies(transaction: &Transaction, field: Field, direction: Direction) -> impl Iterator<Item = &Body> {
-    let is_http = transaction.protocol == Protocol::Http;
-    let own = match field {
-        Field::HttpRequestBody | Field::HttpResponseBody => true,
-        _ => is_http && direction == Direction::Resp,
-    };
-    let body = own.then(|| &transaction.bodies[index(direction)]);
-    let files = transaction.files.iter().filter(move |file| !own && file.direction == direction);
-    body.into_iter().chain(files.map(|file| &file.body))
-}
-
-fn has_event(event: &EventTest, events: &[&'static str]) -> bool {
-    let (prefix, name) = match event {
-        EventTest::App(name) => ("app-layer.", name),
-        EventTest::Decode(name) => ("decoder.", name),
-        EventTest::Stream(name) => ("stream.", name),
-    };
-    events.iter().any(|event| event.strip_prefix(prefix) == Some(name))
 }
 
 fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings) -> Option<Hit> {

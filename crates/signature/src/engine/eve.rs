@@ -14,7 +14,7 @@ use crate::flow::{Flow, Occasion, Packet};
 use crate::protocol::{Protocol, ENTRIES};
 use crate::rule::{Action, Target};
 use crate::settings::Settings;
-use crate::transaction::{index, Transaction};
+use crate::transaction::{index, File, Transaction};
 
 use super::compile::Signature;
 use super::detect::Alert;
@@ -193,28 +193,26 @@ fn describe_transaction(event: &mut Map<String, Value>, transaction: &Transactio
     if let Some(entry) = ENTRIES.iter().find(|entry| entry.protocol == transaction.protocol) {
         (entry.describe)(transaction, event);
     }
-    let files: Vec<Value> = transaction
-        .files
-        .iter()
-        .map(|file| {
-            let state = match (file.body.complete, file.truncated) {
-                (true, false) => "CLOSED",
-                (_, true) => "TRUNCATED",
-                (false, false) => "UNKNOWN",
-            };
-            json!({
-                "filename": String::from_utf8_lossy(&file.name),
-                "gaps": file.truncated,
-                "state": state,
-                "size": file.size,
-                "stored": false,
-                "tx_id": transaction.number,
-            })
-        })
-        .collect();
-    if !files.is_empty() {
+    if !transaction.files.is_empty() {
+        let files = transaction.files.iter().map(|file| describe_file(file, transaction.number)).collect();
         event.insert("files".into(), Value::Array(files));
     }
+}
+
+fn describe_file(file: &File, transaction: u64) -> Value {
+    let state = match (file.body.complete, file.truncated) {
+        (true, false) => "CLOSED",
+        (_, true) => "TRUNCATED",
+        (false, false) => "UNKNOWN",
+    };
+    json!({
+        "filename": String::from_utf8_lossy(&file.name),
+        "gaps": file.truncated,
+        "state": state,
+        "size": file.size,
+        "stored": false,
+        "tx_id": transaction,
+    })
 }
 
 fn describe_rule(

@@ -16,4 +16,5 @@ mod search;
 pub mod state;
 mod threshold;
 mod transform;
+mod trial;
 pub mod walk;

@@ -1,14 +1,14 @@
-//! What an alert says of an HTTP transaction: the `http` object and the list of files.
+//! What an alert says of an HTTP transaction: the `http` object.
 
 use serde_json::{json, Map, Value};
 
 use crate::field::Field;
-use crate::transaction::{index, Direction, File, Transaction};
+use crate::transaction::{index, Direction, Transaction};
 
 use super::super::lossy;
 use super::uri::split_port;
 
-/// Adds the `http` object and the `files`.
+/// Adds the `http` object.
 pub fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     let mut http = Map::new();
     for (key, direction, field) in TEXTS {
@@ -19,7 +19,6 @@ pub fn describe(transaction: &Transaction, event: &mut Map<String, Value>) {
     add_host(transaction, &mut http);
     add_response(transaction, &mut http);
     event.insert("http".to_owned(), Value::Object(http));
-    add_files(transaction, event);
 }
 
 const TEXTS: &[(&str, Direction, Field)] = &[
@@ -52,28 +51,4 @@ fn add_response(transaction: &Transaction, http: &mut Map<String, Value>) {
         http.insert("status".to_owned(), json!(status));
     }
     http.insert("length".to_owned(), json!(transaction.sent[index(Direction::Resp)]));
-}
-
-/// Adds the files of the transaction.
-pub fn add_files(transaction: &Transaction, event: &mut Map<String, Value>) {
-    if !transaction.files.is_empty() {
-        let files = transaction.files.iter().map(|file| describe_file(file, transaction.number)).collect();
-        event.insert("files".to_owned(), Value::Array(files));
-    }
-}
-
-fn describe_file(file: &File, number: u64) -> Value {
-    let state = match (file.truncated, file.body.complete) {
-        (true, _) => "TRUNCATED",
-        (false, true) => "CLOSED",
-        (false, false) => "UNKNOWN",
-    };
-    json!({
-        "filename": String::from_utf8_lossy(&file.name),
-        "gaps": false,
-        "state": state,
-        "stored": false,
-        "size": file.size,
-        "tx_id": number,
-    })
 }
