@@ -116,7 +116,7 @@ class Bench:
         found = self._inside(capture)
         out = self._folder / "eve.jsonl"
         command: list[str | Path] = [*COMMAND, "alerts", capture, "--rules", self._rules, "--out", out]
-        ours = checked([*command, *SETTINGS, "--checksums", "none", "--quiet"])
+        ours = checked([*command, *SETTINGS, "--set", "checksums=none", "--quiet"])
         theirs = read(self._peer, "nfstream_reader", capture)[0]["cpu_s"] if self._peer else None
         whole = self._suricata_cpu_s(capture)
         return Round(found, ours.cpu_s, theirs, whole - self._suricata_load_s if whole else None)
