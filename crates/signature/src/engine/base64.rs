@@ -1,5 +1,6 @@
 //! Base64 that is decoded as far as it goes (RFC 4648; RFC 2045 skips what is not in its alphabet).
 
+use crate::protocol::base64_value;
 use crate::rule::Base64Mode;
 
 /// Returns what some bytes decode to, up to the first that is not base64; strict decoding gives all or nothing.
@@ -8,9 +9,9 @@ pub fn decode(data: &[u8], mode: Base64Mode) -> Vec<u8> {
     let (mut bits, mut held) = (0u32, 0u32);
     let mut padding = 0;
     for byte in data {
-        match value(*byte) {
+        match base64_value(*byte) {
             Some(six) if padding == 0 => {
-                bits = bits << 6 | six;
+                bits = bits << 6 | u32::from(six);
                 held += 6;
                 if held >= 8 {
                     held -= 8;
@@ -27,17 +28,6 @@ pub fn decode(data: &[u8], mode: Base64Mode) -> Vec<u8> {
         out.clear();
     }
     out
-}
-
-fn value(byte: u8) -> Option<u32> {
-    Some(u32::from(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    }))
 }
 
 #[cfg(test)]

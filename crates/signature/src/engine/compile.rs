@@ -9,8 +9,8 @@ use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Content, Effect, EventTest, FileTest, Header, Match, Operand, PacketTest, Ports, Rule, Scope,
-    Sides, Threshold, ThresholdKind, Transform,
+    Action, Addresses, Content, Effect, EventTest, FileTest, Header, HeaderPart, Match, Operand, PacketTest, Ports,
+    Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
 };
 
 use super::inspect::Tests;
@@ -45,6 +45,8 @@ pub struct Signature {
     pub on_packets: bool,
     pub on_stream: bool,
     pub buffers: Vec<BufferCheck>,
+    /// Tests of headers, in the order of the rule.
+    pub headers: Vec<HeaderCheck>,
     /// For whom it does not alert; none for nobody at all.
     pub suppressed: Vec<Option<(Sides, Addresses)>>,
 }
@@ -68,6 +70,14 @@ pub struct BufferCheck {
     pub field: Field,
     /// Whose value is looked at.
     pub sent: Sent,
+    pub steps: Vec<Step>,
+    pub tests: Tests,
+}
+
+/// The tests of one header of a packet.
+#[derive(Debug)]
+pub struct HeaderCheck {
+    pub part: HeaderPart,
     pub steps: Vec<Step>,
     pub tests: Tests,
 }
@@ -330,6 +340,7 @@ impl Signature {
             on_packets: false,
             on_stream: false,
             buffers,
+            headers: rule.packet.iter().filter_map(HeaderCheck::new).collect(),
             suppressed: Vec::new(),
             rule,
         };
@@ -451,20 +462,16 @@ impl Signature {
 
 /// Tells whether a test looks at the header or size of a packet, so that there must be one.
 fn needs_packet(test: &PacketTest) -> bool {
-    !matches!(
-        test,
-        PacketTest::Flowbits { .. }
-            | PacketTest::Xbits { .. }
-            | PacketTest::Hostbits { .. }
-            | PacketTest::Flowint { .. }
-            | PacketTest::StreamSize { .. }
-            | PacketTest::GeoIp { .. }
-            | PacketTest::IpReputation { .. }
-            | PacketTest::IpDataset { .. }
-            | PacketTest::FlowCounter { .. }
-            | PacketTest::AppLayerEvent(_)
-            | PacketTest::Unsupported(_)
-    )
+    let is_of_addresses = matches!(test, PacketTest::IpDataset { .. });
+    let is_of_none = matches!(test, PacketTest::AppLayerEvent(_) | PacketTest::Unsupported(_));
+    !(test.is_of_flow() || is_of_addresses || is_of_none)
+}
+
+impl HeaderCheck {
+    fn new(test: &PacketTest) -> Option<HeaderCheck> {
+        let PacketTest::HeaderBytes { part, transforms, matches } = test else { return None };
+        Some(HeaderCheck { part: *part, steps: transforms.iter().map(Step::new).collect(), tests: Tests::new(matches) })
+    }
 }
 
 impl BufferCheck {

@@ -123,11 +123,6 @@ impl Detector {
         self.program = program;
     }
 
-    /// Returns the rules.
-    pub fn program(&self) -> &Program {
-        &self.program
-    }
-
     /// Returns the rules that were tried and what each took; none without the setting `profiling`.
     pub fn costs(&self) -> impl Iterator<Item = (&Signature, &Cost)> {
         let costs = self.profile.as_ref().map_or(&[][..], Profile::costs);
@@ -264,7 +259,7 @@ impl Detector {
             && packet::protocol_holds(rule, application)
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
             && rule.events.iter().all(|event| has_event(event, view.events))
-            && packet::tests_hold(rule, view, state, &self.hosts, &mut findings);
+            && packet::tests_hold(signature, view, state, &self.hosts, &mut findings);
         // The end of a flow is no packet: only rules about the application protocol look at it.
         if !holds || signature.payload.is_empty() && view.packet.is_none() && rule.header.protocol.app.is_none() {
             return None;
@@ -435,7 +430,7 @@ impl Detector {
         if pending.passed & HEADER_PASSED == 0 {
             let holds = signature.is_of_protocol(trial.transaction.protocol)
                 && packet::header_holds(rule, view)
-                && packet::tests_hold(rule, view, state, &self.hosts, &mut findings);
+                && packet::tests_hold(signature, view, state, &self.hosts, &mut findings);
             if !holds {
                 return (Outcome::Fails, hit);
             }

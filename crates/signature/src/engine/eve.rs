@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 
+use data_encoding::BASE64;
 use infraspectre_core::app::Direction;
 use infraspectre_core::flow::key::Endpoint;
 use infraspectre_core::source::LinkType;
@@ -10,7 +11,7 @@ use infraspectre_core::wire::protocol as ip;
 use serde_json::{json, Map, Value};
 
 use crate::field::Field;
-use crate::flow::{Flow, Occasion, Packet};
+use crate::flow::{checksum, Flow, Occasion, Packet};
 use crate::protocol::{Protocol, ENTRIES};
 use crate::rule::{Action, Target};
 use crate::settings::Settings;
@@ -349,7 +350,7 @@ fn put_bytes(
     let of_packet = occasion.packet.map(|packet| packet.segment.payload).unwrap_or_default();
     let payload = of_stream.unwrap_or(of_packet);
     if extras.payload {
-        event.insert("payload".into(), base64(payload).into());
+        event.insert("payload".into(), BASE64.encode(payload).into());
         event.insert("payload_length".into(), payload.len().into());
     }
     if extras.payload_printable {
@@ -370,7 +371,7 @@ fn put_bytes(
             _ => "UNKNOWN",
         };
         let whole = occasion.packet.and_then(|packet| defragmented(packet, frame.data));
-        event.insert("packet".into(), base64(whole.as_deref().unwrap_or(frame.data)).into());
+        event.insert("packet".into(), BASE64.encode(whole.as_deref().unwrap_or(frame.data)).into());
         event.insert("packet_info".into(), json!({ "linktype": frame.link, "linktype_name": name }));
     }
 }
@@ -393,8 +394,8 @@ fn defragmented(packet: &Packet<'_>, frame: &[u8]) -> Option<Vec<u8>> {
         header.get_mut(2..4)?.copy_from_slice(&total);
         header.get_mut(6..8)?.fill(0);
         header.get_mut(10..12)?.fill(0);
-        let sum = checksum(&header);
-        header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
+        let sum = checksum::of(&header);
+        header.get_mut(10..12)?.copy_from_slice(&sum);
     } else {
         header.get_mut(4..6)?.copy_from_slice(&total);
         *header.get_mut(6)? = segment.protocol;
@@ -404,34 +405,12 @@ fn defragmented(packet: &Packet<'_>, frame: &[u8]) -> Option<Vec<u8>> {
     Some(whole)
 }
 
-/// Returns the checksum of an IPv4 header whose own field is 0 (RFC 1071).
-fn checksum(header: &[u8]) -> u16 {
-    let words = header.chunks_exact(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
-    let sum = words.sum::<u32>();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !((folded & 0xffff) + (folded >> 16)) as u16
-}
-
 fn printable(data: &[u8]) -> String {
     let shown = |byte: &u8| match byte {
         b' '..=b'~' | b'\r' | b'\n' => char::from(*byte),
         _ => '.',
     };
     data.iter().map(shown).collect()
-}
-
-fn base64(data: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(data.len().div_ceil(3) * 4);
-    for chunk in data.chunks(3) {
-        let at = |number: usize| chunk.get(number).copied().map_or(0, u32::from);
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let six = (bits >> (18 - 6 * digit) & 0x3f) as usize;
-            out.push(if digit <= chunk.len() { char::from(DIGITS[six]) } else { '=' });
-        }
-    }
-    out
 }
 
 fn address(endpoint: Endpoint) -> String {
@@ -499,8 +478,8 @@ mod tests {
         assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000+0000");
         assert_eq!(timestamp(951_827_696_123_456_789), "2000-02-29T12:34:56.123456+0000");
         assert_eq!(timestamp(-1), "1969-12-31T23:59:59.999999+0000");
-        assert_eq!(base64(b"a"), "YQ==");
-        assert_eq!(base64(b"hello!"), "aGVsbG8h");
+        assert_eq!(BASE64.encode(b"a"), "YQ==");
+        assert_eq!(BASE64.encode(b"hello!"), "aGVsbG8h");
         assert_eq!(printable(b"a\x00\r\nb\xff"), "a.\r\nb.");
     }
 }

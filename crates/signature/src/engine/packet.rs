@@ -11,10 +11,11 @@ use crate::rule::{
 };
 use crate::transaction::index;
 
+use super::compile::{HeaderCheck, Signature};
 use super::dataset;
-use super::inspect::{Buffer, Findings, Tests};
+use super::inspect::{Buffer, Findings};
 use super::state::{compare, FlowState, HostBits, Owner};
-use super::transform::{self, Step};
+use super::transform;
 
 /// What rules look at on one occasion.
 #[derive(Clone, Copy)]
@@ -132,17 +133,25 @@ fn names(name: &str, protocol: Protocol) -> bool {
 }
 
 /// Tells whether all tests of a rule on the packet and on its flow's state hold.
-pub fn tests_hold(rule: &Rule, view: &View<'_>, state: &FlowState, hosts: &HostBits, findings: &mut Findings) -> bool {
-    rule.packet.iter().all(|test| match test {
-        PacketTest::HeaderBytes { part, transforms, matches } => {
-            let bytes = view.packet.and_then(|packet| header_bytes(*part, packet));
-            bytes.is_some_and(|bytes| {
-                let steps: Vec<Step> = transforms.iter().map(Step::new).collect();
-                let data = transform::apply(&steps, bytes);
-                Tests::new(matches).hold(Buffer::whole(&data), findings)
-            })
-        }
+pub fn tests_hold(
+    signature: &Signature,
+    view: &View<'_>,
+    state: &FlowState,
+    hosts: &HostBits,
+    findings: &mut Findings,
+) -> bool {
+    let mut headers = signature.headers.iter();
+    signature.rule.packet.iter().all(|test| match test {
+        PacketTest::HeaderBytes { .. } => headers.next().is_some_and(|check| header_check_holds(check, view, findings)),
         other => test_holds(other, view, state, hosts),
+    })
+}
+
+fn header_check_holds(check: &HeaderCheck, view: &View<'_>, findings: &mut Findings) -> bool {
+    let bytes = view.packet.and_then(|packet| header_bytes(check.part, packet));
+    bytes.is_some_and(|bytes| {
+        let data = transform::apply(&check.steps, bytes);
+        check.tests.hold(Buffer::whole(&data), findings)
     })
 }
 

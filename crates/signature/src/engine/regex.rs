@@ -21,7 +21,7 @@ pub struct Expression {
     regex: OnceLock<Option<Regex>>,
 }
 
-/// Where an expression matched: the whole and its first group.
+/// Where an expression matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub start: usize,
@@ -304,19 +304,7 @@ mod tests {
     use super::*;
 
     fn pcre(pattern: &str) -> Pcre {
-        Pcre {
-            pattern: pattern.into(),
-            negated: false,
-            caseless: false,
-            dot_all: false,
-            multi_line: false,
-            extended: false,
-            anchored: false,
-            dollar_end_only: false,
-            ungreedy: false,
-            relative: false,
-            captures: Vec::new(),
-        }
+        Pcre { pattern: pattern.into(), ..Pcre::default() }
     }
 
     fn finds(pattern: &str, data: &[u8]) -> bool {

@@ -43,6 +43,11 @@ fn is_transport_right(segment: &Segment<'_>) -> bool {
     fold(total) == 0xffff
 }
 
+/// Returns the checksum of some bytes in which its own field is 0, as it is written.
+pub fn of(bytes: &[u8]) -> [u8; 2] {
+    (!fold(sum(bytes)) as u16).to_ne_bytes()
+}
+
 /// Adds up words in the machine's own byte order, in which the sum is right if it is right at all (RFC 1071, 2).
 ///
 /// A packet is too short for the sum of its words of 32 bits to leave 64.

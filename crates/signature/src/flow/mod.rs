@@ -11,7 +11,7 @@
 //! a flow everything left is read, acknowledged or not, and there is one occasion without a packet for each direction.
 
 mod channel;
-mod checksum;
+pub(crate) mod checksum;
 mod dispute;
 #[cfg(test)]
 pub(crate) mod fixture;

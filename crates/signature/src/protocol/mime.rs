@@ -333,7 +333,8 @@ fn put_header(name: &[u8], value: &[u8], transaction: &mut Transaction) {
     transaction.put(SENDER, field, &decode_words(value));
 }
 
-fn base64_value(byte: u8) -> Option<u8> {
+/// Returns the six bits that a character of base64 stands for (RFC 4648, 4).
+pub(crate) fn base64_value(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
         b'a'..=b'z' => Some(byte - b'a' + 26),

@@ -45,6 +45,8 @@ pub mod tls;
 mod transfer;
 pub mod websocket;
 
+pub(crate) use self::mime::base64_value;
+
 /// Transactions of one flow that are kept; beyond it the oldest are completed.
 const MAX_TRANSACTIONS: usize = 1024;
 

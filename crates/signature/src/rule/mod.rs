@@ -309,6 +309,23 @@ pub enum PacketTest {
     Unsupported(Box<str>),
 }
 
+impl PacketTest {
+    /// Tells whether it looks at what is known of the flow or of its hosts, and at no header.
+    pub fn is_of_flow(&self) -> bool {
+        matches!(
+            self,
+            PacketTest::Flowbits { .. }
+                | PacketTest::Xbits { .. }
+                | PacketTest::Hostbits { .. }
+                | PacketTest::Flowint { .. }
+                | PacketTest::FlowCounter { .. }
+                | PacketTest::StreamSize { .. }
+                | PacketTest::GeoIp { .. }
+                | PacketTest::IpReputation { .. }
+        )
+    }
+}
+
 /// Which of several values a test speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Instance {
@@ -700,7 +717,7 @@ pub struct Content {
 }
 
 /// `pcre:"/regex/modifiers"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pcre {
     pub pattern: Box<str>,
     pub negated: bool,

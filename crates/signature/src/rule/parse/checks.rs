@@ -95,19 +95,7 @@ fn check_frames(rule: &Rule) -> Result<()> {
 /// Refuses tests of single packets in a rule that looks at the stream alone.
 fn check_stream(rule: &Rule) -> Result<()> {
     let is_stream = rule.header.protocol.scope == Scope::Stream || rule.flow.only_stream;
-    let of_packet = |test: &PacketTest| {
-        !matches!(
-            test,
-            PacketTest::Flowbits { .. }
-                | PacketTest::Xbits { .. }
-                | PacketTest::Hostbits { .. }
-                | PacketTest::Flowint { .. }
-                | PacketTest::FlowCounter { .. }
-                | PacketTest::StreamSize { .. }
-                | PacketTest::GeoIp { .. }
-                | PacketTest::IpReputation { .. }
-        )
-    };
+    let of_packet = |test: &PacketTest| !test.is_of_flow();
     if is_stream && rule.packet.iter().any(of_packet) {
         return refuse("a test of packets stands in a rule of streams", "write tcp or tcp-pkt in the header");
     }

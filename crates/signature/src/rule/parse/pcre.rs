@@ -105,19 +105,7 @@ fn has_uppercase(pattern: &str) -> bool {
 
 /// Returns an expression without modifiers.
 pub(super) fn plain(pattern: &str) -> Pcre {
-    Pcre {
-        pattern: pattern.into(),
-        negated: false,
-        caseless: false,
-        dot_all: false,
-        multi_line: false,
-        extended: false,
-        anchored: false,
-        dollar_end_only: false,
-        ungreedy: false,
-        relative: false,
-        captures: Vec::new(),
-    }
+    Pcre { pattern: pattern.into(), ..Pcre::default() }
 }
 
 fn modify(pcre: &mut Pcre, field: &mut Option<Field>, letter: char) -> Result<()> {
