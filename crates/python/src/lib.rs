@@ -138,31 +138,10 @@ impl FlowReader {
 
     /// Returns the account of what was read so far.
     fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let Account {
-            packets,
-            bytes,
-            flows,
-            without_flow,
-            malformed,
-            shed,
-            ambiguous_fragment_bytes,
-            unreadable,
-            start,
-            end,
-        } = py.detach(|| lock(&self.engine).account());
-        let unreadable: BTreeMap<String, String> =
-            unreadable.into_iter().map(|(path, reason)| (path.to_string_lossy().into_owned(), reason)).collect();
-        let summary = PyDict::new(py);
-        summary.set_item("packets", packets)?;
-        summary.set_item("bytes", bytes)?;
+        let account = py.detach(|| lock(&self.engine).account());
+        let flows = account.flows;
+        let summary = describe(py, account)?;
         summary.set_item("flows", flows)?;
-        summary.set_item("without_flow", without_flow)?;
-        summary.set_item("malformed", malformed)?;
-        summary.set_item("shed", shed)?;
-        summary.set_item("ambiguous_fragment_bytes", ambiguous_fragment_bytes)?;
-        summary.set_item("unreadable", unreadable)?;
-        summary.set_item("capture_start", start)?;
-        summary.set_item("capture_end", end)?;
         Ok(summary)
     }
 
@@ -170,6 +149,35 @@ impl FlowReader {
     fn progress(&self, py: Python<'_>) -> (u64, u64) {
         py.detach(|| lock(&self.engine).progress())
     }
+}
+
+/// Describes what reading captures has come to, without what only some readers count.
+fn describe(py: Python<'_>, account: Account) -> PyResult<Bound<'_, PyDict>> {
+    let Account {
+        packets,
+        bytes,
+        flows: _,
+        without_flow,
+        malformed,
+        shed,
+        ambiguous_fragment_bytes,
+        unreadable,
+        start,
+        end,
+    } = account;
+    let unreadable: BTreeMap<String, String> =
+        unreadable.into_iter().map(|(path, reason)| (path.to_string_lossy().into_owned(), reason)).collect();
+    let summary = PyDict::new(py);
+    summary.set_item("packets", packets)?;
+    summary.set_item("bytes", bytes)?;
+    summary.set_item("without_flow", without_flow)?;
+    summary.set_item("malformed", malformed)?;
+    summary.set_item("shed", shed)?;
+    summary.set_item("ambiguous_fragment_bytes", ambiguous_fragment_bytes)?;
+    summary.set_item("unreadable", unreadable)?;
+    summary.set_item("capture_start", start)?;
+    summary.set_item("capture_end", end)?;
+    Ok(summary)
 }
 
 /// Longest timeout, some 146 years: added to any capture time it stays within 64 bits.

@@ -12,7 +12,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::signatures::describe;
+use crate::describe;
 use crate::{lock, PACKETS_BETWEEN_SIGNALS};
 
 /// Reads captures and yields payloads, some at a time.

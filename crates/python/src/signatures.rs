@@ -8,7 +8,6 @@ use infraspectre_core::source::Options as SourceOptions;
 use infraspectre_signature::engine::compile::Program;
 use infraspectre_signature::engine::profile::Cost;
 use infraspectre_signature::engine::reader::{Progress, Reader};
-use infraspectre_signature::engine::walk::Account;
 use infraspectre_signature::rule::parse::{self, Disabled, Refusal, Source};
 use infraspectre_signature::rule::{Action, Rule};
 use infraspectre_signature::settings::Settings;
@@ -16,7 +15,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::{lock, PACKETS_BETWEEN_SIGNALS};
+use crate::{describe, lock, PACKETS_BETWEEN_SIGNALS};
 
 /// Rules in Suricata's language, compiled once and used by many readers.
 #[pyclass(frozen)]
@@ -218,23 +217,4 @@ impl AlertReader {
     fn progress(&self, py: Python<'_>) -> (u64, u64) {
         py.detach(|| lock(&self.reader).progress())
     }
-}
-
-/// Returns the account of a walk over captures.
-pub fn describe(py: Python<'_>, account: Account) -> PyResult<Bound<'_, PyDict>> {
-    let Account { packets, bytes, without_flow, malformed, shed, ambiguous_fragment_bytes, unreadable, start, end } =
-        account;
-    let unreadable: BTreeMap<String, String> =
-        unreadable.into_iter().map(|(path, reason)| (path.to_string_lossy().into_owned(), reason)).collect();
-    let summary = PyDict::new(py);
-    summary.set_item("packets", packets)?;
-    summary.set_item("bytes", bytes)?;
-    summary.set_item("without_flow", without_flow)?;
-    summary.set_item("malformed", malformed)?;
-    summary.set_item("shed", shed)?;
-    summary.set_item("ambiguous_fragment_bytes", ambiguous_fragment_bytes)?;
-    summary.set_item("unreadable", unreadable)?;
-    summary.set_item("capture_start", start)?;
-    summary.set_item("capture_end", end)?;
-    Ok(summary)
 }

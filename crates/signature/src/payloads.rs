@@ -8,11 +8,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use infraspectre_core::engine::Account;
 use infraspectre_core::flow::key::Endpoint;
 use infraspectre_core::source::{Options, SourceError};
 use infraspectre_core::wire::protocol;
 
-use crate::engine::walk::{Account, Walk};
+use crate::engine::walk::{counted, Walk};
 use crate::field::{Field, FieldSet, DONE};
 use crate::flow::{Flow, Occasion, Window};
 use crate::protocol::Protocol;
@@ -159,7 +160,9 @@ impl PayloadReader {
     /// Returns the account of what was read so far.
     pub fn account(&self) -> Account {
         let store = lock(&self.store);
-        self.walk.account().shed([("payloads_truncated", store.cut), ("payloads_not_kept", store.not_kept)])
+        let mut account = self.walk.account();
+        account.shed.extend(counted([("payloads_truncated", store.cut), ("payloads_not_kept", store.not_kept)]));
+        account
     }
 
     /// Returns bytes read and bytes in all, as far as known, of the files on disk.

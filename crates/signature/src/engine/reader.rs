@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use infraspectre_core::engine::Account;
 use infraspectre_core::source::{Options, SourceError};
 
 use crate::field::{Field, FieldSet};
@@ -15,7 +16,7 @@ use super::detect::Detector;
 use super::eve::{self, Extras, Frame};
 use super::profile::Cost;
 use super::state::FlowState;
-use super::walk::{Account, Walk};
+use super::walk::{counted, Walk};
 
 /// Bytes of events that are handed over at once.
 const ENOUGH_BYTES: usize = 1 << 16;
@@ -87,7 +88,9 @@ impl Reader {
 
     /// Returns the account of what was read so far.
     pub fn account(&self) -> Account {
-        self.walk.account().shed([("alerts_beyond_packet_limit", self.engine.detector.surplus)])
+        let mut account = self.walk.account();
+        account.shed.extend(counted([("alerts_beyond_packet_limit", self.engine.detector.surplus)]));
+        account
     }
 
     /// Counts the alerts so far.

@@ -1,9 +1,9 @@
 //! The way from captures to occasions: sources, decoder, flows; and the account of it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use infraspectre_core::engine::Account;
 use infraspectre_core::source::{Options, SourceError, Sources};
 use infraspectre_core::wire::{Decoder, Outcome, Segment};
 
@@ -18,28 +18,9 @@ const EXPIRE_EVERY_NS: i64 = 1_000_000_000;
 /// Flows that are followed at a time, and bytes kept for their streams.
 const LIMITS: Limits = Limits { flows: 1 << 20, bytes: 256 << 20 };
 
-/// The account of a walk so far.
-#[derive(Clone, Debug, Default)]
-pub struct Account {
-    pub packets: u64,
-    /// Bytes on the wire.
-    pub bytes: u64,
-    pub without_flow: BTreeMap<&'static str, u64>,
-    pub malformed: BTreeMap<&'static str, u64>,
-    pub shed: BTreeMap<&'static str, u64>,
-    pub ambiguous_fragment_bytes: u64,
-    pub unreadable: BTreeMap<PathBuf, String>,
-    /// Earliest and latest capture time in nanoseconds since the Unix epoch.
-    pub start: Option<i64>,
-    pub end: Option<i64>,
-}
-
-impl Account {
-    /// Adds what was shed, by kind; nothing is said of a kind of which there is none.
-    pub fn shed(mut self, counts: impl IntoIterator<Item = (&'static str, u64)>) -> Account {
-        self.shed.extend(counts.into_iter().filter(|(_, count)| *count > 0));
-        self
-    }
+/// Leaves out the kinds of which there is none.
+pub fn counted<const N: usize>(counts: [(&'static str, u64); N]) -> impl Iterator<Item = (&'static str, u64)> {
+    counts.into_iter().filter(|(_, count)| *count > 0)
 }
 
 /// Reads captures packet by packet and follows their flows; `S` is what its user keeps with each.
@@ -115,21 +96,23 @@ impl<S: Default> Walk<S> {
 
     /// Returns the account of what was read so far.
     pub fn account(&self) -> Account {
-        let account = Account {
+        let mut shed = self.table.shed();
+        shed.extend(counted([
+            ("contexts_merged", self.decoder.context_overflows()),
+            ("datagrams_evicted", self.decoder.datagrams_evicted()),
+        ]));
+        Account {
             packets: self.packets,
             bytes: self.bytes,
+            flows: self.table.flows(),
             without_flow: self.decoder.other().clone(),
             malformed: self.decoder.malformed().clone(),
-            shed: self.table.shed(),
+            shed,
             ambiguous_fragment_bytes: self.decoder.ambiguous_fragment_bytes(),
             unreadable: self.sources.unreadable().clone(),
             start: self.span.map(|(start, _)| start),
             end: self.span.map(|(_, end)| end),
-        };
-        account.shed([
-            ("contexts_merged", self.decoder.context_overflows()),
-            ("datagrams_evicted", self.decoder.datagrams_evicted()),
-        ])
+        }
     }
 
     /// Returns bytes read and bytes in all, as far as known, of the files on disk.

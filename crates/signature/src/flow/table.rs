@@ -58,6 +58,7 @@ pub struct FlowTable<S> {
     expected: Vec<Expected>,
     events: Events,
     held: usize,
+    flows_begun: u64,
     flows_evicted: u64,
     bytes_not_reassembled: u64,
 }
@@ -125,6 +126,7 @@ impl<S: Default> FlowTable<S> {
             expected: Vec::new(),
             events: Events::new(),
             held: 0,
+            flows_begun: 0,
             flows_evicted: 0,
             bytes_not_reassembled: 0,
         }
@@ -138,6 +140,11 @@ impl<S: Default> FlowTable<S> {
     /// Tells whether no flow is live.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// Counts the flows that have begun.
+    pub fn flows(&self) -> u64 {
+        self.flows_begun
     }
 
     /// Counts what was given up for lack of room, by kind.
@@ -271,6 +278,7 @@ impl<S: Default> FlowTable<S> {
             self.evict(each);
         }
         self.generation = self.generation.wrapping_add(1);
+        self.flows_begun += 1;
         let (orig, resp) = key.endpoints(from_low);
         let community = community_id::digest(orig, resp, key.protocol, key.ip_version);
         let flow = Flow {
