@@ -30,8 +30,9 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// Tells whether it lies at the beginning of some bytes.
     #[inline]
-    fn is_at(&self, data: &[u8]) -> bool {
+    pub fn is_at(&self, data: &[u8]) -> bool {
         match data.get(..self.bytes.len()) {
             Some(part) if self.nocase => part.eq_ignore_ascii_case(&self.bytes),
             Some(part) => part == &*self.bytes,

@@ -5,27 +5,21 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
 use crate::field::{Field, FieldSet, Sent};
-use crate::matcher::{Matcher, Pattern};
+use crate::matcher::Pattern;
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Content, Effect, EventTest, FileTest, Header, HeaderPart, Match, Operand, PacketTest, Ports,
+    Action, Addresses, Effect, EventTest, FileTest, Header, HeaderPart, Match, PacketTest, Ports,
     Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
 };
 
+use super::announce::{Announcement, Modes, PatternIndex, PayloadIndex};
 use super::inspect::Tests;
 use super::intervals::Intervals;
 use super::transform::Step;
 
 /// Checks of one rule on a transaction: each has a bit, of which two are taken.
 const MAX_CHECKS: usize = 62;
-
-/// Bytes at the beginning of a payload in which patterns with a small offset and depth are looked for.
-pub const HEAD: usize = 256;
-/// Bytes from which a pattern says enough to be preferred for its place alone.
-const TELLING: usize = 8;
-/// Bytes from which a pattern is long enough to be looked for at every second position.
-const LONG: usize = 5;
 
 /// Ports by which a rule is found; one that names more is looked at whatever the ports are.
 const MAX_GATES: usize = 64;
@@ -90,56 +84,6 @@ pub struct Channel {
     pub index: PatternIndex,
 }
 
-/// Patterns and the signatures that each of them makes worth a look.
-#[derive(Debug, Default)]
-pub struct PatternIndex {
-    pub matcher: Matcher,
-    first: Vec<u32>,
-    ids: Vec<Id>,
-}
-
-impl PatternIndex {
-    /// Returns the signatures of a pattern.
-    #[inline]
-    pub fn ids(&self, pattern: u32) -> &[Id] {
-        let at = pattern as usize;
-        let range = self.first.get(at).zip(self.first.get(at + 1));
-        range.and_then(|(from, to)| self.ids.get(*from as usize..*to as usize)).unwrap_or_default()
-    }
-
-    fn new(mut patterns: Vec<(Pattern, Id)>) -> PatternIndex {
-        patterns.sort_unstable();
-        patterns.dedup();
-        let mut index = PatternIndex { first: vec![0], ..PatternIndex::default() };
-        let mut distinct = Vec::new();
-        for run in patterns.chunk_by(|one, next| one.0 == next.0) {
-            index.ids.extend(run.iter().map(|(_, id)| *id));
-            index.first.push(index.ids.len() as u32);
-            distinct.extend(run.first().map(|(pattern, _)| pattern.clone()));
-        }
-        index.matcher = Matcher::new(distinct);
-        index
-    }
-}
-
-/// Patterns of rules about payload.
-#[derive(Debug, Default)]
-pub struct PayloadIndex {
-    /// Those that can only lie within the first [`HEAD`] bytes.
-    pub head: PatternIndex,
-    pub whole: PatternIndex,
-}
-
-impl PayloadIndex {
-    fn new(patterns: Vec<(Announcement, Id)>) -> PayloadIndex {
-        let (head, whole): (Vec<_>, Vec<_>) = patterns.into_iter().partition(|(own, _)| own.is_in_head);
-        let index = |patterns: Vec<(Announcement, Id)>| {
-            PatternIndex::new(patterns.into_iter().map(|(own, id)| (own.pattern, id)).collect())
-        };
-        PayloadIndex { head: index(head), whole: index(whole) }
-    }
-}
-
 /// Classes of transport that payload and packet rules are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
@@ -163,30 +107,30 @@ impl Carrier {
     }
 }
 
-/// What packets of one class and direction are searched for, by their ports.
+/// What packets of one class and direction are searched for, by their ports and their flow's protocol.
 #[derive(Debug, Default)]
 pub struct PacketGroup {
     any: PacketIndex,
-    by_source: HashMap<u16, PacketIndex>,
-    by_destination: HashMap<u16, PacketIndex>,
+    by_gate: HashMap<(Gate, Option<Protocol>), PacketIndex>,
 }
 
 impl PacketGroup {
     /// Returns all that is to be searched for in a packet with a source and a destination port.
     #[inline]
-    pub fn indexes(&self, ports: (u16, u16)) -> impl Iterator<Item = &PacketIndex> {
-        let of_ports = [self.by_source.get(&ports.0), self.by_destination.get(&ports.1)];
-        std::iter::once(&self.any).chain(of_ports.into_iter().flatten())
+    pub fn indexes(&self, ports: (u16, u16), protocol: Option<Protocol>) -> impl Iterator<Item = &PacketIndex> {
+        let gates = [Gate::Source(ports.0), Gate::Destination(ports.1)];
+        let of_ports = gates.into_iter().map(|gate| (gate, None));
+        let of_protocol = [Gate::Any].into_iter().chain(gates).map(move |gate| (gate, protocol));
+        let keys = of_ports.chain(of_protocol.filter(move |_| protocol.is_some()));
+        std::iter::once(&self.any).chain(keys.filter_map(|key| self.by_gate.get(&key)))
     }
 }
 
 /// What some packets are searched for.
 #[derive(Debug, Default)]
 pub struct PacketIndex {
-    /// Patterns of rules that look at each packet.
-    pub packets: PayloadIndex,
-    /// Patterns of rules that look at the stream.
-    pub stream: PayloadIndex,
+    /// Patterns of payloads and of the stream.
+    pub payload: PayloadIndex,
     /// Rules that no pattern announces.
     pub always: Vec<Id>,
 }
@@ -222,7 +166,7 @@ impl Program {
         let mut program = Program::default();
         let mut groups = Groups::default();
         for (id, mut rule) in rules.into_iter().enumerate() {
-            let pattern = fast_pattern(&rule);
+            let pattern = Announcement::of(&rule);
             let buffers = std::mem::take(&mut rule.buffers);
             let payload = std::mem::take(&mut rule.payload);
             let transactional = rule.header.transactional;
@@ -447,13 +391,7 @@ impl Signature {
 
     /// Tells whether transactions of a protocol concern it.
     pub fn is_of_protocol(&self, protocol: Protocol) -> bool {
-        let header = &self.rule.header.protocol;
-        let named = match header.app {
-            None => true,
-            Some(Protocol::Http) if &*header.name != "http1" => matches!(protocol, Protocol::Http | Protocol::Http2),
-            Some(Protocol::Dcerpc) => matches!(protocol, Protocol::Dcerpc | Protocol::Smb),
-            Some(own) => own == protocol,
-        };
+        let named = self.rule.header.protocol.is_of(Some(protocol));
         let buffers = self.buffers.iter().map(|buffer| buffer.field);
         let numbers = self.rule.numbers.iter().map(|number| number.field);
         named && buffers.chain(numbers).all(|field| field.protocols().contains(&protocol))
@@ -485,85 +423,12 @@ impl BufferCheck {
     }
 }
 
-/// The content that announces a rule: in a buffer (by its place in the rule) or in the payload.
-#[derive(Clone)]
-struct Announcement {
-    buffer: Option<usize>,
-    pattern: Pattern,
-    /// Whether it can only lie within the first [`HEAD`] bytes of a payload.
-    is_in_head: bool,
-}
-
-fn fast_pattern(rule: &Rule) -> Option<Announcement> {
-    let payload = rule.payload.iter().map(|test| (None, test));
-    let buffers = rule.buffers.iter().enumerate();
-    let buffers = buffers.flat_map(|(at, buffer)| buffer.matches.iter().map(move |test| (Some(at), test)));
-    let contents = payload.chain(buffers).filter_map(|(at, test)| match test {
-        Match::Content(content) if !content.negated && !content.bytes.is_empty() => Some((at, content)),
-        _ => None,
-    });
-    // An instance of a buffer may also pass where there is none, which no pattern can announce.
-    let contents = contents.filter(|(at, _)| at.is_none_or(|at| !rule.buffers.get(at).is_some_and(may_be_absent)));
-    let best = contents.max_by_key(|(at, content)| {
-        let is_chosen = content.fast_pattern && content.bytes.len() >= LONG;
-        // What lies at the beginning is found with less work, but what many payloads begin with announces nothing.
-        let is_cheap = at.is_none() && is_in_head(content) && content.bytes.len() >= TELLING;
-        (at.is_some(), content.fast_pattern && at.is_some(), is_chosen, is_cheap, strength(content))
-    })?;
-    let (buffer, content) = best;
-    let bytes = match content.fast_pattern_chop {
-        Some((offset, length)) => {
-            let from = usize::from(offset);
-            content.bytes.get(from..from + usize::from(length)).unwrap_or(&content.bytes)
-        }
-        None => &content.bytes,
-    };
-    let is_in_head = buffer.is_none() && is_in_head(content);
-    Some(Announcement { buffer, pattern: Pattern { bytes: bytes.into(), nocase: content.nocase }, is_in_head })
-}
-
-/// Tells whether a content of the payload can only lie within its first [`HEAD`] bytes.
-fn is_in_head(content: &Content) -> bool {
-    if content.distance.is_some() || content.within.is_some() {
-        return false;
-    }
-    let depth = match (content.depth, content.startswith) {
-        (Some(Operand::Value(depth)), _) => depth,
-        (None, true) => content.bytes.len() as i64,
-        _ => return false,
-    };
-    let offset = match content.offset {
-        None => 0,
-        Some(Operand::Value(offset)) => offset,
-        Some(Operand::Variable(_)) => return false,
-    };
-    offset.saturating_add(depth) <= HEAD as i64
-}
-
-fn may_be_absent(buffer: &crate::rule::BufferTest) -> bool {
-    buffer.matches.iter().any(|test| matches!(test, Match::Absent { .. }))
-}
-
-/// Returns how selective a content is: many and diverse bytes.
-fn strength(content: &Content) -> usize {
-    let mut seen = [false; 256];
-    let distinct = content.bytes.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true)).count();
-    let length = content.bytes.len();
-    // The matcher looks for long patterns at fewer positions.
-    let reach = match length {
-        0..LONG => 0,
-        LONG..7 => 8,
-        _ => 24,
-    };
-    distinct * 4 + length.min(32) + reach
-}
-
 /// What tells channels apart: the field and its transforms as text.
 type ChannelKey = (Field, String);
 
 /// Which packets a rule can be about, by the port that says most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Gate {
+pub enum Gate {
     Any,
     Source(u16),
     Destination(u16),
@@ -590,18 +455,13 @@ impl Gate {
 /// What is gathered for a [`PacketIndex`].
 #[derive(Default)]
 struct PacketDraft {
-    packets: Vec<(Announcement, Id)>,
-    stream: Vec<(Announcement, Id)>,
+    announced: Vec<(Announcement, Id, Modes)>,
     always: Vec<Id>,
 }
 
 impl PacketDraft {
     fn finish(self) -> PacketIndex {
-        PacketIndex {
-            packets: PayloadIndex::new(self.packets),
-            stream: PayloadIndex::new(self.stream),
-            always: self.always,
-        }
+        PacketIndex { payload: PayloadIndex::new(self.announced), always: self.always }
     }
 }
 
@@ -614,7 +474,7 @@ struct ChannelDraft {
 
 #[derive(Default)]
 struct Groups {
-    packets: HashMap<(usize, usize, Gate), PacketDraft>,
+    packets: HashMap<(usize, usize, Gate, Option<Protocol>), PacketDraft>,
     channels: [HashMap<ChannelKey, ChannelDraft>; 2],
     transactions: HashMap<(usize, usize), Vec<Id>>,
     addresses: Vec<Id>,
@@ -633,19 +493,20 @@ impl Groups {
 
     fn add_packet(&mut self, id: Id, signature: &Signature, best: Option<Announcement>) {
         let gates = Gate::of(&signature.rule.header);
+        let header = &signature.rule.header.protocol;
+        let named = Protocol::ALL.iter().filter(|protocol| header.is_of(Some(**protocol)));
+        let protocols: Vec<_> = if header.app.is_some() { named.copied().map(Some).collect() } else { vec![None] };
+        let modes = Modes::PACKETS.when(signature.on_packets).and(Modes::STREAM.when(signature.on_stream));
         for carrier in Carrier::ALL.into_iter().filter(|carrier| concerns(signature, *carrier)) {
             for direction in (0..2).filter(|direction| signature.directions[*direction]) {
                 for gate in &gates {
-                    let draft = self.packets.entry((carrier as usize, direction, *gate)).or_default();
-                    let Some(best) = &best else {
-                        draft.always.push(id);
-                        continue;
-                    };
-                    if signature.on_packets {
-                        draft.packets.push((best.clone(), id));
-                    }
-                    if signature.on_stream {
-                        draft.stream.push((best.clone(), id));
+                    for protocol in &protocols {
+                        let key = (carrier as usize, direction, *gate, *protocol);
+                        let draft = self.packets.entry(key).or_default();
+                        match &best {
+                            Some(best) => draft.announced.push((best.clone(), id, modes)),
+                            None => draft.always.push(id),
+                        }
                     }
                 }
             }
@@ -683,12 +544,11 @@ impl Groups {
 
     fn finish(mut self, program: &mut Program) {
         program.packet_groups.resize_with(Carrier::ALL.len() * 2, PacketGroup::default);
-        for ((carrier, direction, gate), draft) in self.packets.drain() {
+        for ((carrier, direction, gate, protocol), draft) in self.packets.drain() {
             let Some(group) = program.packet_groups.get_mut(carrier * 2 + direction) else { continue };
-            match gate {
-                Gate::Any => group.any = draft.finish(),
-                Gate::Source(port) => drop(group.by_source.insert(port, draft.finish())),
-                Gate::Destination(port) => drop(group.by_destination.insert(port, draft.finish())),
+            match (gate, protocol) {
+                (Gate::Any, None) => group.any = draft.finish(),
+                key => drop(group.by_gate.insert(key, draft.finish())),
             }
         }
         for (direction, own) in std::mem::take(&mut self.channels).into_iter().enumerate() {

@@ -7,13 +7,14 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
 use crate::field::{Kind, DONE, NONE};
-use crate::flow::{Flow, Occasion, Window};
+use crate::flow::{Flow, Occasion};
 use crate::matcher::Found;
 use crate::rule::{Action, Effect, Scope, ThresholdKind};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
-use super::compile::{Carrier, Channel, Id, PatternIndex, PayloadIndex, Program, Signature, Trigger, HEAD};
+use super::announce::{Modes, PatternIndex, MOST};
+use super::compile::{Carrier, Channel, Id, PacketIndex, Program, Signature, Trigger};
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
@@ -154,7 +155,9 @@ impl Detector {
         let program = Arc::clone(&self.program);
         state.enter(self.edition);
         if !(state.passed || state.dropped || occasion.flow.is_exempt) {
-            let view = view(&occasion);
+            // The packet with which encryption begins is looked at.
+            let is_hidden = std::mem::replace(&mut state.encrypted, occasion.flow.encrypted);
+            let view = view(&occasion, is_hidden);
             // What is let through is seen once more, with the packet that decides it; its transactions are read on.
             if !std::mem::replace(&mut state.bypassed, occasion.flow.bypassed) {
                 self.look_at_addresses(&program, &view, &mut state);
@@ -194,18 +197,8 @@ impl Detector {
     fn look_at_packet(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
         let Some(group) = program.packet_group(Carrier::of(view.flow.transport), view.side()) else { return };
         self.begin_candidates(program);
-        let payload = view.payload();
-        let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
-        for index in group.indexes(view.ports) {
-            if !payload.is_empty() {
-                self.search_payload(&index.packets, payload);
-                if !in_stream {
-                    self.search_payload(&index.stream, payload);
-                }
-            }
-            for window in view.windows {
-                self.search_window(&index.stream, window);
-            }
+        for index in group.indexes(view.ports, view.flow.application.protocol) {
+            self.search_packet(index, view);
             self.candidates.extend_from_slice(&index.always);
         }
         self.candidates.sort_unstable();
@@ -225,28 +218,35 @@ impl Detector {
         self.candidates.clear();
     }
 
-    fn search_payload(&mut self, index: &PayloadIndex, payload: &[u8]) {
-        self.search(&index.head, payload.get(..HEAD).unwrap_or(payload));
-        self.search(&index.whole, payload);
-    }
-
-    fn search_window(&mut self, index: &PayloadIndex, window: &Window<'_>) {
-        let known = window.data.len().saturating_sub(window.new);
-        self.search(&index.whole, window.data.get(known.saturating_sub(OVERLAP)..).unwrap_or_default());
-        if let Some(head) = usize::try_from(window.offset).ok().and_then(|offset| HEAD.checked_sub(offset)) {
-            self.search(&index.head, window.data.get(..head).unwrap_or(window.data));
+    /// Adds the rules that a packet and what it makes due of the stream make worth a look.
+    fn search_packet(&mut self, index: &PacketIndex, view: &View<'_>) {
+        let (found, marks, candidates) = (&mut self.found, &mut self.marks, &mut self.candidates);
+        let mut report = |id: Id| {
+            if marks.note(id) {
+                candidates.push(id);
+            }
+        };
+        let payload = view.payload;
+        if !payload.is_empty() {
+            let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
+            let modes = Modes::PACKETS.and(Modes::STREAM.when(!in_stream));
+            index.payload.search(payload, 0, 0, modes, found, &mut report);
+        }
+        for window in view.windows {
+            let known = window.data.len().saturating_sub(window.new);
+            let fresh = known.saturating_sub(MOST);
+            index.payload.search(window.data, window.offset, fresh, Modes::STREAM, found, &mut report);
         }
     }
 
     /// Adds the rules that a piece of data makes worth a look.
     #[inline]
     fn search(&mut self, index: &PatternIndex, data: &[u8]) {
-        if index.matcher.is_empty() {
-            return;
-        }
         let (marks, candidates) = (&mut self.marks, &mut self.candidates);
-        index.matcher.find(data, &mut self.found, &mut |pattern| {
-            candidates.extend(index.ids(pattern).iter().filter(|id| marks.note(**id)));
+        index.search(data, Modes::ALL, &mut self.found, &mut |id| {
+            if marks.note(id) {
+                candidates.push(id);
+            }
         });
     }
 
@@ -256,7 +256,7 @@ impl Detector {
         let application = &view.flow.application;
         let mut findings = Findings::default();
         let holds = packet::header_holds(rule, view)
-            && packet::protocol_holds(rule, application)
+            && rule.header.protocol.is_of(application.protocol)
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
             && rule.events.iter().all(|event| has_event(event, view.events))
             && packet::tests_hold(signature, view, state, &self.hosts, &mut findings);
@@ -600,7 +600,7 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
     if ambiguous.is_some() {
         return ambiguous;
     }
-    let payload = view.payload();
+    let payload = view.payload;
     let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
     let is_of_stream = signature.rule.flow.only_stream || signature.rule.header.protocol.scope == Scope::Stream;
     let looks = signature.on_packets || signature.on_stream && !in_stream && !is_of_stream;
@@ -608,7 +608,7 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
 }
 
 /// Returns what rules look at.
-fn view<'a>(occasion: &'a Occasion<'_, FlowState>) -> View<'a> {
+fn view<'a>(occasion: &'a Occasion<'_, FlowState>, is_hidden: bool) -> View<'a> {
     let flow = &*occasion.flow;
     let (source, destination) = match occasion.direction {
         Direction::Orig => (flow.orig, flow.resp),
@@ -617,6 +617,7 @@ fn view<'a>(occasion: &'a Occasion<'_, FlowState>) -> View<'a> {
     let has_ports = matches!(flow.transport, ip::TCP | ip::UDP | ip::SCTP);
     View {
         packet: occasion.packet,
+        payload: occasion.packet.filter(|_| !is_hidden).map_or(&[], |packet| packet.segment.payload),
         flow,
         direction: occasion.direction,
         at: occasion.at,

@@ -1,5 +1,6 @@
 //! The engine: rules compiled, run over flows, and what they find as events.
 
+pub mod announce;
 mod base64;
 pub mod compile;
 mod dataset;

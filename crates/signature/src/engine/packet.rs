@@ -21,6 +21,8 @@ use super::transform;
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     pub packet: Option<&'a Packet<'a>>,
+    /// Payload of the packet; empty where there is none and where it is encrypted.
+    pub payload: &'a [u8],
     pub flow: &'a Flow<FlowState>,
     pub direction: Direction,
     pub at: i64,
@@ -32,12 +34,6 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Returns the payload of the packet, empty where there is none.
-    #[inline]
-    pub fn payload(&self) -> &'a [u8] {
-        self.packet.map(|packet| packet.segment.payload).unwrap_or_default()
-    }
-
     /// Returns 0 for what goes to the server and 1 for what goes to the client.
     #[inline]
     pub fn side(&self) -> usize {
@@ -88,17 +84,6 @@ fn flow_holds(rule: &Rule, view: &View<'_>) -> bool {
         && (!flow.not_established || !view.flow.established)
         && (!flow.only_frag || from_fragments)
         && (!flow.no_frag || !from_fragments)
-}
-
-/// Tells whether the protocol of the flow is that of the rule's header.
-pub fn protocol_holds(rule: &Rule, application: &Application) -> bool {
-    let header = &rule.header.protocol;
-    let Some(own) = header.app else { return true };
-    match (own, application.protocol) {
-        (Protocol::Http, Some(Protocol::Http2)) => &*header.name != "http1",
-        (Protocol::Dcerpc, Some(Protocol::Smb)) => true,
-        (own, known) => known == Some(own),
-    }
 }
 
 /// Tells whether `app-layer-protocol` holds.

@@ -25,6 +25,8 @@ pub struct FlowState {
     pub dropped: bool,
     /// Whether the flow was let through when it was last looked at.
     pub bypassed: bool,
+    /// Whether the flow was encrypted when it was last looked at.
+    pub encrypted: bool,
     /// Directions whose addresses were looked at.
     pub addresses_seen: [bool; 2],
     /// Protocol rules that have matched: to the server, to the client.

@@ -115,6 +115,19 @@ pub struct RuleProtocol {
     pub hook: Option<Box<str>>,
 }
 
+impl RuleProtocol {
+    /// Tells whether it is the application protocol of a flow, or none at all.
+    pub fn is_of(&self, known: Option<crate::protocol::Protocol>) -> bool {
+        use crate::protocol::Protocol;
+        match (self.app, known) {
+            (None, _) => true,
+            (Some(Protocol::Http), Some(Protocol::Http2)) => &*self.name != "http1",
+            (Some(Protocol::Dcerpc), Some(Protocol::Smb)) => true,
+            (own, known) => own == known,
+        }
+    }
+}
+
 /// Whether payload tests look at packets, at the stream, or at both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {

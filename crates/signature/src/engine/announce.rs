@@ -1,0 +1,424 @@
+//! What makes a rule worth a look: the content that announces it, and the indexes in which such contents are looked for.
+
+use std::ops::Range;
+
+use hashbrown::HashMap;
+
+use crate::matcher::{Found, Matcher, Pattern};
+use crate::rule::{BufferTest, Compare, Content, Match, Operand, PacketTest, Rule};
+
+use super::compile::Id;
+
+/// Bytes at the beginning of a payload in which patterns that cannot lie behind them are looked for.
+const HEAD: u32 = 256;
+/// Bytes from which a pattern says enough to be preferred for its place alone.
+const TELLING: usize = 8;
+/// Bytes from which a pattern is long enough to be looked for at every second position.
+const LONG: usize = 5;
+/// Bytes of a pattern that are looked for: more would say hardly more.
+pub const MOST: usize = 24;
+/// Bytes of a pattern at a known place that are looked up at once.
+const KEY: usize = 4;
+
+/// Where the payload of a packet is looked at, or the stream: what a search is for, and what a rule asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modes(u32);
+
+impl Modes {
+    const BITS: u32 = 2;
+    pub const NONE: Modes = Modes(0);
+    pub const PACKETS: Modes = Modes(1);
+    pub const STREAM: Modes = Modes(2);
+    pub const ALL: Modes = Modes(3);
+
+    /// Joins two.
+    pub const fn and(self, other: Modes) -> Modes {
+        Modes(self.0 | other.0)
+    }
+
+    /// Returns these where it is so, and none otherwise.
+    pub const fn when(self, is_so: bool) -> Modes {
+        if is_so {
+            self
+        } else {
+            Modes::NONE
+        }
+    }
+
+    const fn meets(self, other: Modes) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// A rule behind a pattern, with where it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u32);
+
+impl Entry {
+    fn new(id: Id, modes: Modes) -> Entry {
+        Entry(id << Modes::BITS | modes.0)
+    }
+
+    #[inline]
+    fn id(self) -> Id {
+        self.0 >> Modes::BITS
+    }
+
+    #[inline]
+    fn modes(self) -> Modes {
+        Modes(self.0 & Modes::ALL.0)
+    }
+}
+
+/// The content that announces a rule: in a buffer (by its place in the rule) or in the payload.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    pub buffer: Option<usize>,
+    pub pattern: Pattern,
+    /// The bytes of a payload within which it lies, where that is known.
+    within: Option<Range<u32>>,
+}
+
+impl Announcement {
+    /// Chooses the content that announces a rule, if there is one.
+    pub fn of(rule: &Rule) -> Option<Announcement> {
+        let payload = Places::of(rule).map(|(content, within)| (None, content, within));
+        let buffers = rule.buffers.iter().enumerate().filter(|(_, buffer)| !may_be_absent(buffer));
+        let buffers = buffers.flat_map(|(at, buffer)| buffer.matches.iter().map(move |test| (Some(at), test)));
+        let buffers = buffers.filter_map(|(at, test)| match test {
+            Match::Content(content) => Some((at, content, None)),
+            _ => None,
+        });
+        let contents = payload.chain(buffers).filter(|(_, content, _)| !content.negated && !content.bytes.is_empty());
+        let (buffer, content, within) = contents.max_by_key(|(buffer, content, within)| {
+            let is_chosen = content.fast_pattern && content.bytes.len() >= LONG;
+            // What lies at the beginning is found with less work, but what many payloads begin with announces nothing.
+            let is_cheap = buffer.is_none() && is_in_head(within) && content.bytes.len() >= TELLING;
+            let is_named = content.fast_pattern && buffer.is_some();
+            (buffer.is_some(), is_named, is_chosen, is_cheap, strength(content, within))
+        })?;
+        let (chopped, from) = chopped(content);
+        let within = within.map(|within| {
+            let behind = (content.bytes.len() - from - chopped.len()) as u32;
+            within.start + from as u32..within.end.saturating_sub(behind)
+        });
+        Some(Announcement { buffer, pattern: Pattern { bytes: chopped.into(), nocase: content.nocase }, within })
+    }
+
+    /// Returns the place of the pattern where there is only one.
+    fn position(&self) -> Option<u32> {
+        let within = self.within.as_ref()?;
+        (within.start + self.pattern.bytes.len() as u32 == within.end).then_some(within.start)
+    }
+}
+
+/// An instance of a buffer may also pass where there is none, which no pattern can announce.
+fn may_be_absent(buffer: &BufferTest) -> bool {
+    buffer.matches.iter().any(|test| matches!(test, Match::Absent { .. }))
+}
+
+/// Returns the part of a content that is looked for, and where it begins.
+fn chopped(content: &Content) -> (&[u8], usize) {
+    let (bytes, from) = match content.fast_pattern_chop {
+        Some((offset, length)) => {
+            let from = usize::from(offset);
+            content.bytes.get(from..from + usize::from(length)).map_or((&*content.bytes, 0), |part| (part, from))
+        }
+        None => (&*content.bytes, 0),
+    };
+    let parts = bytes.windows(MOST.min(bytes.len())).enumerate();
+    let best = parts.max_by_key(|(at, part)| (distinct(part), std::cmp::Reverse(*at)));
+    best.map_or((bytes, from), |(at, part)| (part, from + at))
+}
+
+fn is_in_head(within: &Option<Range<u32>>) -> bool {
+    within.as_ref().is_some_and(|within| within.end <= HEAD)
+}
+
+fn distinct(bytes: &[u8]) -> usize {
+    let mut seen = [false; 256];
+    bytes.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true)).count()
+}
+
+/// Returns how selective a content is: many and diverse bytes, few places.
+fn strength(content: &Content, within: &Option<Range<u32>>) -> usize {
+    let length = content.bytes.len();
+    let has_one_place = within.as_ref().is_some_and(|within| within.start + length as u32 == within.end);
+    // The matcher looks for long patterns at fewer positions.
+    let reach = match (length, has_one_place) {
+        (3.., true) => 24,
+        (2, true) => 12,
+        (LONG..7, _) => 8,
+        (7.., _) => 24,
+        _ => 0,
+    };
+    distinct(&content.bytes) * 4 + length.min(32) + reach
+}
+
+/// Follows the cursor through the tests of a rule's payload, for where its contents can lie.
+struct Places<'r> {
+    tests: std::slice::Iter<'r, Match>,
+    /// Where the cursor can be.
+    cursor: Option<Range<u32>>,
+    /// Bytes of the longest payload that passes.
+    longest: Option<u32>,
+}
+
+impl<'r> Places<'r> {
+    fn of(rule: &'r Rule) -> Places<'r> {
+        let sizes = rule.packet.iter().filter_map(|test| match test {
+            PacketTest::Dsize(Compare::Equal(size) | Compare::LessOrEqual(size)) => Some(*size),
+            PacketTest::Dsize(Compare::Less(bound) | Compare::Between(_, bound)) => bound.checked_sub(1),
+            _ => None,
+        });
+        let longest = sizes.min().and_then(|size| u32::try_from(size).ok());
+        Places { tests: rule.payload.iter(), cursor: None, longest }
+    }
+
+    /// Returns the bytes within which a content lies, if these have an end.
+    fn within(&self, content: &Content) -> Option<Range<u32>> {
+        let value = |operand: Option<Operand>| match operand {
+            None => Some(0),
+            Some(Operand::Value(value)) => i32::try_from(value).ok(),
+            Some(Operand::Variable(_)) => None,
+        };
+        let length = content.bytes.len() as u32;
+        let offset = u32::try_from(value(content.offset)?.max(0)).ok()?;
+        let mut within = (0, self.longest);
+        let mut narrow = |start: u32, end: Option<u32>| {
+            within = (start.max(within.0), end.into_iter().chain(within.1).min());
+        };
+        narrow(offset, None);
+        if content.depth.is_some() || content.startswith {
+            let depth = if content.depth.is_some() { value(content.depth)? } else { length as i32 };
+            narrow(offset, Some(offset.checked_add_signed(depth)?));
+        }
+        if content.distance.is_some() || content.within.is_some() {
+            if let Some(cursor) = &self.cursor {
+                let distance = value(content.distance)?;
+                let reach = value(content.within)?;
+                let end = cursor.end.checked_add_signed(distance.checked_add(reach)?);
+                narrow(cursor.start.saturating_add_signed(distance), end.filter(|_| content.within.is_some()));
+            }
+        }
+        let (start, end) = within;
+        end.map(|end| start..end).filter(|within| within.start + length <= within.end)
+    }
+}
+
+impl<'r> Iterator for Places<'r> {
+    type Item = (&'r Content, Option<Range<u32>>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.tests.next()? {
+                Match::Content(content) => {
+                    let within = self.within(content);
+                    let length = content.bytes.len() as u32;
+                    if !content.negated {
+                        self.cursor = within.as_ref().map(|within| within.start + length..within.end);
+                    }
+                    return Some((content, within));
+                }
+                Match::Pcre(pcre) if pcre.negated => {}
+                Match::Pcre(_) | Match::ByteJump(_) | Match::ByteExtract(_) | Match::ByteMath(_) => self.cursor = None,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Patterns and the signatures that each of them makes worth a look.
+#[derive(Debug, Default)]
+pub struct PatternIndex {
+    matcher: Matcher,
+    first: Vec<u32>,
+    entries: Vec<Entry>,
+    modes: Modes,
+}
+
+impl PatternIndex {
+    /// Prepares patterns with their signatures.
+    pub fn new(patterns: Vec<(Pattern, Id)>) -> PatternIndex {
+        PatternIndex::of(patterns.into_iter().map(|(pattern, id)| (pattern, Entry::new(id, Modes::ALL))).collect())
+    }
+
+    fn of(mut patterns: Vec<(Pattern, Entry)>) -> PatternIndex {
+        patterns.sort_unstable();
+        patterns.dedup();
+        let mut index = PatternIndex { first: vec![0], ..PatternIndex::default() };
+        let mut distinct = Vec::new();
+        for run in patterns.chunk_by(|one, next| one.0 == next.0) {
+            index.entries.extend(run.iter().map(|(_, entry)| *entry));
+            index.first.push(index.entries.len() as u32);
+            distinct.extend(run.first().map(|(pattern, _)| pattern.clone()));
+        }
+        index.modes = index.entries.iter().fold(Modes::NONE, |all, entry| all.and(entry.modes()));
+        index.matcher = Matcher::new(distinct);
+        index
+    }
+
+    #[inline]
+    fn entries(&self, pattern: u32) -> &[Entry] {
+        let at = pattern as usize;
+        let range = self.first.get(at).zip(self.first.get(at + 1));
+        range.and_then(|(from, to)| self.entries.get(*from as usize..*to as usize)).unwrap_or_default()
+    }
+
+    /// Calls `report` with the signatures that some bytes make worth a look.
+    #[inline]
+    pub fn search(&self, data: &[u8], modes: Modes, found: &mut Found, report: &mut impl FnMut(Id)) {
+        if self.modes.meets(modes) {
+            self.matcher.find(data, found, &mut |pattern| {
+                let entries = self.entries(pattern).iter().filter(|entry| entry.modes().meets(modes));
+                entries.for_each(|entry| report(entry.id()));
+            });
+        }
+    }
+}
+
+/// What payloads, or the stream, are searched for.
+#[derive(Debug, Default)]
+pub struct PayloadIndex {
+    placed: PlacedIndex,
+    /// Patterns that can only lie within the first bytes.
+    head: PatternIndex,
+    /// How many these are.
+    head_bytes: usize,
+    whole: PatternIndex,
+}
+
+impl PayloadIndex {
+    /// Prepares announcements with their signatures, and where these look.
+    pub fn new(announced: Vec<(Announcement, Id, Modes)>) -> PayloadIndex {
+        let (mut placed, mut head, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        let mut head_bytes = 0;
+        for (own, id, modes) in announced {
+            let entry = Entry::new(id, modes);
+            match (own.position(), &own.within) {
+                (Some(position), _) => placed.push((position, own.pattern, entry)),
+                (None, Some(within)) if within.end <= HEAD => {
+                    head_bytes = head_bytes.max(within.end as usize);
+                    head.push((own.pattern, entry));
+                }
+                _ => whole.push((own.pattern, entry)),
+            }
+        }
+        PayloadIndex {
+            placed: PlacedIndex::new(placed),
+            head: PatternIndex::of(head),
+            head_bytes,
+            whole: PatternIndex::of(whole),
+        }
+    }
+
+    /// Searches data that begins at an offset of a payload or stream; before `fresh`, it is known what floats in it.
+    #[inline]
+    pub fn search(
+        &self,
+        data: &[u8],
+        offset: u64,
+        fresh: usize,
+        modes: Modes,
+        found: &mut Found,
+        report: &mut impl FnMut(Id),
+    ) {
+        self.whole.search(data.get(fresh..).unwrap_or_default(), modes, found, report);
+        let Ok(offset) = usize::try_from(offset) else { return };
+        if let Some(head) = self.head_bytes.checked_sub(offset) {
+            self.head.search(data.get(..head).unwrap_or(data), modes, found, report);
+        }
+        self.placed.search(data, offset, modes, report);
+    }
+}
+
+/// Patterns that have one place in a payload.
+#[derive(Debug, Default)]
+struct PlacedIndex {
+    places: Vec<Place>,
+    /// By place and first bytes.
+    table: HashMap<(u32, u32), Range<u32>, foldhash::fast::FixedState>,
+    patterns: Vec<(Pattern, Entry)>,
+}
+
+/// A place at which patterns of a length begin.
+#[derive(Debug)]
+struct Place {
+    position: usize,
+    /// Bytes of the key.
+    width: usize,
+    modes: Modes,
+    /// Bits of the keys that there are.
+    bitmap: [u64; 4],
+}
+
+impl PlacedIndex {
+    fn new(mut patterns: Vec<(u32, Pattern, Entry)>) -> PlacedIndex {
+        let key = |own: &(u32, Pattern, Entry)| (own.0, own.1.bytes.len().min(KEY), key_of(&own.1.bytes));
+        patterns.sort_by(|one, next| key(one).cmp(&key(next)).then_with(|| (&one.1, one.2).cmp(&(&next.1, next.2))));
+        let mut index = PlacedIndex::default();
+        for place in patterns.chunk_by(|one, next| (key(one).0, key(one).1) == (key(next).0, key(next).1)) {
+            let Some((position, pattern, _)) = place.first() else { continue };
+            let mut own = Place {
+                position: *position as usize,
+                width: pattern.bytes.len().min(KEY),
+                modes: Modes::NONE,
+                bitmap: [0; 4],
+            };
+            for run in place.chunk_by(|one, next| key(one) == key(next)) {
+                let Some(first) = run.first() else { continue };
+                let from = index.patterns.len() as u32;
+                index.patterns.extend(run.iter().map(|(_, pattern, entry)| (pattern.clone(), *entry)));
+                own.modes = run.iter().fold(own.modes, |all, (_, _, entry)| all.and(entry.modes()));
+                own.note(key(first).2);
+                index.table.insert((index.places.len() as u32, key(first).2), from..index.patterns.len() as u32);
+            }
+            index.places.push(own);
+        }
+        index
+    }
+
+    #[inline]
+    fn search(&self, data: &[u8], offset: usize, modes: Modes, report: &mut impl FnMut(Id)) {
+        for (number, place) in self.places.iter().enumerate() {
+            let Some(rest) = place.position.checked_sub(offset).and_then(|at| data.get(at..)) else { continue };
+            let Some(bytes) = rest.get(..place.width) else { continue };
+            let key = key_of(bytes);
+            if place.modes.meets(modes) && place.may_hold(key) {
+                let range = self.table.get(&(number as u32, key)).cloned().unwrap_or_default();
+                let own = self.patterns.get(range.start as usize..range.end as usize).unwrap_or_default();
+                let begun = own.iter().filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
+                begun.for_each(|(_, entry)| report(entry.id()));
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Mixes a key (2^32 divided by the golden ratio; Knuth, The Art of Computer Programming, 6.4).
+    #[inline]
+    fn bit(key: u32) -> (usize, u32) {
+        let bit = key.wrapping_mul(0x9e37_79b1) >> 24;
+        (bit as usize / 64, bit % 64)
+    }
+
+    fn note(&mut self, key: u32) {
+        let (word, bit) = Place::bit(key);
+        self.bitmap[word] |= 1 << bit;
+    }
+
+    #[inline]
+    fn may_hold(&self, key: u32) -> bool {
+        let (word, bit) = Place::bit(key);
+        self.bitmap[word] >> bit & 1 == 1
+    }
+}
+
+/// Returns the first bytes in one number, without regard to case.
+#[inline]
+fn key_of(bytes: &[u8]) -> u32 {
+    match bytes.first_chunk::<KEY>() {
+        Some(whole) => u32::from_le_bytes(*whole) | 0x2020_2020,
+        None => bytes.iter().fold(0, |key, byte| key << 8 | u32::from(*byte | 0x20)),
+    }
+}
