@@ -3,24 +3,28 @@
 //! Patterns are found by four-byte grams. A pattern of at least seven bytes holds, wherever it lies, one whole gram at a
 //! position that is a multiple of four, so looking at every fourth position is enough to meet it; shorter patterns are
 //! looked for at every second or at every position, or, where they are few, with vector instructions. A gram that is met
-//! passes a bitmap, then a table, and then the whole pattern is compared. Building is sorting, with no automaton to be computed, and the bitmap stays in the cache.
+//! passes a filter, then a table, and then the whole pattern is compared. Building is sorting, with no automaton to be
+//! computed, and the filter stays in the cache.
 
 use aho_corasick::packed;
+use memchr::memmem;
 
 /// Bytes of a gram.
 const GRAM: usize = 4;
-/// Bitmap bits for each gram: about one gram in sixteen passes by chance.
-const BITS_PER_GRAM: usize = 16;
-const MIN_BITMAP_BITS: usize = 1 << 10;
-const MAX_BITMAP_BITS: usize = 1 << 20;
+/// Bytes of the filter for each gram, at least.
+const BYTES_PER_GRAM: usize = 12;
 /// Multiplier of the hash (2^32 divided by the golden ratio; Knuth, The Art of Computer Programming, 6.4).
 const GOLDEN: u32 = 0x9e37_79b1;
+/// Positions that are looked at together.
+const BLOCK: usize = 4;
 /// Sets the bit by which ASCII upper and lower case differ, in each byte of a gram.
 const CASE: u32 = 0x2020_2020;
 
 /// Short patterns that one search with vector instructions looks for, and how many such searches are worth it.
 const FEW: usize = 48;
 const MOST_FEW: usize = 4;
+/// Patterns that are rather looked for one by one.
+const SINGLE: usize = 2;
 
 /// A pattern to be found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +34,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// Tells whether it may be written in several ways.
+    fn has_cases(&self) -> bool {
+        self.nocase && self.bytes.iter().any(u8::is_ascii_alphabetic)
+    }
+
     /// Tells whether it lies at the beginning of some bytes.
     #[inline]
     pub fn is_at(&self, data: &[u8]) -> bool {
@@ -56,8 +65,8 @@ pub struct Matcher {
 #[derive(Debug)]
 struct Layer {
     stride: usize,
-    shift: u32,
-    bitmap: Vec<u64>,
+    /// By hash, a bit for each of eight kinds of grams: nearly all that are no gram of a pattern find nothing here.
+    filter: Vec<u8>,
     /// Open addressing by gram: the range of its places.
     table: Vec<Slot>,
     places: Vec<Place>,
@@ -88,46 +97,78 @@ struct Short {
     single: Vec<u32>,
 }
 
-/// Some short patterns that are looked for with vector instructions, in lower case.
+/// Some short patterns that are looked for with vector instructions.
 #[derive(Debug)]
 struct Few {
-    searcher: packed::Searcher,
+    searcher: Searcher,
+    /// Whether they are looked for in lower case.
+    folds: bool,
     /// For each of them, all that may begin where it does: itself and those that one is the beginning of the other.
     together: Vec<Vec<u32>>,
+}
+
+#[derive(Debug)]
+enum Searcher {
+    One(Box<memmem::Finder<'static>>),
+    Several(packed::Searcher),
 }
 
 impl Few {
     /// Prepares sets of short patterns; None where there are too many, or where the processor has no such instructions.
     fn new(patterns: &[(u32, &Pattern)]) -> Option<Vec<Few>> {
-        if patterns.len() > FEW * MOST_FEW {
+        // Very short ones would make the search for longer ones slow, and so would letters of either case.
+        let kind = |pattern: &Pattern| (pattern.has_cases(), pattern.bytes.len().min(GRAM) / GRAM);
+        let mut sorted = patterns.to_vec();
+        sorted.sort_by_key(|(_, pattern)| kind(pattern));
+        let kinds = sorted.chunk_by(|one, next| kind(one.1) == kind(next.1));
+        let sets: Vec<&[(u32, &Pattern)]> =
+            kinds.flat_map(|kind| kind.chunks(if kind.len() <= SINGLE { 1 } else { FEW })).collect();
+        if sets.len() > MOST_FEW + 2 * SINGLE {
             return None;
         }
-        let mut sorted = patterns.to_vec();
-        sorted.sort_unstable_by_key(|(_, pattern)| pattern.bytes.len());
-        let set = |own: &[(u32, &Pattern)]| {
-            let mut builder = packed::Config::new().builder();
-            builder.extend(own.iter().map(|(_, pattern)| pattern.bytes.to_ascii_lowercase()));
-            let searcher = builder.build()?;
-            let begins = |one: &Pattern, other: &Pattern| {
-                let length = one.bytes.len().min(other.bytes.len());
-                one.bytes.iter().zip(&other.bytes).take(length).all(|(one, other)| one.eq_ignore_ascii_case(other))
-            };
-            let with = |(_, pattern): &(u32, &Pattern)| {
-                own.iter().filter(|(_, other)| begins(pattern, other)).map(|(number, _)| *number).collect()
-            };
-            Some(Few { searcher, together: own.iter().map(with).collect() })
-        };
-        sorted.chunks(FEW).map(set).collect()
+        sets.into_iter().map(Few::of).collect()
     }
 
-    /// Calls `check` with each place in folded data at which any pattern may begin.
-    fn find(&self, folded: &[u8], mut check: impl FnMut(usize, u32)) {
+    fn of(own: &[(u32, &Pattern)]) -> Option<Few> {
+        let folds = own.iter().any(|(_, pattern)| pattern.has_cases());
+        let mut wanted = own.iter().map(|(_, pattern)| match folds {
+            true => pattern.bytes.to_ascii_lowercase(),
+            false => pattern.bytes.to_vec(),
+        });
+        let searcher = match wanted.len() {
+            1 => Searcher::One(Box::new(memmem::Finder::new(&wanted.next()?).into_owned())),
+            _ => Searcher::Several(packed::Config::new().builder().extend(wanted).build()?),
+        };
+        let begins = |one: &Pattern, other: &Pattern| {
+            let length = one.bytes.len().min(other.bytes.len());
+            one.bytes.iter().zip(&other.bytes).take(length).all(|(one, other)| one.eq_ignore_ascii_case(other))
+        };
+        let with = |(_, pattern): &(u32, &Pattern)| {
+            own.iter().filter(|(_, other)| begins(pattern, other)).map(|(number, _)| *number).collect()
+        };
+        Some(Few { searcher, folds, together: own.iter().map(with).collect() })
+    }
+
+    /// Calls `check` with each place in data, folded if need be, at which any pattern may begin.
+    fn find(&self, data: &[u8], mut check: impl FnMut(usize, u32)) {
         let mut from = 0;
-        while let Some(found) = self.searcher.find_in(folded, aho_corasick::Span { start: from, end: folded.len() }) {
+        while let Some((start, which)) = self.searcher.find(data, from) {
             // Several patterns may begin here, and the next one within this one.
-            let together = self.together.get(found.pattern().as_usize());
-            together.into_iter().flatten().for_each(|pattern| check(found.start(), *pattern));
-            from = found.start() + 1;
+            self.together.get(which).into_iter().flatten().for_each(|pattern| check(start, *pattern));
+            from = start + 1;
+        }
+    }
+}
+
+impl Searcher {
+    #[inline]
+    fn find(&self, data: &[u8], from: usize) -> Option<(usize, usize)> {
+        match self {
+            Searcher::One(finder) => Some((finder.find(data.get(from..)?)? + from, 0)),
+            Searcher::Several(searcher) => {
+                let found = searcher.find_in(data, aho_corasick::Span { start: from, end: data.len() })?;
+                Some((found.start(), found.pattern().as_usize()))
+            }
         }
     }
 }
@@ -174,6 +215,39 @@ const fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(GOLDEN)
 }
 
+/// Sizes of filters.
+const SMALL: usize = 1 << 10;
+const MEDIUM: usize = 1 << 12;
+const LARGE: usize = 1 << 14;
+const HUGE: usize = 1 << 16;
+
+const fn filter_size(grams: usize) -> usize {
+    match grams * BYTES_PER_GRAM {
+        0..=SMALL => SMALL,
+        0..=MEDIUM => MEDIUM,
+        0..=LARGE => LARGE,
+        _ => HUGE,
+    }
+}
+
+/// Returns where a filter of a power of two of bytes, at most [`HUGE`], says something of a hash.
+#[inline(always)]
+const fn place_of(hash: u32, size: usize) -> usize {
+    (hash >> 16) as usize % size
+}
+
+/// Returns the bit that a filter has for a hash.
+#[inline(always)]
+const fn kind_of(hash: u32) -> u8 {
+    1 << (hash >> 13 & 7)
+}
+
+/// Returns where a table of a power of two of slots is looked at first.
+#[inline(always)]
+const fn slot_of(hash: u32, mask: usize) -> usize {
+    (hash >> 7) as usize & mask
+}
+
 /// Returns at how many positions apart a pattern can be looked for.
 const fn stride_of(length: usize) -> usize {
     match length {
@@ -203,6 +277,9 @@ impl Matcher {
         Matcher { layers, short, few: few.unwrap_or_default(), patterns }
     }
 
+    #[cfg(test)]
+    pub fn patterns(&self) -> &[Pattern] { &self.patterns }
+
     /// Counts the patterns.
     pub fn len(&self) -> usize {
         self.patterns.len()
@@ -225,9 +302,12 @@ impl Matcher {
         if !self.few.is_empty() {
             let mut folded = std::mem::take(&mut found.folded);
             folded.clear();
-            folded.extend(data.iter().map(u8::to_ascii_lowercase));
+            if self.few.iter().any(|few| few.folds) {
+                folded.extend(data.iter().map(u8::to_ascii_lowercase));
+            }
             for few in &self.few {
-                few.find(&folded, |at, pattern| self.check(data, at, Place { pattern, offset: 0 }, found, report));
+                let searched = if few.folds { &folded } else { data };
+                few.find(searched, |at, pattern| self.check(data, at, Place { pattern, offset: 0 }, found, report));
             }
             found.folded = folded;
         }
@@ -286,11 +366,9 @@ impl Layer {
             }
         }
         grams.sort_unstable_by_key(|(gram, place)| (*gram, place.pattern, place.offset));
-        let bits = (grams.len() * BITS_PER_GRAM).next_power_of_two().clamp(MIN_BITMAP_BITS, MAX_BITMAP_BITS);
         let mut layer = Layer {
             stride,
-            shift: 32 - bits.trailing_zeros(),
-            bitmap: vec![0; bits / 64],
+            filter: vec![0; filter_size(grams.len())],
             table: vec![Slot::default(); (grams.len() * 2).next_power_of_two().max(2)],
             places: grams.iter().map(|(_, place)| *place).collect(),
         };
@@ -305,12 +383,13 @@ impl Layer {
     }
 
     fn insert(&mut self, slot: Slot) {
-        let bit = (hash(slot.gram) >> self.shift) as usize;
-        if let Some(word) = self.bitmap.get_mut(bit / 64) {
-            *word |= 1 << (bit % 64);
+        let hash = hash(slot.gram);
+        let place = place_of(hash, self.filter.len());
+        if let Some(kinds) = self.filter.get_mut(place) {
+            *kinds |= kind_of(hash);
         }
         let mask = self.table.len() - 1;
-        let mut at = hash(slot.gram) as usize >> 7 & mask;
+        let mut at = slot_of(hash, mask);
         while let Some(taken) = self.table.get(at).filter(|taken| taken.count > 0) {
             debug_assert_ne!(taken.gram, slot.gram);
             at = (at + 1) & mask;
@@ -320,41 +399,63 @@ impl Layer {
         }
     }
 
-    #[inline(always)]
-    fn may_hold(&self, gram: u32) -> bool {
-        let bit = (hash(gram) >> self.shift) as usize;
-        self.bitmap.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
-    }
-
     fn scan(&self, data: &[u8], mut check: impl FnMut(usize, Place)) {
         match self.stride {
-            4 => {
-                for (index, bytes) in data.chunks_exact(GRAM).enumerate() {
-                    if let Some(bytes) = bytes.first_chunk() {
-                        let gram = gram_of(bytes);
-                        if self.may_hold(gram) {
-                            self.look_up(gram, index * GRAM, &mut check);
-                        }
+            4 => self.scan_by::<4>(data, &mut check),
+            2 => self.scan_by::<2>(data, &mut check),
+            _ => self.scan_by::<1>(data, &mut check),
+        }
+    }
+
+    fn scan_by<const STRIDE: usize>(&self, data: &[u8], check: &mut impl FnMut(usize, Place)) {
+        let filter = &*self.filter;
+        match filter.len() {
+            SMALL => self.scan_with::<STRIDE, SMALL>(filter.first_chunk(), data, check),
+            MEDIUM => self.scan_with::<STRIDE, MEDIUM>(filter.first_chunk(), data, check),
+            LARGE => self.scan_with::<STRIDE, LARGE>(filter.first_chunk(), data, check),
+            _ => self.scan_with::<STRIDE, HUGE>(filter.first_chunk(), data, check),
+        }
+    }
+
+    /// Looks at data with a filter whose size is known when this is compiled, so that no index has to be checked.
+    #[inline(always)]
+    fn scan_with<const STRIDE: usize, const SIZE: usize>(
+        &self,
+        filter: Option<&[u8; SIZE]>,
+        data: &[u8],
+        check: &mut impl FnMut(usize, Place),
+    ) {
+        let Some(filter) = filter else { return };
+        let mut at = 0;
+        while let Some(block) = data.get(at..at + (BLOCK - 1) * STRIDE + GRAM) {
+            // Plain loops, which are unrolled; adapters of iterators are not.
+            let (mut grams, mut kinds, mut any) = ([0; BLOCK], [0; BLOCK], 0);
+            for index in 0..BLOCK {
+                grams[index] = gram_of(block[index * STRIDE..].first_chunk().unwrap_or(&[0; GRAM]));
+                kinds[index] = filter[place_of(hash(grams[index]), SIZE)];
+                any |= kinds[index];
+            }
+            if any != 0 {
+                for index in 0..BLOCK {
+                    if kinds[index] & kind_of(hash(grams[index])) != 0 {
+                        self.look_up(grams[index], at + index * STRIDE, check);
                     }
                 }
             }
-            stride => {
-                for (index, bytes) in data.windows(GRAM).step_by(stride).enumerate() {
-                    if let Some(bytes) = bytes.first_chunk() {
-                        let gram = gram_of(bytes);
-                        if self.may_hold(gram) {
-                            self.look_up(gram, index * stride, &mut check);
-                        }
-                    }
-                }
+            at += BLOCK * STRIDE;
+        }
+        while let Some(gram) = data.get(at..at + GRAM).and_then(|bytes| bytes.first_chunk()).map(gram_of) {
+            if filter[place_of(hash(gram), SIZE)] & kind_of(hash(gram)) != 0 {
+                self.look_up(gram, at, check);
             }
+            at += STRIDE;
         }
     }
 
     #[inline(never)]
     fn look_up(&self, gram: u32, at: usize, check: &mut impl FnMut(usize, Place)) {
         let mask = self.table.len() - 1;
-        let mut index = hash(gram) as usize >> 7 & mask;
+        let mut index = slot_of(hash(gram), mask);
         while let Some(slot) = self.table.get(index).filter(|slot| slot.count > 0) {
             if slot.gram == gram {
                 let range = slot.first as usize..(slot.first + slot.count) as usize;

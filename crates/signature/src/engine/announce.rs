@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use hashbrown::HashMap;
+use memchr::memmem;
 
 use crate::matcher::{Found, Matcher, Pattern};
-use crate::rule::{BufferTest, Compare, Content, Match, Operand, PacketTest, Rule};
+use crate::rule::{BufferTest, ByteOrder, Compare, Content, Match, Operand, PacketTest, Rule};
 
 use super::compile::Id;
 
@@ -15,6 +16,8 @@ const HEAD: u32 = 256;
 const TELLING: usize = 8;
 /// Bytes from which a pattern is long enough to be looked for at every second position.
 const LONG: usize = 5;
+/// Bytes from which a pattern is looked for at every fourth position.
+const EASY: usize = 7;
 /// Bytes of a pattern that are looked for: more would say hardly more.
 pub const MOST: usize = 24;
 /// Bytes of a pattern at a known place that are looked up at once.
@@ -77,6 +80,8 @@ pub struct Announcement {
     pub pattern: Pattern,
     /// The bytes of a payload within which it lies, where that is known.
     within: Option<Range<u32>>,
+    /// How far it begins behind two zero bytes that come with it.
+    behind_zeros: Option<u32>,
 }
 
 impl Announcement {
@@ -102,7 +107,45 @@ impl Announcement {
             let behind = (content.bytes.len() - from - chopped.len()) as u32;
             within.start + from as u32..within.end.saturating_sub(behind)
         });
-        Some(Announcement { buffer, pattern: Pattern { bytes: chopped.into(), nocase: content.nocase }, within })
+        let pattern = Pattern { bytes: chopped.into(), nocase: content.nocase };
+        let own = Announcement { buffer, pattern, within, behind_zeros: None };
+        let is_weak = buffer.is_none() && own.position().is_none() && own.pattern.bytes.len() < KEY;
+        Some(Announcement::of_jump(rule).filter(|_| is_weak).unwrap_or(own))
+    }
+
+    /// Takes the two zero bytes of a number by which a rule jumps: where it lands is within the payload of a packet, which
+    /// with its headers has less than 65,536 bytes. They announce rules of very short contents better than these do.
+    fn of_jump(rule: &Rule) -> Option<Announcement> {
+        if !rule.packet.iter().any(|test| matches!(test, PacketTest::Dsize(_))) {
+            return None;
+        }
+        let zeros_of = |test: &Match| {
+            let Match::ByteJump(jump) = test else { return None };
+            let is_plain = !jump.from_end && jump.multiplier <= 1 && (jump.text, jump.mask) == (None, None);
+            let (Operand::Value(4), Operand::Value(post_offset)) = (jump.bytes, jump.post_offset) else { return None };
+            let base = if jump.from_beginning { 0 } else { 4 };
+            let Operand::Value(offset) = jump.offset else { return None };
+            let zeros = match jump.order {
+                ByteOrder::Big => offset,
+                ByteOrder::Little => offset + 2,
+                ByteOrder::Dce => return None,
+            };
+            (is_plain && base + post_offset >= -8).then_some((zeros, jump.relative))
+        };
+        let before = std::iter::once(None).chain(rule.payload.iter().map(Some));
+        before.zip(&rule.payload).find_map(|(before, test)| match (zeros_of(test)?, before) {
+            ((at, false), _) => {
+                let at = u32::try_from(at).ok()?;
+                let pattern = Pattern { bytes: [0, 0].into(), nocase: false };
+                Some(Announcement { buffer: None, pattern, within: Some(at..at + 2), behind_zeros: None })
+            }
+            ((at, true), Some(Match::Content(content))) if !content.negated && content.bytes.get(..2).is_some_and(|two| *two != [0, 0]) => {
+                let behind_zeros = u32::try_from(-at - content.bytes.len() as i64).ok().filter(|gap| *gap >= 2);
+                let pattern = Pattern { bytes: content.bytes.clone(), nocase: content.nocase };
+                behind_zeros.map(|gap| Announcement { buffer: None, pattern, within: None, behind_zeros: Some(gap) })
+            }
+            _ => None,
+        })
     }
 
     /// Returns the place of the pattern where there is only one.
@@ -286,18 +329,21 @@ pub struct PayloadIndex {
     /// How many these are.
     head_bytes: usize,
     whole: PatternIndex,
+    behind_zeros: ZerosIndex,
 }
 
 impl PayloadIndex {
     /// Prepares announcements with their signatures, and where these look.
     pub fn new(announced: Vec<(Announcement, Id, Modes)>) -> PayloadIndex {
-        let (mut placed, mut head, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut placed, mut head, mut whole, mut behind_zeros) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut head_bytes = 0;
         for (own, id, modes) in announced {
             let entry = Entry::new(id, modes);
             match (own.position(), &own.within) {
+                _ if own.behind_zeros.is_some() => behind_zeros.extend(own.behind_zeros.map(|gap| (gap, own.pattern, entry))),
                 (Some(position), _) => placed.push((position, own.pattern, entry)),
-                (None, Some(within)) if within.end <= HEAD => {
+                // Long patterns are found with hardly more work in the whole payload, which is searched anyway.
+                (None, Some(within)) if within.end <= HEAD && own.pattern.bytes.len() < EASY => {
                     head_bytes = head_bytes.max(within.end as usize);
                     head.push((own.pattern, entry));
                 }
@@ -309,6 +355,7 @@ impl PayloadIndex {
             head: PatternIndex::of(head),
             head_bytes,
             whole: PatternIndex::of(whole),
+            behind_zeros: ZerosIndex::new(behind_zeros),
         }
     }
 
@@ -329,6 +376,7 @@ impl PayloadIndex {
             self.head.search(data.get(..head).unwrap_or(data), modes, found, report);
         }
         self.placed.search(data, offset, modes, report);
+        self.behind_zeros.search(data, modes, report);
     }
 }
 
@@ -414,11 +462,111 @@ impl Place {
     }
 }
 
+/// Patterns that come at some distance behind two zero bytes.
+#[derive(Debug, Default)]
+struct ZerosIndex {
+    zeros: Option<memmem::Finder<'static>>,
+    /// Distances, and which first bytes there are at each.
+    gaps: Vec<Place>,
+    table: HashMap<(u32, u32), Vec<(Pattern, Entry)>, foldhash::fast::FixedState>,
+}
+
+impl ZerosIndex {
+    fn new(patterns: Vec<(u32, Pattern, Entry)>) -> ZerosIndex {
+        let zeros = (!patterns.is_empty()).then(|| memmem::Finder::new(&[0, 0]).into_owned());
+        let mut index = ZerosIndex { zeros, ..ZerosIndex::default() };
+        for (gap, pattern, entry) in patterns {
+            let known = index.gaps.iter().position(|own| own.position == gap as usize);
+            let at = known.unwrap_or_else(|| {
+                index.gaps.push(Place { position: gap as usize, width: 2, modes: Modes::ALL, bitmap: [0; 4] });
+                index.gaps.len() - 1
+            });
+            let key = key_of(pattern.bytes.get(..2).unwrap_or_default());
+            index.gaps[at].note(key);
+            index.table.entry((at as u32, key)).or_default().push((pattern, entry));
+        }
+        index
+    }
+
+    #[inline]
+    fn search(&self, data: &[u8], modes: Modes, report: &mut impl FnMut(Id)) {
+        let Some(finder) = self.zeros.as_ref().filter(|_| Modes::PACKETS.meets(modes)) else { return };
+        let farthest = self.gaps.iter().map(|gap| gap.position).max().unwrap_or(0);
+        let mut from = 0;
+        while let Some(at) = data.get(from..).and_then(|rest| finder.find(rest)) {
+            let begin = from + at;
+            let zeros = data.iter().skip(begin).take_while(|byte| **byte == 0).count();
+            // Within many zeros there is nothing that is not zero itself.
+            let first = begin.max((begin + zeros).saturating_sub(farthest + 2));
+            (first..begin + zeros - 1).for_each(|at| self.look(data, at, modes, report));
+            from = begin + zeros;
+        }
+    }
+
+    #[inline]
+    fn look(&self, data: &[u8], zeros: usize, modes: Modes, report: &mut impl FnMut(Id)) {
+        for (number, gap) in self.gaps.iter().enumerate() {
+            let Some(rest) = data.get(zeros + gap.position..) else { continue };
+            let Some(bytes) = rest.get(..2) else { continue };
+            let key = key_of(bytes);
+            if gap.may_hold(key) {
+                let own = self.table.get(&(number as u32, key)).into_iter().flatten();
+                let begun = own.filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
+                begun.for_each(|(_, entry)| report(entry.id()));
+            }
+        }
+    }
+}
+
 /// Returns the first bytes in one number, without regard to case.
 #[inline]
 fn key_of(bytes: &[u8]) -> u32 {
     match bytes.first_chunk::<KEY>() {
         Some(whole) => u32::from_le_bytes(*whole) | 0x2020_2020,
         None => bytes.iter().fold(0, |key, byte| key << 8 | u32::from(*byte | 0x20)),
+    }
+}
+
+#[cfg(test)]
+mod stats {
+    use super::super::compile::*;
+    use super::*;
+    use crate::rule::parse::{read, Source};
+    use crate::settings::Settings;
+
+    fn hist(index: &PatternIndex) -> String {
+        let mut lengths = [0usize; 12];
+        index.matcher.patterns().iter().for_each(|one| lengths[one.bytes.len().min(11)] += 1);
+        format!("{} {:?}", index.matcher.len(), lengths)
+    }
+
+    #[test]
+    #[ignore]
+    fn stats() {
+        let text = std::fs::read("/tmp/et.rules").unwrap();
+        let settings = Settings::new([("vars.address-groups.HOME_NET", "any"), ("vars.address-groups.EXTERNAL_NET", "any")].map(|(a, b)| (a.to_string(), b.to_string())).into());
+        let parsed = read(&[Source { name: "et", text: &text }], &settings).unwrap();
+        let program = Program::new(parsed.rules);
+        for carrier in Carrier::ALL {
+            for direction in 0..2 {
+                let Some(group) = program.packet_group(carrier, direction) else { continue };
+                println!("== {carrier:?} {direction}");
+                for (name, index) in group.all().into_iter().take(8) {
+                    let p = &index.payload;
+                    println!("{name}: placed {} in {} head {} ({}) whole {} always {}", p.placed.patterns.len(), p.placed.places.len(), hist(&p.head), p.head_bytes, hist(&p.whole), index.always.len());
+                    if name == "any" {
+                        println!("   places {:?}", p.placed.places.iter().map(|p| (p.position, p.width)).collect::<Vec<_>>());
+                        for (at, pattern) in p.whole.matcher.patterns().iter().enumerate() {
+                            if pattern.bytes.len() < 7 {
+                                for e in p.whole.entries(at as u32) {
+                                    let s = &program.signatures[e.id() as usize];
+                                    println!("      short {} {} {:?}", pattern.bytes.len(), s.rule.sid, s.rule.packet.iter().map(|t| format!("{t:?}").chars().take(50).collect::<String>()).collect::<Vec<_>>());
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }

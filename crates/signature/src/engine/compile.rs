@@ -22,7 +22,7 @@ use super::transform::Step;
 const MAX_CHECKS: usize = 62;
 
 /// Ports by which a rule is found; one that names more is looked at whatever the ports are.
-const MAX_GATES: usize = 64;
+const MAX_GATES: usize = 512;
 
 /// Index of a signature in the order in which they are tried.
 pub type Id = u32;
@@ -94,7 +94,7 @@ pub enum Carrier {
 }
 
 impl Carrier {
-    const ALL: [Carrier; 4] = [Carrier::Tcp, Carrier::Udp, Carrier::Icmp, Carrier::Other];
+    pub const ALL: [Carrier; 4] = [Carrier::Tcp, Carrier::Udp, Carrier::Icmp, Carrier::Other];
 
     /// Returns the class of an IP protocol number.
     pub fn of(transport: u8) -> Carrier {
@@ -115,6 +115,9 @@ pub struct PacketGroup {
 }
 
 impl PacketGroup {
+    #[cfg(test)]
+    pub fn all(&self) -> Vec<(String, &PacketIndex)> { let mut all = vec![("any".to_string(), &self.any)]; all.extend(self.by_gate.iter().map(|(k, v)| (format!("{k:?}"), v))); all[1..].sort_by_key(|one| std::cmp::Reverse(format!("{:?}", one.1).len())); all }
+
     /// Returns all that is to be searched for in a packet with a source and a destination port.
     #[inline]
     pub fn indexes(&self, ports: (u16, u16), protocol: Option<Protocol>) -> impl Iterator<Item = &PacketIndex> {
@@ -497,7 +500,9 @@ impl Groups {
         let named = Protocol::ALL.iter().filter(|protocol| header.is_of(Some(**protocol)));
         let protocols: Vec<_> = if header.app.is_some() { named.copied().map(Some).collect() } else { vec![None] };
         let modes = Modes::PACKETS.when(signature.on_packets).and(Modes::STREAM.when(signature.on_stream));
-        for carrier in Carrier::ALL.into_iter().filter(|carrier| concerns(signature, *carrier)) {
+        // Only streams and datagrams have an application protocol.
+        let is_possible = |carrier: &Carrier| header.app.is_none() || matches!(carrier, Carrier::Tcp | Carrier::Udp);
+        for carrier in Carrier::ALL.into_iter().filter(|carrier| concerns(signature, *carrier) && is_possible(carrier)) {
             for direction in (0..2).filter(|direction| signature.directions[*direction]) {
                 for gate in &gates {
                     for protocol in &protocols {
