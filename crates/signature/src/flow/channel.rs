@@ -5,7 +5,7 @@ use infraspectre_core::wire::overlap::Policy;
 use infraspectre_core::wire::{tcp_flag, Segment};
 
 use super::stream::{Inserted, Stream};
-use super::tcp::{Connection, Events, Step, Verdict};
+use super::tcp::{Connection, Events, State, Step, Verdict};
 use super::Packet;
 use crate::settings::Settings;
 use crate::transaction::index;
@@ -21,13 +21,15 @@ pub struct Channel {
     hops: [Option<u8>; 2],
     /// It was closed by a reset that may not have reached its receiver.
     has_doubtful_reset: bool,
+    /// It was closed when memory was last given back.
+    is_closed: bool,
 }
 
 impl Channel {
     /// Makes one that nothing was seen of.
     pub fn new(settings: &Settings) -> Channel {
         let connection = Connection::new(settings);
-        Channel { connection, streams: Default::default(), hops: [None; 2], has_doubtful_reset: false }
+        Channel { connection, streams: Default::default(), hops: [None; 2], has_doubtful_reset: false, is_closed: false }
     }
 
     /// Returns the stream of what a side sends.
@@ -127,10 +129,17 @@ impl Channel {
         self.streams.iter().map(Stream::held).sum()
     }
 
-    /// Lets go of bytes that nobody needs.
+    /// Lets go of bytes that nobody needs, and of memory once the connection is closed.
     #[inline]
-    pub fn trim(&mut self) {
-        self.streams.iter_mut().for_each(Stream::trim);
+    pub fn trim(&mut self, is_hidden: bool) {
+        let is_closed = self.connection.state == State::Closed;
+        let has_closed = is_closed && !std::mem::replace(&mut self.is_closed, is_closed);
+        for stream in &mut self.streams {
+            stream.trim(is_hidden);
+            if has_closed {
+                stream.shrink();
+            }
+        }
     }
 }
 

@@ -436,15 +436,25 @@ impl Stream {
         self.is_due = false;
     }
 
-    /// Lets go of bytes that nobody needs.
+    /// Lets go of bytes that nobody needs; of those that are hidden no window repeats any.
     #[inline]
-    pub fn trim(&mut self) {
-        let kept = self.read.min(self.inspected.saturating_sub(WINDOW));
+    pub fn trim(&mut self, is_hidden: bool) {
+        let kept = self.read.min(if is_hidden { self.inspected } else { self.inspected.saturating_sub(WINDOW) });
+        if kept == self.ready {
+            self.buffer.clear();
+            self.base = kept;
+        }
         let dead = usize::try_from(kept.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.buffer.len());
         if dead >= SLACK.max(self.buffer.len() - dead) {
             self.buffer.drain(..dead);
             self.base += dead as u64;
         }
+    }
+
+    /// Gives memory back that is hardly needed any more, since hardly anything follows.
+    pub fn shrink(&mut self) {
+        self.buffer.shrink_to_fit();
+        self.spans.shrink_to_fit();
     }
 
     /// Counts the bytes of memory held.

@@ -357,7 +357,7 @@ impl<S> Tracked<S> {
             }
         }
         if let Some(channel) = self.channel.as_deref_mut() {
-            channel.trim();
+            channel.trim(self.is_hidden);
         }
         self.forget_transactions(direction);
     }
