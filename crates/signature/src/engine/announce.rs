@@ -12,8 +12,6 @@ use super::compile::Id;
 
 /// Bytes at the beginning of a payload in which patterns that cannot lie behind them are looked for.
 const HEAD: u32 = 256;
-/// Bytes from which a pattern says enough to be preferred for its place alone.
-const TELLING: usize = 8;
 /// Bytes from which a pattern is long enough to be looked for at every second position.
 const LONG: usize = 5;
 /// Bytes from which a pattern is looked for at every fourth position.
@@ -96,11 +94,8 @@ impl Announcement {
         });
         let contents = payload.chain(buffers).filter(|(_, content, _)| !content.negated && !content.bytes.is_empty());
         let (buffer, content, within) = contents.max_by_key(|(buffer, content, within)| {
-            let is_chosen = content.fast_pattern && content.bytes.len() >= LONG;
-            // What lies at the beginning is found with less work, but what many payloads begin with announces nothing.
-            let is_cheap = buffer.is_none() && is_in_head(within) && content.bytes.len() >= TELLING;
-            let is_named = content.fast_pattern && buffer.is_some();
-            (buffer.is_some(), is_named, is_chosen, is_cheap, strength(content, within))
+            let is_chosen = content.fast_pattern && (buffer.is_some() || content.bytes.len() >= KEY);
+            (buffer.is_some(), is_chosen, strength(content, within))
         })?;
         let (chopped, from) = chopped(content);
         let within = within.map(|within| {
@@ -172,10 +167,6 @@ fn chopped(content: &Content) -> (&[u8], usize) {
     let parts = bytes.windows(MOST.min(bytes.len())).enumerate();
     let best = parts.max_by_key(|(at, part)| (distinct(part), std::cmp::Reverse(*at)));
     best.map_or((bytes, from), |(at, part)| (part, from + at))
-}
-
-fn is_in_head(within: &Option<Range<u32>>) -> bool {
-    within.as_ref().is_some_and(|within| within.end <= HEAD)
 }
 
 fn distinct(bytes: &[u8]) -> usize {

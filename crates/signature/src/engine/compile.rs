@@ -589,8 +589,16 @@ impl Groups {
 
 /// Tells whether packets of a class can concern a signature.
 fn concerns(signature: &Signature, carrier: Carrier) -> bool {
-    let transports = &signature.rule.header.protocol.transports;
-    transports.is_empty() || transports.iter().any(|transport| Carrier::of(*transport) == carrier)
+    let rule = &signature.rule;
+    let named = &rule.header.protocol.transports;
+    let is_tested = |transport: u8| {
+        rule.packet.iter().all(|test| match test {
+            PacketTest::IpProtocol(compare) => compare.holds(u64::from(transport)),
+            _ => true,
+        })
+    };
+    let is_possible = |transport: u8| (named.is_empty() || named.contains(&transport)) && is_tested(transport);
+    (0..=u8::MAX).any(|transport| Carrier::of(transport) == carrier && is_possible(transport))
 }
 
 #[cfg(test)]

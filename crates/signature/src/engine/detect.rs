@@ -436,7 +436,6 @@ impl Detector {
             }
             pending.passed |= HEADER_PASSED;
         }
-        let mut waits = false;
         if !signature.payload.is_empty() && pending.passed & PAYLOAD_PASSED == 0 {
             match payload_holds(signature, view, &mut findings) {
                 Some(found) => {
@@ -444,9 +443,10 @@ impl Detector {
                     hit.ambiguous |= found.ambiguous;
                     pending.passed |= PAYLOAD_PASSED;
                 }
-                None => waits = true,
+                None => return (Outcome::Waits, hit),
             }
         }
+        let mut waits = false;
         for number in 0..signature.checks() {
             let bit = 1 << number;
             if pending.passed & bit != 0 {

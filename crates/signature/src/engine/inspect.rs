@@ -23,6 +23,8 @@ pub type Variables = [u64; MAX_VARIABLES];
 #[derive(Debug, Default)]
 pub struct Tests {
     tests: Vec<Check>,
+    /// Where an expression is among them, whose search may take long: contents that must occur anyway.
+    needed: Vec<Needle>,
     /// Whether they hold where there is no buffer at all (`absent`).
     pub on_absent: bool,
 }
@@ -99,7 +101,7 @@ impl Tests {
     pub fn new(matches: &[Match]) -> Tests {
         let tests = matches.iter().enumerate().map(|(at, test)| Check::new(test, is_followed(matches, at))).collect();
         let on_absent = matches.iter().any(|test| matches!(test, Match::Absent { .. }));
-        Tests { tests, on_absent }
+        Tests { tests, needed: needed(matches), on_absent }
     }
 
     /// Tells whether there is nothing to be tested.
@@ -111,8 +113,18 @@ impl Tests {
     pub fn hold(&self, buffer: Buffer<'_>, findings: &mut Findings) -> bool {
         findings.steps = 0;
         findings.end = 0;
-        Inspection { buffer, findings }.from(&self.tests, 0)
+        self.needed.iter().all(|needle| needle.find(buffer.data).is_some()) && Inspection { buffer, findings }.from(&self.tests, 0)
     }
+}
+
+/// Returns the contents behind the first expression, which must occur wherever that is found.
+fn needed(matches: &[Match]) -> Vec<Needle> {
+    let behind = matches.iter().skip_while(|test| !matches!(test, Match::Pcre(_)));
+    let contents = behind.filter_map(|test| match test {
+        Match::Content(content) if !content.negated => Some(Needle::new(&content.bytes, content.nocase)),
+        _ => None,
+    });
+    contents.collect()
 }
 
 /// Tells whether a test after this one depends on where this one leaves the cursor.
