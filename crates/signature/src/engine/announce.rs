@@ -46,7 +46,8 @@ impl Modes {
         }
     }
 
-    const fn meets(self, other: Modes) -> bool {
+    /// Tells whether two have any in common.
+    pub const fn meets(self, other: Modes) -> bool {
         self.0 & other.0 != 0
     }
 }
@@ -301,11 +302,11 @@ impl PatternIndex {
 
     /// Calls `report` with the signatures that some bytes make worth a look.
     #[inline]
-    pub fn search(&self, data: &[u8], modes: Modes, found: &mut Found, report: &mut impl FnMut(Id)) {
+    pub fn search(&self, data: &[u8], modes: Modes, found: &mut Found, report: &mut impl FnMut(Id, Modes)) {
         if self.modes.meets(modes) {
             self.matcher.find(data, found, &mut |pattern| {
                 let entries = self.entries(pattern).iter().filter(|entry| entry.modes().meets(modes));
-                entries.for_each(|entry| report(entry.id()));
+                entries.for_each(|entry| report(entry.id(), entry.modes()));
             });
         }
     }
@@ -350,18 +351,22 @@ impl PayloadIndex {
         }
     }
 
-    /// Searches data that begins at an offset of a payload or stream; before `fresh`, it is known what floats in it.
+    /// Searches data for what lies anywhere in it.
     #[inline]
-    pub fn search(
+    pub fn search_floating(&self, data: &[u8], modes: Modes, found: &mut Found, report: &mut impl FnMut(Id, Modes)) {
+        self.whole.search(data, modes, found, report);
+    }
+
+    /// Searches data that begins at an offset of a payload or stream for what has its place in these.
+    #[inline]
+    pub fn search_placed(
         &self,
         data: &[u8],
         offset: u64,
-        fresh: usize,
         modes: Modes,
         found: &mut Found,
-        report: &mut impl FnMut(Id),
+        report: &mut impl FnMut(Id, Modes),
     ) {
-        self.whole.search(data.get(fresh..).unwrap_or_default(), modes, found, report);
         let Ok(offset) = usize::try_from(offset) else { return };
         if let Some(head) = self.head_bytes.checked_sub(offset) {
             self.head.search(data.get(..head).unwrap_or(data), modes, found, report);
@@ -418,7 +423,7 @@ impl PlacedIndex {
     }
 
     #[inline]
-    fn search(&self, data: &[u8], offset: usize, modes: Modes, report: &mut impl FnMut(Id)) {
+    fn search(&self, data: &[u8], offset: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         for (number, place) in self.places.iter().enumerate() {
             let Some(rest) = place.position.checked_sub(offset).and_then(|at| data.get(at..)) else { continue };
             let Some(bytes) = rest.get(..place.width) else { continue };
@@ -427,7 +432,7 @@ impl PlacedIndex {
                 let range = self.table.get(&(number as u32, key)).cloned().unwrap_or_default();
                 let own = self.patterns.get(range.start as usize..range.end as usize).unwrap_or_default();
                 let begun = own.iter().filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
-                begun.for_each(|(_, entry)| report(entry.id()));
+                begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
             }
         }
     }
@@ -480,7 +485,7 @@ impl ZerosIndex {
     }
 
     #[inline]
-    fn search(&self, data: &[u8], modes: Modes, report: &mut impl FnMut(Id)) {
+    fn search(&self, data: &[u8], modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         let Some(finder) = self.zeros.as_ref().filter(|_| Modes::PACKETS.meets(modes)) else { return };
         let farthest = self.gaps.iter().map(|gap| gap.position).max().unwrap_or(0);
         let mut from = 0;
@@ -495,7 +500,7 @@ impl ZerosIndex {
     }
 
     #[inline]
-    fn look(&self, data: &[u8], zeros: usize, modes: Modes, report: &mut impl FnMut(Id)) {
+    fn look(&self, data: &[u8], zeros: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         for (number, gap) in self.gaps.iter().enumerate() {
             let Some(rest) = data.get(zeros + gap.position..) else { continue };
             let Some(bytes) = rest.get(..2) else { continue };
@@ -503,7 +508,7 @@ impl ZerosIndex {
             if gap.may_hold(key) {
                 let own = self.table.get(&(number as u32, key)).into_iter().flatten();
                 let begun = own.filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
-                begun.for_each(|(_, entry)| report(entry.id()));
+                begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
             }
         }
     }

@@ -7,7 +7,7 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
 use crate::field::{Kind, DONE, NONE};
-use crate::flow::{Flow, Occasion};
+use crate::flow::{Flow, Occasion, Window};
 use crate::matcher::Found;
 use crate::rule::{Action, Effect, Scope, ThresholdKind};
 use crate::settings::Settings;
@@ -18,7 +18,7 @@ use super::compile::{Carrier, Channel, Id, PacketIndex, Program, Signature, Trig
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
-use super::state::{FlowState, HostBits, Owner, Pending, SideState};
+use super::state::{FlowState, HostBits, Owner, Pending, SideState, StreamState};
 use super::threshold::{Thresholds, Verdict};
 use super::transform;
 use super::trial::{bodies, file_property, has_event, is_ready, Outcome, Trial};
@@ -153,7 +153,7 @@ impl Detector {
         self.alerts.clear();
         let mut state = std::mem::take(&mut occasion.flow.state);
         let program = Arc::clone(&self.program);
-        state.enter(self.edition);
+        state.enter(self.edition, occasion.flow.revision);
         if !(state.passed || state.dropped || occasion.flow.is_exempt) {
             // The packet with which encryption begins is looked at.
             let is_hidden = std::mem::replace(&mut state.encrypted, occasion.flow.encrypted);
@@ -197,10 +197,26 @@ impl Detector {
     fn look_at_packet(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
         let Some(group) = program.packet_group(Carrier::of(view.flow.transport), view.side()) else { return };
         self.begin_candidates(program);
-        for index in group.indexes(view.ports, view.flow.application.protocol) {
-            self.search_packet(index, view);
+        let protocol = view.flow.application.protocol;
+        let mut stream = std::mem::take(&mut state.streams[view.side()]);
+        stream.enter(protocol);
+        let appended = view.appended.filter(|appended| appended.end() - appended.new as u64 == stream.searched);
+        for index in group.indexes(view.ports, protocol) {
+            self.search_payload(index, view, appended.as_ref(), &mut stream);
             self.candidates.extend_from_slice(&index.always);
         }
+        if let Some(appended) = appended {
+            stream.note_searched(appended.end());
+        }
+        for window in view.windows {
+            for index in group.indexes(view.ports, protocol) {
+                self.search_window(index, window, &mut stream);
+            }
+            if !window.ambiguous {
+                stream.note_shown(window.end());
+            }
+        }
+        state.streams[view.side()] = stream;
         self.candidates.sort_unstable();
         let candidates = std::mem::take(&mut self.candidates);
         for id in &candidates {
@@ -218,24 +234,58 @@ impl Detector {
         self.candidates.clear();
     }
 
-    /// Adds the rules that a packet and what it makes due of the stream make worth a look.
-    fn search_packet(&mut self, index: &PacketIndex, view: &View<'_>) {
+    /// Adds the rules that the payload of a packet makes worth a look, and remembers those of the stream: bytes that stand
+    /// in both are searched once.
+    fn search_payload(
+        &mut self,
+        index: &PacketIndex,
+        view: &View<'_>,
+        appended: Option<&Window<'_>>,
+        stream: &mut StreamState,
+    ) {
+        if view.payload.is_empty() {
+            return;
+        }
+        let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
+        let wanted = Modes::PACKETS.and(Modes::STREAM.when(!in_stream));
         let (found, marks, candidates) = (&mut self.found, &mut self.marks, &mut self.candidates);
-        let mut report = |id: Id| {
+        let mut report = |id: Id, own: Modes| {
+            if own.meets(wanted) && marks.note(id) {
+                candidates.push(id);
+            }
+        };
+        index.payload.search_placed(view.payload, 0, wanted, found, &mut report);
+        let Some(appended) = appended else {
+            return index.payload.search_floating(view.payload, wanted, found, &mut report);
+        };
+        index.payload.search_floating(appended.data, Modes::ALL, found, &mut |id, own| {
+            report(id, own);
+            if own.meets(Modes::STREAM) {
+                stream.note(id, appended.end());
+            }
+        });
+    }
+
+    /// Adds the rules that a piece of the stream makes worth a look: what was met when it came, and the rest.
+    fn search_window(&mut self, index: &PacketIndex, window: &Window<'_>, stream: &mut StreamState) {
+        let (found, marks, candidates) = (&mut self.found, &mut self.marks, &mut self.candidates);
+        let mut report = |id: Id, _: Modes| {
             if marks.note(id) {
                 candidates.push(id);
             }
         };
-        let payload = view.payload;
-        if !payload.is_empty() {
-            let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
-            let modes = Modes::PACKETS.and(Modes::STREAM.when(!in_stream));
-            index.payload.search(payload, 0, 0, modes, found, &mut report);
+        index.payload.search_placed(window.data, window.offset, Modes::STREAM, found, &mut report);
+        if window.ambiguous {
+            return index.payload.search_floating(window.data, Modes::STREAM, found, &mut report);
         }
-        for window in view.windows {
-            let known = window.data.len().saturating_sub(window.new);
-            let fresh = known.saturating_sub(MOST);
-            index.payload.search(window.data, window.offset, fresh, Modes::STREAM, found, &mut report);
+        stream.hits(window.offset).for_each(|id| report(id, Modes::STREAM));
+        if stream.searched < window.end() {
+            let from = stream.searched.saturating_sub(MOST as u64).saturating_sub(window.offset);
+            let rest = usize::try_from(from).ok().and_then(|from| window.data.get(from..));
+            index.payload.search_floating(rest.unwrap_or_default(), Modes::STREAM, found, &mut |id, own| {
+                report(id, own);
+                stream.note(id, window.end());
+            });
         }
     }
 
@@ -243,7 +293,7 @@ impl Detector {
     #[inline]
     fn search(&mut self, index: &PatternIndex, data: &[u8]) {
         let (marks, candidates) = (&mut self.marks, &mut self.candidates);
-        index.search(data, Modes::ALL, &mut self.found, &mut |id| {
+        index.search(data, Modes::ALL, &mut self.found, &mut |id, _| {
             if marks.note(id) {
                 candidates.push(id);
             }
@@ -622,6 +672,7 @@ fn view<'a>(occasion: &'a Occasion<'_, FlowState>, is_hidden: bool) -> View<'a> 
         direction: occasion.direction,
         at: occasion.at,
         windows: occasion.windows,
+        appended: occasion.appended,
         events: occasion.events,
         source: u128::from_be_bytes(source.address),
         destination: u128::from_be_bytes(destination.address),

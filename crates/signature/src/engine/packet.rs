@@ -27,6 +27,7 @@ pub struct View<'a> {
     pub direction: Direction,
     pub at: i64,
     pub windows: &'a [Window<'a>],
+    pub appended: Option<Window<'a>>,
     pub events: &'a [&'static str],
     pub source: u128,
     pub destination: u128,

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
+use crate::flow::WINDOW;
+use crate::protocol::Protocol;
 use crate::rule::{BitTest, IntCompare, Track};
 
 use super::compile::Id;
@@ -11,6 +13,8 @@ use super::inspect::Capture;
 
 /// Bits and numbers of one flow that rules may set.
 const MAX_NAMES: usize = 256;
+/// Rules met in one direction of a stream that are remembered until it is looked at.
+const MAX_HITS: usize = 256;
 /// Bits of hosts that are kept; beyond it those that have run out are dropped, then no more are set.
 const MAX_HOST_BITS: usize = 1 << 20;
 
@@ -34,8 +38,58 @@ pub struct FlowState {
     pub transactions: VecDeque<TransactionState>,
     /// Rules that have alerted, as many as are remembered.
     alerted: Vec<Id>,
-    /// Which edition of the rules the numbers of rules are of.
+    /// What was met in each direction's stream.
+    pub streams: [StreamState; 2],
+    /// Which edition of the rules the numbers of rules are of, and which revision of the streams their places.
     edition: u32,
+    revision: u32,
+}
+
+/// What was met in the bytes of a stream when they came, for the windows in which they are looked at later.
+#[derive(Debug, Default)]
+pub struct StreamState {
+    /// Byte of the stream before which everything was searched, for rules of a protocol.
+    pub searched: u64,
+    protocol: Option<Protocol>,
+    /// Rules that were met, with the end of the bytes in which they were.
+    hits: Vec<(Id, u64)>,
+}
+
+impl StreamState {
+    /// Remembers a rule that is worth a look where bytes before an end are looked at.
+    #[inline]
+    pub fn note(&mut self, id: Id, end: u64) {
+        self.hits.push((id, end));
+    }
+
+    /// Begins anew where another protocol was recognised, for other rules concern it.
+    #[inline]
+    pub fn enter(&mut self, protocol: Option<Protocol>) {
+        if self.protocol != protocol {
+            *self = StreamState { protocol, ..StreamState::default() };
+        }
+    }
+
+    /// Takes bytes before an end as searched, unless too much was met to be remembered.
+    #[inline]
+    pub fn note_searched(&mut self, end: u64) {
+        if self.hits.len() > MAX_HITS {
+            *self = StreamState { protocol: self.protocol, ..StreamState::default() };
+        } else {
+            self.searched = end;
+        }
+    }
+
+    /// Returns the rules that were met behind a byte of the stream.
+    pub fn hits(&self, from: u64) -> impl Iterator<Item = Id> + '_ {
+        self.hits.iter().filter(move |hit| hit.1 > from).map(|hit| hit.0)
+    }
+
+    /// Takes bytes before an end as looked at: only some of them are shown again.
+    pub fn note_shown(&mut self, end: u64) {
+        self.note_searched(self.searched.max(end));
+        self.hits.retain(|hit| hit.1 > end.saturating_sub(WINDOW));
+    }
 }
 
 /// What rules remember of a transaction.
@@ -111,9 +165,13 @@ impl FlowState {
         }
     }
 
-    /// Forgets what is said of single rules where they are of another edition.
+    /// Forgets what is said of single rules where they are of another edition, or of other bytes.
     #[inline]
-    pub fn enter(&mut self, edition: u32) {
+    pub fn enter(&mut self, edition: u32, revision: u32) {
+        if (self.edition, self.revision) != (edition, revision) {
+            self.revision = revision;
+            self.streams = Default::default();
+        }
         if self.edition != edition {
             self.edition = edition;
             self.alerted.clear();

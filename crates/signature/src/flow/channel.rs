@@ -97,6 +97,7 @@ impl Channel {
             inserted = inserted.and(rest);
         }
         packet.in_stream = true;
+        packet.is_appended = inserted.is_appended;
         for (happened, event) in [
             (inserted.is_old, "stream.reassembly_segment_before_base_seq"),
             (inserted.differs, "stream.reassembly_overlap_different_data"),

@@ -30,6 +30,7 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::flow::key::Endpoint;
 use infraspectre_core::wire::Segment;
 
+pub use self::stream::{REPEATED, WINDOW};
 pub use self::table::FlowTable;
 use crate::protocol::Protocol;
 use crate::transaction::Transaction;
@@ -43,6 +44,8 @@ pub struct Occasion<'a, S> {
     pub at: i64,
     /// Reassembled data of `direction` that is due to be looked at; often empty.
     pub windows: &'a [Window<'a>],
+    /// What the packet has appended to its stream, behind a little of what was there.
+    pub appended: Option<Window<'a>>,
     /// Events of the decoder and the stream by their full names: `stream.3whs_ack_in_wrong_dir`.
     pub events: &'a [&'static str],
 }
@@ -54,6 +57,8 @@ pub struct Packet<'a> {
     pub length: u32,
     /// Whether its payload has gone into the stream, where stream rules find it.
     pub in_stream: bool,
+    /// Whether all of it stands at the end of the stream as it is.
+    pub is_appended: bool,
     /// Whether a receiver would drop it: a wrong checksum, or outside of every window.
     pub dropped: bool,
     /// Put together from IP fragments.
@@ -73,6 +78,14 @@ pub struct Window<'a> {
     pub new: usize,
     /// Whether this is another view of the bytes than the one that the protocols were read from.
     pub ambiguous: bool,
+}
+
+impl Window<'_> {
+    /// Returns the byte of the stream at which it ends.
+    #[inline]
+    pub fn end(&self) -> u64 {
+        self.offset + self.data.len() as u64
+    }
 }
 
 /// What is known of the application protocol of a flow.
@@ -117,6 +130,8 @@ pub struct Flow<S> {
     pub is_exempt: bool,
     /// Whether what the flow carries from here on is encrypted, so that its bytes are not looked at.
     pub encrypted: bool,
+    /// Counts how often bytes of the streams have come to mean others: the sides were exchanged, or a dispute settled.
+    pub revision: u32,
     pub state: S,
 }
 

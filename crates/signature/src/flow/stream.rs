@@ -13,6 +13,8 @@ use super::Window;
 
 /// Bytes that make a window due, and that a window repeats of what was inspected before.
 pub const WINDOW: u64 = 2560;
+/// Bytes that are shown again before those that a packet appends.
+pub const REPEATED: usize = 32;
 /// Bytes and pieces that wait for earlier ones.
 const MAX_WAITING: usize = 1 << 18;
 const MAX_PIECES: usize = 1024;
@@ -63,6 +65,8 @@ pub struct Inserted {
     pub reaches_depth: bool,
     /// So much waits for missing bytes that these are given up: what is there has to be read.
     pub is_crowded: bool,
+    /// All of it came in its turn and stands at the end of what is in order.
+    pub is_appended: bool,
 }
 
 impl Inserted {
@@ -73,6 +77,7 @@ impl Inserted {
             is_old: self.is_old && other.is_old,
             reaches_depth: self.reaches_depth || other.reaches_depth,
             is_crowded: self.is_crowded || other.is_crowded,
+            is_appended: false,
         }
     }
 }
@@ -139,6 +144,7 @@ impl Stream {
         let Some(start) = self.ready.checked_add_signed(ahead) else {
             return Inserted { is_old: true, ..Inserted::default() };
         };
+        let length = data.len();
         let (data, reaches_depth) = self.within_depth(start, data, depth);
         let is_next = ahead == 0 && self.waiting.is_empty();
         let inserted = match (data.is_empty(), is_next) {
@@ -146,7 +152,7 @@ impl Stream {
             (false, true) => {
                 self.note_span(start, data.len(), is_doubtful);
                 self.append(data);
-                Inserted::default()
+                Inserted { is_appended: data.len() == length, ..Inserted::default() }
             }
             (false, false) => self.insert_disordered(start, data, is_doubtful, policy),
         };
@@ -379,6 +385,13 @@ impl Stream {
         let data = part(&self.buffer, self.base, start, self.limit(all));
         let new = usize::try_from(self.limit(all).saturating_sub(self.inspected)).unwrap_or(usize::MAX);
         (new > 0).then_some(Window { offset: start, data, new, ambiguous: false })
+    }
+
+    /// Returns the last bytes in order as those that were just appended, behind some of those before.
+    #[inline]
+    pub fn appended(&self, new: usize) -> Window<'_> {
+        let offset = self.ready.saturating_sub((new + REPEATED) as u64).max(self.base);
+        Window { offset, data: part(&self.buffer, self.base, offset, self.ready), new, ambiguous: false }
     }
 
     /// Returns all windows that are due, those before gaps first.

@@ -191,6 +191,7 @@ impl<S: Default> FlowTable<S> {
             segment: *segment,
             length: length_on_wire,
             in_stream: false,
+            is_appended: false,
             dropped: false,
             from_fragments: segment.packets != 1,
             // The decoder's other views of a datagram stand for no packet.
@@ -299,6 +300,7 @@ impl<S: Default> FlowTable<S> {
             bypassed: false,
             is_exempt: false,
             encrypted: false,
+            revision: 0,
             state: S::default(),
         };
         let tracked = Box::new(Tracked::new(key, from_low, self.generation, flow, &self.settings));

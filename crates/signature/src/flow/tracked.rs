@@ -230,6 +230,7 @@ impl<S> Tracked<S> {
         }
         self.reader.note_data(direction);
         let inserted = channel.insert(packet, direction, is_doubtful, work.settings, &mut work.events);
+        self.flow.revision += u32::from(inserted.differs);
         inserted.reaches_depth || inserted.is_crowded
     }
 
@@ -311,6 +312,7 @@ impl<S> Tracked<S> {
     fn flip(&mut self) {
         self.orig_is_low = !self.orig_is_low;
         let flow = &mut self.flow;
+        flow.revision += 1;
         std::mem::swap(&mut flow.orig, &mut flow.resp);
         flow.packets.swap(0, 1);
         flow.bytes.swap(0, 1);
@@ -335,10 +337,15 @@ impl<S> Tracked<S> {
             BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
         }
         let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));
-        match stream.filter(|stream| stream.is_window_due(all)) {
+        let new = packet.filter(|packet| packet.is_appended && !was_hidden).map(|packet| packet.segment.payload.len());
+        match stream {
             None => {
                 let (flow, events) = (&mut self.flow, &work.events);
-                each(Occasion { packet, flow, direction, at, windows: &[], events });
+                each(Occasion { packet, flow, direction, at, windows: &[], appended: None, events });
+            }
+            Some(stream) if !stream.is_window_due(all) => {
+                let (flow, events, appended) = (&mut self.flow, &work.events, new.map(|new| stream.appended(new)));
+                each(Occasion { packet, flow, direction, at, windows: &[], appended, events });
             }
             Some(stream) => {
                 let views = stream.views(all);
@@ -346,8 +353,9 @@ impl<S> Tracked<S> {
                     self.reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
                 }
                 let (flow, events) = (&mut self.flow, &work.events);
+                let appended = new.map(|new| stream.appended(new));
                 let mut show = |windows: &[Window<'_>]| {
-                    each(Occasion { packet, flow: &mut *flow, direction, at, windows, events });
+                    each(Occasion { packet, flow: &mut *flow, direction, at, windows, appended, events });
                 };
                 match stream.only_window(all).filter(|_| views.is_empty()) {
                     Some(window) => show(&[window]),
