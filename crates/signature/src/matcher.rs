@@ -277,9 +277,6 @@ impl Matcher {
         Matcher { layers, short, few: few.unwrap_or_default(), patterns }
     }
 
-    #[cfg(test)]
-    pub fn patterns(&self) -> &[Pattern] { &self.patterns }
-
     /// Counts the patterns.
     pub fn len(&self) -> usize {
         self.patterns.len()

@@ -9,20 +9,18 @@ use crate::matcher::Pattern;
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Effect, EventTest, FileTest, Header, HeaderPart, Match, PacketTest, Ports,
+    Action, Addresses, Effect, EventTest, FileTest, HeaderPart, Match, PacketTest,
     Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
 };
 
-use super::announce::{Announcement, Modes, PatternIndex, PayloadIndex};
+use super::announce::{Announcement, PatternIndex};
+use super::group::PacketGroups;
 use super::inspect::Tests;
 use super::intervals::Intervals;
 use super::transform::Step;
 
 /// Checks of one rule on a transaction: each has a bit, of which two are taken.
 const MAX_CHECKS: usize = 62;
-
-/// Ports by which a rule is found; one that names more is looked at whatever the ports are.
-const MAX_GATES: usize = 512;
 
 /// Index of a signature in the order in which they are tried.
 pub type Id = u32;
@@ -84,60 +82,6 @@ pub struct Channel {
     pub index: PatternIndex,
 }
 
-/// Classes of transport that payload and packet rules are grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    Tcp,
-    Udp,
-    Icmp,
-    Other,
-}
-
-impl Carrier {
-    pub const ALL: [Carrier; 4] = [Carrier::Tcp, Carrier::Udp, Carrier::Icmp, Carrier::Other];
-
-    /// Returns the class of an IP protocol number.
-    pub fn of(transport: u8) -> Carrier {
-        match transport {
-            ip::TCP => Carrier::Tcp,
-            ip::UDP => Carrier::Udp,
-            ip::ICMP | ip::ICMP6 => Carrier::Icmp,
-            _ => Carrier::Other,
-        }
-    }
-}
-
-/// What packets of one class and direction are searched for, by their ports and their flow's protocol.
-#[derive(Debug, Default)]
-pub struct PacketGroup {
-    any: PacketIndex,
-    by_gate: HashMap<(Gate, Option<Protocol>), PacketIndex>,
-}
-
-impl PacketGroup {
-    #[cfg(test)]
-    pub fn all(&self) -> Vec<(String, &PacketIndex)> { let mut all = vec![("any".to_string(), &self.any)]; all.extend(self.by_gate.iter().map(|(k, v)| (format!("{k:?}"), v))); all[1..].sort_by_key(|one| std::cmp::Reverse(format!("{:?}", one.1).len())); all }
-
-    /// Returns all that is to be searched for in a packet with a source and a destination port.
-    #[inline]
-    pub fn indexes(&self, ports: (u16, u16), protocol: Option<Protocol>) -> impl Iterator<Item = &PacketIndex> {
-        let gates = [Gate::Source(ports.0), Gate::Destination(ports.1)];
-        let of_ports = gates.into_iter().map(|gate| (gate, None));
-        let of_protocol = [Gate::Any].into_iter().chain(gates).map(move |gate| (gate, protocol));
-        let keys = of_ports.chain(of_protocol.filter(move |_| protocol.is_some()));
-        std::iter::once(&self.any).chain(keys.filter_map(|key| self.by_gate.get(&key)))
-    }
-}
-
-/// What some packets are searched for.
-#[derive(Debug, Default)]
-pub struct PacketIndex {
-    /// Patterns of payloads and of the stream.
-    pub payload: PayloadIndex,
-    /// Rules that no pattern announces.
-    pub always: Vec<Id>,
-}
-
 /// What transactions of one protocol and direction are searched for.
 #[derive(Debug, Default)]
 pub struct TransactionGroup {
@@ -152,7 +96,7 @@ pub struct TransactionGroup {
 pub struct Program {
     pub signatures: Vec<Signature>,
     pub channels: [Vec<Channel>; 2],
-    packet_groups: Vec<PacketGroup>,
+    pub packets: PacketGroups,
     transaction_groups: Vec<TransactionGroup>,
     /// Rules about addresses alone.
     pub addresses: Intervals,
@@ -204,11 +148,6 @@ impl Program {
                 }
             }
         }
-    }
-
-    /// Returns what packets of a class and direction are searched for.
-    pub fn packet_group(&self, carrier: Carrier, direction: usize) -> Option<&PacketGroup> {
-        self.packet_groups.get(carrier as usize * 2 + direction)
     }
 
     /// Returns what transactions of a protocol and direction are searched for.
@@ -429,45 +368,6 @@ impl BufferCheck {
 /// What tells channels apart: the field and its transforms as text.
 type ChannelKey = (Field, String);
 
-/// Which packets a rule can be about, by the port that says most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Gate {
-    Any,
-    Source(u16),
-    Destination(u16),
-}
-
-impl Gate {
-    fn of(header: &Header) -> Vec<Gate> {
-        let few = |ports: &Ports| {
-            let ranges = ports.ranges.as_deref()?;
-            let count: usize = ranges.iter().map(|(first, last)| usize::from(last - first) + 1).sum();
-            (count <= MAX_GATES).then(|| ranges.iter().flat_map(|(first, last)| *first..=*last).collect::<Vec<u16>>())
-        };
-        if header.bidirectional {
-            return vec![Gate::Any];
-        }
-        match (few(&header.destination_ports), few(&header.source_ports)) {
-            (Some(ports), _) => ports.into_iter().map(Gate::Destination).collect(),
-            (None, Some(ports)) => ports.into_iter().map(Gate::Source).collect(),
-            (None, None) => vec![Gate::Any],
-        }
-    }
-}
-
-/// What is gathered for a [`PacketIndex`].
-#[derive(Default)]
-struct PacketDraft {
-    announced: Vec<(Announcement, Id, Modes)>,
-    always: Vec<Id>,
-}
-
-impl PacketDraft {
-    fn finish(self) -> PacketIndex {
-        PacketIndex { payload: PayloadIndex::new(self.announced), always: self.always }
-    }
-}
-
 /// A channel whose patterns are still gathered.
 #[derive(Default)]
 struct ChannelDraft {
@@ -477,7 +377,7 @@ struct ChannelDraft {
 
 #[derive(Default)]
 struct Groups {
-    packets: HashMap<(usize, usize, Gate, Option<Protocol>), PacketDraft>,
+    packets: PacketGroups,
     channels: [HashMap<ChannelKey, ChannelDraft>; 2],
     transactions: HashMap<(usize, usize), Vec<Id>>,
     addresses: Vec<Id>,
@@ -489,32 +389,8 @@ impl Groups {
         match signature.trigger {
             Trigger::Addresses => self.addresses.push(id),
             Trigger::Recognition => self.recognition.push(id),
-            Trigger::Packet => self.add_packet(id, signature, best),
+            Trigger::Packet => self.packets.add(id, signature, best),
             Trigger::Transaction => self.add_transaction(id, signature, best, buffers),
-        }
-    }
-
-    fn add_packet(&mut self, id: Id, signature: &Signature, best: Option<Announcement>) {
-        let gates = Gate::of(&signature.rule.header);
-        let header = &signature.rule.header.protocol;
-        let named = Protocol::ALL.iter().filter(|protocol| header.is_of(Some(**protocol)));
-        let protocols: Vec<_> = if header.app.is_some() { named.copied().map(Some).collect() } else { vec![None] };
-        let modes = Modes::PACKETS.when(signature.on_packets).and(Modes::STREAM.when(signature.on_stream));
-        // Only streams and datagrams have an application protocol.
-        let is_possible = |carrier: &Carrier| header.app.is_none() || matches!(carrier, Carrier::Tcp | Carrier::Udp);
-        for carrier in Carrier::ALL.into_iter().filter(|carrier| concerns(signature, *carrier) && is_possible(carrier)) {
-            for direction in (0..2).filter(|direction| signature.directions[*direction]) {
-                for gate in &gates {
-                    for protocol in &protocols {
-                        let key = (carrier as usize, direction, *gate, *protocol);
-                        let draft = self.packets.entry(key).or_default();
-                        match &best {
-                            Some(best) => draft.announced.push((best.clone(), id, modes)),
-                            None => draft.always.push(id),
-                        }
-                    }
-                }
-            }
         }
     }
 
@@ -548,14 +424,7 @@ impl Groups {
     }
 
     fn finish(mut self, program: &mut Program) {
-        program.packet_groups.resize_with(Carrier::ALL.len() * 2, PacketGroup::default);
-        for ((carrier, direction, gate, protocol), draft) in self.packets.drain() {
-            let Some(group) = program.packet_groups.get_mut(carrier * 2 + direction) else { continue };
-            match (gate, protocol) {
-                (Gate::Any, None) => group.any = draft.finish(),
-                key => drop(group.by_gate.insert(key, draft.finish())),
-            }
-        }
+        program.packets = self.packets;
         for (direction, own) in std::mem::take(&mut self.channels).into_iter().enumerate() {
             let mut own: Vec<_> = own.into_iter().collect();
             own.sort_by(|one, next| one.0.cmp(&next.0));
@@ -585,20 +454,6 @@ impl Groups {
         }));
         program.recognition = self.recognition;
     }
-}
-
-/// Tells whether packets of a class can concern a signature.
-fn concerns(signature: &Signature, carrier: Carrier) -> bool {
-    let rule = &signature.rule;
-    let named = &rule.header.protocol.transports;
-    let is_tested = |transport: u8| {
-        rule.packet.iter().all(|test| match test {
-            PacketTest::IpProtocol(compare) => compare.holds(u64::from(transport)),
-            _ => true,
-        })
-    };
-    let is_possible = |transport: u8| (named.is_empty() || named.contains(&transport)) && is_tested(transport);
-    (0..=u8::MAX).any(|transport| Carrier::of(transport) == carrier && is_possible(transport))
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use crate::rule::{Action, Effect, Scope, ThresholdKind};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
-use super::announce::{Modes, PatternIndex, MOST};
-use super::compile::{Carrier, Channel, Id, PacketIndex, Program, Signature, Trigger};
+use super::announce::{Modes, PatternIndex, PayloadIndex, MOST};
+use super::compile::{Channel, Id, Program, Signature, Trigger};
+use super::group::{Carrier, MergedIndexes};
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
@@ -52,6 +53,7 @@ pub struct Detector {
     thresholds: Thresholds,
     found: Found,
     marks: Marks,
+    merged: MergedIndexes,
     candidates: Vec<Id>,
     alerts: Vec<Alert>,
     /// What rules take, where the setting `profiling` asks for it.
@@ -108,6 +110,7 @@ impl Detector {
             thresholds: Thresholds::default(),
             found: Found::default(),
             marks: Marks::default(),
+            merged: MergedIndexes::default(),
             candidates: Vec::new(),
             alerts: Vec::new(),
             surplus: 0,
@@ -120,6 +123,7 @@ impl Detector {
         self.profile = self.profile.is_some().then(|| Profile::new(program.signatures.len()));
         self.thresholds = Thresholds::default();
         self.marks = Marks::default();
+        self.merged = MergedIndexes::default();
         self.edition = self.edition.wrapping_add(1);
         self.program = program;
     }
@@ -195,27 +199,33 @@ impl Detector {
     }
 
     fn look_at_packet(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
-        let Some(group) = program.packet_group(Carrier::of(view.flow.transport), view.side()) else { return };
         self.begin_candidates(program);
         let protocol = view.flow.application.protocol;
         let mut stream = std::mem::take(&mut state.streams[view.side()]);
         stream.enter(protocol);
         let appended = view.appended.filter(|appended| appended.end() - appended.new as u64 == stream.searched);
-        for index in group.indexes(view.ports, protocol) {
-            self.search_payload(index, view, appended.as_ref(), &mut stream);
+        let mut merged = std::mem::take(&mut self.merged);
+        let class = (Carrier::of(view.flow.transport), view.side());
+        let indexes = merged.of(&program.packets, class, view.ports, protocol);
+        for index in indexes.clone() {
+            if !view.payload.is_empty() {
+                self.search_payload(index.payload(&program.packets), view, appended.as_ref(), &mut stream);
+            }
             self.candidates.extend_from_slice(&index.always);
         }
         if let Some(appended) = appended {
             stream.note_searched(appended.end());
         }
         for window in view.windows {
-            for index in group.indexes(view.ports, protocol) {
-                self.search_window(index, window, &mut stream);
+            for index in indexes.clone() {
+                self.search_window(index.payload(&program.packets), window, &mut stream);
             }
             if !window.ambiguous {
                 stream.note_shown(window.end());
             }
         }
+        drop(indexes);
+        self.merged = merged;
         state.streams[view.side()] = stream;
         self.candidates.sort_unstable();
         let candidates = std::mem::take(&mut self.candidates);
@@ -238,14 +248,11 @@ impl Detector {
     /// in both are searched once.
     fn search_payload(
         &mut self,
-        index: &PacketIndex,
+        index: &PayloadIndex,
         view: &View<'_>,
         appended: Option<&Window<'_>>,
         stream: &mut StreamState,
     ) {
-        if view.payload.is_empty() {
-            return;
-        }
         let in_stream = view.packet.is_some_and(|packet| packet.in_stream);
         let wanted = Modes::PACKETS.and(Modes::STREAM.when(!in_stream));
         let (found, marks, candidates) = (&mut self.found, &mut self.marks, &mut self.candidates);
@@ -254,11 +261,11 @@ impl Detector {
                 candidates.push(id);
             }
         };
-        index.payload.search_placed(view.payload, 0, wanted, found, &mut report);
+        index.search_placed(view.payload, 0, wanted, found, &mut report);
         let Some(appended) = appended else {
-            return index.payload.search_floating(view.payload, wanted, found, &mut report);
+            return index.search_floating(view.payload, wanted, found, &mut report);
         };
-        index.payload.search_floating(appended.data, Modes::ALL, found, &mut |id, own| {
+        index.search_floating(appended.data, Modes::ALL, found, &mut |id, own| {
             report(id, own);
             if own.meets(Modes::STREAM) {
                 stream.note(id, appended.end());
@@ -267,22 +274,22 @@ impl Detector {
     }
 
     /// Adds the rules that a piece of the stream makes worth a look: what was met when it came, and the rest.
-    fn search_window(&mut self, index: &PacketIndex, window: &Window<'_>, stream: &mut StreamState) {
+    fn search_window(&mut self, index: &PayloadIndex, window: &Window<'_>, stream: &mut StreamState) {
         let (found, marks, candidates) = (&mut self.found, &mut self.marks, &mut self.candidates);
         let mut report = |id: Id, _: Modes| {
             if marks.note(id) {
                 candidates.push(id);
             }
         };
-        index.payload.search_placed(window.data, window.offset, Modes::STREAM, found, &mut report);
+        index.search_placed(window.data, window.offset, Modes::STREAM, found, &mut report);
         if window.ambiguous {
-            return index.payload.search_floating(window.data, Modes::STREAM, found, &mut report);
+            return index.search_floating(window.data, Modes::STREAM, found, &mut report);
         }
         stream.hits(window.offset).for_each(|id| report(id, Modes::STREAM));
         if stream.searched < window.end() {
             let from = stream.searched.saturating_sub(MOST as u64).saturating_sub(window.offset);
             let rest = usize::try_from(from).ok().and_then(|from| window.data.get(from..));
-            index.payload.search_floating(rest.unwrap_or_default(), Modes::STREAM, found, &mut |id, own| {
+            index.search_floating(rest.unwrap_or_default(), Modes::STREAM, found, &mut |id, own| {
                 report(id, own);
                 stream.note(id, window.end());
             });

@@ -6,6 +6,7 @@ pub mod compile;
 mod dataset;
 pub mod detect;
 pub mod eve;
+pub mod group;
 mod inspect;
 mod intervals;
 mod number;

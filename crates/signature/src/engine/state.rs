@@ -210,14 +210,12 @@ impl FlowState {
 
     /// Returns what is remembered of a transaction.
     pub fn transaction(&mut self, number: u64) -> &mut TransactionState {
-        match self.transactions.iter().position(|own| own.number == number) {
-            Some(at) => &mut self.transactions[at],
-            None => {
-                self.transactions.push_back(TransactionState { number, ..TransactionState::default() });
-                let last = self.transactions.len() - 1;
-                &mut self.transactions[last]
-            }
-        }
+        // They are in the order of their numbers.
+        let at = self.transactions.binary_search_by_key(&number, |own| own.number).unwrap_or_else(|at| {
+            self.transactions.insert(at, TransactionState { number, ..TransactionState::default() });
+            at
+        });
+        &mut self.transactions[at]
     }
 }
 
