@@ -6,7 +6,10 @@
 //! passes a filter, then a table, and then the whole pattern is compared. Building is sorting, with no automaton to be
 //! computed, and the filter stays in the cache.
 
+use std::sync::LazyLock;
+
 use aho_corasick::packed;
+use hashbrown::HashSet;
 use memchr::memmem;
 
 /// Bytes of a gram.
@@ -466,6 +469,32 @@ impl Layer {
     }
 }
 
+/// What much traffic holds: grams of it announce nothing.
+const COMMON: [&[u8]; 6] = [
+    b"GET / HTTP/1.1\r\nHost: www.\r\nConnection: keep-alive\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) \
+      AppleWebKit/537.36 (KHTML, like Gecko) Chrome/ Safari/537.36\r\nAccept: text/html,application/xhtml+xml,application/\
+      xml;q=0.9,image/webp,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: \
+      http://www. https:// .com/\r\nCookie: \r\nUpgrade-Insecure-Requests: 1\r\nPOST /index.php HTTP/1.0\r\n",
+    b"HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nServer: Apache\r\nLast-Modified: \r\nETag: \"\r\nContent-\
+      Length: \r\nKeep-Alive: timeout=5, max=100\r\nContent-Type: text/html; charset=UTF-8\r\nCache-Control: no-cache\r\n\
+      Transfer-Encoding: chunked\r\nVary: Accept-Encoding\r\nSet-Cookie: ; path=/; expires=; domain=.com\r\n\r\n",
+    b"<!DOCTYPE html><html><head><title></title><meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">\
+      <script type=\"text/javascript\" src=\"http://www.\"></script><link rel=\"stylesheet\" type=\"text/css\"><body><div \
+      class=\"\" id=\"\" style=\"\"><a href=\"http://\"></a></div>function(){return this.document.getElementById(var \
+      window.location.length;}",
+    b"\xffSMBr\0\0\0\0\x18\x01\x28\0\0\xfeSMB\x40\0\0\0\0\\\0I\0P\0C\0$\0\\\0P\0I\0P\0E\0\\\0W\0i\0n\0d\0o\0w\0s\0",
+    b"\x01\0\0\x01\0\0\0\0\0\0\x03www\x06google\x03com\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04",
+    b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\x55\x04\x03\x13\x02US1\x0b0\x09\x06\x03\x55\x04\x06\x30\x1e\x17\x0d\x2a\x86\x48\x86\xf7\x0d\x01",
+];
+/// How much more often they are met than what one pattern holds.
+const COMMON_WEIGHT: u64 = 256;
+static COMMON_GRAMS: LazyLock<HashSet<u32, foldhash::fast::FixedState>> =
+    LazyLock::new(|| COMMON.iter().flat_map(|text| grams_of(text)).collect());
+
+fn grams_of(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    bytes.windows(GRAM).filter_map(|window| window.first_chunk()).map(gram_of)
+}
+
 /// How often grams occur among the patterns themselves, and which are common in traffic.
 struct Popularity {
     counts: hashbrown::HashMap<u32, u32, foldhash::fast::FixedState>,
@@ -474,10 +503,8 @@ struct Popularity {
 impl Popularity {
     fn of(patterns: &[(u32, &Pattern)]) -> Popularity {
         let mut counts = hashbrown::HashMap::with_hasher(foldhash::fast::FixedState::default());
-        for (_, pattern) in patterns {
-            for bytes in pattern.bytes.windows(GRAM).filter_map(|window| window.first_chunk()) {
-                *counts.entry(gram_of(bytes)).or_insert(0) += 1;
-            }
+        for gram in patterns.iter().flat_map(|(_, pattern)| grams_of(&pattern.bytes)) {
+            *counts.entry(gram).or_insert(0) += 1;
         }
         Popularity { counts }
     }
@@ -495,10 +522,11 @@ impl Popularity {
     /// Grams of one repeated byte fill whole packets; those of text are met more often than others.
     fn cost(&self, gram: &[u8; GRAM]) -> u64 {
         let count = u64::from(self.counts.get(&gram_of(gram)).copied().unwrap_or(1));
+        let common = if COMMON_GRAMS.contains(&gram_of(gram)) { COMMON_WEIGHT } else { 0 };
         let is_run = gram.iter().all(|byte| *byte == gram[0]);
         let plain = gram.iter().filter(|byte| matches!(**byte, 0 | 0xff | b' ' | b'\r' | b'\n')).count() as u64;
         let letters = gram.iter().filter(|byte| byte.is_ascii_lowercase()).count() as u64;
-        count * 4 + letters + plain * 8 + if is_run { 1 << 20 } else { 0 }
+        common + count * 4 + letters + plain * 8 + if is_run { 1 << 20 } else { 0 }
     }
 }
 
