@@ -14,14 +14,15 @@ use memchr::memmem;
 
 /// Bytes of a gram.
 const GRAM: usize = 4;
-/// Bytes of the filter for each gram, at least.
-const BYTES_PER_GRAM: usize = 12;
+/// Bits of the filter for each gram, at least, as long as it is not the largest.
+const BITS_PER_GRAM: usize = 64;
 /// Multiplier of the hash (2^32 divided by the golden ratio; Knuth, The Art of Computer Programming, 6.4).
 const GOLDEN: u32 = 0x9e37_79b1;
-/// Positions that are looked at together.
-const BLOCK: usize = 4;
+/// Bytes that are looked at together.
+const BLOCK: usize = 16;
 /// Sets the bit by which ASCII upper and lower case differ, in each byte of a gram.
 const CASE: u32 = 0x2020_2020;
+const CASES: u64 = 0x2020_2020_2020_2020;
 
 /// Short patterns that one search with vector instructions looks for, and how many such searches are worth it.
 const FEW: usize = 48;
@@ -68,8 +69,8 @@ pub struct Matcher {
 #[derive(Debug)]
 struct Layer {
     stride: usize,
-    /// By hash, a bit for each of eight kinds of grams: nearly all that are no gram of a pattern find nothing here.
-    filter: Vec<u8>,
+    /// A bit for each hash of a gram: nearly all that are no gram of a pattern find nothing here.
+    filter: Vec<u32>,
     /// Open addressing by gram: the range of its places.
     table: Vec<Slot>,
     places: Vec<Place>,
@@ -218,14 +219,14 @@ const fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(GOLDEN)
 }
 
-/// Sizes of filters.
-const SMALL: usize = 1 << 10;
-const MEDIUM: usize = 1 << 12;
-const LARGE: usize = 1 << 14;
-const HUGE: usize = 1 << 16;
+/// Words of filters.
+const SMALL: usize = 1 << 8;
+const MEDIUM: usize = 1 << 10;
+const LARGE: usize = 1 << 12;
+const HUGE: usize = 1 << 14;
 
-const fn filter_size(grams: usize) -> usize {
-    match grams * BYTES_PER_GRAM {
+const fn filter_words(grams: usize) -> usize {
+    match grams * BITS_PER_GRAM / u32::BITS as usize {
         0..=SMALL => SMALL,
         0..=MEDIUM => MEDIUM,
         0..=LARGE => LARGE,
@@ -233,16 +234,10 @@ const fn filter_size(grams: usize) -> usize {
     }
 }
 
-/// Returns where a filter of a power of two of bytes, at most [`HUGE`], says something of a hash.
+/// Returns which word of a filter of a power of two of words says something of a hash.
 #[inline(always)]
-const fn place_of(hash: u32, size: usize) -> usize {
-    (hash >> 16) as usize % size
-}
-
-/// Returns the bit that a filter has for a hash.
-#[inline(always)]
-const fn kind_of(hash: u32) -> u8 {
-    1 << (hash >> 13 & 7)
+const fn word_of<const SIZE: usize>(hash: u32) -> usize {
+    (hash >> (u32::BITS - SIZE.trailing_zeros())) as usize
 }
 
 /// Returns where a table of a power of two of slots is looked at first.
@@ -368,7 +363,7 @@ impl Layer {
         grams.sort_unstable_by_key(|(gram, place)| (*gram, place.pattern, place.offset));
         let mut layer = Layer {
             stride,
-            filter: vec![0; filter_size(grams.len())],
+            filter: vec![0; filter_words(grams.len())],
             table: vec![Slot::default(); (grams.len() * 2).next_power_of_two().max(2)],
             places: grams.iter().map(|(_, place)| *place).collect(),
         };
@@ -384,9 +379,14 @@ impl Layer {
 
     fn insert(&mut self, slot: Slot) {
         let hash = hash(slot.gram);
-        let place = place_of(hash, self.filter.len());
-        if let Some(kinds) = self.filter.get_mut(place) {
-            *kinds |= kind_of(hash);
+        let word = match self.filter.len() {
+            SMALL => word_of::<SMALL>(hash),
+            MEDIUM => word_of::<MEDIUM>(hash),
+            LARGE => word_of::<LARGE>(hash),
+            _ => word_of::<HUGE>(hash),
+        };
+        if let Some(word) = self.filter.get_mut(word) {
+            *word |= 1 << (hash % u32::BITS);
         }
         let mask = self.table.len() - 1;
         let mut at = slot_of(hash, mask);
@@ -400,59 +400,58 @@ impl Layer {
     }
 
     fn scan(&self, data: &[u8], mut check: impl FnMut(usize, Place)) {
-        match self.stride {
-            4 => self.scan_by::<4>(data, &mut check),
-            2 => self.scan_by::<2>(data, &mut check),
-            _ => self.scan_by::<1>(data, &mut check),
-        }
-    }
-
-    fn scan_by<const STRIDE: usize>(&self, data: &[u8], check: &mut impl FnMut(usize, Place)) {
         let filter = &*self.filter;
         match filter.len() {
-            SMALL => self.scan_with::<STRIDE, SMALL>(filter.first_chunk(), data, check),
-            MEDIUM => self.scan_with::<STRIDE, MEDIUM>(filter.first_chunk(), data, check),
-            LARGE => self.scan_with::<STRIDE, LARGE>(filter.first_chunk(), data, check),
-            _ => self.scan_with::<STRIDE, HUGE>(filter.first_chunk(), data, check),
+            SMALL => self.scan_with::<SMALL>(filter.first_chunk(), data, &mut check),
+            MEDIUM => self.scan_with::<MEDIUM>(filter.first_chunk(), data, &mut check),
+            LARGE => self.scan_with::<LARGE>(filter.first_chunk(), data, &mut check),
+            _ => self.scan_with::<HUGE>(filter.first_chunk(), data, &mut check),
         }
     }
 
     /// Looks at data with a filter whose size is known when this is compiled, so that no index has to be checked.
     #[inline(always)]
-    fn scan_with<const STRIDE: usize, const SIZE: usize>(
+    fn scan_with<const SIZE: usize>(
         &self,
-        filter: Option<&[u8; SIZE]>,
+        filter: Option<&[u32; SIZE]>,
         data: &[u8],
         check: &mut impl FnMut(usize, Place),
     ) {
         let Some(filter) = filter else { return };
-        let mut at = 0;
-        while let Some(block) = data.get(at..at + (BLOCK - 1) * STRIDE + GRAM) {
-            // Plain loops, which are unrolled; adapters of iterators are not.
-            let (mut grams, mut kinds, mut any) = ([0; BLOCK], [0; BLOCK], 0);
-            for index in 0..BLOCK {
-                grams[index] = gram_of(block[index * STRIDE..].first_chunk().unwrap_or(&[0; GRAM]));
-                kinds[index] = filter[place_of(hash(grams[index]), SIZE)];
-                any |= kinds[index];
-            }
-            if any != 0 {
-                for index in 0..BLOCK {
-                    if kinds[index] & kind_of(hash(grams[index])) != 0 {
-                        self.look_up(grams[index], at + index * STRIDE, check);
-                    }
+        let passes = |gram: u32| filter[word_of::<SIZE>(hash(gram))] >> (hash(gram) % u32::BITS) & 1;
+        let mut done = 0;
+        if self.stride == GRAM {
+            for block in data.chunks_exact(BLOCK) {
+                let two = |at: usize| block[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) | CASES;
+                let (first, last) = (two(0), two(8));
+                let any = passes(first as u32)
+                    | passes((first >> 32) as u32)
+                    | passes(last as u32)
+                    | passes((last >> 32) as u32);
+                if any != 0 {
+                    self.look_at(block, done, check);
                 }
+                done += BLOCK;
             }
-            at += BLOCK * STRIDE;
         }
-        while let Some(gram) = data.get(at..at + GRAM).and_then(|bytes| bytes.first_chunk()).map(gram_of) {
-            if filter[place_of(hash(gram), SIZE)] & kind_of(hash(gram)) != 0 {
-                self.look_up(gram, at, check);
+        let rest = data.get(done..).unwrap_or_default();
+        for (index, gram) in rest.windows(GRAM).enumerate().step_by(self.stride) {
+            let gram = gram.first_chunk().map_or(0, gram_of);
+            if passes(gram) != 0 {
+                self.look_up(gram, done + index, check);
             }
-            at += STRIDE;
         }
     }
 
+    /// Looks all grams of a block up.
     #[inline(never)]
+    fn look_at(&self, block: &[u8], start: usize, check: &mut impl FnMut(usize, Place)) {
+        for (index, gram) in block.chunks_exact(GRAM).enumerate() {
+            self.look_up(gram.first_chunk().map_or(0, gram_of), start + index * GRAM, check);
+        }
+    }
+
+    #[inline]
     fn look_up(&self, gram: u32, at: usize, check: &mut impl FnMut(usize, Place)) {
         let mask = self.table.len() - 1;
         let mut index = slot_of(hash(gram), mask);
