@@ -410,7 +410,7 @@ impl Layer {
     }
 
     /// Looks at data with a filter whose size is known when this is compiled, so that no index has to be checked.
-    #[inline(always)]
+    #[inline(never)]
     fn scan_with<const SIZE: usize>(
         &self,
         filter: Option<&[u32; SIZE]>,
@@ -418,17 +418,14 @@ impl Layer {
         check: &mut impl FnMut(usize, Place),
     ) {
         let Some(filter) = filter else { return };
-        let passes = |gram: u32| filter[word_of::<SIZE>(hash(gram))] >> (hash(gram) % u32::BITS) & 1;
+        let passes = |gram: u32| filter[word_of::<SIZE>(hash(gram))] & 1 << (hash(gram) % u32::BITS) != 0;
         let mut done = 0;
         if self.stride == GRAM {
             for block in data.chunks_exact(BLOCK) {
                 let two = |at: usize| block[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) | CASES;
                 let (first, last) = (two(0), two(8));
-                let any = passes(first as u32)
-                    | passes((first >> 32) as u32)
-                    | passes(last as u32)
-                    | passes((last >> 32) as u32);
-                if any != 0 {
+                let of_first = passes(first as u32) || passes((first >> 32) as u32);
+                if of_first || passes(last as u32) || passes((last >> 32) as u32) {
                     self.look_at(block, done, check);
                 }
                 done += BLOCK;
@@ -437,7 +434,7 @@ impl Layer {
         let rest = data.get(done..).unwrap_or_default();
         for (index, gram) in rest.windows(GRAM).enumerate().step_by(self.stride) {
             let gram = gram.first_chunk().map_or(0, gram_of);
-            if passes(gram) != 0 {
+            if passes(gram) {
                 self.look_up(gram, done + index, check);
             }
         }

@@ -12,8 +12,6 @@ use super::compile::Id;
 
 /// Bytes at the beginning of a payload in which patterns that cannot lie behind them are looked for.
 const HEAD: u32 = 256;
-/// Bytes from which a pattern is long enough to be looked for at every second position.
-const LONG: usize = 5;
 /// Bytes from which a pattern is looked for at every fourth position.
 const EASY: usize = 7;
 /// Bytes of a pattern that are looked for: more would say hardly more.
@@ -95,7 +93,7 @@ impl Announcement {
         });
         let contents = payload.chain(buffers).filter(|(_, content, _)| !content.negated && !content.bytes.is_empty());
         let (buffer, content, within) = contents.max_by_key(|(buffer, content, within)| {
-            let is_chosen = content.fast_pattern && (buffer.is_some() || content.bytes.len() >= KEY);
+            let is_chosen = content.fast_pattern && buffer.is_some();
             (buffer.is_some(), is_chosen, strength(content, within))
         })?;
         let (chopped, from) = chopped(content);
@@ -166,28 +164,36 @@ fn chopped(content: &Content) -> (&[u8], usize) {
         None => (&*content.bytes, 0),
     };
     let parts = bytes.windows(MOST.min(bytes.len())).enumerate();
-    let best = parts.max_by_key(|(at, part)| (distinct(part), std::cmp::Reverse(*at)));
+    let best = parts.max_by_key(|(at, part)| (said(part), std::cmp::Reverse(*at)));
     best.map_or((bytes, from), |(at, part)| (part, from + at))
 }
 
-fn distinct(bytes: &[u8]) -> usize {
-    let mut seen = [false; 256];
-    bytes.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true)).count()
-}
-
-/// Returns how selective a content is: many and diverse bytes, few places.
-fn strength(content: &Content, within: &Option<Range<u32>>) -> usize {
+/// Returns how selective a content is: what its bytes say, and how many places it is looked for at.
+fn strength(content: &Content, within: &Option<Range<u32>>) -> u32 {
     let length = content.bytes.len();
     let has_one_place = within.as_ref().is_some_and(|within| within.start + length as u32 == within.end);
-    // The matcher looks for long patterns at fewer positions.
-    let reach = match (length, has_one_place) {
-        (3.., true) => 24,
-        (2, true) => 12,
-        (LONG..7, _) => 8,
-        (7.., _) => 24,
+    let said = said(&content.bytes);
+    // A place is looked at once, and long patterns are looked for at fewer positions than short ones.
+    let reach = match length {
+        2.. if has_one_place => said.min(24),
+        EASY.. => 24,
+        KEY.. => 4,
         _ => 0,
     };
-    distinct(&content.bytes) * 4 + length.min(32) + reach
+    let choice = if content.fast_pattern { 20 } else { 0 };
+    said + reach + choice
+}
+
+/// Returns how much bytes say: those that fill headers say little, and so do those that were there before.
+fn said(bytes: &[u8]) -> u32 {
+    let mut seen = [false; 256];
+    let weight = |byte: &u8| match byte {
+        0 | 1 | 0xff | b' ' => 1,
+        byte if std::mem::replace(&mut seen[usize::from(*byte)], true) => 1,
+        byte if byte.is_ascii_alphanumeric() => 4,
+        _ => 5,
+    };
+    bytes.iter().map(weight).sum()
 }
 
 /// Follows the cursor through the tests of a rule's payload, for where its contents can lie.
