@@ -12,6 +12,8 @@ use aho_corasick::packed;
 use hashbrown::HashSet;
 use memchr::memmem;
 
+use crate::search::Needle;
+
 /// Bytes of a gram.
 const GRAM: usize = 4;
 /// Bits of the filter for each gram, at least, as long as it is not the largest.
@@ -113,7 +115,9 @@ struct Few {
 
 #[derive(Debug)]
 enum Searcher {
-    One(Box<memmem::Finder<'static>>),
+    Exact(Box<memmem::Finder<'static>>),
+    /// In either case: by a byte that traffic holds seldom.
+    Folded(Needle),
     Several(packed::Searcher),
 }
 
@@ -134,14 +138,17 @@ impl Few {
     }
 
     fn of(own: &[(u32, &Pattern)]) -> Option<Few> {
-        let folds = own.iter().any(|(_, pattern)| pattern.has_cases());
-        let mut wanted = own.iter().map(|(_, pattern)| match folds {
-            true => pattern.bytes.to_ascii_lowercase(),
-            false => pattern.bytes.to_vec(),
-        });
-        let searcher = match wanted.len() {
-            1 => Searcher::One(Box::new(memmem::Finder::new(&wanted.next()?).into_owned())),
-            _ => Searcher::Several(packed::Config::new().builder().extend(wanted).build()?),
+        let has_cases = own.iter().any(|(_, pattern)| pattern.has_cases());
+        let searcher = match own {
+            [(_, only)] if has_cases => Searcher::Folded(Needle::new(&only.bytes, true)),
+            [(_, only)] => Searcher::Exact(Box::new(memmem::Finder::new(&only.bytes).into_owned())),
+            _ => {
+                let wanted = own.iter().map(|(_, pattern)| match has_cases {
+                    true => pattern.bytes.to_ascii_lowercase(),
+                    false => pattern.bytes.to_vec(),
+                });
+                Searcher::Several(packed::Config::new().builder().extend(wanted).build()?)
+            }
         };
         let begins = |one: &Pattern, other: &Pattern| {
             let length = one.bytes.len().min(other.bytes.len());
@@ -150,6 +157,7 @@ impl Few {
         let with = |(_, pattern): &(u32, &Pattern)| {
             own.iter().filter(|(_, other)| begins(pattern, other)).map(|(number, _)| *number).collect()
         };
+        let folds = has_cases && own.len() > 1;
         Some(Few { searcher, folds, together: own.iter().map(with).collect() })
     }
 
@@ -168,7 +176,8 @@ impl Searcher {
     #[inline]
     fn find(&self, data: &[u8], from: usize) -> Option<(usize, usize)> {
         match self {
-            Searcher::One(finder) => Some((finder.find(data.get(from..)?)? + from, 0)),
+            Searcher::Exact(finder) => Some((finder.find(data.get(from..)?)? + from, 0)),
+            Searcher::Folded(needle) => Some((needle.find(data.get(from..)?)? + from, 0)),
             Searcher::Several(searcher) => {
                 let found = searcher.find_in(data, aho_corasick::Span { start: from, end: data.len() })?;
                 Some((found.start(), found.pattern().as_usize()))

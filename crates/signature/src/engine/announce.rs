@@ -10,8 +10,6 @@ use crate::rule::{BufferTest, ByteOrder, Compare, Content, Match, Operand, Packe
 
 use super::compile::Id;
 
-/// Bytes at the beginning of a payload in which patterns that cannot lie behind them are looked for.
-const HEAD: u32 = 256;
 /// Bytes from which a pattern is looked for at every fourth position.
 const EASY: usize = 7;
 /// Bytes of a pattern that are looked for: more would say hardly more.
@@ -322,37 +320,25 @@ impl PatternIndex {
 #[derive(Debug, Default)]
 pub struct PayloadIndex {
     placed: PlacedIndex,
-    /// Patterns that can only lie within the first bytes.
-    head: PatternIndex,
-    /// How many these are.
-    head_bytes: usize,
-    whole: PatternIndex,
+    floating: PatternIndex,
     behind_zeros: ZerosIndex,
 }
 
 impl PayloadIndex {
     /// Prepares announcements with their signatures, and where these look.
     pub fn new(announced: Vec<(Announcement, Id, Modes)>) -> PayloadIndex {
-        let (mut placed, mut head, mut whole, mut behind_zeros) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut head_bytes = 0;
+        let (mut placed, mut floating, mut behind_zeros) = (Vec::new(), Vec::new(), Vec::new());
         for (own, id, modes) in announced {
             let entry = Entry::new(id, modes);
-            match (own.position(), &own.within) {
-                _ if own.behind_zeros.is_some() => behind_zeros.extend(own.behind_zeros.map(|gap| (gap, own.pattern, entry))),
-                (Some(position), _) => placed.push((position, own.pattern, entry)),
-                // Long patterns are found with hardly more work in the whole payload, which is searched anyway.
-                (None, Some(within)) if within.end <= HEAD && own.pattern.bytes.len() < EASY => {
-                    head_bytes = head_bytes.max(within.end as usize);
-                    head.push((own.pattern, entry));
-                }
-                _ => whole.push((own.pattern, entry)),
+            match (own.behind_zeros, own.position()) {
+                (Some(gap), _) => behind_zeros.push((gap, own.pattern, entry)),
+                (None, Some(position)) => placed.push((position, own.pattern, entry)),
+                (None, None) => floating.push((own.pattern, entry)),
             }
         }
         PayloadIndex {
             placed: PlacedIndex::new(placed),
-            head: PatternIndex::of(head),
-            head_bytes,
-            whole: PatternIndex::of(whole),
+            floating: PatternIndex::of(floating),
             behind_zeros: ZerosIndex::new(behind_zeros),
         }
     }
@@ -360,25 +346,16 @@ impl PayloadIndex {
     /// Searches data for what lies anywhere in it.
     #[inline]
     pub fn search_floating(&self, data: &[u8], modes: Modes, found: &mut Found, report: &mut impl FnMut(Id, Modes)) {
-        self.whole.search(data, modes, found, report);
+        self.floating.search(data, modes, found, report);
     }
 
     /// Searches data that begins at an offset of a payload or stream for what has its place in these.
     #[inline]
-    pub fn search_placed(
-        &self,
-        data: &[u8],
-        offset: u64,
-        modes: Modes,
-        found: &mut Found,
-        report: &mut impl FnMut(Id, Modes),
-    ) {
-        let Ok(offset) = usize::try_from(offset) else { return };
-        if let Some(head) = self.head_bytes.checked_sub(offset) {
-            self.head.search(data.get(..head).unwrap_or(data), modes, found, report);
+    pub fn search_placed(&self, data: &[u8], offset: u64, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
+        if let Ok(offset) = usize::try_from(offset) {
+            self.placed.search(data, offset, modes, report);
+            self.behind_zeros.search(data, modes, report);
         }
-        self.placed.search(data, offset, modes, report);
-        self.behind_zeros.search(data, modes, report);
     }
 }
 

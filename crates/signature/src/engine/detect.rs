@@ -261,7 +261,7 @@ impl Detector {
                 candidates.push(id);
             }
         };
-        index.search_placed(view.payload, 0, wanted, found, &mut report);
+        index.search_placed(view.payload, 0, wanted, &mut report);
         let Some(appended) = appended else {
             return index.search_floating(view.payload, wanted, found, &mut report);
         };
@@ -281,7 +281,7 @@ impl Detector {
                 candidates.push(id);
             }
         };
-        index.search_placed(window.data, window.offset, Modes::STREAM, found, &mut report);
+        index.search_placed(window.data, window.offset, Modes::STREAM, &mut report);
         if window.ambiguous {
             return index.search_floating(window.data, Modes::STREAM, found, &mut report);
         }

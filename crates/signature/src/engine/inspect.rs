@@ -9,7 +9,7 @@ use super::base64;
 use super::dataset;
 use super::number::{self, Format};
 use super::regex::Expression;
-use super::search::Needle;
+use crate::search::Needle;
 
 /// Steps that the tests of one rule may take on one buffer; Suricata's own limit of recursion.
 const MAX_STEPS: u32 = 3000;
