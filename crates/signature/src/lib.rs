@@ -12,6 +12,5 @@ pub mod matcher;
 pub mod payloads;
 pub mod protocol;
 pub mod rule;
-mod search;
 pub mod settings;
 pub mod transaction;

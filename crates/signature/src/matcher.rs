@@ -6,13 +6,12 @@
 //! passes a filter, then a table, and then the whole pattern is compared. Building is sorting, with no automaton to be
 //! computed, and the filter stays in the cache.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aho_corasick::packed;
 use hashbrown::HashSet;
 use memchr::memmem;
-
-use crate::search::Needle;
 
 /// Bytes of a gram.
 const GRAM: usize = 4;
@@ -26,10 +25,10 @@ const BLOCK: usize = 16;
 const CASE: u32 = 0x2020_2020;
 const CASES: u64 = 0x2020_2020_2020_2020;
 
-/// Short patterns that one search with vector instructions looks for, and how many such searches are worth it.
+/// Keys of short patterns that one search with vector instructions looks for, and how many such searches are worth it.
 const FEW: usize = 48;
-const MOST_FEW: usize = 4;
-/// Patterns that are rather looked for one by one.
+const MOST_FEW: usize = 6;
+/// Keys that are rather looked for one by one.
 const SINGLE: usize = 2;
 
 /// A pattern to be found.
@@ -40,9 +39,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Tells whether it may be written in several ways.
-    fn has_cases(&self) -> bool {
-        self.nocase && self.bytes.iter().any(u8::is_ascii_alphabetic)
+    /// Returns the part by which it is looked for where it is short, with its place: the one with the fewest letters.
+    fn key(&self) -> (&[u8], u16) {
+        let parts = self.bytes.windows(self.bytes.len().clamp(1, GRAM)).enumerate();
+        let letters = |part: &[u8]| part.iter().filter(|byte| self.nocase && byte.is_ascii_alphabetic()).count();
+        parts.min_by_key(|(_, part)| letters(part)).map_or((&self.bytes, 0), |(at, part)| (part, at as u16))
     }
 
     /// Tells whether it lies at the beginning of some bytes.
@@ -103,81 +104,79 @@ struct Short {
     single: Vec<u32>,
 }
 
-/// Some short patterns that are looked for with vector instructions.
+/// Some short patterns that are looked for with vector instructions, by keys of one length: a part of each pattern, in
+/// every way in which it may be written.
 #[derive(Debug)]
 struct Few {
     searcher: Searcher,
-    /// Whether they are looked for in lower case.
-    folds: bool,
-    /// For each of them, all that may begin where it does: itself and those that one is the beginning of the other.
-    together: Vec<Vec<u32>>,
+    /// By key: where it lies in patterns.
+    places: Vec<Vec<Place>>,
 }
 
 #[derive(Debug)]
 enum Searcher {
-    Exact(Box<memmem::Finder<'static>>),
-    /// In either case: by a byte that traffic holds seldom.
-    Folded(Needle),
+    One(Box<memmem::Finder<'static>>),
     Several(packed::Searcher),
 }
 
 impl Few {
     /// Prepares sets of short patterns; None where there are too many, or where the processor has no such instructions.
     fn new(patterns: &[(u32, &Pattern)]) -> Option<Vec<Few>> {
-        // Very short ones would make the search for longer ones slow, and so would letters of either case.
-        let kind = |pattern: &Pattern| (pattern.has_cases(), pattern.bytes.len().min(GRAM) / GRAM);
-        let mut sorted = patterns.to_vec();
-        sorted.sort_by_key(|(_, pattern)| kind(pattern));
-        let kinds = sorted.chunk_by(|one, next| kind(one.1) == kind(next.1));
-        let sets: Vec<&[(u32, &Pattern)]> =
-            kinds.flat_map(|kind| kind.chunks(if kind.len() <= SINGLE { 1 } else { FEW })).collect();
-        if sets.len() > MOST_FEW + 2 * SINGLE {
-            return None;
+        let mut keys: BTreeMap<(usize, Vec<u8>), Vec<Place>> = BTreeMap::new();
+        for (number, pattern) in patterns {
+            let (key, offset) = pattern.key();
+            for written in spellings(key, pattern.nocase) {
+                let place = Place { pattern: *number, offset };
+                keys.entry((written.len(), written)).or_default().push(place);
+            }
+            if keys.len() > FEW * MOST_FEW {
+                return None;
+            }
         }
-        sets.into_iter().map(Few::of).collect()
+        let keys: Vec<_> = keys.into_iter().collect();
+        let lengths = keys.chunk_by(|one, next| one.0 .0 == next.0 .0);
+        let sets: Vec<_> =
+            lengths.flat_map(|own| own.chunks(if own.len() <= SINGLE { 1 } else { FEW })).map(Few::of).collect();
+        (sets.len() <= MOST_FEW).then(|| sets.into_iter().collect()).flatten()
     }
 
-    fn of(own: &[(u32, &Pattern)]) -> Option<Few> {
-        let has_cases = own.iter().any(|(_, pattern)| pattern.has_cases());
-        let searcher = match own {
-            [(_, only)] if has_cases => Searcher::Folded(Needle::new(&only.bytes, true)),
-            [(_, only)] => Searcher::Exact(Box::new(memmem::Finder::new(&only.bytes).into_owned())),
+    fn of(keys: &[((usize, Vec<u8>), Vec<Place>)]) -> Option<Few> {
+        let searcher = match keys {
+            [((_, only), _)] => Searcher::One(Box::new(memmem::Finder::new(only).into_owned())),
             _ => {
-                let wanted = own.iter().map(|(_, pattern)| match has_cases {
-                    true => pattern.bytes.to_ascii_lowercase(),
-                    false => pattern.bytes.to_vec(),
-                });
-                Searcher::Several(packed::Config::new().builder().extend(wanted).build()?)
+                Searcher::Several(packed::Config::new().builder().extend(keys.iter().map(|((_, key), _)| key)).build()?)
             }
         };
-        let begins = |one: &Pattern, other: &Pattern| {
-            let length = one.bytes.len().min(other.bytes.len());
-            one.bytes.iter().zip(&other.bytes).take(length).all(|(one, other)| one.eq_ignore_ascii_case(other))
-        };
-        let with = |(_, pattern): &(u32, &Pattern)| {
-            own.iter().filter(|(_, other)| begins(pattern, other)).map(|(number, _)| *number).collect()
-        };
-        let folds = has_cases && own.len() > 1;
-        Some(Few { searcher, folds, together: own.iter().map(with).collect() })
+        Some(Few { searcher, places: keys.iter().map(|(_, places)| places.clone()).collect() })
     }
 
-    /// Calls `check` with each place in data, folded if need be, at which any pattern may begin.
-    fn find(&self, data: &[u8], mut check: impl FnMut(usize, u32)) {
+    /// Calls `check` with each place in data at which a key lies.
+    fn find(&self, data: &[u8], mut check: impl FnMut(usize, Place)) {
         let mut from = 0;
-        while let Some((start, which)) = self.searcher.find(data, from) {
-            // Several patterns may begin here, and the next one within this one.
-            self.together.get(which).into_iter().flatten().for_each(|pattern| check(start, *pattern));
+        while let Some((start, key)) = self.searcher.find(data, from) {
+            self.places.get(key).into_iter().flatten().for_each(|place| check(start, *place));
             from = start + 1;
         }
     }
+}
+
+/// Returns all ways to write some bytes.
+fn spellings(bytes: &[u8], nocase: bool) -> Vec<Vec<u8>> {
+    let mut all = vec![Vec::new()];
+    for byte in bytes {
+        let (lower, upper) = (byte.to_ascii_lowercase(), byte.to_ascii_uppercase());
+        let ways: &[u8] = if nocase && lower != upper { &[lower, upper] } else { &[*byte] };
+        let longer = |start: &Vec<u8>| ways.iter().map(|way| [start, &[*way][..]].concat()).collect::<Vec<_>>();
+        all = all.iter().flat_map(longer).collect();
+    }
+    all
 }
 
 impl Searcher {
     #[inline]
     fn find(&self, data: &[u8], from: usize) -> Option<(usize, usize)> {
         match self {
-            Searcher::Exact(finder) => Some((finder.find(data.get(from..)?)? + from, 0)),
-            Searcher::Folded(needle) => Some((needle.find(data.get(from..)?)? + from, 0)),
+            Searcher::One(finder) => Some((finder.find(data.get(from..)?)? + from, 0)),
             Searcher::Several(searcher) => {
                 let found = searcher.find_in(data, aho_corasick::Span { start: from, end: data.len() })?;
                 Some((found.start(), found.pattern().as_usize()))
@@ -191,8 +190,6 @@ impl Searcher {
 pub struct Found {
     epoch: u32,
     seen: Vec<u32>,
-    /// The data in lower case.
-    folded: Vec<u8>,
 }
 
 impl Found {
@@ -303,17 +300,8 @@ impl Matcher {
         if let Some(short) = &self.short {
             self.find_short(short, data, found, report);
         }
-        if !self.few.is_empty() {
-            let mut folded = std::mem::take(&mut found.folded);
-            folded.clear();
-            if self.few.iter().any(|few| few.folds) {
-                folded.extend(data.iter().map(u8::to_ascii_lowercase));
-            }
-            for few in &self.few {
-                let searched = if few.folds { &folded } else { data };
-                few.find(searched, |at, pattern| self.check(data, at, Place { pattern, offset: 0 }, found, report));
-            }
-            found.folded = folded;
+        for few in &self.few {
+            few.find(data, |at, place| self.check(data, at, place, found, report));
         }
     }
 

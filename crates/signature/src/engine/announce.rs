@@ -131,7 +131,9 @@ impl Announcement {
                 let pattern = Pattern { bytes: [0, 0].into(), nocase: false };
                 Some(Announcement { buffer: None, pattern, within: Some(at..at + 2), behind_zeros: None })
             }
-            ((at, true), Some(Match::Content(content))) if !content.negated && content.bytes.get(..2).is_some_and(|two| *two != [0, 0]) => {
+            ((at, true), Some(Match::Content(content))) if !content.negated && !content.nocase => {
+                // The zeros end where this begins.
+                content.bytes.get(..2).filter(|two| **two != [0, 0])?;
                 let behind_zeros = u32::try_from(-at - content.bytes.len() as i64).ok().filter(|gap| *gap >= 2);
                 let pattern = Pattern { bytes: content.bytes.clone(), nocase: content.nocase };
                 behind_zeros.map(|gap| Announcement { buffer: None, pattern, within: None, behind_zeros: Some(gap) })
@@ -445,32 +447,36 @@ impl Place {
 #[derive(Debug, Default)]
 struct ZerosIndex {
     zeros: Option<memmem::Finder<'static>>,
-    /// Distances, and which first bytes there are at each.
-    gaps: Vec<Place>,
-    table: HashMap<(u32, u32), Vec<(Pattern, Entry)>, foldhash::fast::FixedState>,
+    /// First bytes that there are at any distance.
+    pairs: Vec<u64>,
+    gaps: Vec<usize>,
+    /// By distance and first bytes.
+    table: HashMap<(usize, u16), Vec<(Pattern, Entry)>, foldhash::fast::FixedState>,
 }
 
 impl ZerosIndex {
     fn new(patterns: Vec<(u32, Pattern, Entry)>) -> ZerosIndex {
-        let zeros = (!patterns.is_empty()).then(|| memmem::Finder::new(&[0, 0]).into_owned());
-        let mut index = ZerosIndex { zeros, ..ZerosIndex::default() };
-        for (gap, pattern, entry) in patterns {
-            let known = index.gaps.iter().position(|own| own.position == gap as usize);
-            let at = known.unwrap_or_else(|| {
-                index.gaps.push(Place { position: gap as usize, width: 2, modes: Modes::ALL, bitmap: [0; 4] });
-                index.gaps.len() - 1
-            });
-            let key = key_of(pattern.bytes.get(..2).unwrap_or_default());
-            index.gaps[at].note(key);
-            index.table.entry((at as u32, key)).or_default().push((pattern, entry));
+        let mut index = ZerosIndex::default();
+        if patterns.is_empty() {
+            return index;
         }
+        index.zeros = Some(memmem::Finder::new(&[0, 0]).into_owned());
+        index.pairs = vec![0; 1 << 10];
+        for (gap, pattern, entry) in patterns {
+            let Some(pair) = pattern.bytes.first_chunk().map(|two| u16::from_le_bytes(*two)) else { continue };
+            index.pairs[usize::from(pair / 64)] |= 1 << (pair % 64);
+            index.gaps.push(gap as usize);
+            index.table.entry((gap as usize, pair)).or_default().push((pattern, entry));
+        }
+        index.gaps.sort_unstable();
+        index.gaps.dedup();
         index
     }
 
     #[inline]
     fn search(&self, data: &[u8], modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         let Some(finder) = self.zeros.as_ref().filter(|_| Modes::PACKETS.meets(modes)) else { return };
-        let farthest = self.gaps.iter().map(|gap| gap.position).max().unwrap_or(0);
+        let farthest = self.gaps.last().copied().unwrap_or(0);
         let mut from = 0;
         while let Some(at) = data.get(from..).and_then(|rest| finder.find(rest)) {
             let begin = from + at;
@@ -484,12 +490,11 @@ impl ZerosIndex {
 
     #[inline]
     fn look(&self, data: &[u8], zeros: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
-        for (number, gap) in self.gaps.iter().enumerate() {
-            let Some(rest) = data.get(zeros + gap.position..) else { continue };
-            let Some(bytes) = rest.get(..2) else { continue };
-            let key = key_of(bytes);
-            if gap.may_hold(key) {
-                let own = self.table.get(&(number as u32, key)).into_iter().flatten();
+        for gap in &self.gaps {
+            let Some(rest) = data.get(zeros + gap..) else { return };
+            let Some(pair) = rest.first_chunk().map(|two| u16::from_le_bytes(*two)) else { return };
+            if self.pairs.get(usize::from(pair / 64)).is_some_and(|word| word & 1 << (pair % 64) != 0) {
+                let own = self.table.get(&(*gap, pair)).into_iter().flatten();
                 let begun = own.filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
                 begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
             }

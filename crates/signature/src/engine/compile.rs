@@ -9,8 +9,8 @@ use crate::matcher::Pattern;
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Effect, EventTest, FileTest, HeaderPart, Match, PacketTest,
-    Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
+    Action, Addresses, Effect, EventTest, FileTest, HeaderPart, Match, PacketTest, Rule, Scope, Sides, Threshold,
+    ThresholdKind, Transform,
 };
 
 use super::announce::{Announcement, PatternIndex};

@@ -9,7 +9,7 @@ use super::base64;
 use super::dataset;
 use super::number::{self, Format};
 use super::regex::Expression;
-use crate::search::Needle;
+use super::search::Needle;
 
 /// Steps that the tests of one rule may take on one buffer; Suricata's own limit of recursion.
 const MAX_STEPS: u32 = 3000;
@@ -113,7 +113,8 @@ impl Tests {
     pub fn hold(&self, buffer: Buffer<'_>, findings: &mut Findings) -> bool {
         findings.steps = 0;
         findings.end = 0;
-        self.needed.iter().all(|needle| needle.find(buffer.data).is_some()) && Inspection { buffer, findings }.from(&self.tests, 0)
+        self.needed.iter().all(|needle| needle.find(buffer.data).is_some())
+            && Inspection { buffer, findings }.from(&self.tests, 0)
     }
 }
 

@@ -14,6 +14,7 @@ mod packet;
 pub mod profile;
 pub mod reader;
 mod regex;
+mod search;
 pub mod state;
 mod threshold;
 mod transform;

@@ -29,7 +29,13 @@ impl Channel {
     /// Makes one that nothing was seen of.
     pub fn new(settings: &Settings) -> Channel {
         let connection = Connection::new(settings);
-        Channel { connection, streams: Default::default(), hops: [None; 2], has_doubtful_reset: false, is_closed: false }
+        Channel {
+            connection,
+            streams: Default::default(),
+            hops: [None; 2],
+            has_doubtful_reset: false,
+            is_closed: false,
+        }
     }
 
     /// Returns the stream of what a side sends.
