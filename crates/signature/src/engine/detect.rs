@@ -161,7 +161,10 @@ impl Detector {
                 self.look_at_packet(&program, &view, &mut state);
                 self.look_at_recognition(&program, &view, &mut state);
             }
-            self.look_at_transactions(&program, &view, &mut state);
+            // What the receiver drops is not the time to look at what others have brought.
+            if !view.is_dropped_segment() {
+                self.look_at_transactions(&program, &view, &mut state);
+            }
             self.settle(&program, &view, &mut state);
         }
         occasion.flow.state = state;
@@ -256,7 +259,7 @@ impl Detector {
         let application = &view.flow.application;
         let mut findings = Findings::default();
         let holds = packet::header_holds(rule, view)
-            && packet::protocol_holds(rule, application)
+            && packet::protocol_holds(rule, view)
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
             && rule.events.iter().all(|event| has_event(event, view.events))
             && packet::tests_hold(signature, view, state, &self.hosts, &mut findings);
@@ -586,15 +589,11 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
     }
     let mut ambiguous = None;
     if signature.on_stream {
-        for window in view.windows {
-            let buffer = Buffer { data: window.data, offset: window.offset, little: false, open: false };
-            let old = window.data.len().saturating_sub(window.new);
-            if signature.payload.hold(buffer, findings) && (findings.end == 0 || findings.end > old) {
-                if !window.ambiguous {
-                    return Some(Hit { in_stream: true, ..Hit::default() });
-                }
-                ambiguous = Some(Hit { in_stream: true, ambiguous: true, ..Hit::default() });
+        for window in view.windows.iter().filter(|window| window_holds(signature, window, findings)) {
+            if !window.ambiguous {
+                return Some(Hit { in_stream: true, ..Hit::default() });
             }
+            ambiguous = Some(Hit { in_stream: true, ambiguous: true, ..Hit::default() });
         }
     }
     if ambiguous.is_some() {
@@ -605,6 +604,21 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
     let is_of_stream = signature.rule.flow.only_stream || signature.rule.header.protocol.scope == Scope::Stream;
     let looks = signature.on_packets || signature.on_stream && !in_stream && !is_of_stream;
     (looks && !payload.is_empty() && signature.payload.hold(Buffer::whole(payload), findings)).then(Hit::default)
+}
+
+/// Tells whether a window holds a payload that ends in what is new in it; an old one does not hide a new one.
+fn window_holds(signature: &Signature, window: &Window<'_>, findings: &mut Findings) -> bool {
+    let old = window.data.len().saturating_sub(window.new);
+    let mut holds_from = |start: usize| {
+        let data = window.data.get(start..).unwrap_or_default();
+        let buffer = Buffer { data, offset: window.offset + start as u64, little: false, open: false };
+        signature.payload.hold(buffer, findings).then_some(findings.end)
+    };
+    match holds_from(0) {
+        Some(end) if end == 0 || end > old => true,
+        Some(_) => holds_from(old).is_some(),
+        None => false,
+    }
 }
 
 /// Returns what rules look at.
@@ -649,5 +663,66 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
             flow.state.transactions.pop_front();
         }
         flow.transactions.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::FieldSet;
+    use crate::flow::fixture::Host::{Client, Server};
+    use crate::flow::fixture::{Packet, Talk, LIMITS};
+    use crate::flow::FlowTable;
+    use crate::rule::parse::{read, Source};
+
+    /// Returns the packets, by their numbers, with which each rule alerts; 0 stands for the end of the flow.
+    fn alerts(rules: &str, packets: &[Packet]) -> Vec<(u32, u64)> {
+        let settings = Arc::new(Settings::default());
+        let parsed = read(&[Source { name: "test", text: rules.as_bytes() }], &settings).unwrap();
+        assert_eq!(parsed.refused, []);
+        let mut detector = Detector::new(Arc::new(Program::new(parsed.rules)), Arc::clone(&settings));
+        let mut table = FlowTable::new(settings, LIMITS, FieldSet::all());
+        let mut found = Vec::new();
+        let mut each = |occasion: Occasion<'_, FlowState>| {
+            detector.look(occasion, |signature, _, occasion| {
+                found.push((signature.rule.sid, occasion.packet.map_or(0, |packet| packet.segment.number)));
+            });
+        };
+        for (number, packet) in (1..).zip(packets) {
+            packet.with_segment(number, |segment| table.observe(segment, 100, &[], &[], &mut each));
+        }
+        table.finish(&mut each);
+        found
+    }
+
+    #[test]
+    fn what_was_found_in_the_stream_before_does_not_hide_what_has_come_since() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let asked = request.len() as u32;
+        let mut packets = talk.opening();
+        for at in [1, 1 + asked] {
+            packets.push(talk.data(Client, at, 1, request));
+            packets.push(talk.ack(Server, 1, at + asked));
+            packets.push(talk.ack(Client, at + asked, 1));
+        }
+        let rule = r#"alert tcp any any -> any any (content:"GET"; sid:1;)"#;
+        assert_eq!(alerts(rule, &packets), [(1, 6), (1, 9)]);
+    }
+
+    #[test]
+    fn a_segment_that_its_receiver_drops_is_of_no_protocol_and_no_time_to_look_at_transactions() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let asked = 1 + request.len() as u32;
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.ack(Server, 1, asked));
+        packets.push(talk.ack(Client, asked, 1_000_000));
+        packets.push(talk.ack(Client, asked, 1));
+        let rules = "alert http any any -> any any (flow:to_server; sid:1;)\n\
+                     alert http any any -> any any (http.method; content:\"GET\"; sid:2;)";
+        assert_eq!(alerts(rules, &packets[..6]), [(1, 0), (2, 0)]);
+        assert_eq!(alerts(rules, &packets), [(1, 7), (2, 7), (1, 0)]);
     }
 }

@@ -38,6 +38,11 @@ impl<'a> View<'a> {
         self.packet.map(|packet| packet.segment.payload).unwrap_or_default()
     }
 
+    /// Tells whether the packet is a segment of TCP that its receiver drops.
+    pub fn is_dropped_segment(&self) -> bool {
+        self.packet.is_some_and(|packet| packet.dropped && packet.segment.protocol == ip::TCP)
+    }
+
     /// Returns 0 for what goes to the server and 1 for what goes to the client.
     #[inline]
     pub fn side(&self) -> usize {
@@ -90,11 +95,12 @@ fn flow_holds(rule: &Rule, view: &View<'_>) -> bool {
         && (!flow.no_frag || !from_fragments)
 }
 
-/// Tells whether the protocol of the flow is that of the rule's header.
-pub fn protocol_holds(rule: &Rule, application: &Application) -> bool {
+/// Tells whether the protocol of the flow is that of the rule's header; what the receiver drops is of none.
+pub fn protocol_holds(rule: &Rule, view: &View<'_>) -> bool {
     let header = &rule.header.protocol;
     let Some(own) = header.app else { return true };
-    match (own, application.protocol) {
+    match (own, view.flow.application.protocol) {
+        _ if view.is_dropped_segment() => false,
         (Protocol::Http, Some(Protocol::Http2)) => &*header.name != "http1",
         (Protocol::Dcerpc, Some(Protocol::Smb)) => true,
         (own, known) => known == Some(own),

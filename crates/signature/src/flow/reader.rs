@@ -442,7 +442,8 @@ impl Reader {
     /// Tells the session that nothing more comes.
     pub fn end(&mut self, direction: Direction, around: &mut Surroundings<'_>) {
         let Some(protocol) = around.application.protocol else {
-            if self.first.is_some() {
+            // What servers say is read last, and may still tell.
+            if self.first.is_some() && direction == Direction::Resp {
                 self.give_up(around);
             }
             return;

@@ -223,7 +223,9 @@ impl<S> Tracked<S> {
         work: &mut Work<'_>,
     ) -> bool {
         let length = packet.segment.payload.len();
-        let Some(channel) = self.channel.as_deref_mut().filter(|_| length > 0) else { return false };
+        // What comes with a reset says why it was sent, and is no part of the stream (RFC 9293, 3.5.3).
+        let has_data = length > 0 && packet.segment.tcp.flags & tcp_flag::RST == 0;
+        let Some(channel) = self.channel.as_deref_mut().filter(|_| has_data) else { return false };
         if !work.has_room {
             work.shed_bytes += length as u64;
             return false;
@@ -334,7 +336,10 @@ impl<S> Tracked<S> {
         if let Some(channel) = self.channel.as_deref_mut().filter(|_| was_hidden) {
             BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
         }
-        let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));
+        // What the receiver drops is not the time to look at what others have brought.
+        let is_dropped = packet.is_some_and(|packet| packet.dropped);
+        let channel = self.channel.as_deref_mut().filter(|_| !is_dropped);
+        let stream = channel.map(|channel| channel.stream_mut(direction));
         match stream.filter(|stream| stream.is_window_due(all)) {
             None => {
                 let (flow, events) = (&mut self.flow, &work.events);
@@ -359,7 +364,9 @@ impl<S> Tracked<S> {
         if let Some(channel) = self.channel.as_deref_mut() {
             channel.trim();
         }
-        self.forget_transactions(direction);
+        if !is_dropped {
+            self.forget_transactions(direction);
+        }
     }
 
     /// Lets go of transactions that were complete at an occasion of each of their directions.
@@ -372,7 +379,7 @@ impl<S> Tracked<S> {
         let first = transactions.front().map_or(0, |one| one.number);
         let from = usize::try_from(self.shown_complete[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
         let fresh = transactions.range(from.min(transactions.len())..);
-        if let Some(last) = fresh.take_while(|one| is_complete(one)).last() {
+        if let Some(last) = fresh.take_while(|one| is_complete(one, direction)).last() {
             self.shown_complete[index(direction)] = last.number + 1;
         }
         let (shown, is_crowded) = (self.shown_complete, |count| count > MAX_TRANSACTIONS);
@@ -388,24 +395,18 @@ impl<S> Tracked<S> {
         if self.channel.is_none() {
             return;
         }
+        let is_open = !matches!(self.state(), State::None | State::SynSent | State::SynReceived | State::Closed);
+        self.flow.established = true;
         for direction in BOTH {
             self.read(direction, true, work);
-        }
-        for direction in BOTH {
             let (reader, mut around) = self.split(work);
             reader.end(direction, &mut around);
-        }
-        self.flow.encrypted = self.reader.is_encrypted;
-        self.flow.established = true;
-        let is_open = !matches!(self.state(), State::None | State::SynSent | State::SynReceived | State::Closed);
-        let shown = self.shown_complete;
-        let has_news = BOTH.map(|side| self.flow.transactions.iter().any(|one| !is_shown(one, side, &shown)));
-        for transaction in &mut self.flow.transactions {
-            BOTH.iter().for_each(|direction| transaction.complete(*direction));
-        }
-        for direction in BOTH {
+            self.flow.encrypted = self.reader.is_encrypted;
+            let shown = self.shown_complete;
+            let has_news = self.flow.transactions.iter().any(|one| !is_shown(one, direction, &shown));
+            self.flow.transactions.iter_mut().for_each(|transaction| transaction.complete(direction));
             let has_bytes = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).has_uninspected());
-            if is_open || has_bytes || has_news[index(direction)] {
+            if is_open || has_bytes || has_news {
                 self.give(None, direction, at, work, each);
                 work.events.clear();
             }
@@ -433,11 +434,9 @@ fn surroundings<'a, S>(
     }
 }
 
-fn is_complete(transaction: &Transaction) -> bool {
-    match transaction.only {
-        Some(direction) => transaction.progress(direction) == DONE,
-        None => transaction.is_done(),
-    }
+/// Tells whether a transaction is complete in a direction, as far as it is of that.
+fn is_complete(transaction: &Transaction, direction: Direction) -> bool {
+    transaction.only.is_some_and(|only| only != direction) || transaction.progress(direction) == DONE
 }
 
 /// Tells whether a transaction was complete at an occasion of a direction, or is not of that direction.
