@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::rule::Action;
+
 /// What a run is told; the defaults are those of Suricata's own configuration file.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -87,6 +89,19 @@ impl Settings {
     pub fn excepts_midstream(&self) -> bool {
         let policy = self.midstream_policy.as_deref().filter(|policy| *policy != "auto");
         !matches!(policy.or_else(|| self.get("exception-policy")), None | Some("ignore" | "auto"))
+    }
+
+    /// Returns the order in which rules are tried by their action (`action-order`); what is not named comes last.
+    pub fn action_order(&self) -> Vec<Action> {
+        let named = self.get("action-order").unwrap_or("pass drop reject alert");
+        let known = |word| match word {
+            "pass" => Some(Action::Pass),
+            "drop" => Some(Action::Drop),
+            "reject" => Some(Action::Reject),
+            "alert" => Some(Action::Alert),
+            _ => None,
+        };
+        named.split(|mark: char| !mark.is_ascii_alphabetic()).filter_map(known).collect()
     }
 
     /// Returns a given number.

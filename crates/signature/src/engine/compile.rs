@@ -12,6 +12,7 @@ use crate::rule::{
     Action, Addresses, Content, Effect, EventTest, FileTest, Header, HeaderPart, Match, Operand, PacketTest, Ports,
     Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
 };
+use crate::settings::Settings;
 
 use super::inspect::Tests;
 use super::intervals::Intervals;
@@ -217,8 +218,9 @@ pub struct Program {
 
 impl Program {
     /// Prepares rules; they are tried in Suricata's order, whatever the order in which they are given.
-    pub fn new(mut rules: Vec<Rule>) -> Program {
-        rules.sort_by_cached_key(precedence);
+    pub fn new(mut rules: Vec<Rule>, settings: &Settings) -> Program {
+        let actions = settings.action_order();
+        rules.sort_by_cached_key(|rule| precedence(rule, &actions));
         let mut program = Program::default();
         let mut groups = Groups::default();
         for (id, mut rule) in rules.into_iter().enumerate() {
@@ -290,7 +292,8 @@ impl Program {
 
 /// Returns by what rules are ordered: the action, then what others depend on, then priority and place
 /// (Suricata User Guide, "Action-order"; signatures that set a bit come before those that test it).
-fn precedence(rule: &Rule) -> (Action, u8, u8, u8, u32, u32) {
+fn precedence(rule: &Rule, actions: &[Action]) -> (usize, u8, u8, u8, u32, u32) {
+    let action = actions.iter().position(|action| *action == rule.action).unwrap_or(actions.len());
     let sets = |pick: fn(&Effect) -> bool| rule.effects.iter().any(pick);
     let tests = |pick: fn(&PacketTest) -> bool| rule.packet.iter().any(pick);
     let flowbits = rank(
@@ -318,7 +321,7 @@ fn precedence(rule: &Rule) -> (Action, u8, u8, u8, u32, u32) {
         tests(|test| matches!(test, PacketTest::Xbits { .. } | PacketTest::Hostbits { .. })),
     );
     let place = rule.origin.file << 24 | rule.origin.line.min(0x00ff_ffff);
-    (rule.action, flowbits, flowints, shared, u32::from(rule.priority), place)
+    (action, flowbits, flowints, shared, u32::from(rule.priority), place)
 }
 
 /// Returns 0 for what sets, 1 for what sets and tests, 2 for what tests, 3 for neither.
@@ -376,6 +379,13 @@ impl Signature {
     /// Tells whether it looks at both directions of a transaction, `=>`.
     pub fn is_transactional(&self) -> bool {
         self.rule.header.transactional
+    }
+
+    /// Tells whether it is about a flow rather than a packet, so that what it does to packets it does to all that follow.
+    pub fn is_of_flow(&self) -> bool {
+        let rule = &self.rule;
+        let tests_packets = !(self.payload.is_empty() && rule.packet.is_empty());
+        self.trigger != Trigger::Packet || rule.header.protocol.app.is_some() && !tests_packets
     }
 
     fn find_directions(&self) -> [bool; 2] {
@@ -732,14 +742,13 @@ fn concerns(signature: &Signature, carrier: Carrier) -> bool {
 mod tests {
     use super::*;
     use crate::rule::parse::{read, read_thresholds, Source};
-    use crate::settings::Settings;
 
     fn limited(rules: &str, limits: &str) -> Program {
         let settings = Settings::default();
         let source = |text| Source { name: "test", text };
         let parsed = read(&[source(rules.as_bytes())], &settings).unwrap();
         assert_eq!(parsed.refused, []);
-        let mut program = Program::new(parsed.rules);
+        let mut program = Program::new(parsed.rules, &settings);
         program.limit(&read_thresholds(source(limits.as_bytes()), &settings).unwrap().entries);
         program
     }

@@ -13,7 +13,7 @@ use crate::rule::{Action, Effect, Scope, ThresholdKind};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
-use super::compile::{Carrier, Channel, Id, PatternIndex, PayloadIndex, Program, Signature, Trigger, HEAD};
+use super::compile::{Carrier, Channel, Id, PatternIndex, PayloadIndex, Program, Signature, HEAD};
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
@@ -37,6 +37,8 @@ pub struct Alert {
     pub transaction: Option<u64>,
     /// What is asked for, after a `rate_filter`.
     pub action: Action,
+    /// What becomes of the packet: it passes, or is dropped, or neither.
+    pub verdict: Action,
     /// Whether the payload was found in the stream.
     pub in_stream: bool,
     /// Whether only one of several plausible views of the bytes holds it.
@@ -481,7 +483,8 @@ impl Detector {
         hit.captures.into_iter().for_each(|capture| state.capture(capture));
         let action = signature.rule.action;
         let ambiguous = hit.ambiguous || view.packet.is_some_and(|packet| packet.ambiguous);
-        self.alerts.push(Alert { id, transaction, action, in_stream: hit.in_stream, ambiguous });
+        let verdict = Action::Alert;
+        self.alerts.push(Alert { id, transaction, action, verdict, in_stream: hit.in_stream, ambiguous });
     }
 
     fn apply(&mut self, effect: &Effect, view: &View<'_>, state: &mut FlowState) {
@@ -525,7 +528,8 @@ impl Detector {
         state.set_integer(name, if adds { own.wrapping_add(value) } else { own.wrapping_sub(value) });
     }
 
-    /// Turns matches into alerts: pass rules, thresholds, and the most that one packet may give.
+    /// Turns matches into alerts: thresholds, what rules do to the packet and its flow, and the most that one packet may
+    /// give.
     fn settle(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
         if self.alerts.is_empty() {
             return;
@@ -533,32 +537,40 @@ impl Detector {
         let mut alerts = std::mem::take(&mut self.alerts);
         alerts.sort_by_key(|alert| (alert.id, alert.transaction));
         let mut kept = Vec::with_capacity(alerts.len());
+        let mut verdict = Action::Alert;
         for mut alert in alerts {
             let Some(signature) = program.signatures.get(alert.id as usize) else { continue };
+            // What the likeliest receiver reads says it already; other views add nothing.
+            let is_repeated = alert.ambiguous && state.has_alerted(alert.id);
+            if is_repeated || !self.is_within_thresholds(signature, &mut alert, view) {
+                continue;
+            }
+            let of_flow = alert.in_stream || signature.is_of_flow();
+            match alert.action {
+                Action::Drop | Action::Reject => {
+                    verdict = Action::Drop;
+                    state.dropped |= of_flow;
+                }
+                Action::Pass if verdict != Action::Drop => {
+                    verdict = Action::Pass;
+                    state.passed |= of_flow;
+                }
+                _ => {}
+            }
+            let is_turned_off = alert.action == Action::Pass && signature.rule.action != Action::Pass;
+            match signature.rule.noalert || is_turned_off {
+                true => {}
+                false if kept.len() < self.settings.packet_alert_max => kept.push(alert),
+                false => self.surplus += 1,
+            }
             if alert.action == Action::Pass {
-                let of_flow = signature.trigger == Trigger::Transaction
-                    || signature.trigger == Trigger::Addresses
-                    || alert.in_stream;
-                state.passed |= of_flow;
                 break;
             }
-            // What the likeliest receiver reads says it already; other views add nothing.
-            if alert.ambiguous && state.has_alerted(alert.id) || signature.rule.noalert {
-                continue;
-            }
-            if !self.is_within_thresholds(signature, &mut alert, view) {
-                continue;
-            }
-            if matches!(alert.action, Action::Drop | Action::Reject) && self.settings.ips {
-                state.dropped = true;
-            }
-            if kept.len() < self.settings.packet_alert_max {
-                kept.push(alert);
-            } else {
-                self.surplus += 1;
-            }
         }
-        kept.iter().for_each(|alert| state.note_alert(alert.id));
+        for alert in &mut kept {
+            alert.verdict = verdict;
+            state.note_alert(alert.id);
+        }
         self.alerts = kept;
     }
 
@@ -677,10 +689,15 @@ mod tests {
 
     /// Returns the packets, by their numbers, with which each rule alerts; 0 stands for the end of the flow.
     fn alerts(rules: &str, packets: &[Packet]) -> Vec<(u32, u64)> {
-        let settings = Arc::new(Settings::default());
+        alerts_in_order("pass drop reject alert", rules, packets)
+    }
+
+    fn alerts_in_order(order: &str, rules: &str, packets: &[Packet]) -> Vec<(u32, u64)> {
+        let given = [("action-order".to_owned(), order.to_owned())];
+        let settings = Arc::new(Settings::new(given.into()));
         let parsed = read(&[Source { name: "test", text: rules.as_bytes() }], &settings).unwrap();
         assert_eq!(parsed.refused, []);
-        let mut detector = Detector::new(Arc::new(Program::new(parsed.rules)), Arc::clone(&settings));
+        let mut detector = Detector::new(Arc::new(Program::new(parsed.rules, &settings)), Arc::clone(&settings));
         let mut table = FlowTable::new(settings, LIMITS, FieldSet::all());
         let mut found = Vec::new();
         let mut each = |occasion: Occasion<'_, FlowState>| {
@@ -724,5 +741,38 @@ mod tests {
                      alert http any any -> any any (http.method; content:\"GET\"; sid:2;)";
         assert_eq!(alerts(rules, &packets[..6]), [(1, 0), (2, 0)]);
         assert_eq!(alerts(rules, &packets), [(1, 7), (2, 7), (1, 0)]);
+    }
+
+    /// Returns datagrams of a client and a server, one after the other.
+    fn datagrams(texts: &[&[u8]]) -> Vec<Packet> {
+        let hosts = [Client, Server].into_iter().cycle();
+        hosts.zip(texts).map(|(host, text)| Talk::default().datagram(host, text)).collect()
+    }
+
+    #[test]
+    fn a_rule_about_packets_drops_these_and_one_about_flows_drops_all_that_follows() {
+        let packets = datagrams(&[b"bad one", b"fine", b"bad too"]);
+        let of_packets = r#"drop udp any any -> any any (content:"bad"; sid:1;)"#;
+        assert_eq!(alerts(of_packets, &packets), [(1, 1), (1, 3)]);
+        let of_flows = "drop udp any any -> any any (sid:2;)";
+        assert_eq!(alerts(of_flows, &packets), [(2, 1)]);
+    }
+
+    #[test]
+    fn what_passes_alerts_where_its_rule_says_so_and_nothing_after_it_does() {
+        let packets = datagrams(&[b"one", b"two"]);
+        let other = "alert udp any any -> any any (sid:9;)";
+        for (pass, expected) in [("sid:1;", &[][..]), ("alert; sid:1;", &[(1, 1)])] {
+            let rules = format!("pass udp any any -> any any ({pass})\n{other}");
+            assert_eq!(alerts(&rules, &packets), expected, "{pass}");
+        }
+        let rules = format!("pass udp any any -> any any (sid:1;)\n{other}");
+        assert_eq!(alerts_in_order("alert pass", &rules, &packets), [(9, 1)]);
+    }
+
+    #[test]
+    fn what_is_dropped_does_not_pass() {
+        let rules = "pass udp any any -> any any (sid:1;)\ndrop udp any any -> any any (content:\"bad\"; sid:2;)";
+        assert_eq!(alerts_in_order("drop pass", rules, &datagrams(&[b"bad", b"bad"])), [(2, 1), (2, 2)]);
     }
 }

@@ -114,7 +114,7 @@ pub fn write(
     put_flow_state(&mut event, &flow.state);
     put_bytes(&mut event, alert, occasion, frame, extras);
     if extras.verdict {
-        let action = match alert.action {
+        let action = match alert.verdict {
             Action::Drop | Action::Reject if settings.ips => "drop",
             Action::Pass => "pass",
             _ => "alert",

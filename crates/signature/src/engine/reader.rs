@@ -157,9 +157,10 @@ mod tests {
 
     fn program(rules: &str) -> Arc<Program> {
         let source = Source { name: "test", text: rules.as_bytes() };
-        let parsed = read(&[source], &Settings::default()).unwrap();
+        let settings = Settings::default();
+        let parsed = read(&[source], &settings).unwrap();
         assert_eq!(parsed.refused, []);
-        Arc::new(Program::new(parsed.rules))
+        Arc::new(Program::new(parsed.rules, &settings))
     }
 
     #[test]

@@ -61,11 +61,11 @@ fn next_word(text: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| text.split_at(end))
 }
 
-/// Reads the action; the second says whether the rule never alerts.
+/// Reads the action; the second says whether the rule never alerts, unless it says `alert`.
 pub(super) fn action(word: &str) -> Result<(Action, bool)> {
     match word {
         "alert" => Ok((Action::Alert, false)),
-        "pass" => Ok((Action::Pass, false)),
+        "pass" => Ok((Action::Pass, true)),
         "drop" => Ok((Action::Drop, false)),
         "reject" | "rejectsrc" | "rejectdst" | "rejectboth" => Ok((Action::Reject, false)),
         "config" => Ok((Action::Alert, true)),
