@@ -537,7 +537,7 @@ mod tests {
         let probe = |direction, data: &[u8]| super::probe(Transport::Stream, direction, data, (445, 50_000));
         for is_response in [false, true] {
             let direction = if is_response { Direction::Resp } else { Direction::Orig };
-            let second = framed(&message(0, is_response, 0, 0, b""));
+            let second = message(0, is_response, 0, 0, b"");
             let first = framed(&[&b"\xffSMBr\0\0\0\0"[..], &[u8::from(is_response) << 7]].concat());
             for data in [first, second] {
                 assert_eq!(probe(direction, &data), Probe::Certain);
