@@ -59,6 +59,8 @@ pub enum Trigger {
     Addresses,
     /// With each packet, and with what it adds to the stream.
     Packet,
+    /// With each packet that is odd (`decode-event`).
+    Oddity,
     /// Once the application protocol is known.
     Recognition,
     /// With each transaction.
@@ -212,6 +214,8 @@ pub struct Program {
     pub addresses: Intervals,
     /// Rules about the application protocol alone.
     pub recognition: Vec<Id>,
+    /// Rules about odd packets.
+    pub oddities: Vec<Id>,
     /// Fields that rules look at.
     pub wanted: FieldSet,
 }
@@ -363,6 +367,9 @@ impl Signature {
         if !self.buffers.is_empty() || !rule.numbers.is_empty() || !rule.files.is_empty() || has_app_event {
             return Trigger::Transaction;
         }
+        if rule.events.iter().any(|event| matches!(event, EventTest::Decode(_))) {
+            return Trigger::Oddity;
+        }
         if !rule.app_protocols.is_empty() && self.payload.is_empty() && !is_of_packet {
             return Trigger::Recognition;
         }
@@ -385,7 +392,8 @@ impl Signature {
     pub fn is_of_flow(&self) -> bool {
         let rule = &self.rule;
         let tests_packets = !(self.payload.is_empty() && rule.packet.is_empty());
-        self.trigger != Trigger::Packet || rule.header.protocol.app.is_some() && !tests_packets
+        !matches!(self.trigger, Trigger::Packet | Trigger::Oddity)
+            || rule.header.protocol.app.is_some() && !tests_packets
     }
 
     fn find_directions(&self) -> [bool; 2] {
@@ -629,6 +637,7 @@ struct Groups {
     transactions: HashMap<(usize, usize), Vec<Id>>,
     addresses: Vec<Id>,
     recognition: Vec<Id>,
+    oddities: Vec<Id>,
 }
 
 impl Groups {
@@ -636,6 +645,7 @@ impl Groups {
         match signature.trigger {
             Trigger::Addresses => self.addresses.push(id),
             Trigger::Recognition => self.recognition.push(id),
+            Trigger::Oddity => self.oddities.push(id),
             Trigger::Packet => self.add_packet(id, signature, best),
             Trigger::Transaction => self.add_transaction(id, signature, best, buffers),
         }
@@ -729,6 +739,7 @@ impl Groups {
             Some((*id, header))
         }));
         program.recognition = self.recognition;
+        program.oddities = self.oddities;
     }
 }
 

@@ -7,7 +7,7 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
 use crate::field::{Kind, DONE, NONE};
-use crate::flow::{Flow, Occasion, Window};
+use crate::flow::{Flow, Occasion, PacketKind, Window};
 use crate::matcher::Found;
 use crate::rule::{Action, Effect, Scope, ThresholdKind};
 use crate::settings::Settings;
@@ -158,7 +158,11 @@ impl Detector {
         if !(state.passed || state.dropped || occasion.flow.is_exempt) {
             let view = view(&occasion);
             // What is let through is seen once more, with the packet that decides it; its transactions are read on.
-            if !std::mem::replace(&mut state.bypassed, occasion.flow.bypassed) {
+            let kind = occasion.packet.map_or(PacketKind::InFlow, |packet| packet.kind);
+            if kind != PacketKind::InFlow {
+                self.look_at_each(&program.oddities, &program, &view, &mut state);
+            }
+            if kind != PacketKind::Odd && !std::mem::replace(&mut state.bypassed, occasion.flow.bypassed) {
                 self.look_at_addresses(&program, &view, &mut state);
                 self.look_at_packet(&program, &view, &mut state);
                 self.look_at_recognition(&program, &view, &mut state);
@@ -215,13 +219,7 @@ impl Detector {
         }
         self.candidates.sort_unstable();
         let candidates = std::mem::take(&mut self.candidates);
-        for id in &candidates {
-            let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
-            if let Some(hit) = tried {
-                self.matched(*id, signature, None, hit, view, state);
-            }
-        }
+        self.look_at_each(&candidates, program, view, state);
         self.candidates = candidates;
     }
 
@@ -279,7 +277,12 @@ impl Detector {
         if !is_known || program.recognition.is_empty() || std::mem::replace(&mut state.recognised[side], true) {
             return;
         }
-        for id in &program.recognition {
+        self.look_at_each(&program.recognition, program, view, state);
+    }
+
+    /// Tries rules on a packet.
+    fn look_at_each(&mut self, ids: &[Id], program: &Program, view: &View<'_>, state: &mut FlowState) {
+        for id in ids {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
             let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
             if let Some(hit) = tried {
@@ -774,5 +777,26 @@ mod tests {
     fn what_is_dropped_does_not_pass() {
         let rules = "pass udp any any -> any any (sid:1;)\ndrop udp any any -> any any (content:\"bad\"; sid:2;)";
         assert_eq!(alerts_in_order("drop pass", rules, &datagrams(&[b"bad", b"bad"])), [(2, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn an_odd_packet_is_looked_at_for_its_events_and_a_malformed_one_for_all_that_it_has() {
+        let rules = "alert udp any any -> any any (decode-event:udp.len_invalid; sid:1;)\n\
+                     alert tcp any any -> any any (decode-event:udp.len_invalid; sid:2;)\n\
+                     alert udp any any -> any any (decode-event:udp.hlen_too_small; sid:3;)\n\
+                     alert ip any any -> any any (sid:4;)";
+        let settings = Arc::new(Settings::default());
+        let parsed = read(&[Source { name: "test", text: rules.as_bytes() }], &settings).unwrap();
+        let mut detector = Detector::new(Arc::new(Program::new(parsed.rules, &settings)), Arc::clone(&settings));
+        let table: FlowTable<FlowState> = FlowTable::new(settings, LIMITS, FieldSet::all());
+        let mut found = Vec::new();
+        for kind in [PacketKind::Odd, PacketKind::Malformed] {
+            Talk::default().datagram(Client, b"").with_segment(1, |segment| {
+                table.observe_odd(segment, 28, &[], kind, &["decoder.udp.len_invalid"], &mut |occasion| {
+                    detector.look(occasion, |signature, _, _| found.push((kind, signature.rule.sid)));
+                });
+            });
+        }
+        assert_eq!(found, [(PacketKind::Odd, 1), (PacketKind::Malformed, 1), (PacketKind::Malformed, 4)]);
     }
 }

@@ -30,6 +30,8 @@ pub struct Extras {
     pub payload_printable: bool,
     pub packet: bool,
     pub verdict: bool,
+    /// The hardware addresses (`ethernet`).
+    pub ethernet: bool,
     pub forwarded: Option<Forwarded>,
 }
 
@@ -55,6 +57,7 @@ impl Extras {
             payload_printable: asks("alert.payload-printable"),
             packet: asks("alert.packet"),
             verdict: asks("alert.verdict"),
+            ethernet: asks("eve-log.ethernet"),
             forwarded: asks("alert.xff.enabled").then(|| Forwarded {
                 overwrites: says("alert.xff.mode", "overwrite"),
                 is_last: says("alert.xff.deployment", "reverse"),
@@ -94,6 +97,9 @@ pub fn write(
     }
     put_endpoints(&mut event, flow, source, destination, occasion);
     event.insert("pkt_src".into(), packet_source(occasion).into());
+    if let Some(addresses) = occasion.packet.filter(|_| extras.ethernet).and_then(hardware_addresses) {
+        event.insert("ether".into(), addresses);
+    }
     if !flow.vlans.is_empty() {
         event.insert("vlan".into(), json!(flow.vlans));
     }
@@ -150,6 +156,12 @@ fn put_endpoints(
         }
         _ => {}
     }
+}
+
+fn hardware_addresses(packet: &Packet<'_>) -> Option<Value> {
+    let text = |address: [u8; 6]| address.map(|byte| format!("{byte:02x}")).join(":");
+    let (source, destination) = packet.segment.src_mac.zip(packet.segment.dst_mac)?;
+    Some(json!({ "src_mac": text(source), "dest_mac": text(destination) }))
 }
 
 fn packet_source(occasion: &Occasion<'_, FlowState>) -> &'static str {

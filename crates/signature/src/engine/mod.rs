@@ -8,6 +8,7 @@ pub mod eve;
 mod inspect;
 mod intervals;
 mod number;
+mod oddity;
 mod packet;
 pub mod profile;
 pub mod reader;

@@ -8,10 +8,11 @@ use infraspectre_core::source::{Options, SourceError, Sources};
 use infraspectre_core::wire::{Decoder, Outcome, Segment};
 
 use crate::field::FieldSet;
-use crate::flow::{FlowTable, Limits, Occasion};
+use crate::flow::{FlowTable, Limits, Occasion, PacketKind};
 use crate::settings::Settings;
 
 use super::eve::Frame;
+use super::oddity;
 
 /// How often the defragmenter is asked for incomplete datagrams, in nanoseconds of capture time.
 const EXPIRE_EVERY_NS: i64 = 1_000_000_000;
@@ -92,6 +93,12 @@ impl<S: Default> Walk<S> {
         }
         let mut observe = |view: Segment<'_>| table.observe(&view, packet.wire_len, view.vlans.ids(), &[], &mut each);
         self.decoder.take_views(&mut observe);
+        if let Some(odd) = self.decoder.take_odd() {
+            let (segment, events) = (&odd.segment, oddity::events(&odd));
+            let is_of_ip = segment.ip_version != 0;
+            let kind = if odd.is_malformed && is_of_ip { PacketKind::Malformed } else { PacketKind::Odd };
+            self.table.observe_odd(segment, packet.wire_len, segment.vlans.ids(), kind, &events, &mut each);
+        }
     }
 
     /// Returns the account of what was read so far.

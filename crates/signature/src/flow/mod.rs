@@ -47,6 +47,17 @@ pub struct Occasion<'a, S> {
     pub events: &'a [&'static str],
 }
 
+/// How a packet is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketKind {
+    /// In its flow.
+    InFlow,
+    /// Beside its flow, for what is odd about it.
+    Odd,
+    /// Without a flow, for it could not be read.
+    Malformed,
+}
+
 /// A packet with what decoding alone does not tell.
 pub struct Packet<'a> {
     pub segment: Segment<'a>,
@@ -60,6 +71,7 @@ pub struct Packet<'a> {
     pub from_fragments: bool,
     /// Whether it is another view of a datagram whose fragments contradict one another.
     pub ambiguous: bool,
+    pub kind: PacketKind,
 }
 
 /// A piece of one direction's stream.
