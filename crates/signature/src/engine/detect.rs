@@ -191,12 +191,7 @@ impl Detector {
         candidates.clear();
         program.addresses.find(view.source, view.destination, |id| candidates.push(id));
         candidates.sort_unstable();
-        for id in &candidates {
-            let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if self.tried(*id, |_| packet::header_holds(&signature.rule, view), |holds| *holds) {
-                self.matched(*id, signature, None, Hit::default(), view, state);
-            }
-        }
+        self.look_at_each(&candidates, program, view, state);
         self.candidates = candidates;
     }
 

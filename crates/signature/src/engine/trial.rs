@@ -172,6 +172,7 @@ impl Trial<'_> {
     fn file(&self, test: &FileTest) -> Outcome {
         let mut files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
         let holds = match test {
+            FileTest::Any => files.next().is_some(),
             FileTest::Size { compare, .. } => {
                 files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size))
             }

@@ -70,8 +70,6 @@ pub struct Rule {
     pub noalert: bool,
     /// `prefilter`: the keyword before it is to be the prefilter.
     pub prefilter: bool,
-    /// Names of files to be kept, `filestore`.
-    pub filestore: bool,
 }
 
 /// What a rule asks of a certificate at the time of its packet.
@@ -558,6 +556,8 @@ pub struct NumberTest {
 /// A test of a file.
 #[derive(Clone, Debug)]
 pub enum FileTest {
+    /// `filestore`: there is a file.
+    Any,
     Size {
         compare: Compare,
         /// The direction that a rule of `=>` may say.

@@ -141,7 +141,6 @@ impl<'c, 's> Draft<'c, 's> {
             threshold: None,
             noalert,
             prefilter: false,
-            filestore: false,
         };
         Ok(Draft {
             context,

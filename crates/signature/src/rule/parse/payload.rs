@@ -43,7 +43,7 @@ pub(super) fn filestore(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
         }
     }
     draft.require_protocols(Field::FileName.protocols())?;
-    draft.rule.filestore = true;
+    draft.rule.files.push(FileTest::Any);
     Ok(())
 }
 

@@ -398,7 +398,10 @@ fn events_protocols_and_files_are_asked_for() {
          filename:\"a.exe\"; fileext:!\"txt\"; filesize:>1mib; filestore;",
     );
     assert_eq!(rule.events[2], EventTest::Stream("3whs_ack_in_wrong_dir".into()));
-    assert!(rule.filestore && matches!(rule.files[0], FileTest::Size { compare: Compare::Greater(1_048_576), .. }));
+    assert!(
+        rule.files[1] == FileTest::Any
+            && matches!(rule.files[0], FileTest::Size { compare: Compare::Greater(1_048_576), .. })
+    );
     let extension = contents(&rule.buffers[1].matches)[0];
     assert!(extension.negated && extension.startswith && extension.endswith);
     let asked = self::rule("app-layer-protocol:!tls,final;");
