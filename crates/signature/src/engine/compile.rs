@@ -9,8 +9,8 @@ use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Content, Effect, EventTest, FileTest, Header, HeaderPart, Match, Operand, PacketTest, Ports,
-    Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
+    Action, Addresses, Content, Effect, EventTest, FileTest, FrameTest, Header, HeaderPart, Match, Operand, PacketTest,
+    Ports, Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
 };
 use crate::settings::Settings;
 
@@ -48,6 +48,7 @@ pub struct Signature {
     pub buffers: Vec<BufferCheck>,
     /// Tests of headers, in the order of the rule.
     pub headers: Vec<HeaderCheck>,
+    pub frames: Vec<FrameCheck>,
     /// For whom it does not alert; none for nobody at all.
     pub suppressed: Vec<Option<(Sides, Addresses)>>,
 }
@@ -65,6 +66,8 @@ pub enum Trigger {
     Recognition,
     /// With each transaction.
     Transaction,
+    /// With each part of a message that sessions give (`frame`).
+    Frame,
 }
 
 /// The tests of one buffer of a transaction.
@@ -73,6 +76,14 @@ pub struct BufferCheck {
     pub field: Field,
     /// Whose value is looked at.
     pub sent: Sent,
+    pub steps: Vec<Step>,
+    pub tests: Tests,
+}
+
+/// The tests of one frame.
+#[derive(Debug)]
+pub struct FrameCheck {
+    pub name: Box<str>,
     pub steps: Vec<Step>,
     pub tests: Tests,
 }
@@ -216,6 +227,8 @@ pub struct Program {
     pub recognition: Vec<Id>,
     /// Rules about odd packets.
     pub oddities: Vec<Id>,
+    /// Rules about frames.
+    pub frames: Vec<Id>,
     /// Fields that rules look at.
     pub wanted: FieldSet,
 }
@@ -228,6 +241,7 @@ impl Program {
         let mut program = Program::default();
         let mut groups = Groups::default();
         for (id, mut rule) in rules.into_iter().enumerate() {
+            read_streams(&mut rule);
             let pattern = fast_pattern(&rule);
             let buffers = std::mem::take(&mut rule.buffers);
             let payload = std::mem::take(&mut rule.payload);
@@ -236,10 +250,7 @@ impl Program {
             let mut signature = Signature::new(rule, &payload, checks);
             signature.set_scope(&payload);
             program.note_wanted(&signature);
-            // Frames are not looked at, so that no rule about them can match.
-            if signature.rule.frames.is_empty() {
-                groups.add(id as Id, &signature, pattern, &buffers);
-            }
+            groups.add(id as Id, &signature, pattern, &buffers);
             program.signatures.push(signature);
         }
         groups.finish(&mut program);
@@ -287,6 +298,9 @@ impl Program {
         let numbers = signature.rule.numbers.iter().map(|number| number.field);
         for field in fields.chain(numbers) {
             self.wanted.insert(field);
+        }
+        if !signature.frames.is_empty() {
+            self.wanted.insert(Field::Frame);
         }
         if signature.rule.files.iter().any(|file| matches!(file, FileTest::Hash { .. })) {
             self.wanted.insert(Field::FileHash);
@@ -348,6 +362,7 @@ impl Signature {
             on_stream: false,
             buffers,
             headers: rule.packet.iter().filter_map(HeaderCheck::new).collect(),
+            frames: rule.frames.iter().map(FrameCheck::new).collect(),
             suppressed: Vec::new(),
             rule,
         };
@@ -358,6 +373,9 @@ impl Signature {
 
     fn find_trigger(&self) -> Trigger {
         let rule = &self.rule;
+        if !rule.frames.is_empty() {
+            return Trigger::Frame;
+        }
         if rule.header.transactional || rule.validity.is_some() {
             return Trigger::Transaction;
         }
@@ -485,6 +503,13 @@ fn needs_packet(test: &PacketTest) -> bool {
     !(test.is_of_flow() || is_of_addresses || is_of_none)
 }
 
+impl FrameCheck {
+    fn new(test: &FrameTest) -> FrameCheck {
+        let steps = test.transforms.iter().map(Step::new).collect();
+        FrameCheck { name: test.name.clone(), steps, tests: Tests::new(&test.matches) }
+    }
+}
+
 impl HeaderCheck {
     fn new(test: &PacketTest) -> Option<HeaderCheck> {
         let PacketTest::HeaderBytes { part, transforms, matches } = test else { return None };
@@ -556,6 +581,15 @@ fn is_in_head(content: &Content) -> bool {
         Some(Operand::Variable(_)) => return false,
     };
     offset.saturating_add(depth) <= HEAD as i64
+}
+
+/// Turns the frame that is all of a stream (`smtp.stream`) into the stream itself.
+fn read_streams(rule: &mut Rule) {
+    let is_stream = |test: &FrameTest| test.name.ends_with(".stream") && test.transforms.is_empty();
+    if !rule.frames.is_empty() && rule.frames.iter().all(is_stream) && rule.payload.is_empty() {
+        rule.payload = rule.frames.drain(..).flat_map(|test| test.matches).collect();
+        rule.flow.only_stream = true;
+    }
 }
 
 fn may_be_absent(buffer: &crate::rule::BufferTest) -> bool {
@@ -638,6 +672,7 @@ struct Groups {
     addresses: Vec<Id>,
     recognition: Vec<Id>,
     oddities: Vec<Id>,
+    frames: Vec<Id>,
 }
 
 impl Groups {
@@ -646,6 +681,7 @@ impl Groups {
             Trigger::Addresses => self.addresses.push(id),
             Trigger::Recognition => self.recognition.push(id),
             Trigger::Oddity => self.oddities.push(id),
+            Trigger::Frame => self.frames.push(id),
             Trigger::Packet => self.add_packet(id, signature, best),
             Trigger::Transaction => self.add_transaction(id, signature, best, buffers),
         }
@@ -740,6 +776,7 @@ impl Groups {
         }));
         program.recognition = self.recognition;
         program.oddities = self.oddities;
+        program.frames = self.frames;
     }
 }
 

@@ -9,11 +9,12 @@ use infraspectre_core::wire::protocol as ip;
 use crate::field::{Kind, DONE, NONE};
 use crate::flow::{Flow, Occasion, PacketKind, Window};
 use crate::matcher::Found;
+use crate::protocol::frame::Frame;
 use crate::rule::{Action, Effect, Scope, ThresholdKind};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
-use super::compile::{Carrier, Channel, Id, PatternIndex, PayloadIndex, Program, Signature, HEAD};
+use super::compile::{Carrier, Channel, FrameCheck, Id, PatternIndex, PayloadIndex, Program, Signature, HEAD};
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
 use super::profile::{Cost, Profile};
@@ -43,6 +44,8 @@ pub struct Alert {
     pub in_stream: bool,
     /// Whether only one of several plausible views of the bytes holds it.
     pub ambiguous: bool,
+    /// The frame that the rule is about, by its place in the flow's.
+    pub frame: Option<usize>,
 }
 
 /// Runs rules over the occasions of flows.
@@ -93,6 +96,8 @@ impl Marks {
 struct Hit {
     in_stream: bool,
     ambiguous: bool,
+    /// The frame in which it was, by its place in the flow's.
+    frame: Option<usize>,
     /// What groups of expressions have captured, by name.
     captures: Vec<Capture>,
 }
@@ -170,6 +175,7 @@ impl Detector {
             // What the receiver drops is not the time to look at what others have brought.
             if !view.is_dropped_segment() {
                 self.look_at_transactions(&program, &view, &mut state);
+                self.look_at_frames(&program, &view, &mut state);
             }
             self.settle(&program, &view, &mut state);
         }
@@ -179,6 +185,8 @@ impl Detector {
                 report(signature, alert, &occasion);
             }
         }
+        let direction = occasion.direction;
+        occasion.flow.frames.retain(|frame| frame.direction != direction);
         prune(occasion.flow, &program);
     }
 
@@ -313,6 +321,31 @@ impl Detector {
             (side.begun, side.progress, side.seen) = (true, progress, extent);
             state.transaction(transaction.number).sides[view.side()] = side;
         }
+    }
+
+    fn look_at_frames(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
+        let frames = view.flow.frames.iter().enumerate().filter(|(_, frame)| frame.direction == view.direction);
+        for (at, frame) in frames {
+            for id in &program.frames {
+                let Some(signature) = program.signatures.get(*id as usize) else { continue };
+                if self.tried(*id, |own| own.frame_rule_holds(signature, frame, view, state), |holds| *holds) {
+                    let hit = Hit { frame: Some(at), ..Hit::default() };
+                    self.matched(*id, signature, frame.transaction, hit, view, state);
+                }
+            }
+        }
+    }
+
+    fn frame_rule_holds(&self, signature: &Signature, frame: &Frame, view: &View<'_>, state: &FlowState) -> bool {
+        let mut findings = Findings::default();
+        let holds = |check: &FrameCheck, findings: &mut Findings| {
+            let data = transform::apply(&check.steps, &frame.data);
+            *check.name == *frame.name && check.tests.hold(Buffer::whole(&data), findings)
+        };
+        packet::header_holds(&signature.rule, view)
+            && packet::protocol_holds(&signature.rule, view)
+            && packet::tests_hold(signature, view, state, &self.hosts, &mut findings)
+            && signature.frames.iter().all(|check| holds(check, &mut findings))
     }
 
     fn search_channel(
@@ -482,7 +515,8 @@ impl Detector {
         let action = signature.rule.action;
         let ambiguous = hit.ambiguous || view.packet.is_some_and(|packet| packet.ambiguous);
         let verdict = Action::Alert;
-        self.alerts.push(Alert { id, transaction, action, verdict, in_stream: hit.in_stream, ambiguous });
+        let (in_stream, frame) = (hit.in_stream, hit.frame);
+        self.alerts.push(Alert { id, transaction, action, verdict, in_stream, ambiguous, frame });
     }
 
     fn apply(&mut self, effect: &Effect, view: &View<'_>, state: &mut FlowState) {
@@ -652,7 +686,7 @@ fn view<'a>(occasion: &'a Occasion<'_, FlowState>) -> View<'a> {
     }
 }
 
-/// Drops transactions that are complete and were looked at in both directions.
+/// Drops transactions that are complete and were looked at in both directions, with all their frames.
 fn prune(flow: &mut Flow<FlowState>, program: &Program) {
     while let Some(first) = flow.transactions.front() {
         let state = &flow.state;
@@ -666,7 +700,8 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
                 || own.is_some_and(|own| own.sides[index(direction)].progress == DONE);
             is_other_way || first.progress(direction) == DONE && is_seen
         };
-        if !(is_over(Direction::Orig) && is_over(Direction::Resp)) {
+        let has_frames = flow.frames.iter().any(|frame| frame.transaction == Some(first.number));
+        if has_frames || !(is_over(Direction::Orig) && is_over(Direction::Resp)) {
             break;
         }
         if own.is_some() {
@@ -793,5 +828,23 @@ mod tests {
             });
         }
         assert_eq!(found, [(PacketKind::Odd, 1), (PacketKind::Malformed, 1), (PacketKind::Malformed, 4)]);
+    }
+
+    #[test]
+    fn frames_are_found_one_by_one_and_described_with_their_transaction() {
+        let talk = Talk { server_port: 25, ..Talk::default() };
+        let (hello, reply) = (&b"EHLO me\r\n"[..], &b"250 hello\r\n"[..]);
+        let mut packets = talk.opening();
+        packets.push(talk.data(Server, 1, 1, b"220 here\r\n"));
+        packets.push(talk.data(Client, 1, 11, hello));
+        packets.push(talk.data(Server, 11, 10, reply));
+        packets.push(talk.ack(Client, 10, 22));
+        packets.push(talk.ack(Server, 22, 10));
+        let rules = "alert smtp any any -> any any (frame:command_line; content:\"EHLO\"; startswith; sid:1;)\n\
+                     alert smtp any any -> any any (frame:command_line; content:\"|0d 0a|\"; endswith; sid:2;)\n\
+                     alert smtp any any -> any any (frame:response_line; content:\"2\"; startswith; sid:3;)\n\
+                     alert smtp any any -> any any (frame:stream; content:\"here\"; sid:4;)\n\
+                     alert smtp any any -> any any (frame:data; content:\"EHLO\"; sid:5;)";
+        assert_eq!(alerts(rules, &packets), [(3, 6), (1, 7), (1, 7), (2, 7), (3, 8), (4, 0)]);
     }
 }

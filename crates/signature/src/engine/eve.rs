@@ -12,7 +12,7 @@ use serde_json::{json, Map, Value};
 
 use crate::field::Field;
 use crate::flow::{checksum, Flow, Occasion, Packet};
-use crate::protocol::{Protocol, ENTRIES};
+use crate::protocol::{self, Protocol, ENTRIES};
 use crate::rule::{Action, Target};
 use crate::settings::Settings;
 use crate::transaction::{index, File, Transaction};
@@ -22,6 +22,8 @@ use super::detect::Alert;
 use super::state::FlowState;
 
 const SECOND: i64 = 1_000_000_000;
+/// Bytes of a frame that are written (`payload-buffer-size`).
+const MAX_FRAME_SHOWN: usize = 4096;
 
 /// What of an alert's bytes is written beside what it says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,6 +117,9 @@ pub fn write(
     }
     event.insert("alert".into(), Value::Object(rule));
     put_application(&mut event, flow, alert, settings.is_on("detect.guess-applayer-tx", false));
+    if let Some(frame) = alert.frame.and_then(|at| flow.frames.get(at)) {
+        event.insert("frame".into(), describe_frame(frame));
+    }
     event.insert("direction".into(), ["to_server", "to_client"][index(occasion.direction)].into());
     event.insert("flow".into(), describe_flow(flow));
     put_flow_state(&mut event, &flow.state);
@@ -170,6 +175,22 @@ fn packet_source(occasion: &Occasion<'_, FlowState>) -> &'static str {
         Some(_) => "wire/pcap",
         None => "stream (flow timeout)",
     }
+}
+
+fn describe_frame(frame: &protocol::frame::Frame) -> Value {
+    let mut object = Map::new();
+    let kind = frame.name.split_once('.').map_or(frame.name, |(_, kind)| kind);
+    object.insert("type".into(), kind.into());
+    object.insert("direction".into(), ["toserver", "toclient"][index(frame.direction)].into());
+    object.insert("length".into(), frame.length.into());
+    object.insert("complete".into(), true.into());
+    if let Some(number) = frame.transaction {
+        object.insert("tx_id".into(), number.into());
+    }
+    let shown = frame.data.get(..MAX_FRAME_SHOWN).unwrap_or(&frame.data);
+    object.insert("payload".into(), BASE64.encode(shown).into());
+    object.insert("payload_printable".into(), printable(shown).into());
+    Value::Object(object)
 }
 
 fn put_application(event: &mut Map<String, Value>, flow: &Flow<FlowState>, alert: &Alert, guesses: bool) {

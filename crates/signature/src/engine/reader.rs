@@ -125,8 +125,10 @@ impl Engine {
 /// Returns the fields that rules look at, and those that events describe: all that cost little.
 fn wanted(program: &Program) -> FieldSet {
     let mut wanted = FieldSet::all();
-    if !program.wanted.contains(Field::FileHash) {
-        wanted.remove(Field::FileHash);
+    for field in [Field::FileHash, Field::Frame] {
+        if !program.wanted.contains(field) {
+            wanted.remove(field);
+        }
     }
     wanted
 }

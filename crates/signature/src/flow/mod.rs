@@ -31,6 +31,7 @@ use infraspectre_core::flow::key::Endpoint;
 use infraspectre_core::wire::Segment;
 
 pub use self::table::FlowTable;
+use crate::protocol::frame::Frame;
 use crate::protocol::Protocol;
 use crate::transaction::Transaction;
 /// What a packet, or the end of a flow, gives rules to look at.
@@ -123,6 +124,8 @@ pub struct Flow<S> {
     pub established: bool,
     pub application: Application,
     pub transactions: VecDeque<Transaction>,
+    /// Parts of messages that nobody has looked at, where rules ask for such.
+    pub frames: Vec<Frame>,
     /// Whether rules need not look at the rest: a rule or setting said so.
     pub bypassed: bool,
     /// Whether an exception policy says that the flow is not to be looked at.

@@ -8,6 +8,7 @@ use super::recognition::{entry_of, first_speaker, Finding, Recognition};
 use super::tcp::Events;
 use super::Application;
 use crate::field::FieldSet;
+use crate::protocol::frame::{Frame, MAX_FRAMES};
 use crate::protocol::{Expectation, Output, Protocol, Requests, Session};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
@@ -30,6 +31,7 @@ pub struct Surroundings<'a> {
     pub wanted: FieldSet,
     pub application: &'a mut Application,
     pub transactions: &'a mut VecDeque<Transaction>,
+    pub frames: &'a mut Vec<Frame>,
     pub events: &'a mut Events,
     /// Connections that were announced.
     pub expected: &'a mut Vec<Expectation>,
@@ -298,6 +300,8 @@ impl Reader {
     /// Does what a session asks for; tells whether another protocol follows.
     fn obey(&mut self, requests: Requests, around: &mut Surroundings<'_>) -> bool {
         around.expected.extend(requests.expect);
+        let room = MAX_FRAMES.saturating_sub(around.frames.len());
+        around.frames.extend(requests.frames.into_iter().take(room));
         self.is_encrypted |= requests.encrypted;
         self.is_bypassed |= requests.bypass;
         let Some(former) = around.application.protocol else { return false };
@@ -451,6 +455,7 @@ impl Reader {
         let mut requests = Requests::default();
         self.with_session(protocol, &mut requests, around, |session, output| session.end(direction, output));
         around.expected.extend(requests.expect);
+        around.frames.extend(requests.frames);
     }
 }
 

@@ -426,6 +426,7 @@ fn new_flow<S: Default>(key: &FlowKey, from_low: bool, segment: &Segment<'_>, vl
         established: false,
         application: Application::default(),
         transactions: Default::default(),
+        frames: Vec::new(),
         bypassed: false,
         is_exempt: false,
         encrypted: false,

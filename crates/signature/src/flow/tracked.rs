@@ -425,6 +425,7 @@ fn surroundings<'a, S>(
         wanted: work.wanted,
         application: &mut flow.application,
         transactions: &mut flow.transactions,
+        frames: &mut flow.frames,
         events: &mut work.events,
         expected: &mut work.expected,
         ports: (flow.orig.port, flow.resp.port),

@@ -164,7 +164,8 @@ fn frames_are_named_with_their_protocol() {
     assert_eq!((&*rule.frames[0].name, rule.frames[0].matches.len()), ("smtp.command_line", 1));
     refused("frame:command_line; content:\"a\";", "no protocol");
     refused("frame:smtp.data; content:\"a\"; dns.query; content:\"b\";", "a rule of");
-    refused("frame:http1.request; content:\"a\"; http.uri; content:\"b\";", "beside another buffer");
+    refused("frame:smtp.data; content:\"a\"; smtp.helo; content:\"b\";", "beside another buffer");
+    refused("frame:http1.request; content:\"a\";", "no frame http1.request");
 }
 
 #[test]
@@ -399,7 +400,7 @@ fn events_protocols_and_files_are_asked_for() {
     );
     assert_eq!(rule.events[2], EventTest::Stream("3whs_ack_in_wrong_dir".into()));
     assert!(
-        rule.files[1] == FileTest::Any
+        matches!(rule.files[1], FileTest::Any)
             && matches!(rule.files[0], FileTest::Size { compare: Compare::Greater(1_048_576), .. })
     );
     let extension = contents(&rule.buffers[1].matches)[0];
