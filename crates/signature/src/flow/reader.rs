@@ -453,7 +453,9 @@ impl Reader {
             return;
         };
         let mut requests = Requests::default();
+        let done_before = completed(around.transactions, direction);
         self.with_session(protocol, &mut requests, around, |session, output| session.end(direction, output));
+        self.has_news |= completed(around.transactions, direction) != done_before;
         around.expected.extend(requests.expect);
         around.frames.extend(requests.frames);
     }

@@ -93,6 +93,22 @@ fn the_end_of_a_flow_reads_and_shows_one_direction_after_the_other() {
 }
 
 #[test]
+fn what_ends_with_its_connection_is_complete_when_both_sides_have_closed() {
+    let talk = Talk::default();
+    let response = b"HTTP/1.1 200 OK\r\n\r\nhello";
+    let (asked, answered) = (1 + REQUEST.len() as u32, 1 + response.len() as u32);
+    let mut packets = talk.opening();
+    packets.push(talk.data(Client, 1, 1, REQUEST));
+    packets.push(talk.data(Server, 1, asked, response));
+    packets.push(talk.ack(Client, asked, answered));
+    packets.push(talk.segment(Server, FIN | ACK, answered, asked, b""));
+    packets.push(talk.segment(Client, FIN | ACK, asked, answered + 1, b""));
+    packets.push(talk.ack(Server, answered + 1, asked + 1));
+    let shown = shown(&packets);
+    assert_eq!((shown[6], shown[8]), ((Resp, 1, 0), (Resp, 1, response.len())));
+}
+
+#[test]
 fn a_packet_that_its_receiver_drops_shows_nothing_of_the_stream() {
     let talk = Talk::default();
     let asked = 1 + REQUEST.len() as u32;

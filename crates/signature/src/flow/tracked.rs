@@ -42,6 +42,8 @@ pub struct Tracked<S> {
     reader: Reader,
     /// Numbers below which transactions were complete at an occasion of each direction.
     shown_complete: [u64; 2],
+    /// Directions whose session was told that they have come to their end.
+    has_ended: [bool; 2],
     /// Whether windows of the stream are no longer given.
     is_hidden: bool,
     /// Bytes that the table has counted for it.
@@ -61,6 +63,7 @@ impl<S> Tracked<S> {
             channel,
             reader,
             shown_complete: [0; 2],
+            has_ended: [false; 2],
             is_hidden: false,
             held: 0,
         }
@@ -199,10 +202,16 @@ impl<S> Tracked<S> {
                 if readable != Readable::Own && self.read(direction.opposite(), false, work) {
                     direction = direction.opposite();
                 }
+                if readable != Readable::Own {
+                    self.end_stream(direction.opposite(), work);
+                }
                 let is_full = self.insert(packet, direction, is_doubtful, work);
                 let is_own = readable != Readable::Acknowledged || is_full;
                 if is_own && self.read(direction, work.settings.inline, work) {
                     direction = direction.opposite();
+                }
+                if readable != Readable::Acknowledged {
+                    self.end_stream(direction, work);
                 }
             }
         }
@@ -255,12 +264,28 @@ impl<S> Tracked<S> {
                 }
             }
         }
+        self.note_news(direction);
+        has_turned
+    }
+
+    /// Tells the session that a direction has come to its end, where both sides are closing and all of it was read.
+    fn end_stream(&mut self, direction: Direction, work: &mut Work<'_>) {
+        let is_over = self.state() >= State::Closing && self.flow.application.protocol.is_some();
+        let is_read = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).unread() == 0);
+        if is_over && is_read && !std::mem::replace(&mut self.has_ended[index(direction)], true) {
+            let (reader, mut around) = self.split(work);
+            reader.end(direction, &mut around);
+            self.note_news(direction);
+        }
+    }
+
+    /// Lets the stream be inspected where its session has news.
+    fn note_news(&mut self, direction: Direction) {
         if std::mem::take(&mut self.reader.has_news) {
             if let Some(channel) = self.channel.as_deref_mut() {
                 channel.stream_mut(direction).is_due = true;
             }
         }
-        has_turned
     }
 
     fn read_other_first(&mut self, other: Direction, all: bool, work: &mut Work<'_>) {
@@ -399,8 +424,10 @@ impl<S> Tracked<S> {
         self.flow.established = true;
         for direction in BOTH {
             self.read(direction, true, work);
-            let (reader, mut around) = self.split(work);
-            reader.end(direction, &mut around);
+            if !self.has_ended[index(direction)] {
+                let (reader, mut around) = self.split(work);
+                reader.end(direction, &mut around);
+            }
             self.flow.encrypted = self.reader.is_encrypted;
             let shown = self.shown_complete;
             let has_news = self.flow.transactions.iter().any(|one| !is_shown(one, direction, &shown));
