@@ -847,4 +847,20 @@ mod tests {
                      alert smtp any any -> any any (frame:data; content:\"EHLO\"; sid:5;)";
         assert_eq!(alerts(rules, &packets), [(3, 6), (1, 7), (1, 7), (2, 7), (3, 8), (4, 0)]);
     }
+
+    #[test]
+    fn an_old_match_is_new_once_there_is_as_much_data_as_it_asks_for() {
+        let talk = Talk::default();
+        let mut packets = talk.opening();
+        let pieces = [&b"MKD a"[..], &[b'a'; 3000], &[b'b'; 3000]];
+        let mut at = 1;
+        for piece in pieces {
+            packets.push(talk.data(Client, at, 1, piece));
+            at += piece.len() as u32;
+            packets.push(talk.ack(Server, 1, at));
+            packets.push(talk.ack(Client, at, 1));
+        }
+        let rule = r#"alert tcp any any -> any any (content:"MKD "; isdataat:100,relative; sid:1;)"#;
+        assert_eq!(alerts(rule, &packets), [(1, 9)]);
+    }
 }
