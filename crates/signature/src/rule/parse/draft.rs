@@ -227,12 +227,29 @@ impl<'c, 's> Draft<'c, 's> {
 
     /// Adds a test; a relative one goes on where the last one ended, which may be in a buffer that a modifier named.
     pub fn test_on(&mut self, test: Match, relative: bool) -> Result<()> {
-        let goes_on = relative && matches!(self.last_test, Place::Buffer(_));
-        if !goes_on || !self.is_payload() || self.decoding.is_some() {
-            return self.test(test);
+        if relative && self.goes_on_elsewhere() {
+            self.tests(self.last_test).push(test);
+            return Ok(());
         }
-        self.tests(self.last_test).push(test);
-        Ok(())
+        self.test(test)
+    }
+
+    /// Tells whether a relative test goes on in another buffer than the selected one.
+    fn goes_on_elsewhere(&self) -> bool {
+        matches!(self.last_test, Place::Buffer(_)) && self.is_payload() && self.decoding.is_none()
+    }
+
+    /// Makes the last test, where that is a content, one of the end of the data; tells whether it is.
+    pub fn end_last_content(&mut self) -> bool {
+        let place = if self.goes_on_elsewhere() { self.last_test } else { self.place() };
+        let is_decoding = self.decoding.is_some();
+        match self.tests(place).last_mut() {
+            Some(Match::Content(content)) if !is_decoding => {
+                content.endswith = true;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Adds a test of an address, `ip.src` or `ip.dst`.

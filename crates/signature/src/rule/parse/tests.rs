@@ -88,7 +88,10 @@ fn contents_have_modifiers() {
     let chopped = self::rule("content:\"cde\"; fast_pattern:1,2;");
     assert_eq!(contents(&chopped.payload)[0].fast_pattern_chop, Some((1, 2)));
     let last = rule.payload.last();
-    assert!(matches!(last, Some(Match::IsDataAt { at: Operand::Value(1), relative: true, negated: true })));
+    assert!(matches!(last, Some(Match::Content(content)) if content.endswith));
+    let rule = self::rule("content:!\".b\"; http_host; isdataat:!1,relative; content:\"c\"; isdataat:!2,relative;");
+    assert!(contents(&rule.buffers[0].matches)[0].endswith && rule.buffers[0].matches.len() == 1);
+    assert!(matches!(rule.payload.last(), Some(Match::IsDataAt { at: Operand::Value(2), negated: true, .. })));
 }
 
 #[test]
