@@ -448,7 +448,10 @@ impl Signature {
         let scope = rule.header.protocol.scope;
         self.on_stream =
             is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
-        self.on_packets = scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned);
+        // How much was sent is known packet by packet.
+        let of_size = rule.packet.iter().any(|test| matches!(test, PacketTest::StreamSize { .. }));
+        let looks_at_packets = !self.on_stream || positioned || of_size;
+        self.on_packets = scope != Scope::Stream && !rule.flow.only_stream && looks_at_packets;
     }
 
     /// Counts the checks of a transaction.

@@ -863,4 +863,19 @@ mod tests {
         let rule = r#"alert tcp any any -> any any (content:"MKD "; isdataat:100,relative; sid:1;)"#;
         assert_eq!(alerts(rule, &packets), [(1, 9)]);
     }
+
+    #[test]
+    fn a_rule_about_the_size_of_a_stream_looks_at_packets_and_at_the_stream() {
+        let talk = Talk::default();
+        let request = b"GET /eicar HTTP/1.1\r\n\r\n";
+        let asked = 1 + request.len() as u32;
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.ack(Server, 1, asked));
+        packets.push(talk.ack(Client, asked, 1));
+        let rule =
+            |size| format!("alert tcp any any -> any any (stream_size:client,<,{size}; content:\"eicar\"; sid:1;)");
+        assert_eq!(alerts(&rule(100), &packets), [(1, 4), (1, 6)]);
+        assert_eq!(alerts(&rule(10), &packets), []);
+    }
 }

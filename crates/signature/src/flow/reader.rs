@@ -260,7 +260,8 @@ impl Reader {
             self.with_session(protocol, &mut requests, around, |session, output| session.read(direction, data, output));
         let Some(consumed) = consumed else { return data.len() };
         let used = consumed.bytes.min(data.len());
-        self.has_news |= completed(around.transactions, direction) != done_before;
+        // Messages of SMB are many and short: their stream is looked at in its usual windows, as Suricata does.
+        self.has_news |= protocol != Protocol::Smb && completed(around.transactions, direction) != done_before;
         let switches = self.obey(requests, around);
         match consumed.next {
             _ if switches => used,
