@@ -40,6 +40,8 @@ pub struct Decoder {
     fragments: Fragments,
     assembled: [Vec<u8>; MAX_REASSEMBLIES],
     views: Vec<View>,
+    /// What carries the tunnels of the last packet, outermost first, without payload.
+    carriers: Vec<Segment<'static>>,
     /// What is odd about the last packet, and what that has come to.
     oddities: Vec<&'static str>,
     odd: Option<Odd>,
@@ -106,6 +108,7 @@ pub(super) struct Walk<'a, 'w> {
     tunnels: u8,
     contexts: &'w mut Contexts,
     views: &'w mut Vec<View>,
+    carriers: &'w mut Vec<Segment<'static>>,
     oddities: &'w mut Vec<&'static str>,
     /// Whether IPv6 extension headers, and fragment headers among them, came before the present one.
     pub(super) has_extension: bool,
@@ -117,10 +120,11 @@ impl<'a, 'w> Walk<'a, 'w> {
         segment: &'w mut Segment<'a>,
         contexts: &'w mut Contexts,
         views: &'w mut Vec<View>,
+        carriers: &'w mut Vec<Segment<'static>>,
         oddities: &'w mut Vec<&'static str>,
     ) -> Self {
         let (has_extension, has_fragment) = (false, false);
-        Walk { segment, carrier: None, tunnels: 0, contexts, views, oddities, has_extension, has_fragment }
+        Walk { segment, carrier: None, tunnels: 0, contexts, views, carriers, oddities, has_extension, has_fragment }
     }
 
     /// Enters a tunnel that the current segment carries; None beyond the limit of nesting.
@@ -130,6 +134,7 @@ impl<'a, 'w> Walk<'a, 'w> {
         }
         self.tunnels += 1;
         self.carrier = Some(*self.segment);
+        self.carriers.push(self.segment.without_payload());
         self.segment.context = self.contexts.enter(self.segment.context, Tag::Tunnel(kind, id));
         Some(())
     }
@@ -225,6 +230,7 @@ impl Decoder {
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Outcome<'a> {
         self.views.clear();
+        self.carriers.clear();
         self.oddities.clear();
         match plain(packet) {
             Some(segment) => Outcome::Segment(segment),
@@ -233,9 +239,9 @@ impl Decoder {
     }
 
     fn decode_any<'a>(&'a mut self, packet: &Packet<'a>) -> Outcome<'a> {
-        let Decoder { contexts, fragments, assembled, views, oddities, odd, malformed, other } = self;
+        let Decoder { contexts, fragments, assembled, views, carriers, oddities, odd, malformed, other } = self;
         let mut segment = Segment::of(packet);
-        let mut walk = Walk::new(&mut segment, contexts, views, oddities);
+        let mut walk = Walk::new(&mut segment, contexts, views, carriers, oddities);
         let first = link::enter(&mut walk, packet.link, Span::new(packet.data, packet.wire_len as usize));
         let verdict = walk.follow(first, fragments, assembled);
         let packets = u64::from(segment.packets);
@@ -263,15 +269,20 @@ impl Decoder {
     /// contradict one another; these segments stand for no packets.
     pub fn take_views(&mut self, sink: &mut dyn FnMut(Segment<'_>)) {
         for view in std::mem::take(&mut self.views) {
-            let Decoder { contexts, fragments, views, oddities, .. } = self;
+            let Decoder { contexts, fragments, views, carriers, oddities, .. } = self;
             let mut segment = view.segment;
-            let mut walk = Walk::new(&mut segment, contexts, views, oddities);
+            let mut walk = Walk::new(&mut segment, contexts, views, carriers, oddities);
             let span = Span::new(&view.bytes, view.bytes.len());
             let verdict = walk.follow(Next::Layer(Layer::Upper(view.protocol), span), fragments, &mut []);
             if let Verdict::Segment = verdict {
                 sink(segment);
             }
         }
+    }
+
+    /// Returns what carries the tunnels of the last packet, outermost first, without payload.
+    pub fn carriers(&self) -> &[Segment<'static>] {
+        &self.carriers
     }
 
     /// Returns the last packet if there is something odd about it.

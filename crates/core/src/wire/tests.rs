@@ -360,6 +360,18 @@ fn malformed_packets_are_counted_by_reason() {
 }
 
 #[test]
+fn what_carries_tunnels_is_told_outermost_first() {
+    let mut decoder = Decoder::default();
+    let carried = |decoder: &mut Decoder, datagram: &[u8]| {
+        decoder.decode(&packet(RAW, datagram));
+        decoder.carriers().iter().map(|carrier| (carrier.ip_version, carrier.protocol)).collect::<Vec<_>>()
+    };
+    let gre = [&[0, 0, 8, 0][..], &ipv4(4, &inner())].concat();
+    assert_eq!(carried(&mut decoder, &ipv6(GRE, &gre)), [(6, GRE), (4, 4)]);
+    assert_eq!(carried(&mut decoder, &ipv4(UDP, &udp(1, 2, b""))), []);
+}
+
+#[test]
 fn what_is_odd_about_a_packet_is_told_whether_it_is_read_or_not() {
     let part = |offset: u16, next: u8, payload: &[u8]| {
         let [high, low] = offset.to_be_bytes();

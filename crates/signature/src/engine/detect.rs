@@ -164,7 +164,7 @@ impl Detector {
             let view = view(&occasion);
             // What is let through is seen once more, with the packet that decides it; its transactions are read on.
             let kind = occasion.packet.map_or(PacketKind::InFlow, |packet| packet.kind);
-            if kind != PacketKind::InFlow {
+            if matches!(kind, PacketKind::Odd | PacketKind::Malformed) {
                 self.look_at_each(&program.oddities, &program, &view, &mut state);
             }
             if kind != PacketKind::Odd && !std::mem::replace(&mut state.bypassed, occasion.flow.bypassed) {
@@ -810,7 +810,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_packet_is_looked_at_for_its_events_and_a_malformed_one_for_all_that_it_has() {
+    fn a_packet_without_a_flow_is_looked_at_for_its_events_for_what_it_is_or_for_both() {
         let rules = "alert udp any any -> any any (decode-event:udp.len_invalid; sid:1;)\n\
                      alert tcp any any -> any any (decode-event:udp.len_invalid; sid:2;)\n\
                      alert udp any any -> any any (decode-event:udp.hlen_too_small; sid:3;)\n\
@@ -820,14 +820,16 @@ mod tests {
         let mut detector = Detector::new(Arc::new(Program::new(parsed.rules, &settings)), Arc::clone(&settings));
         let table: FlowTable<FlowState> = FlowTable::new(settings, LIMITS, FieldSet::all());
         let mut found = Vec::new();
-        for kind in [PacketKind::Odd, PacketKind::Malformed] {
+        for kind in [PacketKind::Odd, PacketKind::Malformed, PacketKind::Carrier] {
             Talk::default().datagram(Client, b"").with_segment(1, |segment| {
-                table.observe_odd(segment, 28, &[], kind, &["decoder.udp.len_invalid"], &mut |occasion| {
+                table.observe_alone(segment, 28, &[], kind, &["decoder.udp.len_invalid"], &mut |occasion| {
                     detector.look(occasion, |signature, _, _| found.push((kind, signature.rule.sid)));
                 });
             });
         }
-        assert_eq!(found, [(PacketKind::Odd, 1), (PacketKind::Malformed, 1), (PacketKind::Malformed, 4)]);
+        let expected =
+            [(PacketKind::Odd, 1), (PacketKind::Malformed, 1), (PacketKind::Malformed, 4), (PacketKind::Carrier, 4)];
+        assert_eq!(found, expected);
     }
 
     #[test]

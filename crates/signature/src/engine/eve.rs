@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use data_encoding::BASE64;
 use infraspectre_core::app::Direction;
 use infraspectre_core::flow::key::Endpoint;
-use infraspectre_core::source::LinkType;
-use infraspectre_core::wire::protocol as ip;
+use infraspectre_core::source::{LinkType, Packet as Captured};
+use infraspectre_core::wire::{protocol as ip, Decoder, Segment};
 use serde_json::{json, Map, Value};
 
 use crate::field::Field;
-use crate::flow::{checksum, Flow, Occasion, Packet};
+use crate::flow::{checksum, Flow, Occasion, Packet, PacketKind};
 use crate::protocol::{self, Protocol, ENTRIES};
 use crate::rule::{Action, Target};
 use crate::settings::Settings;
@@ -98,7 +98,11 @@ pub fn write(
         event.insert("pcap_cnt".into(), packet.segment.number.into());
     }
     put_endpoints(&mut event, flow, source, destination, occasion);
-    event.insert("pkt_src".into(), packet_source(occasion).into());
+    let carrier = occasion.packet.and_then(|packet| carrier(packet, frame?));
+    event.insert("pkt_src".into(), packet_source(occasion, carrier.as_ref()).into());
+    if let Some(carrier) = &carrier {
+        event.insert("tunnel".into(), describe_carrier(carrier));
+    }
     if let Some(addresses) = occasion.packet.filter(|_| extras.ethernet).and_then(hardware_addresses) {
         event.insert("ether".into(), addresses);
     }
@@ -169,12 +173,40 @@ fn hardware_addresses(packet: &Packet<'_>) -> Option<Value> {
     Some(json!({ "src_mac": text(source), "dest_mac": text(destination) }))
 }
 
-fn packet_source(occasion: &Occasion<'_, FlowState>) -> &'static str {
-    match occasion.packet {
-        Some(packet) if packet.from_fragments => "defrag",
-        Some(_) => "wire/pcap",
-        None => "stream (flow timeout)",
+fn packet_source(occasion: &Occasion<'_, FlowState>, carrier: Option<&Segment<'_>>) -> &'static str {
+    match (occasion.packet, carrier.map(|carrier| carrier.protocol)) {
+        (None, _) => "stream (flow timeout)",
+        (Some(packet), _) if packet.from_fragments => "defrag",
+        (Some(_), Some(ip::IPV4)) => "ipv4 tunnel",
+        (Some(_), Some(ip::IPV6)) => "ipv6 tunnel",
+        (Some(_), Some(ip::GRE)) => "gre tunnel",
+        (Some(_), _) => "wire/pcap",
     }
+}
+
+/// Returns what carries the innermost tunnel of a packet of a flow, which its frame tells once more.
+fn carrier(packet: &Packet<'_>, frame: Frame<'_>) -> Option<Segment<'static>> {
+    let segment = &packet.segment;
+    if segment.context == 0 || packet.kind == PacketKind::Carrier || packet.from_fragments {
+        return None;
+    }
+    let mut decoder = Decoder::default();
+    let wire_len = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
+    decoder.decode(&Captured { number: segment.number, at: segment.at, link: frame.link, wire_len, data: frame.data });
+    decoder.carriers().last().copied()
+}
+
+fn describe_carrier(carrier: &Segment<'_>) -> Value {
+    let end = |address, port| Endpoint { address, port };
+    let (source, destination) = (end(carrier.src, carrier.src_port), end(carrier.dst, carrier.dst_port));
+    json!({
+        "src_ip": address(source),
+        "src_port": source.port,
+        "dest_ip": address(destination),
+        "dest_port": destination.port,
+        "proto": protocol_name(carrier.protocol),
+        "pkt_src": "wire/pcap",
+    })
 }
 
 fn describe_frame(frame: &protocol::frame::Frame) -> Value {
@@ -474,6 +506,8 @@ fn protocol_name(number: u8) -> String {
         ip::ICMP6 => "IPv6-ICMP".into(),
         ip::SCTP => "SCTP".into(),
         ip::GRE => "GRE".into(),
+        ip::IPV4 => "IP-in-IP".into(),
+        ip::IPV6 => "IPv6".into(),
         ip::ESP => "ESP".into(),
         ip::IGMP => "IGMP".into(),
         other => format!("{other:03}"),

@@ -57,6 +57,8 @@ pub enum PacketKind {
     Odd,
     /// Without a flow, for it could not be read.
     Malformed,
+    /// Without a flow, for it carries a tunnel, in which the flow is.
+    Carrier,
 }
 
 /// A packet with what decoding alone does not tell.

@@ -200,8 +200,8 @@ impl<S: Default> FlowTable<S> {
         self.events = self.observe_in(slot, packet, from_low, events, each);
     }
 
-    /// Gives a packet an occasion of its own, with a flow that is forgotten at once, for what is odd about it.
-    pub fn observe_odd(
+    /// Gives a packet an occasion of its own, with a flow that is forgotten at once, to be looked at alone.
+    pub fn observe_alone(
         &self,
         segment: &Segment<'_>,
         length_on_wire: u32,
