@@ -880,4 +880,19 @@ mod tests {
         assert_eq!(alerts(&rule(100), &packets), [(1, 4), (1, 6)]);
         assert_eq!(alerts(&rule(10), &packets), []);
     }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_larger_than_what_is_there() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello";
+        let (asked, answered) = (1 + request.len() as u32, 1 + response.len() as u32);
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.data(Server, 1, asked, response));
+        packets.push(talk.ack(Client, asked, answered));
+        let rule = |size, sid| format!("alert http any any -> any any (filesize:{size}; sid:{sid};)\n");
+        let rules = [rule(">3", 1), rule(">6", 2), rule("<9", 3), rule("5", 4)].concat();
+        assert_eq!(alerts(&rules, &packets), [(1, 0)]);
+    }
 }

@@ -173,9 +173,11 @@ impl Trial<'_> {
         let mut files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
         let holds = match test {
             FileTest::Any => files.next().is_some(),
-            FileTest::Size { compare, .. } => {
-                files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size))
-            }
+            // What was cut off was larger still, as much as nobody knows.
+            FileTest::Size { compare, .. } => files.any(|file| {
+                let is_known = file.body.complete && !file.truncated || compare.holds(u64::MAX) && file.truncated;
+                is_known && compare.holds(file.size)
+            }),
             FileTest::Hash { kind, negated, hashes } => files.any(|file| {
                 let digest = file.body.complete.then(|| file.hashes.as_deref().map(|own| digest(own, *kind))).flatten();
                 digest.is_some_and(|digest| hashes.contains(&digest) != *negated)
