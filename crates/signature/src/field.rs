@@ -137,7 +137,6 @@ fields! {
     FileHash: File, Either, BODY, [], [Http, Http2, Smtp, FtpData, Smb, Nfs];
     /// No buffer: frames are given where a rule asks for them.
     Frame: Bytes, Either, NONE, [], [];
-    FileMagic: File, Either, BODY, ["file.magic", "filemagic"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
 
     DnsQuery: Bytes, ToServer, DONE, ["dns.query", "dns_query"], [Dns];
     DnsQueriesName: Bytes, Either, DONE, ["dns.queries.rrname", "mdns.queries.rrname"], [Dns, Mdns];

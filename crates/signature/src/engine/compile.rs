@@ -502,7 +502,7 @@ impl Signature {
 /// Tells whether a test looks at the header or size of a packet, so that there must be one.
 fn needs_packet(test: &PacketTest) -> bool {
     let is_of_addresses = matches!(test, PacketTest::IpDataset { .. });
-    let is_of_none = matches!(test, PacketTest::AppLayerEvent(_) | PacketTest::Unsupported(_));
+    let is_of_none = matches!(test, PacketTest::AppLayerEvent(_));
     !(test.is_of_flow() || is_of_addresses || is_of_none)
 }
 

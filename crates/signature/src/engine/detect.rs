@@ -895,4 +895,22 @@ mod tests {
         let rules = [rule(">3", 1), rule(">6", 2), rule("<9", 3), rule("5", 4)].concat();
         assert_eq!(alerts(&rules, &packets), [(1, 0)]);
     }
+
+    #[test]
+    fn checksums_can_be_asked_for() {
+        let mut wrong = Talk::default().datagram(Client, b"other");
+        wrong.bytes[27] ^= 1;
+        let packets = [Talk::default().datagram(Client, b"right"), wrong];
+        let rule =
+            |keyword, state, sid| format!("alert udp any any -> any any ({keyword}:{state}; dsize:5; sid:{sid};)\n");
+        let rules = [
+            rule("udpv4-csum", "valid", 1),
+            rule("udpv4-csum", "invalid", 2),
+            rule("ipv4-csum", "valid", 3),
+            rule("ipv4-csum", "invalid", 4),
+            rule("udpv6-csum", "valid", 5),
+            rule("tcpv4-csum", "invalid", 6),
+        ];
+        assert_eq!(alerts(&rules.concat(), &packets), [(1, 1), (3, 1), (2, 2), (3, 2)]);
+    }
 }

@@ -41,7 +41,6 @@ enum Check {
     Absent { or_else: bool },
     Dataset(DatasetTest),
     Entropy { bytes: u32, offset: u32, compare: Compare },
-    Never,
 }
 
 #[derive(Debug)]
@@ -156,7 +155,6 @@ impl Check {
             Match::Entropy { bytes, offset, compare } => {
                 Check::Entropy { bytes: *bytes, offset: *offset, compare: compare.clone() }
             }
-            Match::Asn1(_) | Match::FtpBounce | Match::Unsupported(_) => Check::Never,
         }
     }
 }
@@ -218,7 +216,6 @@ impl Inspection<'_, '_> {
             Check::Entropy { bytes, offset, compare } => {
                 self.entropy(*bytes, *offset).is_some_and(|value| compare.holds(value)) && self.from(rest, cursor)
             }
-            Check::Never => false,
         }
     }
 

@@ -3,7 +3,7 @@
 use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
-use crate::flow::{Application, Flow, Packet, Window};
+use crate::flow::{checksum, Application, Flow, Packet, Window};
 use crate::protocol::Protocol;
 use crate::rule::{
     AppProtocolMode, AppProtocolTest, BitTest, Compare, FlagMode, FlowCounter, FlowintTest, HeaderPart, Instance,
@@ -202,8 +202,6 @@ fn test_holds(test: &PacketTest, view: &View<'_>, state: &FlowState, hosts: &Hos
         PacketTest::AppLayerEvent(name) => view.events.contains(&&**name),
         PacketTest::Vlan { layer, id } => vlan_holds(*layer, id, &view.flow.vlans),
         PacketTest::VlanLayers(compare) => compare.holds(view.flow.vlans.len() as u64),
-        // Neither a database of countries nor one of reputations is at hand.
-        PacketTest::GeoIp { .. } | PacketTest::IpReputation { .. } | PacketTest::Unsupported(_) => false,
         of_packet => view.packet.is_some_and(|packet| header_test_holds(of_packet, packet)),
     }
 }
@@ -273,6 +271,15 @@ fn header_test_holds(test: &PacketTest, packet: &Packet<'_>) -> bool {
             is_v4 && network_word(6).is_some_and(|word| compare.holds((word & 0x1fff) * 8))
         }
         PacketTest::SameIp => segment.src == segment.dst,
+        PacketTest::Checksum { ip_version, transport, is_right } => {
+            segment.ip_version == *ip_version
+                && match transport {
+                    None => checksum::is_header_right(segment) == *is_right,
+                    Some(transport) => {
+                        segment.protocol == *transport && checksum::is_transport_right(segment) == *is_right
+                    }
+                }
+        }
         PacketTest::IcmpType(compare) => icmp && compare.holds(u64::from(segment.src_port)),
         PacketTest::IcmpCode(compare) => icmp && compare.holds(u64::from(segment.dst_port)),
         PacketTest::IcmpId(id) => icmp && has_echo_fields(segment.src_port) && transport_word(4) == Some(*id),

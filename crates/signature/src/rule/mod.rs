@@ -256,17 +256,11 @@ pub enum PacketTest {
         id: Compare,
     },
     VlanLayers(Compare),
-    GeoIp {
-        which: Sides,
-        negated: bool,
-        countries: Vec<Box<str>>,
-    },
-    IpReputation {
-        which: Sides,
-        category: Box<str>,
-        compare: Compare,
-        /// `isnotset`: no address of the side has a reputation that passes.
-        negated: bool,
+    /// `ipv4-csum`, `tcpv4-csum` and their kin: of the header where no transport is named.
+    Checksum {
+        ip_version: u8,
+        transport: Option<u8>,
+        is_right: bool,
     },
     /// `ip.src` / `ip.dst` with a dataset.
     IpDataset {
@@ -303,8 +297,6 @@ pub enum PacketTest {
         transforms: Vec<Transform>,
         matches: Vec<Match>,
     },
-    /// Never true: a keyword that is read and has no meaning here, with its name.
-    Unsupported(Box<str>),
 }
 
 impl PacketTest {
@@ -318,8 +310,6 @@ impl PacketTest {
                 | PacketTest::Flowint { .. }
                 | PacketTest::FlowCounter { .. }
                 | PacketTest::StreamSize { .. }
-                | PacketTest::GeoIp { .. }
-                | PacketTest::IpReputation { .. }
         )
     }
 }
@@ -636,8 +626,6 @@ pub enum Transform {
     ZlibDeflate {
         max_size: u32,
     },
-    /// `luaxform` and others that cannot be run, by keyword: nothing is left of the buffer.
-    Unsupported(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -690,10 +678,6 @@ pub enum Match {
         offset: u32,
         compare: Compare,
     },
-    Asn1(Box<str>),
-    FtpBounce,
-    /// `luajit` and others that cannot be run: never true.
-    Unsupported(Box<str>),
 }
 
 /// `content` with its modifiers.

@@ -46,8 +46,6 @@ pub(super) enum Buffer {
     IpAddress {
         is_source: bool,
     },
-    /// A buffer that nothing fills, by its keyword.
-    Unknown(Box<str>),
 }
 
 /// Where the tests of a buffer stand in the rule.
@@ -60,8 +58,6 @@ pub(super) enum Place {
     Frame(usize),
     /// Tests of what `base64_decode` gave.
     Decoded,
-    /// Tests of a buffer that nothing fills.
-    Nowhere,
 }
 
 /// The buffer that was named last; it gets a place with its first test.
@@ -87,7 +83,6 @@ pub(super) struct Draft<'c, 's> {
     /// After `base64_data`: the place of the `base64_decode`, and the tests of what it gave.
     decoding: Option<Place>,
     decoded: Vec<Match>,
-    nowhere: Vec<Match>,
     last_content: Option<Place>,
     /// Place of the last test of any buffer.
     last_test: Place,
@@ -148,7 +143,6 @@ impl<'c, 's> Draft<'c, 's> {
             selected: Selected::payload(),
             decoding: None,
             decoded: Vec::new(),
-            nowhere: Vec::new(),
             last_content: None,
             last_test: Place::Payload,
             variables: Vec::new(),
@@ -366,7 +360,6 @@ impl<'c, 's> Draft<'c, 's> {
     fn find(&self, buffer: &Buffer, with: &[Transform]) -> Option<Place> {
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Some(Place::Payload),
-            Buffer::Unknown(_) => None,
             Buffer::Field(field, sent) => {
                 let is_it = |test: &BufferTest| test.field == *field && test.sent == *sent && test.transforms == with;
                 self.rule.buffers.iter().rposition(is_it).map(Place::Buffer)
@@ -386,10 +379,6 @@ impl<'c, 's> Draft<'c, 's> {
         let matches = Vec::new();
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Place::Payload,
-            Buffer::Unknown(name) => {
-                self.rule.packet.push(PacketTest::Unsupported(name));
-                Place::Nowhere
-            }
             Buffer::Field(field, sent) => {
                 self.rule.buffers.push(BufferTest { field, sent, transforms, matches });
                 Place::Buffer(self.rule.buffers.len() - 1)
@@ -410,7 +399,6 @@ impl<'c, 's> Draft<'c, 's> {
         match place {
             Place::Payload => payload,
             Place::Decoded => &mut self.decoded,
-            Place::Nowhere => &mut self.nowhere,
             Place::Buffer(at) => buffers.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Frame(at) => frames.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Header(at) => match packet.get_mut(at) {

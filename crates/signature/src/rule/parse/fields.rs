@@ -64,7 +64,7 @@ pub(super) fn valued(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOptio
     let mut content = content::pattern(&text)?;
     content.negated = negated;
     match field {
-        Field::FileName | Field::FileMagic => content.nocase = true,
+        Field::FileName => content.nocase = true,
         Field::FileExtension => {
             content.nocase = true;
             content.startswith = true;

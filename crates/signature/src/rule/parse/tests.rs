@@ -415,7 +415,8 @@ fn events_protocols_and_files_are_asked_for() {
         ("app-layer-protocol:htttp;", "no protocol"),
         ("dns.query; content:\"a\"; filesize:1;", "a rule of"),
         ("tag:host;", "tag"),
-        ("asn1:overflow;", "asn1"),
+        ("asn1:double_overflow;", "asn1 is not supported"),
+        ("file.magic; content:\"PE\";", "file.magic is not supported"),
         ("prefilter;", "no test"),
     ] {
         refused(options, reason);
