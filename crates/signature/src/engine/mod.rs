@@ -8,7 +8,6 @@ pub mod eve;
 mod inspect;
 mod intervals;
 mod number;
-mod oddity;
 mod packet;
 pub mod profile;
 pub mod reader;

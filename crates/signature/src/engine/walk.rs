@@ -9,10 +9,10 @@ use infraspectre_core::wire::{protocol, Decoder, Outcome, Segment};
 
 use crate::field::FieldSet;
 use crate::flow::{FlowTable, Limits, Occasion, PacketKind};
+use crate::oddity;
 use crate::settings::Settings;
 
 use super::eve::Frame;
-use super::oddity;
 
 /// How often the defragmenter is asked for incomplete datagrams, in nanoseconds of capture time.
 const EXPIRE_EVERY_NS: i64 = 1_000_000_000;

@@ -398,7 +398,7 @@ fn an_interface_is_its_bytes_and_its_version() {
 #[test]
 fn events_protocols_and_files_are_asked_for() {
     let rule = rule(
-        "app-layer-event:http.missing_host_header; decode-event:ipv4.opt_pad_required; stream-event:3whs_ack_in_wrong_dir; \
+        "app-layer-event:http.missing_host_header; decode-event:ipv4.frag_overlap; stream-event:3whs_ack_in_wrong_dir; \
          filename:\"a.exe\"; fileext:!\"txt\"; filesize:>1mib; filestore;",
     );
     assert_eq!(rule.events[2], EventTest::Stream("3whs_ack_in_wrong_dir".into()));
@@ -417,6 +417,7 @@ fn events_protocols_and_files_are_asked_for() {
         ("tag:host;", "tag"),
         ("asn1:double_overflow;", "asn1 is not supported"),
         ("file.magic; content:\"PE\";", "file.magic is not supported"),
+        ("decode-event:ipv4.opt_pad_required;", "not supported"),
         ("prefilter;", "no test"),
     ] {
         refused(options, reason);
