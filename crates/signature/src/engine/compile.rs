@@ -9,8 +9,8 @@ use crate::matcher::{Matcher, Pattern};
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Content, Effect, EventTest, FileTest, FrameTest, Header, HeaderPart, Match, Operand, PacketTest,
-    Ports, Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
+    Action, Addresses, Content, Effect, EventTest, FileTest, FrameTest, Header, HeaderPart, Hook, Match, Operand,
+    PacketTest, Ports, Rule, Scope, Sides, Threshold, ThresholdKind, Transform,
 };
 use crate::settings::Settings;
 
@@ -376,7 +376,8 @@ impl Signature {
         if !rule.frames.is_empty() {
             return Trigger::Frame;
         }
-        if rule.header.transactional || rule.validity.is_some() {
+        let has_state = matches!(rule.header.protocol.hook, Some(Hook::Progress { .. }));
+        if rule.header.transactional || rule.validity.is_some() || has_state {
             return Trigger::Transaction;
         }
         let has_app_event =
@@ -393,7 +394,7 @@ impl Signature {
         }
         let no_ports = rule.header.source_ports.ranges.is_none() && rule.header.destination_ports.ranges.is_none();
         let flow = rule.flow;
-        let any_flow = flow == Default::default();
+        let any_flow = flow == Default::default() && rule.header.protocol.hook.is_none();
         let is_bare = self.payload.is_empty() && !is_of_packet && rule.events.is_empty();
         if is_bare && no_ports && any_flow && rule.header.protocol.app.is_none() && rule.app_protocols.is_empty() {
             return Trigger::Addresses;
@@ -418,6 +419,9 @@ impl Signature {
         // The response comes last: then all that such a rule looks at is there.
         if self.is_transactional() {
             return [false, true];
+        }
+        if let Some(Hook::Progress { direction, .. }) = self.rule.header.protocol.hook {
+            return [direction == Direction::Orig, direction == Direction::Resp];
         }
         let flow = self.rule.flow;
         if flow.to_server || flow.to_client {

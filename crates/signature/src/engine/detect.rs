@@ -10,7 +10,7 @@ use crate::field::{Kind, DONE, NONE};
 use crate::flow::{Flow, Occasion, PacketKind, Window};
 use crate::matcher::Found;
 use crate::protocol::frame::Frame;
-use crate::rule::{Action, Effect, Scope, ThresholdKind};
+use crate::rule::{Action, Effect, Hook, Scope, ThresholdKind};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
@@ -472,6 +472,9 @@ impl Detector {
             }
             pending.passed |= HEADER_PASSED;
         }
+        if matches!(rule.header.protocol.hook, Some(Hook::Progress { progress, .. }) if !trial.has_come_to(progress)) {
+            return (Outcome::Waits, hit);
+        }
         let mut waits = false;
         if !signature.payload.is_empty() && pending.passed & PAYLOAD_PASSED == 0 {
             match payload_holds(signature, view, &mut findings) {
@@ -912,5 +915,26 @@ mod tests {
             rule("tcpv4-csum", "invalid", 6),
         ];
         assert_eq!(alerts(&rules.concat(), &packets), [(1, 1), (3, 1), (2, 2), (3, 2)]);
+    }
+
+    #[test]
+    fn a_hook_says_when_a_rule_is_looked_at() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere";
+        let (asked, answered) = (1 + request.len() as u32, 1 + response.len() as u32);
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.data(Server, 1, asked, response));
+        packets.push(talk.ack(Client, asked, answered));
+        packets.push(talk.ack(Server, answered, asked));
+        let rule = |protocol, sid| format!("alert {protocol} any any -> any any (sid:{sid};)\n");
+        let rules = [
+            rule("tcp:flow_start", 1),
+            rule("http1:request_line", 2),
+            rule("http1:response_headers", 3),
+            rule("http1:response_complete", 4),
+        ];
+        assert_eq!(alerts(&rules.concat(), &packets), [(1, 1), (1, 2), (2, 6), (3, 7), (4, 7)]);
     }
 }

@@ -6,7 +6,7 @@ use infraspectre_core::wire::protocol as ip;
 use crate::flow::{checksum, Application, Flow, Packet, Window};
 use crate::protocol::Protocol;
 use crate::rule::{
-    AppProtocolMode, AppProtocolTest, BitTest, Compare, FlagMode, FlowCounter, FlowintTest, HeaderPart, Instance,
+    AppProtocolMode, AppProtocolTest, BitTest, Compare, FlagMode, FlowCounter, FlowintTest, HeaderPart, Hook, Instance,
     IntOperand, PacketTest, Rule, SizeOf,
 };
 use crate::transaction::index;
@@ -62,6 +62,7 @@ pub fn header_holds(rule: &Rule, view: &View<'_>) -> bool {
     transport
         && protocol.ip_version.is_none_or(|version| version == view.flow.ip_version)
         && flow_holds(rule, view)
+        && (header.protocol.hook != Some(Hook::FlowStart) || starts_flow(view))
         && endpoints_hold_either_way(rule, view)
 }
 
@@ -82,6 +83,11 @@ fn endpoints_hold(rule: &Rule, source: u128, destination: u128, ports: (u16, u16
         && header.destination_ports.contains(ports.1)
         && header.source.contains(source)
         && header.destination.contains(destination)
+}
+
+/// Tells whether a packet is the first one of its direction.
+fn starts_flow(view: &View<'_>) -> bool {
+    view.packet.is_some_and(|packet| view.flow.packets[view.side()] == u64::from(packet.segment.packets))
 }
 
 fn flow_holds(rule: &Rule, view: &View<'_>) -> bool {

@@ -63,6 +63,12 @@ impl Trial<'_> {
         rule.validity.map_or(Outcome::Holds, |validity| self.validity(validity, view.at))
     }
 
+    /// Tells whether the direction has come to a state; to the first one with anything that it says.
+    pub fn has_come_to(&self, progress: u8) -> bool {
+        let has_begun = self.progress > NONE || self.transaction.has_begun(self.direction);
+        has_begun && self.progress >= progress
+    }
+
     /// Looks at another direction of the transaction, where a test says which one holds its value.
     fn of(&self, sent: Sent) -> Trial<'_> {
         let direction = match sent {

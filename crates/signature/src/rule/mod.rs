@@ -2,6 +2,8 @@
 //!
 //! Nothing in this file knows how rules are read (see [`parse`]) or run.
 
+use infraspectre_core::app::Direction;
+
 use crate::field::{Field, Sent};
 
 pub mod parse;
@@ -109,8 +111,17 @@ pub struct RuleProtocol {
     pub scope: Scope,
     /// Index into [`crate::protocol::Protocol`]; none for rules below the application layer.
     pub app: Option<crate::protocol::Protocol>,
-    /// `http1:request_started` and the like: the state after the colon.
-    pub hook: Option<Box<str>>,
+    /// `http1:request_started` and the like: what stands after the colon.
+    pub hook: Option<Hook>,
+}
+
+/// When a rule is looked at, where its header says so (Suricata User Guide, "Rule hooks").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// With the first packet of each direction of a flow.
+    FlowStart,
+    /// Once a direction of a transaction has come so far.
+    Progress { direction: Direction, progress: u8 },
 }
 
 /// Whether payload tests look at packets, at the stream, or at both.
