@@ -407,6 +407,11 @@ impl Signature {
         self.rule.header.transactional
     }
 
+    /// Tells whether it asks for the files of its transactions.
+    pub fn keeps_files(&self) -> bool {
+        self.rule.files.iter().any(|file| matches!(file, FileTest::Any))
+    }
+
     /// Tells whether it is about a flow rather than a packet, so that what it does to packets it does to all that follow.
     pub fn is_of_flow(&self) -> bool {
         let rule = &self.rule;

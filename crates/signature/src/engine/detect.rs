@@ -58,6 +58,8 @@ pub struct Detector {
     marks: Marks,
     candidates: Vec<Id>,
     alerts: Vec<Alert>,
+    /// Transactions whose files rules ask for.
+    kept: Vec<u64>,
     /// What rules take, where the setting `profiling` asks for it.
     profile: Option<Profile>,
     /// Alerts beyond the most that one packet may give.
@@ -116,6 +118,7 @@ impl Detector {
             marks: Marks::default(),
             candidates: Vec::new(),
             alerts: Vec::new(),
+            kept: Vec::new(),
             surplus: 0,
             edition: 0,
         }
@@ -180,6 +183,12 @@ impl Detector {
             self.settle(&program, &view, &mut state);
         }
         occasion.flow.state = state;
+        for number in self.kept.drain(..) {
+            let mut transactions = occasion.flow.transactions.iter_mut();
+            if let Some(transaction) = transactions.find(|transaction| transaction.number == number) {
+                transaction.keeps_files = true;
+            }
+        }
         for alert in &self.alerts {
             if let Some(signature) = program.signatures.get(alert.id as usize) {
                 report(signature, alert, &occasion);
@@ -515,6 +524,7 @@ impl Detector {
             self.apply(effect, view, state);
         }
         hit.captures.into_iter().for_each(|capture| state.capture(capture));
+        self.kept.extend(transaction.filter(|_| signature.keeps_files()));
         let action = signature.rule.action;
         let ambiguous = hit.ambiguous || view.packet.is_some_and(|packet| packet.ambiguous);
         let verdict = Action::Alert;
@@ -936,5 +946,25 @@ mod tests {
             rule("http1:response_complete", 4),
         ];
         assert_eq!(alerts(&rules.concat(), &packets), [(1, 1), (1, 2), (2, 6), (3, 7), (4, 7)]);
+    }
+
+    #[test]
+    fn a_file_that_a_rule_keeps_is_read_beyond_the_limit_of_bodies() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let body = vec![b'a'; 60_000];
+        let first = [&b"HTTP/1.1 200 OK\r\nContent-Length: 120000\r\n\r\n"[..], &body[..]].concat();
+        let asked = 1 + request.len() as u32;
+        let answered = 1 + first.len() as u32;
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.data(Server, 1, asked, &first));
+        packets.push(talk.ack(Client, asked, answered));
+        packets.push(talk.data(Server, answered, asked, &body));
+        packets.push(talk.ack(Client, asked, answered + body.len() as u32));
+        let size = "alert http any any -> any any (flow:to_client; filesize:120000; sid:1;)";
+        assert_eq!(alerts(size, &packets), []);
+        let kept = format!("{size}\nalert http any any -> any any (flow:to_client; filestore; sid:2;)");
+        assert_eq!(alerts(&kept, &packets), [(2, 7), (1, 0)]);
     }
 }
