@@ -109,6 +109,21 @@ fn what_ends_with_its_connection_is_complete_when_both_sides_have_closed() {
 }
 
 #[test]
+fn a_request_is_read_on_behind_a_reset_that_did_not_get_so_far() {
+    let talk = Talk::default();
+    let decoy = Talk { hops: 3, ..Talk::default() };
+    let (one, other) = REQUEST.split_at(8);
+    let mut packets = talk.opening();
+    packets.push(talk.data(Client, 1, 1, one));
+    packets.push(talk.ack(Server, 1, 9));
+    packets.push(decoy.segment(Client, RST, 9, 0, b""));
+    packets.push(talk.data(Client, 9, 1, other));
+    packets.push(talk.ack(Server, 1, 1 + REQUEST.len() as u32));
+    let heard = hear(Settings::default(), &packets);
+    assert!(heard.transactions[0].contains("HttpUri=/index "), "{:?}", heard.transactions);
+}
+
+#[test]
 fn a_packet_that_its_receiver_drops_shows_nothing_of_the_stream() {
     let talk = Talk::default();
     let asked = 1 + REQUEST.len() as u32;

@@ -268,9 +268,11 @@ impl<S> Tracked<S> {
         has_turned
     }
 
-    /// Tells the session that a direction has come to its end, where both sides are closing and all of it was read.
+    /// Tells the session that a direction has come to its end, where both sides are closing and all of it was read; a
+    /// reset is no such end, for it may be forged.
     fn end_stream(&mut self, direction: Direction, work: &mut Work<'_>) {
-        let is_over = self.state() >= State::Closing && self.flow.application.protocol.is_some();
+        let is_closed = self.state() >= State::Closing && self.connection().is_some_and(|own| !own.is_reset);
+        let is_over = is_closed && self.flow.application.protocol.is_some();
         let is_read = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).unread() == 0);
         if is_over && is_read && !std::mem::replace(&mut self.has_ended[index(direction)], true) {
             let (reader, mut around) = self.split(work);
