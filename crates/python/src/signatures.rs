@@ -42,7 +42,7 @@ impl RuleSet {
             let sources: Vec<Source<'_>> = files.iter().map(|(name, text)| Source { name, text }).collect();
             let mut parsed =
                 parse::read(&sources, &settings).map_err(|fault| PyValueError::new_err(fault.to_string()))?;
-            let mut program = Program::new(parsed.rules);
+            let mut program = Program::new(parsed.rules, &settings);
             if let Some((path, text)) = threshold_file(&settings)? {
                 let source = Source { name: &path.display().to_string(), text: &text };
                 let limits = parse::read_thresholds(source, &settings)

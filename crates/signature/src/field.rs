@@ -135,7 +135,8 @@ fields! {
     FileExtension: File, Either, BODY, ["fileext"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
     /// No buffer: hashes of files are made where a rule asks for them.
     FileHash: File, Either, BODY, [], [Http, Http2, Smtp, FtpData, Smb, Nfs];
-    FileMagic: File, Either, BODY, ["file.magic", "filemagic"], [Http, Http2, Smtp, FtpData, Smb, Nfs];
+    /// No buffer: frames are given where a rule asks for them.
+    Frame: Bytes, Either, NONE, [], [];
 
     DnsQuery: Bytes, ToServer, DONE, ["dns.query", "dns_query"], [Dns];
     DnsQueriesName: Bytes, Either, DONE, ["dns.queries.rrname", "mdns.queries.rrname"], [Dns, Mdns];

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod field;
 pub mod flow;
 pub mod matcher;
+mod oddity;
 pub mod payloads;
 pub mod protocol;
 pub mod rule;

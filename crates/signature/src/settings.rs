@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::rule::Action;
+
 /// What a run is told; the defaults are those of Suricata's own configuration file.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -86,7 +88,24 @@ impl Settings {
     /// Tells whether connections that begin in their middle are not to be looked at (`stream.midstream-policy`).
     pub fn excepts_midstream(&self) -> bool {
         let policy = self.midstream_policy.as_deref().filter(|policy| *policy != "auto");
-        !matches!(policy.or_else(|| self.get("exception-policy")), None | Some("ignore" | "auto"))
+        match policy.or_else(|| self.get("exception-policy")) {
+            // Inline, what is not understood is dropped; beside the traffic it is ignored.
+            Some("auto") => self.ips && !self.midstream,
+            policy => !matches!(policy, None | Some("ignore")),
+        }
+    }
+
+    /// Returns the order in which rules are tried by their action (`action-order`); what is not named comes last.
+    pub fn action_order(&self) -> Vec<Action> {
+        let named = self.get("action-order").unwrap_or("pass drop reject alert");
+        let known = |word| match word {
+            "pass" => Some(Action::Pass),
+            "drop" => Some(Action::Drop),
+            "reject" => Some(Action::Reject),
+            "alert" => Some(Action::Alert),
+            _ => None,
+        };
+        named.split(|mark: char| !mark.is_ascii_alphabetic()).filter_map(known).collect()
     }
 
     /// Returns a given number.
@@ -118,5 +137,31 @@ impl Settings {
     pub fn is_on(&self, name: &str, default: bool) -> bool {
         self.get(name)
             .map_or(default, |value| matches!(value.to_ascii_lowercase().as_str(), "yes" | "true" | "on" | "1"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(given: &[(&str, &str)]) -> Settings {
+        Settings::new(given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+    }
+
+    #[test]
+    fn connections_that_begin_in_their_middle_are_excepted_by_policy() {
+        let (auto, inline) = (("exception-policy", "auto"), ("mode", "ips"));
+        assert!(!settings(&[]).excepts_midstream() && !settings(&[auto]).excepts_midstream());
+        assert!(settings(&[auto, inline]).excepts_midstream());
+        assert!(!settings(&[auto, inline, ("stream.midstream", "yes")]).excepts_midstream());
+        assert!(settings(&[("stream.midstream-policy", "drop-flow")]).excepts_midstream());
+        assert!(!settings(&[auto, inline, ("stream.midstream-policy", "ignore")]).excepts_midstream());
+    }
+
+    #[test]
+    fn actions_have_an_order() {
+        let usual = [Action::Pass, Action::Drop, Action::Reject, Action::Alert];
+        assert_eq!(settings(&[]).action_order(), usual);
+        assert_eq!(settings(&[("action-order", "[alert, pass]")]).action_order(), [Action::Alert, Action::Pass]);
     }
 }

@@ -127,6 +127,8 @@ pub struct Transaction {
     pub only: Option<Direction>,
     /// Whether it was read from another view of contradicting bytes than the likeliest one.
     pub is_ambiguous: bool,
+    /// Whether a rule asks for its files (`filestore`), which are then read to their end.
+    pub keeps_files: bool,
     wanted: FieldSet,
 }
 
@@ -147,6 +149,7 @@ impl Transaction {
             details: Default::default(),
             only: None,
             is_ambiguous: false,
+            keeps_files: false,
             wanted,
         }
     }

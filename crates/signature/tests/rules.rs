@@ -65,7 +65,9 @@ fn emerging_threats_rules_are_accepted() {
         eprintln!("took {:?}", began.elapsed());
         print_refused(path, &parsed);
         assert_eq!(parsed.rules.len() + parsed.refused.len(), rules, "every rule is read or refused");
-        assert_eq!(parsed.refused.len(), 0);
+        let reasons: Vec<&str> = parsed.refused.iter().map(|refusal| &*refusal.reason).collect();
+        assert!(reasons.iter().all(|reason| reason.ends_with("is not supported")), "{reasons:?}");
+        assert!(reasons.len() <= 5, "{reasons:?}");
     }
 }
 

@@ -40,8 +40,23 @@ pub struct Decoder {
     fragments: Fragments,
     assembled: [Vec<u8>; MAX_REASSEMBLIES],
     views: Vec<View>,
+    /// What carries the tunnels of the last packet, outermost first, without payload.
+    carriers: Vec<Segment<'static>>,
+    /// What is odd about the last packet, and what that has come to.
+    oddities: Vec<&'static str>,
+    odd: Option<Odd>,
     malformed: BTreeMap<&'static str, u64>,
     other: BTreeMap<&'static str, u64>,
+}
+
+/// A packet that breaks rules of its protocols, be it read or not.
+#[derive(Clone, Debug)]
+pub struct Odd {
+    /// What its headers say, as far as they were read, without payload.
+    pub segment: Segment<'static>,
+    pub reasons: Vec<&'static str>,
+    /// Whether it could not be read.
+    pub is_malformed: bool,
 }
 
 /// Another view of a datagram whose fragments contradict one another.
@@ -93,9 +108,25 @@ pub(super) struct Walk<'a, 'w> {
     tunnels: u8,
     contexts: &'w mut Contexts,
     views: &'w mut Vec<View>,
+    carriers: &'w mut Vec<Segment<'static>>,
+    oddities: &'w mut Vec<&'static str>,
+    /// Whether IPv6 extension headers, and fragment headers among them, came before the present one.
+    pub(super) has_extension: bool,
+    pub(super) has_fragment: bool,
 }
 
-impl<'a> Walk<'a, '_> {
+impl<'a, 'w> Walk<'a, 'w> {
+    fn new(
+        segment: &'w mut Segment<'a>,
+        contexts: &'w mut Contexts,
+        views: &'w mut Vec<View>,
+        carriers: &'w mut Vec<Segment<'static>>,
+        oddities: &'w mut Vec<&'static str>,
+    ) -> Self {
+        let (has_extension, has_fragment) = (false, false);
+        Walk { segment, carrier: None, tunnels: 0, contexts, views, carriers, oddities, has_extension, has_fragment }
+    }
+
     /// Enters a tunnel that the current segment carries; None beyond the limit of nesting.
     pub(super) fn enter_tunnel(&mut self, kind: &'static str, id: Option<u32>) -> Option<()> {
         if self.tunnels >= MAX_TUNNELS {
@@ -103,8 +134,16 @@ impl<'a> Walk<'a, '_> {
         }
         self.tunnels += 1;
         self.carrier = Some(*self.segment);
+        self.carriers.push(self.segment.without_payload());
         self.segment.context = self.contexts.enter(self.segment.context, Tag::Tunnel(kind, id));
         Some(())
+    }
+
+    /// Notes that something is odd about the packet, which is read on.
+    pub(super) fn note_odd(&mut self, reason: &'static str) {
+        if !self.oddities.contains(&reason) {
+            self.oddities.push(reason);
+        }
     }
 
     pub(super) fn enter_vlan(&mut self, id: u16) {
@@ -119,7 +158,7 @@ impl<'a> Walk<'a, '_> {
         for _ in 0..MAX_LAYERS {
             next = match next {
                 Next::Layer(layer, span) => self.read(layer, span),
-                Next::Fragment(fragment, span) => match fragments.add(self.segment, fragment, span) {
+                Next::Fragment(fragment, span) => match fragments.add(self.segment, fragment, span, self.oddities) {
                     Added::Complete(datagram) => match slots.next() {
                         Some(slot) => {
                             self.note_views(datagram.protocol, datagram.views);
@@ -133,9 +172,13 @@ impl<'a> Walk<'a, '_> {
                 },
                 Next::Done => return Verdict::Segment,
                 Next::Other(name) => return self.fall_back(Verdict::Other(name)),
-                Next::Malformed(reason) => return self.fall_back(Verdict::Malformed(reason)),
+                Next::Malformed(reason) => {
+                    self.note_odd(reason);
+                    return self.fall_back(Verdict::Malformed(reason));
+                }
             };
         }
+        self.note_odd("nesting");
         self.fall_back(Verdict::Malformed("nesting"))
     }
 
@@ -187,6 +230,8 @@ impl Decoder {
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Outcome<'a> {
         self.views.clear();
+        self.carriers.clear();
+        self.oddities.clear();
         match plain(packet) {
             Some(segment) => Outcome::Segment(segment),
             None => self.decode_any(packet),
@@ -194,12 +239,18 @@ impl Decoder {
     }
 
     fn decode_any<'a>(&'a mut self, packet: &Packet<'a>) -> Outcome<'a> {
-        let Decoder { contexts, fragments, assembled, views, malformed, other } = self;
+        let Decoder { contexts, fragments, assembled, views, carriers, oddities, odd, malformed, other } = self;
         let mut segment = Segment::of(packet);
-        let mut walk = Walk { segment: &mut segment, carrier: None, tunnels: 0, contexts, views };
+        let mut walk = Walk::new(&mut segment, contexts, views, carriers, oddities);
         let first = link::enter(&mut walk, packet.link, Span::new(packet.data, packet.wire_len as usize));
         let verdict = walk.follow(first, fragments, assembled);
         let packets = u64::from(segment.packets);
+        let is_malformed = matches!(verdict, Verdict::Malformed(_));
+        *odd = (!oddities.is_empty()).then(|| Odd {
+            segment: segment.without_payload(),
+            reasons: oddities.clone(),
+            is_malformed,
+        });
         match verdict {
             Verdict::Segment => Outcome::Segment(segment),
             Verdict::Held => Outcome::Held,
@@ -218,15 +269,25 @@ impl Decoder {
     /// contradict one another; these segments stand for no packets.
     pub fn take_views(&mut self, sink: &mut dyn FnMut(Segment<'_>)) {
         for view in std::mem::take(&mut self.views) {
-            let Decoder { contexts, fragments, views, .. } = self;
+            let Decoder { contexts, fragments, views, carriers, oddities, .. } = self;
             let mut segment = view.segment;
-            let mut walk = Walk { segment: &mut segment, carrier: None, tunnels: 0, contexts, views };
+            let mut walk = Walk::new(&mut segment, contexts, views, carriers, oddities);
             let span = Span::new(&view.bytes, view.bytes.len());
             let verdict = walk.follow(Next::Layer(Layer::Upper(view.protocol), span), fragments, &mut []);
             if let Verdict::Segment = verdict {
                 sink(segment);
             }
         }
+    }
+
+    /// Returns what carries the tunnels of the last packet, outermost first, without payload.
+    pub fn carriers(&self) -> &[Segment<'static>] {
+        &self.carriers
+    }
+
+    /// Returns the last packet if there is something odd about it.
+    pub fn take_odd(&mut self) -> Option<Odd> {
+        self.odd.take()
     }
 
     /// Hands over datagrams that are still incomplete 30 s after their first fragment (RFC 8200, 4.5).

@@ -113,7 +113,13 @@ impl Fragments {
     }
 
     /// Adds a fragment; when it completes its datagram, the segment takes over the sums of all fragments.
-    pub(super) fn add(&mut self, segment: &mut Segment<'_>, fragment: Fragment, span: Span<'_>) -> Added {
+    pub(super) fn add(
+        &mut self,
+        segment: &mut Segment<'_>,
+        fragment: Fragment,
+        span: Span<'_>,
+        oddities: &mut Vec<&'static str>,
+    ) -> Added {
         // a fragment with others behind it counts in units of 8 bytes; what is beyond is left off, as Linux does
         let len = if fragment.more { span.len & !7 } else { span.len };
         let span = span.take(len);
@@ -125,6 +131,9 @@ impl Fragments {
         self.evict_stale(key, segment.at);
         let mut datagram = self.take(key, segment, fragment);
         datagram.count(segment);
+        if datagram.overlaps(fragment.offset, end) {
+            oddities.push("fragment-overlap");
+        }
         self.ambiguous_bytes += datagram.add(fragment, end, span.stored);
         match datagram.assemble() {
             Some(assembled) => {
@@ -238,6 +247,12 @@ impl Datagram {
             self.copies.push((fragment.offset.into()..end.into(), stored.into()));
         }
         self.insert(fragment, end, stored)
+    }
+
+    /// Tells whether something of a range is there already.
+    fn overlaps(&self, start: u32, end: u32) -> bool {
+        let from = self.pieces.partition_point(|piece| piece.end <= start);
+        self.pieces.get(from).is_some_and(|piece| piece.start < end)
     }
 
     /// Tells whether bytes differ from those that are there already.

@@ -95,6 +95,7 @@ fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
 }
 
 fn ipv6<'a>(walk: &mut Walk<'a, '_>, span: Span<'a>) -> Next<'a> {
+    (walk.has_extension, walk.has_fragment) = (false, false);
     let segment = &mut *walk.segment;
     let (Some(&[_, _, _, _, l0, l1, next, ttl]), Some(src), Some(dst)) = (span.head(), span.at(8), span.at(24)) else {
         return Next::Malformed("truncated-ip");
@@ -127,7 +128,11 @@ fn unstated_length(next: u8, payload: Span<'_>) -> usize {
 
 /// Reads what an IP datagram carries: an extension header, a tunnel, or a transport header, which ends the way.
 pub(super) fn payload<'a>(walk: &mut Walk<'a, '_>, protocol: u8, span: Span<'a>) -> Next<'a> {
-    if let Some(next) = extension(walk.segment, protocol, span) {
+    if walk.has_extension && span.len < 2 {
+        walk.note_odd("ip-extension-alone");
+    }
+    if let Some(next) = extension(walk, protocol, span) {
+        walk.has_extension = true;
         return next;
     }
     match Transport::read(protocol, span) {
@@ -137,17 +142,21 @@ pub(super) fn payload<'a>(walk: &mut Walk<'a, '_>, protocol: u8, span: Span<'a>)
             transport.fill(walk.segment, protocol);
             tunnel::inside(walk, payload).unwrap_or(Next::Done)
         }
-        Err(reason) => Next::Malformed(reason),
+        Err(reason) => {
+            walk.segment.protocol = protocol;
+            Next::Malformed(reason)
+        }
     }
 }
 
 /// Reads an extension header; None when the protocol is none, that is when the transport begins.
-fn extension<'a>(segment: &mut Segment<'a>, protocol: u8, span: Span<'a>) -> Option<Next<'a>> {
+fn extension<'a>(walk: &mut Walk<'a, '_>, protocol: u8, span: Span<'a>) -> Option<Next<'a>> {
+    let segment = &mut *walk.segment;
     match protocol {
         protocol::TCP | protocol::UDP => None,
         protocol::AUTHENTICATION => Some(authentication(span)),
         _ if segment.ip_version == 4 => None,
-        protocol::FRAGMENT => Some(fragment(span)),
+        protocol::FRAGMENT => Some(fragment(walk, span)),
         protocol::ROUTING => Some(options(span, |kind, header| route(segment, kind, header))),
         protocol::DESTINATION_OPTIONS => Some(options(span, |_, header| home_address(segment, header))),
         protocol::HOP_BY_HOP | protocol::HOST_IDENTITY | protocol::SHIM6 => Some(options(span, |_, _| ())),
@@ -213,11 +222,18 @@ fn home_address(segment: &mut Segment<'_>, header: &[u8]) {
 }
 
 /// Reads a fragment header; a fragment that is the whole datagram is none (RFC 6946).
-fn fragment(span: Span<'_>) -> Next<'_> {
+fn fragment<'a>(walk: &mut Walk<'a, '_>, span: Span<'a>) -> Next<'a> {
+    if std::mem::replace(&mut walk.has_fragment, true) {
+        walk.note_odd("fragment-header-repeated");
+    }
     let Some(&[protocol, _, o0, o1, i0, i1, i2, i3]) = span.head() else { return Next::Malformed("truncated-ip") };
     let field = u16::from_be_bytes([o0, o1]);
     let (offset, more) = (u32::from(field & 0xfff8), field & 1 != 0);
+    if more && span.len % 8 != 0 {
+        walk.note_odd("fragment-length");
+    }
     if offset == 0 && !more {
+        walk.note_odd("fragment-of-all");
         return Next::Layer(Layer::Upper(protocol), span.skip(8));
     }
     let id = u32::from_be_bytes([i0, i1, i2, i3]);

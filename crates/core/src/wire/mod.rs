@@ -14,7 +14,7 @@ mod tunnel;
 mod wlan;
 
 pub use context::Context;
-pub use decoder::{Decoder, Outcome};
+pub use decoder::{Decoder, Odd, Outcome};
 
 /// IP protocol numbers that are treated specially (IANA protocol numbers).
 pub mod protocol {

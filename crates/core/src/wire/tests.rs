@@ -348,15 +348,55 @@ fn malformed_packets_are_counted_by_reason() {
         (broken(3, 39), "tcp-length"),
         (broken(32, 0x40), "tcp-header-length"),
         (broken(32, 0x70), "tcp-header-length"),
-        (ipv4(UDP, &[0, 1, 0, 2, 0, 7, 0, 0]), "udp-length"),
+        (ipv4(UDP, &[0, 1, 0, 2, 0, 7, 0, 0]), "udp-header-length"),
         (ipv4(UDP, &[0; 7]), "udp-length"),
         (ipv4_part(UDP, 0x1fff, &[0; 16]), "fragment-offset"),
         (Vec::new(), "truncated-ip"),
     ] {
         assert_eq!(outcome_of(&mut decoder, &packet(RAW, &datagram)), format!("malformed {reason}"));
     }
-    assert_eq!(decoder.malformed()["udp-length"], 2);
+    assert_eq!(decoder.malformed()["udp-length"], 1);
     assert_eq!(decoder.malformed().values().sum::<u64>(), 10);
+}
+
+#[test]
+fn what_carries_tunnels_is_told_outermost_first() {
+    let mut decoder = Decoder::default();
+    let carried = |decoder: &mut Decoder, datagram: &[u8]| {
+        decoder.decode(&packet(RAW, datagram));
+        decoder.carriers().iter().map(|carrier| (carrier.ip_version, carrier.protocol)).collect::<Vec<_>>()
+    };
+    let gre = [&[0, 0, 8, 0][..], &ipv4(4, &inner())].concat();
+    assert_eq!(carried(&mut decoder, &ipv6(GRE, &gre)), [(6, GRE), (4, 4)]);
+    assert_eq!(carried(&mut decoder, &ipv4(UDP, &udp(1, 2, b""))), []);
+}
+
+#[test]
+fn what_is_odd_about_a_packet_is_told_whether_it_is_read_or_not() {
+    let part = |offset: u16, next: u8, payload: &[u8]| {
+        let [high, low] = offset.to_be_bytes();
+        [&[next, 0, high, low, 0, 0, 0, 7][..], payload].concat()
+    };
+    let udp = udp(1, 2, b"hi");
+    let whole = part(0, UDP, &udp);
+    let odd = |decoder: &mut Decoder, datagram: &[u8]| {
+        decoder.decode(&packet(RAW, datagram));
+        decoder.take_odd().map(|odd| (odd.reasons, odd.is_malformed, odd.segment.protocol))
+    };
+    let mut decoder = Decoder::default();
+    for (datagram, expected) in [
+        (ipv6(UDP, &udp), None),
+        (ipv6(44, &whole), Some((vec!["fragment-of-all"], false, UDP))),
+        (ipv6(44, &part(0, 44, &whole)), Some((vec!["fragment-of-all", "fragment-header-repeated"], false, UDP))),
+        (ipv6(44, &part(0, UDP, b"")), Some((vec!["fragment-of-all", "ip-extension-alone", "udp-length"], true, UDP))),
+        (ipv6(44, &part(1, UDP, &udp)), Some((vec!["fragment-length"], false, 0))),
+        (ipv6(44, &part(1, UDP, &udp[..8])), Some((vec!["fragment-overlap"], false, 0))),
+        (ipv6(44, &part(0xfff8, UDP, &udp)), Some((vec!["fragment-offset"], true, 0))),
+        (ipv4(GRE, b"abc"), Some((vec!["gre-length"], false, GRE))),
+    ] {
+        assert_eq!(odd(&mut decoder, &datagram), expected);
+    }
+    assert_eq!(odd(&mut decoder, &ipv4(UDP, &udp)), None);
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn udp(span: Span<'_>) -> Result<Transport<'_>, &'static str> {
     }
     let &ports = span.head().ok_or("truncated-udp")?;
     let len = match span.at(4).map(|bytes| usize::from(u16::from_be_bytes(*bytes))) {
-        Some(1..=7) => return Err("udp-length"),
+        Some(1..=7) => return Err("udp-header-length"),
         None | Some(0) => span.len, // cut off, or a jumbogram (RFC 2675)
         Some(len) => len.min(span.len),
     };

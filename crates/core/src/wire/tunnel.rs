@@ -64,7 +64,10 @@ fn ip_in_ip<'a>(walk: &mut Walk<'a, '_>, payload: Span<'a>) -> Option<Next<'a>> 
 
 /// Reads GRE (RFC 2784, RFC 2890; routing as in RFC 1701) and, as version 1, that of PPTP (RFC 2637).
 fn gre<'a>(walk: &mut Walk<'a, '_>, payload: Span<'a>) -> Option<Next<'a>> {
-    let &[f0, f1, t0, t1] = payload.head()?;
+    let Some(&[f0, f1, t0, t1]) = payload.head() else {
+        walk.note_odd("gre-length");
+        return None;
+    };
     let (flags, kind) = (u16::from_be_bytes([f0, f1]), u16::from_be_bytes([t0, t1]));
     let [has_checksum, has_routing, has_key, has_sequence] = [15, 14, 13, 12].map(|bit| flags >> bit & 1 == 1);
     if flags & 7 == 1 {

@@ -9,9 +9,10 @@ use crate::matcher::Pattern;
 use crate::protocol::Protocol;
 use crate::rule::parse::ThresholdEntry;
 use crate::rule::{
-    Action, Addresses, Effect, EventTest, FileTest, HeaderPart, Match, PacketTest, Rule, Scope, Sides, Threshold,
-    ThresholdKind, Transform,
+    Action, Addresses, Effect, EventTest, FileTest, FrameTest, HeaderPart, Hook, Match, PacketTest, Rule, Scope, Sides,
+    Threshold, ThresholdKind, Transform,
 };
+use crate::settings::Settings;
 
 use super::announce::{Announcement, PatternIndex};
 use super::group::PacketGroups;
@@ -39,6 +40,7 @@ pub struct Signature {
     pub buffers: Vec<BufferCheck>,
     /// Tests of headers, in the order of the rule.
     pub headers: Vec<HeaderCheck>,
+    pub frames: Vec<FrameCheck>,
     /// For whom it does not alert; none for nobody at all.
     pub suppressed: Vec<Option<(Sides, Addresses)>>,
 }
@@ -50,10 +52,14 @@ pub enum Trigger {
     Addresses,
     /// With each packet, and with what it adds to the stream.
     Packet,
+    /// With each packet that is odd (`decode-event`).
+    Oddity,
     /// Once the application protocol is known.
     Recognition,
     /// With each transaction.
     Transaction,
+    /// With each part of a message that sessions give (`frame`).
+    Frame,
 }
 
 /// The tests of one buffer of a transaction.
@@ -62,6 +68,14 @@ pub struct BufferCheck {
     pub field: Field,
     /// Whose value is looked at.
     pub sent: Sent,
+    pub steps: Vec<Step>,
+    pub tests: Tests,
+}
+
+/// The tests of one frame.
+#[derive(Debug)]
+pub struct FrameCheck {
+    pub name: Box<str>,
     pub steps: Vec<Step>,
     pub tests: Tests,
 }
@@ -102,17 +116,23 @@ pub struct Program {
     pub addresses: Intervals,
     /// Rules about the application protocol alone.
     pub recognition: Vec<Id>,
+    /// Rules about odd packets.
+    pub oddities: Vec<Id>,
+    /// Rules about frames.
+    pub frames: Vec<Id>,
     /// Fields that rules look at.
     pub wanted: FieldSet,
 }
 
 impl Program {
     /// Prepares rules; they are tried in Suricata's order, whatever the order in which they are given.
-    pub fn new(mut rules: Vec<Rule>) -> Program {
-        rules.sort_by_cached_key(precedence);
+    pub fn new(mut rules: Vec<Rule>, settings: &Settings) -> Program {
+        let actions = settings.action_order();
+        rules.sort_by_cached_key(|rule| precedence(rule, &actions));
         let mut program = Program::default();
         let mut groups = Groups::default();
         for (id, mut rule) in rules.into_iter().enumerate() {
+            read_streams(&mut rule);
             let pattern = Announcement::of(&rule);
             let buffers = std::mem::take(&mut rule.buffers);
             let payload = std::mem::take(&mut rule.payload);
@@ -121,10 +141,7 @@ impl Program {
             let mut signature = Signature::new(rule, &payload, checks);
             signature.set_scope(&payload);
             program.note_wanted(&signature);
-            // Frames are not looked at, so that no rule about them can match.
-            if signature.rule.frames.is_empty() {
-                groups.add(id as Id, &signature, pattern, &buffers);
-            }
+            groups.add(id as Id, &signature, pattern, &buffers);
             program.signatures.push(signature);
         }
         groups.finish(&mut program);
@@ -168,6 +185,9 @@ impl Program {
         for field in fields.chain(numbers) {
             self.wanted.insert(field);
         }
+        if !signature.frames.is_empty() {
+            self.wanted.insert(Field::Frame);
+        }
         if signature.rule.files.iter().any(|file| matches!(file, FileTest::Hash { .. })) {
             self.wanted.insert(Field::FileHash);
         }
@@ -176,7 +196,8 @@ impl Program {
 
 /// Returns by what rules are ordered: the action, then what others depend on, then priority and place
 /// (Suricata User Guide, "Action-order"; signatures that set a bit come before those that test it).
-fn precedence(rule: &Rule) -> (Action, u8, u8, u8, u32, u32) {
+fn precedence(rule: &Rule, actions: &[Action]) -> (usize, u8, u8, u8, u32, u32) {
+    let action = actions.iter().position(|action| *action == rule.action).unwrap_or(actions.len());
     let sets = |pick: fn(&Effect) -> bool| rule.effects.iter().any(pick);
     let tests = |pick: fn(&PacketTest) -> bool| rule.packet.iter().any(pick);
     let flowbits = rank(
@@ -204,7 +225,7 @@ fn precedence(rule: &Rule) -> (Action, u8, u8, u8, u32, u32) {
         tests(|test| matches!(test, PacketTest::Xbits { .. } | PacketTest::Hostbits { .. })),
     );
     let place = rule.origin.file << 24 | rule.origin.line.min(0x00ff_ffff);
-    (rule.action, flowbits, flowints, shared, u32::from(rule.priority), place)
+    (action, flowbits, flowints, shared, u32::from(rule.priority), place)
 }
 
 /// Returns 0 for what sets, 1 for what sets and tests, 2 for what tests, 3 for neither.
@@ -227,6 +248,7 @@ impl Signature {
             on_stream: false,
             buffers,
             headers: rule.packet.iter().filter_map(HeaderCheck::new).collect(),
+            frames: rule.frames.iter().map(FrameCheck::new).collect(),
             suppressed: Vec::new(),
             rule,
         };
@@ -237,7 +259,11 @@ impl Signature {
 
     fn find_trigger(&self) -> Trigger {
         let rule = &self.rule;
-        if rule.header.transactional || rule.validity.is_some() {
+        if !rule.frames.is_empty() {
+            return Trigger::Frame;
+        }
+        let has_state = matches!(rule.header.protocol.hook, Some(Hook::Progress { .. }));
+        if rule.header.transactional || rule.validity.is_some() || has_state {
             return Trigger::Transaction;
         }
         let has_app_event =
@@ -246,12 +272,15 @@ impl Signature {
         if !self.buffers.is_empty() || !rule.numbers.is_empty() || !rule.files.is_empty() || has_app_event {
             return Trigger::Transaction;
         }
+        if rule.events.iter().any(|event| matches!(event, EventTest::Decode(_))) {
+            return Trigger::Oddity;
+        }
         if !rule.app_protocols.is_empty() && self.payload.is_empty() && !is_of_packet {
             return Trigger::Recognition;
         }
         let no_ports = rule.header.source_ports.ranges.is_none() && rule.header.destination_ports.ranges.is_none();
         let flow = rule.flow;
-        let any_flow = flow == Default::default();
+        let any_flow = flow == Default::default() && rule.header.protocol.hook.is_none();
         let is_bare = self.payload.is_empty() && !is_of_packet && rule.events.is_empty();
         if is_bare && no_ports && any_flow && rule.header.protocol.app.is_none() && rule.app_protocols.is_empty() {
             return Trigger::Addresses;
@@ -264,10 +293,26 @@ impl Signature {
         self.rule.header.transactional
     }
 
+    /// Tells whether it asks for the files of its transactions.
+    pub fn keeps_files(&self) -> bool {
+        self.rule.files.iter().any(|file| matches!(file, FileTest::Any))
+    }
+
+    /// Tells whether it is about a flow rather than a packet, so that what it does to packets it does to all that follow.
+    pub fn is_of_flow(&self) -> bool {
+        let rule = &self.rule;
+        let tests_packets = !(self.payload.is_empty() && rule.packet.is_empty());
+        !matches!(self.trigger, Trigger::Packet | Trigger::Oddity)
+            || rule.header.protocol.app.is_some() && !tests_packets
+    }
+
     fn find_directions(&self) -> [bool; 2] {
         // The response comes last: then all that such a rule looks at is there.
         if self.is_transactional() {
             return [false, true];
+        }
+        if let Some(Hook::Progress { direction, .. }) = self.rule.header.protocol.hook {
+            return [direction == Direction::Orig, direction == Direction::Resp];
         }
         let flow = self.rule.flow;
         if flow.to_server || flow.to_client {
@@ -298,7 +343,10 @@ impl Signature {
         let scope = rule.header.protocol.scope;
         self.on_stream =
             is_tcp && scope != Scope::Packet && !rule.flow.no_stream && (scope == Scope::Stream || !of_header);
-        self.on_packets = scope != Scope::Stream && !rule.flow.only_stream && (!self.on_stream || positioned);
+        // How much was sent is known packet by packet.
+        let of_size = rule.packet.iter().any(|test| matches!(test, PacketTest::StreamSize { .. }));
+        let looks_at_packets = !self.on_stream || positioned || of_size;
+        self.on_packets = scope != Scope::Stream && !rule.flow.only_stream && looks_at_packets;
     }
 
     /// Counts the checks of a transaction.
@@ -343,8 +391,15 @@ impl Signature {
 /// Tells whether a test looks at the header or size of a packet, so that there must be one.
 fn needs_packet(test: &PacketTest) -> bool {
     let is_of_addresses = matches!(test, PacketTest::IpDataset { .. });
-    let is_of_none = matches!(test, PacketTest::AppLayerEvent(_) | PacketTest::Unsupported(_));
+    let is_of_none = matches!(test, PacketTest::AppLayerEvent(_));
     !(test.is_of_flow() || is_of_addresses || is_of_none)
+}
+
+impl FrameCheck {
+    fn new(test: &FrameTest) -> FrameCheck {
+        let steps = test.transforms.iter().map(Step::new).collect();
+        FrameCheck { name: test.name.clone(), steps, tests: Tests::new(&test.matches) }
+    }
 }
 
 impl HeaderCheck {
@@ -365,6 +420,15 @@ impl BufferCheck {
     }
 }
 
+/// Turns the frame that is all of a stream (`smtp.stream`) into the stream itself.
+fn read_streams(rule: &mut Rule) {
+    let is_stream = |test: &FrameTest| test.name.ends_with(".stream") && test.transforms.is_empty();
+    if !rule.frames.is_empty() && rule.frames.iter().all(is_stream) && rule.payload.is_empty() {
+        rule.payload = rule.frames.drain(..).flat_map(|test| test.matches).collect();
+        rule.flow.only_stream = true;
+    }
+}
+
 /// What tells channels apart: the field and its transforms as text.
 type ChannelKey = (Field, String);
 
@@ -382,6 +446,8 @@ struct Groups {
     transactions: HashMap<(usize, usize), Vec<Id>>,
     addresses: Vec<Id>,
     recognition: Vec<Id>,
+    oddities: Vec<Id>,
+    frames: Vec<Id>,
 }
 
 impl Groups {
@@ -389,6 +455,8 @@ impl Groups {
         match signature.trigger {
             Trigger::Addresses => self.addresses.push(id),
             Trigger::Recognition => self.recognition.push(id),
+            Trigger::Oddity => self.oddities.push(id),
+            Trigger::Frame => self.frames.push(id),
             Trigger::Packet => self.packets.add(id, signature, best),
             Trigger::Transaction => self.add_transaction(id, signature, best, buffers),
         }
@@ -453,6 +521,8 @@ impl Groups {
             Some((*id, header))
         }));
         program.recognition = self.recognition;
+        program.oddities = self.oddities;
+        program.frames = self.frames;
     }
 }
 
@@ -460,14 +530,13 @@ impl Groups {
 mod tests {
     use super::*;
     use crate::rule::parse::{read, read_thresholds, Source};
-    use crate::settings::Settings;
 
     fn limited(rules: &str, limits: &str) -> Program {
         let settings = Settings::default();
         let source = |text| Source { name: "test", text };
         let parsed = read(&[source(rules.as_bytes())], &settings).unwrap();
         assert_eq!(parsed.refused, []);
-        let mut program = Program::new(parsed.rules);
+        let mut program = Program::new(parsed.rules, &settings);
         program.limit(&read_thresholds(source(limits.as_bytes()), &settings).unwrap().entries);
         program
     }

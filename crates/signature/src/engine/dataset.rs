@@ -1,7 +1,5 @@
 //! Named sets of values that rules look up and add to.
 
-use sha2::Digest;
-
 use crate::rule::{DatasetKind, DatasetMode, DatasetTest};
 
 /// Values of one set that rules may add.
@@ -30,12 +28,14 @@ fn reputation(test: &DatasetTest, key: &[u8]) -> Option<u16> {
     values.get(key).copied().or_else(|| ends.into_iter().find_map(|end| values.get(end).copied()))
 }
 
-/// Returns a value as the set holds it: hashes of 16 and 32 bytes, addresses of 16.
+/// Returns a value as the set holds it: hashes of 16 and 32 bytes, which are not made here (`to_md5`, `to_sha256` make
+/// them), addresses of 16.
 fn key(kind: DatasetKind, value: &[u8]) -> Option<Box<[u8]>> {
     Some(match kind {
         DatasetKind::String => value.into(),
-        DatasetKind::Md5 => md5::Md5::digest(value).as_slice().into(),
-        DatasetKind::Sha256 => sha2::Sha256::digest(value).as_slice().into(),
+        DatasetKind::Md5 if value.len() == 16 => value.into(),
+        DatasetKind::Sha256 if value.len() == 32 => value.into(),
+        DatasetKind::Md5 | DatasetKind::Sha256 => return None,
         DatasetKind::Ip => match value.len() {
             4 => [&[0; 10][..], &[0xff; 2], value].concat().into(),
             16 => value.into(),

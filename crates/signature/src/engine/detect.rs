@@ -7,14 +7,15 @@ use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
 use crate::field::{Kind, DONE, NONE};
-use crate::flow::{Flow, Occasion, Window};
+use crate::flow::{Flow, Occasion, PacketKind, Window};
 use crate::matcher::Found;
-use crate::rule::{Action, Effect, Scope, ThresholdKind};
+use crate::protocol::frame::Frame;
+use crate::rule::{Action, Effect, Hook, Scope, ThresholdKind};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
 
 use super::announce::{Modes, PatternIndex, PayloadIndex, MOST};
-use super::compile::{Channel, Id, Program, Signature, Trigger};
+use super::compile::{Channel, FrameCheck, Id, Program, Signature};
 use super::group::{Carrier, MergedIndexes};
 use super::inspect::{Buffer, Capture, Findings};
 use super::packet::{self, View};
@@ -39,10 +40,14 @@ pub struct Alert {
     pub transaction: Option<u64>,
     /// What is asked for, after a `rate_filter`.
     pub action: Action,
+    /// What becomes of the packet: it passes, or is dropped, or neither.
+    pub verdict: Action,
     /// Whether the payload was found in the stream.
     pub in_stream: bool,
     /// Whether only one of several plausible views of the bytes holds it.
     pub ambiguous: bool,
+    /// The frame that the rule is about, by its place in the flow's.
+    pub frame: Option<usize>,
 }
 
 /// Runs rules over the occasions of flows.
@@ -56,6 +61,8 @@ pub struct Detector {
     merged: MergedIndexes,
     candidates: Vec<Id>,
     alerts: Vec<Alert>,
+    /// Transactions whose files rules ask for.
+    kept: Vec<u64>,
     /// What rules take, where the setting `profiling` asks for it.
     profile: Option<Profile>,
     /// Alerts beyond the most that one packet may give.
@@ -94,6 +101,8 @@ impl Marks {
 struct Hit {
     in_stream: bool,
     ambiguous: bool,
+    /// The frame in which it was, by its place in the flow's.
+    frame: Option<usize>,
     /// What groups of expressions have captured, by name.
     captures: Vec<Capture>,
 }
@@ -113,6 +122,7 @@ impl Detector {
             merged: MergedIndexes::default(),
             candidates: Vec::new(),
             alerts: Vec::new(),
+            kept: Vec::new(),
             surplus: 0,
             edition: 0,
         }
@@ -163,20 +173,36 @@ impl Detector {
             let is_hidden = std::mem::replace(&mut state.encrypted, occasion.flow.encrypted);
             let view = view(&occasion, is_hidden);
             // What is let through is seen once more, with the packet that decides it; its transactions are read on.
-            if !std::mem::replace(&mut state.bypassed, occasion.flow.bypassed) {
+            let kind = occasion.packet.map_or(PacketKind::InFlow, |packet| packet.kind);
+            if matches!(kind, PacketKind::Odd | PacketKind::Malformed) {
+                self.look_at_each(&program.oddities, &program, &view, &mut state);
+            }
+            if kind != PacketKind::Odd && !std::mem::replace(&mut state.bypassed, occasion.flow.bypassed) {
                 self.look_at_addresses(&program, &view, &mut state);
                 self.look_at_packet(&program, &view, &mut state);
                 self.look_at_recognition(&program, &view, &mut state);
             }
-            self.look_at_transactions(&program, &view, &mut state);
+            // What the receiver drops is not the time to look at what others have brought.
+            if !view.is_dropped_segment() {
+                self.look_at_transactions(&program, &view, &mut state);
+                self.look_at_frames(&program, &view, &mut state);
+            }
             self.settle(&program, &view, &mut state);
         }
         occasion.flow.state = state;
+        for number in self.kept.drain(..) {
+            let mut transactions = occasion.flow.transactions.iter_mut();
+            if let Some(transaction) = transactions.find(|transaction| transaction.number == number) {
+                transaction.keeps_files = true;
+            }
+        }
         for alert in &self.alerts {
             if let Some(signature) = program.signatures.get(alert.id as usize) {
                 report(signature, alert, &occasion);
             }
         }
+        let direction = occasion.direction;
+        occasion.flow.frames.retain(|frame| frame.direction != direction);
         prune(occasion.flow, &program);
     }
 
@@ -189,12 +215,7 @@ impl Detector {
         candidates.clear();
         program.addresses.find(view.source, view.destination, |id| candidates.push(id));
         candidates.sort_unstable();
-        for id in &candidates {
-            let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            if self.tried(*id, |_| packet::header_holds(&signature.rule, view), |holds| *holds) {
-                self.matched(*id, signature, None, Hit::default(), view, state);
-            }
-        }
+        self.look_at_each(&candidates, program, view, state);
         self.candidates = candidates;
     }
 
@@ -229,13 +250,7 @@ impl Detector {
         state.streams[view.side()] = stream;
         self.candidates.sort_unstable();
         let candidates = std::mem::take(&mut self.candidates);
-        for id in &candidates {
-            let Some(signature) = program.signatures.get(*id as usize) else { continue };
-            let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
-            if let Some(hit) = tried {
-                self.matched(*id, signature, None, hit, view, state);
-            }
-        }
+        self.look_at_each(&candidates, program, view, state);
         self.candidates = candidates;
     }
 
@@ -313,7 +328,7 @@ impl Detector {
         let application = &view.flow.application;
         let mut findings = Findings::default();
         let holds = packet::header_holds(rule, view)
-            && rule.header.protocol.is_of(application.protocol)
+            && packet::protocol_holds(rule, view)
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
             && rule.events.iter().all(|event| has_event(event, view.events))
             && packet::tests_hold(signature, view, state, &self.hosts, &mut findings);
@@ -331,7 +346,12 @@ impl Detector {
         if !is_known || program.recognition.is_empty() || std::mem::replace(&mut state.recognised[side], true) {
             return;
         }
-        for id in &program.recognition {
+        self.look_at_each(&program.recognition, program, view, state);
+    }
+
+    /// Tries rules on a packet.
+    fn look_at_each(&mut self, ids: &[Id], program: &Program, view: &View<'_>, state: &mut FlowState) {
+        for id in ids {
             let Some(signature) = program.signatures.get(*id as usize) else { continue };
             let tried = self.tried(*id, |own| own.packet_rule_holds(signature, view, state), Option::is_some);
             if let Some(hit) = tried {
@@ -367,6 +387,31 @@ impl Detector {
             (side.begun, side.progress, side.seen) = (true, progress, extent);
             state.transaction(transaction.number).sides[view.side()] = side;
         }
+    }
+
+    fn look_at_frames(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
+        let frames = view.flow.frames.iter().enumerate().filter(|(_, frame)| frame.direction == view.direction);
+        for (at, frame) in frames {
+            for id in &program.frames {
+                let Some(signature) = program.signatures.get(*id as usize) else { continue };
+                if self.tried(*id, |own| own.frame_rule_holds(signature, frame, view, state), |holds| *holds) {
+                    let hit = Hit { frame: Some(at), ..Hit::default() };
+                    self.matched(*id, signature, frame.transaction, hit, view, state);
+                }
+            }
+        }
+    }
+
+    fn frame_rule_holds(&self, signature: &Signature, frame: &Frame, view: &View<'_>, state: &FlowState) -> bool {
+        let mut findings = Findings::default();
+        let holds = |check: &FrameCheck, findings: &mut Findings| {
+            let data = transform::apply(&check.steps, &frame.data);
+            *check.name == *frame.name && check.tests.hold(Buffer::whole(&data), findings)
+        };
+        packet::header_holds(&signature.rule, view)
+            && packet::protocol_holds(&signature.rule, view)
+            && packet::tests_hold(signature, view, state, &self.hosts, &mut findings)
+            && signature.frames.iter().all(|check| holds(check, &mut findings))
     }
 
     fn search_channel(
@@ -493,6 +538,9 @@ impl Detector {
             }
             pending.passed |= HEADER_PASSED;
         }
+        if matches!(rule.header.protocol.hook, Some(Hook::Progress { progress, .. }) if !trial.has_come_to(progress)) {
+            return (Outcome::Waits, hit);
+        }
         if !signature.payload.is_empty() && pending.passed & PAYLOAD_PASSED == 0 {
             match payload_holds(signature, view, &mut findings) {
                 Some(found) => {
@@ -533,9 +581,12 @@ impl Detector {
             self.apply(effect, view, state);
         }
         hit.captures.into_iter().for_each(|capture| state.capture(capture));
+        self.kept.extend(transaction.filter(|_| signature.keeps_files()));
         let action = signature.rule.action;
         let ambiguous = hit.ambiguous || view.packet.is_some_and(|packet| packet.ambiguous);
-        self.alerts.push(Alert { id, transaction, action, in_stream: hit.in_stream, ambiguous });
+        let verdict = Action::Alert;
+        let (in_stream, frame) = (hit.in_stream, hit.frame);
+        self.alerts.push(Alert { id, transaction, action, verdict, in_stream, ambiguous, frame });
     }
 
     fn apply(&mut self, effect: &Effect, view: &View<'_>, state: &mut FlowState) {
@@ -579,7 +630,8 @@ impl Detector {
         state.set_integer(name, if adds { own.wrapping_add(value) } else { own.wrapping_sub(value) });
     }
 
-    /// Turns matches into alerts: pass rules, thresholds, and the most that one packet may give.
+    /// Turns matches into alerts: thresholds, what rules do to the packet and its flow, and the most that one packet may
+    /// give.
     fn settle(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
         if self.alerts.is_empty() {
             return;
@@ -587,32 +639,40 @@ impl Detector {
         let mut alerts = std::mem::take(&mut self.alerts);
         alerts.sort_by_key(|alert| (alert.id, alert.transaction));
         let mut kept = Vec::with_capacity(alerts.len());
+        let mut verdict = Action::Alert;
         for mut alert in alerts {
             let Some(signature) = program.signatures.get(alert.id as usize) else { continue };
+            // What the likeliest receiver reads says it already; other views add nothing.
+            let is_repeated = alert.ambiguous && state.has_alerted(alert.id);
+            if is_repeated || !self.is_within_thresholds(signature, &mut alert, view) {
+                continue;
+            }
+            let of_flow = alert.in_stream || signature.is_of_flow();
+            match alert.action {
+                Action::Drop | Action::Reject => {
+                    verdict = Action::Drop;
+                    state.dropped |= of_flow;
+                }
+                Action::Pass if verdict != Action::Drop => {
+                    verdict = Action::Pass;
+                    state.passed |= of_flow;
+                }
+                _ => {}
+            }
+            let is_turned_off = alert.action == Action::Pass && signature.rule.action != Action::Pass;
+            match signature.rule.noalert || is_turned_off {
+                true => {}
+                false if kept.len() < self.settings.packet_alert_max => kept.push(alert),
+                false => self.surplus += 1,
+            }
             if alert.action == Action::Pass {
-                let of_flow = signature.trigger == Trigger::Transaction
-                    || signature.trigger == Trigger::Addresses
-                    || alert.in_stream;
-                state.passed |= of_flow;
                 break;
             }
-            // What the likeliest receiver reads says it already; other views add nothing.
-            if alert.ambiguous && state.has_alerted(alert.id) || signature.rule.noalert {
-                continue;
-            }
-            if !self.is_within_thresholds(signature, &mut alert, view) {
-                continue;
-            }
-            if matches!(alert.action, Action::Drop | Action::Reject) && self.settings.ips {
-                state.dropped = true;
-            }
-            if kept.len() < self.settings.packet_alert_max {
-                kept.push(alert);
-            } else {
-                self.surplus += 1;
-            }
         }
-        kept.iter().for_each(|alert| state.note_alert(alert.id));
+        for alert in &mut kept {
+            alert.verdict = verdict;
+            state.note_alert(alert.id);
+        }
         self.alerts = kept;
     }
 
@@ -643,15 +703,11 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
     }
     let mut ambiguous = None;
     if signature.on_stream {
-        for window in view.windows {
-            let buffer = Buffer { data: window.data, offset: window.offset, little: false, open: false };
-            let old = window.data.len().saturating_sub(window.new);
-            if signature.payload.hold(buffer, findings) && (findings.end == 0 || findings.end > old) {
-                if !window.ambiguous {
-                    return Some(Hit { in_stream: true, ..Hit::default() });
-                }
-                ambiguous = Some(Hit { in_stream: true, ambiguous: true, ..Hit::default() });
+        for window in view.windows.iter().filter(|window| window_holds(signature, window, findings)) {
+            if !window.ambiguous {
+                return Some(Hit { in_stream: true, ..Hit::default() });
             }
+            ambiguous = Some(Hit { in_stream: true, ambiguous: true, ..Hit::default() });
         }
     }
     if ambiguous.is_some() {
@@ -662,6 +718,21 @@ fn payload_holds(signature: &Signature, view: &View<'_>, findings: &mut Findings
     let is_of_stream = signature.rule.flow.only_stream || signature.rule.header.protocol.scope == Scope::Stream;
     let looks = signature.on_packets || signature.on_stream && !in_stream && !is_of_stream;
     (looks && !payload.is_empty() && signature.payload.hold(Buffer::whole(payload), findings)).then(Hit::default)
+}
+
+/// Tells whether a window holds a payload that ends in what is new in it; an old one does not hide a new one.
+fn window_holds(signature: &Signature, window: &Window<'_>, findings: &mut Findings) -> bool {
+    let old = window.data.len().saturating_sub(window.new);
+    let mut holds_from = |start: usize| {
+        let data = window.data.get(start..).unwrap_or_default();
+        let buffer = Buffer { data, offset: window.offset + start as u64, little: false, open: false };
+        signature.payload.hold(buffer, findings).then_some(findings.end)
+    };
+    match holds_from(0) {
+        Some(end) if end == 0 || end > old => true,
+        Some(_) => holds_from(old).is_some(),
+        None => false,
+    }
 }
 
 /// Returns what rules look at.
@@ -687,7 +758,7 @@ fn view<'a>(occasion: &'a Occasion<'_, FlowState>, is_hidden: bool) -> View<'a> 
     }
 }
 
-/// Drops transactions that are complete and were looked at in both directions.
+/// Drops transactions that are complete and were looked at in both directions, with all their frames.
 fn prune(flow: &mut Flow<FlowState>, program: &Program) {
     while let Some(first) = flow.transactions.front() {
         let state = &flow.state;
@@ -701,12 +772,258 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
                 || own.is_some_and(|own| own.sides[index(direction)].progress == DONE);
             is_other_way || first.progress(direction) == DONE && is_seen
         };
-        if !(is_over(Direction::Orig) && is_over(Direction::Resp)) {
+        let has_frames = flow.frames.iter().any(|frame| frame.transaction == Some(first.number));
+        if has_frames || !(is_over(Direction::Orig) && is_over(Direction::Resp)) {
             break;
         }
         if own.is_some() {
             flow.state.transactions.pop_front();
         }
         flow.transactions.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::FieldSet;
+    use crate::flow::fixture::Host::{Client, Server};
+    use crate::flow::fixture::{Packet, Talk, LIMITS};
+    use crate::flow::FlowTable;
+    use crate::rule::parse::{read, Source};
+
+    /// Returns the packets, by their numbers, with which each rule alerts; 0 stands for the end of the flow.
+    fn alerts(rules: &str, packets: &[Packet]) -> Vec<(u32, u64)> {
+        alerts_in_order("pass drop reject alert", rules, packets)
+    }
+
+    fn alerts_in_order(order: &str, rules: &str, packets: &[Packet]) -> Vec<(u32, u64)> {
+        let given = [("action-order".to_owned(), order.to_owned())];
+        let settings = Arc::new(Settings::new(given.into()));
+        let parsed = read(&[Source { name: "test", text: rules.as_bytes() }], &settings).unwrap();
+        assert_eq!(parsed.refused, []);
+        let mut detector = Detector::new(Arc::new(Program::new(parsed.rules, &settings)), Arc::clone(&settings));
+        let mut table = FlowTable::new(settings, LIMITS, FieldSet::all());
+        let mut found = Vec::new();
+        let mut each = |occasion: Occasion<'_, FlowState>| {
+            detector.look(occasion, |signature, _, occasion| {
+                found.push((signature.rule.sid, occasion.packet.map_or(0, |packet| packet.segment.number)));
+            });
+        };
+        for (number, packet) in (1..).zip(packets) {
+            packet.with_segment(number, |segment| table.observe(segment, 100, &[], &[], &mut each));
+        }
+        table.finish(&mut each);
+        found
+    }
+
+    #[test]
+    fn what_was_found_in_the_stream_before_does_not_hide_what_has_come_since() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let asked = request.len() as u32;
+        let mut packets = talk.opening();
+        for at in [1, 1 + asked] {
+            packets.push(talk.data(Client, at, 1, request));
+            packets.push(talk.ack(Server, 1, at + asked));
+            packets.push(talk.ack(Client, at + asked, 1));
+        }
+        let rule = r#"alert tcp any any -> any any (content:"GET"; sid:1;)"#;
+        assert_eq!(alerts(rule, &packets), [(1, 6), (1, 9)]);
+    }
+
+    #[test]
+    fn a_segment_that_its_receiver_drops_is_of_no_protocol_and_no_time_to_look_at_transactions() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let asked = 1 + request.len() as u32;
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.ack(Server, 1, asked));
+        packets.push(talk.ack(Client, asked, 1_000_000));
+        packets.push(talk.ack(Client, asked, 1));
+        let rules = "alert http any any -> any any (flow:to_server; sid:1;)\n\
+                     alert http any any -> any any (http.method; content:\"GET\"; sid:2;)";
+        assert_eq!(alerts(rules, &packets[..6]), [(1, 0), (2, 0)]);
+        assert_eq!(alerts(rules, &packets), [(1, 7), (2, 7), (1, 0)]);
+    }
+
+    /// Returns datagrams of a client and a server, one after the other.
+    fn datagrams(texts: &[&[u8]]) -> Vec<Packet> {
+        let hosts = [Client, Server].into_iter().cycle();
+        hosts.zip(texts).map(|(host, text)| Talk::default().datagram(host, text)).collect()
+    }
+
+    #[test]
+    fn a_rule_about_packets_drops_these_and_one_about_flows_drops_all_that_follows() {
+        let packets = datagrams(&[b"bad one", b"fine", b"bad too"]);
+        let of_packets = r#"drop udp any any -> any any (content:"bad"; sid:1;)"#;
+        assert_eq!(alerts(of_packets, &packets), [(1, 1), (1, 3)]);
+        let of_flows = "drop udp any any -> any any (sid:2;)";
+        assert_eq!(alerts(of_flows, &packets), [(2, 1)]);
+    }
+
+    #[test]
+    fn what_passes_alerts_where_its_rule_says_so_and_nothing_after_it_does() {
+        let packets = datagrams(&[b"one", b"two"]);
+        let other = "alert udp any any -> any any (sid:9;)";
+        for (pass, expected) in [("sid:1;", &[][..]), ("alert; sid:1;", &[(1, 1)])] {
+            let rules = format!("pass udp any any -> any any ({pass})\n{other}");
+            assert_eq!(alerts(&rules, &packets), expected, "{pass}");
+        }
+        let rules = format!("pass udp any any -> any any (sid:1;)\n{other}");
+        assert_eq!(alerts_in_order("alert pass", &rules, &packets), [(9, 1)]);
+    }
+
+    #[test]
+    fn what_is_dropped_does_not_pass() {
+        let rules = "pass udp any any -> any any (sid:1;)\ndrop udp any any -> any any (content:\"bad\"; sid:2;)";
+        assert_eq!(alerts_in_order("drop pass", rules, &datagrams(&[b"bad", b"bad"])), [(2, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn a_packet_without_a_flow_is_looked_at_for_its_events_for_what_it_is_or_for_both() {
+        let rules = "alert udp any any -> any any (decode-event:udp.len_invalid; sid:1;)\n\
+                     alert tcp any any -> any any (decode-event:udp.len_invalid; sid:2;)\n\
+                     alert udp any any -> any any (decode-event:udp.hlen_too_small; sid:3;)\n\
+                     alert ip any any -> any any (sid:4;)";
+        let settings = Arc::new(Settings::default());
+        let parsed = read(&[Source { name: "test", text: rules.as_bytes() }], &settings).unwrap();
+        let mut detector = Detector::new(Arc::new(Program::new(parsed.rules, &settings)), Arc::clone(&settings));
+        let table: FlowTable<FlowState> = FlowTable::new(settings, LIMITS, FieldSet::all());
+        let mut found = Vec::new();
+        for kind in [PacketKind::Odd, PacketKind::Malformed, PacketKind::Carrier] {
+            Talk::default().datagram(Client, b"").with_segment(1, |segment| {
+                table.observe_alone(segment, 28, &[], kind, &["decoder.udp.len_invalid"], &mut |occasion| {
+                    detector.look(occasion, |signature, _, _| found.push((kind, signature.rule.sid)));
+                });
+            });
+        }
+        let expected =
+            [(PacketKind::Odd, 1), (PacketKind::Malformed, 1), (PacketKind::Malformed, 4), (PacketKind::Carrier, 4)];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn frames_are_found_one_by_one_and_described_with_their_transaction() {
+        let talk = Talk { server_port: 25, ..Talk::default() };
+        let (hello, reply) = (&b"EHLO me\r\n"[..], &b"250 hello\r\n"[..]);
+        let mut packets = talk.opening();
+        packets.push(talk.data(Server, 1, 1, b"220 here\r\n"));
+        packets.push(talk.data(Client, 1, 11, hello));
+        packets.push(talk.data(Server, 11, 10, reply));
+        packets.push(talk.ack(Client, 10, 22));
+        packets.push(talk.ack(Server, 22, 10));
+        let rules = "alert smtp any any -> any any (frame:command_line; content:\"EHLO\"; startswith; sid:1;)\n\
+                     alert smtp any any -> any any (frame:command_line; content:\"|0d 0a|\"; endswith; sid:2;)\n\
+                     alert smtp any any -> any any (frame:response_line; content:\"2\"; startswith; sid:3;)\n\
+                     alert smtp any any -> any any (frame:stream; content:\"here\"; sid:4;)\n\
+                     alert smtp any any -> any any (frame:data; content:\"EHLO\"; sid:5;)";
+        assert_eq!(alerts(rules, &packets), [(3, 6), (1, 7), (1, 7), (2, 7), (3, 8), (4, 0)]);
+    }
+
+    #[test]
+    fn an_old_match_is_new_once_there_is_as_much_data_as_it_asks_for() {
+        let talk = Talk::default();
+        let mut packets = talk.opening();
+        let pieces = [&b"MKD a"[..], &[b'a'; 3000], &[b'b'; 3000]];
+        let mut at = 1;
+        for piece in pieces {
+            packets.push(talk.data(Client, at, 1, piece));
+            at += piece.len() as u32;
+            packets.push(talk.ack(Server, 1, at));
+            packets.push(talk.ack(Client, at, 1));
+        }
+        let rule = r#"alert tcp any any -> any any (content:"MKD "; isdataat:100,relative; sid:1;)"#;
+        assert_eq!(alerts(rule, &packets), [(1, 9)]);
+    }
+
+    #[test]
+    fn a_rule_about_the_size_of_a_stream_looks_at_packets_and_at_the_stream() {
+        let talk = Talk::default();
+        let request = b"GET /eicar HTTP/1.1\r\n\r\n";
+        let asked = 1 + request.len() as u32;
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.ack(Server, 1, asked));
+        packets.push(talk.ack(Client, asked, 1));
+        let rule =
+            |size| format!("alert tcp any any -> any any (stream_size:client,<,{size}; content:\"eicar\"; sid:1;)");
+        assert_eq!(alerts(&rule(100), &packets), [(1, 4), (1, 6)]);
+        assert_eq!(alerts(&rule(10), &packets), []);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_larger_than_what_is_there() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello";
+        let (asked, answered) = (1 + request.len() as u32, 1 + response.len() as u32);
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.data(Server, 1, asked, response));
+        packets.push(talk.ack(Client, asked, answered));
+        let rule = |size, sid| format!("alert http any any -> any any (filesize:{size}; sid:{sid};)\n");
+        let rules = [rule(">3", 1), rule(">6", 2), rule("<9", 3), rule("5", 4)].concat();
+        assert_eq!(alerts(&rules, &packets), [(1, 0)]);
+    }
+
+    #[test]
+    fn checksums_can_be_asked_for() {
+        let mut wrong = Talk::default().datagram(Client, b"other");
+        wrong.bytes[27] ^= 1;
+        let packets = [Talk::default().datagram(Client, b"right"), wrong];
+        let rule =
+            |keyword, state, sid| format!("alert udp any any -> any any ({keyword}:{state}; dsize:5; sid:{sid};)\n");
+        let rules = [
+            rule("udpv4-csum", "valid", 1),
+            rule("udpv4-csum", "invalid", 2),
+            rule("ipv4-csum", "valid", 3),
+            rule("ipv4-csum", "invalid", 4),
+            rule("udpv6-csum", "valid", 5),
+            rule("tcpv4-csum", "invalid", 6),
+        ];
+        assert_eq!(alerts(&rules.concat(), &packets), [(1, 1), (3, 1), (2, 2), (3, 2)]);
+    }
+
+    #[test]
+    fn a_hook_says_when_a_rule_is_looked_at() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere";
+        let (asked, answered) = (1 + request.len() as u32, 1 + response.len() as u32);
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.data(Server, 1, asked, response));
+        packets.push(talk.ack(Client, asked, answered));
+        packets.push(talk.ack(Server, answered, asked));
+        let rule = |protocol, sid| format!("alert {protocol} any any -> any any (sid:{sid};)\n");
+        let rules = [
+            rule("tcp:flow_start", 1),
+            rule("http1:request_line", 2),
+            rule("http1:response_headers", 3),
+            rule("http1:response_complete", 4),
+        ];
+        assert_eq!(alerts(&rules.concat(), &packets), [(1, 1), (1, 2), (2, 6), (3, 7), (4, 7)]);
+    }
+
+    #[test]
+    fn a_file_that_a_rule_keeps_is_read_beyond_the_limit_of_bodies() {
+        let talk = Talk::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let body = vec![b'a'; 60_000];
+        let first = [&b"HTTP/1.1 200 OK\r\nContent-Length: 120000\r\n\r\n"[..], &body[..]].concat();
+        let asked = 1 + request.len() as u32;
+        let answered = 1 + first.len() as u32;
+        let mut packets = talk.opening();
+        packets.push(talk.data(Client, 1, 1, request));
+        packets.push(talk.data(Server, 1, asked, &first));
+        packets.push(talk.ack(Client, asked, answered));
+        packets.push(talk.data(Server, answered, asked, &body));
+        packets.push(talk.ack(Client, asked, answered + body.len() as u32));
+        let size = "alert http any any -> any any (flow:to_client; filesize:120000; sid:1;)";
+        assert_eq!(alerts(size, &packets), []);
+        let kept = format!("{size}\nalert http any any -> any any (flow:to_client; filestore; sid:2;)");
+        assert_eq!(alerts(&kept, &packets), [(2, 7), (1, 0)]);
     }
 }

@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use data_encoding::BASE64;
 use infraspectre_core::app::Direction;
 use infraspectre_core::flow::key::Endpoint;
-use infraspectre_core::source::LinkType;
-use infraspectre_core::wire::protocol as ip;
+use infraspectre_core::source::{LinkType, Packet as Captured};
+use infraspectre_core::wire::{protocol as ip, Decoder, Segment};
 use serde_json::{json, Map, Value};
 
 use crate::field::Field;
-use crate::flow::{checksum, Flow, Occasion, Packet};
-use crate::protocol::{Protocol, ENTRIES};
+use crate::flow::{checksum, Flow, Occasion, Packet, PacketKind};
+use crate::protocol::{self, Protocol, ENTRIES};
 use crate::rule::{Action, Target};
 use crate::settings::Settings;
 use crate::transaction::{index, File, Transaction};
@@ -22,6 +22,8 @@ use super::detect::Alert;
 use super::state::FlowState;
 
 const SECOND: i64 = 1_000_000_000;
+/// Bytes of a frame that are written (`payload-buffer-size`).
+const MAX_FRAME_SHOWN: usize = 4096;
 
 /// What of an alert's bytes is written beside what it says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +32,8 @@ pub struct Extras {
     pub payload_printable: bool,
     pub packet: bool,
     pub verdict: bool,
+    /// The hardware addresses (`ethernet`).
+    pub ethernet: bool,
     pub forwarded: Option<Forwarded>,
 }
 
@@ -55,6 +59,7 @@ impl Extras {
             payload_printable: asks("alert.payload-printable"),
             packet: asks("alert.packet"),
             verdict: asks("alert.verdict"),
+            ethernet: asks("eve-log.ethernet"),
             forwarded: asks("alert.xff.enabled").then(|| Forwarded {
                 overwrites: says("alert.xff.mode", "overwrite"),
                 is_last: says("alert.xff.deployment", "reverse"),
@@ -93,7 +98,14 @@ pub fn write(
         event.insert("pcap_cnt".into(), packet.segment.number.into());
     }
     put_endpoints(&mut event, flow, source, destination, occasion);
-    event.insert("pkt_src".into(), packet_source(occasion).into());
+    let carrier = occasion.packet.and_then(|packet| carrier(packet, frame?));
+    event.insert("pkt_src".into(), packet_source(occasion, carrier.as_ref()).into());
+    if let Some(carrier) = &carrier {
+        event.insert("tunnel".into(), describe_carrier(carrier));
+    }
+    if let Some(addresses) = occasion.packet.filter(|_| extras.ethernet).and_then(hardware_addresses) {
+        event.insert("ether".into(), addresses);
+    }
     if !flow.vlans.is_empty() {
         event.insert("vlan".into(), json!(flow.vlans));
     }
@@ -109,12 +121,15 @@ pub fn write(
     }
     event.insert("alert".into(), Value::Object(rule));
     put_application(&mut event, flow, alert, settings.is_on("detect.guess-applayer-tx", false));
+    if let Some(frame) = alert.frame.and_then(|at| flow.frames.get(at)) {
+        event.insert("frame".into(), describe_frame(frame));
+    }
     event.insert("direction".into(), ["to_server", "to_client"][index(occasion.direction)].into());
     event.insert("flow".into(), describe_flow(flow));
     put_flow_state(&mut event, &flow.state);
     put_bytes(&mut event, alert, occasion, frame, extras);
     if extras.verdict {
-        let action = match alert.action {
+        let action = match alert.verdict {
             Action::Drop | Action::Reject if settings.ips => "drop",
             Action::Pass => "pass",
             _ => "alert",
@@ -152,12 +167,62 @@ fn put_endpoints(
     }
 }
 
-fn packet_source(occasion: &Occasion<'_, FlowState>) -> &'static str {
-    match occasion.packet {
-        Some(packet) if packet.from_fragments => "defrag",
-        Some(_) => "wire/pcap",
-        None => "stream (flow timeout)",
+fn hardware_addresses(packet: &Packet<'_>) -> Option<Value> {
+    let text = |address: [u8; 6]| address.map(|byte| format!("{byte:02x}")).join(":");
+    let (source, destination) = packet.segment.src_mac.zip(packet.segment.dst_mac)?;
+    Some(json!({ "src_mac": text(source), "dest_mac": text(destination) }))
+}
+
+fn packet_source(occasion: &Occasion<'_, FlowState>, carrier: Option<&Segment<'_>>) -> &'static str {
+    match (occasion.packet, carrier.map(|carrier| carrier.protocol)) {
+        (None, _) => "stream (flow timeout)",
+        (Some(packet), _) if packet.from_fragments => "defrag",
+        (Some(_), Some(ip::IPV4)) => "ipv4 tunnel",
+        (Some(_), Some(ip::IPV6)) => "ipv6 tunnel",
+        (Some(_), Some(ip::GRE)) => "gre tunnel",
+        (Some(_), _) => "wire/pcap",
     }
+}
+
+/// Returns what carries the innermost tunnel of a packet of a flow, which its frame tells once more.
+fn carrier(packet: &Packet<'_>, frame: Frame<'_>) -> Option<Segment<'static>> {
+    let segment = &packet.segment;
+    if segment.context == 0 || packet.kind == PacketKind::Carrier || packet.from_fragments {
+        return None;
+    }
+    let mut decoder = Decoder::default();
+    let wire_len = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
+    decoder.decode(&Captured { number: segment.number, at: segment.at, link: frame.link, wire_len, data: frame.data });
+    decoder.carriers().last().copied()
+}
+
+fn describe_carrier(carrier: &Segment<'_>) -> Value {
+    let end = |address, port| Endpoint { address, port };
+    let (source, destination) = (end(carrier.src, carrier.src_port), end(carrier.dst, carrier.dst_port));
+    json!({
+        "src_ip": address(source),
+        "src_port": source.port,
+        "dest_ip": address(destination),
+        "dest_port": destination.port,
+        "proto": protocol_name(carrier.protocol),
+        "pkt_src": "wire/pcap",
+    })
+}
+
+fn describe_frame(frame: &protocol::frame::Frame) -> Value {
+    let mut object = Map::new();
+    let kind = frame.name.split_once('.').map_or(frame.name, |(_, kind)| kind);
+    object.insert("type".into(), kind.into());
+    object.insert("direction".into(), ["toserver", "toclient"][index(frame.direction)].into());
+    object.insert("length".into(), frame.length.into());
+    object.insert("complete".into(), true.into());
+    if let Some(number) = frame.transaction {
+        object.insert("tx_id".into(), number.into());
+    }
+    let shown = frame.data.get(..MAX_FRAME_SHOWN).unwrap_or(&frame.data);
+    object.insert("payload".into(), BASE64.encode(shown).into());
+    object.insert("payload_printable".into(), printable(shown).into());
+    Value::Object(object)
 }
 
 fn put_application(event: &mut Map<String, Value>, flow: &Flow<FlowState>, alert: &Alert, guesses: bool) {
@@ -441,6 +506,8 @@ fn protocol_name(number: u8) -> String {
         ip::ICMP6 => "IPv6-ICMP".into(),
         ip::SCTP => "SCTP".into(),
         ip::GRE => "GRE".into(),
+        ip::IPV4 => "IP-in-IP".into(),
+        ip::IPV6 => "IPv6".into(),
         ip::ESP => "ESP".into(),
         ip::IGMP => "IGMP".into(),
         other => format!("{other:03}"),

@@ -43,7 +43,6 @@ enum Check {
     Absent { or_else: bool },
     Dataset(DatasetTest),
     Entropy { bytes: u32, offset: u32, compare: Compare },
-    Never,
 }
 
 #[derive(Debug)]
@@ -169,7 +168,6 @@ impl Check {
             Match::Entropy { bytes, offset, compare } => {
                 Check::Entropy { bytes: *bytes, offset: *offset, compare: compare.clone() }
             }
-            Match::Asn1(_) | Match::FtpBounce | Match::Unsupported(_) => Check::Never,
         }
     }
 }
@@ -207,7 +205,10 @@ impl Inspection<'_, '_> {
             Check::Content(content) => self.content(content, rest, cursor),
             Check::Regex { expression, retry } => self.regex(expression, *retry, rest, cursor),
             Check::DataAt { at, relative, negated } => {
-                self.has_data_at(*at, *relative, cursor) != *negated && self.from(rest, cursor)
+                let reached = self.data_at(*at, *relative, cursor);
+                // That there is so much may be what is new.
+                self.findings.end = self.findings.end.max(reached.filter(|_| !negated).unwrap_or(0));
+                reached.is_some() != *negated && self.from(rest, cursor)
             }
             Check::ByteTest(test) => self.byte_test(test, cursor) && self.from(rest, cursor),
             Check::ByteJump(jump) => self.byte_jump(jump, cursor).is_some_and(|cursor| self.from(rest, cursor)),
@@ -228,7 +229,6 @@ impl Inspection<'_, '_> {
             Check::Entropy { bytes, offset, compare } => {
                 self.entropy(*bytes, *offset).is_some_and(|value| compare.holds(value)) && self.from(rest, cursor)
             }
-            Check::Never => false,
         }
     }
 
@@ -322,13 +322,11 @@ impl Inspection<'_, '_> {
         }
     }
 
-    fn has_data_at(&self, at: Operand, relative: bool, cursor: usize) -> bool {
-        let (at, length) = (self.value(at), self.data().len() as i64);
-        if relative {
-            cursor as i64 + at <= length
-        } else {
-            self.absolute(at) < length
-        }
+    /// Returns where data ends that reaches as far as is asked for; none if there is not so much.
+    fn data_at(&self, at: Operand, relative: bool, cursor: usize) -> Option<usize> {
+        let at = self.value(at);
+        let end = if relative { cursor as i64 + at } else { self.absolute(at) + 1 };
+        (end <= self.data().len() as i64).then(|| usize::try_from(end).unwrap_or(0))
     }
 
     /// Returns where a number lies.

@@ -3,10 +3,10 @@
 use infraspectre_core::app::Direction;
 use infraspectre_core::wire::protocol as ip;
 
-use crate::flow::{Application, Flow, Packet, Window};
+use crate::flow::{checksum, Application, Flow, Packet, Window};
 use crate::protocol::Protocol;
 use crate::rule::{
-    AppProtocolMode, AppProtocolTest, BitTest, Compare, FlagMode, FlowCounter, FlowintTest, HeaderPart, Instance,
+    AppProtocolMode, AppProtocolTest, BitTest, Compare, FlagMode, FlowCounter, FlowintTest, HeaderPart, Hook, Instance,
     IntOperand, PacketTest, Rule, SizeOf,
 };
 use crate::transaction::index;
@@ -35,6 +35,11 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Tells whether the packet is a segment of TCP that its receiver drops.
+    pub fn is_dropped_segment(&self) -> bool {
+        self.packet.is_some_and(|packet| packet.dropped && packet.segment.protocol == ip::TCP)
+    }
+
     /// Returns 0 for what goes to the server and 1 for what goes to the client.
     #[inline]
     pub fn side(&self) -> usize {
@@ -54,6 +59,7 @@ pub fn header_holds(rule: &Rule, view: &View<'_>) -> bool {
     transport
         && protocol.ip_version.is_none_or(|version| version == view.flow.ip_version)
         && flow_holds(rule, view)
+        && (header.protocol.hook != Some(Hook::FlowStart) || starts_flow(view))
         && endpoints_hold_either_way(rule, view)
 }
 
@@ -76,6 +82,11 @@ fn endpoints_hold(rule: &Rule, source: u128, destination: u128, ports: (u16, u16
         && header.destination.contains(destination)
 }
 
+/// Tells whether a packet is the first one of its direction.
+fn starts_flow(view: &View<'_>) -> bool {
+    view.packet.is_some_and(|packet| view.flow.packets[view.side()] == u64::from(packet.segment.packets))
+}
+
 fn flow_holds(rule: &Rule, view: &View<'_>) -> bool {
     let (flow, side) = (rule.flow, view.side());
     let direction = !(flow.to_server || flow.to_client) || [flow.to_server, flow.to_client][side];
@@ -85,6 +96,12 @@ fn flow_holds(rule: &Rule, view: &View<'_>) -> bool {
         && (!flow.not_established || !view.flow.established)
         && (!flow.only_frag || from_fragments)
         && (!flow.no_frag || !from_fragments)
+}
+
+/// Tells whether the protocol of the flow is that of the rule's header; what the receiver drops is of none.
+pub fn protocol_holds(rule: &Rule, view: &View<'_>) -> bool {
+    let protocol = &rule.header.protocol;
+    protocol.app.is_none() || !view.is_dropped_segment() && protocol.is_of(view.flow.application.protocol)
 }
 
 /// Tells whether `app-layer-protocol` holds.
@@ -182,8 +199,6 @@ fn test_holds(test: &PacketTest, view: &View<'_>, state: &FlowState, hosts: &Hos
         PacketTest::AppLayerEvent(name) => view.events.contains(&&**name),
         PacketTest::Vlan { layer, id } => vlan_holds(*layer, id, &view.flow.vlans),
         PacketTest::VlanLayers(compare) => compare.holds(view.flow.vlans.len() as u64),
-        // Neither a database of countries nor one of reputations is at hand.
-        PacketTest::GeoIp { .. } | PacketTest::IpReputation { .. } | PacketTest::Unsupported(_) => false,
         of_packet => view.packet.is_some_and(|packet| header_test_holds(of_packet, packet)),
     }
 }
@@ -253,6 +268,15 @@ fn header_test_holds(test: &PacketTest, packet: &Packet<'_>) -> bool {
             is_v4 && network_word(6).is_some_and(|word| compare.holds((word & 0x1fff) * 8))
         }
         PacketTest::SameIp => segment.src == segment.dst,
+        PacketTest::Checksum { ip_version, transport, is_right } => {
+            segment.ip_version == *ip_version
+                && match transport {
+                    None => checksum::is_header_right(segment) == *is_right,
+                    Some(transport) => {
+                        segment.protocol == *transport && checksum::is_transport_right(segment) == *is_right
+                    }
+                }
+        }
         PacketTest::IcmpType(compare) => icmp && compare.holds(u64::from(segment.src_port)),
         PacketTest::IcmpCode(compare) => icmp && compare.holds(u64::from(segment.dst_port)),
         PacketTest::IcmpId(id) => icmp && has_echo_fields(segment.src_port) && transport_word(4) == Some(*id),

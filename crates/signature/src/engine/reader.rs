@@ -125,8 +125,10 @@ impl Engine {
 /// Returns the fields that rules look at, and those that events describe: all that cost little.
 fn wanted(program: &Program) -> FieldSet {
     let mut wanted = FieldSet::all();
-    if !program.wanted.contains(Field::FileHash) {
-        wanted.remove(Field::FileHash);
+    for field in [Field::FileHash, Field::Frame] {
+        if !program.wanted.contains(field) {
+            wanted.remove(field);
+        }
     }
     wanted
 }
@@ -157,9 +159,10 @@ mod tests {
 
     fn program(rules: &str) -> Arc<Program> {
         let source = Source { name: "test", text: rules.as_bytes() };
-        let parsed = read(&[source], &Settings::default()).unwrap();
+        let settings = Settings::default();
+        let parsed = read(&[source], &settings).unwrap();
         assert_eq!(parsed.refused, []);
-        Arc::new(Program::new(parsed.rules))
+        Arc::new(Program::new(parsed.rules, &settings))
     }
 
     #[test]

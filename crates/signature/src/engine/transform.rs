@@ -82,7 +82,6 @@ fn one(transform: &Transform, data: &[u8]) -> Option<Vec<u8>> {
         Transform::TopLevelDomain => psl::suffix(data)?.as_bytes().to_vec(),
         Transform::Gunzip { max_size } => unpack(GzDecoder::new(data), *max_size)?,
         Transform::ZlibDeflate { max_size } => unpack(ZlibDecoder::new(data), *max_size)?,
-        Transform::Unsupported(_) => Vec::new(),
         Transform::Pcre(_) => return None,
     })
 }

@@ -63,6 +63,12 @@ impl Trial<'_> {
         rule.validity.map_or(Outcome::Holds, |validity| self.validity(validity, view.at))
     }
 
+    /// Tells whether the direction has come to a state; to the first one with anything that it says.
+    pub fn has_come_to(&self, progress: u8) -> bool {
+        let has_begun = self.progress > NONE || self.transaction.has_begun(self.direction);
+        has_begun && self.progress >= progress
+    }
+
     /// Looks at another direction of the transaction, where a test says which one holds its value.
     fn of(&self, sent: Sent) -> Trial<'_> {
         let direction = match sent {
@@ -172,9 +178,12 @@ impl Trial<'_> {
     fn file(&self, test: &FileTest) -> Outcome {
         let mut files = self.transaction.files.iter().filter(|file| file.direction == self.direction);
         let holds = match test {
-            FileTest::Size { compare, .. } => {
-                files.any(|file| file.body.complete && !file.truncated && compare.holds(file.size))
-            }
+            FileTest::Any => files.next().is_some(),
+            // What was cut off was larger still, as much as nobody knows.
+            FileTest::Size { compare, .. } => files.any(|file| {
+                let is_known = file.body.complete && !file.truncated || compare.holds(u64::MAX) && file.truncated;
+                is_known && compare.holds(file.size)
+            }),
             FileTest::Hash { kind, negated, hashes } => files.any(|file| {
                 let digest = file.body.complete.then(|| file.hashes.as_deref().map(|own| digest(own, *kind))).flatten();
                 digest.is_some_and(|digest| hashes.contains(&digest) != *negated)

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use infraspectre_core::engine::Account;
 use infraspectre_core::source::{Options, SourceError, Sources};
-use infraspectre_core::wire::{Decoder, Outcome, Segment};
+use infraspectre_core::wire::{protocol, Decoder, Outcome, Segment};
 
 use crate::field::FieldSet;
-use crate::flow::{FlowTable, Limits, Occasion};
+use crate::flow::{FlowTable, Limits, Occasion, PacketKind};
+use crate::oddity;
 use crate::settings::Settings;
 
 use super::eve::Frame;
@@ -92,6 +93,17 @@ impl<S: Default> Walk<S> {
         }
         let mut observe = |view: Segment<'_>| table.observe(&view, packet.wire_len, view.vlans.ids(), &[], &mut each);
         self.decoder.take_views(&mut observe);
+        // Datagrams that carry tunnels would be flows of their own, which nobody asked for.
+        for carrier in self.decoder.carriers().iter().filter(|carrier| carrier.protocol != protocol::UDP) {
+            let ids = carrier.vlans.ids();
+            self.table.observe_alone(carrier, packet.wire_len, ids, PacketKind::Carrier, &[], &mut each);
+        }
+        if let Some(odd) = self.decoder.take_odd() {
+            let (segment, events) = (&odd.segment, oddity::events(&odd));
+            let is_of_ip = segment.ip_version != 0;
+            let kind = if odd.is_malformed && is_of_ip { PacketKind::Malformed } else { PacketKind::Odd };
+            self.table.observe_alone(segment, packet.wire_len, segment.vlans.ids(), kind, &events, &mut each);
+        }
     }
 
     /// Returns the account of what was read so far.

@@ -8,7 +8,8 @@ pub fn are_right(segment: &Segment<'_>) -> bool {
     is_header_right(segment) && is_transport_right(segment)
 }
 
-fn is_header_right(segment: &Segment<'_>) -> bool {
+/// Tells whether the checksum of an IPv4 header is right; there is none in IPv6.
+pub fn is_header_right(segment: &Segment<'_>) -> bool {
     let length = segment.network.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
     match segment.network.get(..length) {
         Some(header) if segment.ip_version == 4 && length >= 20 => fold(sum(header)) == 0xffff,
@@ -16,8 +17,9 @@ fn is_header_right(segment: &Segment<'_>) -> bool {
     }
 }
 
+/// Tells whether the checksum of a transport header is right, where it can be computed.
 #[inline]
-fn is_transport_right(segment: &Segment<'_>) -> bool {
+pub fn is_transport_right(segment: &Segment<'_>) -> bool {
     let (at, has_pseudo_header) = match segment.protocol {
         protocol::TCP => (16, true),
         protocol::UDP => (6, true),

@@ -32,6 +32,7 @@ use infraspectre_core::wire::Segment;
 
 pub use self::stream::{REPEATED, WINDOW};
 pub use self::table::FlowTable;
+use crate::protocol::frame::Frame;
 use crate::protocol::Protocol;
 use crate::transaction::Transaction;
 /// What a packet, or the end of a flow, gives rules to look at.
@@ -50,6 +51,19 @@ pub struct Occasion<'a, S> {
     pub events: &'a [&'static str],
 }
 
+/// How a packet is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketKind {
+    /// In its flow.
+    InFlow,
+    /// Beside its flow, for what is odd about it.
+    Odd,
+    /// Without a flow, for it could not be read.
+    Malformed,
+    /// Without a flow, for it carries a tunnel, in which the flow is.
+    Carrier,
+}
+
 /// A packet with what decoding alone does not tell.
 pub struct Packet<'a> {
     pub segment: Segment<'a>,
@@ -65,6 +79,7 @@ pub struct Packet<'a> {
     pub from_fragments: bool,
     /// Whether it is another view of a datagram whose fragments contradict one another.
     pub ambiguous: bool,
+    pub kind: PacketKind,
 }
 
 /// A piece of one direction's stream.
@@ -124,6 +139,8 @@ pub struct Flow<S> {
     pub established: bool,
     pub application: Application,
     pub transactions: VecDeque<Transaction>,
+    /// Parts of messages that nobody has looked at, where rules ask for such.
+    pub frames: Vec<Frame>,
     /// Whether rules need not look at the rest: a rule or setting said so.
     pub bypassed: bool,
     /// Whether an exception policy says that the flow is not to be looked at.

@@ -8,6 +8,7 @@ use super::recognition::{entry_of, first_speaker, Finding, Recognition};
 use super::tcp::Events;
 use super::Application;
 use crate::field::FieldSet;
+use crate::protocol::frame::{Frame, MAX_FRAMES};
 use crate::protocol::{Expectation, Output, Protocol, Requests, Session};
 use crate::settings::Settings;
 use crate::transaction::{index, Transaction};
@@ -30,6 +31,7 @@ pub struct Surroundings<'a> {
     pub wanted: FieldSet,
     pub application: &'a mut Application,
     pub transactions: &'a mut VecDeque<Transaction>,
+    pub frames: &'a mut Vec<Frame>,
     pub events: &'a mut Events,
     /// Connections that were announced.
     pub expected: &'a mut Vec<Expectation>,
@@ -258,7 +260,8 @@ impl Reader {
             self.with_session(protocol, &mut requests, around, |session, output| session.read(direction, data, output));
         let Some(consumed) = consumed else { return data.len() };
         let used = consumed.bytes.min(data.len());
-        self.has_news |= completed(around.transactions, direction) != done_before;
+        // Messages of SMB are many and short: their stream is looked at in its usual windows, as Suricata does.
+        self.has_news |= protocol != Protocol::Smb && completed(around.transactions, direction) != done_before;
         let switches = self.obey(requests, around);
         match consumed.next {
             _ if switches => used,
@@ -298,6 +301,8 @@ impl Reader {
     /// Does what a session asks for; tells whether another protocol follows.
     fn obey(&mut self, requests: Requests, around: &mut Surroundings<'_>) -> bool {
         around.expected.extend(requests.expect);
+        let room = MAX_FRAMES.saturating_sub(around.frames.len());
+        around.frames.extend(requests.frames.into_iter().take(room));
         self.is_encrypted |= requests.encrypted;
         self.is_bypassed |= requests.bypass;
         let Some(former) = around.application.protocol else { return false };
@@ -442,14 +447,18 @@ impl Reader {
     /// Tells the session that nothing more comes.
     pub fn end(&mut self, direction: Direction, around: &mut Surroundings<'_>) {
         let Some(protocol) = around.application.protocol else {
-            if self.first.is_some() {
+            // What servers say is read last, and may still tell.
+            if self.first.is_some() && direction == Direction::Resp {
                 self.give_up(around);
             }
             return;
         };
         let mut requests = Requests::default();
+        let done_before = completed(around.transactions, direction);
         self.with_session(protocol, &mut requests, around, |session, output| session.end(direction, output));
+        self.has_news |= completed(around.transactions, direction) != done_before;
         around.expected.extend(requests.expect);
+        around.frames.extend(requests.frames);
     }
 }
 

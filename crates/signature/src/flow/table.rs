@@ -16,7 +16,7 @@ use infraspectre_core::wire::{protocol, Segment};
 use super::recognition::Recognition;
 use super::tcp::{Events, State};
 use super::tracked::{Tracked, Work};
-use super::{Application, Flow, Limits, Occasion, Packet};
+use super::{Application, Flow, Limits, Occasion, Packet, PacketKind};
 use crate::field::FieldSet;
 use crate::protocol::Expectation;
 use crate::settings::Settings;
@@ -196,8 +196,37 @@ impl<S: Default> FlowTable<S> {
             from_fragments: segment.packets != 1,
             // The decoder's other views of a datagram stand for no packet.
             ambiguous: segment.packets == 0,
+            kind: PacketKind::InFlow,
         };
         self.events = self.observe_in(slot, packet, from_low, events, each);
+    }
+
+    /// Gives a packet an occasion of its own, with a flow that is forgotten at once, to be looked at alone.
+    pub fn observe_alone(
+        &self,
+        segment: &Segment<'_>,
+        length_on_wire: u32,
+        vlans: &[u16],
+        kind: PacketKind,
+        events: &[&'static str],
+        each: &mut impl FnMut(Occasion<'_, S>),
+    ) {
+        let (key, from_low) = FlowKey::of(segment);
+        let mut flow = new_flow(&key, from_low, segment, vlans);
+        flow.packets[0] = 1;
+        flow.bytes[0] = length_on_wire.into();
+        let packet = Packet {
+            segment: *segment,
+            length: length_on_wire,
+            in_stream: false,
+            is_appended: false,
+            dropped: false,
+            from_fragments: false,
+            ambiguous: false,
+            kind,
+        };
+        let (flow, at, direction) = (&mut flow, segment.at, Direction::Orig);
+        each(Occasion { packet: Some(&packet), flow, direction, at, windows: &[], appended: None, events });
     }
 
     #[inline]
@@ -280,29 +309,7 @@ impl<S: Default> FlowTable<S> {
         }
         self.generation = self.generation.wrapping_add(1);
         self.flows_begun += 1;
-        let (orig, resp) = key.endpoints(from_low);
-        let community = community_id::digest(orig, resp, key.protocol, key.ip_version);
-        let flow = Flow {
-            id: flow_id(&community, key.context, segment.at, segment.number),
-            orig,
-            resp,
-            ip_version: segment.ip_version,
-            transport: segment.protocol,
-            vlans: vlans.to_vec(),
-            start: segment.at,
-            last: segment.at,
-            packets: [0; 2],
-            bytes: [0; 2],
-            stream_bytes: [0; 2],
-            established: false,
-            application: Application::default(),
-            transactions: Default::default(),
-            bypassed: false,
-            is_exempt: false,
-            encrypted: false,
-            revision: 0,
-            state: S::default(),
-        };
+        let flow = new_flow(&key, from_low, segment, vlans);
         let tracked = Box::new(Tracked::new(key, from_low, self.generation, flow, &self.settings));
         let deadline = segment.at.saturating_add(self.timeouts.of(&tracked));
         let slot = self.place(tracked);
@@ -399,6 +406,34 @@ impl<S: Default> FlowTable<S> {
     pub fn finish(&mut self, each: &mut impl FnMut(Occasion<'_, S>)) {
         let live = self.index.iter().copied().collect();
         self.end_in_order(live, each);
+    }
+}
+
+/// Begins a flow with its first packet.
+fn new_flow<S: Default>(key: &FlowKey, from_low: bool, segment: &Segment<'_>, vlans: &[u16]) -> Flow<S> {
+    let (orig, resp) = key.endpoints(from_low);
+    let community = community_id::digest(orig, resp, key.protocol, key.ip_version);
+    Flow {
+        id: flow_id(&community, key.context, segment.at, segment.number),
+        orig,
+        resp,
+        ip_version: segment.ip_version,
+        transport: segment.protocol,
+        vlans: vlans.to_vec(),
+        start: segment.at,
+        last: segment.at,
+        packets: [0; 2],
+        bytes: [0; 2],
+        stream_bytes: [0; 2],
+        established: false,
+        application: Application::default(),
+        transactions: Default::default(),
+        frames: Vec::new(),
+        bypassed: false,
+        is_exempt: false,
+        encrypted: false,
+        revision: 0,
+        state: S::default(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Conversations through the whole way: what is read and inspected, when, and what is told of it.
 
-use infraspectre_core::app::Direction::{Orig, Resp};
+use infraspectre_core::app::Direction::{self, Orig, Resp};
 use infraspectre_core::wire::tcp_flag::{ACK, FIN, PSH, RST, SYN, URG};
 use proptest::prelude::*;
 
 use super::fixture::Host::{Client, Server};
 use super::fixture::{hear, table, Heard, Packet, Talk, LIMITS, SECOND};
-use super::Limits;
+use super::{Limits, Occasion};
 use crate::settings::Settings;
 
 const REQUEST: &[u8] = b"GET /index HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -52,6 +52,87 @@ fn both_directions_are_inspected_in_full_and_once() {
     assert!(heard.transactions[0].contains("HttpUri=/index ") && heard.transactions[0].contains("hello"));
     assert_eq!(heard.established, [false, false, false, true, true, true]);
     assert_eq!(heard.in_stream, [false, false, false, true, true, false]);
+}
+
+#[test]
+fn what_comes_with_a_reset_is_no_part_of_the_stream() {
+    let talk = Talk::default();
+    let mut packets = talk.opening();
+    packets.push(talk.data(Client, 1, 1, b"hello"));
+    packets.push(talk.segment(Server, RST | ACK, 1, 6, b"go away"));
+    let heard = hear(Settings::default(), &packets);
+    assert_eq!((heard.text(Orig).as_str(), heard.text(Resp).as_str()), ("hello", ""));
+    assert_eq!(heard.in_stream, [false, false, false, true, false]);
+}
+
+/// Returns the direction of each occasion, with how many transactions and new bytes of the stream it showed.
+fn shown(packets: &[Packet]) -> Vec<(Direction, usize, usize)> {
+    let mut table = table(Settings::default(), LIMITS);
+    let mut seen = Vec::new();
+    let mut note = |occasion: Occasion<'_, ()>| {
+        let new = occasion.windows.iter().map(|window| window.new).sum();
+        seen.push((occasion.direction, occasion.flow.transactions.len(), new));
+    };
+    for (number, packet) in packets.iter().enumerate() {
+        packet.with_segment(number as u64 + 1, |segment| table.observe(segment, 100, &[], &[], &mut note));
+    }
+    table.finish(&mut note);
+    seen
+}
+
+#[test]
+fn the_end_of_a_flow_reads_and_shows_one_direction_after_the_other() {
+    let talk = Talk::default();
+    let request = b"NOTIFY /index HTTP/1.1\r\n\r\n";
+    let (asked, answered) = (request.len(), RESPONSE.len());
+    let mut packets = talk.opening();
+    packets.push(talk.data(Client, 1, 1, request));
+    packets.push(talk.data(Server, 1, 1 + asked as u32, RESPONSE));
+    // The response, which nobody acknowledges, is what tells that this is HTTP.
+    assert_eq!(shown(&packets)[5..], [(Orig, 0, asked), (Resp, 1, answered)]);
+}
+
+#[test]
+fn what_ends_with_its_connection_is_complete_when_both_sides_have_closed() {
+    let talk = Talk::default();
+    let response = b"HTTP/1.1 200 OK\r\n\r\nhello";
+    let (asked, answered) = (1 + REQUEST.len() as u32, 1 + response.len() as u32);
+    let mut packets = talk.opening();
+    packets.push(talk.data(Client, 1, 1, REQUEST));
+    packets.push(talk.data(Server, 1, asked, response));
+    packets.push(talk.ack(Client, asked, answered));
+    packets.push(talk.segment(Server, FIN | ACK, answered, asked, b""));
+    packets.push(talk.segment(Client, FIN | ACK, asked, answered + 1, b""));
+    packets.push(talk.ack(Server, answered + 1, asked + 1));
+    let shown = shown(&packets);
+    assert_eq!((shown[6], shown[8]), ((Resp, 1, 0), (Resp, 1, response.len())));
+}
+
+#[test]
+fn a_request_is_read_on_behind_a_reset_that_did_not_get_so_far() {
+    let talk = Talk::default();
+    let decoy = Talk { hops: 3, ..Talk::default() };
+    let (one, other) = REQUEST.split_at(8);
+    let mut packets = talk.opening();
+    packets.push(talk.data(Client, 1, 1, one));
+    packets.push(talk.ack(Server, 1, 9));
+    packets.push(decoy.segment(Client, RST, 9, 0, b""));
+    packets.push(talk.data(Client, 9, 1, other));
+    packets.push(talk.ack(Server, 1, 1 + REQUEST.len() as u32));
+    let heard = hear(Settings::default(), &packets);
+    assert!(heard.transactions[0].contains("HttpUri=/index "), "{:?}", heard.transactions);
+}
+
+#[test]
+fn a_packet_that_its_receiver_drops_shows_nothing_of_the_stream() {
+    let talk = Talk::default();
+    let asked = 1 + REQUEST.len() as u32;
+    let mut packets = talk.opening();
+    packets.push(talk.data(Client, 1, 1, REQUEST));
+    packets.push(talk.ack(Server, 1, asked));
+    packets.push(talk.ack(Client, asked, 1_000_000));
+    packets.push(talk.ack(Client, asked, 1));
+    assert_eq!(shown(&packets)[5..7], [(Orig, 1, 0), (Orig, 1, REQUEST.len())]);
 }
 
 #[test]

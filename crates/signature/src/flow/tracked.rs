@@ -42,6 +42,8 @@ pub struct Tracked<S> {
     reader: Reader,
     /// Numbers below which transactions were complete at an occasion of each direction.
     shown_complete: [u64; 2],
+    /// Directions whose session was told that they have come to their end.
+    has_ended: [bool; 2],
     /// Whether windows of the stream are no longer given.
     is_hidden: bool,
     /// Bytes that the table has counted for it.
@@ -61,6 +63,7 @@ impl<S> Tracked<S> {
             channel,
             reader,
             shown_complete: [0; 2],
+            has_ended: [false; 2],
             is_hidden: false,
             held: 0,
         }
@@ -199,10 +202,16 @@ impl<S> Tracked<S> {
                 if readable != Readable::Own && self.read(direction.opposite(), false, work) {
                     direction = direction.opposite();
                 }
+                if readable != Readable::Own {
+                    self.end_stream(direction.opposite(), work);
+                }
                 let is_full = self.insert(packet, direction, is_doubtful, work);
                 let is_own = readable != Readable::Acknowledged || is_full;
                 if is_own && self.read(direction, work.settings.inline, work) {
                     direction = direction.opposite();
+                }
+                if readable != Readable::Acknowledged {
+                    self.end_stream(direction, work);
                 }
             }
         }
@@ -223,7 +232,9 @@ impl<S> Tracked<S> {
         work: &mut Work<'_>,
     ) -> bool {
         let length = packet.segment.payload.len();
-        let Some(channel) = self.channel.as_deref_mut().filter(|_| length > 0) else { return false };
+        // What comes with a reset says why it was sent, and is no part of the stream (RFC 9293, 3.5.3).
+        let has_data = length > 0 && packet.segment.tcp.flags & tcp_flag::RST == 0;
+        let Some(channel) = self.channel.as_deref_mut().filter(|_| has_data) else { return false };
         if !work.has_room {
             work.shed_bytes += length as u64;
             return false;
@@ -254,12 +265,30 @@ impl<S> Tracked<S> {
                 }
             }
         }
+        self.note_news(direction);
+        has_turned
+    }
+
+    /// Tells the session that a direction has come to its end, where both sides are closing and all of it was read; a
+    /// reset is no such end, for it may be forged.
+    fn end_stream(&mut self, direction: Direction, work: &mut Work<'_>) {
+        let is_closed = self.state() >= State::Closing && self.connection().is_some_and(|own| !own.is_reset);
+        let is_over = is_closed && self.flow.application.protocol.is_some();
+        let is_read = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).unread() == 0);
+        if is_over && is_read && !std::mem::replace(&mut self.has_ended[index(direction)], true) {
+            let (reader, mut around) = self.split(work);
+            reader.end(direction, &mut around);
+            self.note_news(direction);
+        }
+    }
+
+    /// Lets the stream be inspected where its session has news.
+    fn note_news(&mut self, direction: Direction) {
         if std::mem::take(&mut self.reader.has_news) {
             if let Some(channel) = self.channel.as_deref_mut() {
                 channel.stream_mut(direction).is_due = true;
             }
         }
-        has_turned
     }
 
     fn read_other_first(&mut self, other: Direction, all: bool, work: &mut Work<'_>) {
@@ -336,7 +365,10 @@ impl<S> Tracked<S> {
         if let Some(channel) = self.channel.as_deref_mut().filter(|_| was_hidden) {
             BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
         }
-        let stream = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction));
+        // What the receiver drops is not the time to look at what others have brought.
+        let is_dropped = packet.is_some_and(|packet| packet.dropped);
+        let channel = self.channel.as_deref_mut().filter(|_| !is_dropped);
+        let stream = channel.map(|channel| channel.stream_mut(direction));
         let new = packet.filter(|packet| packet.is_appended && !was_hidden).map(|packet| packet.segment.payload.len());
         match stream {
             None => {
@@ -367,7 +399,9 @@ impl<S> Tracked<S> {
         if let Some(channel) = self.channel.as_deref_mut() {
             channel.trim(self.is_hidden);
         }
-        self.forget_transactions(direction);
+        if !is_dropped {
+            self.forget_transactions(direction);
+        }
     }
 
     /// Lets go of transactions that were complete at an occasion of each of their directions.
@@ -380,7 +414,7 @@ impl<S> Tracked<S> {
         let first = transactions.front().map_or(0, |one| one.number);
         let from = usize::try_from(self.shown_complete[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
         let fresh = transactions.range(from.min(transactions.len())..);
-        if let Some(last) = fresh.take_while(|one| is_complete(one)).last() {
+        if let Some(last) = fresh.take_while(|one| is_complete(one, direction)).last() {
             self.shown_complete[index(direction)] = last.number + 1;
         }
         let (shown, is_crowded) = (self.shown_complete, |count| count > MAX_TRANSACTIONS);
@@ -396,24 +430,20 @@ impl<S> Tracked<S> {
         if self.channel.is_none() {
             return;
         }
+        let is_open = !matches!(self.state(), State::None | State::SynSent | State::SynReceived | State::Closed);
+        self.flow.established = true;
         for direction in BOTH {
             self.read(direction, true, work);
-        }
-        for direction in BOTH {
-            let (reader, mut around) = self.split(work);
-            reader.end(direction, &mut around);
-        }
-        self.flow.encrypted = self.reader.is_encrypted;
-        self.flow.established = true;
-        let is_open = !matches!(self.state(), State::None | State::SynSent | State::SynReceived | State::Closed);
-        let shown = self.shown_complete;
-        let has_news = BOTH.map(|side| self.flow.transactions.iter().any(|one| !is_shown(one, side, &shown)));
-        for transaction in &mut self.flow.transactions {
-            BOTH.iter().for_each(|direction| transaction.complete(*direction));
-        }
-        for direction in BOTH {
+            if !self.has_ended[index(direction)] {
+                let (reader, mut around) = self.split(work);
+                reader.end(direction, &mut around);
+            }
+            self.flow.encrypted = self.reader.is_encrypted;
+            let shown = self.shown_complete;
+            let has_news = self.flow.transactions.iter().any(|one| !is_shown(one, direction, &shown));
+            self.flow.transactions.iter_mut().for_each(|transaction| transaction.complete(direction));
             let has_bytes = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).has_uninspected());
-            if is_open || has_bytes || has_news[index(direction)] {
+            if is_open || has_bytes || has_news {
                 self.give(None, direction, at, work, each);
                 work.events.clear();
             }
@@ -432,6 +462,7 @@ fn surroundings<'a, S>(
         wanted: work.wanted,
         application: &mut flow.application,
         transactions: &mut flow.transactions,
+        frames: &mut flow.frames,
         events: &mut work.events,
         expected: &mut work.expected,
         ports: (flow.orig.port, flow.resp.port),
@@ -441,11 +472,9 @@ fn surroundings<'a, S>(
     }
 }
 
-fn is_complete(transaction: &Transaction) -> bool {
-    match transaction.only {
-        Some(direction) => transaction.progress(direction) == DONE,
-        None => transaction.is_done(),
-    }
+/// Tells whether a transaction is complete in a direction, as far as it is of that.
+fn is_complete(transaction: &Transaction, direction: Direction) -> bool {
+    transaction.only.is_some_and(|only| only != direction) || transaction.progress(direction) == DONE
 }
 
 /// Tells whether a transaction was complete at an occasion of a direction, or is not of that direction.

@@ -8,6 +8,7 @@ use infraspectre_core::app::tls::hex;
 use infraspectre_core::app::{Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
+use super::frame::DNS_MESSAGE;
 use super::{Entry, Output, Protocol, Session};
 use crate::field::Field;
 use crate::transaction::Transaction;
@@ -162,6 +163,7 @@ impl Dns {
         report(bytes, &message, direction, transaction);
         transaction.complete(Direction::Orig);
         transaction.complete(Direction::Resp);
+        output.frame(direction, DNS_MESSAGE, bytes, output.last_number());
         Ok(())
     }
 

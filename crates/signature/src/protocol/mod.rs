@@ -17,7 +17,8 @@ mod dhcp;
 mod dnp3;
 pub mod dns;
 mod enip;
-pub mod ftp;
+pub mod frame;
+mod ftp;
 pub mod ftp_data;
 pub mod http;
 pub mod http2;
@@ -153,6 +154,8 @@ pub struct Output<'a> {
 /// What a session asks of its flow.
 #[derive(Debug, Default)]
 pub struct Requests {
+    /// Parts of messages that rules may ask for.
+    pub frames: Vec<frame::Frame>,
     /// Go on with this protocol from the next byte on (`STARTTLS`, `CONNECT`, an upgrade).
     pub switch_to: Option<Protocol>,
     /// A connection that is to be read as [`Protocol::FtpData`]: the server's or client's port.

@@ -6,6 +6,7 @@ use infraspectre_core::app::line::{holds_word, reply_code, split_line};
 use infraspectre_core::app::{bytes::drain, Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
+use super::frame::{SMTP_COMMAND, SMTP_DATA, SMTP_RESPONSE};
 use super::mime::Mime;
 use super::{lossy, Entry, Output, Protocol, Session};
 use crate::field::Field;
@@ -25,6 +26,8 @@ const PORTS: [u16; 2] = [25, 465];
 const MAX_LINE: usize = 4096;
 /// Longest command and reply that are no event (RFC 5321, 4.5.3.1).
 const MAX_COMMAND: usize = 510;
+/// Bytes of a mail that are kept for rules that ask for it as it came.
+const MAX_MAIL: usize = 1 << 16;
 /// Commands that wait for their replies.
 const MAX_PENDING: usize = 4096;
 
@@ -69,6 +72,8 @@ struct Smtp {
     helo: Vec<u8>,
     mode: Mode,
     mime: Option<Mime>,
+    /// The mail as it came, where rules ask for it.
+    mail: Vec<u8>,
     pending: VecDeque<Command>,
     pipelining: bool,
     greeted: bool,
@@ -132,7 +137,12 @@ impl Smtp {
         match self.mode {
             Mode::Data => self.data_line(&line, continues, output),
             _ if continues => {}
-            _ => self.command(line.content, output),
+            _ => {
+                self.command(line.content, output);
+                // Rules are written with the end of the line and without it.
+                output.frame(Direction::Orig, SMTP_COMMAND, data.get(..used).unwrap_or(data), self.current);
+                output.frame(Direction::Orig, SMTP_COMMAND, line.content, None);
+            }
         }
         Ok((used, Next::More))
     }
@@ -147,6 +157,10 @@ impl Smtp {
             [b'.', rest @ ..] if !continues => rest,
             whole => whole,
         };
+        if output.wants_frames() && self.mail.len() < MAX_MAIL {
+            self.mail.extend_from_slice(line.content);
+            self.mail.extend_from_slice(line.ending);
+        }
         let Some(mut mime) = self.mime.take() else { return };
         self.change(output, |transaction| mime.line(content, line.ending, transaction));
         self.mime = Some(mime);
@@ -155,6 +169,7 @@ impl Smtp {
     fn end_of_mail(&mut self, output: &mut Output<'_>) {
         if let Some(mut mime) = self.mime.take() {
             self.change(output, |transaction| mime.finish(transaction));
+            output.frame(Direction::Orig, SMTP_DATA, &std::mem::take(&mut self.mail), self.current);
             self.complete(output);
         }
     }
@@ -260,6 +275,7 @@ impl Smtp {
             Err(Stop::Incomplete) => return Err(Stop::Incomplete),
             Err(_) => (data, data.len()),
         };
+        output.frame(Direction::Resp, SMTP_RESPONSE, data.get(..used).unwrap_or(data), self.current);
         if line.len() > MAX_COMMAND {
             self.note(Direction::Resp, "max_reply_line_len_exceeded", output);
         }

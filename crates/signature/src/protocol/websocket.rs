@@ -4,6 +4,7 @@ use infraspectre_core::app::bytes::{drain, Reader};
 use infraspectre_core::app::{Consumed, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
+use super::frame::{WEBSOCKET_DATA, WEBSOCKET_HEADER, WEBSOCKET_MESSAGE};
 use super::{Entry, Output, Protocol};
 use crate::field::Field;
 use crate::transaction::{index, Direction, Transaction};
@@ -80,6 +81,11 @@ impl Session {
         let payload = rest.get(frame.bytes..frame.bytes + kept).ok_or(Stop::Incomplete)?;
         *skipped = frame.length - kept as u64;
         report(direction, frame, payload, output.message(direction));
+        let transaction = output.last_number();
+        let whole = rest.get(..frame.bytes + kept).unwrap_or(rest);
+        output.frame(direction, WEBSOCKET_HEADER, rest.get(..frame.bytes).unwrap_or(rest), transaction);
+        output.frame(direction, WEBSOCKET_MESSAGE, whole, transaction);
+        output.frame(direction, WEBSOCKET_DATA, payload, transaction);
         Ok(frame.bytes + kept)
     }
 }

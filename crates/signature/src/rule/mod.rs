@@ -2,6 +2,8 @@
 //!
 //! Nothing in this file knows how rules are read (see [`parse`]) or run.
 
+use infraspectre_core::app::Direction;
+
 use crate::field::{Field, Sent};
 
 pub mod parse;
@@ -70,8 +72,6 @@ pub struct Rule {
     pub noalert: bool,
     /// `prefilter`: the keyword before it is to be the prefilter.
     pub prefilter: bool,
-    /// Names of files to be kept, `filestore`.
-    pub filestore: bool,
 }
 
 /// What a rule asks of a certificate at the time of its packet.
@@ -111,8 +111,17 @@ pub struct RuleProtocol {
     pub scope: Scope,
     /// Index into [`crate::protocol::Protocol`]; none for rules below the application layer.
     pub app: Option<crate::protocol::Protocol>,
-    /// `http1:request_started` and the like: the state after the colon.
-    pub hook: Option<Box<str>>,
+    /// `http1:request_started` and the like: what stands after the colon.
+    pub hook: Option<Hook>,
+}
+
+/// When a rule is looked at, where its header says so (Suricata User Guide, "Rule hooks").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// With the first packet of each direction of a flow.
+    FlowStart,
+    /// Once a direction of a transaction has come so far.
+    Progress { direction: Direction, progress: u8 },
 }
 
 impl RuleProtocol {
@@ -271,17 +280,11 @@ pub enum PacketTest {
         id: Compare,
     },
     VlanLayers(Compare),
-    GeoIp {
-        which: Sides,
-        negated: bool,
-        countries: Vec<Box<str>>,
-    },
-    IpReputation {
-        which: Sides,
-        category: Box<str>,
-        compare: Compare,
-        /// `isnotset`: no address of the side has a reputation that passes.
-        negated: bool,
+    /// `ipv4-csum`, `tcpv4-csum` and their kin: of the header where no transport is named.
+    Checksum {
+        ip_version: u8,
+        transport: Option<u8>,
+        is_right: bool,
     },
     /// `ip.src` / `ip.dst` with a dataset.
     IpDataset {
@@ -318,8 +321,6 @@ pub enum PacketTest {
         transforms: Vec<Transform>,
         matches: Vec<Match>,
     },
-    /// Never true: a keyword that is read and has no meaning here, with its name.
-    Unsupported(Box<str>),
 }
 
 impl PacketTest {
@@ -333,8 +334,6 @@ impl PacketTest {
                 | PacketTest::Flowint { .. }
                 | PacketTest::FlowCounter { .. }
                 | PacketTest::StreamSize { .. }
-                | PacketTest::GeoIp { .. }
-                | PacketTest::IpReputation { .. }
         )
     }
 }
@@ -571,6 +570,8 @@ pub struct NumberTest {
 /// A test of a file.
 #[derive(Clone, Debug)]
 pub enum FileTest {
+    /// `filestore`: there is a file.
+    Any,
     Size {
         compare: Compare,
         /// The direction that a rule of `=>` may say.
@@ -649,8 +650,6 @@ pub enum Transform {
     ZlibDeflate {
         max_size: u32,
     },
-    /// `luaxform` and others that cannot be run, by keyword: nothing is left of the buffer.
-    Unsupported(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -703,10 +702,6 @@ pub enum Match {
         offset: u32,
         compare: Compare,
     },
-    Asn1(Box<str>),
-    FtpBounce,
-    /// `luajit` and others that cannot be run: never true.
-    Unsupported(Box<str>),
 }
 
 /// `content` with its modifiers.

@@ -110,9 +110,9 @@ struct Store {
 }
 
 impl Store {
-    /// Keeps what is below the limit; 0 is none.
+    /// Keeps what is below the limit, where there is one; 0 is none.
     fn keep(&mut self, data: &[u8], limit: u64, direction: Direction, transaction: &mut Transaction) {
-        let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(self.kept) };
+        let room = if limit == 0 || transaction.keeps_files { u64::MAX } else { limit.saturating_sub(self.kept) };
         let cut = data.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(data);
         self.kept += cut.len() as u64;
         if !cut.is_empty() {

@@ -26,14 +26,16 @@ impl<'a> Uri<'a> {
         Uri { host, port, path: Some(path).filter(|path| !path.is_empty()), query, fragment }
     }
 
-    /// Returns the normalised path, with the query and the fragment as they are.
+    /// Returns the normalised path, with the decoded query and the fragment as it is.
     pub fn normalised(&self) -> Vec<u8> {
         let mut whole = self.path.map(normalise_path).unwrap_or_default();
-        for (mark, part) in [(b'?', self.query), (b'#', self.fragment)] {
-            if let Some(part) = part {
-                whole.push(mark);
-                whole.extend_from_slice(part);
-            }
+        if let Some(query) = self.query {
+            whole.push(b'?');
+            whole.extend(decoded(query));
+        }
+        if let Some(fragment) = self.fragment {
+            whole.push(b'#');
+            whole.extend_from_slice(fragment);
         }
         whole
     }
@@ -81,16 +83,24 @@ pub fn normalise_host(host: &[u8]) -> Vec<u8> {
 
 /// Decodes a path as a tolerant server does: `%xx` and `%uxxxx`, backslashes as slashes, no repeated slashes, no dots.
 pub fn normalise_path(path: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((byte, used)) = next_byte(rest) {
-        rest = rest.get(used..).unwrap_or_default();
+    let mut plain = Vec::with_capacity(path.len());
+    for byte in decoded(path) {
         let byte = if byte == b'\\' { b'/' } else { byte };
-        if byte != b'/' || decoded.last() != Some(&b'/') {
-            decoded.push(byte);
+        if byte != b'/' || plain.last() != Some(&b'/') {
+            plain.push(byte);
         }
     }
-    remove_dots(&decoded)
+    remove_dots(&plain)
+}
+
+/// Decodes `%xx` and `%uxxxx`.
+fn decoded(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (byte, used) = next_byte(rest)?;
+        rest = rest.get(used..).unwrap_or_default();
+        Some(byte)
+    })
 }
 
 /// Decodes the first byte; a `%` without digits stands for itself.
@@ -160,9 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_normalised_and_queries_are_not() {
+    fn paths_are_normalised_and_queries_are_decoded() {
         let normal = |target: &[u8]| String::from_utf8(Uri::parse(target, false).normalised()).unwrap();
-        assert_eq!(normal(b"/a/./b/../c//d%2fe\\f%zz?x=%41//"), "/a/c/d/e/f%zz?x=%41//");
+        assert_eq!(normal(b"/a/./b/../c//d%2fe\\f%zz?x=%41//"), "/a/c/d/e/f%zz?x=A//");
+        assert_eq!(normal(b"/a?b=%2e%2e%2f\\+%u0041#%41"), "/a?b=../\\+A#%41");
         assert_eq!(normal(b"/%u0041%uff21%u4e00/.."), "/");
         assert_eq!(normal(b"/../../etc/passwd"), "/etc/passwd");
         assert_eq!(normal(b"http://h"), "");

@@ -296,6 +296,8 @@ impl Session {
         };
         let mut reader = Reader::new(payload);
         match frame.kind {
+            // Empty settings change nothing: they begin a connection or acknowledge those of the other side.
+            kind::SETTINGS if payload.is_empty() => {}
             kind::HEADERS => self.headers(direction, frame, payload, output),
             kind::PUSH_PROMISE => {
                 if let Ok(promised) = reader.u32() {

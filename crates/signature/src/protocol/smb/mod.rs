@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 use infraspectre_core::app::bytes::drain;
-use infraspectre_core::app::smb::{parse_frame, probe, v1 as first, v2 as second};
-use infraspectre_core::app::{ntlm, Consumed, Direction, Next, Stop, Transport};
+use infraspectre_core::app::smb::{parse_frame, probe as probe_bytes, v1 as first, v2 as second};
+use infraspectre_core::app::{ntlm, Consumed, Direction, Next, Probe, Stop, Transport};
 use serde_json::{json, Map, Value};
 
 use super::dcerpc::{self, Calls};
@@ -25,6 +25,26 @@ pub const ENTRY: Entry = Entry {
     session: |_| Box::new(Smb::default()),
     describe,
 };
+
+/// Recognises SMB by the first message, which must be of the side that sends it.
+fn probe(transport: Transport, direction: Direction, data: &[u8], ports: (u16, u16)) -> Probe {
+    match probe_bytes(transport, direction, data, ports) {
+        Probe::Certain if is_answer(data).is_some_and(|answers| answers != (direction == Direction::Resp)) => {
+            Probe::NotForUs
+        }
+        judged => judged,
+    }
+}
+
+/// Tells whether a message is an answer, by its flags (MS-SMB 2.2.3.1, MS-SMB2 2.2.1), as far as these are there.
+fn is_answer(data: &[u8]) -> Option<bool> {
+    let flags = |at: usize, bit: u8| data.get(at).map(|flags| flags & bit != 0);
+    match data.get(4..8)? {
+        [0xff, b'S', b'M', b'B'] => flags(13, 0x80),
+        [0xfe, b'S', b'M', b'B'] => flags(20, 0x01),
+        _ => None,
+    }
+}
 
 /// Bytes of one message that are waited for, unless they are those of a file; what is beyond is passed over.
 const MAX_MESSAGE: usize = 1 << 16;
@@ -510,6 +530,21 @@ mod tests {
             call,
             message(11, true, 9, 2, &transceived),
         ]
+    }
+
+    #[test]
+    fn a_message_is_of_the_side_that_sends_it() {
+        let probe = |direction, data: &[u8]| super::probe(Transport::Stream, direction, data, (445, 50_000));
+        for is_response in [false, true] {
+            let direction = if is_response { Direction::Resp } else { Direction::Orig };
+            let second = message(0, is_response, 0, 0, b"");
+            let first = framed(&[&b"\xffSMBr\0\0\0\0"[..], &[u8::from(is_response) << 7]].concat());
+            for data in [first, second] {
+                assert_eq!(probe(direction, &data), Probe::Certain);
+                assert_eq!(probe(direction.opposite(), &data), Probe::NotForUs);
+                assert_eq!(probe(direction.opposite(), &data[..8]), Probe::Certain);
+            }
+        }
     }
 
     #[test]

@@ -287,6 +287,10 @@ pub(super) fn isdataat(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Re
             _ => return unknown(option, word),
         }
     }
+    // "Nothing after it" says where a content lies, be it wanted there or not.
+    if negated && relative && matches!(at, Operand::Value(1)) && draft.end_last_content() {
+        return Ok(());
+    }
     draft.test_on(Match::IsDataAt { at, relative, negated }, relative)
 }
 

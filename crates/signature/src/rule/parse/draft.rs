@@ -46,8 +46,6 @@ pub(super) enum Buffer {
     IpAddress {
         is_source: bool,
     },
-    /// A buffer that nothing fills, by its keyword.
-    Unknown(Box<str>),
 }
 
 /// Where the tests of a buffer stand in the rule.
@@ -60,8 +58,6 @@ pub(super) enum Place {
     Frame(usize),
     /// Tests of what `base64_decode` gave.
     Decoded,
-    /// Tests of a buffer that nothing fills.
-    Nowhere,
 }
 
 /// The buffer that was named last; it gets a place with its first test.
@@ -87,7 +83,6 @@ pub(super) struct Draft<'c, 's> {
     /// After `base64_data`: the place of the `base64_decode`, and the tests of what it gave.
     decoding: Option<Place>,
     decoded: Vec<Match>,
-    nowhere: Vec<Match>,
     last_content: Option<Place>,
     /// Place of the last test of any buffer.
     last_test: Place,
@@ -141,7 +136,6 @@ impl<'c, 's> Draft<'c, 's> {
             threshold: None,
             noalert,
             prefilter: false,
-            filestore: false,
         };
         Ok(Draft {
             context,
@@ -149,7 +143,6 @@ impl<'c, 's> Draft<'c, 's> {
             selected: Selected::payload(),
             decoding: None,
             decoded: Vec::new(),
-            nowhere: Vec::new(),
             last_content: None,
             last_test: Place::Payload,
             variables: Vec::new(),
@@ -228,12 +221,29 @@ impl<'c, 's> Draft<'c, 's> {
 
     /// Adds a test; a relative one goes on where the last one ended, which may be in a buffer that a modifier named.
     pub fn test_on(&mut self, test: Match, relative: bool) -> Result<()> {
-        let goes_on = relative && matches!(self.last_test, Place::Buffer(_));
-        if !goes_on || !self.is_payload() || self.decoding.is_some() {
-            return self.test(test);
+        if relative && self.goes_on_elsewhere() {
+            self.tests(self.last_test).push(test);
+            return Ok(());
         }
-        self.tests(self.last_test).push(test);
-        Ok(())
+        self.test(test)
+    }
+
+    /// Tells whether a relative test goes on in another buffer than the selected one.
+    fn goes_on_elsewhere(&self) -> bool {
+        matches!(self.last_test, Place::Buffer(_)) && self.is_payload() && self.decoding.is_none()
+    }
+
+    /// Makes the last test, where that is a content, one of the end of the data; tells whether it is.
+    pub fn end_last_content(&mut self) -> bool {
+        let place = if self.goes_on_elsewhere() { self.last_test } else { self.place() };
+        let is_decoding = self.decoding.is_some();
+        match self.tests(place).last_mut() {
+            Some(Match::Content(content)) if !is_decoding => {
+                content.endswith = true;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Adds a test of an address, `ip.src` or `ip.dst`.
@@ -350,7 +360,6 @@ impl<'c, 's> Draft<'c, 's> {
     fn find(&self, buffer: &Buffer, with: &[Transform]) -> Option<Place> {
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Some(Place::Payload),
-            Buffer::Unknown(_) => None,
             Buffer::Field(field, sent) => {
                 let is_it = |test: &BufferTest| test.field == *field && test.sent == *sent && test.transforms == with;
                 self.rule.buffers.iter().rposition(is_it).map(Place::Buffer)
@@ -370,10 +379,6 @@ impl<'c, 's> Draft<'c, 's> {
         let matches = Vec::new();
         match buffer {
             Buffer::Payload | Buffer::IpAddress { .. } => Place::Payload,
-            Buffer::Unknown(name) => {
-                self.rule.packet.push(PacketTest::Unsupported(name));
-                Place::Nowhere
-            }
             Buffer::Field(field, sent) => {
                 self.rule.buffers.push(BufferTest { field, sent, transforms, matches });
                 Place::Buffer(self.rule.buffers.len() - 1)
@@ -394,7 +399,6 @@ impl<'c, 's> Draft<'c, 's> {
         match place {
             Place::Payload => payload,
             Place::Decoded => &mut self.decoded,
-            Place::Nowhere => &mut self.nowhere,
             Place::Buffer(at) => buffers.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Frame(at) => frames.get_mut(at).map_or(payload, |test| &mut test.matches),
             Place::Header(at) => match packet.get_mut(at) {

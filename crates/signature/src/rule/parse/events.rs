@@ -3,6 +3,7 @@
 use super::draft::{spoken, Draft};
 use super::fault::{fault, nearest, refuse, Result};
 use super::options::{negation, unquoted, RuleOption};
+use crate::oddity;
 use crate::protocol::Protocol;
 use crate::rule::{AppProtocolMode, AppProtocolTest, EventTest};
 
@@ -61,6 +62,10 @@ fn event_name(option: &RuleOption<'_>) -> Result<Box<str>> {
 
 pub(super) fn decode_event(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let name = event_name(option)?;
+    if !oddity::names().any(|known| *known == *name) {
+        let near = nearest(&name, oddity::names()).unwrap_or("the name of another");
+        return refuse(format!("the event {name:.60} of the decoder is not supported"), format!("write {near}"));
+    }
     draft.rule.events.push(EventTest::Decode(name));
     Ok(())
 }

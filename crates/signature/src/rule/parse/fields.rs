@@ -2,10 +2,11 @@
 
 use super::content;
 use super::draft::{spoken, Buffer, Draft};
-use super::fault::{refuse, Result};
+use super::fault::{nearest, refuse, Result};
 use super::options::{negation, unquoted, RuleOption};
 use super::pcre;
 use crate::field::{Field, Sent};
+use crate::protocol::frame::NAMES;
 use crate::protocol::Protocol;
 use crate::rule::{FlowTest, HeaderPart, Match};
 
@@ -63,7 +64,7 @@ pub(super) fn valued(draft: &mut Draft<'_, '_>, field: Field, option: &RuleOptio
     let mut content = content::pattern(&text)?;
     content.negated = negated;
     match field {
-        Field::FileName | Field::FileMagic => content.nocase = true,
+        Field::FileName => content.nocase = true,
         Field::FileExtension => {
             content.nocase = true;
             content.startswith = true;
@@ -126,6 +127,10 @@ pub(super) fn frame(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resul
     };
     if let Some(app) = name.split_once('.').and_then(|(app, _)| Protocol::of_name(app)) {
         draft.require_protocols(&spoken(app, &name))?;
+    }
+    if !name.ends_with(".stream") && !NAMES.contains(&&*name) {
+        let near = nearest(&name, NAMES.iter().copied()).unwrap_or("smtp.data, dns.pdu, ...");
+        return refuse(format!("there is no frame {name:.40}"), format!("write {near}"));
     }
     draft.select(Buffer::Frame(name.into()))
 }

@@ -1,9 +1,12 @@
 //! A rule's header: action, protocol, addresses, ports and direction (User Guide, "Rules Format").
 
+use infraspectre_core::app::Direction;
+
 use super::fault::{nearest, refuse, Result};
 use super::places::Places;
+use crate::field::{BODY, DONE, HEADERS, LINE, NONE, TRAILER};
 use crate::protocol::Protocol;
-use crate::rule::{Action, Header, RuleProtocol, Scope};
+use crate::rule::{Action, Header, Hook, RuleProtocol, Scope};
 
 const FORM: &str = "write: alert tcp $HOME_NET any -> $EXTERNAL_NET 80 (msg:\"...\"; sid:1;)";
 
@@ -61,11 +64,11 @@ fn next_word(text: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| text.split_at(end))
 }
 
-/// Reads the action; the second says whether the rule never alerts.
+/// Reads the action; the second says whether the rule never alerts, unless it says `alert`.
 pub(super) fn action(word: &str) -> Result<(Action, bool)> {
     match word {
         "alert" => Ok((Action::Alert, false)),
-        "pass" => Ok((Action::Pass, false)),
+        "pass" => Ok((Action::Pass, true)),
         "drop" => Ok((Action::Drop, false)),
         "reject" | "rejectsrc" | "rejectdst" | "rejectboth" => Ok((Action::Reject, false)),
         "config" => Ok((Action::Alert, true)),
@@ -121,27 +124,52 @@ const LOWER: &[(&str, Option<u8>, &[u8], Scope)] = &[
 fn protocol(word: &str) -> Result<RuleProtocol> {
     let lower = word.to_ascii_lowercase();
     let (name, hook) = lower.split_once(':').map_or((lower.as_str(), None), |(name, hook)| (name, Some(hook)));
-    if hook.is_some_and(|hook| hook.is_empty() || !hook.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
-        return refuse(format!("{word:.60?} names no state"), "write: http1:request_headers or tcp:flow_start");
-    }
-    let hook = hook.map(Box::from);
     if let Some((_, ip_version, transports, scope)) = LOWER.iter().find(|(known, ..)| *known == name) {
+        let hook = match hook {
+            None | Some("all") => None,
+            Some("flow_start") => Some(Hook::FlowStart),
+            Some(_) => return refuse(format!("{word:.60?} names no moment"), "write: tcp:flow_start"),
+        };
         let (ip_version, transports, scope) = (*ip_version, transports.to_vec(), *scope);
-        return Ok(RuleProtocol { name: word.into(), ip_version, transports, scope, app: None, hook });
+        return Ok(RuleProtocol { name: name.into(), ip_version, transports, scope, app: None, hook });
     }
     let Some(app) = Protocol::of_name(name) else {
         let names = Protocol::ALL.iter().map(|one| one.name()).chain(LOWER.iter().map(|(name, ..)| *name));
         let near = nearest(name, names).unwrap_or("tcp, udp, icmp, ip or an application protocol");
         return refuse(format!("{word:?} is no protocol"), format!("write {near}"));
     };
+    let hook = hook.map(|hook| state(hook, app)).transpose()?;
     Ok(RuleProtocol {
-        name: word.into(),
+        name: name.into(),
         ip_version: None,
         transports: Vec::new(),
         scope: Scope::Any,
         app: Some(app),
         hook,
     })
+}
+
+/// Reads the state of a transaction at which a rule is looked at, such as `request_headers`.
+fn state(hook: &str, app: Protocol) -> Result<Hook> {
+    let (side, state) = hook.split_once('_').unwrap_or((hook, ""));
+    let direction = match side {
+        "request" => Some(Direction::Orig),
+        "response" => Some(Direction::Resp),
+        _ => None,
+    };
+    let progress = match state {
+        "started" => Some(NONE),
+        "complete" => Some(DONE),
+        "line" if app == Protocol::Http => Some(LINE),
+        "headers" if app == Protocol::Http => Some(HEADERS),
+        "body" if app == Protocol::Http => Some(BODY),
+        "trailer" if app == Protocol::Http => Some(TRAILER),
+        _ => None,
+    };
+    match direction.zip(progress) {
+        Some((direction, progress)) => Ok(Hook::Progress { direction, progress }),
+        None => refuse(format!("{hook:.60?} names no state"), "write: http1:request_headers or dns:request_complete"),
+    }
 }
 
 #[cfg(test)]
@@ -161,7 +189,13 @@ mod tests {
     #[test]
     fn application_protocols_may_have_a_hook() {
         let read = protocol("http1:request_started").unwrap();
-        assert_eq!((read.app, read.hook.as_deref()), (Some(Protocol::Http), Some("request_started")));
+        let started = Hook::Progress { direction: Direction::Orig, progress: NONE };
+        assert_eq!((read.app, read.hook, &*read.name), (Some(Protocol::Http), Some(started), "http1"));
+        assert_eq!(protocol("tcp:flow_start").unwrap().hook, Some(Hook::FlowStart));
+        assert_eq!(protocol("ip:all").unwrap().hook, None);
+        for wrong in ["http1:request_nothing", "dns:request_headers", "tcp:request_started", "http1:"] {
+            assert!(protocol(wrong).unwrap_err().reason.contains("names no"), "{wrong}");
+        }
         assert!(protocol("htttp").unwrap_err().suggestion.contains("http"));
     }
 

@@ -78,8 +78,6 @@ const READERS: &[(&str, Read)] = &[
     ("icmp_seq", packet::icmp_seq),
     ("stream_size", packet::stream_size),
     ("vlan.id", packet::vlan_id),
-    ("geoip", packet::geoip),
-    ("iprep", packet::iprep),
     ("flow.pkts", packet::flow_counter),
     ("flow.bytes", packet::flow_counter),
     ("flow.pkts_toserver", packet::flow_counter),
@@ -107,11 +105,17 @@ const READERS: &[(&str, Read)] = &[
     ("dataset", sets::dataset),
     ("datarep", sets::datarep),
     ("app-layer-protocol", events::app_layer_protocol),
+    ("ipv4-csum", packet::checksum),
+    ("tcpv4-csum", packet::checksum),
+    ("tcpv6-csum", packet::checksum),
+    ("udpv4-csum", packet::checksum),
+    ("udpv6-csum", packet::checksum),
+    ("icmpv4-csum", packet::checksum),
+    ("icmpv6-csum", packet::checksum),
     ("app-layer-event", events::app_layer_event),
     ("decode-event", events::decode_event),
     ("engine-event", events::decode_event),
     ("stream-event", events::stream_event),
-    ("asn1", payload::asn1),
     ("absent", payload::absent),
     ("entropy", payload::entropy),
     ("xor", transforms::xor),
@@ -119,34 +123,39 @@ const READERS: &[(&str, Read)] = &[
     ("from_base64", transforms::from_base64),
     ("gunzip", transforms::gunzip),
     ("zlib_deflate", transforms::zlib_deflate),
-    ("luaxform", transforms::unsupported),
     ("dcerpc.iface", values::dcerpc_iface),
     ("dce_iface", values::dcerpc_iface),
-    ("lua", payload::unsupported_match),
-    ("luajit", payload::unsupported_match),
-    ("rpc", payload::unsupported_packet),
-    ("ipv4-csum", payload::unsupported_packet),
-    ("tcpv4-csum", payload::unsupported_packet),
-    ("tcpv6-csum", payload::unsupported_packet),
-    ("udpv4-csum", payload::unsupported_packet),
-    ("udpv6-csum", payload::unsupported_packet),
-    ("icmpv4-csum", payload::unsupported_packet),
-    ("icmpv6-csum", payload::unsupported_packet),
-    ("enip.status", payload::unsupported_packet),
-    ("enip.protocol_version", payload::unsupported_packet),
-    ("enip.revision", payload::unsupported_packet),
-    ("enip.identity_status", payload::unsupported_packet),
-    ("enip.state", payload::unsupported_packet),
-    ("enip.serial", payload::unsupported_packet),
-    ("enip.product_code", payload::unsupported_packet),
-    ("enip.device_type", payload::unsupported_packet),
-    ("enip.vendor_id", payload::unsupported_packet),
-    ("enip.capabilities", payload::unsupported_packet),
-    ("enip.cip_attribute", payload::unsupported_packet),
-    ("enip.cip_class", payload::unsupported_packet),
-    ("enip.cip_instance", payload::unsupported_packet),
-    ("enip.cip_status", payload::unsupported_packet),
-    ("enip.cip_extendedstatus", payload::unsupported_packet),
+];
+
+/// Keywords of Suricata that nothing here answers.
+const UNSUPPORTED: &[&str] = &[
+    "asn1",
+    "enip.capabilities",
+    "enip.cip_attribute",
+    "enip.cip_class",
+    "enip.cip_extendedstatus",
+    "enip.cip_instance",
+    "enip.cip_status",
+    "enip.device_type",
+    "enip.identity_status",
+    "enip.product_code",
+    "enip.product_name",
+    "enip.protocol_version",
+    "enip.revision",
+    "enip.serial",
+    "enip.service_name",
+    "enip.state",
+    "enip.status",
+    "enip.vendor_id",
+    "file.magic",
+    "filemagic",
+    "ftpbounce",
+    "geoip",
+    "iprep",
+    "lua",
+    "luajit",
+    "luaxform",
+    "rpc",
 ];
 
 const SWITCH: Words = &[
@@ -189,18 +198,14 @@ const BARE: &[(&str, Read)] = &[
     ("alert", actions::alert),
     ("bypass", actions::bypass),
     ("prefilter", actions::prefilter),
-    ("ftpbounce", payload::ftpbounce),
     ("tls_cert_expired", values::validity),
     ("tls_cert_valid", values::validity),
-    ("enip.product_name", payload::unsupported_buffer),
-    ("enip.service_name", payload::unsupported_buffer),
 ];
 
 /// Keywords of fields whose value is a content.
 const VALUED: &[&str] = &[
     "filename",
     "fileext",
-    "filemagic",
     "tls.subject",
     "tls.issuerdn",
     "tls.fingerprint",
@@ -263,6 +268,12 @@ fn other(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let lower = option.keyword.to_ascii_lowercase();
     if is_known(&lower) && lower != option.keyword {
         return read(draft, &RuleOption { keyword: &lower, value: option.value });
+    }
+    if UNSUPPORTED.contains(&&*lower) {
+        return refuse(
+            format!("{lower} is not supported"),
+            "leave the rule out, or ask for the same with other keywords",
+        );
     }
     let suggestion = match nearest(&lower, KEYWORDS.keys().copied()) {
         Some(near) => format!("write {near}"),

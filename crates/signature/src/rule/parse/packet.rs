@@ -1,10 +1,12 @@
 //! Tests of a packet's headers (User Guide, "Header Keywords") and of its flow.
 
+use infraspectre_core::wire::protocol as ip;
+
 use super::draft::Draft;
 use super::fault::{fault, nearest, refuse, Result};
 use super::numbers::{compare, comparison};
-use super::options::{negation, parts, unquoted, whole, RuleOption};
-use crate::rule::{Compare, FlagMode, FlowCounter, Instance, PacketTest, Sides, SizeOf};
+use super::options::{negation, unquoted, whole, RuleOption};
+use crate::rule::{Compare, FlagMode, FlowCounter, Instance, PacketTest, SizeOf};
 
 const U8: u64 = 255;
 const U16: u64 = 65_535;
@@ -236,48 +238,23 @@ pub(super) fn vlan_id(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Res
     Ok(())
 }
 
-/// Reads `geoip:[SIDE,][!]COUNTRY[,...]`.
-pub(super) fn geoip(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let mut words: Vec<&str> = parts(unquoted(option.needed()?)).collect();
-    let side = words.first().and_then(|word| side(word));
-    if side.is_some() {
-        words.remove(0);
-    }
-    let negated = words.first().is_some_and(|word| word.starts_with('!'));
-    let countries: Vec<Box<str>> = words.iter().map(|word| negation(word).1.to_ascii_uppercase().into()).collect();
-    if countries.is_empty() || countries.iter().any(|country| country.len() != 2) {
-        return refuse("geoip names no country", "write two letters for each country: geoip:src,CN,RU");
-    }
-    draft.rule.packet.push(PacketTest::GeoIp { which: side.unwrap_or(Sides::Any), negated, countries });
-    Ok(())
-}
-
-fn side(word: &str) -> Option<Sides> {
-    Some(match word {
-        "src" => Sides::Source,
-        "dst" => Sides::Destination,
-        "both" => Sides::Both,
-        "any" => Sides::Any,
-        _ => return None,
-    })
-}
-
-/// Reads `iprep:SIDE,CATEGORY,OPERATOR,NUMBER`, or `isset` and `isnotset` in place of the comparison.
-pub(super) fn iprep(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let value = unquoted(option.needed()?);
-    let wrong = || fault(format!("iprep is {value:.60}"), "write: iprep:src,Category,>,10");
-    let mut words = parts(value);
-    let which = words.next().and_then(side).ok_or_else(wrong)?;
-    let category: Box<str> = words.next().filter(|name| !name.is_empty()).ok_or_else(wrong)?.into();
-    let operator = words.next().ok_or_else(wrong)?;
-    let compare = match operator {
-        "isset" | "isnotset" => Compare::LessOrEqual(127),
-        _ => comparison(&format!("{operator}{}", words.next().ok_or_else(wrong)?), 127).ok_or_else(wrong)?,
+/// Reads `ipv4-csum:STATE`, `tcpv4-csum:STATE` and their kin.
+pub(super) fn checksum(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
+    let is_right = match unquoted(option.needed()?) {
+        "valid" => true,
+        "invalid" => false,
+        other => return refuse(format!("{other:.20?} is no state of a checksum"), "write valid or invalid"),
     };
-    if words.next().is_some() {
-        return Err(wrong());
-    }
-    draft.rule.packet.push(PacketTest::IpReputation { which, category, compare, negated: operator == "isnotset" });
+    let (ip_version, transport) = match option.keyword {
+        "ipv4-csum" => (4, None),
+        "tcpv4-csum" => (4, Some(ip::TCP)),
+        "udpv4-csum" => (4, Some(ip::UDP)),
+        "icmpv4-csum" => (4, Some(ip::ICMP)),
+        "tcpv6-csum" => (6, Some(ip::TCP)),
+        "udpv6-csum" => (6, Some(ip::UDP)),
+        _ => (6, Some(ip::ICMP6)),
+    };
+    draft.rule.packet.push(PacketTest::Checksum { ip_version, transport, is_right });
     Ok(())
 }
 

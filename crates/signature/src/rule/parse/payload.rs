@@ -1,14 +1,13 @@
 //! Tests of a buffer or a file as a whole, and those that are known and cannot be run.
 
 use super::bytes::literal;
-use super::draft::{Buffer, Draft};
+use super::draft::Draft;
 use super::fault::{fault, refuse, Result};
 use super::fields::side;
 use super::numbers::{compare, comparison};
 use super::options::{parts, unquoted, RuleOption};
 use crate::field::{Field, Sent};
-use crate::protocol::Protocol;
-use crate::rule::{Compare, FileTest, Match, PacketTest};
+use crate::rule::{Compare, FileTest, Match};
 
 pub(super) fn urilen(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let value = unquoted(option.needed()?);
@@ -43,33 +42,8 @@ pub(super) fn filestore(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> R
         }
     }
     draft.require_protocols(Field::FileName.protocols())?;
-    draft.rule.filestore = true;
+    draft.rule.files.push(FileTest::Any);
     Ok(())
-}
-
-pub(super) fn ftpbounce(draft: &mut Draft<'_, '_>, _: &RuleOption<'_>) -> Result<()> {
-    draft.require_protocols(&[Protocol::Ftp])?;
-    draft.test(Match::FtpBounce)
-}
-
-/// Reads `asn1:CHECK[,...]`.
-pub(super) fn asn1(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    let value = unquoted(option.needed()?);
-    for word in parts(value) {
-        let (name, rest) = word.split_once(char::is_whitespace).unwrap_or((word, ""));
-        match name {
-            "bitstring_overflow" | "double_overflow" if rest.is_empty() => {}
-            "oversize_length" => drop(literal(rest, 0, i64::from(u32::MAX))?),
-            "absolute_offset" | "relative_offset" => drop(literal(rest, -65_535, 65_535)?),
-            _ => {
-                return refuse(
-                    format!("asn1 does not know {word:.40?}"),
-                    "write: asn1:double_overflow, relative_offset 0",
-                )
-            }
-        }
-    }
-    draft.test(Match::Asn1(value.into()))
 }
 
 /// Reads `absent` and `absent:or_else`.
@@ -127,20 +101,4 @@ fn thousandths(text: &str) -> Result<Compare> {
         }
     }
     comparison(&scaled, 8000).ok_or_else(wrong)
-}
-
-/// Reads a test that is known and cannot be run: the rule is kept, and never matches.
-pub(super) fn unsupported_match(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    draft.test(Match::Unsupported(option.keyword.into()))
-}
-
-/// Reads a test of the packet that is known and cannot be run.
-pub(super) fn unsupported_packet(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    draft.rule.packet.push(PacketTest::Unsupported(option.keyword.into()));
-    Ok(())
-}
-
-/// Reads the name of a buffer that no session fills: what is asked of it never holds.
-pub(super) fn unsupported_buffer(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    draft.select(Buffer::Unknown(option.keyword.into()))
 }

@@ -88,7 +88,10 @@ fn contents_have_modifiers() {
     let chopped = self::rule("content:\"cde\"; fast_pattern:1,2;");
     assert_eq!(contents(&chopped.payload)[0].fast_pattern_chop, Some((1, 2)));
     let last = rule.payload.last();
-    assert!(matches!(last, Some(Match::IsDataAt { at: Operand::Value(1), relative: true, negated: true })));
+    assert!(matches!(last, Some(Match::Content(content)) if content.endswith));
+    let rule = self::rule("content:!\".b\"; http_host; isdataat:!1,relative; content:\"c\"; isdataat:!2,relative;");
+    assert!(contents(&rule.buffers[0].matches)[0].endswith && rule.buffers[0].matches.len() == 1);
+    assert!(matches!(rule.payload.last(), Some(Match::IsDataAt { at: Operand::Value(2), negated: true, .. })));
 }
 
 #[test]
@@ -164,7 +167,8 @@ fn frames_are_named_with_their_protocol() {
     assert_eq!((&*rule.frames[0].name, rule.frames[0].matches.len()), ("smtp.command_line", 1));
     refused("frame:command_line; content:\"a\";", "no protocol");
     refused("frame:smtp.data; content:\"a\"; dns.query; content:\"b\";", "a rule of");
-    refused("frame:http1.request; content:\"a\"; http.uri; content:\"b\";", "beside another buffer");
+    refused("frame:smtp.data; content:\"a\"; smtp.helo; content:\"b\";", "beside another buffer");
+    refused("frame:http1.request; content:\"a\";", "no frame http1.request");
 }
 
 #[test]
@@ -394,11 +398,14 @@ fn an_interface_is_its_bytes_and_its_version() {
 #[test]
 fn events_protocols_and_files_are_asked_for() {
     let rule = rule(
-        "app-layer-event:http.missing_host_header; decode-event:ipv4.opt_pad_required; stream-event:3whs_ack_in_wrong_dir; \
+        "app-layer-event:http.missing_host_header; decode-event:ipv4.frag_overlap; stream-event:3whs_ack_in_wrong_dir; \
          filename:\"a.exe\"; fileext:!\"txt\"; filesize:>1mib; filestore;",
     );
     assert_eq!(rule.events[2], EventTest::Stream("3whs_ack_in_wrong_dir".into()));
-    assert!(rule.filestore && matches!(rule.files[0], FileTest::Size { compare: Compare::Greater(1_048_576), .. }));
+    assert!(
+        matches!(rule.files[1], FileTest::Any)
+            && matches!(rule.files[0], FileTest::Size { compare: Compare::Greater(1_048_576), .. })
+    );
     let extension = contents(&rule.buffers[1].matches)[0];
     assert!(extension.negated && extension.startswith && extension.endswith);
     let asked = self::rule("app-layer-protocol:!tls,final;");
@@ -408,7 +415,9 @@ fn events_protocols_and_files_are_asked_for() {
         ("app-layer-protocol:htttp;", "no protocol"),
         ("dns.query; content:\"a\"; filesize:1;", "a rule of"),
         ("tag:host;", "tag"),
-        ("asn1:overflow;", "asn1"),
+        ("asn1:double_overflow;", "asn1 is not supported"),
+        ("file.magic; content:\"PE\";", "file.magic is not supported"),
+        ("decode-event:ipv4.opt_pad_required;", "not supported"),
         ("prefilter;", "no test"),
     ] {
         refused(options, reason);

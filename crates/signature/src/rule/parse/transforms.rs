@@ -95,9 +95,3 @@ pub(super) fn gunzip(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Resu
 pub(super) fn zlib_deflate(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     draft.transform(Transform::ZlibDeflate { max_size: max_size(option)? })
 }
-
-/// Reads a transform that cannot be run.
-pub(super) fn unsupported(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
-    option.needed()?;
-    draft.transform(Transform::Unsupported(option.keyword.into()))
-}
