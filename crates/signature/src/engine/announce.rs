@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use memchr::memmem;
 
 use crate::matcher::{Found, Matcher, Pattern};
-use crate::rule::{BufferTest, ByteOrder, Compare, Content, Match, Operand, PacketTest, Rule};
+use crate::rule::{BufferTest, ByteJump, ByteOrder, Compare, Content, Match, Operand, PacketTest, Rule};
 
 use super::compile::Id;
 
@@ -14,6 +14,8 @@ use super::compile::Id;
 const EASY: usize = 7;
 /// Bytes of a pattern that are looked for: more would say hardly more.
 pub const MOST: usize = 24;
+/// How far a number may be from the size of a payload to lead close to its end.
+const NEAR: usize = 80;
 /// Bytes of a pattern at a known place that are looked up at once.
 const KEY: usize = 4;
 
@@ -75,8 +77,8 @@ pub struct Announcement {
     pub pattern: Pattern,
     /// The bytes of a payload within which it lies, where that is known.
     within: Option<Range<u32>>,
-    /// How far it begins behind two zero bytes that come with it.
-    behind_zeros: Option<u32>,
+    /// How far it begins behind a little-endian number of four bytes that is near the size of the payload.
+    behind_number: Option<u32>,
 }
 
 impl Announcement {
@@ -100,44 +102,24 @@ impl Announcement {
             within.start + from as u32..within.end.saturating_sub(behind)
         });
         let pattern = Pattern { bytes: chopped.into(), nocase: content.nocase };
-        let own = Announcement { buffer, pattern, within, behind_zeros: None };
+        let own = Announcement { buffer, pattern, within, behind_number: None };
         let is_weak = buffer.is_none() && own.position().is_none() && own.pattern.bytes.len() < KEY;
         Some(Announcement::of_jump(rule).filter(|_| is_weak).unwrap_or(own))
     }
 
-    /// Takes the two zero bytes of a number by which a rule jumps: where it lands is within the payload of a packet, which
-    /// with its headers has less than 65,536 bytes. They announce rules of very short contents better than these do.
+    /// Takes the number by which a rule of very short contents jumps: where it lands is within the payload of a packet,
+    /// which with its headers has less than 65,536 bytes, so that two bytes of it are zero.
     fn of_jump(rule: &Rule) -> Option<Announcement> {
         if !rule.packet.iter().any(|test| matches!(test, PacketTest::Dsize(_))) {
             return None;
         }
-        let zeros_of = |test: &Match| {
-            let Match::ByteJump(jump) = test else { return None };
-            let is_plain = !jump.from_end && jump.multiplier <= 1 && (jump.text, jump.mask) == (None, None);
-            let (Operand::Value(4), Operand::Value(post_offset)) = (jump.bytes, jump.post_offset) else { return None };
-            let base = if jump.from_beginning { 0 } else { 4 };
-            let Operand::Value(offset) = jump.offset else { return None };
-            let zeros = match jump.order {
-                ByteOrder::Big => offset,
-                ByteOrder::Little => offset + 2,
-                ByteOrder::Dce => return None,
-            };
-            (is_plain && base + post_offset >= -8).then_some((zeros, jump.relative))
-        };
         let before = std::iter::once(None).chain(rule.payload.iter().map(Some));
-        before.zip(&rule.payload).find_map(|(before, test)| match (zeros_of(test)?, before) {
-            ((at, false), _) => {
-                let at = u32::try_from(at).ok()?;
-                let pattern = Pattern { bytes: [0, 0].into(), nocase: false };
-                Some(Announcement { buffer: None, pattern, within: Some(at..at + 2), behind_zeros: None })
+        let after = rule.payload.iter().skip(1).map(Some).chain(std::iter::once(None));
+        before.zip(&rule.payload).zip(after).find_map(|((before, test), after)| match (test, before) {
+            (Match::ByteJump(jump), Some(Match::Content(content))) if jump.relative && !content.negated => {
+                behind_number(content, jump, after)
             }
-            ((at, true), Some(Match::Content(content))) if !content.negated && !content.nocase => {
-                // The zeros end where this begins.
-                content.bytes.get(..2).filter(|two| **two != [0, 0])?;
-                let behind_zeros = u32::try_from(-at - content.bytes.len() as i64).ok().filter(|gap| *gap >= 2);
-                let pattern = Pattern { bytes: content.bytes.clone(), nocase: content.nocase };
-                behind_zeros.map(|gap| Announcement { buffer: None, pattern, within: None, behind_zeros: Some(gap) })
-            }
+            (Match::ByteJump(jump), _) if !jump.relative => zeros_of(jump),
             _ => None,
         })
     }
@@ -147,6 +129,47 @@ impl Announcement {
         let within = self.within.as_ref()?;
         (within.start + self.pattern.bytes.len() as u32 == within.end).then_some(within.start)
     }
+}
+
+/// Returns where the first byte of the number of a jump lies, and where its landing is counted from at least; none where
+/// the number is no plain one of four bytes.
+fn jump_of(jump: &ByteJump) -> Option<(i64, i64)> {
+    let is_plain = !jump.from_end && jump.multiplier <= 1 && (jump.text, jump.mask) == (None, None);
+    match (jump.bytes, jump.offset, jump.post_offset) {
+        (Operand::Value(4), Operand::Value(offset), Operand::Value(post_offset)) if is_plain => {
+            let base = if jump.from_beginning { 0 } else { 4 };
+            Some((offset, base + post_offset))
+        }
+        _ => None,
+    }
+}
+
+/// Takes the two zero bytes of the number of a jump that has its place in the payload.
+fn zeros_of(jump: &ByteJump) -> Option<Announcement> {
+    let (number, _) = jump_of(jump).filter(|(_, landing)| *landing >= -8)?;
+    let zeros = match jump.order {
+        ByteOrder::Big => number,
+        ByteOrder::Little => number + 2,
+        ByteOrder::Dce => return None,
+    };
+    let at = u32::try_from(zeros).ok()?;
+    let pattern = Pattern { bytes: [0, 0].into(), nocase: false };
+    Some(Announcement { buffer: None, pattern, within: Some(at..at + 2), behind_number: None })
+}
+
+/// Takes a content with the number before it by which the rule jumps close to the end of the payload.
+fn behind_number(content: &Content, jump: &ByteJump, after: Option<&Match>) -> Option<Announcement> {
+    let (number, landing) = jump_of(jump).filter(|(_, landing)| (-8..=8).contains(landing))?;
+    let is_near_end = matches!(
+        after,
+        Some(Match::IsDataAt { at: Operand::Value(0..=64), relative: true, negated: true }) if jump.from_beginning
+    );
+    debug_assert!(landing.unsigned_abs() + 64 <= NEAR as u64);
+    let distance = u32::try_from(-number - content.bytes.len() as i64).ok().filter(|distance| *distance >= 4)?;
+    let is_plain = jump.order == ByteOrder::Little && !content.nocase && content.bytes.len() >= 2;
+    let pattern = Pattern { bytes: content.bytes.clone(), nocase: false };
+    let own = Announcement { buffer: None, pattern, within: None, behind_number: Some(distance) };
+    (is_near_end && is_plain).then_some(own)
 }
 
 /// An instance of a buffer may also pass where there is none, which no pattern can announce.
@@ -323,17 +346,17 @@ impl PatternIndex {
 pub struct PayloadIndex {
     placed: PlacedIndex,
     floating: PatternIndex,
-    behind_zeros: ZerosIndex,
+    numbers: NumberIndex,
 }
 
 impl PayloadIndex {
     /// Prepares announcements with their signatures, and where these look.
     pub fn new(announced: Vec<(Announcement, Id, Modes)>) -> PayloadIndex {
-        let (mut placed, mut floating, mut behind_zeros) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut placed, mut floating, mut behind_numbers) = (Vec::new(), Vec::new(), Vec::new());
         for (own, id, modes) in announced {
             let entry = Entry::new(id, modes);
-            match (own.behind_zeros, own.position()) {
-                (Some(gap), _) => behind_zeros.push((gap, own.pattern, entry)),
+            match (own.behind_number, own.position()) {
+                (Some(distance), _) => behind_numbers.push((distance, own.pattern, entry)),
                 (None, Some(position)) => placed.push((position, own.pattern, entry)),
                 (None, None) => floating.push((own.pattern, entry)),
             }
@@ -341,7 +364,7 @@ impl PayloadIndex {
         PayloadIndex {
             placed: PlacedIndex::new(placed),
             floating: PatternIndex::of(floating),
-            behind_zeros: ZerosIndex::new(behind_zeros),
+            numbers: NumberIndex::new(behind_numbers),
         }
     }
 
@@ -356,7 +379,7 @@ impl PayloadIndex {
     pub fn search_placed(&self, data: &[u8], offset: u64, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         if let Ok(offset) = usize::try_from(offset) {
             self.placed.search(data, offset, modes, report);
-            self.behind_zeros.search(data, modes, report);
+            self.numbers.search(data, modes, report);
         }
     }
 }
@@ -411,9 +434,14 @@ impl PlacedIndex {
     fn search(&self, data: &[u8], offset: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         for (number, place) in self.places.iter().enumerate() {
             let Some(rest) = place.position.checked_sub(offset).and_then(|at| data.get(at..)) else { continue };
-            let Some(bytes) = rest.get(..place.width) else { continue };
-            let key = key_of(bytes);
-            if place.modes.meets(modes) && place.may_hold(key) {
+            let key = match rest.first_chunk() {
+                Some(whole) if place.width == KEY => whole_key_of(whole),
+                _ => match rest.get(..place.width) {
+                    Some(bytes) => key_of(bytes),
+                    None => continue,
+                },
+            };
+            if place.may_hold(key) && place.modes.meets(modes) {
                 let range = self.table.get(&(number as u32, key)).cloned().unwrap_or_default();
                 let own = self.patterns.get(range.start as usize..range.end as usize).unwrap_or_default();
                 let begun = own.iter().filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
@@ -443,61 +471,60 @@ impl Place {
     }
 }
 
-/// Patterns that come at some distance behind two zero bytes.
+/// Patterns that come at some distance behind a number that is near the size of the payload.
 #[derive(Debug, Default)]
-struct ZerosIndex {
+struct NumberIndex {
     zeros: Option<memmem::Finder<'static>>,
-    /// First bytes that there are at any distance.
-    pairs: Vec<u64>,
-    gaps: Vec<usize>,
+    distances: Vec<usize>,
     /// By distance and first bytes.
-    table: HashMap<(usize, u16), Vec<(Pattern, Entry)>, foldhash::fast::FixedState>,
+    table: HashMap<(usize, [u8; 2]), Vec<(Pattern, Entry)>, foldhash::fast::FixedState>,
 }
 
-impl ZerosIndex {
-    fn new(patterns: Vec<(u32, Pattern, Entry)>) -> ZerosIndex {
-        let mut index = ZerosIndex::default();
-        if patterns.is_empty() {
-            return index;
+impl NumberIndex {
+    fn new(patterns: Vec<(u32, Pattern, Entry)>) -> NumberIndex {
+        let zeros = (!patterns.is_empty()).then(|| memmem::Finder::new(&[0, 0]).into_owned());
+        let mut index = NumberIndex { zeros, ..NumberIndex::default() };
+        for (distance, pattern, entry) in patterns {
+            let Some(first) = pattern.bytes.first_chunk().copied() else { continue };
+            index.distances.push(distance as usize);
+            index.table.entry((distance as usize, first)).or_default().push((pattern, entry));
         }
-        index.zeros = Some(memmem::Finder::new(&[0, 0]).into_owned());
-        index.pairs = vec![0; 1 << 10];
-        for (gap, pattern, entry) in patterns {
-            let Some(pair) = pattern.bytes.first_chunk().map(|two| u16::from_le_bytes(*two)) else { continue };
-            index.pairs[usize::from(pair / 64)] |= 1 << (pair % 64);
-            index.gaps.push(gap as usize);
-            index.table.entry((gap as usize, pair)).or_default().push((pattern, entry));
-        }
-        index.gaps.sort_unstable();
-        index.gaps.dedup();
+        index.distances.sort_unstable();
+        index.distances.dedup();
         index
     }
 
     #[inline]
     fn search(&self, data: &[u8], modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         let Some(finder) = self.zeros.as_ref().filter(|_| Modes::PACKETS.meets(modes)) else { return };
-        let farthest = self.gaps.last().copied().unwrap_or(0);
+        // Behind the first two pairs of a run of zeros there are only zeros before one as well.
+        let worth = if data.len() > NEAR { 2 } else { usize::MAX };
         let mut from = 0;
         while let Some(at) = data.get(from..).and_then(|rest| finder.find(rest)) {
             let begin = from + at;
             let zeros = data.iter().skip(begin).take_while(|byte| **byte == 0).count();
-            // Within many zeros there is nothing that is not zero itself.
-            let first = begin.max((begin + zeros).saturating_sub(farthest + 2));
-            (first..begin + zeros - 1).for_each(|at| self.look(data, at, modes, report));
+            let upper_halves = (begin..begin + zeros - 1).take(worth);
+            upper_halves.filter_map(|at| at.checked_sub(2)).for_each(|at| self.look(data, at, modes, report));
             from = begin + zeros;
         }
     }
 
+    /// Looks at what comes behind a number whose upper half is zero.
     #[inline]
-    fn look(&self, data: &[u8], zeros: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
-        for gap in &self.gaps {
-            let Some(rest) = data.get(zeros + gap..) else { return };
-            let Some(pair) = rest.first_chunk().map(|two| u16::from_le_bytes(*two)) else { return };
-            if self.pairs.get(usize::from(pair / 64)).is_some_and(|word| word & 1 << (pair % 64) != 0) {
-                let own = self.table.get(&(*gap, pair)).into_iter().flatten();
-                let begun = own.filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
-                begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
-            }
+    fn look(&self, data: &[u8], number: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
+        let Some(value) = data.get(number..).and_then(|rest| rest.first_chunk()).copied().map(u16::from_le_bytes)
+        else {
+            return;
+        };
+        if usize::from(value).abs_diff(data.len()) > NEAR {
+            return;
+        }
+        for distance in &self.distances {
+            let Some(rest) = data.get(number + distance..) else { return };
+            let Some(first) = rest.first_chunk().copied() else { return };
+            let own = self.table.get(&(*distance, first)).into_iter().flatten();
+            let begun = own.filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
+            begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
         }
     }
 }
@@ -505,8 +532,13 @@ impl ZerosIndex {
 /// Returns the first bytes in one number, without regard to case.
 #[inline]
 fn key_of(bytes: &[u8]) -> u32 {
-    match bytes.first_chunk::<KEY>() {
-        Some(whole) => u32::from_le_bytes(*whole) | 0x2020_2020,
+    match bytes.first_chunk() {
+        Some(whole) => whole_key_of(whole),
         None => bytes.iter().fold(0, |key, byte| key << 8 | u32::from(*byte | 0x20)),
     }
+}
+
+#[inline]
+fn whole_key_of(bytes: &[u8; KEY]) -> u32 {
+    u32::from_le_bytes(*bytes) | 0x2020_2020
 }
