@@ -111,6 +111,8 @@ pass tcp any any -> any any (app-layer-protocol:!failed; flow:not_established; s
 """Rules of every kind, for the packets of the seeds."""
 SEEDS, SEED_BYTES = 6, 2048
 """Inputs for each target, and the longest of them."""
+MATCHED_BYTES = 512
+"""Bytes in which patterns are looked for: it is done one by one, too."""
 FRAMES, MANY_FRAMES = 12, 40
 """Packets in a seed that is a capture, and in one that is read with rules."""
 ETHERNET, RAW_IP, NULL, SLL = 1, 101, 0, 113
@@ -151,7 +153,7 @@ def matcher_seeds(captures: list[bytes]) -> Iterator[bytes]:
     for count, capture in zip((1, 3, 9, 40, 120, 255), captures, strict=True):
         lengths = ((number * 7) % 12 for number in range(count))
         parts = (bytes([length | 0x40 | number % 2 << 7, number]) for number, length in enumerate(lengths))
-        yield bytes([count]) + b"".join(parts) + capture
+        yield bytes([count]) + b"".join(parts) + capture[:MATCHED_BYTES]
 
 
 def protocol_seeds(chosen: dict[str, list[bytes]]) -> Iterator[bytes]:

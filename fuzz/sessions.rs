@@ -79,7 +79,10 @@ fn engine(data: &[u8]) {
             lines.extend(own);
         }
         let whole = lines.split_inclusive(|byte| *byte == b'\n');
-        assert!(whole.clone().all(|line| serde_json::from_slice::<serde_json::Value>(line).is_ok()), "a line is an event");
+        assert!(
+            whole.clone().all(|line| serde_json::from_slice::<serde_json::Value>(line).is_ok()),
+            "a line is an event"
+        );
         assert_eq!(whole.count() as u64, reader.alerts(), "an alert is a line");
         Some(lines)
     };
