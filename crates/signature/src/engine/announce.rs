@@ -542,3 +542,72 @@ fn key_of(bytes: &[u8]) -> u32 {
 fn whole_key_of(bytes: &[u8; KEY]) -> u32 {
     u32::from_le_bytes(*bytes) | 0x2020_2020
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::inspect::{Buffer, Findings, Tests};
+    use super::*;
+    use crate::rule::parse::{read, Source};
+    use crate::settings::Settings;
+
+    /// Bytes that are mostly alike, so that contents are often met.
+    const BYTES: [u8; 5] = [0, 0, b'a', b'A', b'b'];
+
+    fn written(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("|{byte:02x}|")).collect()
+    }
+
+    /// Options of one test of a payload.
+    fn test() -> impl Strategy<Value = String> {
+        let bytes = prop::collection::vec(prop::sample::select(&BYTES), 1..10);
+        let bound = |name: &'static str, from: i32, to: i32| prop_oneof![2 => Just(String::new()), 1 => (from..to).prop_map(move |value| format!("{name}:{value}; "))];
+        let places = prop_oneof![
+            (bound("offset", 0, 9), bound("depth", 9, 24)).prop_map(|(one, other)| one + &other),
+            (bound("distance", -6, 6), bound("within", 9, 24)).prop_map(|(one, other)| one + &other),
+            prop::sample::select(&["startswith; ", "endswith; ", "fast_pattern; "]).prop_map(str::to_owned),
+        ];
+        let marks = (prop::bool::weighted(0.2), prop::bool::ANY);
+        let content = (bytes, places, marks).prop_map(|(bytes, places, (negated, nocase))| {
+            let (negation, nocase) = (if negated { "!" } else { "" }, if nocase { "nocase; " } else { "" });
+            format!("content:{negation}\"{}\"; {places}{nocase}", written(&bytes))
+        });
+        let ends = prop::sample::select(&["", "isdataat:!2,relative; ", "isdataat:!9,relative; "]);
+        let jump = (prop::sample::select(&["", ",little"]), -12..4, -9..2, prop::bool::ANY, prop::bool::ANY, ends);
+        let jump = jump.prop_map(|(order, offset, post, relative, from_beginning, end)| {
+            let from = if from_beginning { ",from_beginning" } else { "" };
+            let relative = if relative { ",relative" } else { "" };
+            format!("byte_jump:4,{offset}{relative}{order}{from},post_offset {post}; {end}")
+        });
+        prop_oneof![4 => content, 1 => jump]
+    }
+
+    proptest! {
+        #[test]
+        fn what_holds_is_announced(
+            rules in prop::collection::vec((prop::collection::vec(test(), 1..4), prop::option::of(1usize..60)), 1..8),
+            data in prop::collection::vec(prop::sample::select(&BYTES), 0..60),
+        ) {
+            let line = |(sid, (tests, size)): (usize, &(Vec<String>, Option<usize>))| {
+                let size = size.map_or(String::new(), |size| format!("dsize:<{size}; "));
+                format!("alert udp any any -> any any ({size}{}sid:{sid};)\n", tests.concat())
+            };
+            let text: String = (1..).zip(&rules).map(line).collect();
+            let parsed = read(&[Source { name: "test", text: text.as_bytes() }], &Settings::default()).unwrap();
+            let announced = (0..).zip(&parsed.rules).map(|(id, rule)| Some((Announcement::of(rule)?, id, Modes::PACKETS)));
+            let index = PayloadIndex::new(announced.flatten().collect());
+            let mut met = Vec::new();
+            index.search_placed(&data, 0, Modes::PACKETS, &mut |id, _| met.push(id));
+            index.search_floating(&data, Modes::PACKETS, &mut Found::default(), &mut |id, _| met.push(id));
+            for (id, rule) in (0..).zip(&parsed.rules) {
+                let is_long = rule.packet.iter().any(|test| {
+                    matches!(test, PacketTest::Dsize(Compare::Less(bound)) if data.len() as u64 >= *bound as u64)
+                });
+                let holds = Tests::new(&rule.payload).hold(Buffer::whole(&data), &mut Findings::default());
+                let is_announced = Announcement::of(rule).is_none() || met.contains(&id);
+                prop_assert!(!holds || is_long || is_announced, "{} of {text} in {data:02x?}", rule.sid);
+            }
+        }
+    }
+}
