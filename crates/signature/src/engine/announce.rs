@@ -510,3 +510,139 @@ fn key_of(bytes: &[u8]) -> u32 {
         None => bytes.iter().fold(0, |key, byte| key << 8 | u32::from(*byte | 0x20)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::inspect::{Buffer, Findings, Tests};
+    use crate::rule::parse::{read, Source};
+    use crate::settings::Settings;
+
+    /// A test to be written into a rule so that it often holds: of what kind, where, how long, and how exact.
+    #[derive(Clone, Debug)]
+    struct Pick {
+        kind: u8,
+        at: usize,
+        length: usize,
+        slack: usize,
+        nocase: bool,
+    }
+
+    fn pick() -> impl Strategy<Value = Pick> {
+        let parts = (0..12u8, 0..60usize, prop_oneof![1..8usize, 8..40usize], 0..4usize, any::<bool>());
+        parts.prop_map(|(kind, at, length, slack, nocase)| Pick { kind, at, length, slack, nocase })
+    }
+
+    /// Writes the options of a rule that often holds for a payload.
+    fn options(payload: &[u8], picks: &[Pick], size: Option<usize>) -> String {
+        let (mut text, mut cursor) = (String::new(), None);
+        for (number, pick) in picks.iter().enumerate() {
+            let at = pick.at % payload.len();
+            let part = &payload[at..payload.len().min(at + pick.length)];
+            let (first, end) = (at.saturating_sub(pick.slack), at + part.len());
+            if pick.kind == 0 {
+                write!(text, "byte_extract:1,{at},v{number};").unwrap();
+                cursor = Some(at + 1);
+                continue;
+            }
+            if let (1 | 2, Some(four)) = (pick.kind, payload.get(at..).and_then(|rest| rest.first_chunk())) {
+                let little = if pick.nocase { ",little" } else { "" };
+                let value = if pick.nocase { u32::from_le_bytes(*four) } else { u32::from_be_bytes(*four) };
+                let (offset, relative) = match cursor {
+                    Some(cursor) if pick.kind == 2 => (at as i64 - cursor as i64, ",relative"),
+                    _ => (at as i64, ""),
+                };
+                write!(text, "byte_jump:4,{offset}{relative}{little},post_offset -{};", pick.slack).unwrap();
+                cursor = usize::try_from(at as i64 + 4 + i64::from(value) - pick.slack as i64).ok();
+                continue;
+            }
+            let hex: Vec<String> = part.iter().map(|byte| format!("{byte:02x}")).collect();
+            write!(text, "content:\"|{}|\";", hex.join(" ")).unwrap();
+            text.push_str(if pick.nocase { "nocase;" } else { "" });
+            match (pick.kind, cursor) {
+                (3, _) if at == 0 => text.push_str("startswith;"),
+                (3..=5, _) => write!(text, "offset:{first}; depth:{};", end - first).unwrap(),
+                (6, _) => write!(text, "offset:{first};").unwrap(),
+                (7..=9, Some(cursor)) => {
+                    write!(text, "distance:{};", first as i64 - cursor as i64).unwrap();
+                    if pick.kind > 7 {
+                        write!(text, "within:{};", end - first).unwrap();
+                    }
+                }
+                (10, _) if end == payload.len() => text.push_str("endswith;"),
+                (11, _) if part.len() > 3 && !text.contains("fast_pattern") => text.push_str("fast_pattern:1,2;"),
+                _ => {}
+            }
+            cursor = Some(end);
+        }
+        match size {
+            Some(0) => format!("{text} dsize:{};", payload.len()),
+            Some(1) => format!("{text} dsize:<{};", payload.len() + 1),
+            Some(_) => format!("{text} dsize:>0;"),
+            None => text,
+        }
+    }
+
+    /// Reads rules that nothing is wrong with; what contradicts itself is left out.
+    fn rules(options: &[String]) -> Vec<Rule> {
+        let lines = (1..).zip(options).map(|(sid, own)| format!("alert tcp any any -> any any ({own} sid:{sid};)\n"));
+        let text: String = lines.collect();
+        read(&[Source { name: "test", text: text.as_bytes() }], &Settings::default()).unwrap().rules
+    }
+
+    fn holds(rule: &Rule, buffer: Buffer<'_>) -> bool {
+        let is_of_size = rule.packet.iter().all(|test| match test {
+            PacketTest::Dsize(size) => size.holds(buffer.data.len() as u64),
+            _ => true,
+        });
+        is_of_size && Tests::new(&rule.payload).hold(buffer, &mut Findings::default())
+    }
+
+    fn announced(index: &PayloadIndex, data: &[u8], offset: u64, modes: Modes) -> BTreeSet<Id> {
+        let (mut ids, mut found) = (BTreeSet::new(), Found::default());
+        let mut report = |id, _| {
+            ids.insert(id);
+        };
+        index.search_floating(data, modes, &mut found, &mut report);
+        index.search_placed(data, offset, modes, &mut report);
+        ids
+    }
+
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(b"\0\0\0\x01\x02\x05abcABC.\xff".to_vec()), 1..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn every_rule_that_holds_is_announced(
+            payload in payload(),
+            drafts in prop::collection::vec((prop::collection::vec(pick(), 1..5), prop::option::of(0..3usize)), 1..8),
+            gone in 0..30usize,
+        ) {
+            let options: Vec<String> = drafts.iter().map(|(picks, size)| options(&payload, picks, *size)).collect();
+            let rules = rules(&options);
+            let is_of_packets = |rule: &Rule| !rule.packet.is_empty();
+            let own = (0..).zip(&rules).filter_map(|(id, rule)| {
+                let modes = if is_of_packets(rule) { Modes::PACKETS } else { Modes::ALL };
+                Some((Announcement::of(rule)?, id, modes))
+            });
+            let known: BTreeSet<Id> = own.clone().map(|(_, id, _)| id).collect();
+            let index = PayloadIndex::new(own.collect());
+            let in_packet = announced(&index, &payload, 0, Modes::PACKETS);
+            let window = payload.get(gone..).unwrap_or_default();
+            let in_stream = announced(&index, window, gone as u64, Modes::STREAM);
+            let of_stream = Buffer { data: window, offset: gone as u64, little: false, open: false };
+            for (id, rule) in (0..).zip(&rules).filter(|(id, _)| known.contains(id)) {
+                let text = &options[rule.sid as usize - 1];
+                prop_assert!(in_packet.contains(&id) || !holds(rule, Buffer::whole(&payload)), "{text} in a packet");
+                prop_assert!(is_of_packets(rule) || in_stream.contains(&id) || !holds(rule, of_stream), "{text} in a stream");
+            }
+        }
+    }
+}
