@@ -113,6 +113,9 @@ struct Few {
     places: Vec<Vec<Place>>,
 }
 
+/// A key, with its length first, and where it lies in patterns.
+type Key = ((usize, Vec<u8>), Vec<Place>);
+
 #[derive(Debug)]
 enum Searcher {
     One(Box<memmem::Finder<'static>>),
@@ -133,14 +136,14 @@ impl Few {
                 return None;
             }
         }
-        let keys: Vec<_> = keys.into_iter().collect();
+        let keys: Vec<Key> = keys.into_iter().collect();
         let lengths = keys.chunk_by(|one, next| one.0 .0 == next.0 .0);
         let sets: Vec<_> =
             lengths.flat_map(|own| own.chunks(if own.len() <= SINGLE { 1 } else { FEW })).map(Few::of).collect();
         (sets.len() <= MOST_FEW).then(|| sets.into_iter().collect()).flatten()
     }
 
-    fn of(keys: &[((usize, Vec<u8>), Vec<Place>)]) -> Option<Few> {
+    fn of(keys: &[Key]) -> Option<Few> {
         let searcher = match keys {
             [((_, only), _)] => Searcher::One(Box::new(memmem::Finder::new(only).into_owned())),
             _ => {
@@ -231,13 +234,9 @@ const MEDIUM: usize = 1 << 10;
 const LARGE: usize = 1 << 12;
 const HUGE: usize = 1 << 14;
 
-const fn filter_words(grams: usize) -> usize {
-    match grams * BITS_PER_GRAM / u32::BITS as usize {
-        0..=SMALL => SMALL,
-        0..=MEDIUM => MEDIUM,
-        0..=LARGE => LARGE,
-        _ => HUGE,
-    }
+fn filter_words(grams: usize) -> usize {
+    let words = grams * BITS_PER_GRAM / u32::BITS as usize;
+    [SMALL, MEDIUM, LARGE].into_iter().find(|size| words <= *size).unwrap_or(HUGE)
 }
 
 /// Returns which word of a filter of a power of two of words says something of a hash.

@@ -106,7 +106,8 @@ impl Announcement {
     }
 
     /// Takes the two zero bytes of a number by which a rule jumps: where it lands is within the payload of a packet, which
-    /// with its headers has less than 65,536 bytes. They announce rules of very short contents better than these do.
+    /// with its headers has less than 65,536 bytes (a jump further into a jumbogram is not met). They announce rules of
+    /// very short contents better than these do.
     fn of_jump(rule: &Rule) -> Option<Announcement> {
         if !rule.packet.iter().any(|test| matches!(test, PacketTest::Dsize(_))) {
             return None;
