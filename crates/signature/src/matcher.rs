@@ -233,17 +233,9 @@ const MEDIUM: usize = 1 << 10;
 const LARGE: usize = 1 << 12;
 const HUGE: usize = 1 << 14;
 
-const fn filter_words(grams: usize) -> usize {
+fn filter_words(grams: usize) -> usize {
     let words = grams * BITS_PER_GRAM / u32::BITS as usize;
-    if words <= SMALL {
-        SMALL
-    } else if words <= MEDIUM {
-        MEDIUM
-    } else if words <= LARGE {
-        LARGE
-    } else {
-        HUGE
-    }
+    [SMALL, MEDIUM, LARGE].into_iter().find(|size| words <= *size).unwrap_or(HUGE)
 }
 
 /// Returns which word of a filter of a power of two of words says something of a hash.

@@ -545,68 +545,156 @@ fn whole_key_of(bytes: &[u8; KEY]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
-    use super::super::inspect::{Buffer, Findings, Tests};
     use super::*;
+    use crate::engine::inspect::{Buffer, Findings, Tests};
     use crate::rule::parse::{read, Source};
     use crate::settings::Settings;
 
-    /// Bytes that are mostly alike, so that contents are often met.
-    const BYTES: [u8; 5] = [0, 0, b'a', b'A', b'b'];
-
-    fn written(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("|{byte:02x}|")).collect()
+    /// A test to be written into a rule so that it often holds: of what kind, where, how long, and how exact.
+    #[derive(Clone, Debug)]
+    struct Pick {
+        kind: u8,
+        at: usize,
+        length: usize,
+        slack: usize,
+        nocase: bool,
     }
 
-    /// Options of one test of a payload.
-    fn test() -> impl Strategy<Value = String> {
-        let bytes = prop::collection::vec(prop::sample::select(&BYTES), 1..10);
-        let bound = |name: &'static str, from: i32, to: i32| prop_oneof![2 => Just(String::new()), 1 => (from..to).prop_map(move |value| format!("{name}:{value}; "))];
-        let places = prop_oneof![
-            (bound("offset", 0, 9), bound("depth", 9, 24)).prop_map(|(one, other)| one + &other),
-            (bound("distance", -6, 6), bound("within", 9, 24)).prop_map(|(one, other)| one + &other),
-            prop::sample::select(&["startswith; ", "endswith; ", "fast_pattern; "]).prop_map(str::to_owned),
-        ];
-        let marks = (prop::bool::weighted(0.2), prop::bool::ANY);
-        let content = (bytes, places, marks).prop_map(|(bytes, places, (negated, nocase))| {
-            let (negation, nocase) = (if negated { "!" } else { "" }, if nocase { "nocase; " } else { "" });
-            format!("content:{negation}\"{}\"; {places}{nocase}", written(&bytes))
+    fn pick() -> impl Strategy<Value = Pick> {
+        let parts = (0..12u8, 0..60usize, prop_oneof![1..8usize, 8..40usize], 0..4usize, any::<bool>());
+        parts.prop_map(|(kind, at, length, slack, nocase)| Pick { kind, at, length, slack, nocase })
+    }
+
+    /// Writes the options of a rule that often holds for a payload.
+    fn options(payload: &[u8], picks: &[Pick], size: Option<usize>) -> String {
+        let (mut text, mut cursor) = (String::new(), None);
+        for (number, pick) in picks.iter().enumerate() {
+            let at = pick.at % payload.len();
+            let part = &payload[at..payload.len().min(at + pick.length)];
+            let (first, end) = (at.saturating_sub(pick.slack), at + part.len());
+            if pick.kind == 0 {
+                write!(text, "byte_extract:1,{at},v{number};").unwrap();
+                cursor = Some(at + 1);
+                continue;
+            }
+            if let (1 | 2, Some(four)) = (pick.kind, payload.get(at..).and_then(|rest| rest.first_chunk())) {
+                let little = if pick.nocase { ",little" } else { "" };
+                let value = if pick.nocase { u32::from_le_bytes(*four) } else { u32::from_be_bytes(*four) };
+                let (offset, relative) = match cursor {
+                    Some(cursor) if pick.kind == 2 => (at as i64 - cursor as i64, ",relative"),
+                    _ => (at as i64, ""),
+                };
+                write!(text, "byte_jump:4,{offset}{relative}{little},post_offset -{};", pick.slack).unwrap();
+                cursor = usize::try_from(at as i64 + 4 + i64::from(value) - pick.slack as i64).ok();
+                continue;
+            }
+            let hex: Vec<String> = part.iter().map(|byte| format!("{byte:02x}")).collect();
+            write!(text, "content:\"|{}|\";", hex.join(" ")).unwrap();
+            text.push_str(if pick.nocase { "nocase;" } else { "" });
+            match (pick.kind, cursor) {
+                (3, _) if at == 0 => text.push_str("startswith;"),
+                (3..=5, _) => write!(text, "offset:{first}; depth:{};", end - first).unwrap(),
+                (6, _) => write!(text, "offset:{first};").unwrap(),
+                (7..=9, Some(cursor)) => {
+                    write!(text, "distance:{};", first as i64 - cursor as i64).unwrap();
+                    if pick.kind > 7 {
+                        write!(text, "within:{};", end - first).unwrap();
+                    }
+                }
+                (10, _) if end == payload.len() => text.push_str("endswith;"),
+                (11, _) if part.len() > 3 && !text.contains("fast_pattern") => text.push_str("fast_pattern:1,2;"),
+                _ => {}
+            }
+            cursor = Some(end);
+        }
+        match size {
+            Some(0) => format!("{text} dsize:{};", payload.len()),
+            Some(1) => format!("{text} dsize:<{};", payload.len() + 1),
+            Some(_) => format!("{text} dsize:>0;"),
+            None => text,
+        }
+    }
+
+    /// Reads rules that nothing is wrong with; what contradicts itself is left out.
+    fn rules(options: &[String]) -> Vec<Rule> {
+        let lines = (1..).zip(options).map(|(sid, own)| format!("alert tcp any any -> any any ({own} sid:{sid};)\n"));
+        let text: String = lines.collect();
+        read(&[Source { name: "test", text: text.as_bytes() }], &Settings::default()).unwrap().rules
+    }
+
+    fn holds(rule: &Rule, buffer: Buffer<'_>) -> bool {
+        let is_of_size = rule.packet.iter().all(|test| match test {
+            PacketTest::Dsize(size) => size.holds(buffer.data.len() as u64),
+            _ => true,
         });
-        let ends = prop::sample::select(&["", "isdataat:!2,relative; ", "isdataat:!9,relative; "]);
-        let jump = (prop::sample::select(&["", ",little"]), -12..4, -9..2, prop::bool::ANY, prop::bool::ANY, ends);
-        let jump = jump.prop_map(|(order, offset, post, relative, from_beginning, end)| {
-            let from = if from_beginning { ",from_beginning" } else { "" };
-            let relative = if relative { ",relative" } else { "" };
-            format!("byte_jump:4,{offset}{relative}{order}{from},post_offset {post}; {end}")
-        });
-        prop_oneof![4 => content, 1 => jump]
+        is_of_size && Tests::new(&rule.payload).hold(buffer, &mut Findings::default())
+    }
+
+    fn announced(index: &PayloadIndex, data: &[u8], offset: u64, modes: Modes) -> BTreeSet<Id> {
+        let (mut ids, mut found) = (BTreeSet::new(), Found::default());
+        let mut report = |id, _| {
+            ids.insert(id);
+        };
+        index.search_floating(data, modes, &mut found, &mut report);
+        index.search_placed(data, offset, modes, &mut report);
+        ids
+    }
+
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(b"\0\0\0\x01\x02\x05abcABC.\xff".to_vec()), 1..60)
+    }
+
+    #[test]
+    fn a_short_content_is_announced_by_the_number_that_leads_to_the_end() {
+        let rule = "dsize:>11; content:\"|79 9c|\"; offset:8; \
+                    byte_jump:4,-10,relative,little,from_beginning,post_offset -1; isdataat:!2,relative;";
+        let rules = rules(&[rule.to_owned()]);
+        let own = Announcement::of(&rules[0]).unwrap();
+        assert_eq!(own.behind_number, Some(8));
+        let index = PayloadIndex::new(vec![(own, 0, Modes::PACKETS)]);
+        for size in [20, 79, 80, 81, 255, 256, 257, 1460, 65_000] {
+            for (number, expected) in [(size - 2, false), (size - 1, false), (size, true), (size + 1, false)] {
+                let mut payload = vec![b'x'; size as usize];
+                payload[3..7].copy_from_slice(&u32::to_le_bytes(number));
+                payload[11..13].copy_from_slice(&[0x79, 0x9c]);
+                let holds = holds(&rules[0], Buffer::whole(&payload));
+                let is_announced = !announced(&index, &payload, 0, Modes::PACKETS).is_empty();
+                assert!(is_announced || !holds, "{number} in {size}");
+                assert!(holds || !expected, "{number} in {size}");
+            }
+        }
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn what_holds_is_announced(
-            rules in prop::collection::vec((prop::collection::vec(test(), 1..4), prop::option::of(1usize..60)), 1..8),
-            data in prop::collection::vec(prop::sample::select(&BYTES), 0..60),
+        fn every_rule_that_holds_is_announced(
+            payload in payload(),
+            drafts in prop::collection::vec((prop::collection::vec(pick(), 1..5), prop::option::of(0..3usize)), 1..8),
+            gone in 0..30usize,
         ) {
-            let line = |(sid, (tests, size)): (usize, &(Vec<String>, Option<usize>))| {
-                let size = size.map_or(String::new(), |size| format!("dsize:<{size}; "));
-                format!("alert udp any any -> any any ({size}{}sid:{sid};)\n", tests.concat())
-            };
-            let text: String = (1..).zip(&rules).map(line).collect();
-            let parsed = read(&[Source { name: "test", text: text.as_bytes() }], &Settings::default()).unwrap();
-            let announced = (0..).zip(&parsed.rules).map(|(id, rule)| Some((Announcement::of(rule)?, id, Modes::PACKETS)));
-            let index = PayloadIndex::new(announced.flatten().collect());
-            let mut met = Vec::new();
-            index.search_placed(&data, 0, Modes::PACKETS, &mut |id, _| met.push(id));
-            index.search_floating(&data, Modes::PACKETS, &mut Found::default(), &mut |id, _| met.push(id));
-            for (id, rule) in (0..).zip(&parsed.rules) {
-                let is_long = rule.packet.iter().any(|test| {
-                    matches!(test, PacketTest::Dsize(Compare::Less(bound)) if data.len() as u64 >= *bound as u64)
-                });
-                let holds = Tests::new(&rule.payload).hold(Buffer::whole(&data), &mut Findings::default());
-                let is_announced = Announcement::of(rule).is_none() || met.contains(&id);
-                prop_assert!(!holds || is_long || is_announced, "{} of {text} in {data:02x?}", rule.sid);
+            let options: Vec<String> = drafts.iter().map(|(picks, size)| options(&payload, picks, *size)).collect();
+            let rules = rules(&options);
+            let is_of_packets = |rule: &Rule| !rule.packet.is_empty();
+            let own = (0..).zip(&rules).filter_map(|(id, rule)| {
+                let modes = if is_of_packets(rule) { Modes::PACKETS } else { Modes::ALL };
+                Some((Announcement::of(rule)?, id, modes))
+            });
+            let known: BTreeSet<Id> = own.clone().map(|(_, id, _)| id).collect();
+            let index = PayloadIndex::new(own.collect());
+            let in_packet = announced(&index, &payload, 0, Modes::PACKETS);
+            let window = payload.get(gone..).unwrap_or_default();
+            let in_stream = announced(&index, window, gone as u64, Modes::STREAM);
+            let of_stream = Buffer { data: window, offset: gone as u64, little: false, open: false };
+            for (id, rule) in (0..).zip(&rules).filter(|(id, _)| known.contains(id)) {
+                let text = &options[rule.sid as usize - 1];
+                prop_assert!(in_packet.contains(&id) || !holds(rule, Buffer::whole(&payload)), "{text} in a packet");
+                prop_assert!(is_of_packets(rule) || in_stream.contains(&id) || !holds(rule, of_stream), "{text} in a stream");
             }
         }
     }
