@@ -72,10 +72,49 @@ suppress gen_id 1, sig_id 7, track by_either, ip [$HOME_NET,!10.0.0.1]
 rate_filter gen_id 1, sig_id 0, track by_rule, count 1, seconds 2, new_action drop, timeout 30
 """
 """Rules and thresholds of every kind of syntax; each paragraph is a seed."""
+ENGINE_RULES = rb"""
+alert ip any any -> any any (ttl:>0; ip_proto:!50; fragbits:!M; flags:!R; \
+  threshold:type both, track by_src, count 2, seconds 9; sid:1;)
+alert tcp any any -> any any (flags:S,CE; window:!0; seq:1; stream_size:both,<,9999; sid:2;)
+alert tcp any any -> any any (content:"|0d 0a|"; content:"o"; distance:-2; within:9; byte_jump:1,0,relative; \
+  isdataat:1,relative; sid:3;)
+alert tcp any any -> any any (flow:established,to_server,only_stream; content:"GET"; nocase; depth:9; endswith; \
+  sid:4;)
+alert tcp any any <> any any (content:"o"; pcre:"/(a|e)(?!x).{1,9}\1/Ri"; content:"t"; distance:0; flowbits:set,a; \
+  flowint:n,+,1; sid:5;)
+alert tcp any any -> any any (byte_extract:2,0,n; byte_test:2,>,n,1,relative; \
+  byte_math:bytes 1, offset 0, oper +, rvalue n, result m; sid:6;)
+alert udp any any -> any any (dsize:<400; content:"|00 00|"; offset:2; byte_jump:4,-4,relative,post_offset -3; \
+  content:"|00|"; within:1; sid:7;)
+alert udp any any -> any any (flowbits:isnotset,a; xbits:set,b,track ip_src,expire 9; \
+  base64_decode:bytes 9, offset 1; base64_data; content:"a"; sid:8;)
+alert http any any -> any any (http.method; content:"GET"; http.uri; to_lowercase; content:"/"; startswith; \
+  pcre:"/^\/\w*$/"; sid:9;)
+alert http any any -> any any (http.header; content:"host|3a|"; nocase; http.user_agent; content:!"x"; \
+  urilen:<99; filestore; sid:10;)
+alert http any any -> any any (flow:to_client; http.stat_code; content:"200"; file.data; content:"<"; \
+  fast_pattern; entropy:value > 1; sid:11;)
+alert dns any any -> any any (dns.query; dotprefix; content:"."; bsize:>3; \
+  detection_filter:track by_dst, count 1, seconds 9; sid:12;)
+alert tls any any -> any any (tls.sni; content:"."; xbits:isset,b,track ip_src; sid:13;)
+alert tls any any -> any any (ja3.hash; content:!"00000000000000000000000000000000"; tls.version:1.2; sid:14;)
+alert smb any any -> any any (smb.share; content:"$"; endswith; sid:15;)
+alert dns any any -> any any (frame:dns.pdu; content:"|00 01|"; offset:1; sid:16;)
+alert ssh any any -> any any (ssh.software; content:"SSH"; nocase; sid:17;)
+alert ip any any -> any any (decode-event:ipv4.hlen_too_small; sid:18;)
+alert tcp any any -> any any (stream-event:reassembly_overlap_different_data; sid:19;)
+alert tcp any any -> any any (app-layer-event:applayer_mismatch_protocol_both_directions; sid:20;)
+alert ftp any any -> any any (ftp.command; content:"PASS"; tag:session,3,packets; sid:21;)
+drop icmp any any -> any any (itype:>0; icode:0; icmp_id:1; sid:22;)
+pass tcp any any -> any any (app-layer-protocol:!failed; flow:not_established; sid:23;)
+"""
+"""Rules of every kind, for the packets of the seeds."""
 SEEDS, SEED_BYTES = 6, 2048
 """Inputs for each target, and the longest of them."""
-FRAMES = 12
-"""Packets in a seed that is a capture."""
+MATCHED_BYTES = 512
+"""Bytes in which patterns are looked for: it is done one by one, too."""
+FRAMES, MANY_FRAMES = 12, 40
+"""Packets in a seed that is a capture, and in one that is read with rules."""
 ETHERNET, RAW_IP, NULL, SLL = 1, 101, 0, 113
 """Link types, as registered at tcpdump.org/linktypes.html."""
 
@@ -101,7 +140,20 @@ def all_seeds() -> dict[str, list[bytes]]:
             if seed not in seeds[target]:
                 seeds[target].append(seed)
     chosen = {target: spread(found) for target, found in seeds.items()}
-    return {**chosen, "sessions": list(protocol_seeds(chosen)), "rules": RULES.strip().split(b"\n\n")}
+    written = {
+        "sessions": list(protocol_seeds(chosen)),
+        "rules": RULES.strip().split(b"\n\n"),
+        "matcher": list(matcher_seeds(chosen["flow"])),
+    }
+    return {**chosen, **written}
+
+
+def matcher_seeds(captures: list[bytes]) -> Iterator[bytes]:
+    """Yield few and many patterns that are parts of some bytes, and these bytes."""
+    for count, capture in zip((1, 3, 9, 40, 120, 255), captures, strict=True):
+        lengths = ((number * 7) % 12 for number in range(count))
+        parts = (bytes([length | 0x40 | number % 2 << 7, number]) for number, length in enumerate(lengths))
+        yield bytes([count]) + b"".join(parts) + capture[:MATCHED_BYTES]
 
 
 def protocol_seeds(chosen: dict[str, list[bytes]]) -> Iterator[bytes]:
@@ -158,6 +210,7 @@ def capture_seeds(records: list[bytes]) -> Iterator[tuple[str, bytes]]:
     """Yield captures of a few packets, as files and as bare packets of some link types."""
     few = records[:FRAMES]
     header = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, ETHERNET)
+    yield "engine", ENGINE_RULES.lstrip() + b"\0" + header + b"".join(records[:MANY_FRAMES])
     yield "flow", header + b"".join(few)
     yield "pcap", (header + b"".join(few))[4:]
     yield "pcapng", pcapng([record[16:] for record in few])[4:]

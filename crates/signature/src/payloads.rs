@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use infraspectre_core::engine::Account;
 use infraspectre_core::flow::key::Endpoint;
-use infraspectre_core::source::{Options, SourceError};
+use infraspectre_core::source::{Options, SourceError, Sources};
 use infraspectre_core::wire::protocol;
 
 use crate::engine::walk::{counted, Walk};
@@ -130,7 +130,7 @@ impl PayloadReader {
         let mut wanted = FieldSet::default();
         [Field::HttpUri, Field::HttpRequestBody].into_iter().for_each(|field| wanted.insert(field));
         let store = Arc::new(Mutex::new(Store { bounds, ..Store::default() }));
-        Ok(PayloadReader { walk: Walk::open(paths, settings, options, wanted)?, store })
+        Ok(PayloadReader { walk: Walk::new(Sources::open(paths, options)?, settings, wanted), store })
     }
 
     /// Reads on, up to so many packets from the beginning, until there are enough payloads; gives those there are.

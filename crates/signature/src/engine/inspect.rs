@@ -13,6 +13,8 @@ use super::search::Needle;
 
 /// Steps that the tests of one rule may take on one buffer; Suricata's own limit of recursion.
 const MAX_STEPS: u32 = 3000;
+/// Bytes that the tests of one rule may look at in one buffer, however often they take a search up again.
+const MAX_SCANNED: usize = 32 << 20;
 /// Variables of a rule.
 pub const MAX_VARIABLES: usize = 16;
 
@@ -93,6 +95,19 @@ pub struct Findings {
     pub end: usize,
     pub captures: Vec<Capture>,
     steps: u32,
+    /// Bytes that were looked at.
+    scanned: usize,
+}
+
+impl Findings {
+    fn scan(&mut self, bytes: usize) {
+        self.scanned = self.scanned.saturating_add(bytes);
+    }
+
+    /// Tells whether the tests have taken as much as they may.
+    fn are_spent(&self) -> bool {
+        self.steps > MAX_STEPS || self.scanned > MAX_SCANNED
+    }
 }
 
 impl Tests {
@@ -111,7 +126,12 @@ impl Tests {
     /// Tells whether a buffer passes.
     pub fn hold(&self, buffer: Buffer<'_>, findings: &mut Findings) -> bool {
         findings.steps = 0;
+        findings.scanned = 0;
         findings.end = 0;
+        self.pass(buffer, findings)
+    }
+
+    fn pass(&self, buffer: Buffer<'_>, findings: &mut Findings) -> bool {
         self.needed.iter().all(|needle| needle.find(buffer.data).is_some())
             && Inspection { buffer, findings }.from(&self.tests, 0)
     }
@@ -197,7 +217,7 @@ impl Inspection<'_, '_> {
     /// Tells whether the tests hold from here on; the cursor is a position in the data.
     fn from(&mut self, tests: &[Check], cursor: usize) -> bool {
         self.findings.steps += 1;
-        if self.findings.steps > MAX_STEPS {
+        if self.findings.are_spent() {
             return false;
         }
         let Some((test, rest)) = tests.split_first() else { return true };
@@ -256,6 +276,7 @@ impl Inspection<'_, '_> {
         loop {
             let data = self.buffer.data;
             let found = data.get(from..to).and_then(|searched| content.find(searched, to == data.len()));
+            self.findings.scan(found.unwrap_or(to.saturating_sub(from)));
             let Some(at) = found.map(|at| at + from) else {
                 return content.negated && self.from(rest, cursor);
             };
@@ -269,7 +290,7 @@ impl Inspection<'_, '_> {
                 return true;
             }
             self.findings.end = before;
-            if !content.retry {
+            if !content.retry || self.findings.are_spent() {
                 return false;
             }
             from = at + 1;
@@ -303,7 +324,9 @@ impl Inspection<'_, '_> {
         let data = self.buffer.data.get(start..).unwrap_or_default();
         let mut from = 0;
         loop {
-            let Some(span) = expression.find(data, from) else {
+            let found = expression.find(data, from);
+            self.findings.scan(found.map_or(MAX_SCANNED, |_| data.len() - from));
+            let Some(span) = found.ok().flatten() else {
                 return expression.pcre.negated && self.from(rest, cursor);
             };
             if expression.pcre.negated {
@@ -316,7 +339,7 @@ impl Inspection<'_, '_> {
                 return true;
             }
             from = span.start + 1;
-            if !retry || from > data.len() {
+            if !retry || from > data.len() || self.findings.are_spent() {
                 return false;
             }
         }
@@ -428,12 +451,16 @@ impl Inspection<'_, '_> {
         let Some(encoded) = self.buffer.data.get(from..) else { return false };
         let limit = bytes.map_or(encoded.len(), |bytes| self.length(bytes).min(encoded.len()));
         let decoded = base64::decode(encoded.get(..limit).unwrap_or(encoded), rule::Base64Mode::Rfc4648);
+        self.findings.scan(limit);
         if decoded.is_empty() {
             return false;
         }
         tests.is_empty() || {
-            let mut inner = Findings { variables: self.findings.variables, ..Findings::default() };
-            tests.hold(Buffer::whole(&decoded), &mut inner)
+            let Findings { variables, steps, scanned, .. } = *self.findings;
+            let mut inner = Findings { variables, steps, scanned, ..Findings::default() };
+            let holds = tests.pass(Buffer::whole(&decoded), &mut inner);
+            (self.findings.steps, self.findings.scanned) = (inner.steps, inner.scanned);
+            holds
         }
     }
 
@@ -464,5 +491,41 @@ impl ContentTest {
         }
         let at = searched.len().checked_sub(self.needle.len())?;
         (reaches_end && self.needle.begins(&searched[at..])).then_some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::parse::{read, Source};
+    use crate::settings::Settings;
+
+    fn tried(options: &str, data: &[u8]) -> Findings {
+        let text = format!("alert tcp any any -> any any ({options} sid:1;)");
+        let parsed = read(&[Source { name: "test", text: text.as_bytes() }], &Settings::default()).unwrap();
+        assert_eq!(parsed.refused, []);
+        let mut findings = Findings::default();
+        assert!(!Tests::new(&parsed.rules[0].payload).hold(Buffer::whole(data), &mut findings));
+        findings
+    }
+
+    #[test]
+    fn tests_end_when_they_have_taken_what_they_may() {
+        let data = ["c", &"ab".repeat(1 << 15)].concat();
+        let encoded = "QUFB".repeat(1 << 14);
+        for (options, data) in [
+            (r#"content:"a"; content:"b"; distance:0; content:"a"; distance:0; content:"c"; distance:0;"#, &data),
+            (r#"pcre:"/a.*b/s"; content:"c"; distance:0;"#, &data),
+            (r#"content:"a"; pcre:"/a.*?b/Rs"; pcre:"/a.*c/Rs";"#, &data),
+            (r#"content:"a"; pcre:"/^([ab]+)+c\1/R";"#, &data),
+            (
+                r#"content:"Q"; content:"U"; distance:0; base64_decode:offset 0,relative; base64_data; content:"z";"#,
+                &encoded,
+            ),
+        ] {
+            let findings = tried(options, data.as_bytes());
+            assert!(findings.steps <= 2 * MAX_STEPS, "{options} took {} steps", findings.steps);
+            assert!(findings.scanned <= 2 * MAX_SCANNED + data.len(), "{options} looked at {} bytes", findings.scanned);
+        }
     }
 }

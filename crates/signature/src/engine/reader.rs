@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use infraspectre_core::engine::Account;
-use infraspectre_core::source::{Options, SourceError};
+use infraspectre_core::source::{Options, SourceError, Sources};
 
 use crate::field::{Field, FieldSet};
 use crate::flow::Occasion;
@@ -54,7 +54,12 @@ impl Reader {
         settings: Arc<Settings>,
         options: Options,
     ) -> Result<Reader, SourceError> {
-        let walk = Walk::open(paths, Arc::clone(&settings), options, wanted(&program))?;
+        Ok(Reader::new(Sources::open(paths, options)?, program, settings))
+    }
+
+    /// Takes captures that were opened.
+    pub fn new(sources: Sources, program: Arc<Program>, settings: Arc<Settings>) -> Reader {
+        let walk = Walk::new(sources, Arc::clone(&settings), wanted(&program));
         let engine = Engine {
             detector: Detector::new(program, Arc::clone(&settings)),
             extras: Extras::new(&settings),
@@ -62,7 +67,7 @@ impl Reader {
             out: Vec::new(),
             alerts: 0,
         };
-        Ok(Reader { walk, engine })
+        Reader { walk, engine }
     }
 
     /// Reads on until there are events, but no more than about so many packets.

@@ -11,8 +11,8 @@ use super::inspect::Capture;
 
 /// Steps back that an expression may take which needs them (backreferences, assertions); beyond it nothing matches.
 const BACKTRACK_LIMIT: usize = 100_000;
-/// Bytes that a compiled expression may take.
-const SIZE_LIMIT: usize = 4 << 20;
+/// Bytes that a compiled expression may take: in the worst case each byte of data is compared with all of it.
+const SIZE_LIMIT: usize = 1 << 20;
 
 /// An expression, compiled when it is first needed.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Span {
     pub end: usize,
 }
 
+/// A search took more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp;
+
 impl Expression {
     /// Takes an expression without compiling it.
     pub fn new(pcre: Pcre) -> Expression {
@@ -39,10 +43,12 @@ impl Expression {
         self.regex.get_or_init(|| compile(&self.pcre)).as_ref()
     }
 
-    /// Returns the first match in some bytes that begins at or after a position.
-    pub fn find(&self, data: &[u8], from: usize) -> Option<Span> {
-        let found = self.regex()?.find_from_pos(data, from).ok()??;
-        (!self.pcre.anchored || found.start() == from).then(|| Span { start: found.start(), end: found.end() })
+    /// Returns the first match in some bytes that begins at or after a position, or says that the search was given up.
+    pub fn find(&self, data: &[u8], from: usize) -> Result<Option<Span>, GivenUp> {
+        let Some(regex) = self.regex() else { return Ok(None) };
+        let found = regex.find_from_pos(data, from).map_err(|_| GivenUp)?;
+        let found = found.filter(|found| !self.pcre.anchored || found.start() == from);
+        Ok(found.map(|found| Span { start: found.start(), end: found.end() }))
     }
 
     /// Returns what the named groups of the match at a position have captured.
@@ -165,6 +171,7 @@ impl Translation<'_> {
                 let control = self.next().unwrap_or(b'@').to_ascii_uppercase() ^ 0x40;
                 self.hex(control);
             }
+            b'g' => self.group(),
             b'e' => self.hex(0x1b),
             b'a' => self.hex(7),
             b'b' if in_class => self.hex(8),
@@ -179,6 +186,20 @@ impl Translation<'_> {
                 self.out.push(char::from(byte));
             }
             byte => self.hex(byte),
+        }
+    }
+
+    /// Writes a reference to a group by its number, `\g1` or `\g{1}`.
+    fn group(&mut self) {
+        let (open, close): (_, &[u8]) = if self.rest.starts_with(b"{") { (1, b"}") } else { (0, b"") };
+        let after = self.rest.get(open..).unwrap_or_default();
+        let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        match (after.get(..digits), after.get(digits..).and_then(|rest| rest.strip_prefix(close))) {
+            (Some(number @ [_, ..]), Some(rest)) => {
+                let _ = write!(self.out, "(?:\\{})", String::from_utf8_lossy(number));
+                self.rest = rest;
+            }
+            _ => self.out.push_str("\\g"),
         }
     }
 
@@ -310,7 +331,7 @@ mod tests {
     fn finds(pattern: &str, data: &[u8]) -> bool {
         let expression = Expression::new(pcre(pattern));
         assert!(expression.regex().is_some(), "{pattern} becomes {}", translate(pattern, false, false));
-        expression.find(data, 0).is_some()
+        expression.find(data, 0).is_ok_and(|found| found.is_some())
     }
 
     #[test]
@@ -320,6 +341,7 @@ mod tests {
             (r"[^\r\n]{3}\x0d\x0a", b"abc\r\n", b"ab\r\n"),
             (r"\xff\xFE[\x80-\xff]", b"\xff\xfe\x90", b"\xff\xfe\x10"),
             (r"(a|b)\1", b"xbb", b"ab"),
+            (r"(a|b)\g{1}2\g1", b"abb2b", b"ab2b"),
             (r"a(?!b)", b"ac", b"ab"),
             (r"(?<=x)y", b"xy", b"zy"),
             (r"a{,2}", b"a{,2}", b"aa"),
@@ -350,13 +372,13 @@ mod tests {
     #[test]
     fn an_anchored_search_begins_where_it_is_told() {
         let relative = Expression::new(Pcre { relative: true, ..pcre("^b") });
-        assert_eq!(relative.find(&b"ab"[1..], 0), Some(Span { start: 0, end: 1 }));
+        assert_eq!(relative.find(&b"ab"[1..], 0), Ok(Some(Span { start: 0, end: 1 })));
     }
 
     proptest::proptest! {
         #[test]
         fn any_pattern_is_safe(pattern in "[\\\\\\[\\](){}^$*+?|a-c0-3:.,#&~ -]{0,30}", data: Vec<u8>) {
-            Expression::new(pcre(&pattern)).find(&data, 0);
+            let _ = Expression::new(pcre(&pattern)).find(&data, 0);
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The way from captures to occasions: sources, decoder, flows; and the account of it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use infraspectre_core::engine::Account;
-use infraspectre_core::source::{Options, SourceError, Sources};
+use infraspectre_core::source::Sources;
 use infraspectre_core::wire::{protocol, Decoder, Outcome, Segment};
 
 use crate::field::FieldSet;
@@ -37,15 +36,10 @@ pub struct Walk<S> {
 }
 
 impl<S: Default> Walk<S> {
-    /// Opens captures; fails if none of them can be read.
-    pub fn open(
-        paths: &[PathBuf],
-        settings: Arc<Settings>,
-        options: Options,
-        wanted: FieldSet,
-    ) -> Result<Walk<S>, SourceError> {
-        Ok(Walk {
-            sources: Sources::open(paths, options)?,
+    /// Takes captures to be read.
+    pub fn new(sources: Sources, settings: Arc<Settings>, wanted: FieldSet) -> Walk<S> {
+        Walk {
+            sources,
             decoder: Decoder::default(),
             table: FlowTable::new(settings, LIMITS, wanted),
             packets: 0,
@@ -53,7 +47,7 @@ impl<S: Default> Walk<S> {
             span: None,
             next_expiry: i64::MIN,
             is_over: false,
-        })
+        }
     }
 
     /// Counts the packets that were read.
