@@ -471,13 +471,16 @@ impl Place {
     }
 }
 
+/// Patterns and what each announces.
+type Announced = Vec<(Pattern, Entry)>;
+
 /// Patterns that come at some distance behind a number that is near the size of the payload.
 #[derive(Debug, Default)]
 struct NumberIndex {
     zeros: Option<memmem::Finder<'static>>,
     distances: Vec<usize>,
     /// By distance and first bytes.
-    table: HashMap<(usize, [u8; 2]), Vec<(Pattern, Entry)>, foldhash::fast::FixedState>,
+    table: HashMap<(usize, [u8; 2]), Announced, foldhash::fast::FixedState>,
 }
 
 impl NumberIndex {
@@ -602,7 +605,7 @@ mod tests {
             index.search_floating(&data, Modes::PACKETS, &mut Found::default(), &mut |id, _| met.push(id));
             for (id, rule) in (0..).zip(&parsed.rules) {
                 let is_long = rule.packet.iter().any(|test| {
-                    matches!(test, PacketTest::Dsize(Compare::Less(bound)) if data.len() as u64 >= *bound as u64)
+                    matches!(test, PacketTest::Dsize(Compare::Less(bound)) if data.len() as u64 >= *bound)
                 });
                 let holds = Tests::new(&rule.payload).hold(Buffer::whole(&data), &mut Findings::default());
                 let is_announced = Announcement::of(rule).is_none() || met.contains(&id);
