@@ -471,13 +471,16 @@ impl Place {
     }
 }
 
+/// Patterns and what each announces.
+type Announced = Vec<(Pattern, Entry)>;
+
 /// Patterns that come at some distance behind a number that is near the size of the payload.
 #[derive(Debug, Default)]
 struct NumberIndex {
     zeros: Option<memmem::Finder<'static>>,
     distances: Vec<usize>,
     /// By distance and first bytes.
-    table: HashMap<(usize, [u8; 2]), Vec<(Pattern, Entry)>, foldhash::fast::FixedState>,
+    table: HashMap<(usize, [u8; 2]), Announced, foldhash::fast::FixedState>,
 }
 
 impl NumberIndex {
