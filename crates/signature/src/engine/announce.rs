@@ -521,7 +521,7 @@ mod tests {
     use crate::settings::Settings;
 
     /// Bytes that are mostly alike, so that contents are often met.
-    const BYTES: [u8; 5] = [0, 0, b'a', b'A', b'b'];
+    const BYTES: [u8; 6] = [0, 0, 3, b'a', b'A', b'b'];
 
     fn written(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("|{byte:02x}|")).collect()
@@ -546,7 +546,12 @@ mod tests {
             let relative = if relative { ",relative" } else { "" };
             format!("byte_jump:4,{offset}{relative}{order},post_offset {post}; ")
         });
-        prop_oneof![4 => content, 1 => jump]
+        let short = (prop::collection::vec(prop::sample::select(&BYTES), 1..4), 2..7, -9..2);
+        let jump_before = short.prop_map(|(bytes, gap, post)| {
+            let offset = -(bytes.len() as i32) - gap;
+            format!("content:\"{}\"; byte_jump:4,{offset},relative,post_offset {post}; ", written(&bytes))
+        });
+        prop_oneof![4 => content, 1 => jump, 1 => jump_before]
     }
 
     proptest! {
