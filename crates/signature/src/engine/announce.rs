@@ -573,7 +573,7 @@ mod tests {
             index.search_floating(&data, Modes::PACKETS, &mut Found::default(), &mut |id, _| met.push(id));
             for (id, rule) in (0..).zip(&parsed.rules) {
                 let is_long = rule.packet.iter().any(|test| {
-                    matches!(test, PacketTest::Dsize(Compare::Less(bound)) if data.len() as u64 >= *bound as u64)
+                    matches!(test, PacketTest::Dsize(Compare::Less(bound)) if data.len() as u64 >= *bound)
                 });
                 let holds = Tests::new(&rule.payload).hold(Buffer::whole(&data), &mut Findings::default());
                 let is_announced = Announcement::of(rule).is_none() || met.contains(&id);
