@@ -119,33 +119,35 @@ enum Searcher {
     Several(packed::Searcher),
 }
 
+/// Part of a pattern as it may be written, and where it lies in patterns.
+type Key = (Vec<u8>, Vec<Place>);
+
 impl Few {
     /// Prepares sets of short patterns; None where there are too many, or where the processor has no such instructions.
     fn new(patterns: &[(u32, &Pattern)]) -> Option<Vec<Few>> {
-        let mut keys: BTreeMap<(usize, Vec<u8>), Vec<Place>> = BTreeMap::new();
+        let mut keys: BTreeMap<Vec<u8>, Vec<Place>> = BTreeMap::new();
         for (number, pattern) in patterns {
             let (key, offset) = pattern.key();
             for written in spellings(key, pattern.nocase) {
                 let place = Place { pattern: *number, offset };
-                keys.entry((written.len(), written)).or_default().push(place);
+                keys.entry(written).or_default().push(place);
             }
             if keys.len() > FEW * MOST_FEW {
                 return None;
             }
         }
-        let keys: Vec<_> = keys.into_iter().collect();
-        let lengths = keys.chunk_by(|one, next| one.0 .0 == next.0 .0);
+        let mut keys: Vec<Key> = keys.into_iter().collect();
+        keys.sort_by_key(|(key, _)| key.len());
+        let lengths = keys.chunk_by(|one, next| one.0.len() == next.0.len());
         let sets: Vec<_> =
             lengths.flat_map(|own| own.chunks(if own.len() <= SINGLE { 1 } else { FEW })).map(Few::of).collect();
         (sets.len() <= MOST_FEW).then(|| sets.into_iter().collect()).flatten()
     }
 
-    fn of(keys: &[((usize, Vec<u8>), Vec<Place>)]) -> Option<Few> {
+    fn of(keys: &[Key]) -> Option<Few> {
         let searcher = match keys {
-            [((_, only), _)] => Searcher::One(Box::new(memmem::Finder::new(only).into_owned())),
-            _ => {
-                Searcher::Several(packed::Config::new().builder().extend(keys.iter().map(|((_, key), _)| key)).build()?)
-            }
+            [(only, _)] => Searcher::One(Box::new(memmem::Finder::new(only).into_owned())),
+            _ => Searcher::Several(packed::Config::new().builder().extend(keys.iter().map(|(key, _)| key)).build()?),
         };
         Some(Few { searcher, places: keys.iter().map(|(_, places)| places.clone()).collect() })
     }
@@ -231,13 +233,9 @@ const MEDIUM: usize = 1 << 10;
 const LARGE: usize = 1 << 12;
 const HUGE: usize = 1 << 14;
 
-const fn filter_words(grams: usize) -> usize {
-    match grams * BITS_PER_GRAM / u32::BITS as usize {
-        0..=SMALL => SMALL,
-        0..=MEDIUM => MEDIUM,
-        0..=LARGE => LARGE,
-        _ => HUGE,
-    }
+fn filter_words(grams: usize) -> usize {
+    let words = grams * BITS_PER_GRAM / u32::BITS as usize;
+    [SMALL, MEDIUM, LARGE].into_iter().find(|size| words <= *size).unwrap_or(HUGE)
 }
 
 /// Returns which word of a filter of a power of two of words says something of a hash.

@@ -132,7 +132,6 @@ impl Program {
         let mut program = Program::default();
         let mut groups = Groups::default();
         for (id, mut rule) in rules.into_iter().enumerate() {
-            read_streams(&mut rule);
             let pattern = Announcement::of(&rule);
             let buffers = std::mem::take(&mut rule.buffers);
             let payload = std::mem::take(&mut rule.payload);
@@ -417,15 +416,6 @@ impl BufferCheck {
             steps: buffer.transforms.iter().map(Step::new).collect(),
             tests: Tests::new(&buffer.matches),
         }
-    }
-}
-
-/// Turns the frame that is all of a stream (`smtp.stream`) into the stream itself.
-fn read_streams(rule: &mut Rule) {
-    let is_stream = |test: &FrameTest| test.name.ends_with(".stream") && test.transforms.is_empty();
-    if !rule.frames.is_empty() && rule.frames.iter().all(is_stream) && rule.payload.is_empty() {
-        rule.payload = rule.frames.drain(..).flat_map(|test| test.matches).collect();
-        rule.flow.only_stream = true;
     }
 }
 

@@ -785,6 +785,8 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::field::FieldSet;
     use crate::flow::fixture::Host::{Client, Server};
@@ -1025,5 +1027,80 @@ mod tests {
         assert_eq!(alerts(size, &packets), []);
         let kept = format!("{size}\nalert http any any -> any any (flow:to_client; filestore; sid:2;)");
         assert_eq!(alerts(&kept, &packets), [(2, 7), (1, 0)]);
+    }
+
+    /// Contents, and expressions that hold for the same bytes but announce nothing.
+    const ALIKE: [(&str, &str); 6] = [
+        ("content:\"ab\";", "pcre:\"/ab/\";"),
+        ("content:\"Abc\"; nocase;", "pcre:\"/abc/i\";"),
+        ("content:\"abcde\";", "pcre:\"/abcde/\";"),
+        ("content:\"abcdefg\";", "pcre:\"/abcdefg/\";"),
+        ("content:\"EFGABCDEFG\"; nocase;", "pcre:\"/EFGABCDEFG/i\";"),
+        ("content:\"g..........abcdefgabcdefg\"; nocase;", "pcre:\"/g\\.{10}abcdefgabcdefg/i\";"),
+    ];
+
+    /// What a client sends next: more, more behind a hole, something again, something else in its place; or the server
+    /// acknowledges all of it, or some.
+    #[derive(Clone, Copy, Debug)]
+    enum Move {
+        More,
+        Hole,
+        Again,
+        Other,
+        Taken,
+        Partly,
+    }
+
+    fn moves() -> impl Strategy<Value = Vec<(Move, usize)>> {
+        use Move::{Again, Hole, More, Other, Partly, Taken};
+        let kind = prop::sample::select(vec![More, More, More, Hole, Again, Again, Other, Taken, Taken, Partly]);
+        prop::collection::vec((kind, prop_oneof![1..40usize, 1..1400usize]), 1..40)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn what_a_content_announces_is_what_a_look_at_everything_finds(
+            moves in moves(),
+            places in prop::collection::vec(0..20_000usize, 0..400),
+            is_web in any::<bool>(),
+        ) {
+            let mut sent = vec![b'.'; 60_000];
+            places.iter().for_each(|at| sent[*at..at + 14].copy_from_slice(b"abcdefgabcdefg"));
+            if is_web {
+                sent[..27].copy_from_slice(b"POST /abcdefg HTTP/1.1\r\nab:");
+            }
+            let talk = Talk::default();
+            let mut packets = talk.opening();
+            let mut end = 0;
+            for (kind, length) in moves {
+                let (from, known) = match kind {
+                    Move::More => (end, end),
+                    Move::Hole => (end + length / 2, end),
+                    Move::Again | Move::Other => (end.saturating_sub(length), end),
+                    Move::Taken => (end, end),
+                    Move::Partly => (end, end - length.min(end)),
+                };
+                packets.push(match kind {
+                    Move::Taken | Move::Partly => talk.ack(Server, 1, 1 + known as u32),
+                    _ => {
+                        end = end.max(from + length);
+                        let mut data = sent[from..from + length].to_vec();
+                        if matches!(kind, Move::Other) {
+                            data.make_ascii_uppercase();
+                        }
+                        talk.data(Client, 1 + from as u32, 1, &data)
+                    }
+                });
+            }
+            let both = ALIKE.iter().zip(1..).flat_map(|((content, expression), sid)| {
+                [(content, sid), (expression, sid + ALIKE.len())]
+            });
+            let rules = both.map(|(options, sid)| format!("alert tcp any any -> any any ({options} sid:{sid};)\n"));
+            let found = alerts(&rules.collect::<String>(), &packets);
+            let (announced, all): (Vec<_>, Vec<_>) = found.iter().partition(|(sid, _)| *sid as usize <= ALIKE.len());
+            let all: Vec<_> = all.into_iter().map(|(sid, packet)| (sid - ALIKE.len() as u32, packet)).collect();
+            prop_assert_eq!(announced, all);
+        }
     }
 }

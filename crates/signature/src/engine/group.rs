@@ -15,8 +15,9 @@ use super::compile::{Id, Signature};
 const MAX_GATES: usize = 512;
 /// Packets after which what concerns their ports and protocol is put into one index.
 const MERGED_AFTER: u32 = 16;
-/// Indexes that are put together, and combinations of ports and protocol that are counted.
+/// Indexes that are put together, the rules in all of them, and combinations of ports and protocol that are counted.
 const MAX_MERGED: usize = 256;
+const MAX_MERGED_RULES: usize = 1 << 19;
 const MAX_COUNTED: usize = 1 << 14;
 
 /// Classes of transport that payload and packet rules are grouped by.
@@ -208,6 +209,7 @@ type Key = (u8, u16, u16, Option<Protocol>);
 pub struct MergedIndexes {
     met: HashMap<Key, Met>,
     count: usize,
+    rules: usize,
 }
 
 #[derive(Debug, Default)]
@@ -237,13 +239,84 @@ impl MergedIndexes {
         }
         if let Some((met, group)) = self.met.get_mut(&key).zip(group) {
             met.packets = met.packets.saturating_add(1);
-            if met.packets == MERGED_AFTER && self.count < MAX_MERGED {
+            if met.packets == MERGED_AFTER && self.count < MAX_MERGED && self.rules < MAX_MERGED_RULES {
+                let merged = PacketIndex::merged(group.parts(ports, protocol));
                 self.count += 1;
-                met.merged = Some(Box::new(PacketIndex::merged(group.parts(ports, protocol))));
+                self.rules += merged.announced.len() + merged.always.len();
+                met.merged = Some(Box::new(merged));
             }
         }
         let merged = self.met.get(&key).and_then(|met| met.merged.as_deref());
         let parts = group.filter(|_| merged.is_none()).into_iter().flat_map(move |group| group.parts(ports, protocol));
         merged.into_iter().chain(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::compile::Program;
+    use crate::matcher::Found;
+    use crate::rule::parse::{read, Source};
+    use crate::settings::Settings;
+
+    fn program(rules: &str) -> Program {
+        let settings = Arc::new(Settings::default());
+        let parsed = read(&[Source { name: "test", text: rules.as_bytes() }], &settings).unwrap();
+        assert_eq!(parsed.refused, []);
+        Program::new(parsed.rules, &settings)
+    }
+
+    /// Returns the rules that some indexes make worth a look, and how many indexes there are.
+    fn worth<'i>(
+        indexes: impl Iterator<Item = &'i PacketIndex> + Clone,
+        groups: &PacketGroups,
+        data: &[u8],
+    ) -> (usize, BTreeSet<Id>) {
+        let (mut ids, mut found) = (BTreeSet::new(), Found::default());
+        for index in indexes.clone() {
+            let mut report = |id, _| {
+                ids.insert(id);
+            };
+            index.payload(groups).search_floating(data, Modes::ALL, &mut found, &mut report);
+            index.payload(groups).search_placed(data, 0, Modes::ALL, &mut report);
+            ids.extend(&index.always);
+        }
+        (indexes.count(), ids)
+    }
+
+    #[test]
+    fn what_is_put_together_announces_what_its_parts_do() {
+        let contents = ["content:\"abcd\";", "content:\"ab\"; depth:2;", "content:\"ABCDEFGH\"; nocase;", "dsize:>0;"];
+        let headers = [
+            "tcp any any -> any any",
+            "tcp any any -> any 80",
+            "tcp any [5000,6000:6003] -> any any",
+            "tcp any any <> any 81",
+            "ip any any -> any any",
+            "http any any -> any any",
+            "http any any -> any 80",
+            "tls any any -> any any",
+        ];
+        let lines = headers.iter().flat_map(|header| contents.iter().map(move |content| (header, content)));
+        let lines = (1..).zip(lines).map(|(sid, (header, content))| format!("alert {header} ({content} sid:{sid};)\n"));
+        let program = program(&lines.collect::<String>());
+        let groups = &program.packets;
+        for ports in [(5000, 80), (6002, 80), (7000, 81), (80, 5000), (0, 0), (7000, 7001)] {
+            for protocol in [None, Some(Protocol::Http), Some(Protocol::Tls), Some(Protocol::Dns)] {
+                for data in [&b"abcdefghij"[..], b"  abcd", b"ABCDEFGH", b"nothing"] {
+                    let mut merged = MergedIndexes::default();
+                    let class = (Carrier::Tcp, 0);
+                    let (first, apart) = worth(merged.of(groups, class, ports, protocol), groups, data);
+                    (0..MERGED_AFTER).for_each(|_| drop(merged.of(groups, class, ports, protocol)));
+                    let (last, together) = worth(merged.of(groups, class, ports, protocol), groups, data);
+                    assert_eq!(last, 1, "{first} indexes are put together");
+                    assert_eq!(together, apart, "{ports:?} {protocol:?} {data:?}");
+                }
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::fault::{refuse, Result};
 use crate::field::{Field, Sent};
-use crate::rule::{BitTest, BufferTest, Compare, Content, Match, PacketTest, Rule, Scope};
+use crate::rule::{BitTest, BufferTest, Compare, Content, FrameTest, Match, PacketTest, Rule, Scope};
 
 /// Returns the rule of a draft whose options are read.
 pub(super) fn finish(mut draft: Draft<'_, '_>) -> Result<Rule> {
@@ -14,10 +14,11 @@ pub(super) fn finish(mut draft: Draft<'_, '_>) -> Result<Rule> {
         return refuse("the rule has no sid", "write sid:NUMBER;");
     }
     check_directions(&mut rule)?;
+    check_frames(&rule)?;
+    read_streams(&mut rule)?;
     check_stream(&rule)?;
     check_sizes(&rule)?;
     check_flowbits(&rule)?;
-    check_frames(&rule)?;
     rule.buffers.iter_mut().try_for_each(check_buffer)?;
     Ok(rule)
 }
@@ -83,12 +84,30 @@ fn check_flowbits(rule: &Rule) -> Result<()> {
     }
 }
 
-/// Refuses frames beside other buffers.
+/// Refuses frames beside other tests of what is sent.
 fn check_frames(rule: &Rule) -> Result<()> {
     let is_header = |test: &PacketTest| matches!(test, PacketTest::HeaderBytes { .. });
-    if !rule.frames.is_empty() && (!rule.buffers.is_empty() || rule.packet.iter().any(is_header)) {
+    let is_of_bytes = !(rule.buffers.is_empty() && rule.payload.is_empty()) || rule.packet.iter().any(is_header);
+    let is_of_values = !(rule.numbers.is_empty() && rule.files.is_empty() && rule.events.is_empty());
+    if !rule.frames.is_empty() && (is_of_bytes || is_of_values) {
         return refuse("a frame stands beside another buffer", "ask for frames alone");
     }
+    Ok(())
+}
+
+/// Turns the frame that is all of a stream (`smtp.stream`) into the stream itself, where a rule looks at nothing else.
+fn read_streams(rule: &mut Rule) -> Result<()> {
+    let is_stream = |test: &FrameTest| test.name.ends_with(".stream");
+    let is_plain = |test: &FrameTest| is_stream(test) && test.transforms.is_empty();
+    if !rule.frames.iter().any(is_stream) {
+        return Ok(());
+    }
+    if !rule.frames.iter().all(is_plain) {
+        let reason = "the frame of a whole stream stands beside another frame, or is transformed";
+        return refuse(reason, "ask for the stream alone, as it is");
+    }
+    rule.payload = rule.frames.drain(..).flat_map(|test| test.matches).collect();
+    rule.flow.only_stream = true;
     Ok(())
 }
 

@@ -169,6 +169,12 @@ fn frames_are_named_with_their_protocol() {
     refused("frame:smtp.data; content:\"a\"; dns.query; content:\"b\";", "a rule of");
     refused("frame:smtp.data; content:\"a\"; smtp.helo; content:\"b\";", "beside another buffer");
     refused("frame:http1.request; content:\"a\";", "no frame http1.request");
+    refused("frame:smtp.stream; to_lowercase; content:\"a\";", "whole stream");
+    refused("content:\"b\"; frame:smtp.stream; content:\"a\";", "beside another buffer");
+    refused("content:\"b\"; frame:smtp.data; content:\"a\";", "beside another buffer");
+    refused("frame:smtp.data; content:\"a\"; filesize:>5;", "beside another buffer");
+    refused("frame:smtp.stream; content:\"a\"; frame:smtp.data; content:\"b\";", "whole stream");
+    refused("frame:smtp.stream; content:\"a\"; dsize:5;", "rule of streams");
 }
 
 #[test]
