@@ -14,7 +14,7 @@ use hashbrown::HashSet;
 use memchr::memmem;
 
 /// Bytes of a gram.
-const GRAM: usize = 4;
+pub(crate) const GRAM: usize = 4;
 /// Bits of the filter for each gram, at least, as long as it is not the largest.
 const BITS_PER_GRAM: usize = 64;
 /// Multiplier of the hash (2^32 divided by the golden ratio; Knuth, The Art of Computer Programming, 6.4).
@@ -217,13 +217,15 @@ impl Found {
     }
 }
 
+/// Returns a gram as a number, without regard to case.
 #[inline(always)]
-fn gram_of(bytes: &[u8; GRAM]) -> u32 {
+pub(crate) fn gram_of(bytes: &[u8; GRAM]) -> u32 {
     u32::from_le_bytes(*bytes) | CASE
 }
 
+/// Mixes a gram; the upper bits of the result are the better ones.
 #[inline(always)]
-const fn hash(gram: u32) -> u32 {
+pub(crate) const fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(GOLDEN)
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use hashbrown::HashMap;
 use memchr::memmem;
 
-use crate::matcher::{Found, Matcher, Pattern};
+use crate::matcher::{gram_of, hash, Found, Matcher, Pattern, GRAM};
 use crate::rule::{BufferTest, ByteJump, ByteOrder, Compare, Content, Match, Operand, PacketTest, Rule};
 
 use super::compile::Id;
@@ -17,7 +17,7 @@ pub const MOST: usize = 24;
 /// How far a number may be from the size of a payload to lead close to its end.
 const NEAR: usize = 80;
 /// Bytes of a pattern at a known place that are looked up at once.
-const KEY: usize = 4;
+const KEY: usize = GRAM;
 
 /// Where the payload of a packet is looked at, or the stream: what a search is for, and what a rule asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -435,7 +435,7 @@ impl PlacedIndex {
         for (number, place) in self.places.iter().enumerate() {
             let Some(rest) = place.position.checked_sub(offset).and_then(|at| data.get(at..)) else { continue };
             let key = match rest.first_chunk() {
-                Some(whole) if place.width == KEY => whole_key_of(whole),
+                Some(whole) if place.width == KEY => gram_of(whole),
                 _ => match rest.get(..place.width) {
                     Some(bytes) => key_of(bytes),
                     None => continue,
@@ -452,10 +452,10 @@ impl PlacedIndex {
 }
 
 impl Place {
-    /// Mixes a key (2^32 divided by the golden ratio; Knuth, The Art of Computer Programming, 6.4).
+    /// Returns the word and the bit that stand for a key.
     #[inline]
     fn bit(key: u32) -> (usize, u32) {
-        let bit = key.wrapping_mul(0x9e37_79b1) >> 24;
+        let bit = hash(key) >> 24;
         (bit as usize / 64, bit % 64)
     }
 
@@ -536,14 +536,9 @@ impl NumberIndex {
 #[inline]
 fn key_of(bytes: &[u8]) -> u32 {
     match bytes.first_chunk() {
-        Some(whole) => whole_key_of(whole),
+        Some(whole) => gram_of(whole),
         None => bytes.iter().fold(0, |key, byte| key << 8 | u32::from(*byte | 0x20)),
     }
-}
-
-#[inline]
-fn whole_key_of(bytes: &[u8; KEY]) -> u32 {
-    u32::from_le_bytes(*bytes) | 0x2020_2020
 }
 
 #[cfg(test)]
