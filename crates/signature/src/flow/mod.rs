@@ -82,6 +82,22 @@ pub struct Packet<'a> {
     pub kind: PacketKind,
 }
 
+impl<'a> Packet<'a> {
+    /// Takes a packet of which nothing is known beyond what decoding tells.
+    pub fn new(segment: Segment<'a>, length: u32, kind: PacketKind) -> Packet<'a> {
+        Packet {
+            segment,
+            length,
+            in_stream: false,
+            is_appended: false,
+            dropped: false,
+            from_fragments: false,
+            ambiguous: false,
+            kind,
+        }
+    }
+}
+
 /// A piece of one direction's stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Window<'a> {

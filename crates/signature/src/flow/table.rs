@@ -188,15 +188,10 @@ impl<S: Default> FlowTable<S> {
         events.clear();
         events.extend_from_slice(extra_events);
         let packet = Packet {
-            segment: *segment,
-            length: length_on_wire,
-            in_stream: false,
-            is_appended: false,
-            dropped: false,
             from_fragments: segment.packets != 1,
             // The decoder's other views of a datagram stand for no packet.
             ambiguous: segment.packets == 0,
-            kind: PacketKind::InFlow,
+            ..Packet::new(*segment, length_on_wire, PacketKind::InFlow)
         };
         self.events = self.observe_in(slot, packet, from_low, events, each);
     }
@@ -215,16 +210,7 @@ impl<S: Default> FlowTable<S> {
         let mut flow = new_flow(&key, from_low, segment, vlans);
         flow.packets[0] = 1;
         flow.bytes[0] = length_on_wire.into();
-        let packet = Packet {
-            segment: *segment,
-            length: length_on_wire,
-            in_stream: false,
-            is_appended: false,
-            dropped: false,
-            from_fragments: false,
-            ambiguous: false,
-            kind,
-        };
+        let packet = Packet::new(*segment, length_on_wire, kind);
         let (flow, at, direction) = (&mut flow, segment.at, Direction::Orig);
         each(Occasion { packet: Some(&packet), flow, direction, at, windows: &[], appended: None, events });
     }
