@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use hashbrown::HashMap;
+use infraspectre_core::wire::protocol as ip;
 use memchr::memmem;
 
 use crate::matcher::{gram_of, hash, Found, Matcher, Pattern, GRAM};
@@ -14,10 +15,13 @@ use super::compile::Id;
 const EASY: usize = 7;
 /// Bytes of a pattern that are looked for: more would say hardly more.
 pub const MOST: usize = 24;
-/// How far a number may be from the size of a payload to lead close to its end.
-const NEAR: usize = 80;
+/// Bytes at the beginning of a payload to which the search for a short pattern is confined, where the rule says so.
+const HEAD: u32 = 64;
 /// Bytes of a pattern at a known place that are looked up at once.
 const KEY: usize = GRAM;
+/// Bytes of the shortest headers before a payload, in a packet of at most 65,535 bytes (RFC 9293, RFC 768).
+const TCP_HEADER: i64 = 20;
+const UDP_HEADER: i64 = 8;
 
 /// Where the payload of a packet is looked at, or the stream: what a search is for, and what a rule asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,8 +81,20 @@ pub struct Announcement {
     pub pattern: Pattern,
     /// The bytes of a payload within which it lies, where that is known.
     within: Option<Range<u32>>,
-    /// How far it begins behind a little-endian number of four bytes that is near the size of the payload.
-    behind_number: Option<u32>,
+    /// The number it lies behind.
+    behind: Option<Number>,
+}
+
+/// A number of four bytes in a payload that leads close to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Number {
+    is_little: bool,
+    /// Whether it counts from the beginning of the payload, or from where it stands.
+    from_beginning: bool,
+    /// How far it may be from what leads to the very end.
+    slack: u16,
+    /// How far behind it a pattern begins; none where only the number is known.
+    distance: Option<u16>,
 }
 
 impl Announcement {
@@ -102,7 +118,7 @@ impl Announcement {
             within.start + from as u32..within.end.saturating_sub(behind)
         });
         let pattern = Pattern { bytes: chopped.into(), nocase: content.nocase };
-        let own = Announcement { buffer, pattern, within, behind_number: None };
+        let own = Announcement { buffer, pattern, within, behind: None };
         let is_weak = buffer.is_none() && own.position().is_none() && own.pattern.bytes.len() < KEY;
         Some(Announcement::of_jump(rule).filter(|_| is_weak).unwrap_or(own))
     }
@@ -113,13 +129,13 @@ impl Announcement {
         if !rule.packet.iter().any(|test| matches!(test, PacketTest::Dsize(_))) {
             return None;
         }
+        let is_tcp = *rule.header.protocol.transports == [ip::TCP];
+        let headers = if is_tcp { TCP_HEADER } else { UDP_HEADER };
         let before = std::iter::once(None).chain(rule.payload.iter().map(Some));
         let after = rule.payload.iter().skip(1).map(Some).chain(std::iter::once(None));
         before.zip(&rule.payload).zip(after).find_map(|((before, test), after)| match (test, before) {
-            (Match::ByteJump(jump), Some(Match::Content(content))) if jump.relative && !content.negated => {
-                behind_number(content, jump, after)
-            }
-            (Match::ByteJump(jump), _) if !jump.relative => zeros_of(jump),
+            (Match::ByteJump(jump), before) if jump.relative => leading(before, jump, after),
+            (Match::ByteJump(jump), _) => zeros_of(jump, headers),
             _ => None,
         })
     }
@@ -145,8 +161,8 @@ fn jump_of(jump: &ByteJump) -> Option<(i64, i64)> {
 }
 
 /// Takes the two zero bytes of the number of a jump that has its place in the payload.
-fn zeros_of(jump: &ByteJump) -> Option<Announcement> {
-    let (number, _) = jump_of(jump).filter(|(_, landing)| *landing >= -8)?;
+fn zeros_of(jump: &ByteJump, headers: i64) -> Option<Announcement> {
+    let (number, _) = jump_of(jump).filter(|(_, landing)| *landing >= -headers)?;
     let zeros = match jump.order {
         ByteOrder::Big => number,
         ByteOrder::Little => number + 2,
@@ -154,22 +170,32 @@ fn zeros_of(jump: &ByteJump) -> Option<Announcement> {
     };
     let at = u32::try_from(zeros).ok()?;
     let pattern = Pattern { bytes: [0, 0].into(), nocase: false };
-    Some(Announcement { buffer: None, pattern, within: Some(at..at + 2), behind_number: None })
+    Some(Announcement { buffer: None, pattern, within: Some(at..at + 2), behind: None })
 }
 
-/// Takes a content with the number before it by which the rule jumps close to the end of the payload.
-fn behind_number(content: &Content, jump: &ByteJump, after: Option<&Match>) -> Option<Announcement> {
-    let (number, landing) = jump_of(jump).filter(|(_, landing)| (-8..=8).contains(landing))?;
-    let is_near_end = matches!(
-        after,
-        Some(Match::IsDataAt { at: Operand::Value(0..=64), relative: true, negated: true }) if jump.from_beginning
-    );
-    debug_assert!(landing.unsigned_abs() + 64 <= NEAR as u64);
-    let distance = u32::try_from(-number - content.bytes.len() as i64).ok().filter(|distance| *distance >= 4)?;
-    let is_plain = jump.order == ByteOrder::Little && !content.nocase && content.bytes.len() >= 2;
-    let pattern = Pattern { bytes: content.bytes.clone(), nocase: false };
-    let own = Announcement { buffer: None, pattern, within: None, behind_number: Some(distance) };
-    (is_near_end && is_plain).then_some(own)
+/// Takes the number by which a rule jumps close to the end of the payload, with the content before it, if it is one.
+fn leading(before: Option<&Match>, jump: &ByteJump, after: Option<&Match>) -> Option<Announcement> {
+    let (number, landing) = jump_of(jump).filter(|(_, landing)| (-UDP_HEADER..=8).contains(landing))?;
+    let Some(Match::IsDataAt { at: Operand::Value(rest @ 0..=64), relative: true, negated: true }) = after else {
+        return None;
+    };
+    let is_little = match jump.order {
+        ByteOrder::Little => true,
+        ByteOrder::Big => false,
+        ByteOrder::Dce => return None,
+    };
+    let behind = |content: &Content| {
+        let distance = u16::try_from(-number - content.bytes.len() as i64).ok().filter(|distance| *distance >= 4)?;
+        let is_plain = !content.negated && !content.nocase && content.bytes.len() >= 2;
+        is_plain.then(|| (Some(distance), content.bytes.clone()))
+    };
+    let content = before.and_then(|test| if let Match::Content(content) = test { Some(content) } else { None });
+    let (distance, bytes) = content.and_then(behind).unwrap_or_default();
+    // The number may be rounded up to a multiple of four.
+    let slack = (rest.unsigned_abs() + landing.unsigned_abs() + 4) as u16;
+    let number = Number { is_little, from_beginning: jump.from_beginning, slack, distance };
+    let pattern = Pattern { bytes, nocase: false };
+    Some(Announcement { buffer: None, pattern, within: None, behind: Some(number) })
 }
 
 /// An instance of a buffer may also pass where there is none, which no pattern can announce.
@@ -197,14 +223,13 @@ fn strength(content: &Content, within: &Option<Range<u32>>) -> u32 {
     let has_one_place = within.as_ref().is_some_and(|within| within.start + length as u32 == within.end);
     let said = said(&content.bytes);
     // A place is looked at once, and long patterns are looked for at fewer positions than short ones.
-    let reach = match length {
-        2.. if has_one_place => said.min(24),
-        EASY.. => 24,
-        KEY.. => 4,
-        _ => 0,
+    let worth = match length {
+        _ if has_one_place => said + said.min(24),
+        EASY.. => said + 24,
+        KEY.. => said + 4,
+        _ => said / 3,
     };
-    let choice = if content.fast_pattern { 20 } else { 0 };
-    said + reach + choice
+    worth + if content.fast_pattern { 20 } else { 0 }
 }
 
 /// Returns how much bytes say: those that fill headers say little, and so do those that were there before.
@@ -345,6 +370,9 @@ impl PatternIndex {
 #[derive(Debug, Default)]
 pub struct PayloadIndex {
     placed: PlacedIndex,
+    /// Short patterns that lie at the beginning, and how many bytes that has.
+    head: PatternIndex,
+    head_bytes: usize,
     floating: PatternIndex,
     numbers: NumberIndex,
 }
@@ -352,19 +380,27 @@ pub struct PayloadIndex {
 impl PayloadIndex {
     /// Prepares announcements with their signatures, and where these look.
     pub fn new(announced: Vec<(Announcement, Id, Modes)>) -> PayloadIndex {
-        let (mut placed, mut floating, mut behind_numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut placed, mut floating, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut head, mut head_bytes) = (Vec::new(), 0);
         for (own, id, modes) in announced {
             let entry = Entry::new(id, modes);
-            match (own.behind_number, own.position()) {
-                (Some(distance), _) => behind_numbers.push((distance, own.pattern, entry)),
-                (None, Some(position)) => placed.push((position, own.pattern, entry)),
-                (None, None) => floating.push((own.pattern, entry)),
+            let is_short = own.pattern.bytes.len() < KEY;
+            match (own.behind, own.position(), &own.within) {
+                (Some(number), ..) => numbers.push((number, own.pattern, entry)),
+                (None, Some(position), _) => placed.push((position, own.pattern, entry)),
+                (None, None, Some(within)) if is_short && within.end <= HEAD => {
+                    head_bytes = head_bytes.max(within.end as usize);
+                    head.push((own.pattern, entry));
+                }
+                _ => floating.push((own.pattern, entry)),
             }
         }
         PayloadIndex {
             placed: PlacedIndex::new(placed),
+            head: PatternIndex::of(head),
+            head_bytes,
             floating: PatternIndex::of(floating),
-            numbers: NumberIndex::new(behind_numbers),
+            numbers: NumberIndex::new(numbers),
         }
     }
 
@@ -376,9 +412,18 @@ impl PayloadIndex {
 
     /// Searches data that begins at an offset of a payload or stream for what has its place in these.
     #[inline]
-    pub fn search_placed(&self, data: &[u8], offset: u64, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
+    pub fn search_placed(
+        &self,
+        data: &[u8],
+        offset: u64,
+        modes: Modes,
+        found: &mut Found,
+        report: &mut impl FnMut(Id, Modes),
+    ) {
         if let Ok(offset) = usize::try_from(offset) {
             self.placed.search(data, offset, modes, report);
+            let head = data.len().min(self.head_bytes.saturating_sub(offset));
+            self.head.search(data.get(..head).unwrap_or_default(), modes, found, report);
             self.numbers.search(data, modes, report);
         }
     }
@@ -432,6 +477,9 @@ impl PlacedIndex {
 
     #[inline]
     fn search(&self, data: &[u8], offset: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
+        if self.places.last().is_none_or(|last| last.position < offset) {
+            return;
+        }
         for (number, place) in self.places.iter().enumerate() {
             let Some(rest) = place.position.checked_sub(offset).and_then(|at| data.get(at..)) else { continue };
             let key = match rest.first_chunk() {
@@ -474,61 +522,70 @@ impl Place {
 /// Patterns and what each announces.
 type Announced = Vec<(Pattern, Entry)>;
 
-/// Patterns that come at some distance behind a number that is near the size of the payload.
+/// Numbers that lead close to the end of a payload, and patterns that come at some distance behind them.
 #[derive(Debug, Default)]
 struct NumberIndex {
     zeros: Option<memmem::Finder<'static>>,
-    distances: Vec<usize>,
-    /// By distance and first bytes.
-    table: HashMap<(usize, [u8; 2]), Announced, foldhash::fast::FixedState>,
+    numbers: Vec<Number>,
+    /// The largest slack of a number.
+    slack: usize,
+    /// By number and first bytes of the pattern, where there is one.
+    table: HashMap<(Number, [u8; 2]), Announced, foldhash::fast::FixedState>,
 }
 
 impl NumberIndex {
-    fn new(patterns: Vec<(u32, Pattern, Entry)>) -> NumberIndex {
+    fn new(patterns: Vec<(Number, Pattern, Entry)>) -> NumberIndex {
         let zeros = (!patterns.is_empty()).then(|| memmem::Finder::new(&[0, 0]).into_owned());
         let mut index = NumberIndex { zeros, ..NumberIndex::default() };
-        for (distance, pattern, entry) in patterns {
-            let Some(first) = pattern.bytes.first_chunk().copied() else { continue };
-            index.distances.push(distance as usize);
-            index.table.entry((distance as usize, first)).or_default().push((pattern, entry));
+        for (number, pattern, entry) in patterns {
+            index.slack = index.slack.max(number.slack.into());
+            index.numbers.push(number);
+            let first = pattern.bytes.first_chunk().copied().unwrap_or_default();
+            index.table.entry((number, first)).or_default().push((pattern, entry));
         }
-        index.distances.sort_unstable();
-        index.distances.dedup();
+        index.numbers.sort_unstable();
+        index.numbers.dedup();
         index
     }
 
+    /// Looks at the numbers whose upper half is zero.
     #[inline]
     fn search(&self, data: &[u8], modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         let Some(finder) = self.zeros.as_ref().filter(|_| Modes::PACKETS.meets(modes)) else { return };
-        // Behind the first two pairs of a run of zeros there are only zeros before one as well.
-        let worth = if data.len() > NEAR { 2 } else { usize::MAX };
         let mut from = 0;
         while let Some(at) = data.get(from..).and_then(|rest| finder.find(rest)) {
             let begin = from + at;
-            let zeros = data.iter().skip(begin).take_while(|byte| **byte == 0).count();
-            let upper_halves = (begin..begin + zeros - 1).take(worth);
-            upper_halves.filter_map(|at| at.checked_sub(2)).for_each(|at| self.look(data, at, modes, report));
-            from = begin + zeros;
+            let end = begin + data.iter().skip(begin).take_while(|byte| **byte == 0).count();
+            // In the midst of a run of zeros the whole number is zero, which leads nowhere but from close to the end.
+            let first = begin..end.min(begin + 3) - 1;
+            let close = data.len().saturating_sub(self.slack + size_of::<u32>());
+            let last = close.min(end.saturating_sub(3)).max(first.end)..end - 1;
+            first.chain(last).for_each(|zeros| self.look(data, zeros, modes, report));
+            from = end;
         }
     }
 
-    /// Looks at what comes behind a number whose upper half is zero.
+    /// Looks at the numbers whose upper half is at a place.
     #[inline]
-    fn look(&self, data: &[u8], number: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
-        let Some(value) = data.get(number..).and_then(|rest| rest.first_chunk()).copied().map(u16::from_le_bytes)
-        else {
-            return;
-        };
-        if usize::from(value).abs_diff(data.len()) > NEAR {
-            return;
+    fn look(&self, data: &[u8], zeros: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
+        let lower_half = |at: usize| data.get(at..).and_then(|rest| rest.first_chunk()).copied();
+        let little = zeros.checked_sub(2).and_then(|at| Some((at, u16::from_le_bytes(lower_half(at)?))));
+        let big = lower_half(zeros + 2).map(|half| (zeros, u16::from_be_bytes(half)));
+        for number in &self.numbers {
+            let Some((at, value)) = (if number.is_little { little } else { big }) else { continue };
+            let to_the_end = data.len() - if number.from_beginning { 0 } else { at };
+            if usize::from(value).abs_diff(to_the_end) <= number.slack.into() {
+                let rest = number.distance.map_or(Some(&[][..]), |distance| data.get(at + usize::from(distance)..));
+                self.look_behind(number, rest.unwrap_or_default(), modes, report);
+            }
         }
-        for distance in &self.distances {
-            let Some(rest) = data.get(number + distance..) else { return };
-            let Some(first) = rest.first_chunk().copied() else { return };
-            let own = self.table.get(&(*distance, first)).into_iter().flatten();
-            let begun = own.filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
-            begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
-        }
+    }
+
+    fn look_behind(&self, number: &Number, rest: &[u8], modes: Modes, report: &mut impl FnMut(Id, Modes)) {
+        let first = rest.first_chunk().copied().unwrap_or_default();
+        let own = self.table.get(&(*number, first)).into_iter().flatten();
+        let begun = own.filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
+        begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
     }
 }
 
@@ -639,7 +696,7 @@ mod tests {
             ids.insert(id);
         };
         index.search_floating(data, modes, &mut found, &mut report);
-        index.search_placed(data, offset, modes, &mut report);
+        index.search_placed(data, offset, modes, &mut found, &mut report);
         ids
     }
 
@@ -653,7 +710,7 @@ mod tests {
                     byte_jump:4,-10,relative,little,from_beginning,post_offset -1; isdataat:!2,relative;";
         let rules = rules(&[rule.to_owned()]);
         let own = Announcement::of(&rules[0]).unwrap();
-        assert_eq!(own.behind_number, Some(8));
+        assert_eq!(own.behind.and_then(|number| number.distance), Some(8));
         let index = PayloadIndex::new(vec![(own, 0, Modes::PACKETS)]);
         for size in [20, 79, 80, 81, 255, 256, 257, 1460, 65_000] {
             for (number, expected) in [(size - 2, false), (size - 1, false), (size, true), (size + 1, false)] {

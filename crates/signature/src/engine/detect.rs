@@ -276,7 +276,7 @@ impl Detector {
                 candidates.push(id);
             }
         };
-        index.search_placed(view.payload, 0, wanted, &mut report);
+        index.search_placed(view.payload, 0, wanted, found, &mut report);
         let Some(appended) = appended else {
             return index.search_floating(view.payload, wanted, found, &mut report);
         };
@@ -296,7 +296,7 @@ impl Detector {
                 candidates.push(id);
             }
         };
-        index.search_placed(window.data, window.offset, Modes::STREAM, &mut report);
+        index.search_placed(window.data, window.offset, Modes::STREAM, found, &mut report);
         if window.ambiguous {
             return index.search_floating(window.data, Modes::STREAM, found, &mut report);
         }

@@ -282,7 +282,7 @@ mod tests {
                 ids.insert(id);
             };
             index.payload(groups).search_floating(data, Modes::ALL, &mut found, &mut report);
-            index.payload(groups).search_placed(data, 0, Modes::ALL, &mut report);
+            index.payload(groups).search_placed(data, 0, Modes::ALL, &mut found, &mut report);
             ids.extend(&index.always);
         }
         (indexes.count(), ids)
