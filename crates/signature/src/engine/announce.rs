@@ -569,14 +569,19 @@ impl NumberIndex {
     #[inline]
     fn look(&self, data: &[u8], zeros: usize, modes: Modes, report: &mut impl FnMut(Id, Modes)) {
         let lower_half = |at: usize| data.get(at..).and_then(|rest| rest.first_chunk()).copied();
-        let little = zeros.checked_sub(2).and_then(|at| Some((at, u16::from_le_bytes(lower_half(at)?))));
-        let big = lower_half(zeros + 2).map(|half| (zeros, u16::from_be_bytes(half)));
-        for number in &self.numbers {
-            let Some((at, value)) = (if number.is_little { little } else { big }) else { continue };
-            let to_the_end = data.len() - if number.from_beginning { 0 } else { at };
-            if usize::from(value).abs_diff(to_the_end) <= number.slack.into() {
-                let rest = number.distance.map_or(Some(&[][..]), |distance| data.get(at + usize::from(distance)..));
-                self.look_behind(number, rest.unwrap_or_default(), modes, report);
+        let little = zeros.checked_sub(2).and_then(|at| Some((true, at, u16::from_le_bytes(lower_half(at)?))));
+        let big = lower_half(zeros + 2).map(|half| (false, zeros, u16::from_be_bytes(half)));
+        for (is_little, at, value) in little.into_iter().chain(big) {
+            let is_near = |to_the_end: usize, slack: usize| usize::from(value).abs_diff(to_the_end) <= slack;
+            let (whole, rest) = (data.len(), data.len() - at);
+            if !is_near(whole, self.slack) && !is_near(rest, self.slack) {
+                continue;
+            }
+            for number in self.numbers.iter().filter(|number| number.is_little == is_little) {
+                if is_near(if number.from_beginning { whole } else { rest }, number.slack.into()) {
+                    let rest = number.distance.map_or(Some(&[][..]), |distance| data.get(at + usize::from(distance)..));
+                    self.look_behind(number, rest.unwrap_or_default(), modes, report);
+                }
             }
         }
     }
