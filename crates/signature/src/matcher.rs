@@ -85,6 +85,32 @@ struct Slot {
     first: u32,
     /// 0 for an empty slot.
     count: u32,
+    /// The bytes that come before and behind the gram in its patterns.
+    before: Bytes,
+    behind: Bytes,
+}
+
+/// A set of bytes, which may seem to hold more than was put into it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bytes(u32);
+
+impl Bytes {
+    /// Adds a byte, or every byte where it may be any.
+    fn add(&mut self, byte: Option<&u8>) {
+        self.0 |= byte.map_or(u32::MAX, |byte| 1 << Bytes::bit(*byte));
+    }
+
+    /// Tells whether it may hold a byte; where there is none, it may.
+    #[inline]
+    fn may_hold(self, byte: Option<&u8>) -> bool {
+        byte.is_none_or(|byte| self.0 >> Bytes::bit(*byte) & 1 == 1)
+    }
+
+    /// Returns the bit of a byte, the same for upper and lower case.
+    #[inline]
+    fn bit(byte: u8) -> u32 {
+        u32::from(byte) % u32::BITS
+    }
 }
 
 /// Where in a pattern a gram lies.
@@ -378,9 +404,15 @@ impl Layer {
         };
         let mut first = 0;
         for run in grams.chunk_by(|one, next| one.0 == next.0) {
-            if let Some((gram, _)) = run.first() {
-                layer.insert(Slot { gram: *gram, first, count: run.len() as u32 });
+            let Some((gram, _)) = run.first() else { continue };
+            let mut slot = Slot { gram: *gram, first, count: run.len() as u32, ..Slot::default() };
+            for (_, place) in run {
+                let Ok(at) = patterns.binary_search_by_key(&place.pattern, |(number, _)| *number) else { continue };
+                let (bytes, offset) = (&patterns[at].1.bytes, usize::from(place.offset));
+                slot.before.add(offset.checked_sub(1).and_then(|before| bytes.get(before)));
+                slot.behind.add(bytes.get(offset + GRAM));
             }
+            layer.insert(slot);
             first += run.len() as u32;
         }
         layer
@@ -436,7 +468,7 @@ impl Layer {
                 // Without a branch in between: the grams are looked at side by side.
                 let hits = both(two(0)) | both(two(8)) << 2 | both(two(16)) << 4 | both(two(24)) << 6;
                 if hits != 0 {
-                    self.look_at(block, done, hits, check);
+                    self.look_at(data, done, hits, check);
                 }
                 done += BLOCK;
             }
@@ -445,32 +477,33 @@ impl Layer {
         for (index, gram) in rest.windows(GRAM).enumerate().step_by(self.stride) {
             let gram = gram.first_chunk().map_or(0, gram_of);
             if bit(gram) != 0 {
-                self.look_up(gram, done + index, check);
+                self.look_up(gram, data, done + index, check);
             }
         }
     }
 
     /// Looks grams of a block up, by the bits of their places.
     #[inline(never)]
-    fn look_at(&self, block: &[u8], start: usize, mut hits: u32, check: &mut impl FnMut(usize, Place)) {
+    fn look_at(&self, data: &[u8], start: usize, mut hits: u32, check: &mut impl FnMut(usize, Place)) {
         while hits != 0 {
-            let at = hits.trailing_zeros() as usize * GRAM;
-            if let Some(gram) = block.get(at..).and_then(|rest| rest.first_chunk()) {
-                self.look_up(gram_of(gram), start + at, check);
+            let at = start + hits.trailing_zeros() as usize * GRAM;
+            if let Some(gram) = data.get(at..).and_then(|rest| rest.first_chunk()) {
+                self.look_up(gram_of(gram), data, at, check);
             }
             hits &= hits - 1;
         }
     }
 
     #[inline]
-    fn look_up(&self, gram: u32, at: usize, check: &mut impl FnMut(usize, Place)) {
+    fn look_up(&self, gram: u32, data: &[u8], at: usize, check: &mut impl FnMut(usize, Place)) {
         let mask = self.table.len() - 1;
         let mut index = slot_of(hash(gram), mask);
         while let Some(slot) = self.table.get(index).filter(|slot| slot.count > 0) {
             if slot.gram == gram {
-                let range = slot.first as usize..(slot.first + slot.count) as usize;
-                for place in self.places.get(range).unwrap_or_default() {
-                    check(at, *place);
+                let before = at.checked_sub(1).and_then(|before| data.get(before));
+                if slot.before.may_hold(before) && slot.behind.may_hold(data.get(at + GRAM)) {
+                    let range = slot.first as usize..(slot.first + slot.count) as usize;
+                    self.places.get(range).unwrap_or_default().iter().for_each(|place| check(at, *place));
                 }
                 return;
             }
