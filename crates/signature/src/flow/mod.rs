@@ -142,7 +142,7 @@ pub struct Flow<S> {
     /// IP protocol number.
     pub transport: u8,
     /// VLAN ids, outermost first.
-    pub vlans: Vec<u16>,
+    pub vlans: Box<[u16]>,
     pub start: i64,
     pub last: i64,
     /// Packets to the server and to the client, the present one included.

@@ -94,7 +94,7 @@ impl Timeouts {
     }
 
     fn of<S>(&self, tracked: &Tracked<S>) -> i64 {
-        match (tracked.key.protocol, tracked.state()) {
+        match (tracked.flow.transport, tracked.state()) {
             (protocol::TCP, State::Closed) => self.tcp_closed,
             (protocol::TCP, State::None | State::SynSent | State::SynReceived) => self.tcp_new,
             (protocol::TCP, _) => self.tcp_established,
@@ -174,7 +174,7 @@ impl<S: Default> FlowTable<S> {
         key.context = if self.tracks_contexts { key.context } else { 0 };
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
-        let known = |slot: &u32| get(slots, *slot).is_some_and(|tracked| tracked.key == key);
+        let known = |slot: &u32| get(slots, *slot).is_some_and(|tracked| tracked.key() == key);
         let mut found = self.index.find(hash, known).copied();
         if let Some(slot) = found.filter(|slot| self.is_over_before(*slot, segment, from_low)) {
             self.end(slot, each);
@@ -235,14 +235,16 @@ impl<S: Default> FlowTable<S> {
                 tracked.expect(expectation, &mut work);
             }
         }
-        let state = tracked.state();
+        let timeout = self.timeouts.of(tracked);
         tracked.observe(&mut packet, side, &mut work, each);
         let held = tracked.buffered();
         self.held = (self.held + held).saturating_sub(tracked.held);
         tracked.held = held;
-        if tracked.state() != state {
+        // A timer that fires too early is set again; one that would fire too late needs another before it.
+        let shorter = self.timeouts.of(tracked);
+        if shorter < timeout {
             let timer = Timer { slot, generation: tracked.generation };
-            self.wheel.set(timer, tracked.flow.last.saturating_add(self.timeouts.of(tracked)));
+            self.wheel.set(timer, tracked.flow.last.saturating_add(shorter));
         }
         let Work { events, expected, shed_bytes, .. } = work;
         let ends = (tracked.flow.orig.address, tracked.flow.resp.address);
@@ -296,11 +298,11 @@ impl<S: Default> FlowTable<S> {
         self.generation = self.generation.wrapping_add(1);
         self.flows_begun += 1;
         let flow = new_flow(&key, from_low, segment, vlans);
-        let tracked = Box::new(Tracked::new(key, from_low, self.generation, flow, &self.settings));
+        let tracked = Box::new(Tracked::new(&key, from_low, self.generation, flow, &self.settings));
         let deadline = segment.at.saturating_add(self.timeouts.of(&tracked));
         let slot = self.place(tracked);
         let (slots, hasher) = (&self.slots, &self.hasher);
-        let rehash = |slot: &u32| get(slots, *slot).map_or(0, |tracked| hasher.hash_one(tracked.key));
+        let rehash = |slot: &u32| get(slots, *slot).map_or(0, |tracked| hasher.hash_one(tracked.key()));
         self.index.insert_unique(hash, slot, rehash);
         self.wheel.set(Timer { slot, generation: self.generation }, deadline);
         slot
@@ -367,7 +369,7 @@ impl<S: Default> FlowTable<S> {
 
     fn end(&mut self, slot: u32, each: &mut impl FnMut(Occasion<'_, S>)) {
         let Some(tracked) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
-        let hash = self.hasher.hash_one(tracked.key);
+        let hash = self.hasher.hash_one(tracked.key());
         if let Ok(entry) = self.index.find_entry(hash, |known| *known == slot) {
             entry.remove();
         }
@@ -405,7 +407,7 @@ fn new_flow<S: Default>(key: &FlowKey, from_low: bool, segment: &Segment<'_>, vl
         resp,
         ip_version: segment.ip_version,
         transport: segment.protocol,
-        vlans: vlans.to_vec(),
+        vlans: vlans.into(),
         start: segment.at,
         last: segment.at,
         packets: [0; 2],

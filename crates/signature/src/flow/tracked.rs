@@ -8,6 +8,7 @@ use super::channel::Channel;
 use super::checksum;
 use super::reader::{Reader, Reading, Surroundings};
 use super::recognition::Recognition;
+use super::stream::Stream;
 use super::tcp::{Connection, Events, Readable, State, Step, Verdict};
 use super::{Flow, Occasion, Packet, Window};
 use crate::field::{FieldSet, DONE};
@@ -34,7 +35,8 @@ pub struct Work<'a> {
 
 /// A flow and all that is kept for it.
 pub struct Tracked<S> {
-    pub key: FlowKey,
+    /// Index of the VLAN and tunnel context.
+    context: u16,
     pub orig_is_low: bool,
     pub generation: u16,
     pub flow: Flow<S>,
@@ -52,11 +54,11 @@ pub struct Tracked<S> {
 
 impl<S> Tracked<S> {
     /// Begins a flow.
-    pub fn new(key: FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
+    pub fn new(key: &FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
         let channel = (key.protocol == protocol::TCP).then(|| Box::new(Channel::new(settings)));
         let reader = Reader::default();
         Tracked {
-            key,
+            context: key.context,
             orig_is_low,
             generation,
             flow,
@@ -69,10 +71,23 @@ impl<S> Tracked<S> {
         }
     }
 
+    /// Returns what the table finds it by.
+    #[inline]
+    pub fn key(&self) -> FlowKey {
+        let flow = &self.flow;
+        let (low, high) = if self.orig_is_low { (flow.orig, flow.resp) } else { (flow.resp, flow.orig) };
+        FlowKey { low, high, context: self.context, protocol: flow.transport, ip_version: flow.ip_version }
+    }
+
     /// Returns the state of the TCP connection; other flows have none.
     #[inline]
     pub fn state(&self) -> State {
         self.connection().map_or(State::None, |connection| connection.state)
+    }
+
+    /// Returns what a side has sent over TCP, if anything.
+    fn stream(&self, direction: Direction) -> Option<&Stream> {
+        self.channel.as_deref()?.stream(direction)
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -274,7 +289,7 @@ impl<S> Tracked<S> {
     fn end_stream(&mut self, direction: Direction, work: &mut Work<'_>) {
         let is_closed = self.state() >= State::Closing && self.connection().is_some_and(|own| !own.is_reset);
         let is_over = is_closed && self.flow.application.protocol.is_some();
-        let is_read = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).unread() == 0);
+        let is_read = self.stream(direction).is_none_or(|stream| stream.unread() == 0);
         if is_over && is_read && !std::mem::replace(&mut self.has_ended[index(direction)], true) {
             let (reader, mut around) = self.split(work);
             reader.end(direction, &mut around);
@@ -285,8 +300,8 @@ impl<S> Tracked<S> {
     /// Lets the stream be inspected where its session has news.
     fn note_news(&mut self, direction: Direction) {
         if std::mem::take(&mut self.reader.has_news) {
-            if let Some(channel) = self.channel.as_deref_mut() {
-                channel.stream_mut(direction).is_due = true;
+            if let Some(stream) = self.channel.as_deref_mut().and_then(|channel| channel.stream_mut(direction)) {
+                stream.is_due = true;
             }
         }
     }
@@ -302,22 +317,22 @@ impl<S> Tracked<S> {
     #[inline]
     fn read_once(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> Option<Reading> {
         let channel = self.channel.as_deref_mut()?;
-        let data = channel.stream(direction).readable(all);
+        let data = channel.stream(direction)?.readable(all);
         if data.is_empty() {
             return None;
         }
-        let has_other = channel.stream(direction.opposite()).unread() > 0;
+        let has_other = channel.stream(direction.opposite()).is_some_and(|other| other.unread() > 0);
         let mut around = surroundings(&mut self.flow, Some(&channel.connection), work);
         let reading = self.reader.stream(direction, data, has_other, &mut around);
         if let Reading::Used(count) = reading {
-            channel.stream_mut(direction).consume(count);
+            channel.stream_mut(direction)?.consume(count);
         }
         Some(reading)
     }
 
     /// Goes on behind bytes that are missing and will not come.
     fn pass_gap(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> bool {
-        let Some(stream) = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction)) else {
+        let Some(stream) = self.channel.as_deref_mut().and_then(|channel| channel.stream_mut(direction)) else {
             return false;
         };
         let Some(end) = stream.gap_end(all) else { return false };
@@ -363,12 +378,12 @@ impl<S> Tracked<S> {
         // What came before the bytes that are hidden from now on is looked at now, and the rest is not kept.
         let all = all || !was_hidden && self.is_hidden;
         if let Some(channel) = self.channel.as_deref_mut().filter(|_| was_hidden) {
-            BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
+            channel.streams_mut().for_each(|stream| stream.note_inspected(true));
         }
         // What the receiver drops is not the time to look at what others have brought.
         let is_dropped = packet.is_some_and(|packet| packet.dropped);
         let channel = self.channel.as_deref_mut().filter(|_| !is_dropped);
-        let stream = channel.map(|channel| channel.stream_mut(direction));
+        let stream = channel.and_then(|channel| channel.stream_mut(direction));
         let new = packet.filter(|packet| packet.is_appended && !was_hidden).map(|packet| packet.segment.payload.len());
         match stream {
             None => {
@@ -442,7 +457,7 @@ impl<S> Tracked<S> {
             let shown = self.shown_complete;
             let has_news = self.flow.transactions.iter().any(|one| !is_shown(one, direction, &shown));
             self.flow.transactions.iter_mut().for_each(|transaction| transaction.complete(direction));
-            let has_bytes = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).has_uninspected());
+            let has_bytes = self.stream(direction).is_some_and(Stream::has_uninspected);
             if is_open || has_bytes || has_news {
                 self.give(None, direction, at, work, each);
                 work.events.clear();

@@ -186,7 +186,7 @@ pub struct Connection {
     /// Both sides as they were before a reset.
     before_reset: Option<Box<[Side; 2]>>,
     /// A SYN/ACK whose timestamp is wrong, which the client may take nevertheless.
-    doubted: Option<Offer>,
+    doubted: Option<Box<Offer>>,
     /// SYNs, then SYN/ACKs, that differ from the one in use.
     offers: Vec<Offer>,
 }

@@ -176,7 +176,7 @@ impl Connection {
             return Verdict::Passed;
         }
         let is_answered = |offer: &Offer| step.is_to_server() && offer.is_answered_by(step);
-        match self.doubted.filter(is_answered) {
+        match self.doubted.as_deref().copied().filter(is_answered) {
             Some(offer) => {
                 self.use_syn_ack(&offer);
                 self.syn_received(step, settings, events)
@@ -204,7 +204,7 @@ impl Connection {
             self.enter(State::Established);
         }
         if !self.echoes_syn(step) {
-            self.doubted = Some(Offer::of(step));
+            self.doubted = Some(Box::new(Offer::of(step)));
             return refuse(events, "stream.pkt_invalid_timestamp");
         }
         self.offers = Vec::new();
