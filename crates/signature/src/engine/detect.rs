@@ -765,7 +765,7 @@ fn view<'a>(occasion: &'a Occasion<'_, FlowState>, is_hidden: bool) -> View<'a> 
 fn prune(flow: &mut Flow<FlowState>, program: &Program) {
     while let Some(first) = flow.transactions.front() {
         let state = &flow.state;
-        let own = state.transactions.front().filter(|own| own.number == first.number);
+        let own = state.first_transaction().filter(|own| own.number == first.number);
         let is_over = |direction: Direction| {
             let is_other_way = first.only.is_some_and(|only| only != direction);
             let is_seen = state.passed
@@ -780,7 +780,7 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
             break;
         }
         if own.is_some() {
-            flow.state.transactions.pop_front();
+            flow.state.forget_first_transaction();
         }
         flow.transactions.pop_front();
     }

@@ -21,7 +21,7 @@ const MAX_HOST_BITS: usize = 1 << 20;
 /// What rules remember of a flow.
 #[derive(Debug, Default)]
 pub struct FlowState {
-    /// None as long as no rule has left anything.
+    /// None as long as there is nothing to remember.
     notes: Option<Box<Notes>>,
     /// Whether a rule let the flow pass, or dropped it.
     pub passed: bool,
@@ -34,7 +34,6 @@ pub struct FlowState {
     pub addresses_seen: [bool; 2],
     /// Protocol rules that have matched: to the server, to the client.
     pub recognised: [bool; 2],
-    pub transactions: VecDeque<TransactionState>,
     /// What was met in each direction's stream; None before there are bytes.
     pub streams: Option<Box<[StreamState; 2]>>,
     /// Which edition of the rules the numbers of rules are of, and which revision of the streams their places.
@@ -42,9 +41,10 @@ pub struct FlowState {
     revision: u32,
 }
 
-/// What rules that have matched leave with a flow.
+/// What rules leave with a flow that has transactions, or in which they have matched.
 #[derive(Debug, Default)]
 struct Notes {
+    transactions: VecDeque<TransactionState>,
     bits: Vec<Box<str>>,
     integers: Vec<(Box<str>, u32)>,
     captures: Vec<Capture>,
@@ -189,10 +189,7 @@ impl FlowState {
         if self.edition != edition {
             self.edition = edition;
             if let Some(notes) = &mut self.notes {
-                notes.alerted.clear();
-            }
-            for side in self.transactions.iter_mut().flat_map(|own| &mut own.sides) {
-                side.forget_rules();
+                notes.forget_rules();
             }
         }
     }
@@ -228,12 +225,33 @@ impl FlowState {
 
     /// Returns what is remembered of a transaction.
     pub fn transaction(&mut self, number: u64) -> &mut TransactionState {
+        let transactions = &mut self.notes().transactions;
         // They are in the order of their numbers.
-        let at = self.transactions.binary_search_by_key(&number, |own| own.number).unwrap_or_else(|at| {
-            self.transactions.insert(at, TransactionState { number, ..TransactionState::default() });
+        let at = transactions.binary_search_by_key(&number, |own| own.number).unwrap_or_else(|at| {
+            transactions.insert(at, TransactionState { number, ..TransactionState::default() });
             at
         });
-        &mut self.transactions[at]
+        &mut transactions[at]
+    }
+
+    /// Returns what is remembered of the transaction with the lowest number.
+    pub fn first_transaction(&self) -> Option<&TransactionState> {
+        self.notes.as_deref()?.transactions.front()
+    }
+
+    /// Forgets the transaction with the lowest number.
+    pub fn forget_first_transaction(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            notes.transactions.pop_front();
+        }
+    }
+}
+
+impl Notes {
+    /// Forgets single rules.
+    fn forget_rules(&mut self) {
+        self.alerted.clear();
+        self.transactions.iter_mut().flat_map(|own| &mut own.sides).for_each(SideState::forget_rules);
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Reader {
     pub is_bypassed: bool,
     /// Transactions were completed, or the protocol has changed: what is there has to be inspected.
     pub has_news: bool,
+    /// Numbers below which transactions were complete at an occasion of each direction.
+    pub shown_complete: [u64; 2],
 }
 
 impl Reader {

@@ -41,9 +41,8 @@ pub struct Tracked<S> {
     pub generation: u16,
     pub flow: Flow<S>,
     channel: Option<Box<Channel>>,
-    reader: Reader,
-    /// Numbers below which transactions were complete at an occasion of each direction.
-    shown_complete: [u64; 2],
+    /// None before there is data.
+    reader: Option<Box<Reader>>,
     /// Directions whose session was told that they have come to their end.
     has_ended: [bool; 2],
     /// Whether windows of the stream are no longer given.
@@ -56,15 +55,13 @@ impl<S> Tracked<S> {
     /// Begins a flow.
     pub fn new(key: &FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
         let channel = (key.protocol == protocol::TCP).then(|| Box::new(Channel::new(settings)));
-        let reader = Reader::default();
         Tracked {
             context: key.context,
             orig_is_low,
             generation,
             flow,
             channel,
-            reader,
-            shown_complete: [0; 2],
+            reader: None,
             has_ended: [false; 2],
             is_hidden: false,
             held: 0,
@@ -105,7 +102,7 @@ impl<S> Tracked<S> {
 
     /// Tells whether an announced connection may be this one.
     pub fn is_fresh(&self) -> bool {
-        self.channel.is_some() && self.reader.is_fresh()
+        self.channel.is_some() && self.reader.as_deref().is_none_or(Reader::is_fresh)
     }
 
     /// Counts bytes of memory held for streams.
@@ -176,18 +173,20 @@ impl<S> Tracked<S> {
             Some(connection) => connection.is_established() && (was_established || has_data),
             None => self.flow.packets.iter().all(|count| *count > 0),
         };
-        self.flow.encrypted = self.reader.is_encrypted;
-        self.flow.bypassed |= self.reader.is_bypassed;
+        if let Some(reader) = &self.reader {
+            self.flow.encrypted = reader.is_encrypted;
+            self.flow.bypassed |= reader.is_bypassed;
+        }
     }
 
     fn split<'a>(&'a mut self, work: &'a mut Work<'_>) -> (&'a mut Reader, Surroundings<'a>) {
         let connection = self.channel.as_ref().map(|channel| &channel.connection);
-        (&mut self.reader, surroundings(&mut self.flow, connection, work))
+        (self.reader.get_or_insert_default(), surroundings(&mut self.flow, connection, work))
     }
 
     fn take_datagram(&mut self, segment: &Segment<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
-        let before = self.reader.next_number();
         let (reader, mut around) = self.split(work);
+        let before = reader.next_number();
         let mut direction = direction;
         if reader.datagram(direction, segment.payload, &mut around) == Reading::Turn {
             self.turn();
@@ -254,7 +253,7 @@ impl<S> Tracked<S> {
             work.shed_bytes += length as u64;
             return false;
         }
-        self.reader.note_data(direction);
+        self.reader.get_or_insert_default().note_data(direction);
         let inserted = channel.insert(packet, direction, is_doubtful, work.settings, &mut work.events);
         self.flow.revision += u32::from(inserted.differs);
         inserted.reaches_depth || inserted.is_crowded
@@ -299,7 +298,7 @@ impl<S> Tracked<S> {
 
     /// Lets the stream be inspected where its session has news.
     fn note_news(&mut self, direction: Direction) {
-        if std::mem::take(&mut self.reader.has_news) {
+        if self.reader.as_deref_mut().is_some_and(|reader| std::mem::take(&mut reader.has_news)) {
             if let Some(stream) = self.channel.as_deref_mut().and_then(|channel| channel.stream_mut(direction)) {
                 stream.is_due = true;
             }
@@ -311,7 +310,7 @@ impl<S> Tracked<S> {
             channel.acknowledge(other);
         }
         while let Some(Reading::Used(1..)) = self.read_once(other, all, work) {}
-        self.reader.go_on_without_other();
+        self.reader.get_or_insert_default().go_on_without_other();
     }
 
     #[inline]
@@ -323,7 +322,7 @@ impl<S> Tracked<S> {
         }
         let has_other = channel.stream(direction.opposite()).is_some_and(|other| other.unread() > 0);
         let mut around = surroundings(&mut self.flow, Some(&channel.connection), work);
-        let reading = self.reader.stream(direction, data, has_other, &mut around);
+        let reading = self.reader.get_or_insert_default().stream(direction, data, has_other, &mut around);
         if let Reading::Used(count) = reading {
             channel.stream_mut(direction)?.consume(count);
         }
@@ -360,7 +359,9 @@ impl<S> Tracked<S> {
         std::mem::swap(&mut flow.orig, &mut flow.resp);
         flow.packets.swap(0, 1);
         flow.bytes.swap(0, 1);
-        self.reader.turn(&mut flow.application);
+        if let Some(reader) = &mut self.reader {
+            reader.turn(&mut flow.application);
+        }
     }
 
     /// Gives the occasion of a packet, or of the end.
@@ -397,7 +398,8 @@ impl<S> Tracked<S> {
             Some(stream) => {
                 let views = stream.views(all);
                 for view in views.iter().filter(|view| view.offset == 0) {
-                    self.reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
+                    let reader = self.reader.get_or_insert_default();
+                    reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
                 }
                 let (flow, events) = (&mut self.flow, &work.events);
                 let appended = new.map(|new| stream.appended(new));
@@ -423,18 +425,16 @@ impl<S> Tracked<S> {
     #[inline]
     fn forget_transactions(&mut self, direction: Direction) {
         let transactions = &mut self.flow.transactions;
-        if transactions.is_empty() {
-            return;
-        }
+        let Some(reader) = self.reader.as_deref_mut().filter(|_| !transactions.is_empty()) else { return };
+        let shown = &mut reader.shown_complete;
         let first = transactions.front().map_or(0, |one| one.number);
-        let from = usize::try_from(self.shown_complete[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
+        let from = usize::try_from(shown[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
         let fresh = transactions.range(from.min(transactions.len())..);
         if let Some(last) = fresh.take_while(|one| is_complete(one, direction)).last() {
-            self.shown_complete[index(direction)] = last.number + 1;
+            shown[index(direction)] = last.number + 1;
         }
-        let (shown, is_crowded) = (self.shown_complete, |count| count > MAX_TRANSACTIONS);
-        while is_crowded(transactions.len())
-            || transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, &shown)))
+        while transactions.len() > MAX_TRANSACTIONS
+            || transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, shown)))
         {
             transactions.pop_front();
         }
@@ -453,8 +453,9 @@ impl<S> Tracked<S> {
                 let (reader, mut around) = self.split(work);
                 reader.end(direction, &mut around);
             }
-            self.flow.encrypted = self.reader.is_encrypted;
-            let shown = self.shown_complete;
+            let reader = self.reader.get_or_insert_default();
+            self.flow.encrypted = reader.is_encrypted;
+            let shown = reader.shown_complete;
             let has_news = self.flow.transactions.iter().any(|one| !is_shown(one, direction, &shown));
             self.flow.transactions.iter_mut().for_each(|transaction| transaction.complete(direction));
             let has_bytes = self.stream(direction).is_some_and(Stream::has_uninspected);

@@ -157,6 +157,15 @@ struct Offer {
     seconds: i64,
 }
 
+/// What was offered besides the SYN or SYN/ACK in use.
+#[derive(Debug, Default)]
+struct Others {
+    /// A SYN/ACK whose timestamp is wrong, which the client may take nevertheless.
+    doubted: Option<Offer>,
+    /// SYNs, then SYN/ACKs, that differ from the one in use.
+    offers: Vec<Offer>,
+}
+
 /// The state of a TCP connection.
 #[derive(Debug, Default)]
 pub struct Connection {
@@ -185,10 +194,8 @@ pub struct Connection {
     pub is_reset: bool,
     /// Both sides as they were before a reset.
     before_reset: Option<Box<[Side; 2]>>,
-    /// A SYN/ACK whose timestamp is wrong, which the client may take nevertheless.
-    doubted: Option<Box<Offer>>,
-    /// SYNs, then SYN/ACKs, that differ from the one in use.
-    offers: Vec<Offer>,
+    /// What was offered besides the SYN or SYN/ACK in use, if anything.
+    others: Option<Box<Others>>,
 }
 
 /// Tells whether a sequence number comes before another.

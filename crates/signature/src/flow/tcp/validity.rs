@@ -122,7 +122,7 @@ impl Connection {
     pub(super) fn close_by_reset(&mut self) {
         self.is_reset = true;
         self.before_reset = Some(Box::new(self.sides));
-        self.offers = Vec::new();
+        self.forget_offers();
         self.enter(State::Closed);
     }
 
