@@ -104,7 +104,7 @@ impl Channel {
             return Inserted::default();
         }
         let stream = self.open(direction);
-        let segment = &packet.segment;
+        let segment = packet.segment;
         let seq = segment.tcp.seq.wrapping_add(u32::from(segment.tcp.flags & tcp_flag::SYN != 0));
         // The kinds of receivers that Suricata's own configuration file and its code assume.
         let policy = if segment.ip_version == 4 { Policy::Windows } else { Policy::Bsd };

@@ -191,7 +191,7 @@ impl<S: Default> FlowTable<S> {
             from_fragments: segment.packets != 1,
             // The decoder's other views of a datagram stand for no packet.
             ambiguous: segment.packets == 0,
-            ..Packet::new(*segment, length_on_wire, PacketKind::InFlow)
+            ..Packet::new(segment, length_on_wire, PacketKind::InFlow)
         };
         self.events = self.observe_in(slot, packet, from_low, events, each);
     }
@@ -210,7 +210,7 @@ impl<S: Default> FlowTable<S> {
         let mut flow = new_flow(&key, from_low, segment, vlans);
         flow.packets[0] = 1;
         flow.bytes[0] = length_on_wire.into();
-        let packet = Packet::new(*segment, length_on_wire, kind);
+        let packet = Packet::new(segment, length_on_wire, kind);
         let (flow, at, direction) = (&mut flow, segment.at, Direction::Orig);
         each(Occasion { packet: Some(&packet), flow, direction, at, windows: &[], appended: None, events });
     }
@@ -231,15 +231,13 @@ impl<S: Default> FlowTable<S> {
         };
         let side = direction(tracked.orig_is_low, from_low);
         if !self.expected.is_empty() && !packet.segment.payload.is_empty() && tracked.is_fresh() {
-            if let Some(expectation) = claim(&mut self.expected, &packet.segment) {
+            if let Some(expectation) = claim(&mut self.expected, packet.segment) {
                 tracked.expect(expectation, &mut work);
             }
         }
-        let timeout = self.timeouts.of(tracked);
+        let (timeout, held) = (self.timeouts.of(tracked), tracked.buffered());
         tracked.observe(&mut packet, side, &mut work, each);
-        let held = tracked.buffered();
-        self.held = (self.held + held).saturating_sub(tracked.held);
-        tracked.held = held;
+        self.held = (self.held + tracked.buffered()).saturating_sub(held);
         // A timer that fires too early is set again; one that would fire too late needs another before it.
         let shorter = self.timeouts.of(tracked);
         if shorter < timeout {
@@ -374,7 +372,7 @@ impl<S: Default> FlowTable<S> {
             entry.remove();
         }
         self.free.push(slot);
-        self.held = self.held.saturating_sub(tracked.held);
+        self.held = self.held.saturating_sub(tracked.buffered());
         let ends = (tracked.flow.orig.address, tracked.flow.resp.address);
         let mut work = work(&self.settings, &self.recognition, self.wanted, true, Events::new());
         tracked.end(self.clock, &mut work, each);

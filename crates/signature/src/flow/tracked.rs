@@ -47,8 +47,6 @@ pub struct Tracked<S> {
     has_ended: [bool; 2],
     /// Whether windows of the stream are no longer given.
     is_hidden: bool,
-    /// Bytes that the table has counted for it.
-    pub held: usize,
 }
 
 impl<S> Tracked<S> {
@@ -64,7 +62,6 @@ impl<S> Tracked<S> {
             reader: None,
             has_ended: [false; 2],
             is_hidden: false,
-            held: 0,
         }
     }
 
@@ -128,8 +125,8 @@ impl<S> Tracked<S> {
     ) {
         self.count(packet, direction);
         let was_established = self.flow.established;
-        self.flow.is_exempt |= self.channel.is_some() && self.is_excepted(&packet.segment, work.settings);
-        packet.dropped = work.settings.checksums && !checksum::are_right(&packet.segment);
+        self.flow.is_exempt |= self.channel.is_some() && self.is_excepted(packet.segment, work.settings);
+        packet.dropped = work.settings.checksums && !checksum::are_right(packet.segment);
         let direction = self.take_in(packet, direction, work);
         self.note_established(was_established, packet.segment.payload_bytes > 0);
         self.give(Some(packet), direction, packet.segment.at, work, each);
@@ -153,7 +150,7 @@ impl<S> Tracked<S> {
     /// Reads a packet; returns its direction, which the packet itself may show to be the other one.
     #[inline]
     fn take_in(&mut self, packet: &mut Packet<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
-        let segment = &packet.segment;
+        let segment = packet.segment;
         if self.flow.bypassed || self.flow.is_exempt {
             return direction;
         }
@@ -204,7 +201,7 @@ impl<S> Tracked<S> {
     #[inline]
     fn take_segment(&mut self, packet: &mut Packet<'_>, mut direction: Direction, work: &mut Work<'_>) -> Direction {
         let Some(channel) = self.channel.as_deref_mut() else { return direction };
-        let (verdict, is_doubtful) = channel.follow(&packet.segment, direction, work.settings, &mut work.events);
+        let (verdict, is_doubtful) = channel.follow(packet.segment, direction, work.settings, &mut work.events);
         match verdict {
             Verdict::Passed => {}
             Verdict::Refused => packet.dropped = true,

@@ -38,7 +38,7 @@ impl Side {
         self.next = seq.wrapping_add(1);
     }
 
-    fn stamp(&mut self, timestamp: u32, seconds: i64) {
+    fn stamp(&mut self, timestamp: u32, seconds: u32) {
         self.timestamp = timestamp;
         self.stamped_at = seconds;
         self.has_timestamp = true;
