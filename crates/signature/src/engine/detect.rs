@@ -222,7 +222,10 @@ impl Detector {
     fn look_at_packet(&mut self, program: &Program, view: &View<'_>, state: &mut FlowState) {
         self.begin_candidates(program);
         let protocol = view.flow.application.protocol;
-        let mut stream = std::mem::take(&mut state.streams[view.side()]);
+        let mut streams = std::mem::take(&mut state.streams);
+        let mut none = StreamState::default();
+        let is_of_stream = view.appended.is_some() || !view.windows.is_empty();
+        let stream = if is_of_stream { &mut streams.get_or_insert_default()[view.side()] } else { &mut none };
         stream.enter(protocol);
         let appended = view.appended.filter(|appended| appended.end() - appended.new as u64 == stream.searched);
         let mut merged = std::mem::take(&mut self.merged);
@@ -230,7 +233,7 @@ impl Detector {
         let indexes = merged.of(&program.packets, class, view.ports, protocol);
         for index in indexes.clone() {
             if !view.payload.is_empty() {
-                self.search_payload(index.payload(&program.packets), view, appended.as_ref(), &mut stream);
+                self.search_payload(index.payload(&program.packets), view, appended.as_ref(), stream);
             }
             self.candidates.extend_from_slice(&index.always);
         }
@@ -239,7 +242,7 @@ impl Detector {
         }
         for window in view.windows {
             for index in indexes.clone() {
-                self.search_window(index.payload(&program.packets), window, &mut stream);
+                self.search_window(index.payload(&program.packets), window, stream);
             }
             if !window.ambiguous {
                 stream.note_shown(window.end());
@@ -247,7 +250,7 @@ impl Detector {
         }
         drop(indexes);
         self.merged = merged;
-        state.streams[view.side()] = stream;
+        state.streams = streams;
         self.candidates.sort_unstable();
         let candidates = std::mem::take(&mut self.candidates);
         self.look_at_each(&candidates, program, view, state);
@@ -762,7 +765,7 @@ fn view<'a>(occasion: &'a Occasion<'_, FlowState>, is_hidden: bool) -> View<'a> 
 fn prune(flow: &mut Flow<FlowState>, program: &Program) {
     while let Some(first) = flow.transactions.front() {
         let state = &flow.state;
-        let own = state.transactions.front().filter(|own| own.number == first.number);
+        let own = state.first_transaction().filter(|own| own.number == first.number);
         let is_over = |direction: Direction| {
             let is_other_way = first.only.is_some_and(|only| only != direction);
             let is_seen = state.passed
@@ -777,7 +780,7 @@ fn prune(flow: &mut Flow<FlowState>, program: &Program) {
             break;
         }
         if own.is_some() {
-            flow.state.transactions.pop_front();
+            flow.state.forget_first_transaction();
         }
         flow.transactions.pop_front();
     }

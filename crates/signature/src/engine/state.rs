@@ -21,9 +21,8 @@ const MAX_HOST_BITS: usize = 1 << 20;
 /// What rules remember of a flow.
 #[derive(Debug, Default)]
 pub struct FlowState {
-    bits: Vec<Box<str>>,
-    integers: Vec<(Box<str>, u32)>,
-    captures: Vec<Capture>,
+    /// None as long as there is nothing to remember.
+    notes: Option<Box<Notes>>,
     /// Whether a rule let the flow pass, or dropped it.
     pub passed: bool,
     pub dropped: bool,
@@ -35,14 +34,22 @@ pub struct FlowState {
     pub addresses_seen: [bool; 2],
     /// Protocol rules that have matched: to the server, to the client.
     pub recognised: [bool; 2],
-    pub transactions: VecDeque<TransactionState>,
-    /// Rules that have alerted, as many as are remembered.
-    alerted: Vec<Id>,
-    /// What was met in each direction's stream.
-    pub streams: [StreamState; 2],
+    /// What was met in each direction's stream; None before there are bytes.
+    pub streams: Option<Box<[StreamState; 2]>>,
     /// Which edition of the rules the numbers of rules are of, and which revision of the streams their places.
     edition: u32,
     revision: u32,
+}
+
+/// What rules leave with a flow that has transactions, or in which they have matched.
+#[derive(Debug, Default)]
+struct Notes {
+    transactions: VecDeque<TransactionState>,
+    bits: Vec<Box<str>>,
+    integers: Vec<(Box<str>, u32)>,
+    captures: Vec<Capture>,
+    /// Rules that have alerted, as many as are remembered.
+    alerted: Vec<Id>,
 }
 
 /// What was met in the bytes of a stream when they came, for the windows in which they are looked at later.
@@ -123,44 +130,51 @@ pub struct Pending {
 }
 
 impl FlowState {
+    fn notes(&mut self) -> &mut Notes {
+        self.notes.get_or_insert_default()
+    }
+
     /// Tests a bit.
     pub fn bit(&self, name: &str) -> bool {
-        self.bits.iter().any(|own| **own == *name)
+        self.bits().iter().any(|own| **own == *name)
     }
 
     /// Sets a bit.
     pub fn set_bit(&mut self, name: &str) {
-        if !self.bit(name) && self.bits.len() < MAX_NAMES {
-            self.bits.push(name.into());
+        if !self.bit(name) && self.bits().len() < MAX_NAMES {
+            self.notes().bits.push(name.into());
         }
     }
 
     /// Clears a bit.
     pub fn clear_bit(&mut self, name: &str) {
-        self.bits.retain(|own| **own != *name);
+        if let Some(notes) = &mut self.notes {
+            notes.bits.retain(|own| **own != *name);
+        }
     }
 
     /// Returns the names of all bits, in the order in which they were set.
     pub fn bits(&self) -> &[Box<str>] {
-        &self.bits
+        self.notes.as_deref().map_or(&[], |notes| &notes.bits)
     }
 
     /// Returns all numbers.
     pub fn integers(&self) -> &[(Box<str>, u32)] {
-        &self.integers
+        self.notes.as_deref().map_or(&[], |notes| &notes.integers)
     }
 
     /// Returns a number, if it was ever set.
     pub fn integer(&self, name: &str) -> Option<u32> {
-        self.integers.iter().find(|own| *own.0 == *name).map(|own| own.1)
+        self.integers().iter().find(|own| *own.0 == *name).map(|own| own.1)
     }
 
     /// Sets a number.
     pub fn set_integer(&mut self, name: &str, value: u32) {
-        let has_room = self.integers.len() < MAX_NAMES;
-        match self.integers.iter_mut().find(|own| *own.0 == *name) {
+        let integers = &mut self.notes().integers;
+        let has_room = integers.len() < MAX_NAMES;
+        match integers.iter_mut().find(|own| *own.0 == *name) {
             Some(own) => own.1 = value,
-            None if has_room => self.integers.push((name.into(), value)),
+            None if has_room => integers.push((name.into(), value)),
             None => {}
         }
     }
@@ -170,52 +184,74 @@ impl FlowState {
     pub fn enter(&mut self, edition: u32, revision: u32) {
         if (self.edition, self.revision) != (edition, revision) {
             self.revision = revision;
-            self.streams = Default::default();
+            self.streams = None;
         }
         if self.edition != edition {
             self.edition = edition;
-            self.alerted.clear();
-            for side in self.transactions.iter_mut().flat_map(|own| &mut own.sides) {
-                side.forget_rules();
+            if let Some(notes) = &mut self.notes {
+                notes.forget_rules();
             }
         }
     }
 
     /// Tells whether a rule has alerted in this flow.
     pub fn has_alerted(&self, id: Id) -> bool {
-        self.alerted.contains(&id)
+        self.notes.as_deref().is_some_and(|notes| notes.alerted.contains(&id))
     }
 
     /// Remembers that a rule has alerted.
     pub fn note_alert(&mut self, id: Id) {
-        if self.alerted.len() < MAX_NAMES && !self.has_alerted(id) {
-            self.alerted.push(id);
+        let alerted = &mut self.notes().alerted;
+        if alerted.len() < MAX_NAMES && !alerted.contains(&id) {
+            alerted.push(id);
         }
     }
 
     /// Keeps what an expression has captured; a later capture of the same name replaces it.
     pub fn capture(&mut self, capture: Capture) {
-        let has_room = self.captures.len() < MAX_NAMES;
-        match self.captures.iter_mut().find(|own| own.name == capture.name) {
+        let captures = &mut self.notes().captures;
+        let has_room = captures.len() < MAX_NAMES;
+        match captures.iter_mut().find(|own| own.name == capture.name) {
             Some(own) => *own = capture,
-            None if has_room => self.captures.push(capture),
+            None if has_room => captures.push(capture),
             None => {}
         }
     }
 
     /// Returns all captures.
     pub fn captures(&self) -> &[Capture] {
-        &self.captures
+        self.notes.as_deref().map_or(&[], |notes| &notes.captures)
     }
 
     /// Returns what is remembered of a transaction.
     pub fn transaction(&mut self, number: u64) -> &mut TransactionState {
+        let transactions = &mut self.notes().transactions;
         // They are in the order of their numbers.
-        let at = self.transactions.binary_search_by_key(&number, |own| own.number).unwrap_or_else(|at| {
-            self.transactions.insert(at, TransactionState { number, ..TransactionState::default() });
+        let at = transactions.binary_search_by_key(&number, |own| own.number).unwrap_or_else(|at| {
+            transactions.insert(at, TransactionState { number, ..TransactionState::default() });
             at
         });
-        &mut self.transactions[at]
+        &mut transactions[at]
+    }
+
+    /// Returns what is remembered of the transaction with the lowest number.
+    pub fn first_transaction(&self) -> Option<&TransactionState> {
+        self.notes.as_deref()?.transactions.front()
+    }
+
+    /// Forgets the transaction with the lowest number.
+    pub fn forget_first_transaction(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            notes.transactions.pop_front();
+        }
+    }
+}
+
+impl Notes {
+    /// Forgets single rules.
+    fn forget_rules(&mut self) {
+        self.alerted.clear();
+        self.transactions.iter_mut().flat_map(|own| &mut own.sides).for_each(SideState::forget_rules);
     }
 }
 

@@ -16,7 +16,8 @@ const HOPS_IN_DOUBT: u8 = 2;
 /// A connection and its streams.
 pub struct Channel {
     pub connection: Connection,
-    streams: [Stream; 2],
+    /// None of a side that has sent no data.
+    streams: [Option<Box<Stream>>; 2],
     /// Hops left of each side's first segment.
     hops: [Option<u8>; 2],
     /// It was closed by a reset that may not have reached its receiver.
@@ -40,14 +41,29 @@ impl Channel {
 
     /// Returns the stream of what a side sends.
     #[inline]
-    pub fn stream(&self, direction: Direction) -> &Stream {
-        &self.streams[index(direction)]
+    pub fn stream(&self, direction: Direction) -> Option<&Stream> {
+        self.streams[index(direction)].as_deref()
     }
 
     /// Returns the stream of what a side sends for change.
     #[inline]
-    pub fn stream_mut(&mut self, direction: Direction) -> &mut Stream {
-        &mut self.streams[index(direction)]
+    pub fn stream_mut(&mut self, direction: Direction) -> Option<&mut Stream> {
+        self.streams[index(direction)].as_deref_mut()
+    }
+
+    /// Returns both streams for change, as far as there are any.
+    #[inline]
+    pub fn streams_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.streams.iter_mut().flatten().map(Box::as_mut)
+    }
+
+    /// Returns the stream for more data of a side.
+    #[inline]
+    fn open(&mut self, direction: Direction) -> &mut Stream {
+        let first_byte = self.connection.first_byte(direction);
+        let stream = self.streams[index(direction)].get_or_insert_with(|| Box::new(Stream::new(first_byte)));
+        stream.move_to(first_byte);
+        stream
     }
 
     /// Follows a segment; tells what its receiver makes of it, and whether it may not have got that far.
@@ -59,8 +75,8 @@ impl Channel {
         settings: &Settings,
         events: &mut Events,
     ) -> (Verdict, bool) {
-        let first_byte = self.connection.first_byte(direction);
-        let step = Step::of(segment, direction, self.stream(direction).kept_from(first_byte));
+        let kept_from = self.stream(direction).map(Stream::kept_from);
+        let step = Step::of(segment, direction, kept_from.unwrap_or_else(|| self.connection.first_byte(direction)));
         let hops = *self.hops[index(direction)].get_or_insert(segment.ttl);
         let is_far = segment.ttl.saturating_add(HOPS_IN_DOUBT) <= hops;
         if self.has_doubtful_reset && self.connection.is_reset && self.connection.goes_on(&step) {
@@ -84,13 +100,11 @@ impl Channel {
         settings: &Settings,
         events: &mut Events,
     ) -> Inserted {
-        let first_byte = self.connection.first_byte(direction);
-        let stream = self.stream_mut(direction);
-        if stream.has_reached_depth {
+        if self.stream(direction).is_some_and(|stream| stream.has_reached_depth) {
             return Inserted::default();
         }
-        let segment = &packet.segment;
-        stream.open(first_byte);
+        let stream = self.open(direction);
+        let segment = packet.segment;
         let seq = segment.tcp.seq.wrapping_add(u32::from(segment.tcp.flags & tcp_flag::SYN != 0));
         // The kinds of receivers that Suricata's own configuration file and its code assume.
         let policy = if segment.ip_version == 4 { Policy::Windows } else { Policy::Bsd };
@@ -120,7 +134,9 @@ impl Channel {
     #[inline]
     pub fn acknowledge(&mut self, direction: Direction) {
         let acknowledged = self.connection.acknowledged(direction);
-        self.stream_mut(direction).acknowledge(acknowledged);
+        if let Some(stream) = self.stream_mut(direction) {
+            stream.acknowledge(acknowledged);
+        }
     }
 
     /// Exchanges the sides.
@@ -133,7 +149,7 @@ impl Channel {
     /// Counts the bytes of memory held.
     #[inline]
     pub fn held(&self) -> usize {
-        self.streams.iter().map(Stream::held).sum()
+        self.streams.iter().flatten().map(|stream| stream.held()).sum()
     }
 
     /// Lets go of bytes that nobody needs, and of memory once the connection is closed.
@@ -141,7 +157,7 @@ impl Channel {
     pub fn trim(&mut self, is_hidden: bool) {
         let is_closed = self.connection.state == State::Closed;
         let has_closed = is_closed && !std::mem::replace(&mut self.is_closed, is_closed);
-        for stream in &mut self.streams {
+        for stream in self.streams_mut() {
             stream.trim(is_hidden);
             if has_closed {
                 stream.shrink();

@@ -66,7 +66,7 @@ pub enum PacketKind {
 
 /// A packet with what decoding alone does not tell.
 pub struct Packet<'a> {
-    pub segment: Segment<'a>,
+    pub segment: &'a Segment<'a>,
     /// Bytes on the wire.
     pub length: u32,
     /// Whether its payload has gone into the stream, where stream rules find it.
@@ -84,7 +84,7 @@ pub struct Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// Takes a packet of which nothing is known beyond what decoding tells.
-    pub fn new(segment: Segment<'a>, length: u32, kind: PacketKind) -> Packet<'a> {
+    pub fn new(segment: &'a Segment<'a>, length: u32, kind: PacketKind) -> Packet<'a> {
         Packet {
             segment,
             length,
@@ -142,7 +142,7 @@ pub struct Flow<S> {
     /// IP protocol number.
     pub transport: u8,
     /// VLAN ids, outermost first.
-    pub vlans: Vec<u16>,
+    pub vlans: Box<[u16]>,
     pub start: i64,
     pub last: i64,
     /// Packets to the server and to the client, the present one included.

@@ -59,7 +59,7 @@ pub enum Reading {
 pub struct Reader {
     session: Option<Box<dyn Session>>,
     next_number: u64,
-    expectation: Option<Expectation>,
+    expectation: Option<Box<Expectation>>,
     /// Directions whose protocol is settled, one way or the other.
     is_judged: [bool; 2],
     /// Directions of which the session has read something.
@@ -75,6 +75,8 @@ pub struct Reader {
     pub is_bypassed: bool,
     /// Transactions were completed, or the protocol has changed: what is there has to be inspected.
     pub has_news: bool,
+    /// Numbers below which transactions were complete at an occasion of each direction.
+    pub shown_complete: [u64; 2],
 }
 
 impl Reader {
@@ -97,7 +99,7 @@ impl Reader {
     /// Takes over what a control connection has announced.
     pub fn expect(&mut self, expectation: Expectation, around: &mut Surroundings<'_>) {
         let protocol = expectation.protocol;
-        self.expectation = Some(expectation);
+        self.expectation = Some(Box::new(expectation));
         around.application.sides = [Some(protocol); 2];
         self.is_judged = [true; 2];
         self.start(protocol, Transport::Stream, around);
@@ -292,7 +294,7 @@ impl Reader {
             protocol,
             at: around.at,
             ports: around.ports,
-            expectation: self.expectation.as_ref(),
+            expectation: self.expectation.as_deref(),
             requests,
         };
         Some(act(session, &mut output))

@@ -82,10 +82,9 @@ impl Inserted {
     }
 }
 
-/// One direction.
+/// One direction that has sent data.
 #[derive(Debug, Default)]
 pub struct Stream {
-    is_open: bool,
     /// Sequence number of the first byte.
     origin: u32,
     /// Sequence number of the first byte that is missing, and its place in the stream.
@@ -112,27 +111,22 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Sets where the stream begins, unless it has.
-    #[inline]
-    pub fn open(&mut self, first_byte: u32) {
-        if !self.is_open || self.origin != first_byte {
-            self.open_anew(first_byte);
-        }
+    /// Makes one that begins at a sequence number.
+    pub fn new(first_byte: u32) -> Stream {
+        Stream { origin: first_byte, next: first_byte, ..Stream::default() }
     }
 
     /// Begins at another number while the connection opens; what was read stays as it is.
-    fn open_anew(&mut self, first_byte: u32) {
-        if self.read == 0 && self.inspected == 0 {
-            *self = Stream { is_open: true, origin: first_byte, next: first_byte, ..Stream::default() };
+    #[inline]
+    pub fn move_to(&mut self, first_byte: u32) {
+        if self.origin != first_byte && self.read == 0 && self.inspected == 0 {
+            *self = Stream::new(first_byte);
         }
     }
 
     /// Returns the sequence number of the first byte that is still kept for reading or inspecting.
     #[inline]
-    pub fn kept_from(&self, first_byte: u32) -> u32 {
-        if !self.is_open {
-            return first_byte;
-        }
+    pub fn kept_from(&self) -> u32 {
         let kept = self.read.min(self.inspected).min(self.ready);
         self.next.wrapping_sub((self.ready - kept) as u32)
     }
@@ -296,9 +290,6 @@ impl Stream {
     /// Notes that the receiver has everything before a sequence number.
     #[inline]
     pub fn acknowledge(&mut self, ack: u32) {
-        if !self.is_open {
-            return;
-        }
         let ahead = i64::from(ack.wrapping_sub(self.next) as i32);
         let place = self.ready.saturating_add_signed(ahead);
         if place > self.acknowledged {

@@ -94,7 +94,7 @@ impl Timeouts {
     }
 
     fn of<S>(&self, tracked: &Tracked<S>) -> i64 {
-        match (tracked.key.protocol, tracked.state()) {
+        match (tracked.flow.transport, tracked.state()) {
             (protocol::TCP, State::Closed) => self.tcp_closed,
             (protocol::TCP, State::None | State::SynSent | State::SynReceived) => self.tcp_new,
             (protocol::TCP, _) => self.tcp_established,
@@ -174,7 +174,7 @@ impl<S: Default> FlowTable<S> {
         key.context = if self.tracks_contexts { key.context } else { 0 };
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
-        let known = |slot: &u32| get(slots, *slot).is_some_and(|tracked| tracked.key == key);
+        let known = |slot: &u32| get(slots, *slot).is_some_and(|tracked| tracked.key() == key);
         let mut found = self.index.find(hash, known).copied();
         if let Some(slot) = found.filter(|slot| self.is_over_before(*slot, segment, from_low)) {
             self.end(slot, each);
@@ -191,7 +191,7 @@ impl<S: Default> FlowTable<S> {
             from_fragments: segment.packets != 1,
             // The decoder's other views of a datagram stand for no packet.
             ambiguous: segment.packets == 0,
-            ..Packet::new(*segment, length_on_wire, PacketKind::InFlow)
+            ..Packet::new(segment, length_on_wire, PacketKind::InFlow)
         };
         self.events = self.observe_in(slot, packet, from_low, events, each);
     }
@@ -210,7 +210,7 @@ impl<S: Default> FlowTable<S> {
         let mut flow = new_flow(&key, from_low, segment, vlans);
         flow.packets[0] = 1;
         flow.bytes[0] = length_on_wire.into();
-        let packet = Packet::new(*segment, length_on_wire, kind);
+        let packet = Packet::new(segment, length_on_wire, kind);
         let (flow, at, direction) = (&mut flow, segment.at, Direction::Orig);
         each(Occasion { packet: Some(&packet), flow, direction, at, windows: &[], appended: None, events });
     }
@@ -231,18 +231,18 @@ impl<S: Default> FlowTable<S> {
         };
         let side = direction(tracked.orig_is_low, from_low);
         if !self.expected.is_empty() && !packet.segment.payload.is_empty() && tracked.is_fresh() {
-            if let Some(expectation) = claim(&mut self.expected, &packet.segment) {
+            if let Some(expectation) = claim(&mut self.expected, packet.segment) {
                 tracked.expect(expectation, &mut work);
             }
         }
-        let state = tracked.state();
+        let (timeout, held) = (self.timeouts.of(tracked), tracked.buffered());
         tracked.observe(&mut packet, side, &mut work, each);
-        let held = tracked.buffered();
-        self.held = (self.held + held).saturating_sub(tracked.held);
-        tracked.held = held;
-        if tracked.state() != state {
+        self.held = (self.held + tracked.buffered()).saturating_sub(held);
+        // A timer that fires too early is set again; one that would fire too late needs another before it.
+        let shorter = self.timeouts.of(tracked);
+        if shorter < timeout {
             let timer = Timer { slot, generation: tracked.generation };
-            self.wheel.set(timer, tracked.flow.last.saturating_add(self.timeouts.of(tracked)));
+            self.wheel.set(timer, tracked.flow.last.saturating_add(shorter));
         }
         let Work { events, expected, shed_bytes, .. } = work;
         let ends = (tracked.flow.orig.address, tracked.flow.resp.address);
@@ -296,11 +296,11 @@ impl<S: Default> FlowTable<S> {
         self.generation = self.generation.wrapping_add(1);
         self.flows_begun += 1;
         let flow = new_flow(&key, from_low, segment, vlans);
-        let tracked = Box::new(Tracked::new(key, from_low, self.generation, flow, &self.settings));
+        let tracked = Box::new(Tracked::new(&key, from_low, self.generation, flow, &self.settings));
         let deadline = segment.at.saturating_add(self.timeouts.of(&tracked));
         let slot = self.place(tracked);
         let (slots, hasher) = (&self.slots, &self.hasher);
-        let rehash = |slot: &u32| get(slots, *slot).map_or(0, |tracked| hasher.hash_one(tracked.key));
+        let rehash = |slot: &u32| get(slots, *slot).map_or(0, |tracked| hasher.hash_one(tracked.key()));
         self.index.insert_unique(hash, slot, rehash);
         self.wheel.set(Timer { slot, generation: self.generation }, deadline);
         slot
@@ -367,12 +367,12 @@ impl<S: Default> FlowTable<S> {
 
     fn end(&mut self, slot: u32, each: &mut impl FnMut(Occasion<'_, S>)) {
         let Some(tracked) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
-        let hash = self.hasher.hash_one(tracked.key);
+        let hash = self.hasher.hash_one(tracked.key());
         if let Ok(entry) = self.index.find_entry(hash, |known| *known == slot) {
             entry.remove();
         }
         self.free.push(slot);
-        self.held = self.held.saturating_sub(tracked.held);
+        self.held = self.held.saturating_sub(tracked.buffered());
         let ends = (tracked.flow.orig.address, tracked.flow.resp.address);
         let mut work = work(&self.settings, &self.recognition, self.wanted, true, Events::new());
         tracked.end(self.clock, &mut work, each);
@@ -405,7 +405,7 @@ fn new_flow<S: Default>(key: &FlowKey, from_low: bool, segment: &Segment<'_>, vl
         resp,
         ip_version: segment.ip_version,
         transport: segment.protocol,
-        vlans: vlans.to_vec(),
+        vlans: vlans.into(),
         start: segment.at,
         last: segment.at,
         packets: [0; 2],

@@ -4,10 +4,16 @@ use infraspectre_core::app::Direction::{self, Orig, Resp};
 use infraspectre_core::wire::tcp_flag::{ACK, FIN, PSH, RST, SYN, URG};
 use proptest::prelude::*;
 
+use super::channel::Channel;
 use super::fixture::Host::{Client, Server};
 use super::fixture::{hear, table, Heard, Packet, Talk, LIMITS, SECOND};
+use super::tracked::Tracked;
 use super::{Limits, Occasion};
+use crate::engine::state::FlowState;
 use crate::settings::Settings;
+
+/// A scan makes a flow of each knock: what one takes of memory has to stay small.
+const _: () = assert!(size_of::<Tracked<FlowState>>() <= 256 && size_of::<Channel>() <= 128);
 
 const REQUEST: &[u8] = b"GET /index HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";

@@ -8,6 +8,7 @@ use super::channel::Channel;
 use super::checksum;
 use super::reader::{Reader, Reading, Surroundings};
 use super::recognition::Recognition;
+use super::stream::Stream;
 use super::tcp::{Connection, Events, Readable, State, Step, Verdict};
 use super::{Flow, Occasion, Packet, Window};
 use crate::field::{FieldSet, DONE};
@@ -34,45 +35,53 @@ pub struct Work<'a> {
 
 /// A flow and all that is kept for it.
 pub struct Tracked<S> {
-    pub key: FlowKey,
+    /// Index of the VLAN and tunnel context.
+    context: u16,
     pub orig_is_low: bool,
     pub generation: u16,
     pub flow: Flow<S>,
     channel: Option<Box<Channel>>,
-    reader: Reader,
-    /// Numbers below which transactions were complete at an occasion of each direction.
-    shown_complete: [u64; 2],
+    /// None before there is data.
+    reader: Option<Box<Reader>>,
     /// Directions whose session was told that they have come to their end.
     has_ended: [bool; 2],
     /// Whether windows of the stream are no longer given.
     is_hidden: bool,
-    /// Bytes that the table has counted for it.
-    pub held: usize,
 }
 
 impl<S> Tracked<S> {
     /// Begins a flow.
-    pub fn new(key: FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
+    pub fn new(key: &FlowKey, orig_is_low: bool, generation: u16, flow: Flow<S>, settings: &Settings) -> Tracked<S> {
         let channel = (key.protocol == protocol::TCP).then(|| Box::new(Channel::new(settings)));
-        let reader = Reader::default();
         Tracked {
-            key,
+            context: key.context,
             orig_is_low,
             generation,
             flow,
             channel,
-            reader,
-            shown_complete: [0; 2],
+            reader: None,
             has_ended: [false; 2],
             is_hidden: false,
-            held: 0,
         }
+    }
+
+    /// Returns what the table finds it by.
+    #[inline]
+    pub fn key(&self) -> FlowKey {
+        let flow = &self.flow;
+        let (low, high) = if self.orig_is_low { (flow.orig, flow.resp) } else { (flow.resp, flow.orig) };
+        FlowKey { low, high, context: self.context, protocol: flow.transport, ip_version: flow.ip_version }
     }
 
     /// Returns the state of the TCP connection; other flows have none.
     #[inline]
     pub fn state(&self) -> State {
         self.connection().map_or(State::None, |connection| connection.state)
+    }
+
+    /// Returns what a side has sent over TCP, if anything.
+    fn stream(&self, direction: Direction) -> Option<&Stream> {
+        self.channel.as_deref()?.stream(direction)
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -90,7 +99,7 @@ impl<S> Tracked<S> {
 
     /// Tells whether an announced connection may be this one.
     pub fn is_fresh(&self) -> bool {
-        self.channel.is_some() && self.reader.is_fresh()
+        self.channel.is_some() && self.reader.as_deref().is_none_or(Reader::is_fresh)
     }
 
     /// Counts bytes of memory held for streams.
@@ -116,8 +125,8 @@ impl<S> Tracked<S> {
     ) {
         self.count(packet, direction);
         let was_established = self.flow.established;
-        self.flow.is_exempt |= self.channel.is_some() && self.is_excepted(&packet.segment, work.settings);
-        packet.dropped = work.settings.checksums && !checksum::are_right(&packet.segment);
+        self.flow.is_exempt |= self.channel.is_some() && self.is_excepted(packet.segment, work.settings);
+        packet.dropped = work.settings.checksums && !checksum::are_right(packet.segment);
         let direction = self.take_in(packet, direction, work);
         self.note_established(was_established, packet.segment.payload_bytes > 0);
         self.give(Some(packet), direction, packet.segment.at, work, each);
@@ -141,7 +150,7 @@ impl<S> Tracked<S> {
     /// Reads a packet; returns its direction, which the packet itself may show to be the other one.
     #[inline]
     fn take_in(&mut self, packet: &mut Packet<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
-        let segment = &packet.segment;
+        let segment = packet.segment;
         if self.flow.bypassed || self.flow.is_exempt {
             return direction;
         }
@@ -161,18 +170,20 @@ impl<S> Tracked<S> {
             Some(connection) => connection.is_established() && (was_established || has_data),
             None => self.flow.packets.iter().all(|count| *count > 0),
         };
-        self.flow.encrypted = self.reader.is_encrypted;
-        self.flow.bypassed |= self.reader.is_bypassed;
+        if let Some(reader) = &self.reader {
+            self.flow.encrypted = reader.is_encrypted;
+            self.flow.bypassed |= reader.is_bypassed;
+        }
     }
 
     fn split<'a>(&'a mut self, work: &'a mut Work<'_>) -> (&'a mut Reader, Surroundings<'a>) {
         let connection = self.channel.as_ref().map(|channel| &channel.connection);
-        (&mut self.reader, surroundings(&mut self.flow, connection, work))
+        (self.reader.get_or_insert_default(), surroundings(&mut self.flow, connection, work))
     }
 
     fn take_datagram(&mut self, segment: &Segment<'_>, direction: Direction, work: &mut Work<'_>) -> Direction {
-        let before = self.reader.next_number();
         let (reader, mut around) = self.split(work);
+        let before = reader.next_number();
         let mut direction = direction;
         if reader.datagram(direction, segment.payload, &mut around) == Reading::Turn {
             self.turn();
@@ -190,7 +201,7 @@ impl<S> Tracked<S> {
     #[inline]
     fn take_segment(&mut self, packet: &mut Packet<'_>, mut direction: Direction, work: &mut Work<'_>) -> Direction {
         let Some(channel) = self.channel.as_deref_mut() else { return direction };
-        let (verdict, is_doubtful) = channel.follow(&packet.segment, direction, work.settings, &mut work.events);
+        let (verdict, is_doubtful) = channel.follow(packet.segment, direction, work.settings, &mut work.events);
         match verdict {
             Verdict::Passed => {}
             Verdict::Refused => packet.dropped = true,
@@ -239,7 +250,7 @@ impl<S> Tracked<S> {
             work.shed_bytes += length as u64;
             return false;
         }
-        self.reader.note_data(direction);
+        self.reader.get_or_insert_default().note_data(direction);
         let inserted = channel.insert(packet, direction, is_doubtful, work.settings, &mut work.events);
         self.flow.revision += u32::from(inserted.differs);
         inserted.reaches_depth || inserted.is_crowded
@@ -274,7 +285,7 @@ impl<S> Tracked<S> {
     fn end_stream(&mut self, direction: Direction, work: &mut Work<'_>) {
         let is_closed = self.state() >= State::Closing && self.connection().is_some_and(|own| !own.is_reset);
         let is_over = is_closed && self.flow.application.protocol.is_some();
-        let is_read = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).unread() == 0);
+        let is_read = self.stream(direction).is_none_or(|stream| stream.unread() == 0);
         if is_over && is_read && !std::mem::replace(&mut self.has_ended[index(direction)], true) {
             let (reader, mut around) = self.split(work);
             reader.end(direction, &mut around);
@@ -284,9 +295,9 @@ impl<S> Tracked<S> {
 
     /// Lets the stream be inspected where its session has news.
     fn note_news(&mut self, direction: Direction) {
-        if std::mem::take(&mut self.reader.has_news) {
-            if let Some(channel) = self.channel.as_deref_mut() {
-                channel.stream_mut(direction).is_due = true;
+        if self.reader.as_deref_mut().is_some_and(|reader| std::mem::take(&mut reader.has_news)) {
+            if let Some(stream) = self.channel.as_deref_mut().and_then(|channel| channel.stream_mut(direction)) {
+                stream.is_due = true;
             }
         }
     }
@@ -296,28 +307,28 @@ impl<S> Tracked<S> {
             channel.acknowledge(other);
         }
         while let Some(Reading::Used(1..)) = self.read_once(other, all, work) {}
-        self.reader.go_on_without_other();
+        self.reader.get_or_insert_default().go_on_without_other();
     }
 
     #[inline]
     fn read_once(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> Option<Reading> {
         let channel = self.channel.as_deref_mut()?;
-        let data = channel.stream(direction).readable(all);
+        let data = channel.stream(direction)?.readable(all);
         if data.is_empty() {
             return None;
         }
-        let has_other = channel.stream(direction.opposite()).unread() > 0;
+        let has_other = channel.stream(direction.opposite()).is_some_and(|other| other.unread() > 0);
         let mut around = surroundings(&mut self.flow, Some(&channel.connection), work);
-        let reading = self.reader.stream(direction, data, has_other, &mut around);
+        let reading = self.reader.get_or_insert_default().stream(direction, data, has_other, &mut around);
         if let Reading::Used(count) = reading {
-            channel.stream_mut(direction).consume(count);
+            channel.stream_mut(direction)?.consume(count);
         }
         Some(reading)
     }
 
     /// Goes on behind bytes that are missing and will not come.
     fn pass_gap(&mut self, direction: Direction, all: bool, work: &mut Work<'_>) -> bool {
-        let Some(stream) = self.channel.as_deref_mut().map(|channel| channel.stream_mut(direction)) else {
+        let Some(stream) = self.channel.as_deref_mut().and_then(|channel| channel.stream_mut(direction)) else {
             return false;
         };
         let Some(end) = stream.gap_end(all) else { return false };
@@ -345,7 +356,9 @@ impl<S> Tracked<S> {
         std::mem::swap(&mut flow.orig, &mut flow.resp);
         flow.packets.swap(0, 1);
         flow.bytes.swap(0, 1);
-        self.reader.turn(&mut flow.application);
+        if let Some(reader) = &mut self.reader {
+            reader.turn(&mut flow.application);
+        }
     }
 
     /// Gives the occasion of a packet, or of the end.
@@ -363,12 +376,12 @@ impl<S> Tracked<S> {
         // What came before the bytes that are hidden from now on is looked at now, and the rest is not kept.
         let all = all || !was_hidden && self.is_hidden;
         if let Some(channel) = self.channel.as_deref_mut().filter(|_| was_hidden) {
-            BOTH.iter().for_each(|side| channel.stream_mut(*side).note_inspected(true));
+            channel.streams_mut().for_each(|stream| stream.note_inspected(true));
         }
         // What the receiver drops is not the time to look at what others have brought.
         let is_dropped = packet.is_some_and(|packet| packet.dropped);
         let channel = self.channel.as_deref_mut().filter(|_| !is_dropped);
-        let stream = channel.map(|channel| channel.stream_mut(direction));
+        let stream = channel.and_then(|channel| channel.stream_mut(direction));
         let new = packet.filter(|packet| packet.is_appended && !was_hidden).map(|packet| packet.segment.payload.len());
         match stream {
             None => {
@@ -382,7 +395,8 @@ impl<S> Tracked<S> {
             Some(stream) => {
                 let views = stream.views(all);
                 for view in views.iter().filter(|view| view.offset == 0) {
-                    self.reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
+                    let reader = self.reader.get_or_insert_default();
+                    reader.read_view(direction, &view.data, &mut surroundings(&mut self.flow, None, work));
                 }
                 let (flow, events) = (&mut self.flow, &work.events);
                 let appended = new.map(|new| stream.appended(new));
@@ -408,18 +422,16 @@ impl<S> Tracked<S> {
     #[inline]
     fn forget_transactions(&mut self, direction: Direction) {
         let transactions = &mut self.flow.transactions;
-        if transactions.is_empty() {
-            return;
-        }
+        let Some(reader) = self.reader.as_deref_mut().filter(|_| !transactions.is_empty()) else { return };
+        let shown = &mut reader.shown_complete;
         let first = transactions.front().map_or(0, |one| one.number);
-        let from = usize::try_from(self.shown_complete[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
+        let from = usize::try_from(shown[index(direction)].saturating_sub(first)).unwrap_or(usize::MAX);
         let fresh = transactions.range(from.min(transactions.len())..);
         if let Some(last) = fresh.take_while(|one| is_complete(one, direction)).last() {
-            self.shown_complete[index(direction)] = last.number + 1;
+            shown[index(direction)] = last.number + 1;
         }
-        let (shown, is_crowded) = (self.shown_complete, |count| count > MAX_TRANSACTIONS);
-        while is_crowded(transactions.len())
-            || transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, &shown)))
+        while transactions.len() > MAX_TRANSACTIONS
+            || transactions.front().is_some_and(|first| BOTH.iter().all(|side| is_shown(first, *side, shown)))
         {
             transactions.pop_front();
         }
@@ -438,11 +450,12 @@ impl<S> Tracked<S> {
                 let (reader, mut around) = self.split(work);
                 reader.end(direction, &mut around);
             }
-            self.flow.encrypted = self.reader.is_encrypted;
-            let shown = self.shown_complete;
+            let reader = self.reader.get_or_insert_default();
+            self.flow.encrypted = reader.is_encrypted;
+            let shown = reader.shown_complete;
             let has_news = self.flow.transactions.iter().any(|one| !is_shown(one, direction, &shown));
             self.flow.transactions.iter_mut().for_each(|transaction| transaction.complete(direction));
-            let has_bytes = self.channel.as_deref().is_some_and(|channel| channel.stream(direction).has_uninspected());
+            let has_bytes = self.stream(direction).is_some_and(Stream::has_uninspected);
             if is_open || has_bytes || has_news {
                 self.give(None, direction, at, work, each);
                 work.events.clear();

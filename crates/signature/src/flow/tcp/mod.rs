@@ -67,8 +67,8 @@ pub type Events = Vec<&'static str>;
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     pub direction: Direction,
-    /// Capture time in seconds.
-    pub seconds: i64,
+    /// Capture time in seconds since the Unix epoch, which 32 bits hold until 2106.
+    pub seconds: u32,
     pub seq: u32,
     pub ack: u32,
     pub flags: u8,
@@ -86,7 +86,7 @@ impl Step {
     pub fn of(segment: &Segment<'_>, direction: Direction, kept_from: u32) -> Step {
         Step {
             direction,
-            seconds: segment.at.div_euclid(1_000_000_000),
+            seconds: segment.at.div_euclid(1_000_000_000).clamp(0, u32::MAX.into()) as u32,
             seq: segment.tcp.seq,
             ack: segment.tcp.ack,
             flags: segment.tcp.flags,
@@ -134,7 +134,7 @@ struct Side {
     limit: u32,
     /// Last timestamp and when it came, in seconds.
     timestamp: u32,
-    stamped_at: i64,
+    stamped_at: u32,
     has_timestamp: bool,
     began_at_zero: bool,
     /// It sent a segment that keeps the connection alive, which waits for an answer.
@@ -154,7 +154,16 @@ struct Offer {
     window: u16,
     window_scale: Option<u8>,
     timestamp: Option<u32>,
-    seconds: i64,
+    seconds: u32,
+}
+
+/// What was offered besides the SYN or SYN/ACK in use.
+#[derive(Debug, Default)]
+struct Others {
+    /// A SYN/ACK whose timestamp is wrong, which the client may take nevertheless.
+    doubted: Option<Offer>,
+    /// SYNs, then SYN/ACKs, that differ from the one in use.
+    offers: Vec<Offer>,
 }
 
 /// The state of a TCP connection.
@@ -185,10 +194,8 @@ pub struct Connection {
     pub is_reset: bool,
     /// Both sides as they were before a reset.
     before_reset: Option<Box<[Side; 2]>>,
-    /// A SYN/ACK whose timestamp is wrong, which the client may take nevertheless.
-    doubted: Option<Offer>,
-    /// SYNs, then SYN/ACKs, that differ from the one in use.
-    offers: Vec<Offer>,
+    /// What was offered besides the SYN or SYN/ACK in use, if anything.
+    others: Option<Box<Others>>,
 }
 
 /// Tells whether a sequence number comes before another.

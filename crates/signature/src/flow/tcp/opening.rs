@@ -38,7 +38,7 @@ impl Side {
         self.next = seq.wrapping_add(1);
     }
 
-    fn stamp(&mut self, timestamp: u32, seconds: i64) {
+    fn stamp(&mut self, timestamp: u32, seconds: u32) {
         self.timestamp = timestamp;
         self.stamped_at = seconds;
         self.has_timestamp = true;
@@ -47,6 +47,22 @@ impl Side {
 }
 
 impl Connection {
+    /// Returns the SYNs, then SYN/ACKs, that differ from the one in use.
+    fn offers(&self) -> &[Offer] {
+        self.others.as_deref().map_or(&[], |others| &others.offers)
+    }
+
+    fn remember(&mut self, offer: Offer) {
+        self.others.get_or_insert_default().offers.push(offer);
+    }
+
+    /// Forgets what was offered besides what is in use.
+    pub(super) fn forget_offers(&mut self) {
+        if let Some(others) = &mut self.others {
+            others.offers = Vec::new();
+        }
+    }
+
     /// Begins a connection with its first segment, where that can be one.
     pub(super) fn begin(&mut self, step: &Step, settings: &Settings, events: &mut Events) -> Verdict {
         let is_permitted = matches!(settings.midstream_policy.as_deref(), None | Some("ignore" | "pass-flow"));
@@ -176,7 +192,7 @@ impl Connection {
             return Verdict::Passed;
         }
         let is_answered = |offer: &Offer| step.is_to_server() && offer.is_answered_by(step);
-        match self.doubted.filter(is_answered) {
+        match self.others.as_deref().and_then(|others| others.doubted).filter(is_answered) {
             Some(offer) => {
                 self.use_syn_ack(&offer);
                 self.syn_received(step, settings, events)
@@ -204,10 +220,10 @@ impl Connection {
             self.enter(State::Established);
         }
         if !self.echoes_syn(step) {
-            self.doubted = Some(Offer::of(step));
+            self.others.get_or_insert_default().doubted = Some(Offer::of(step));
             return refuse(events, "stream.pkt_invalid_timestamp");
         }
-        self.offers = Vec::new();
+        self.forget_offers();
         self.use_syn_ack(&Offer::of(step));
         Verdict::Passed
     }
@@ -218,7 +234,7 @@ impl Connection {
         let answered = step.ack.wrapping_sub(1);
         let is_last = answered == self.side(Direction::Orig).initial && self.echoes_syn(step);
         let fits = |offer: &&Offer| offer.seq == answered && (offer.timestamp.is_none() || offer.timestamp == echo);
-        if let Some(syn) = self.offers.iter().find(fits).copied().filter(|_| !is_last) {
+        if let Some(syn) = self.offers().iter().find(fits).copied().filter(|_| !is_last) {
             self.use_syn(&syn);
         }
     }
@@ -311,11 +327,11 @@ impl Connection {
         };
         let syn = Offer::of(step);
         let is_known = |offer: &Offer| (offer.seq, offer.timestamp) == (former.seq, former.timestamp);
-        if !(Offer { ack: 0, ..syn }).is_same(&former) && !self.offers.iter().any(is_known) {
-            if self.offers.len() >= queue_limit(settings, "stream.max-syn-queued", MAX_SYNS) {
+        if !(Offer { ack: 0, ..syn }).is_same(&former) && !self.offers().iter().any(is_known) {
+            if self.offers().len() >= queue_limit(settings, "stream.max-syn-queued", MAX_SYNS) {
                 events.push("stream.3whs_syn_flood");
             } else {
-                self.offers.push(former);
+                self.remember(former);
             }
         }
         self.use_syn(&syn);
@@ -356,7 +372,7 @@ impl Connection {
         }
         self.is_one_sided = true;
         self.enter(State::Established);
-        self.offers = Vec::new();
+        self.forget_offers();
         let has_scale = self.offers_scale;
         let [client, server] = &mut self.sides;
         client.window = step.window.into();
@@ -391,7 +407,7 @@ impl Connection {
         if !step.has(tcp_flag::ACK) {
             return Verdict::Passed;
         }
-        if let Some(offer) = self.offers.iter().find(|offer| offer.is_answered_by(step)).copied() {
+        if let Some(offer) = self.offers().iter().find(|offer| offer.is_answered_by(step)).copied() {
             self.use_syn_ack(&offer);
         }
         if !self.has_valid_timestamp(step, events) {
@@ -422,13 +438,13 @@ impl Connection {
 
     fn remember_syn_ack(&mut self, step: &Step, settings: &Settings, events: &mut Events) -> Verdict {
         let offer = Offer::of(step);
-        if self.offers.iter().any(|known| known.is_same(&offer)) {
+        if self.offers().iter().any(|known| known.is_same(&offer)) {
             return Verdict::Passed;
         }
-        if self.offers.len() >= queue_limit(settings, "stream.max-synack-queued", MAX_SYN_ACKS) {
+        if self.offers().len() >= queue_limit(settings, "stream.max-synack-queued", MAX_SYN_ACKS) {
             return refuse(events, "stream.3whs_synack_flood");
         }
-        self.offers.push(offer);
+        self.remember(offer);
         Verdict::Passed
     }
 

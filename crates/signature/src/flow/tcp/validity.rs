@@ -6,7 +6,7 @@ use infraspectre_core::wire::tcp_flag;
 use super::{before, reaches, Connection, Events, State, Step, Verdict};
 
 /// How long a timestamp may be compared, in seconds: 24 days (RFC 7323, 5.5).
-const TIMESTAMP_LIFE: i64 = 24 * 24 * 3600;
+const TIMESTAMP_LIFE: u32 = 24 * 24 * 3600;
 /// A window that shrinks by no more than this beyond what was acknowledged is an honest one.
 const SHRINK_MARGIN: u32 = 32;
 const SMALL_WINDOW: u32 = 1024;
@@ -58,7 +58,7 @@ impl Connection {
     }
 
     /// Returns when the sender's last timestamp came; a connection that was picked up has none at first.
-    fn last_stamped_at(&self, step: &Step) -> i64 {
+    fn last_stamped_at(&self, step: &Step) -> u32 {
         match self.side(step.direction).stamped_at {
             0 if self.is_midstream => step.seconds,
             at => at,
@@ -122,7 +122,7 @@ impl Connection {
     pub(super) fn close_by_reset(&mut self) {
         self.is_reset = true;
         self.before_reset = Some(Box::new(self.sides));
-        self.offers = Vec::new();
+        self.forget_offers();
         self.enter(State::Closed);
     }
 
