@@ -316,6 +316,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_value_of_several_fields_is_kept_once() {
+        let mut transaction = Transaction::new(Protocol::Dns, 0, FieldSet::all());
+        let (kept, ()) = transaction.keep(|bytes| bytes.extend_from_slice(b"name"));
+        for field in [Field::DnsQuery, Field::DnsQueriesName] {
+            transaction.put_kept(Direction::Orig, field, kept);
+            assert_eq!(transaction.value(Direction::Orig, field), Some(&b"name"[..]));
+            assert_eq!(transaction.value(Direction::Resp, field), None);
+        }
+        assert_eq!(transaction.bytes, b"name");
+    }
+
+    #[test]
+    fn what_is_put_beyond_the_most_is_cut_off() {
+        let mut transaction = Transaction::new(Protocol::Http, 0, FieldSet::all());
+        let half = vec![b'.'; MAX_FIELD_BYTES / 2 + 1];
+        (0..3).for_each(|_| transaction.put(Direction::Orig, Field::HttpUri, &half));
+        let lengths: Vec<_> = transaction.values(Direction::Orig, Field::HttpUri).map(<[u8]>::len).collect();
+        assert_eq!(lengths, [half.len(), half.len() - 2, 0]);
+    }
+
+    #[test]
     fn a_file_too_many_is_refused_and_leaves_the_last_one_alone() {
         let mut transaction = Transaction::new(Protocol::Smtp, 0, FieldSet::all());
         for number in 0..MAX_FILES {
