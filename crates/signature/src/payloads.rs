@@ -127,10 +127,8 @@ impl PayloadReader {
         options: Options,
     ) -> Result<PayloadReader, SourceError> {
         let settings = Arc::new(deep(settings, bounds.each));
-        let mut wanted = FieldSet::default();
-        [Field::HttpUri, Field::HttpRequestBody].into_iter().for_each(|field| wanted.insert(field));
         let store = Arc::new(Mutex::new(Store { bounds, ..Store::default() }));
-        Ok(PayloadReader { walk: Walk::new(Sources::open(paths, options)?, settings, wanted), store })
+        Ok(PayloadReader { walk: Walk::new(Sources::open(paths, options)?, settings, wanted()), store })
     }
 
     /// Reads on, up to so many packets from the beginning, until there are enough payloads; gives those there are.
@@ -444,6 +442,13 @@ impl Growing {
     }
 }
 
+/// Returns the fields that payloads are described with.
+fn wanted() -> FieldSet {
+    let mut wanted = FieldSet::default();
+    [Field::HttpUri, Field::HttpRequestBody].into_iter().for_each(|field| wanted.insert(field));
+    wanted
+}
+
 /// Returns what a direction of a transaction carries; a body that is one file is that file.
 fn pieces(transaction: &Transaction, direction: Direction) -> impl Iterator<Item = Piece<'_>> {
     let body = &transaction.bodies[index(direction)];
@@ -480,7 +485,7 @@ mod tests {
     fn carried(bounds: Bounds, packets: &[Packet]) -> (Vec<Payload>, Store) {
         let store = Arc::new(Mutex::new(Store { bounds, ..Store::default() }));
         let settings = Arc::new(deep(Settings::default(), bounds.each));
-        let mut table = FlowTable::new(settings, LIMITS, FieldSet::all());
+        let mut table = FlowTable::new(settings, LIMITS, wanted());
         for (number, packet) in packets.iter().enumerate() {
             packet.with_segment(number as u64 + 1, |segment| {
                 table.observe(segment, 100, &[], &[], &mut |occasion| look(occasion, &store));

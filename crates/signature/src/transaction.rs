@@ -8,6 +8,8 @@ pub use infraspectre_core::app::Direction;
 const MAX_FIELD_BYTES: usize = 1 << 20;
 /// Bytes of a body that are kept once it is longer than twice as much.
 const MAX_WINDOW: usize = 1 << 18;
+/// How many times its length a body that goes on is given as room.
+const GROWTH: usize = 3;
 /// Instances of fields in a transaction.
 const MAX_ENTRIES: usize = 4096;
 /// Files of a transaction.
@@ -22,12 +24,18 @@ pub const fn index(direction: Direction) -> usize {
     }
 }
 
+/// Bytes of a transaction that are the value of its fields, by their place.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    start: u32,
+    end: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     field: Field,
     direction: Direction,
-    start: u32,
-    end: u32,
+    kept: Kept,
 }
 
 /// Bytes that arrive over time: a body, of which a window is kept.
@@ -45,6 +53,11 @@ pub struct Body {
 impl Body {
     /// Appends bytes; when there are too many, the first ones are dropped.
     pub fn append(&mut self, data: &[u8]) {
+        let has_room = self.data.capacity() - self.data.len() >= data.len();
+        if !(has_room || self.data.is_empty()) {
+            // A body that goes on is mostly long: larger steps move less.
+            self.data.reserve((GROWTH * self.data.len()).min(MAX_WINDOW).max(data.len()));
+        }
         self.data.extend_from_slice(data);
         if self.data.len() > 2 * MAX_WINDOW {
             let surplus = self.data.len() - MAX_WINDOW;
@@ -80,11 +93,16 @@ pub struct File {
 impl File {
     /// Appends bytes; of a long body only the end is kept.
     pub fn append(&mut self, data: &[u8]) {
+        self.count(data);
+        self.body.append(data);
+    }
+
+    /// Counts and hashes bytes that are kept elsewhere: as the body that is this file.
+    pub fn count(&mut self, data: &[u8]) {
         self.size += data.len() as u64;
         if let Some(hashes) = &mut self.hashes {
             hashes.update(data);
         }
-        self.body.append(data);
     }
 }
 
@@ -112,6 +130,8 @@ pub struct Transaction {
     pub protocol: Protocol,
     progress: [u8; 2],
     entries: Vec<Entry>,
+    /// Fields of which each direction may have entries.
+    present: [FieldSet; 2],
     bytes: Vec<u8>,
     numbers: Vec<(Field, Direction, u64)>,
     /// Request and response body (HTTP/1).
@@ -140,6 +160,7 @@ impl Transaction {
             protocol,
             progress: [0; 2],
             entries: Vec::new(),
+            present: [FieldSet::default(); 2],
             bytes: Vec::new(),
             numbers: Vec::new(),
             bodies: Default::default(),
@@ -162,11 +183,32 @@ impl Transaction {
 
     /// Adds an instance of a field of bytes.
     pub fn put(&mut self, direction: Direction, field: Field, value: &[u8]) {
+        if self.wants(field) {
+            let room = MAX_FIELD_BYTES.saturating_sub(self.bytes.len());
+            let (kept, ()) = self.keep(|own| own.extend_from_slice(value.get(..room).unwrap_or(value)));
+            self.put_kept(direction, field, kept);
+        }
+    }
+
+    /// Makes room for so many instances of fields, and for so many bytes of values.
+    pub fn expect(&mut self, instances: usize, bytes: usize) {
+        self.entries.reserve(instances.min(MAX_ENTRIES));
+        self.bytes.reserve(bytes.min(MAX_FIELD_BYTES));
+    }
+
+    /// Keeps what is written at the end of the given bytes, for the fields that have it as their value.
+    pub fn keep<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> (Kept, T) {
+        let start = self.bytes.len();
+        let result = write(&mut self.bytes);
+        self.bytes.truncate(MAX_FIELD_BYTES);
+        (Kept { start: start as u32, end: self.bytes.len() as u32 }, result)
+    }
+
+    /// Adds an instance of a field whose bytes are kept already.
+    pub fn put_kept(&mut self, direction: Direction, field: Field, kept: Kept) {
         if self.wants(field) && self.entries.len() < MAX_ENTRIES {
-            let start = self.bytes.len();
-            let room = MAX_FIELD_BYTES.saturating_sub(start);
-            self.bytes.extend_from_slice(value.get(..room).unwrap_or(value));
-            self.entries.push(Entry { field, direction, start: start as u32, end: self.bytes.len() as u32 });
+            self.present[index(direction)].insert(field);
+            self.entries.push(Entry { field, direction, kept });
         }
     }
 
@@ -211,10 +253,11 @@ impl Transaction {
 
     /// Returns the instances of a field in one direction.
     pub fn values(&self, direction: Direction, field: Field) -> impl Iterator<Item = &[u8]> {
-        self.entries
+        let entries = if self.present[index(direction)].contains(field) { &self.entries[..] } else { &[] };
+        entries
             .iter()
             .filter(move |entry| entry.field == field && entry.direction == direction)
-            .map(|entry| self.bytes.get(entry.start as usize..entry.end as usize).unwrap_or_default())
+            .map(|entry| self.bytes.get(entry.kept.start as usize..entry.kept.end as usize).unwrap_or_default())
     }
 
     /// Returns the first instance of a field in one direction.
@@ -271,6 +314,27 @@ impl Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_of_several_fields_is_kept_once() {
+        let mut transaction = Transaction::new(Protocol::Dns, 0, FieldSet::all());
+        let (kept, ()) = transaction.keep(|bytes| bytes.extend_from_slice(b"name"));
+        for field in [Field::DnsQuery, Field::DnsQueriesName] {
+            transaction.put_kept(Direction::Orig, field, kept);
+            assert_eq!(transaction.value(Direction::Orig, field), Some(&b"name"[..]));
+            assert_eq!(transaction.value(Direction::Resp, field), None);
+        }
+        assert_eq!(transaction.bytes, b"name");
+    }
+
+    #[test]
+    fn what_is_put_beyond_the_most_is_cut_off() {
+        let mut transaction = Transaction::new(Protocol::Http, 0, FieldSet::all());
+        let half = vec![b'.'; MAX_FIELD_BYTES / 2 + 1];
+        (0..3).for_each(|_| transaction.put(Direction::Orig, Field::HttpUri, &half));
+        let lengths: Vec<_> = transaction.values(Direction::Orig, Field::HttpUri).map(<[u8]>::len).collect();
+        assert_eq!(lengths, [half.len(), half.len() - 2, 0]);
+    }
 
     #[test]
     fn a_file_too_many_is_refused_and_leaves_the_last_one_alone() {

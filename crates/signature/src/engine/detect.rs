@@ -60,6 +60,8 @@ pub struct Detector {
     marks: Marks,
     merged: MergedIndexes,
     candidates: Vec<Id>,
+    /// Room for the rules that are tried on a transaction.
+    pending: Vec<Pending>,
     alerts: Vec<Alert>,
     /// Transactions whose files rules ask for.
     kept: Vec<u64>,
@@ -121,6 +123,7 @@ impl Detector {
             marks: Marks::default(),
             merged: MergedIndexes::default(),
             candidates: Vec::new(),
+            pending: Vec::new(),
             alerts: Vec::new(),
             kept: Vec::new(),
             surplus: 0,
@@ -441,6 +444,7 @@ impl Detector {
                     }
                 }
             }
+            Kind::Bytes | Kind::Number if transaction.value(direction, field).is_none() => {}
             Kind::Bytes | Kind::Number => {
                 let searched = side.searched(number, 0);
                 for value in transaction.values(direction, field).skip(*searched as usize) {
@@ -468,8 +472,11 @@ impl Detector {
         side: &mut SideState,
     ) {
         for (which, body) in bodies(transaction, channel.field, direction).enumerate() {
+            if body.is_empty() || !is_ready(&self.settings, transaction, body, direction) {
+                continue;
+            }
             let searched = side.searched(number, which as u32);
-            if !is_ready(&self.settings, transaction, body, direction) || body.len() == *searched {
+            if body.len() == *searched {
                 continue;
             }
             let known = usize::try_from(searched.saturating_sub(body.dropped)).unwrap_or(0);
@@ -488,17 +495,23 @@ impl Detector {
         view: &View<'_>,
         state: &mut FlowState,
     ) {
+        let waiting = side.pending.len();
+        if self.candidates.is_empty() && waiting == 0 {
+            return;
+        }
         let settings = Arc::clone(&self.settings);
         let trial = Trial { settings: &settings, transaction, direction: view.direction, progress };
-        let mut pending = std::mem::take(&mut side.pending);
-        let waiting = pending.len();
-        let new = self
-            .candidates
-            .iter()
-            .filter(|id| !side.matched.contains(id) && !pending[..waiting].iter().any(|own| own.id == **id));
-        let new: Vec<Pending> = new.map(|id| Pending { id: *id, passed: 0 }).collect();
-        pending.extend(new);
-        pending.sort_unstable_by_key(|own| own.id);
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.append(&mut side.pending);
+        for id in &self.candidates {
+            let is_waiting = pending.iter().take(waiting).any(|own| own.id == *id);
+            if !is_waiting && !side.matched.contains(id) {
+                pending.push(Pending { id: *id, passed: 0 });
+            }
+        }
+        if pending.len() > waiting {
+            pending.sort_unstable_by_key(|own| own.id);
+        }
         pending.retain_mut(|own| {
             let Some(signature) = program.signatures.get(own.id as usize) else { return false };
             let id = own.id;
@@ -517,7 +530,10 @@ impl Detector {
                 }
             }
         });
-        side.pending = pending;
+        // Little waits for more: what does is kept, the room for what is tried serves the next transaction.
+        side.pending.extend_from_slice(&pending);
+        pending.clear();
+        self.pending = pending;
     }
 
     /// Tries a rule on a transaction: what its tests have come to, and where its payload was found.

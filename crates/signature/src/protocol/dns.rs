@@ -11,7 +11,7 @@ use serde_json::{json, Map, Value};
 use super::frame::DNS_MESSAGE;
 use super::{Entry, Output, Protocol, Session};
 use crate::field::Field;
-use crate::transaction::Transaction;
+use crate::transaction::{Kept, Transaction};
 
 pub const ENTRY: Entry = Entry {
     protocol: Protocol::Dns,
@@ -32,6 +32,10 @@ pub const MDNS: Entry = Entry {
 const HEADER: usize = 12;
 const MAX_JUMPS: usize = 255;
 const MAX_NAME: usize = 1025;
+/// Instances of fields that the name of a question or record gives at most.
+const NAME_FIELDS: usize = 3;
+/// Bytes of names that a message mostly has room for.
+const FIRST_NAMES: usize = 128;
 const RESPONSE: u16 = 0x8000;
 const Z: u16 = 0x0040;
 /// Highest kind of query that is no event.
@@ -117,7 +121,7 @@ fn write_name(message: &[u8], offset: usize, out: &mut Vec<u8>) -> Result<Marks,
                 out.extend_from_slice(label);
                 at += label.len() + 1;
             }
-            high @ 0xc0.. => at = usize::from(u16::from_be_bytes([high & 0x3f, reader.u8()?])),
+            0xc0.. => at = pointed_at(message, at).ok_or(Stop::Incomplete)?,
             _ => return Err(Stop::Malformed("label type")),
         }
         jumps += 1;
@@ -129,6 +133,12 @@ fn write_name(message: &[u8], offset: usize, out: &mut Vec<u8>) -> Result<Marks,
             return Ok(Marks { too_long: false, has_loop: true });
         }
     }
+}
+
+/// Returns the offset that a name which is a pointer alone points at.
+fn pointed_at(message: &[u8], offset: usize) -> Option<usize> {
+    let high = message.get(offset).filter(|high| **high >= 0xc0)?;
+    Some(usize::from(u16::from_be_bytes([high & 0x3f, *message.get(offset + 1)?])))
 }
 
 /// Returns where the name in a record's data starts, in types whose data is a name.
@@ -210,11 +220,13 @@ impl Session for Dns {
 }
 
 fn report(bytes: &[u8], message: &Message<'_>, direction: Direction, transaction: &mut Transaction) {
+    let records = message.answers.len() + message.authorities.len() + message.additionals.len();
+    transaction.expect(1 + NAME_FIELDS * (message.questions.len() + records), bytes.len() + FIRST_NAMES);
     transaction.put(direction, Field::DnsMessage, bytes);
     transaction.put_number(direction, Field::DnsOpcode, message.opcode().into());
     transaction.put_number(direction, Field::DnsResponseCode, (message.flags & 0xf).into());
     report_kinds(message, direction, transaction);
-    let mut names = Names { bytes, direction, transaction, text: Vec::new() };
+    let mut names = Names { bytes, direction, transaction, last: None };
     names.questions(&message.questions);
     names.records(&message.answers, Field::DnsAnswersName);
     names.records(&message.authorities, Field::DnsAuthoritiesName);
@@ -250,7 +262,8 @@ struct Names<'a> {
     bytes: &'a [u8],
     direction: Direction,
     transaction: &'a mut Transaction,
-    text: Vec<u8>,
+    /// Where the name before lies in the message, and where it was kept: others mostly point at it.
+    last: Option<(usize, Kept)>,
 }
 
 impl Names<'_> {
@@ -266,8 +279,9 @@ impl Names<'_> {
             self.put(record.name.offset(), &[field, Field::DnsResponseName]);
             if let Some(offset) = target_offset(record) {
                 self.put(offset, &[Field::DnsResponseName]);
-            } else if record.kind == kind::TXT {
-                self.transaction.put(self.direction, Field::DnsResponseName, &text_data(record.data));
+            } else if record.kind == kind::TXT && self.transaction.wants(Field::DnsResponseName) {
+                let (kept, ()) = self.transaction.keep(|out| write_text_data(record.data, out));
+                self.transaction.put_kept(self.direction, Field::DnsResponseName, kept);
             }
         }
     }
@@ -277,25 +291,37 @@ impl Names<'_> {
         if !fields.iter().any(|field| self.transaction.wants(*field)) {
             return;
         }
-        self.text.clear();
-        let marks = write_name(self.bytes, offset, &mut self.text).unwrap_or_default();
+        let offset = pointed_at(self.bytes, offset).unwrap_or(offset);
+        let kept = match self.last {
+            Some((known, kept)) if known == offset => kept,
+            _ => self.keep(offset),
+        };
+        self.last = Some((offset, kept));
         for field in fields.iter().filter(|field| field.is_sent(self.direction)) {
-            self.transaction.put(self.direction, *field, &self.text);
+            self.transaction.put_kept(self.direction, *field, kept);
         }
+    }
+
+    /// Keeps a name, with the events that say what is wrong with it.
+    fn keep(&mut self, offset: usize) -> Kept {
+        let (kept, marks) = self.transaction.keep(|out| write_name(self.bytes, offset, out));
+        let marks = marks.unwrap_or_default();
         if marks.too_long {
             self.transaction.event(self.direction, "name_too_long");
         }
         if marks.has_loop {
             self.transaction.event(self.direction, "infinite_loop");
         }
+        kept
     }
 }
 
-/// Joins the strings of a TXT record.
-fn text_data(data: &[u8]) -> Vec<u8> {
+/// Writes the strings of a TXT record one behind the other.
+fn write_text_data(data: &[u8], out: &mut Vec<u8>) {
     let mut reader = Reader::new(data);
-    let strings = std::iter::from_fn(|| reader.prefixed8().ok());
-    strings.flatten().copied().collect()
+    while let Ok(string) = reader.prefixed8() {
+        out.extend_from_slice(string);
+    }
 }
 
 /// Adds the `dns` object of EVE's third version.
@@ -340,9 +366,16 @@ fn describe_sections(bytes: &[u8], message: &Message<'_>, dns: &mut Map<String, 
 }
 
 fn name_text(bytes: &[u8], offset: usize) -> String {
-    let mut text = Vec::new();
-    let _ = write_name(bytes, offset, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    written(|out| {
+        let _ = write_name(bytes, offset, out);
+    })
+}
+
+/// Returns what is written as text.
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut bytes = Vec::new();
+    write(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn describe_record(bytes: &[u8], record: &Record<'_>) -> Value {
@@ -361,7 +394,7 @@ fn data_value(bytes: &[u8], record: &Record<'_>) -> Option<(&'static str, Value)
         kind::A => json!(Ipv4Addr::from(<[u8; 4]>::try_from(record.data).ok()?).to_string()),
         kind::AAAA => json!(Ipv6Addr::from(<[u8; 16]>::try_from(record.data).ok()?).to_string()),
         kind::NS | kind::CNAME | kind::PTR | kind::MX => json!(name_text(bytes, target_offset(record)?)),
-        kind::TXT => json!(String::from_utf8_lossy(&text_data(record.data))),
+        kind::TXT => json!(written(|out| write_text_data(record.data, out))),
         kind::SOA => return authority(bytes, record).map(|value| ("soa", value)),
         kind::SRV => return service(bytes, record).map(|value| ("srv", value)),
         kind::SSHFP => return fingerprint(record.data).map(|value| ("sshfp", value)),

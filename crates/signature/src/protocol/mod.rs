@@ -197,6 +197,10 @@ impl Output<'_> {
             old.complete(Direction::Orig);
             old.complete(Direction::Resp);
         }
+        if self.transactions.capacity() == 0 {
+            // Most flows have one transaction at a time.
+            self.transactions.reserve_exact(1);
+        }
         let number = *self.next_number;
         *self.next_number += 1;
         self.transactions.push_back(Transaction::new(self.protocol, number, self.wanted));

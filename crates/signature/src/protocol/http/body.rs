@@ -136,8 +136,11 @@ impl Store {
             Files::None => {}
             Files::Whole(name) => {
                 *file = file.or_else(|| transaction.add_file(direction, name));
-                if let Some(at) = *file {
-                    append(transaction, at, data);
+                let is_body = is_body(transaction, direction);
+                match file.and_then(|at| transaction.files.get_mut(at)) {
+                    Some(file) if is_body => file.count(data),
+                    Some(file) => file.append(data),
+                    None => {}
                 }
             }
             Files::Parts(multipart) => multipart.feed(data, &mut |part| take_part(part, file, direction, transaction)),
@@ -175,6 +178,12 @@ fn wants_body(transaction: &Transaction, direction: Direction) -> bool {
         Direction::Orig => transaction.wants(Field::HttpRequestBody),
         Direction::Resp => transaction.wants(Field::HttpResponseBody) || transaction.wants(Field::FileData),
     }
+}
+
+/// Tells whether what rules look at as the file of a direction is its body (HTTP/1 responses), which is then kept alone.
+fn is_body(transaction: &Transaction, direction: Direction) -> bool {
+    let is_response = transaction.protocol == Protocol::Http && direction == Direction::Resp;
+    is_response && wants_body(transaction, direction)
 }
 
 fn take_part(part: Part<'_>, file: &mut Option<usize>, direction: Direction, transaction: &mut Transaction) {

@@ -141,7 +141,9 @@ fn pipelined_messages_are_paired() {
     assert_eq!(talk.values(Direction::Resp, Field::HttpStatusCode), ["200", "200", "204", "404"]);
     assert_eq!(talk.bodies(0), ["hello", "", "abcde", ""]);
     assert_eq!(talk.bodies(1), ["<html>abc", "", "", "to the end"]);
+    let files = talk.transactions[0].files.iter().map(|file| (file.direction, file.size, &file.body.data[..]));
     assert_eq!(talk.transactions[0].files[0].name, b"/up/a.txt");
+    assert!(files.eq([(Direction::Orig, 5, &b"hello"[..]), (Direction::Resp, 9, &b""[..])]));
     assert!(talk.transactions.iter().all(Transaction::is_done));
 }
 
