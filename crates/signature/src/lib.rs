@@ -12,6 +12,7 @@ pub mod matcher;
 mod oddity;
 pub mod payloads;
 pub mod protocol;
+mod regex;
 pub mod rule;
 pub mod settings;
 pub mod transaction;
