@@ -463,9 +463,9 @@ impl Search<'_> {
     fn refer(&mut self, group: usize, caseless: bool, position: usize) -> Result<Option<usize>, GivenUp> {
         let Some((start, end)) = self.get(2 * group).zip(self.get(2 * group + 1)) else { return Ok(None) };
         let Some(text) = self.data.get(start..end) else { return Ok(None) };
+        let Some(here) = self.data.get(position..position + text.len()) else { return Ok(None) };
         self.budget.spend(text.len() / RUN_PER_STEP)?;
-        let here = self.data.get(position..position + text.len());
-        let is_same = here.is_some_and(|here| if caseless { here.eq_ignore_ascii_case(text) } else { here == text });
+        let is_same = if caseless { here.eq_ignore_ascii_case(text) } else { here == text };
         Ok(is_same.then_some(position + text.len()))
     }
 

@@ -55,10 +55,10 @@ enum Engine {
 /// Checks whether an expression can be compiled, without the effort of it.
 pub fn check(pcre: &Pcre) -> Result<(), Unfit> {
     let expr = parse(pcre).ok_or(Unfit::Unknown)?;
-    if syntax::size(&expr) > MAX_SIZE {
+    if is_too_large(&expr) {
         return Err(Unfit::TooLarge);
     }
-    if syntax::regular(&expr).is_none() {
+    if !syntax::is_regular(&expr) {
         Program::new(&expr).ok_or(Unfit::Unknown)?;
     }
     Ok(())
@@ -110,12 +110,16 @@ impl Expression {
 }
 
 fn compile(pcre: &Pcre, captures: bool) -> Option<Engine> {
-    let expr = parse(pcre).filter(|expr| syntax::size(expr) <= MAX_SIZE)?;
+    let expr = parse(pcre).filter(|expr| !is_too_large(expr))?;
     let hir = if captures { None } else { syntax::regular(&expr) };
     Some(match hir {
         Some(hir) => Engine::Automaton(Box::new(Automaton::new(&hir)?)),
         None => Engine::Backtracking(Box::new(Program::new(&expr)?)),
     })
+}
+
+fn is_too_large(expr: &Expr) -> bool {
+    syntax::size(expr, !syntax::is_regular(expr)) > MAX_SIZE
 }
 
 fn parse(pcre: &Pcre) -> Option<Expr> {

@@ -21,6 +21,16 @@ pub fn class(expr: &Expr) -> Option<ClassBytes> {
     }
 }
 
+/// Tells whether an expression stands for one byte of a class.
+fn is_class(expr: &Expr) -> bool {
+    match expr {
+        Expr::Any { crlf, .. } => !crlf,
+        Expr::Literal { val, .. } => val.len() == 1,
+        Expr::LiteralBytes { bytes } => bytes.len() == 1,
+        _ => matches!(expr, Expr::Delegate { .. }),
+    }
+}
+
 fn into_class(hir: Hir) -> Option<ClassBytes> {
     match hir.into_kind() {
         HirKind::Class(Class::Bytes(class)) => Some(class),
@@ -78,19 +88,30 @@ pub fn look(assertion: &Assertion) -> Option<Look> {
     })
 }
 
-/// Counts the parts of an expression with its counted repeats written out.
-pub fn size(expr: &Expr) -> u64 {
-    let of_all = |parts: &[Expr]| parts.iter().fold(0, |sum: u64, part| sum.saturating_add(size(part)));
+/// Tells whether an expression is without backreferences and the like, so that an automaton can find it.
+pub fn is_regular(expr: &Expr) -> bool {
+    match expr {
+        Expr::Assertion(assertion) => look(assertion).is_some(),
+        Expr::Concat(_) | Expr::Alt(_) | Expr::Group(_) | Expr::Repeat { .. } => expr.children_iter().all(is_regular),
+        _ => matches!(expr, Expr::Empty | Expr::Literal { .. } | Expr::LiteralBytes { .. }) || is_class(expr),
+    }
+}
+
+/// Counts the parts of an expression with its counted repeats written out, but for those that a search counts itself.
+pub fn size(expr: &Expr, counts: bool) -> u64 {
+    let of_all = |parts: &[Expr]| parts.iter().fold(0, |sum: u64, part| sum.saturating_add(size(part, counts)));
     match expr {
         Expr::Literal { val, .. } => val.len() as u64,
         Expr::LiteralBytes { bytes } => bytes.len() as u64,
         Expr::Concat(parts) => of_all(parts),
         Expr::Alt(parts) => of_all(parts).saturating_add(parts.len() as u64),
+        Expr::Repeat { child, .. } if counts && is_class(child) => 1,
         Expr::Repeat { child, lo, hi, .. } => {
-            let times = if *hi == usize::MAX { lo.saturating_add(1) } else { *hi };
-            size(child).saturating_add(1).saturating_mul(times as u64)
+            // What may follow the least comes with a choice each.
+            let optional = if *hi == usize::MAX { 1 } else { hi.saturating_sub(*lo) as u64 };
+            size(child, counts).saturating_mul(optional.saturating_add(*lo as u64)).saturating_add(optional)
         }
-        _ => expr.children_iter().fold(1, |sum: u64, part| sum.saturating_add(size(part))),
+        _ => expr.children_iter().fold(1, |sum: u64, part| sum.saturating_add(size(part, counts))),
     }
 }
 

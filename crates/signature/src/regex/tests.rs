@@ -52,7 +52,7 @@ fn searched(pattern: &str, dot_all: bool, data: &[u8]) -> (bool, u64) {
 fn a_search_that_takes_too_much_is_given_up() {
     let letters = [b'a'; 1 << 16];
     for pattern in
-        ["a[^c]{9000}c", "(?:(?:a{1,20}){1,20}b?){1,20}c", "(?=.*c)..", "^(a+)+$b\\1", "(a*)*c\\1", "(?:(?=(a*))\\1)*c"]
+        ["a[^c]{9000}c", "(?:(?:a{1,15}){1,15}b?){1,15}c", "(?=.*c)..", "^(a+)+$b\\1", "(a*)*c\\1", "(?:(?=(a*))\\1)*c"]
     {
         let (is_given_up, spent) = searched(pattern, true, &letters);
         assert!(is_given_up, "{pattern} took {spent} steps");
@@ -64,13 +64,13 @@ fn what_is_found_at_once_takes_few_steps() {
     let data = [&[b'x'; 1 << 16][..], b"password=1234"].concat();
     for pattern in [r"password=\d+", r"[a-w]ass\w+=", r"(?i)PASSWORD", r"pass(?!port)w(o)rd"] {
         let (is_given_up, spent) = searched(pattern, false, &data);
-        assert!(!is_given_up && spent <= 2 * data.len() as u64, "{pattern} took {spent} steps");
+        assert!(!is_given_up && spent <= 3 * data.len() as u64, "{pattern} took {spent} steps");
     }
 }
 
 #[test]
 fn an_expression_that_cannot_be_searched_for_is_unfit() {
-    let nested = format!("a{}", "{9}".repeat(9));
+    let nested = format!("{}a{}", "(?:".repeat(9), "){9}".repeat(9));
     for pattern in ["a[^c]{20000}c", "(?:a{200}){200}", "(?=.{9000}){9}", &*nested] {
         assert_eq!(check(&pcre(pattern)), Err(Unfit::TooLarge), "{pattern}");
     }
@@ -122,7 +122,7 @@ proptest::proptest! {
     /// Both ways of searching find the same, from any position.
     #[test]
     fn automata_and_backtracking_agree(
-        pattern in r"(\^|\\b)?(([ab.]|\[^a\]|\(a\|b\)|\(ab\|a\)|\(a\*b\?\)|\(\?:\|a\))([*+?]|\{1,2\}|\+\?|\*\?)?){1,5}(\$|\\b)?",
+        pattern in r"([\^]|\\b)?(([ab.]|\[^a\]|\(a\|b\)|\(ab\|a\)|\(a\*b\?\)|\(\?:\|a\))([*+?]|\{1,2\}|\+\?|\*\?)?){1,5}(\$|\\b)?",
         data in "[ab\n]{0,12}",
         from in 0_usize..4,
     ) {
