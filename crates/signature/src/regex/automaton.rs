@@ -1,5 +1,6 @@
 //! Regular expressions without backtracking: an automaton whose states are worked out as data asks for them, each counted.
 
+use std::collections::HashMap;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use regex_automata::hybrid::dfa::{Cache, Config, DFA};
@@ -16,7 +17,20 @@ use super::Span;
 /// Bytes of worked-out states that are kept for one expression, in each direction and by each thread.
 const CACHE_SIZE: usize = 1 << 20;
 
-type Caches = Pool<[Cache; 2], Box<dyn Fn() -> [Cache; 2] + Send + Sync + UnwindSafe + RefUnwindSafe>>;
+/// Steps for each byte by which a state is stored, which holds a number for each state of the expression that it joins.
+const STEPS_PER_BYTE: usize = 3;
+/// Bytes that a state takes in the cache besides what it holds and its row of transitions.
+const STATE_OVERHEAD: usize = 36;
+
+type Caches = Pool<[Known; 2], Box<dyn Fn() -> [Known; 2] + Send + Sync + UnwindSafe + RefUnwindSafe>>;
+
+/// The states that were worked out.
+#[derive(Debug)]
+struct Known {
+    cache: Cache,
+    /// What it costs to go on from a state, for those that are not where a search begins.
+    costs: HashMap<LazyStateID, usize>,
+}
 
 /// An expression that is regular in the strict sense.
 #[derive(Debug)]
@@ -33,7 +47,7 @@ pub struct Automaton {
 #[derive(Clone, Debug)]
 struct Walker {
     dfa: DFA,
-    /// What it costs at most to work out one transition.
+    /// States of the expression: what it costs at most to work out a transition.
     states: usize,
 }
 
@@ -46,7 +60,7 @@ impl Automaton {
         let prefilter = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, hir);
         let prefilter = prefilter.filter(|prefilter| prefilter.is_fast() && !is_anchored);
         let dfas = [forward.dfa.clone(), backward.dfa.clone()];
-        let caches: Caches = Pool::new(Box::new(move || dfas.each_ref().map(DFA::create_cache)));
+        let caches: Caches = Pool::new(Box::new(move || dfas.each_ref().map(Known::new)));
         Some(Automaton { forward, backward, prefilter, caches })
     }
 
@@ -67,6 +81,12 @@ impl Automaton {
     }
 }
 
+impl Known {
+    fn new(dfa: &DFA) -> Known {
+        Known { cache: dfa.create_cache(), costs: HashMap::new() }
+    }
+}
+
 impl Walker {
     fn new(hir: &Hir, is_reverse: bool) -> Option<Walker> {
         let config = thompson::Config::new().utf8(false).reverse(is_reverse).which_captures(WhichCaptures::None);
@@ -79,34 +99,34 @@ impl Walker {
     }
 
     /// Returns where the first match at or after a position ends.
-    fn end(&self, cache: &mut Cache, data: &[u8], from: usize, budget: &mut Budget) -> Result<Option<usize>, GivenUp> {
+    fn end(&self, known: &mut Known, data: &[u8], from: usize, budget: &mut Budget) -> Result<Option<usize>, GivenUp> {
         let input = Input::new(data).range(from..);
-        let state = self.dfa.start_state_forward(cache, &input).map_err(|_| budget.give_up())?;
+        let state = self.dfa.start_state_forward(&mut known.cache, &input).map_err(|_| budget.give_up())?;
         let searched = data.get(from..).unwrap_or_default();
-        let read = self.walk(cache, state, searched.iter(), None, budget)?;
+        let read = self.walk(known, state, searched.iter(), None, budget)?;
         Ok(read.map(|read| from + read))
     }
 
     /// Returns where a match begins that ends where a range does.
     fn start(
         &self,
-        cache: &mut Cache,
+        known: &mut Known,
         data: &[u8],
         range: std::ops::Range<usize>,
         budget: &mut Budget,
     ) -> Result<usize, GivenUp> {
         let input = Input::new(data).range(range.clone()).anchored(Anchored::Yes);
-        let state = self.dfa.start_state_reverse(cache, &input).map_err(|_| budget.give_up())?;
+        let state = self.dfa.start_state_reverse(&mut known.cache, &input).map_err(|_| budget.give_up())?;
         let searched = data.get(range.clone()).unwrap_or_default();
         let before = range.start.checked_sub(1).and_then(|before| data.get(before));
-        let read = self.walk(cache, state, searched.iter().rev(), before.copied(), budget)?;
+        let read = self.walk(known, state, searched.iter().rev(), before.copied(), budget)?;
         Ok(range.end - read.unwrap_or(0))
     }
 
     /// Goes over bytes, and then the one behind them; returns how many of them the last match took.
     fn walk<'d>(
         &self,
-        cache: &mut Cache,
+        known: &mut Known,
         mut state: LazyStateID,
         bytes: impl Iterator<Item = &'d u8>,
         behind: Option<u8>,
@@ -115,7 +135,7 @@ impl Walker {
         let (mut read, mut found) = (0, None);
         let mut looped = Looped::default();
         for byte in bytes {
-            state = self.step(cache, state, *byte, &mut looped, budget)?;
+            state = self.step(known, state, *byte, &mut looped, budget)?;
             // A match shows one byte late.
             if state.is_tagged() {
                 if state.is_match() {
@@ -129,8 +149,8 @@ impl Walker {
         }
         budget.spend(read + self.states)?;
         let last = match behind {
-            Some(byte) => self.dfa.next_state(cache, state, byte),
-            None => self.dfa.next_eoi_state(cache, state),
+            Some(byte) => self.dfa.next_state(&mut known.cache, state, byte),
+            None => self.dfa.next_eoi_state(&mut known.cache, state),
         };
         Ok(if last.map_err(|_| budget.give_up())?.is_match() { Some(read) } else { found })
     }
@@ -139,7 +159,7 @@ impl Walker {
     #[inline]
     fn step(
         &self,
-        cache: &mut Cache,
+        known: &mut Known,
         state: LazyStateID,
         byte: u8,
         looped: &mut Looped,
@@ -148,16 +168,39 @@ impl Walker {
         let is_known = if state.is_tagged() {
             looped.has_been(state, byte)
         } else {
-            let next = self.dfa.next_state_untagged(cache, state, byte);
+            let next = self.dfa.next_state_untagged(&known.cache, state, byte);
             if !next.is_unknown() {
                 return Ok(next);
             }
             false
         };
-        if !is_known {
-            budget.spend(self.states)?;
+        if is_known {
+            return self.dfa.next_state(&mut known.cache, state, byte).map_err(|_| budget.give_up());
         }
-        self.dfa.next_state(cache, state, byte).map_err(|_| budget.give_up())
+        self.work_out(known, state, byte, budget)
+    }
+
+    /// Works out a transition; it costs as much as the states on both sides hold.
+    #[cold]
+    fn work_out(
+        &self,
+        known: &mut Known,
+        state: LazyStateID,
+        byte: u8,
+        budget: &mut Budget,
+    ) -> Result<LazyStateID, GivenUp> {
+        let most = STEPS_PER_BYTE * self.states;
+        budget.spend(known.costs.get(&state).copied().unwrap_or(most))?;
+        let before = known.cache.memory_usage();
+        let next = self.dfa.next_state(&mut known.cache, state, byte).map_err(|_| budget.give_up())?;
+        let grown = known.cache.memory_usage().saturating_sub(before);
+        if grown > 0 {
+            let row = (1 << self.dfa.byte_classes().stride2()) * size_of::<LazyStateID>();
+            let cost = STEPS_PER_BYTE * grown.saturating_sub(row + STATE_OVERHEAD);
+            budget.spend(cost)?;
+            known.costs.insert(next, cost);
+        }
+        Ok(next)
     }
 }
 
