@@ -71,7 +71,7 @@ fn what_is_found_at_once_takes_few_steps() {
 #[test]
 fn an_expression_that_cannot_be_searched_for_is_unfit() {
     let nested = format!("{}a{}", "(?:".repeat(9), "){9}".repeat(9));
-    for pattern in ["a[^c]{20000}c", "(?:a{200}){200}", "(?=.{9000}){9}", &*nested] {
+    for pattern in ["a[^c]{20000}c", "(?:a{200}){200}", "(?=(?:ab){9000}).", &*nested] {
         assert_eq!(check(&pcre(pattern)), Err(Unfit::TooLarge), "{pattern}");
     }
     for pattern in [r"(a)\2", "(?<=a+)b", "(?R)", "a(*FAIL)", "(?<=a", "(?z)"] {
@@ -122,7 +122,7 @@ proptest::proptest! {
     /// Both ways of searching find the same, from any position.
     #[test]
     fn automata_and_backtracking_agree(
-        pattern in r"([\^]|\\b)?(([ab.]|\[^a\]|\(a\|b\)|\(ab\|a\)|\(a\*b\?\)|\(\?:\|a\))([*+?]|\{1,2\}|\+\?|\*\?)?){1,5}(\$|\\b)?",
+        pattern in r"([\^]|\\b)?(([ab.]|\[\^a\]|\(a\|b\)|\(ab\|a\)|\(a\*b\?\)|\(\?:\|a\))([*+?]|\{1,2\}|\+\?|\*\?)?){1,5}(\$|\\b)?",
         data in "[ab\n]{0,12}",
         from in 0_usize..4,
     ) {

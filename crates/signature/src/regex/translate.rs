@@ -31,6 +31,11 @@ impl Translation<'_> {
                 b']' => self.out.push_str("\\]"),
                 b'}' => self.out.push_str("\\}"),
                 b'(' if self.rest.starts_with(b"?#") => while self.next().is_some_and(|byte| byte != b')') {},
+                // The whole again: to the parser the letter would be an option.
+                b'(' if self.rest.starts_with(b"?R)") => {
+                    self.rest = self.rest.get(2..).unwrap_or_default();
+                    self.out.push_str("(?:\\g<0>");
+                }
                 _ => self.literal(byte),
             }
         }
