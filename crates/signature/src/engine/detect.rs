@@ -1,5 +1,6 @@
 //! Rules tried on what a packet, a stream and its transactions hold.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,6 +70,8 @@ pub struct Detector {
     profile: Option<Profile>,
     /// Alerts beyond the most that one packet may give.
     pub surplus: u64,
+    /// Buffers on which the tests of a rule ended for having taken as much as they may.
+    pub given_up: Cell<u64>,
     /// Counts how often the rules were replaced.
     edition: u32,
 }
@@ -127,6 +130,7 @@ impl Detector {
             alerts: Vec::new(),
             kept: Vec::new(),
             surplus: 0,
+            given_up: Cell::new(0),
             edition: 0,
         }
     }
@@ -332,7 +336,7 @@ impl Detector {
         let rule = &signature.rule;
         let side = view.side();
         let application = &view.flow.application;
-        let mut findings = Findings::default();
+        let mut findings = Findings::counting(&self.given_up);
         let holds = packet::header_holds(rule, view)
             && packet::protocol_holds(rule, view)
             && rule.app_protocols.iter().all(|test| packet::app_protocol_holds(test, application, side))
@@ -409,9 +413,9 @@ impl Detector {
     }
 
     fn frame_rule_holds(&self, signature: &Signature, frame: &Frame, view: &View<'_>, state: &FlowState) -> bool {
-        let mut findings = Findings::default();
+        let mut findings = Findings::counting(&self.given_up);
         let holds = |check: &FrameCheck, findings: &mut Findings| {
-            let data = transform::apply(&check.steps, &frame.data);
+            let data = transform::apply(&check.steps, &frame.data, findings.given_up);
             *check.name == *frame.name && check.tests.hold(Buffer::whole(&data), findings)
         };
         packet::header_holds(&signature.rule, view)
@@ -459,7 +463,8 @@ impl Detector {
         if channel.steps.is_empty() {
             self.search(&channel.index, value);
         } else {
-            self.search(&channel.index, &transform::apply(&channel.steps, value));
+            let data = transform::apply(&channel.steps, value, Some(&self.given_up));
+            self.search(&channel.index, &data);
         }
     }
 
@@ -547,7 +552,7 @@ impl Detector {
     ) -> (Outcome, Hit) {
         let mut hit = Hit { ambiguous: trial.transaction.is_ambiguous, ..Hit::default() };
         let rule = &signature.rule;
-        let mut findings = Findings::default();
+        let mut findings = Findings::counting(&self.given_up);
         if pending.passed & HEADER_PASSED == 0 {
             let holds = signature.is_of_protocol(trial.transaction.protocol)
                 && packet::header_holds(rule, view)

@@ -1,5 +1,8 @@
 //! The tests of a rule on one buffer, tried from left to right with a cursor and steps back (Suricata User Guide, "Payload Keywords").
 
+use std::cell::Cell;
+
+use crate::regex::{Budget, Expression, GivenUp};
 use crate::rule::{
     self, ByteExtract, ByteJump, ByteMath, ByteOperator, ByteTest, Compare, Content, DatasetTest, Match, MathOperator,
     Operand,
@@ -8,13 +11,10 @@ use crate::rule::{
 use super::base64;
 use super::dataset;
 use super::number::{self, Format};
-use super::regex::Expression;
 use super::search::Needle;
 
 /// Steps that the tests of one rule may take on one buffer; Suricata's own limit of recursion.
 const MAX_STEPS: u32 = 3000;
-/// Bytes that the tests of one rule may look at in one buffer, however often they take a search up again.
-const MAX_SCANNED: usize = 32 << 20;
 /// Variables of a rule.
 pub const MAX_VARIABLES: usize = 16;
 
@@ -89,24 +89,33 @@ pub struct Capture {
 
 /// What the tests changed and found besides holding.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct Findings<'a> {
     pub variables: Variables,
     /// Where the last match ended, for telling new matches from old ones.
     pub end: usize,
     pub captures: Vec<Capture>,
     steps: u32,
-    /// Bytes that were looked at.
-    scanned: usize,
+    budget: Budget,
+    /// Counts how often the tests of a buffer ended for having taken as much as they may.
+    pub given_up: Option<&'a Cell<u64>>,
 }
 
-impl Findings {
-    fn scan(&mut self, bytes: usize) {
-        self.scanned = self.scanned.saturating_add(bytes);
+impl<'a> Findings<'a> {
+    /// Begins a trial that counts what is given up.
+    pub fn counting(given_up: &'a Cell<u64>) -> Findings<'a> {
+        Findings { given_up: Some(given_up), ..Findings::default() }
     }
 
     /// Tells whether the tests have taken as much as they may.
     fn are_spent(&self) -> bool {
-        self.steps > MAX_STEPS || self.scanned > MAX_SCANNED
+        self.steps > MAX_STEPS || self.budget.is_spent()
+    }
+}
+
+/// Counts one more of what is given up.
+pub fn count(given_up: Option<&Cell<u64>>) {
+    if let Some(given_up) = given_up {
+        given_up.set(given_up.get() + 1);
     }
 }
 
@@ -126,9 +135,13 @@ impl Tests {
     /// Tells whether a buffer passes.
     pub fn hold(&self, buffer: Buffer<'_>, findings: &mut Findings) -> bool {
         findings.steps = 0;
-        findings.scanned = 0;
+        findings.budget = Budget::default();
         findings.end = 0;
-        self.pass(buffer, findings)
+        let holds = self.pass(buffer, findings);
+        if !holds && findings.are_spent() {
+            count(findings.given_up);
+        }
+        holds
     }
 
     fn pass(&self, buffer: Buffer<'_>, findings: &mut Findings) -> bool {
@@ -208,12 +221,12 @@ impl ContentTest {
     }
 }
 
-struct Inspection<'a, 'f> {
+struct Inspection<'a, 'f, 'c> {
     buffer: Buffer<'a>,
-    findings: &'f mut Findings,
+    findings: &'f mut Findings<'c>,
 }
 
-impl Inspection<'_, '_> {
+impl Inspection<'_, '_, '_> {
     /// Tells whether the tests hold from here on; the cursor is a position in the data.
     fn from(&mut self, tests: &[Check], cursor: usize) -> bool {
         self.findings.steps += 1;
@@ -276,7 +289,9 @@ impl Inspection<'_, '_> {
         loop {
             let data = self.buffer.data;
             let found = data.get(from..to).and_then(|searched| content.find(searched, to == data.len()));
-            self.findings.scan(found.unwrap_or(to.saturating_sub(from)));
+            if self.findings.budget.spend(found.unwrap_or(to.saturating_sub(from))).is_err() {
+                return false;
+            }
             let Some(at) = found.map(|at| at + from) else {
                 return content.negated && self.from(rest, cursor);
             };
@@ -324,9 +339,8 @@ impl Inspection<'_, '_> {
         let data = self.buffer.data.get(start..).unwrap_or_default();
         let mut from = 0;
         loop {
-            let found = expression.find(data, from);
-            self.findings.scan(found.map_or(MAX_SCANNED, |_| data.len() - from));
-            let Some(span) = found.ok().flatten() else {
+            let Ok(found) = expression.find(data, from, &mut self.findings.budget) else { return false };
+            let Some(span) = found else {
                 return expression.pcre.negated && self.from(rest, cursor);
             };
             if expression.pcre.negated {
@@ -335,14 +349,27 @@ impl Inspection<'_, '_> {
             let end = start + span.end;
             self.findings.end = self.findings.end.max(end);
             if self.from(rest, end) {
-                self.findings.captures.extend(expression.captures(data, span.start));
-                return true;
+                return self.capture(expression, data, span.start).is_ok();
             }
             from = span.start + 1;
             if !retry || from > data.len() || self.findings.are_spent() {
                 return false;
             }
         }
+    }
+
+    /// Notes what the named groups of the match at a position hold.
+    fn capture(&mut self, expression: &Expression, data: &[u8], at: usize) -> Result<(), GivenUp> {
+        if expression.pcre.captures.is_empty() {
+            return Ok(());
+        }
+        let groups = expression.groups(data, at, &mut self.findings.budget)?;
+        for (name, group) in expression.pcre.captures.iter().zip(groups.into_iter().skip(1)) {
+            let name = name.split_once(':').map_or(&**name, |(_, name)| name).into();
+            let value = group.and_then(|group| data.get(group.start..group.end));
+            self.findings.captures.extend(value.map(|value| Capture { name, value: value.into() }));
+        }
+        Ok(())
     }
 
     /// Returns where data ends that reaches as far as is asked for; none if there is not so much.
@@ -451,15 +478,14 @@ impl Inspection<'_, '_> {
         let Some(encoded) = self.buffer.data.get(from..) else { return false };
         let limit = bytes.map_or(encoded.len(), |bytes| self.length(bytes).min(encoded.len()));
         let decoded = base64::decode(encoded.get(..limit).unwrap_or(encoded), rule::Base64Mode::Rfc4648);
-        self.findings.scan(limit);
-        if decoded.is_empty() {
+        if self.findings.budget.spend(limit).is_err() || decoded.is_empty() {
             return false;
         }
         tests.is_empty() || {
-            let Findings { variables, steps, scanned, .. } = *self.findings;
-            let mut inner = Findings { variables, steps, scanned, ..Findings::default() };
+            let Findings { variables, steps, budget, .. } = *self.findings;
+            let mut inner = Findings { variables, steps, budget, ..Findings::default() };
             let holds = tests.pass(Buffer::whole(&decoded), &mut inner);
-            (self.findings.steps, self.findings.scanned) = (inner.steps, inner.scanned);
+            (self.findings.steps, self.findings.budget) = (inner.steps, inner.budget);
             holds
         }
     }
@@ -500,13 +526,15 @@ mod tests {
     use crate::rule::parse::{read, Source};
     use crate::settings::Settings;
 
-    fn tried(options: &str, data: &[u8]) -> Findings {
+    /// Tries tests that do not hold; returns their steps, and how often they were given up.
+    fn tried(options: &str, data: &[u8]) -> (u32, u64) {
         let text = format!("alert tcp any any -> any any ({options} sid:1;)");
         let parsed = read(&[Source { name: "test", text: text.as_bytes() }], &Settings::default()).unwrap();
         assert_eq!(parsed.refused, []);
-        let mut findings = Findings::default();
+        let given_up = Cell::new(0);
+        let mut findings = Findings::counting(&given_up);
         assert!(!Tests::new(&parsed.rules[0].payload).hold(Buffer::whole(data), &mut findings));
-        findings
+        (findings.steps, given_up.get())
     }
 
     #[test]
@@ -523,9 +551,9 @@ mod tests {
                 &encoded,
             ),
         ] {
-            let findings = tried(options, data.as_bytes());
-            assert!(findings.steps <= 2 * MAX_STEPS, "{options} took {} steps", findings.steps);
-            assert!(findings.scanned <= 2 * MAX_SCANNED + data.len(), "{options} looked at {} bytes", findings.scanned);
+            let (steps, given_up) = tried(options, data.as_bytes());
+            assert!(steps <= MAX_STEPS + 1, "{options} took {steps} steps");
+            assert_eq!(given_up, 1, "{options} did not take all it may");
         }
     }
 }

@@ -13,7 +13,6 @@ mod number;
 mod packet;
 pub mod profile;
 pub mod reader;
-mod regex;
 mod search;
 pub mod state;
 mod threshold;

@@ -153,7 +153,7 @@ pub fn tests_hold(
 fn header_check_holds(check: &HeaderCheck, view: &View<'_>, findings: &mut Findings) -> bool {
     let bytes = view.packet.and_then(|packet| header_bytes(check.part, packet));
     bytes.is_some_and(|bytes| {
-        let data = transform::apply(&check.steps, bytes);
+        let data = transform::apply(&check.steps, bytes, findings.given_up);
         check.tests.hold(Buffer::whole(&data), findings)
     })
 }

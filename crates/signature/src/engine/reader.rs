@@ -94,7 +94,11 @@ impl Reader {
     /// Returns the account of what was read so far.
     pub fn account(&self) -> Account {
         let mut account = self.walk.account();
-        account.shed.extend(counted([("alerts_beyond_packet_limit", self.engine.detector.surplus)]));
+        let detector = &self.engine.detector;
+        account.shed.extend(counted([
+            ("alerts_beyond_packet_limit", detector.surplus),
+            ("rule_tests_beyond_budget", detector.given_up.get()),
+        ]));
         account
     }
 

@@ -1,6 +1,7 @@
 //! Changes of a buffer before it is looked at (Suricata User Guide, "Transformations").
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::Read;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
@@ -8,10 +9,11 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use crate::regex::{Expression, GivenUp};
 use crate::rule::Transform;
 
 use super::base64;
-use super::regex::Expression;
+use super::inspect::count;
 
 /// Bytes that unpacking gives at most where a rule sets no limit.
 const MAX_UNPACKED: u32 = 1 << 20;
@@ -28,20 +30,24 @@ impl Step {
     /// Prepares a transform.
     pub fn new(transform: &Transform) -> Step {
         match transform {
-            Transform::Pcre(pcre) => Step::Pcre(Box::new(Expression::new(pcre.clone()))),
+            Transform::Pcre(pcre) => Step::Pcre(Box::new(Expression::of_group(pcre.clone()))),
             other => Step::Plain(other.clone()),
         }
     }
 }
 
-/// Returns what a buffer becomes, one step after the other.
-pub fn apply<'a>(steps: &[Step], data: &'a [u8]) -> Cow<'a, [u8]> {
+/// Returns what a buffer becomes, one step after the other; an expression that takes too much is counted and changes nothing.
+pub fn apply<'a>(steps: &[Step], data: &'a [u8], given_up: Option<&Cell<u64>>) -> Cow<'a, [u8]> {
     let mut data = Cow::Borrowed(data);
     for step in steps {
         data = Cow::Owned(match step {
             Step::Pcre(expression) => match expression.first_group(&data) {
-                Some(group) => group.to_vec(),
-                None => continue,
+                Ok(Some(group)) => group.to_vec(),
+                Ok(None) => continue,
+                Err(GivenUp) => {
+                    count(given_up);
+                    continue;
+                }
             },
             Step::Plain(transform) => match one(transform, &data) {
                 Some(changed) => changed,
@@ -149,7 +155,7 @@ mod tests {
     use super::*;
 
     fn of(transform: Transform, data: &[u8]) -> Vec<u8> {
-        apply(&[Step::new(&transform)], data).into_owned()
+        apply(&[Step::new(&transform)], data, None).into_owned()
     }
 
     #[test]

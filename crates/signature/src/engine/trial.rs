@@ -146,7 +146,7 @@ impl Trial<'_> {
     }
 
     fn value(&self, check: &BufferCheck, value: &[u8], findings: &mut Findings) -> bool {
-        let data = transform::apply(&check.steps, value);
+        let data = transform::apply(&check.steps, value, findings.given_up);
         check.tests.hold(Buffer { little: self.is_little_endian(), ..Buffer::whole(&data) }, findings)
     }
 
@@ -157,7 +157,7 @@ impl Trial<'_> {
                 continue;
             }
             is_there = true;
-            let data = transform::apply(&check.steps, &body.data);
+            let data = transform::apply(&check.steps, &body.data, findings.given_up);
             let buffer = Buffer { data: &data, offset: body.dropped, little: false, open: !body.complete };
             if check.tests.hold(buffer, findings) {
                 return Outcome::Holds;

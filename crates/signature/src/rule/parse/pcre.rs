@@ -4,6 +4,7 @@ use super::draft::{Buffer, Draft};
 use super::fault::{fault, refuse, Result};
 use super::options::{negation, parts, RuleOption};
 use crate::field::Field;
+use crate::regex::{self, Unfit};
 use crate::rule::{Match, Pcre};
 
 /// Letters that name a buffer.
@@ -84,10 +85,25 @@ pub(super) fn expression(value: &str) -> Result<(Pcre, Option<Field>)> {
     for letter in letters.trim().chars() {
         modify(&mut pcre, &mut field, letter)?;
     }
+    check(&pcre)?;
     if field == Some(Field::HttpHost) && has_uppercase(pattern) {
         return refuse("the host is lowercase, and the expression is not", "write it in lowercase");
     }
     Ok((pcre, field))
+}
+
+/// Refuses an expression that could not be searched for.
+pub(super) fn check(pcre: &Pcre) -> Result<()> {
+    regex::check(pcre).or_else(|unfit| match unfit {
+        Unfit::TooLarge => refuse(
+            format!("an expression has more than {} parts with its counted repeats written out", regex::MAX_SIZE),
+            "count fewer repeats, or leave an upper end out: {10,}",
+        ),
+        Unfit::Unknown => refuse(
+            "an expression uses what is not known here",
+            "leave out calls of groups, verbs such as (*FAIL), and what has no fixed length in (?<=...)",
+        ),
+    })
 }
 
 /// Tells whether a capital letter stands in an expression for itself.

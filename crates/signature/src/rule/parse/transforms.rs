@@ -49,7 +49,9 @@ pub(super) fn xor(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<
 pub(super) fn pcrexform(draft: &mut Draft<'_, '_>, option: &RuleOption<'_>) -> Result<()> {
     let pattern = quoted(option.needed()?)?;
     pcre::check_syntax(pattern)?;
-    draft.transform(Transform::Pcre(pcre::plain(pattern)))
+    let pcre = pcre::plain(pattern);
+    pcre::check(&pcre)?;
+    draft.transform(Transform::Pcre(pcre))
 }
 
 /// Reads `from_base64[:bytes N, offset N, mode MODE]`.

@@ -1,101 +1,9 @@
-//! Regular expressions of rules: from PCRE's syntax to an engine in linear time, or a bounded one where that cannot be.
+//! From the syntax of PCRE to the one that the parser of expressions reads (PCRE2, "pcre2pattern").
 
 use std::fmt::Write;
-use std::sync::OnceLock;
 
-use fancy_regex::{BytesMode, Regex, RegexBuilder};
-
-use crate::rule::Pcre;
-
-use super::inspect::Capture;
-
-/// Steps back that an expression may take which needs them (backreferences, assertions); beyond it nothing matches.
-const BACKTRACK_LIMIT: usize = 100_000;
-/// Bytes that a compiled expression may take: in the worst case each byte of data is compared with all of it.
-const SIZE_LIMIT: usize = 1 << 20;
-
-/// An expression, compiled when it is first needed.
-#[derive(Debug)]
-pub struct Expression {
-    pub pcre: Pcre,
-    regex: OnceLock<Option<Regex>>,
-}
-
-/// Where an expression matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub start: usize,
-    pub end: usize,
-}
-
-/// A search took more than it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GivenUp;
-
-impl Expression {
-    /// Takes an expression without compiling it.
-    pub fn new(pcre: Pcre) -> Expression {
-        Expression { pcre, regex: OnceLock::new() }
-    }
-
-    /// Returns the compiled expression, or None if it cannot be compiled.
-    pub fn regex(&self) -> Option<&Regex> {
-        self.regex.get_or_init(|| compile(&self.pcre)).as_ref()
-    }
-
-    /// Returns the first match in some bytes that begins at or after a position, or says that the search was given up.
-    pub fn find(&self, data: &[u8], from: usize) -> Result<Option<Span>, GivenUp> {
-        let Some(regex) = self.regex() else { return Ok(None) };
-        let found = regex.find_from_pos(data, from).map_err(|_| GivenUp)?;
-        let found = found.filter(|found| !self.pcre.anchored || found.start() == from);
-        Ok(found.map(|found| Span { start: found.start(), end: found.end() }))
-    }
-
-    /// Returns what the named groups of the match at a position have captured.
-    pub fn captures(&self, data: &[u8], at: usize) -> Vec<Capture> {
-        if self.pcre.captures.is_empty() {
-            return Vec::new();
-        }
-        let found = self.regex().and_then(|regex| regex.captures_from_pos(data, at).ok()).flatten();
-        let Some(found) = found else { return Vec::new() };
-        let named = self.pcre.captures.iter().zip(1..);
-        let named = named.filter_map(|(name, number)| {
-            let group = found.get(number)?;
-            let name = name.split_once(':').map_or(&**name, |(_, name)| name).into();
-            Some(Capture { name, value: data.get(group.start()..group.end())?.into() })
-        });
-        named.collect()
-    }
-
-    /// Returns the bytes of the first group of the first match.
-    pub fn first_group<'a>(&self, data: &'a [u8]) -> Option<&'a [u8]> {
-        let captures = self.regex()?.captures(data).ok()??;
-        captures.get(1).and_then(|group| data.get(group.start()..group.end()))
-    }
-}
-
-fn compile(pcre: &Pcre) -> Option<Regex> {
-    let pattern = if pcre.anchored {
-        format!("\\A(?:{})", translate(&pcre.pattern, pcre.multi_line, pcre.dollar_end_only))
-    } else {
-        translate(&pcre.pattern, pcre.multi_line, pcre.dollar_end_only)
-    };
-    let pattern = if pcre.ungreedy { format!("(?U){pattern}") } else { pattern };
-    RegexBuilder::new(&pattern)
-        .bytes_mode(BytesMode::Ascii)
-        .unicode_mode(false)
-        .case_insensitive(pcre.caseless)
-        .multi_line(pcre.multi_line)
-        .dot_matches_new_line(pcre.dot_all)
-        .ignore_whitespace(pcre.extended)
-        .backtrack_limit(BACKTRACK_LIMIT)
-        .delegate_size_limit(SIZE_LIMIT)
-        .build()
-        .ok()
-}
-
-/// Writes a PCRE expression in the syntax of the engine: what both read alike is kept (PCRE2, "pcre2pattern").
-fn translate(pattern: &str, multi_line: bool, dollar_end_only: bool) -> String {
+/// Writes an expression in the syntax of the parser: what both read alike is kept.
+pub fn translate(pattern: &str, multi_line: bool, dollar_end_only: bool) -> String {
     let end = match (multi_line, dollar_end_only) {
         (true, _) => "$",
         (false, true) => "\\z",
@@ -123,6 +31,11 @@ impl Translation<'_> {
                 b']' => self.out.push_str("\\]"),
                 b'}' => self.out.push_str("\\}"),
                 b'(' if self.rest.starts_with(b"?#") => while self.next().is_some_and(|byte| byte != b')') {},
+                // The whole again: to the parser the letter would be an option.
+                b'(' if self.rest.starts_with(b"?R)") => {
+                    self.rest = self.rest.get(2..).unwrap_or_default();
+                    self.out.push_str("(?:\\g<0>");
+                }
                 _ => self.literal(byte),
             }
         }
@@ -318,67 +231,4 @@ fn is_quantifier(rest: &[u8]) -> bool {
             Some((b',', high)) => high.get(digits(high)) == Some(&b'}'),
             _ => false,
         }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pcre(pattern: &str) -> Pcre {
-        Pcre { pattern: pattern.into(), ..Pcre::default() }
-    }
-
-    fn finds(pattern: &str, data: &[u8]) -> bool {
-        let expression = Expression::new(pcre(pattern));
-        assert!(expression.regex().is_some(), "{pattern} becomes {}", translate(pattern, false, false));
-        expression.find(data, 0).is_ok_and(|found| found.is_some())
-    }
-
-    #[test]
-    fn the_syntax_of_pcre_is_understood() {
-        for (pattern, yes, no) in [
-            (r"^\/a\/b\?c=\d+$", &b"/a/b?c=12\n"[..], &b"/a/b?c=12x"[..]),
-            (r"[^\r\n]{3}\x0d\x0a", b"abc\r\n", b"ab\r\n"),
-            (r"\xff\xFE[\x80-\xff]", b"\xff\xfe\x90", b"\xff\xfe\x10"),
-            (r"(a|b)\1", b"xbb", b"ab"),
-            (r"(a|b)\g{1}2\g1", b"abb2b", b"ab2b"),
-            (r"a(?!b)", b"ac", b"ab"),
-            (r"(?<=x)y", b"xy", b"zy"),
-            (r"a{,2}", b"a{,2}", b"aa"),
-            (r"x{y", b"x{y", b"xy"),
-            (r"[]a]+z", b"]z", b"z"),
-            (r"[\w-.]+!", b"a-.!", b"/"),
-            (r"[[:xdigit:]-]{4}", b"a-9F", b"gggg"),
-            (r"[a[&&b]c", b"[c", b"dc"),
-            (r"\Qa.b\E+", b"a.bb", b"aXb"),
-            (r"a\h+b\R", b"a \tb\r\n", b"a\nb"),
-            (r"\012\e\cA", b"\n\x1b\x01", b"012"),
-            (r"a++b", b"aab", b"aa"),
-            (r"(?i)ABC(?-i)D", b"abcD", b"abcd"),
-            (r#"\"\:\;\=\@\!\<\>\#\ \%\&\,\'\`\~\_\-"#, br#"":;=@!<># %&,'`~_-"#, b"-"),
-            (r"\x{41}(?# A )b", b"Ab", b"A b"),
-        ] {
-            assert!(finds(pattern, yes), "{pattern} is to be found");
-            assert!(!finds(pattern, no), "{pattern} is not to be found");
-        }
-    }
-
-    #[test]
-    fn catastrophic_patterns_end() {
-        let data = vec![b'a'; 4000];
-        assert!(!finds(r"^(a+)+$b\1", &data));
-    }
-
-    #[test]
-    fn an_anchored_search_begins_where_it_is_told() {
-        let relative = Expression::new(Pcre { relative: true, ..pcre("^b") });
-        assert_eq!(relative.find(&b"ab"[1..], 0), Ok(Some(Span { start: 0, end: 1 })));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_pattern_is_safe(pattern in "[\\\\\\[\\](){}^$*+?|a-c0-3:.,#&~ -]{0,30}", data: Vec<u8>) {
-            let _ = Expression::new(pcre(&pattern)).find(&data, 0);
-        }
-    }
 }
