@@ -442,9 +442,8 @@ struct PlacedIndex {
 #[derive(Debug)]
 struct Place {
     position: usize,
-    /// Bytes of the key.
-    width: usize,
-    modes: Modes,
+    /// The bits of the key in a number of four bytes.
+    mask: u32,
     /// Bits of the keys that there are.
     bitmap: [u64; 4],
 }
@@ -456,17 +455,12 @@ impl PlacedIndex {
         let mut index = PlacedIndex::default();
         for place in patterns.chunk_by(|one, next| (key(one).0, key(one).1) == (key(next).0, key(next).1)) {
             let Some((position, pattern, _)) = place.first() else { continue };
-            let mut own = Place {
-                position: *position as usize,
-                width: pattern.bytes.len().min(KEY),
-                modes: Modes::NONE,
-                bitmap: [0; 4],
-            };
+            let mask = u32::MAX >> (u32::BITS - 8 * pattern.bytes.len().clamp(1, KEY) as u32);
+            let mut own = Place { position: *position as usize, mask, bitmap: [0; 4] };
             for run in place.chunk_by(|one, next| key(one) == key(next)) {
                 let Some(first) = run.first() else { continue };
                 let from = index.patterns.len() as u32;
                 index.patterns.extend(run.iter().map(|(_, pattern, entry)| (pattern.clone(), *entry)));
-                own.modes = run.iter().fold(own.modes, |all, (_, _, entry)| all.and(entry.modes()));
                 own.note(key(first).2);
                 index.table.insert((index.places.len() as u32, key(first).2), from..index.patterns.len() as u32);
             }
@@ -482,20 +476,21 @@ impl PlacedIndex {
         }
         for (number, place) in self.places.iter().enumerate() {
             let Some(rest) = place.position.checked_sub(offset).and_then(|at| data.get(at..)) else { continue };
-            let key = match rest.first_chunk() {
-                Some(whole) if place.width == KEY => gram_of(whole),
-                _ => match rest.get(..place.width) {
-                    Some(bytes) => key_of(bytes),
-                    None => continue,
-                },
-            };
-            if place.may_hold(key) && place.modes.meets(modes) {
-                let range = self.table.get(&(number as u32, key)).cloned().unwrap_or_default();
-                let own = self.patterns.get(range.start as usize..range.end as usize).unwrap_or_default();
-                let begun = own.iter().filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
-                begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
+            // What lies behind the key is in the number too, where there is something, and is masked out.
+            let key = rest.first_chunk().map_or_else(|| key_of(rest), gram_of) & place.mask;
+            if place.may_hold(key) {
+                self.look((number as u32, key), rest, modes, report);
             }
         }
+    }
+
+    /// Looks for the patterns of a place and a key at the beginning of some bytes.
+    #[inline(never)]
+    fn look(&self, key: (u32, u32), rest: &[u8], modes: Modes, report: &mut impl FnMut(Id, Modes)) {
+        let range = self.table.get(&key).cloned().unwrap_or_default();
+        let own = self.patterns.get(range.start as usize..range.end as usize).unwrap_or_default();
+        let begun = own.iter().filter(|(pattern, entry)| entry.modes().meets(modes) && pattern.is_at(rest));
+        begun.for_each(|(_, entry)| report(entry.id(), entry.modes()));
     }
 }
 
@@ -594,13 +589,10 @@ impl NumberIndex {
     }
 }
 
-/// Returns the first bytes in one number, without regard to case.
+/// Returns the first bytes in one number, without regard to case; zeros where there are none.
 #[inline]
 fn key_of(bytes: &[u8]) -> u32 {
-    match bytes.first_chunk() {
-        Some(whole) => gram_of(whole),
-        None => bytes.iter().fold(0, |key, byte| key << 8 | u32::from(*byte | 0x20)),
-    }
+    bytes.iter().take(KEY).rev().fold(0, |key, byte| key << 8 | u32::from(*byte | 0x20))
 }
 
 #[cfg(test)]
