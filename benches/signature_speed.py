@@ -31,7 +31,8 @@ METHOD = (
     "median counts. Matching is what a process takes for a capture once the rules are loaded, with the alerts written "
     "as EVE; the command is `infraspectre alerts` from start to exit, loading included. NFStream reads the same "
     "captures (`statistical_analysis=True, n_dissections=0, n_meters=1`). Where Suricata is not installed, its rates "
-    "on another machine are scaled by NFStream's on the mixed capture, there and here."
+    "on another machine are scaled by NFStream's on the mixed capture, there and here: it reads that in every round, "
+    "for the speed of a machine changes within minutes, and the median of the rounds counts."
 )
 
 
@@ -43,6 +44,8 @@ class Round:
     command_cpu_s: float
     nfstream_cpu_s: float | None
     suricata_cpu_s: float | None
+    scale: float | None
+    """NFStream's rate on the mixed capture over what it is on the machine of Suricata's rates."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ class Speed:
     def nfstream(self) -> float | None:
         """Return packets per CPU-second of NFStream."""
         return self.rate(one.nfstream_cpu_s for one in self.rounds)
+
+    @property
+    def scaled(self) -> float | None:
+        """Return our rate over Suricata's on another machine, by the median round."""
+        theirs = [(run, SURICATA_RATES[self.name] * run.scale) for run in self.rounds if run.scale]
+        ours = [self.packets / float(run.found["cpu_s"]) / rate for run, rate in theirs]
+        return median(ours) if ours else None
 
     @property
     def suricata(self) -> float | None:
@@ -117,9 +127,16 @@ class Bench:
         out = self._folder / "eve.jsonl"
         command: list[str | Path] = [*COMMAND, "alerts", capture, "--rules", self._rules, "--out", out]
         ours = checked([*command, *SETTINGS, "--set", "checksums=none", "--quiet"])
-        theirs = read(self._peer, "nfstream_reader", capture)[0]["cpu_s"] if self._peer else None
+        theirs = self._nfstream(capture)
+        mixed = CAPTURES["mixed"]()
+        yardstick = theirs if capture == mixed else self._nfstream(mixed)
+        scale = yardstick["packets"] / yardstick["cpu_s"] / NFSTREAM_RATE if yardstick else None
         whole = self._suricata_cpu_s(capture)
-        return Round(found, ours.cpu_s, theirs, whole - self._suricata_load_s if whole else None)
+        alone = whole - self._suricata_load_s if whole else None
+        return Round(found, ours.cpu_s, theirs["cpu_s"] if theirs else None, alone, scale)
+
+    def _nfstream(self, capture: Path) -> dict[str, Any] | None:
+        return read(self._peer, "nfstream_reader", capture)[0] if self._peer else None
 
     def _inside(self, capture: Path) -> dict[str, Any]:
         return read(sys.executable, "alerts_reader", capture, str(self._rules), str(self._folder / "eve.jsonl"))[0]
@@ -157,13 +174,12 @@ def load_figures(loads: list[dict[str, Any]]) -> list[Figure]:
 
 def ratio_figures(speeds: list[Speed]) -> list[Figure]:
     """Return our rate over Suricata's, measured or scaled, and the greatest peak of memory."""
-    scale = next((one.nfstream / NFSTREAM_RATE for one in speeds if one.name == "mixed" and one.nfstream), None)
     figures = []
     for one in speeds:
-        theirs = one.suricata or (SURICATA_RATES[one.name] * scale if scale else None)
+        over = one.matching / one.suricata if one.suricata else one.scaled
         how = "" if one.suricata else " (scaled)"
-        if theirs:
-            figures.append(Figure(f"rate over Suricata's{how}, {one.name}", one.matching / theirs, "x", FLOOR, AIM))
+        if over:
+            figures.append(Figure(f"rate over Suricata's{how}, {one.name}", over, "x", FLOOR, AIM))
     peak = max(run.found["peak_rss_bytes"] for one in speeds for run in one.rounds)
     return [*figures, Figure("peak memory, any capture", peak / MIB, "MiB", "400 MB", "250 MB")]
 
