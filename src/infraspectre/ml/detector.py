@@ -1,0 +1,90 @@
+"""The one contract of learned detectors and models, and the state in which they are kept."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+"""Rows by features; a value that is not known is NaN, and none is infinite."""
+Labels = NDArray[np.int32]
+"""A class for each row; 0 is benign."""
+Vector = NDArray[np.float64]
+
+
+class State(msgspec.Struct, frozen=True):
+    """Holds what a detector has learnt: values that JSON can say, arrays, and the states of its parts."""
+
+    kind: str
+    values: dict[str, Any] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    parts: dict[str, State] = {}
+
+
+class Detector(Protocol):
+    """Learns what is usual, or what is hostile, and says how suspicious rows are."""
+
+    kind: ClassVar[str]
+
+    def learn(self, rows: Matrix, labels: Labels | None = None) -> None:
+        """Learn from rows; without labels all of them are taken for benign, with some contamination."""
+        ...
+
+    def score(self, rows: Matrix) -> Vector:
+        """Return how suspicious each row is; higher is more suspicious."""
+        ...
+
+    def state(self) -> State:
+        """Return what was learnt."""
+        ...
+
+    @classmethod
+    def restore(cls, state: State) -> Detector:
+        """Return a detector that scores exactly as the one whose state it is."""
+        ...
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """Holds what a model says of rows, in their order."""
+
+    labels: list[str]
+    scores: Vector
+    """Higher is more suspicious."""
+    probabilities: Vector
+    """The calibrated probability that a row is hostile."""
+    low: Vector
+    high: Vector
+    """The ends of the interval in which that probability lies at the model's confidence."""
+
+
+class Model(Protocol):
+    """Judges the rows of a table: columns prepared, detectors asked, probabilities calibrated."""
+
+    kind: ClassVar[str]
+
+    @property
+    def columns(self) -> list[str]:
+        """Name the columns it needs."""
+        ...
+
+    @property
+    def classes(self) -> list[str]:
+        """Name the classes it tells apart, the benign one first."""
+        ...
+
+    def judge(self, frame: pl.DataFrame) -> Judgement:
+        """Judge the rows of a table; raise `InputError` naming the column that is missing or of another type."""
+        ...
+
+    def state(self) -> State:
+        """Return what was learnt."""
+        ...
+
+    @classmethod
+    def restore(cls, state: State) -> Model:
+        """Return a model that judges exactly as the one whose state it is."""
+        ...
