@@ -88,6 +88,7 @@ impl Reader {
 
     /// Goes on with other rules from the next packet on; no flow is forgotten.
     pub fn reload(&mut self, program: Arc<Program>) {
+        self.walk.want(wanted(&program));
         self.engine.detector.reload(program);
     }
 
@@ -150,8 +151,8 @@ mod tests {
     use crate::rule::parse::{read, Source};
 
     /// Writes a capture of datagrams between two hosts, one a second.
-    fn capture(payloads: &[&[u8]]) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("infraspectre-reload-{}.pcap", std::process::id()));
+    fn capture(name: &str, payloads: &[&[u8]]) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("infraspectre-reload-{name}-{}.pcap", std::process::id()));
         let mut out = std::fs::File::create(&path).unwrap();
         // Header of a pcap file with microseconds and packets that begin with IP.
         out.write_all(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 101, 0, 0, 0])
@@ -160,7 +161,7 @@ mod tests {
             let length = 28 + payload.len() as u32;
             [second, 0, length, length].iter().for_each(|word| out.write_all(&word.to_le_bytes()).unwrap());
             out.write_all(&[0x45, 0, 0, length as u8, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]).unwrap();
-            out.write_all(&[0x10, 0, 0x20, 0, 0, length as u8 - 20, 0, 0]).unwrap();
+            out.write_all(&[0x10, 0, 0, 53, 0, length as u8 - 20, 0, 0]).unwrap();
             out.write_all(payload).unwrap();
         }
         path
@@ -174,24 +175,36 @@ mod tests {
         Arc::new(Program::new(parsed.rules, &settings))
     }
 
-    #[test]
-    fn rules_are_replaced_between_two_packets_and_flows_keep_what_they_know() {
-        let path = capture(&[b"first", b"second", b"first"]);
-        let first = program(r#"alert udp any any -> any any (content:"first"; flowbits:set,seen; sid:1;)"#);
-        let second = program(r#"alert udp any any -> any any (content:"second"; flowbits:isset,seen; sid:2;)"#);
+    /// Returns the rules that give alerts on a capture, where the rules are replaced behind its first packet.
+    fn found(name: &str, payloads: &[&[u8]], rules: [&str; 2]) -> Vec<u64> {
+        let path = capture(name, payloads);
         let settings = Arc::new(Settings { checksums: false, ..Settings::default() });
         let options = Options { read_ahead: false, ..Options::default() };
-        let mut reader = Reader::open(std::slice::from_ref(&path), first, settings, options).unwrap();
+        let mut reader = Reader::open(std::slice::from_ref(&path), program(rules[0]), settings, options).unwrap();
         assert!(matches!(reader.advance(1), Progress::Reading));
-        reader.reload(second);
+        reader.reload(program(rules[1]));
         let mut lines = Vec::new();
         while let Progress::Lines(own) = reader.advance(u64::MAX) {
             lines.extend(own);
         }
         std::fs::remove_file(path).unwrap();
         let sid =
-            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["alert"]["signature_id"].clone();
-        let found: Vec<_> = std::str::from_utf8(&lines).unwrap().lines().map(sid).collect();
-        assert_eq!(found, [1, 2]);
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["alert"]["signature_id"].as_u64();
+        std::str::from_utf8(&lines).unwrap().lines().filter_map(sid).collect()
+    }
+
+    #[test]
+    fn rules_are_replaced_between_two_packets_and_flows_keep_what_they_know() {
+        let first = r#"alert udp any any -> any any (content:"first"; flowbits:set,seen; sid:1;)"#;
+        let second = r#"alert udp any any -> any any (content:"second"; flowbits:isset,seen; sid:2;)"#;
+        assert_eq!(found("flows", &[b"first", b"second", b"first"], [first, second]), [1, 2]);
+    }
+
+    #[test]
+    fn rules_that_come_later_get_the_fields_that_they_test() {
+        let first = r#"alert udp any any -> any any (content:"nothing"; sid:1;)"#;
+        let second = "alert dns any any -> any any (frame:dns.pdu; content:\"example\"; sid:2;)";
+        let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01";
+        assert_eq!(found("fields", &[query, query], [first, second]), [2]);
     }
 }

@@ -50,6 +50,11 @@ impl<S: Default> Walk<S> {
         }
     }
 
+    /// Asks for other fields from the next packet on.
+    pub fn want(&mut self, wanted: FieldSet) {
+        self.table.wanted = wanted;
+    }
+
     /// Counts the packets that were read.
     pub fn packets(&self) -> u64 {
         self.packets

@@ -43,7 +43,8 @@ pub struct FlowTable<S> {
     recognition: Recognition,
     limits: Limits,
     timeouts: Timeouts,
-    wanted: FieldSet,
+    /// Fields that sessions keep.
+    pub wanted: FieldSet,
     /// Flows in different VLANs are different flows (`vlan.use-for-tracking`).
     tracks_contexts: bool,
     slots: Vec<Option<Box<Tracked<S>>>>,
