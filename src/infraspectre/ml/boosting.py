@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -30,7 +30,7 @@ class Shape(msgspec.Struct, frozen=True):
 class Boosting:
     """Tells classes apart by boosted trees (Chen and Guestrin, XGBoost, 2016)."""
 
-    kind = "boosting"
+    kind: ClassVar[str] = "boosting"
 
     def __init__(self, classes: int = 2, shape: Shape | None = None, *, seed: int = 0) -> None:
         """Prepare to tell `classes` classes apart, 0 of them benign."""

@@ -95,7 +95,7 @@ class Council:
         rows = table.encode(frame)
         tell("encoded", 0.1)
         if task == "anomaly":
-            return cls._learn_anomaly(names[:1] + [HOSTILE], table, rows, seed, rate)
+            return cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
         return cls._learn_classes(names, table, rows, labels, seed, rate, tell)
 
     @classmethod

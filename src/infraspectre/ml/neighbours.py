@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ CLIP = 6.0
 class Neighbours:
     """Judges rows by the distance to the nearest usual row, averaged over samples (Ting et al., 2017)."""
 
-    kind = "neighbours"
+    kind: ClassVar[str] = "neighbours"
 
     def __init__(self, *, seed: int = 0) -> None:
         """Prepare to learn; `seed` draws the samples."""

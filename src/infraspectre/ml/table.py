@@ -1,10 +1,8 @@
-"""From a table to numbers: which columns count, what they mean, and what is left out because it names rows, not kinds."""
+"""From a table to numbers: which columns count, and which are left out because they name rows, not kinds."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 import numpy as np
