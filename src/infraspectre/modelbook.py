@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infraspectre.errors import InputError, UsageError
-from infraspectre.files import whole_file
+from infraspectre.files import make_folder, whole_file, write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,8 +26,8 @@ KINDS = {"council": "infraspectre.ml.council:Council"}
 """Which class restores a model of each kind."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
-Progress = Callable[[int, int, int], None]
-"""Is told what is done, how much there is in all (0 if unknown), and how many rows or steps that is."""
+Progress = Callable[[str, float], None]
+"""Is told what was done last, and the share of the work that is done."""
 
 
 class OpenModel(NamedTuple):
@@ -174,7 +174,7 @@ def column_kind(column: pl.Series) -> ColumnKind:
     return "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "text"
 
 
-def predict(model: OpenModel, data: Path, out: Path, progress: Progress | None = None) -> int:
+def predict(model: OpenModel, data: Path, out: Path) -> int:
     """Write what a model says of each row of a table, in their order, as CSV; return the number of rows."""
     from infraspectre.adapters.tables import TableFile
 
@@ -185,8 +185,6 @@ def predict(model: OpenModel, data: Path, out: Path, progress: Progress | None =
         for batch in table.batches(model.manifest.columns):
             file.write(prediction_lines(model.model.judge(batch), done))
             done += len(batch)
-            if progress:
-                progress(done, 0, done)
     return done
 
 
@@ -197,6 +195,60 @@ def prediction_lines(judgement: Judgement, first: int) -> bytes:
     rows = zip(judgement.labels, *(each.tolist() for each in numbers), strict=True)
     csv.writer(text).writerows((first + place, *row) for place, row in enumerate(rows))
     return text.getvalue().encode()
+
+
+def evaluate(
+    model: OpenModel, data: Path, label: str, out: Path, *, training: Path | None = None, seed: int = 0
+) -> ReportCard:
+    """Judge a table with labels and write report.json and report.html into a folder.
+
+    With the table that the model was trained on, models are trained anew to tell what seeds, a random split and
+    attacks that were never seen do to the figures.
+    """
+    from infraspectre.adapters.results import json_document
+    from infraspectre.adapters.tables import read_table
+    from infraspectre.learning.leakage import leaks
+    from infraspectre.learning.report_card import Subject, report_card
+    from infraspectre.report import render_card
+
+    manifest = model.manifest
+    table = read_table(data, frame_kinds(manifest, label))
+    subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
+    with about(data):
+        frame = labelled(table.frame, label)
+        judgement = model.model.judge(frame.drop(label))
+        card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
+    if training is not None:
+        card = compared(card, frame, labelled(read_table(training, frame_kinds(manifest, label)).frame, label), manifest)
+    make_folder(out)
+    write_whole(out / "report.json", json_document(card))
+    render_card(card, out / "report.html")
+    return card
+
+
+def frame_kinds(manifest: Manifest, label: str) -> dict[str, ColumnKind]:
+    """Return the columns of a model and that of the label, each with its kind."""
+    return {**manifest.columns, label: "text"}
+
+
+def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manifest: Manifest) -> ReportCard:
+    """Return a report card with what only retraining tells."""
+    from msgspec.structs import replace
+
+    from infraspectre.learning.leakage import overlap
+    from infraspectre.learning.retraining import left_out, retrained
+
+    label = card.subject.label
+
+    def learn(frame: pl.DataFrame, seed: int) -> Model:
+        return learner(label, manifest.task, seed, None)(frame)
+
+    return replace(
+        card,
+        overlap=overlap(learnt, judged, label),
+        retrained=list(retrained(learnt, judged, label, learn)),
+        left_out=list(left_out(learnt, judged, label, card.subject.benign, learn)),
+    )
 
 
 def listed() -> Iterator[tuple[str, Manifest]]:

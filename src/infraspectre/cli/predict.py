@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infraspectre.cli.options import DEFAULT, Common
-from infraspectre.cli.output import following, note, print_json
+from infraspectre.cli.output import note, print_json
 
 
 def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> None:
@@ -27,8 +27,7 @@ def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> N
     from infraspectre.records.words import plural
 
     opened = modelbook.open_model(model)
-    with following("judging", common, "rows") as progress:
-        rows = modelbook.predict(opened, data, out, progress)
+    rows = modelbook.predict(opened, data, out)
     if common.json:
         print_json({"rows": rows, "model": opened.manifest.content_id, "out": out})
     elif not common.quiet:

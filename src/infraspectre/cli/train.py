@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from infraspectre.cli.options import DEFAULT, Common
-from infraspectre.cli.output import following, note, print_json
+from infraspectre.cli.output import is_terminal, note, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,23 +56,27 @@ def train(
     from infraspectre import modelbook
     from infraspectre.security import printable
 
-    with following("training", common, "rounds") as progress:
-        manifest, _ = modelbook.train(
-            data,
-            label,
-            out,
-            task=task,
-            seed=seed,
-            drop=drop or (),
-            with_trial=not no_trial,
-            created_at=present(),
-            progress=progress,
-        )
+    manifest, _ = modelbook.train(
+        data,
+        label,
+        out,
+        task=task,
+        seed=seed,
+        drop=drop or (),
+        with_trial=not no_trial,
+        created_at=present(),
+        progress=None if common.quiet or common.json or not is_terminal(sys.stderr) else progress,
+    )
     if common.json:
         print_json(manifest)
     elif not common.quiet:
         for line in told(manifest, out):
             note(printable(line))
+
+
+def progress(step: str, share: float) -> None:
+    """Tell a person who waits what was done last."""
+    note(f"{share:4.0%} {step}")
 
 
 def present() -> str:
@@ -92,4 +97,4 @@ def told(manifest: Manifest, out: Path) -> Iterator[str]:
         names = ("area_under_curve", "accuracy", "true_positive_rate", "false_positive_rate")
         figures = (f"{name.replace('_', ' ')} {manifest.metrics[name]:.4f}" for name in names if name in manifest.metrics)
         yield f"on {manifest.metrics['rows']:,.0f} rows held out: {', '.join(figures)}"
-    yield f"{plural(rows, 'row')}, {plural(len(manifest.columns), 'column')}, {plural(len(manifest.classes), 'class')}: {out}"
+    yield f"{plural(rows, 'row')}, {plural(len(manifest.columns), 'column')}, {len(manifest.classes)} classes: {out}"

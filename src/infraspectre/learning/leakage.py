@@ -31,7 +31,9 @@ class Leak(msgspec.Struct, frozen=True):
 
 def leaks(frame: pl.DataFrame, label: str) -> list[Leak]:
     """Return everything suspicious in a table with labels."""
-    return [*shortcuts(frame, label), *identities(frame, label), *contradictions(frame, label)]
+    found = [*shortcuts(frame, label), *identities(frame, label)]
+    alike = frame.drop({leak.column for leak in found if leak.column is not None})
+    return [*found, *contradictions(alike, label)]
 
 
 def shortcuts(frame: pl.DataFrame, label: str) -> Iterator[Leak]:

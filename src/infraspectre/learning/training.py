@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -17,9 +17,8 @@ from infraspectre.learning.measures import (
     average_precision,
     brier_score,
     rate,
-    threshold_for,
 )
-from infraspectre.learning.splitting import held_out
+from infraspectre.learning.splitting import Rows, held_out
 from infraspectre.ml.detector import Judgement, Model
 from infraspectre.records.models import Threshold
 
@@ -28,6 +27,15 @@ FALSE_POSITIVE_RATES = (0.001, 0.01)
 
 Learn = Callable[[pl.DataFrame], Model]
 """Learns a model from a table with labels."""
+
+
+@runtime_checkable
+class FixesThresholds(Protocol):
+    """Is a model that knows, from rows of its training, which score so many benign rows exceed."""
+
+    def threshold(self, rate: float) -> float:
+        """Return the score that this share of benign rows exceeds."""
+        ...
 
 
 class Trained(NamedTuple):
@@ -47,11 +55,23 @@ def train(frame: pl.DataFrame, label: str, learn: Learn, *, with_trial: bool = T
     if label:
         require_label(frame, label)
     found = leaks(frame, label) if label else []
-    metrics: dict[str, float] = {}
-    thresholds: list[Threshold] = []
-    if with_trial and label:
-        metrics, thresholds = trial(frame, label, learn, seed)
-    return Trained(learn(frame), metrics, thresholds, found)
+    aside = held_out(without(frame, found), label, seed=seed)
+    metrics = trial(frame, aside, label, learn) if with_trial and label else {}
+    model = learn(frame)
+    return Trained(model, metrics, thresholds(model), found)
+
+
+def without(frame: pl.DataFrame, found: Sequence[Leak]) -> pl.DataFrame:
+    """Return a table without the columns by which equal rows would differ, or look as if they did."""
+    return frame.drop([leak.column for leak in found if leak.column is not None])
+
+
+def thresholds(model: Model) -> list[Threshold]:
+    """Return the scores that a model fixed, while it was trained, for the usual shares of false positives."""
+    if not isinstance(model, FixesThresholds):
+        return []
+    fixed = [Threshold(wanted, model.threshold(wanted)) for wanted in FALSE_POSITIVE_RATES]
+    return [each for each in fixed if math.isfinite(each.score)]
 
 
 def require_label(frame: pl.DataFrame, label: str) -> None:
@@ -64,19 +84,15 @@ def require_label(frame: pl.DataFrame, label: str) -> None:
         raise InputError(f"row {int(missing[0])} has no label", field=label, remedy="label the row or leave it out")
 
 
-def trial(frame: pl.DataFrame, label: str, learn: Learn, seed: int) -> tuple[dict[str, float], list[Threshold]]:
-    """Learn from four fifths of the rows and return what was measured on the others, and thresholds from them."""
-    aside = held_out(frame, label, seed=seed)
+def trial(frame: pl.DataFrame, aside: Rows, label: str, learn: Learn) -> dict[str, float]:
+    """Learn from the rows that are not aside and return what was measured on those that are; nothing for too few."""
     learnt, judged = frame.filter(~aside), frame.filter(aside)
-    if learnt[label].n_unique() < frame[label].n_unique() or not len(judged):
-        return {}, []
+    if learnt[label].n_unique() < frame[label].n_unique() or judged[label].n_unique() < 2:
+        return {}
     model = learn(learnt)
     judgement = model.judge(judged.drop(label))
     benign = model.classes[0]
-    hostile = (judged[label].cast(pl.String) != benign).to_numpy()
-    calm = judgement.scores[~hostile]
-    fixed = [Threshold(wanted, score) for wanted in FALSE_POSITIVE_RATES if math.isfinite(score := threshold_for(calm, wanted))]
-    return measured(judgement, hostile, benign), fixed
+    return measured(judgement, (judged[label] != benign).to_numpy(), benign)
 
 
 def measured(judgement: Judgement, hostile: Hostile, benign: str) -> dict[str, float]:
