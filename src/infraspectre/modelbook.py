@@ -219,7 +219,9 @@ def evaluate(
         judgement = model.model.judge(frame.drop(label))
         card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
     if training is not None:
-        card = compared(card, frame, labelled(read_table(training, frame_kinds(manifest, label)).frame, label), manifest)
+        card = compared(
+            card, frame, labelled(read_table(training, frame_kinds(manifest, label)).frame, label), manifest
+        )
     make_folder(out)
     write_whole(out / "report.json", json_document(card))
     render_card(card, out / "report.html")

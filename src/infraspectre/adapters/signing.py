@@ -109,7 +109,7 @@ def make_key(path: Path) -> Path:
     if path.exists():
         raise UsageError("is there already", path=path, remedy="name a new file: a lost key cannot be restored")
     key = Ed25519PrivateKey.generate()
-    with writing_to(path), open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:  # noqa: PTH123 - takes an opener
+    with writing_to(path), open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public = path.with_name(f"{path.name}.pub")
     write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))

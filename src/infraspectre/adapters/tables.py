@@ -197,7 +197,9 @@ def reading(path: Path, form: Form) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
     except pl.exceptions.PolarsError as error:
-        raise fault(path, form) or InputError(f"cannot be read: {first_line(error)}", path=path, remedy=FORMATS) from error
+        raise fault(path, form) or InputError(
+            f"cannot be read: {first_line(error)}", path=path, remedy=FORMATS
+        ) from error
 
 
 def first_line(error: Exception) -> str:
@@ -213,7 +215,7 @@ def fault(path: Path, form: Form) -> InputError | None:
         is_packed = file.read(2) == GZIP
         file.seek(0)
         plain = gzip.GzipFile(fileobj=file) if is_packed else file
-        rows = csv.reader(io.TextIOWrapper(plain, encoding="utf-8", errors="replace", newline=""))  # type: ignore[arg-type]
+        rows = csv.reader(io.TextIOWrapper(plain, encoding="utf-8", errors="replace", newline=""))
         with suppress(csv.Error, EOFError, OSError, zlib.error):
             width = len(next(rows, []))
             for number, cells in enumerate(rows):

@@ -58,8 +58,10 @@ def evaluate(
 def told(card: ReportCard) -> Iterator[str]:
     """Yield the figures that matter most."""
     yield f"{card.rows:,} rows, {card.hostile_rows:,} of them hostile: accuracy {card.accuracy.share:.4f}"
-    yield f"area under curve {card.ranking.area_under_curve:.4f}, average precision {card.ranking.average_precision:.4f}"
+    ranking = card.ranking
+    yield f"area under curve {ranking.area_under_curve:.4f}, average precision {ranking.average_precision:.4f}"
     for point in card.operating_points:
         hits, alarms = point.true_positives, point.false_positives
-        yield f"threshold for {point.wanted:.1%} false positives: {hits.share:.1%} found, really {alarms.share:.2%} false"
+        reached = f"{hits.share:.1%} found, really {alarms.share:.2%} false"
+        yield f"threshold for {point.wanted:.1%} false positives: {reached}"
     yield f"calibration error {card.calibration.expected_error:.4f}, Brier score {card.calibration.brier_score:.4f}"

@@ -95,6 +95,8 @@ def told(manifest: Manifest, out: Path) -> Iterator[str]:
     rows = sum(file.rows for file in manifest.data)
     if manifest.metrics:
         names = ("area_under_curve", "accuracy", "true_positive_rate", "false_positive_rate")
-        figures = (f"{name.replace('_', ' ')} {manifest.metrics[name]:.4f}" for name in names if name in manifest.metrics)
+        figures = (
+            f"{name.replace('_', ' ')} {manifest.metrics[name]:.4f}" for name in names if name in manifest.metrics
+        )
         yield f"on {manifest.metrics['rows']:,.0f} rows held out: {', '.join(figures)}"
     yield f"{plural(rows, 'row')}, {plural(len(manifest.columns), 'column')}, {len(manifest.classes)} classes: {out}"

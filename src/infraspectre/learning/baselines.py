@@ -45,7 +45,7 @@ def best_stump(frame: pl.DataFrame, hostile: Hostile, learnt: Hostile) -> Baseli
 
 
 def shares(codes: pl.Series, hostile: Hostile, learnt: Hostile) -> Vector | None:
-    """Return for each row the share of hostile rows with its value, smoothed by one row of each kind; None for names."""
+    """Return for each row the share of hostile rows with its value, smoothed by a row of each kind; None for names."""
     table = pl.DataFrame({"code": codes, "hostile": hostile})
     known = table.filter(learnt).group_by("code").agg(((pl.col("hostile").sum() + 1) / (pl.len() + 2)).alias("share"))
     if len(known) > max(len(codes) // 10, 2):

@@ -72,7 +72,12 @@ def gain(codes: pl.Series, answers: pl.Series, tested: Rows) -> float:
     if not len(learnt) or not len(judged):
         return 0.0
     usual = most_frequent(learnt["answer"])
-    best = learnt.group_by("code", "answer").len().sort(["len", "answer"], descending=[True, False]).unique("code", keep="first")
+    best = (
+        learnt.group_by("code", "answer")
+        .len()
+        .sort(["len", "answer"], descending=[True, False])
+        .unique("code", keep="first")
+    )
     guesses = judged.join(best.select("code", guess="answer"), on="code", how="left")["guess"].fill_null(usual)
     errors = int((judged["answer"] != usual).sum())
     left = int((judged["answer"] != guesses).sum())
@@ -81,7 +86,9 @@ def gain(codes: pl.Series, answers: pl.Series, tested: Rows) -> float:
 
 def most_frequent(answers: pl.Series) -> str:
     """Return the most frequent text, of several the first in the alphabet."""
-    counts = pl.DataFrame({"answer": answers}).group_by("answer").len().sort(["len", "answer"], descending=[True, False])
+    counts = (
+        pl.DataFrame({"answer": answers}).group_by("answer").len().sort(["len", "answer"], descending=[True, False])
+    )
     return str(counts["answer"][0])
 
 
@@ -109,7 +116,9 @@ def contradictions(frame: pl.DataFrame, label: str) -> Iterator[Leak]:
         yield Leak("duplicate", None, f"{repeated:,} rows ({share:.1%}) repeat others: a random split flatters")
     torn = int(groups.filter(pl.col("labels") > 1)["len"].sum())
     if torn:
-        text = f"{torn:,} rows ({torn / len(rows):.1%}) are equal to others with another label: no model tells them apart"
+        text = (
+            f"{torn:,} rows ({torn / len(rows):.1%}) are equal to others with another label: no model tells them apart"
+        )
         yield Leak("contradiction", None, text)
 
 
@@ -129,7 +138,9 @@ def overlap(learnt: pl.DataFrame, judged: pl.DataFrame, label: str) -> Overlap:
     """Compare the rows of two tables over the columns they share, but for the label."""
     shared = [name for name in learnt.columns if name in judged.columns and name != label]
     same = {name: _wide(learnt[name].dtype) for name in shared}
-    ours, theirs = (each.select(pl.col(name).cast(kind, strict=False) for name, kind in same.items()) for each in (learnt, judged))
+    ours, theirs = (
+        each.select(pl.col(name).cast(kind, strict=False) for name, kind in same.items()) for each in (learnt, judged)
+    )
     return Overlap(_common(ours, theirs), _common(_rounded(ours), _rounded(theirs)), len(judged))
 
 

@@ -48,7 +48,7 @@ class ClassRow(msgspec.Struct, frozen=True):
 
 
 class OperatingPoint(msgspec.Struct, frozen=True):
-    """Holds what a threshold that was fixed before reaches; `ratio` is the real rate of false positives over the wanted."""
+    """Holds what a threshold fixed beforehand reaches; `ratio` is the real rate of false positives over the wanted."""
 
     wanted: float
     threshold: float
@@ -166,7 +166,8 @@ def hostile_rows(labels: Sequence[str], subject: Subject) -> Hostile:
     hostile = np.asarray([label != subject.benign for label in labels])
     if hostile.all() or not hostile.any():
         listed = ", ".join(sorted(set(labels))[:10])
-        problem = f"every row is {'hostile' if hostile.all() else 'benign'}: benign is {subject.benign!r}, labels are {listed}"
+        kind = "hostile" if hostile.all() else "benign"
+        problem = f"every row is {kind}: benign is {subject.benign!r}, labels are {listed}"
         raise InputError(problem, field=subject.label, remedy="give rows of both kinds, labelled as in training")
     return hostile
 

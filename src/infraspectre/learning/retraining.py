@@ -72,7 +72,9 @@ def hostile_in(frame: pl.DataFrame, label: str, benign: str) -> Hostile:
     return (frame[label] != benign).to_numpy()
 
 
-def left_out(learnt: pl.DataFrame, judged: pl.DataFrame, label: str, benign: str, learn: LearnWith) -> Iterator[LeftOut]:
+def left_out(
+    learnt: pl.DataFrame, judged: pl.DataFrame, label: str, benign: str, learn: LearnWith
+) -> Iterator[LeftOut]:
     """Yield, for each attack in both tables, how much of it a model finds that was trained without it.
 
     The threshold is the one at which really 1% of the benign rows judged are flagged: this measures what the model can

@@ -18,6 +18,7 @@ SIDE = 300.0
 WIDTH = 640.0
 HEIGHT = 200.0
 LARGEST_DOT = 11.0
+NOTHING = "-"
 LOWEST_RATE = 1e-4
 """Where the logarithmic axis of false positive rates begins."""
 
@@ -66,18 +67,18 @@ def html(card: ReportCard) -> str:
 def percent(share: float) -> str:
     """Write a share as a percentage, with three figures where it is small; a dash where there is none."""
     if math.isnan(share):
-        return "–"
+        return NOTHING
     return f"{share * 100:.3g}%" if share < 0.1 else f"{share * 100:.1f}%"
 
 
 def number(value: float) -> str:
     """Write a measure with four digits after the point; a dash where there is none."""
-    return f"{value:.4f}" if math.isfinite(value) else "–"
+    return f"{value:.4f}" if math.isfinite(value) else NOTHING
 
 
 def ratio(value: float) -> str:
     """Write a ratio with two digits after the point; a dash where there is none."""
-    return f"{value:.2f}" if math.isfinite(value) else "–"
+    return f"{value:.2f}" if math.isfinite(value) else NOTHING
 
 
 def dots(bins: Sequence[Bin]) -> list[Dot]:
