@@ -66,7 +66,7 @@ def html(
     )
     shown = ranked[:MOST_INCIDENTS]
     evidence = _evidence(shown, detections)
-    return _environment().get_template("report.html").render(
+    return environment().get_template("report.html").render(
         summary=summary,
         span_ns=_span(summary),
         stats=flow_stats,
@@ -94,7 +94,8 @@ def _span(summary: Summary) -> int | None:
     return end - start
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what renders the templates of reports; every text from outside is escaped."""
     loader = PackageLoader("infraspectre.report", "templates")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

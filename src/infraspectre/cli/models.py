@@ -1,0 +1,127 @@
+"""`infraspectre models`: what there is to do with models besides training and using them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infraspectre.cli.grammar import Function, Group
+from infraspectre.cli.options import DEFAULT, Common
+from infraspectre.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infraspectre.records.models import Manifest
+
+
+def list_(*, common: Common = DEFAULT) -> None:
+    """List the models that come with the package."""
+    from infraspectre import modelbook
+
+    found = dict(modelbook.listed())
+    if common.json:
+        print_json(found)
+    elif not common.quiet:
+        print_table(["model", "kind", "classes", "columns", "id"], [row(name, each) for name, each in found.items()])
+
+
+def row(name: str, manifest: Manifest) -> list[str]:
+    """Return a model as cells of a table."""
+    return [name, manifest.kind, str(len(manifest.classes)), str(len(manifest.columns)), manifest.content_id[:12]]
+
+
+def show(model: str, /, *, common: Common = DEFAULT) -> None:
+    """Show what a model says of itself: classes, columns, what it was trained on and how it was measured.
+
+    Parameters
+    ----------
+    model
+        Folder of a model, or builtin: and the name of one that comes with the package.
+    """
+    from infraspectre import modelbook
+    from infraspectre.security import printable
+
+    manifest = modelbook.described(model)
+    if common.json:
+        print_json(manifest)
+    elif not common.quiet:
+        print("\n".join(map(printable, page(manifest))))
+
+
+def page(manifest: Manifest) -> Iterator[str]:
+    """Yield what is known about a model, line by line."""
+    yield f"{manifest.name}: {manifest.kind}, {manifest.task}, made {manifest.created_at} with seed {manifest.seed}"
+    yield f"id: {manifest.content_id}"
+    yield f"signed by: {manifest.signature.public_key if manifest.signature else 'nobody'}"
+    yield f"classes: {', '.join(manifest.classes)}"
+    yield f"columns: {', '.join(f'{name} ({kind})' for name, kind in manifest.columns.items())}"
+    for file in manifest.data:
+        yield f"trained on: {file.name}, {file.rows:,} rows, sha256 {file.sha256}"
+    for name, value in manifest.metrics.items():
+        yield f"held out: {name} {value:.6g}"
+    for threshold in manifest.thresholds:
+        yield f"threshold for {threshold.false_positive_rate:.1%} false positives: {threshold.score:.6g}"
+    for warning in manifest.warnings:
+        yield f"warning: {warning}"
+
+
+def verify(model: str, /, *, key: Path | None = None, common: Common = DEFAULT) -> None:
+    """Check every file of a model against its digest, and its signature.
+
+    Parameters
+    ----------
+    model
+        Folder of a model, or builtin: and the name of one that comes with the package.
+    key
+        Demand a signature by the key in this file (PEM).
+    """
+    from infraspectre import modelbook
+
+    manifest = modelbook.verified(model, key)
+    signer = manifest.signature.public_key if manifest.signature else None
+    if common.json:
+        print_json({"content_id": manifest.content_id, "files": len(manifest.files), "signed_by": signer})
+    elif not common.quiet:
+        note(f"{len(manifest.files)} files are unchanged; signed by {signer or 'nobody'}")
+
+
+def sign(model: Path, /, *, key: Path | None = None, common: Common = DEFAULT) -> None:
+    """Sign a model with an Ed25519 key from a file, else from INFRASPECTRE_MODEL_KEY.
+
+    Parameters
+    ----------
+    model
+        Folder of a model.
+    key
+        Read the private key from this file (PEM).
+    """
+    from infraspectre import modelbook
+
+    manifest = modelbook.signed(model, key)
+    signer = manifest.signature.public_key if manifest.signature else None
+    if common.json:
+        print_json({"content_id": manifest.content_id, "signed_by": signer})
+    elif not common.quiet:
+        note(f"{model} is signed by {signer}")
+
+
+def key(*, out: Path, common: Common = DEFAULT) -> None:
+    """Make a key to sign models with: the private one for its owner's eyes alone, the public one beside it as .pub.
+
+    Parameters
+    ----------
+    out
+        Write the private key to this new file (PEM).
+    """
+    from infraspectre import modelbook
+
+    public = modelbook.new_key(out)
+    if common.json:
+        print_json({"private": out, "public": public})
+    elif not common.quiet:
+        note(f"private key in {out}, public key in {public}")
+
+
+COMMANDS: dict[str, Function] = {"list": list_, "show": show, "verify": verify, "sign": sign, "key": key}
+models = Group("List, show, verify and sign models, and make keys for that.", COMMANDS)

@@ -1,0 +1,134 @@
+"""Gradient-boosted trees: how probable each class is, learnt with early stopping and kept as plain bytes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from infraspectre.ml.detector import Labels, Matrix, State, Vector
+
+PATIENCE = 20
+"""Rounds without improvement on the validation rows after which learning stops."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Says how trees are grown; the defaults prefer many weak trees on parts of the features to few strong ones."""
+
+    rounds: int = 300
+    depth: int = 6
+    learning_rate: float = 0.15
+    features_per_tree: float = 0.6
+    rows_per_tree: float = 0.8
+    min_child_weight: float = 2.0
+    l2: float = 2.0
+
+
+class Boosting:
+    """Tells classes apart by boosted trees (Chen and Guestrin, XGBoost, 2016)."""
+
+    kind: ClassVar[str] = "boosting"
+
+    def __init__(self, classes: int = 2, shape: Shape | None = None, *, seed: int = 0) -> None:
+        """Prepare to tell `classes` classes apart, 0 of them benign."""
+        self._classes = classes
+        self._shape = shape or Shape()
+        self._seed = seed
+        self._trees: xgboost.Booster | None = None
+
+    def learn(
+        self,
+        rows: Matrix,
+        labels: Labels | None = None,
+        *,
+        weights: Vector | None = None,
+        validation: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Learn from rows with labels; rows marked for validation are not learnt, they say when to stop."""
+        if labels is None:
+            raise ValueError("boosted trees learn from labels")
+        held = np.zeros(len(rows), dtype=bool) if validation is None else validation
+        stops = bool(held.any())
+        pool = {"train": ~held, "validation": held} if stops else {"train": ~held}
+        data = {
+            name: xgboost.DMatrix(
+                rows[part], labels[part], weight=None if weights is None else weights[part], nthread=1
+            )
+            for name, part in pool.items()
+        }
+        self._trees = xgboost.train(
+            self._parameters(),
+            data["train"],
+            self._shape.rounds,
+            evals=[(data["validation"], "validation")] if stops else [],
+            early_stopping_rounds=PATIENCE if stops else None,
+            verbose_eval=False,
+        )
+        if stops:
+            self._trees = self._trees[: self._trees.best_iteration + 1]
+
+    def _parameters(self) -> dict[str, Any]:
+        shape = self._shape
+        many = self._classes > 2
+        return {
+            "objective": "multi:softprob" if many else "binary:logistic",
+            **({"num_class": self._classes} if many else {}),
+            "eval_metric": "mlogloss" if many else "logloss",
+            "tree_method": "hist",
+            "max_bin": 64,
+            "max_depth": shape.depth,
+            "eta": shape.learning_rate,
+            "subsample": shape.rows_per_tree,
+            "colsample_bytree": shape.features_per_tree,
+            "min_child_weight": shape.min_child_weight,
+            "lambda": shape.l2,
+            "seed": self._seed,
+            # Sums are rounded differently with the number of threads: one makes the trees the same everywhere.
+            "nthread": 1,
+            "verbosity": 0,
+        }
+
+    def score(self, rows: Matrix) -> Vector:
+        """Return the logarithm of the odds that each row is not benign, as learnt (not calibrated)."""
+        margins = self._predict(rows, "margin")
+        if self._classes == 2:
+            return margins
+        probabilities = np.clip(self.probabilities(rows)[:, 0], 1e-12, 1 - 1e-12)
+        return np.asarray(np.log1p(-probabilities) - np.log(probabilities))
+
+    def probabilities(self, rows: Matrix) -> NDArray[np.float64]:
+        """Return how probable each class is (rows, classes), as learnt (not calibrated)."""
+        values = self._predict(rows, "value")
+        return values if self._classes > 2 else np.stack([1.0 - values, values], axis=1)
+
+    def _predict(self, rows: Matrix, what: str) -> NDArray[np.float64]:
+        if self._trees is None:
+            raise ValueError("learn or restore before scoring")
+        if not len(rows):
+            return np.empty((0, self._classes) if self._classes > 2 else 0)
+        return np.asarray(self._trees.inplace_predict(rows, predict_type=what), dtype=np.float64)
+
+    def state(self) -> State:
+        """Return what was learnt; the trees as UBJSON bytes."""
+        if self._trees is None:
+            raise ValueError("learn before saving")
+        trees = np.frombuffer(bytes(self._trees.save_raw("ubj")), dtype=np.uint8)
+        return State(self.kind, {"classes": self._classes}, {"trees": trees})
+
+    @classmethod
+    def restore(cls, state: State) -> Boosting:
+        """Return trees that score exactly as those whose state it is."""
+        boosting = cls(int(state.values["classes"]))
+        boosting._trees = xgboost.Booster({"nthread": 1})
+        boosting._trees.load_model(bytearray(state.arrays["trees"].tobytes()))
+        return boosting
+
+
+def class_weights(labels: Labels, power: float = 0.5) -> Vector:
+    """Return a weight for each row: its class's share to the power of `-power`, 1 on average."""
+    counts = np.bincount(labels)
+    weights = np.power(np.maximum(counts, 1) / len(labels), -power)[labels]
+    return np.asarray(weights / weights.mean(), dtype=np.float64)

@@ -1,0 +1,170 @@
+"""From scores to probabilities that hold, learnt on rows that the scores were not learnt from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from infraspectre.ml.detector import State, Vector
+
+BINS = 256
+"""Most bins of scores that the isotonic curve is drawn through."""
+NEWTON_STEPS = 50
+RIDGE = 1e-3
+"""Penalty on squared weights: keeps them finite where scores separate the classes."""
+CERTAIN = 40.0
+"""Largest logarithm of odds; the probability beyond is 1 in double precision."""
+
+
+def logistic(values: Vector) -> Vector:
+    """Return the logistic function of each value, without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)), dtype=np.float64)
+
+
+def fit_logistic(features: NDArray[np.float64], outcomes: Vector, weights: Vector | None = None) -> Vector:
+    """Return intercept and weights of a logistic regression, by Newton's method with a small ridge.
+
+    `features` is rows by features; outcomes lie from 0 to 1.
+    """
+    design = np.column_stack([np.ones(len(features)), features])
+    importance = np.ones(len(features)) if weights is None else weights
+    beta = np.zeros(design.shape[1])
+    penalty = RIDGE * np.eye(len(beta))
+    for _ in range(NEWTON_STEPS):
+        fitted = logistic(np.einsum("ij,j->i", design, beta))
+        slope = np.einsum("ij,i->j", design, importance * (outcomes - fitted)) - RIDGE * beta
+        curve = np.einsum("ij,i,ik->jk", design, importance * fitted * (1 - fitted), design) + penalty
+        step = np.linalg.solve(curve, slope)
+        # A step is halved where it would be wild: separable scores let Newton's method run away.
+        step *= min(1.0, 5.0 / max(1e-12, float(np.abs(step).max())))
+        beta = beta + step
+        if np.abs(step).max() < 1e-8:
+            break
+    return beta
+
+
+class Calibration:
+    """Maps scores to the probability of the outcome, and to an interval that holds the outcome as often as stated.
+
+    The probability is the mean of Platt's curve (Platt, 1999), which is smooth, and the isotonic one (Zadrozny and
+    Elkan, 2002), which takes any shape. The interval is the split conformal one of the outcome, 0 or 1, by the size of
+    the residual (Vovk et al., 2005): it holds for rows like those it was learnt from, on average over them.
+    """
+
+    kind = "calibration"
+
+    def __init__(self, platt: Vector, curve: NDArray[np.float64], width: float) -> None:
+        """Use Platt's intercept and slope, an isotonic curve (2, points) and half the width of intervals."""
+        self._platt, self._curve, self._width = platt, curve, width
+
+    @classmethod
+    def learn(cls, scores: Vector, outcomes: Vector, *, confidence: float = 0.9) -> Calibration:
+        """Learn from scores of rows that they were not learnt from, and whether each outcome is 1 or 0."""
+        even = np.arange(len(scores)) % 2 == 0
+        width = 0.0
+        if even.sum() >= 2:
+            part = cls(*_curves(scores[even], outcomes[even]), 0.0)
+            residuals = np.abs(outcomes[~even] - part.probabilities(scores[~even]))
+            width = conformal_quantile(residuals, confidence, highest=1.0)
+        return cls(*_curves(scores, outcomes), width)
+
+    def probabilities(self, scores: Vector) -> Vector:
+        """Return the probability of each score."""
+        smooth = logistic(np.clip(self._platt[0] + self._platt[1] * scores, -CERTAIN, CERTAIN))
+        return np.asarray((smooth + np.interp(scores, self._curve[0], self._curve[1])) / 2.0)
+
+    def interval(self, probabilities: Vector) -> tuple[Vector, Vector]:
+        """Return the ends of the interval of each probability."""
+        return np.maximum(probabilities - self._width, 0.0), np.minimum(probabilities + self._width, 1.0)
+
+    def state(self) -> State:
+        """Return what was learnt."""
+        return State(self.kind, {"width": self._width}, {"platt": self._platt, "curve": self._curve})
+
+    @classmethod
+    def restore(cls, state: State) -> Calibration:
+        """Return the calibration whose state it is."""
+        return cls(state.arrays["platt"], state.arrays["curve"], float(state.values["width"]))
+
+
+TAIL_ROWS = 4_096
+"""Most quantiles of benign scores that are kept: every score of the highest part, and fewer of the rest."""
+PRIORS = (0.01, 0.1, 0.5)
+"""Shares of hostile rows for the low end, the probability and the high end where no label says how many there are."""
+
+
+class Tail:
+    """Knows how high scores of benign rows reach, from rows that the scores were not learnt from."""
+
+    kind = "tail"
+
+    def __init__(self, scores: Vector, ranks: Vector) -> None:
+        """Use ascending scores and, for each, the share of benign rows with at least that score."""
+        self._scores, self._shares = scores, ranks
+
+    @classmethod
+    def learn(cls, scores: Vector) -> Tail:
+        """Learn from the scores of benign rows; the shares are conformal, (1 + scores as high) / (1 + scores)."""
+        ordered = np.sort(scores)
+        size = len(ordered)
+        places = np.unique(
+            np.r_[np.linspace(0, size - 1, TAIL_ROWS // 2), np.arange(max(0, size - TAIL_ROWS // 2), size)]
+        )
+        places = places.astype(np.int64)
+        first = np.searchsorted(ordered, ordered[places], side="left")
+        return cls(ordered[places], (1.0 + size - first) / (1.0 + size))
+
+    def threshold(self, rate: float) -> float:
+        """Return the score above which a new benign row lies with at most this probability."""
+        fits = np.flatnonzero(self._shares <= rate)
+        if len(fits):
+            return float(self._scores[fits[0]])
+        return float(self._scores[-1])
+
+    def surprise(self, scores: Vector) -> Vector:
+        """Return minus the natural logarithm of each score's p-value among benign rows."""
+        return np.asarray(-np.log(np.interp(scores, self._scores, self._shares)))
+
+    def posterior(self, scores: Vector) -> tuple[Vector, Vector, Vector]:
+        """Return the probability that rows are not benign, and its low and high end, for want of labels.
+
+        The evidence of a p-value is at most 1 / (-e p ln p) (Sellke, Bayarri and Berger, 2001); how common hostile rows
+        are is not known, so the ends are those for PRIORS.
+        """
+        p = np.minimum(np.interp(scores, self._scores, self._shares), math.exp(-1.0))
+        evidence = 1.0 / (-math.e * p * np.log(p))
+        low, middle, high = (prior * evidence / (prior * evidence + 1.0 - prior) for prior in PRIORS)
+        return middle, low, high
+
+    def state(self) -> State:
+        """Return what was learnt."""
+        return State(self.kind, {}, {"scores": self._scores, "shares": self._shares})
+
+    @classmethod
+    def restore(cls, state: State) -> Tail:
+        """Return the tail whose state it is."""
+        return cls(state.arrays["scores"], state.arrays["shares"])
+
+
+def conformal_quantile(values: Vector, share: float, *, highest: float = math.inf) -> float:
+    """Return what the next value exceeds with a probability of at most 1 - `share`.
+
+    It is the ceil((n + 1) share)-th smallest of n, which corrects for small n (Vovk et al., 2005), or `highest` where
+    there are too few.
+    """
+    place = math.ceil((len(values) + 1) * share)
+    return float(np.partition(values, place - 1)[place - 1]) if place <= len(values) else highest
+
+
+def _curves(scores: Vector, outcomes: Vector) -> tuple[Vector, NDArray[np.float64]]:
+    platt = fit_logistic(scores[:, None], outcomes)
+    order = np.argsort(scores, kind="stable")
+    bins = np.array_split(order, min(BINS, max(1, len(order) // 2)))
+    centres = np.array([scores[part].mean() for part in bins])
+    # One more outcome of either kind in each bin (Laplace): no bin is certain.
+    shares = np.array([(outcomes[part].sum() + 0.5) / (len(part) + 1.0) for part in bins])
+    fitted = isotonic_regression(shares, weights=np.array([len(part) for part in bins], dtype=np.float64)).x
+    return platt, np.stack([centres, fitted])

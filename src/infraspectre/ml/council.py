@@ -1,0 +1,270 @@
+"""The council of a table: trees that know attacks and a detector of what is unusual, joined into one judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from infraspectre.errors import InputError
+from infraspectre.ml.boosting import Boosting, Shape, class_weights
+from infraspectre.ml.calibration import Calibration, Tail, fit_logistic, logistic
+from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
+from infraspectre.ml.neighbours import Neighbours
+from infraspectre.ml.table import Table
+
+Task = Literal["classify", "anomaly"]
+Progress = Callable[[str, float], None]
+"""Is told what is being done and how much of all is done, 0 to 1."""
+
+BENIGN_NAMES = ("benign", "normal", "legitimate", "legit", "background", "clean", "norm", "0", "false", "no")
+"""Names of the benign class, in any case; the first of these that is a label is taken."""
+HOSTILE, NOVEL = "hostile", "novel"
+FOLDS = 5
+MIN_ROWS = 20
+"""Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
+RATE = 0.01
+"""Share of benign rows that may be called hostile unless another is wanted."""
+DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours}
+SOFTNESS = 4.0
+"""Makes scores from 0 to 1 of logarithms of odds without many of them ending at 1."""
+
+
+class Votes:
+    """The members of the council: what each says of rows, and how that becomes one number."""
+
+    def __init__(self, triage: Boosting | None, anomaly: Detector, usual: Tail, weights: Vector) -> None:
+        """Join the members; `usual` holds anomaly scores of benign rows, `weights` an intercept and one per member."""
+        self.triage, self.anomaly, self.usual, self.weights = triage, anomaly, usual, weights
+
+    def of(self, rows: Matrix) -> NDArray[np.float64]:
+        """Return a column for each member (rows, members)."""
+        surprise = self.usual.surprise(self.anomaly.score(rows))
+        return surprise[:, None] if self.triage is None else np.column_stack([self.triage.score(rows), surprise])
+
+    def joined(self, rows: Matrix) -> Vector:
+        """Return one number for each row; higher is more suspicious."""
+        return joined(self.of(rows), self.weights)
+
+
+class Council:
+    """Judges rows of a table; its threshold was fixed on rows of the training table that it had not learnt from."""
+
+    kind: ClassVar[str] = "council"
+
+    def __init__(
+        self,
+        classes: list[str],
+        table: Table,
+        votes: Votes,
+        families: Boosting | None,
+        tail: Tail,
+        calibration: Calibration | None,
+        rate: float = RATE,
+    ) -> None:
+        """Join what was learnt; `rate` is the share of benign rows that may be called hostile."""
+        self._classes, self._table, self._votes, self._families = classes, table, votes, families
+        self._tail, self._calibration, self._rate = tail, calibration, rate
+        self._threshold = tail.threshold(rate)
+
+    @classmethod
+    def learn(
+        cls,
+        frame: pl.DataFrame,
+        label: str,
+        *,
+        task: Task = "classify",
+        seed: int = 0,
+        progress: Progress | None = None,
+        rate: float = RATE,
+    ) -> Council:
+        """Learn from a table whose column `label` names the class of each row; an anomaly task can do without it.
+
+        `rate` is the share of benign rows that may be called hostile. Raises `InputError` where the table cannot be
+        learnt from.
+        """
+        tell = progress or (lambda _what, _share: None)
+        answers = _answers(frame, label, task)
+        names, labels = _classes(answers, len(frame))
+        table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
+        if task == "anomaly":
+            frame = frame.filter(labels == 0)
+        rows = table.encode(frame)
+        tell("encoded", 0.1)
+        if task == "anomaly":
+            return cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
+        return cls._learn_classes(names, table, rows, labels, seed, rate, tell)
+
+    @classmethod
+    def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
+        folds = _folds(rows, seed)
+        usual = np.empty(len(rows))
+        for fold in range(FOLDS):
+            held = folds == fold
+            usual[held] = _anomaly(rows[~held], seed).score(rows[held])
+        votes = Votes(None, _anomaly(rows, seed), Tail.learn(usual), np.array([0.0, 1.0]))
+        return cls(names, table, votes, None, Tail.learn(votes.usual.surprise(usual)), None, rate)
+
+    @classmethod
+    def _learn_classes(
+        cls, names: list[str], table: Table, rows: Matrix, labels: Labels, seed: int, rate: float, tell: Progress
+    ) -> Council:
+        hostile = (labels > 0).astype(np.int32)
+        folds = _folds(rows, seed)
+        votes = np.empty((len(rows), 2))
+        for fold in range(FOLDS):
+            held = folds == fold
+            votes[held] = _members(rows[~held], labels[~held], seed).of(rows[held])
+            tell(f"fold {fold + 1} of {FOLDS} judged", 0.1 + 0.6 * (fold + 1) / FOLDS)
+        weights = fit_logistic(votes, hostile.astype(np.float64))
+        whole = _members(rows, labels, seed)
+        whole.weights = weights
+        tell("triage learnt", 0.8)
+        families = None
+        if len(names) > 2:
+            families = Boosting(len(names) - 1, Shape(rounds=80, depth=5), seed=seed)
+            chosen = labels > 0
+            families.learn(rows[chosen], labels[chosen] - 1, weights=class_weights(labels[chosen] - 1))
+        scores = joined(votes, weights)
+        tell("families learnt", 1.0)
+        calibration = Calibration.learn(scores, hostile.astype(np.float64))
+        return cls(names, table, whole, families, Tail.learn(scores[hostile == 0]), calibration, rate)
+
+    @property
+    def columns(self) -> list[str]:
+        """Name the columns it needs."""
+        return self._table.columns
+
+    @property
+    def classes(self) -> list[str]:
+        """Name the classes it tells apart, the benign one first."""
+        return list(self._classes)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Say of each column that does not count why it does not."""
+        return dict(self._table.left_out)
+
+    def threshold(self, rate: float) -> float:
+        """Return the score above which at most this share of benign rows lies, as fixed on training data."""
+        return float(self._shown(np.array([self._tail.threshold(rate)]))[0])
+
+    def judge(self, frame: pl.DataFrame) -> Judgement:
+        """Judge the rows of a table; raise `InputError` naming the column that is missing or of another type."""
+        rows = self._table.encode(frame)
+        scores = self._votes.joined(rows)
+        probabilities, low, high = self._probabilities(scores)
+        return Judgement(self._labels(rows, scores), self._shown(scores), probabilities, low, high)
+
+    def _shown(self, scores: Vector) -> Vector:
+        return logistic((scores - self._threshold) / SOFTNESS)
+
+    def _probabilities(self, scores: Vector) -> tuple[Vector, Vector, Vector]:
+        if self._calibration is None:
+            return self._tail.posterior(scores)
+        probabilities = self._calibration.probabilities(scores)
+        return probabilities, *self._calibration.interval(probabilities)
+
+    def _labels(self, rows: Matrix, scores: Vector) -> list[str]:
+        names = np.zeros(len(rows), dtype=np.int64)
+        flagged = np.flatnonzero(scores > self._threshold)
+        names[flagged] = 1
+        if self._families is not None and len(flagged):
+            names[flagged] = 1 + self._families.probabilities(rows[flagged]).argmax(axis=1)
+        return [self._classes[name] for name in names.tolist()]
+
+    def state(self) -> State:
+        """Return what was learnt."""
+        votes = self._votes
+        parts = {
+            "table": self._table.state(),
+            "anomaly": votes.anomaly.state(),
+            "usual": votes.usual.state(),
+            "tail": self._tail.state(),
+        }
+        optional = {"triage": votes.triage, "families": self._families, "calibration": self._calibration}
+        parts |= {name: part.state() for name, part in optional.items() if part is not None}
+        values = {"classes": self._classes, "rate": self._rate}
+        return State(self.kind, values, {"weights": votes.weights}, parts)
+
+    @classmethod
+    def restore(cls, state: State) -> Council:
+        """Return a council that judges exactly as the one whose state it is."""
+        parts, anomaly = state.parts, state.parts["anomaly"]
+        votes = Votes(
+            Boosting.restore(parts["triage"]) if "triage" in parts else None,
+            DETECTORS[anomaly.kind].restore(anomaly),
+            Tail.restore(parts["usual"]),
+            state.arrays["weights"],
+        )
+        return cls(
+            list(state.values["classes"]),
+            Table.restore(parts["table"]),
+            votes,
+            Boosting.restore(parts["families"]) if "families" in parts else None,
+            Tail.restore(parts["tail"]),
+            Calibration.restore(parts["calibration"]) if "calibration" in parts else None,
+            float(state.values["rate"]),
+        )
+
+
+def joined(votes: NDArray[np.float64], weights: Vector) -> Vector:
+    """Return the weighted sum of votes; `weights` holds the intercept, then one for each column."""
+    return np.asarray(weights[0] + (votes * weights[1:]).sum(axis=1))
+
+
+def _members(rows: Matrix, labels: Labels, seed: int) -> Votes:
+    """Let the members learn; the anomaly scores of rows they have learnt are good enough to scale their vote."""
+    triage = Boosting(2, Shape(rounds=150), seed=seed)
+    triage.learn(rows, (labels > 0).astype(np.int32), weights=class_weights(labels, 0.25))
+    anomaly = Neighbours(seed=seed)
+    anomaly.learn(rows, labels)
+    return Votes(triage, anomaly, Tail.learn(anomaly.score(rows[labels == 0])), np.zeros(3))
+
+
+def _anomaly(rows: Matrix, seed: int) -> Detector:
+    anomaly = Neighbours(seed=seed)
+    anomaly.learn(rows)
+    return anomaly
+
+
+def _folds(rows: Matrix, seed: int) -> NDArray[np.int64]:
+    """Return a fold for each row, the same for equal rows, which would otherwise be learnt and judged."""
+    packed = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+    _, groups = np.unique(packed, return_inverse=True)
+    drawn = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % FOLDS
+    return np.asarray(drawn[groups], dtype=np.int64)
+
+
+def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
+    if label in frame.columns:
+        answers = frame[label].cast(pl.String)
+        missing = answers.is_null().arg_true()
+        if len(missing):
+            raise InputError(
+                f"row {int(missing[0]) + 1} has no label", field=label, remedy="label every row or leave it out"
+            )
+        return answers
+    if task == "anomaly":
+        return None
+    raise InputError("the column of labels is missing", field=label, remedy="name a column that the table has")
+
+
+def _classes(answers: pl.Series | None, rows: int) -> tuple[list[str], Labels]:
+    """Return the names of classes, the benign one first, and the number of each row's."""
+    if answers is None:
+        return ["benign"], np.zeros(rows, dtype=np.int32)
+    found: list[str] = sorted(answers.unique().to_list())
+    benign = next((name for usual in BENIGN_NAMES for name in found if name.strip().lower() == usual), None)
+    if benign is None:
+        raise InputError(
+            f"no label is benign, among {', '.join(found[:10])}",
+            field=answers.name,
+            remedy=f"call the benign class one of {', '.join(BENIGN_NAMES)}",
+        )
+    names = [benign, *(name for name in found if name != benign)]
+    labels = answers.replace_strict(names, list(range(len(names))), return_dtype=pl.Int32).to_numpy()
+    return names, labels

@@ -1,0 +1,69 @@
+"""What a kept model says of itself: what it is, what it was learnt from, and the digests by which it is known."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+FORMAT = 1
+"""The version of the model directory; a directory of another version is refused."""
+
+ColumnKind = Literal["number", "text"]
+Task = Literal["classify", "anomaly"]
+
+
+class DataFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names a file that was learnt from or judged, by its content."""
+
+    name: str
+    sha256: str
+    rows: int
+
+
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Holds the score from which rows are hostile if so many benign ones may be, as fixed before anything is judged."""
+
+    false_positive_rate: float
+    score: float
+
+
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Holds an Ed25519 signature (RFC 8032) of the content id, and the public key; both in hexadecimal."""
+
+    public_key: str
+    value: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Describes a model directory; `content_id` is the digest of all of it but the signature."""
+
+    name: str
+    kind: str
+    """Which class of models restores it."""
+    task: Task
+    label: str
+    """The column that held the answers; empty if there was none."""
+    columns: dict[str, ColumnKind]
+    """The columns that it needs."""
+    classes: list[str]
+    """The classes that it tells apart, the benign one first."""
+    created_at: str
+    """RFC 3339, as given by whoever made it."""
+    seed: int
+    data: list[DataFile]
+    metrics: dict[str, float] = {}
+    """What was measured on rows held out of training."""
+    thresholds: list[Threshold] = []
+    warnings: list[str] = []
+    """What in the data may flatter it."""
+    files: dict[str, str] = {}
+    """The SHA-256 digest of each file, by its name in the directory."""
+    format: int = FORMAT
+    content_id: str = ""
+    signature: Signature | None = None
+
+    def unsigned(self) -> dict[str, Any]:
+        """Return what the content id is the digest of."""
+        told: dict[str, Any] = msgspec.to_builtins(self)
+        return {name: value for name, value in told.items() if name not in ("content_id", "signature")}
