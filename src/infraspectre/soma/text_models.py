@@ -1,9 +1,10 @@
-"""Domain names: the part of a name that somebody registered, and models of how such parts are written."""
+"""Models of texts that flows carry: generated domains, names that carry data through DNS, and parameters that attack."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import ClassVar
+from urllib.parse import unquote_plus
 
 from infraspectre.ml.text import TextModel
 
@@ -62,3 +63,29 @@ class GeneratedDomains(TextModel):
     def read(cls, text: str) -> str:
         """Return the registered label of a name."""
         return registered_label(text)
+
+
+class TunnelNames(TextModel):
+    """Tells names that carry data through DNS from names of hosts, by what is before the registered domain."""
+
+    kind: ClassVar[str] = "dns-tunnel"
+    column: ClassVar[str] = "query"
+
+    @classmethod
+    def read(cls, text: str) -> str:
+        """Return what is before the registered domain of a name, as it was asked for."""
+        labels = [label for label in text.strip().strip(".").split(".") if label]
+        owned = _suffix_size([label.lower() for label in labels]) + 1
+        return ".".join(labels[:-owned])
+
+
+class Parameters(TextModel):
+    """Tells values of HTTP parameters that attack from those that people and programs send."""
+
+    kind: ClassVar[str] = "http-parameters"
+    column: ClassVar[str] = "payload"
+
+    @classmethod
+    def read(cls, text: str) -> str:
+        """Return a value without its percent encoding, twice undone as attackers use it twice."""
+        return unquote_plus(unquote_plus(text)).lower()
