@@ -44,12 +44,23 @@ class Neighbours:
         return np.concatenate(parts) if parts else np.empty(0)
 
     def _near(self, rows: Matrix) -> Vector:
+        samples = SAMPLES if len(self._usual) % SAMPLES == 0 else 1
+        nearest = np.sqrt(self._squared(rows).reshape(len(rows), samples, -1).min(axis=2))
+        return np.asarray(nearest.mean(axis=1) / np.sqrt(max(1, rows.shape[1])), dtype=np.float64)
+
+    def _squared(self, rows: Matrix) -> NDArray[np.float32]:
         # Not `@`: a BLAS splits the work among cores, and rounds differently with their number.
         products = np.einsum("ij,kj->ik", rows, self._usual)
-        squared = (rows**2).sum(axis=1)[:, None] + (self._usual**2).sum(axis=1)[None, :] - 2.0 * products
-        samples = SAMPLES if len(self._usual) % SAMPLES == 0 else 1
-        nearest = np.sqrt(np.maximum(squared, 0.0).reshape(len(rows), samples, -1).min(axis=2))
-        return np.asarray(nearest.mean(axis=1) / np.sqrt(max(1, rows.shape[1])), dtype=np.float64)
+        norms = (rows**2).sum(axis=1)[:, None] + (self._usual**2).sum(axis=1)[None, :]
+        return np.asarray(np.maximum(norms - 2.0 * products, 0.0), dtype=np.float32)
+
+    def nearest(self, rows: Matrix) -> NDArray[np.int64]:
+        """Return for each row the place of the nearest usual row."""
+        scaled = self._scaled(_flattened(rows))
+        parts = [
+            self._squared(scaled[i : i + ROWS_AT_ONCE]).argmin(axis=1) for i in range(0, len(scaled), ROWS_AT_ONCE)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
     def _scaled(self, flattened: Matrix) -> Matrix:
         scaled = np.clip((flattened - self._centre) / self._spread, -CLIP, CLIP)

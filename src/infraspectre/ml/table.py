@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -50,7 +51,7 @@ class Column(msgspec.Struct, frozen=True):
 class Table:
     """Turns rows of a table into rows of numbers, as learnt from the training table alone."""
 
-    kind = "table"
+    kind: ClassVar[str] = "table"
 
     def __init__(self, columns: list[Column], left_out: dict[str, str]) -> None:
         """Encode these columns; `left_out` says of each other one why it does not count."""
@@ -197,7 +198,7 @@ def _numbers(series: pl.Series) -> Matrix:
         raise InputError(f"is {series.dtype}, not a number", field=series.name)
     numbers = series.cast(pl.Float64).to_numpy().astype(np.float64)
     numbers[~np.isfinite(numbers)] = np.nan
-    return np.clip(numbers, -LARGEST, LARGEST).astype(np.float32)
+    return np.asarray(np.clip(numbers, -LARGEST, LARGEST), dtype=np.float32)
 
 
 def _parsed(series: pl.Series) -> pl.Series:
