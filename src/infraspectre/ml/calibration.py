@@ -155,9 +155,9 @@ class Tail:
 class Thresholds:
     """Fixes thresholds on benign rows that were judged by members that had not learnt them.
 
-    `near` holds scores by members that had learnt like rows, as of later data of the same kind; `far` by members that had
-    not, as of data that has drifted. Thresholds rise from the near one to the far one as far as that costs hardly any
-    recall: caution is taken where it is almost free.
+    `near` holds scores by members that had learnt like rows, as of later data of the same kind; `far` by members that
+    had not, as of data that has drifted. Thresholds rise from the near one to the far one as far as that costs hardly
+    any recall: caution is taken where it is almost free.
     """
 
     kind: ClassVar[str] = "thresholds"

@@ -29,11 +29,11 @@ MIN_ROWS = 20
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
 DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours}
-TRIAGE = Shape(rounds=150, features_per_tree=0.5)
-FAMILIES = Shape(rounds=80, depth=5)
+TRIAGE = Shape(rounds=200, depth=8, learning_rate=0.1, features_per_tree=0.5)
+FAMILIES = Shape(rounds=100, depth=6)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
-IMAGINED_WEIGHT = 0.3
+IMAGINED_WEIGHT = 0.1
 SWAPPED_SHARES = (0.1, 0.3, 0.6)
 """Shares of values that an imagined row has from others: rows near benign ones, and rows far from them."""
 SURPRISE_WEIGHT = 0.3
@@ -98,6 +98,7 @@ class Council:
         tell = progress or (lambda _what, _share: None)
         answers = _answers(frame, label, task)
         names, labels = _classes(answers, len(frame))
+        _check(labels, label, task)
         table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
         if task == "anomaly":
             frame = frame.filter(labels == 0)
@@ -231,7 +232,7 @@ def _members(rows: Matrix, labels: Labels, seed: int) -> Votes:
 
 
 def _imagined(usual: Matrix, random: np.random.Generator) -> Matrix:
-    """Return benign rows in which a part of the values comes from other benign rows (Breiman's synthetic class, 2001)."""
+    """Return benign rows with a part of the values from other benign rows (a synthetic class, as Breiman's, 2001)."""
     size = max(1, int(len(usual) * IMAGINED_SHARE))
     places = random.integers(len(usual), size=(size, usual.shape[1]))
     foreign = usual[places, np.arange(usual.shape[1])]
@@ -259,7 +260,7 @@ def _families(rows: Matrix, labels: Labels, seed: int) -> Boosting:
     hostile = labels > 0
     kinds = labels[hostile] - 1
     families = Boosting(max(2, int(kinds.max()) + 1), FAMILIES, seed=seed)
-    families.learn(rows[hostile], kinds, weights=class_weights(kinds))
+    families.learn(rows[hostile], kinds, weights=class_weights(kinds, 0.25))
     return families
 
 
@@ -294,6 +295,16 @@ def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
     if task == "anomaly":
         return None
     raise InputError("the column of labels is missing", field=label, remedy="name a column that the table has")
+
+
+def _check(labels: Labels, label: str, task: Task) -> None:
+    benign, hostile = int((labels == 0).sum()), int((labels > 0).sum())
+    if benign < MIN_ROWS:
+        raise InputError(f"{benign} benign rows are too few", field=label, remedy=f"give at least {MIN_ROWS}")
+    if task == "classify" and not hostile:
+        raise InputError("no row is hostile", field=label, remedy="give hostile rows or choose the task anomaly")
+    if task == "classify" and hostile < MIN_ROWS:
+        raise InputError(f"{hostile} hostile rows are too few", field=label, remedy=f"give at least {MIN_ROWS}")
 
 
 def _classes(answers: pl.Series | None, rows: int) -> tuple[list[str], Labels]:

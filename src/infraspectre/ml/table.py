@@ -179,6 +179,8 @@ def _encode_column(column: Column, series: pl.Series, out: Matrix) -> None:
         return
     if not (_is_number(series.dtype) or series.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise InputError(f"is {series.dtype}, not a text", field=series.name)
+    if not len(series):
+        return
     texts = series.cast(pl.String)
     places = {value: place for place, value in enumerate(column.categories)}
     distinct = texts.unique(maintain_order=True).to_list()
