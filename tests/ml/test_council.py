@@ -1,4 +1,4 @@
-"""The council finds what it knows and what it does not, keeps the rate of false alarms, and judges the same everywhere."""
+"""The council finds what it knows and what it does not, keeps false alarms as rare as wanted, and judges alike."""
 
 from __future__ import annotations
 

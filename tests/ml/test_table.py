@@ -1,4 +1,4 @@
-"""Tables become numbers as learnt, whatever later tables hold, and what names rows or repeats the answer is left out."""
+"""Tables become numbers as learnt, and what names rows or repeats the answer is left out."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ def test_missing_and_wrong_columns_are_named(frame: pl.DataFrame, message: str) 
 
 
 def test_a_table_of_identities_alone_cannot_be_learnt() -> None:
-    with pytest.raises(InputError, match="id .is named as an identity"):
+    with pytest.raises(InputError, match=r"id .is named as an identity"):
         Table.learn(TRAINING.select("id"))
