@@ -29,7 +29,7 @@ MIN_ROWS = 20
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
 DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours}
-TRIAGE = Shape(rounds=200, depth=8, learning_rate=0.1, features_per_tree=0.5)
+TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
 FAMILIES = Shape(rounds=100, depth=6)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
