@@ -24,13 +24,15 @@ BENIGN_NAMES = ("benign", "normal", "legitimate", "legit", "background", "clean"
 """Names of the benign class, in any case; the first of these that is a label is taken."""
 HOSTILE, NOVEL = "hostile", "novel"
 FOLDS = 5
+CELLS = 512
+"""Cells of like rows that are kept on one side when rows are judged apart from them."""
 MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
 DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours}
 TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
-FAMILIES = Shape(rounds=100, depth=6)
+FAMILIES = Shape(rounds=60, depth=6)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
 IMAGINED_WEIGHT = 0.1
@@ -278,7 +280,7 @@ def _duplicates(rows: Matrix) -> NDArray[np.int64]:
 
 def _cells(rows: Matrix, seed: int) -> NDArray[np.int64]:
     """Return the number of the cell of like rows that each belongs to, those nearest to one of some hundred."""
-    neighbours = Neighbours(seed=seed)
+    neighbours = Neighbours(seed=seed, usual_rows=CELLS)
     neighbours.learn(rows)
     return neighbours.nearest(rows)
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from infraspectre.ml.detector import Labels, Matrix, State, Vector
 
-SAMPLES = 4
+SAMPLES = 2
 """Samples of usual rows among which the nearest is looked for; the mean over them is steadier than one."""
-SAMPLE_ROWS = 128
+USUAL_ROWS = 256
+"""Usual rows in all samples: more find little more and cost in proportion."""
 ROWS_AT_ONCE = 1_024
 CLIP = 6.0
 """Most deviations one feature may add, so that no single feature decides alone."""
@@ -22,9 +23,9 @@ class Neighbours:
 
     kind: ClassVar[str] = "neighbours"
 
-    def __init__(self, *, seed: int = 0) -> None:
-        """Prepare to learn; `seed` draws the samples."""
-        self._seed = seed
+    def __init__(self, *, seed: int = 0, usual_rows: int = USUAL_ROWS) -> None:
+        """Prepare to learn; `seed` draws the samples, of `usual_rows` in all."""
+        self._seed, self._rows = seed, usual_rows
         self._centre = self._spread = self._usual = np.empty(0, dtype=np.float32)
 
     def learn(self, rows: Matrix, labels: Labels | None = None) -> None:
@@ -33,7 +34,7 @@ class Neighbours:
         if not len(usual):
             raise ValueError("there is no usual row to learn from")
         self._centre, self._spread = usual.mean(axis=0), np.maximum(usual.std(axis=0), 1e-3)
-        size = min(SAMPLES * SAMPLE_ROWS, len(usual) - len(usual) % SAMPLES or len(usual))
+        size = min(self._rows, len(usual) - len(usual) % SAMPLES or len(usual))
         drawn = np.random.default_rng(self._seed).choice(len(usual), size=size, replace=False)
         self._usual = self._scaled(usual[drawn])
 
