@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Calibration:
     the residual (Vovk et al., 2005): it holds for rows like those it was learnt from, on average over them.
     """
 
-    kind = "calibration"
+    kind: ClassVar[str] = "calibration"
 
     def __init__(self, platt: Vector, curve: NDArray[np.float64], width: float) -> None:
         """Use Platt's intercept and slope, an isotonic curve (2, points) and half the width of intervals."""
@@ -92,6 +93,8 @@ class Calibration:
 
 TAIL_ROWS = 4_096
 """Most quantiles of benign scores that are kept: every score of the highest part, and fewer of the rest."""
+RECALL_SPENT = 0.005
+"""Most recall that a more cautious threshold may cost."""
 PRIORS = (0.01, 0.1, 0.5)
 """Shares of hostile rows for the low end, the probability and the high end where no label says how many there are."""
 
@@ -99,7 +102,7 @@ PRIORS = (0.01, 0.1, 0.5)
 class Tail:
     """Knows how high scores of benign rows reach, from rows that the scores were not learnt from."""
 
-    kind = "tail"
+    kind: ClassVar[str] = "tail"
 
     def __init__(self, scores: Vector, ranks: Vector) -> None:
         """Use ascending scores and, for each, the share of benign rows with at least that score."""
@@ -147,6 +150,46 @@ class Tail:
     def restore(cls, state: State) -> Tail:
         """Return the tail whose state it is."""
         return cls(state.arrays["scores"], state.arrays["shares"])
+
+
+class Thresholds:
+    """Fixes thresholds on benign rows that were judged by members that had not learnt them.
+
+    `near` holds scores by members that had learnt like rows, as of later data of the same kind; `far` by members that
+    had not, as of data that has drifted. Thresholds rise from the near one to the far one as far as that costs hardly
+    any recall: caution is taken where it is almost free.
+    """
+
+    kind: ClassVar[str] = "thresholds"
+
+    def __init__(self, near: Tail, far: Tail, hostile: Vector) -> None:
+        """Use the tails of benign scores, and ascending scores of hostile rows, of which there may be none."""
+        self.near, self._far, self._hostile = near, far, hostile
+
+    @classmethod
+    def learn(cls, near: Vector, far: Vector, hostile: Vector) -> Thresholds:
+        """Learn from benign scores of both kinds and scores of hostile rows; of these, evenly spaced ones are kept."""
+        ordered = np.sort(hostile)
+        places = np.linspace(0, len(ordered) - 1, min(TAIL_ROWS, len(ordered))).astype(np.int64)
+        return cls(Tail.learn(near), Tail.learn(far), ordered[places])
+
+    def at(self, rate: float) -> float:
+        """Return the score above which a later benign row lies with at most this probability."""
+        low, high = self.near.threshold(rate), self._far.threshold(rate)
+        if high <= low or not len(self._hostile):
+            return low
+        missed = int(np.searchsorted(self._hostile, low, side="right")) + int(RECALL_SPENT * len(self._hostile))
+        free = float(self._hostile[missed]) if missed < len(self._hostile) else high
+        return max(low, min(high, free))
+
+    def state(self) -> State:
+        """Return what was learnt."""
+        return State(self.kind, {}, {"hostile": self._hostile}, {"near": self.near.state(), "far": self._far.state()})
+
+    @classmethod
+    def restore(cls, state: State) -> Thresholds:
+        """Return the thresholds whose state it is."""
+        return cls(Tail.restore(state.parts["near"]), Tail.restore(state.parts["far"]), state.arrays["hostile"])
 
 
 def conformal_quantile(values: Vector, share: float, *, highest: float = math.inf) -> float:

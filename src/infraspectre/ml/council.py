@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
-from infraspectre.ml.calibration import Calibration, Tail, fit_logistic, logistic
+from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.neighbours import Neighbours
 from infraspectre.ml.table import Table
@@ -24,11 +24,22 @@ BENIGN_NAMES = ("benign", "normal", "legitimate", "legit", "background", "clean"
 """Names of the benign class, in any case; the first of these that is a label is taken."""
 HOSTILE, NOVEL = "hostile", "novel"
 FOLDS = 5
+CELLS = 512
+"""Cells of like rows that are kept on one side when rows are judged apart from them."""
 MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
 DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours}
+TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
+FAMILIES = Shape(rounds=60, depth=6)
+IMAGINED_SHARE = 0.5
+"""Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
+IMAGINED_WEIGHT = 0.1
+SWAPPED_SHARES = (0.1, 0.3, 0.6)
+"""Shares of values that an imagined row has from others: rows near benign ones, and rows far from them."""
+SURPRISE_WEIGHT = 0.3
+"""Weight of the anomaly's vote beside that of the trees: of 0, 0.3 and 1 what found most of classes left out."""
 SOFTNESS = 4.0
 """Makes scores from 0 to 1 of logarithms of odds without many of them ending at 1."""
 
@@ -61,14 +72,14 @@ class Council:
         table: Table,
         votes: Votes,
         families: Boosting | None,
-        tail: Tail,
+        thresholds: Thresholds,
         calibration: Calibration | None,
         rate: float = RATE,
     ) -> None:
         """Join what was learnt; `rate` is the share of benign rows that may be called hostile."""
         self._classes, self._table, self._votes, self._families = classes, table, votes, families
-        self._tail, self._calibration, self._rate = tail, calibration, rate
-        self._threshold = tail.threshold(rate)
+        self._thresholds, self._calibration, self._rate = thresholds, calibration, rate
+        self._threshold = thresholds.at(rate)
 
     @classmethod
     def learn(
@@ -89,6 +100,7 @@ class Council:
         tell = progress or (lambda _what, _share: None)
         answers = _answers(frame, label, task)
         names, labels = _classes(answers, len(frame))
+        _check(labels, label, task)
         table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
         if task == "anomaly":
             frame = frame.filter(labels == 0)
@@ -100,38 +112,31 @@ class Council:
 
     @classmethod
     def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
-        folds = _folds(rows, seed)
+        folds = _folds(_duplicates(rows), seed)
         usual = np.empty(len(rows))
         for fold in range(FOLDS):
             held = folds == fold
             usual[held] = _anomaly(rows[~held], seed).score(rows[held])
         votes = Votes(None, _anomaly(rows, seed), Tail.learn(usual), np.array([0.0, 1.0]))
-        return cls(names, table, votes, None, Tail.learn(votes.usual.surprise(usual)), None, rate)
+        scores = votes.usual.surprise(usual)
+        return cls(names, table, votes, None, Thresholds.learn(scores, scores, np.empty(0)), None, rate)
 
     @classmethod
     def _learn_classes(
         cls, names: list[str], table: Table, rows: Matrix, labels: Labels, seed: int, rate: float, tell: Progress
     ) -> Council:
-        hostile = (labels > 0).astype(np.int32)
-        folds = _folds(rows, seed)
-        votes = np.empty((len(rows), 2))
-        for fold in range(FOLDS):
-            held = folds == fold
-            votes[held] = _members(rows[~held], labels[~held], seed).of(rows[held])
-            tell(f"fold {fold + 1} of {FOLDS} judged", 0.1 + 0.6 * (fold + 1) / FOLDS)
-        weights = fit_logistic(votes, hostile.astype(np.float64))
-        whole = _members(rows, labels, seed)
-        whole.weights = weights
+        near = _judged_apart(rows, labels, _folds(_duplicates(rows), seed), seed)
+        tell("judged apart from equal rows", 0.4)
+        far = _judged_apart(rows, labels, _folds(_cells(rows, seed), seed), seed)
+        tell("judged apart from like rows", 0.7)
+        votes = _members(rows, labels, seed)
         tell("triage learnt", 0.8)
-        families = None
-        if len(names) > 2:
-            families = Boosting(len(names) - 1, Shape(rounds=80, depth=5), seed=seed)
-            chosen = labels > 0
-            families.learn(rows[chosen], labels[chosen] - 1, weights=class_weights(labels[chosen] - 1))
-        scores = joined(votes, weights)
+        families = _families(rows, labels, seed) if len(names) > 2 else None
         tell("families learnt", 1.0)
-        calibration = Calibration.learn(scores, hostile.astype(np.float64))
-        return cls(names, table, whole, families, Tail.learn(scores[hostile == 0]), calibration, rate)
+        benign = labels == 0
+        thresholds = Thresholds.learn(near[benign], far[benign], near[~benign])
+        calibration = Calibration.learn(np.r_[near, far], np.r_[~benign, ~benign].astype(np.float64))
+        return cls(names, table, votes, families, thresholds, calibration, rate)
 
     @property
     def columns(self) -> list[str]:
@@ -150,7 +155,7 @@ class Council:
 
     def threshold(self, rate: float) -> float:
         """Return the score above which at most this share of benign rows lies, as fixed on training data."""
-        return float(self._shown(np.array([self._tail.threshold(rate)]))[0])
+        return float(self._shown(np.array([self._thresholds.at(rate)]))[0])
 
     def judge(self, frame: pl.DataFrame) -> Judgement:
         """Judge the rows of a table; raise `InputError` naming the column that is missing or of another type."""
@@ -164,7 +169,7 @@ class Council:
 
     def _probabilities(self, scores: Vector) -> tuple[Vector, Vector, Vector]:
         if self._calibration is None:
-            return self._tail.posterior(scores)
+            return self._thresholds.near.posterior(scores)
         probabilities = self._calibration.probabilities(scores)
         return probabilities, *self._calibration.interval(probabilities)
 
@@ -183,7 +188,7 @@ class Council:
             "table": self._table.state(),
             "anomaly": votes.anomaly.state(),
             "usual": votes.usual.state(),
-            "tail": self._tail.state(),
+            "thresholds": self._thresholds.state(),
         }
         optional = {"triage": votes.triage, "families": self._families, "calibration": self._calibration}
         parts |= {name: part.state() for name, part in optional.items() if part is not None}
@@ -205,7 +210,7 @@ class Council:
             Table.restore(parts["table"]),
             votes,
             Boosting.restore(parts["families"]) if "families" in parts else None,
-            Tail.restore(parts["tail"]),
+            Thresholds.restore(parts["thresholds"]),
             Calibration.restore(parts["calibration"]) if "calibration" in parts else None,
             float(state.values["rate"]),
         )
@@ -217,12 +222,24 @@ def joined(votes: NDArray[np.float64], weights: Vector) -> Vector:
 
 
 def _members(rows: Matrix, labels: Labels, seed: int) -> Votes:
-    """Let the members learn; the anomaly scores of rows they have learnt are good enough to scale their vote."""
-    triage = Boosting(2, Shape(rounds=150), seed=seed)
-    triage.learn(rows, (labels > 0).astype(np.int32), weights=class_weights(labels, 0.25))
-    anomaly = Neighbours(seed=seed)
-    anomaly.learn(rows, labels)
-    return Votes(triage, anomaly, Tail.learn(anomaly.score(rows[labels == 0])), np.zeros(3))
+    """Let the members learn; imagined rows teach the trees that what no benign row looks like is suspicious."""
+    imagined = _imagined(rows[labels == 0], np.random.default_rng(seed))
+    hostile = np.r_[labels > 0, np.ones(len(imagined), dtype=bool)].astype(np.int32)
+    weights = np.r_[class_weights(labels), np.full(len(imagined), IMAGINED_WEIGHT)]
+    triage = Boosting(2, TRIAGE, seed=seed)
+    triage.learn(np.concatenate([rows, imagined]), hostile, weights=weights)
+    usual = rows[labels == 0]
+    anomaly = _anomaly(usual[::2], seed)
+    return Votes(triage, anomaly, Tail.learn(anomaly.score(usual[1::2])), np.array([0.0, 1.0, SURPRISE_WEIGHT]))
+
+
+def _imagined(usual: Matrix, random: np.random.Generator) -> Matrix:
+    """Return benign rows with a part of the values from other benign rows (a synthetic class, as Breiman's, 2001)."""
+    size = max(1, int(len(usual) * IMAGINED_SHARE))
+    places = random.integers(len(usual), size=(size, usual.shape[1]))
+    foreign = usual[places, np.arange(usual.shape[1])]
+    swapped = random.random(foreign.shape) < random.choice(SWAPPED_SHARES, size=(size, 1))
+    return np.asarray(np.where(swapped, foreign, usual[random.integers(len(usual), size=size)]), dtype=np.float32)
 
 
 def _anomaly(rows: Matrix, seed: int) -> Detector:
@@ -231,12 +248,41 @@ def _anomaly(rows: Matrix, seed: int) -> Detector:
     return anomaly
 
 
-def _folds(rows: Matrix, seed: int) -> NDArray[np.int64]:
-    """Return a fold for each row, the same for equal rows, which would otherwise be learnt and judged."""
-    packed = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-    _, groups = np.unique(packed, return_inverse=True)
+def _judged_apart(rows: Matrix, labels: Labels, folds: NDArray[np.int64], seed: int) -> Vector:
+    """Return the joined score of each row by members that have not learnt its fold."""
+    scores = np.empty(len(rows))
+    for fold in range(FOLDS):
+        held = folds == fold
+        if held.any():
+            scores[held] = _members(rows[~held], labels[~held], seed).joined(rows[held])
+    return scores
+
+
+def _families(rows: Matrix, labels: Labels, seed: int) -> Boosting:
+    hostile = labels > 0
+    kinds = labels[hostile] - 1
+    families = Boosting(max(2, int(kinds.max()) + 1), FAMILIES, seed=seed)
+    families.learn(rows[hostile], kinds, weights=class_weights(kinds, 0.25))
+    return families
+
+
+def _folds(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return a fold for each row, the same within a group."""
     drawn = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % FOLDS
     return np.asarray(drawn[groups], dtype=np.int64)
+
+
+def _duplicates(rows: Matrix) -> NDArray[np.int64]:
+    """Return the number of the group of equal rows that each belongs to."""
+    packed = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+    return np.asarray(np.unique(packed, return_inverse=True)[1], dtype=np.int64)
+
+
+def _cells(rows: Matrix, seed: int) -> NDArray[np.int64]:
+    """Return the number of the cell of like rows that each belongs to, those nearest to one of some hundred."""
+    neighbours = Neighbours(seed=seed, usual_rows=CELLS)
+    neighbours.learn(rows)
+    return neighbours.nearest(rows)
 
 
 def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
@@ -251,6 +297,16 @@ def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
     if task == "anomaly":
         return None
     raise InputError("the column of labels is missing", field=label, remedy="name a column that the table has")
+
+
+def _check(labels: Labels, label: str, task: Task) -> None:
+    benign, hostile = int((labels == 0).sum()), int((labels > 0).sum())
+    if benign < MIN_ROWS:
+        raise InputError(f"{benign} benign rows are too few", field=label, remedy=f"give at least {MIN_ROWS}")
+    if task == "classify" and not hostile:
+        raise InputError("no row is hostile", field=label, remedy="give hostile rows or choose the task anomaly")
+    if task == "classify" and hostile < MIN_ROWS:
+        raise InputError(f"{hostile} hostile rows are too few", field=label, remedy=f"give at least {MIN_ROWS}")
 
 
 def _classes(answers: pl.Series | None, rows: int) -> tuple[list[str], Labels]:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from infraspectre.ml.detector import Labels, Matrix, State, Vector
 
-SAMPLES = 4
+SAMPLES = 2
 """Samples of usual rows among which the nearest is looked for; the mean over them is steadier than one."""
-SAMPLE_ROWS = 128
+USUAL_ROWS = 256
+"""Usual rows in all samples: more find little more and cost in proportion."""
 ROWS_AT_ONCE = 1_024
 CLIP = 6.0
 """Most deviations one feature may add, so that no single feature decides alone."""
@@ -22,9 +23,9 @@ class Neighbours:
 
     kind: ClassVar[str] = "neighbours"
 
-    def __init__(self, *, seed: int = 0) -> None:
-        """Prepare to learn; `seed` draws the samples."""
-        self._seed = seed
+    def __init__(self, *, seed: int = 0, usual_rows: int = USUAL_ROWS) -> None:
+        """Prepare to learn; `seed` draws the samples, of `usual_rows` in all."""
+        self._seed, self._rows = seed, usual_rows
         self._centre = self._spread = self._usual = np.empty(0, dtype=np.float32)
 
     def learn(self, rows: Matrix, labels: Labels | None = None) -> None:
@@ -33,7 +34,7 @@ class Neighbours:
         if not len(usual):
             raise ValueError("there is no usual row to learn from")
         self._centre, self._spread = usual.mean(axis=0), np.maximum(usual.std(axis=0), 1e-3)
-        size = min(SAMPLES * SAMPLE_ROWS, len(usual) - len(usual) % SAMPLES or len(usual))
+        size = min(self._rows, len(usual) - len(usual) % SAMPLES or len(usual))
         drawn = np.random.default_rng(self._seed).choice(len(usual), size=size, replace=False)
         self._usual = self._scaled(usual[drawn])
 
@@ -44,12 +45,23 @@ class Neighbours:
         return np.concatenate(parts) if parts else np.empty(0)
 
     def _near(self, rows: Matrix) -> Vector:
+        samples = SAMPLES if len(self._usual) % SAMPLES == 0 else 1
+        nearest = np.sqrt(self._squared(rows).reshape(len(rows), samples, -1).min(axis=2))
+        return np.asarray(nearest.mean(axis=1) / np.sqrt(max(1, rows.shape[1])), dtype=np.float64)
+
+    def _squared(self, rows: Matrix) -> NDArray[np.float32]:
         # Not `@`: a BLAS splits the work among cores, and rounds differently with their number.
         products = np.einsum("ij,kj->ik", rows, self._usual)
-        squared = (rows**2).sum(axis=1)[:, None] + (self._usual**2).sum(axis=1)[None, :] - 2.0 * products
-        samples = SAMPLES if len(self._usual) % SAMPLES == 0 else 1
-        nearest = np.sqrt(np.maximum(squared, 0.0).reshape(len(rows), samples, -1).min(axis=2))
-        return np.asarray(nearest.mean(axis=1) / np.sqrt(max(1, rows.shape[1])), dtype=np.float64)
+        norms = (rows**2).sum(axis=1)[:, None] + (self._usual**2).sum(axis=1)[None, :]
+        return np.asarray(np.maximum(norms - 2.0 * products, 0.0), dtype=np.float32)
+
+    def nearest(self, rows: Matrix) -> NDArray[np.int64]:
+        """Return for each row the place of the nearest usual row."""
+        scaled = self._scaled(_flattened(rows))
+        parts = [
+            self._squared(scaled[i : i + ROWS_AT_ONCE]).argmin(axis=1) for i in range(0, len(scaled), ROWS_AT_ONCE)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
     def _scaled(self, flattened: Matrix) -> Matrix:
         scaled = np.clip((flattened - self._centre) / self._spread, -CLIP, CLIP)

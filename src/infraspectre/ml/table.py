@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -50,7 +51,7 @@ class Column(msgspec.Struct, frozen=True):
 class Table:
     """Turns rows of a table into rows of numbers, as learnt from the training table alone."""
 
-    kind = "table"
+    kind: ClassVar[str] = "table"
 
     def __init__(self, columns: list[Column], left_out: dict[str, str]) -> None:
         """Encode these columns; `left_out` says of each other one why it does not count."""
@@ -178,6 +179,8 @@ def _encode_column(column: Column, series: pl.Series, out: Matrix) -> None:
         return
     if not (_is_number(series.dtype) or series.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise InputError(f"is {series.dtype}, not a text", field=series.name)
+    if not len(series):
+        return
     texts = series.cast(pl.String)
     places = {value: place for place, value in enumerate(column.categories)}
     distinct = texts.unique(maintain_order=True).to_list()
@@ -197,7 +200,7 @@ def _numbers(series: pl.Series) -> Matrix:
         raise InputError(f"is {series.dtype}, not a number", field=series.name)
     numbers = series.cast(pl.Float64).to_numpy().astype(np.float64)
     numbers[~np.isfinite(numbers)] = np.nan
-    return np.clip(numbers, -LARGEST, LARGEST).astype(np.float32)
+    return np.asarray(np.clip(numbers, -LARGEST, LARGEST), dtype=np.float32)
 
 
 def _parsed(series: pl.Series) -> pl.Series:

@@ -1,0 +1,123 @@
+"""The council finds what it knows and what it does not, keeps false alarms as rare as wanted, and judges alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from infraspectre.errors import InputError
+from infraspectre.ml.council import Council
+from infraspectre.ml.detector import State
+
+
+def traffic(seed: int, rows: int = 2_000) -> pl.DataFrame:
+    """Benign rows around two centres, two known classes beside them."""
+    random = np.random.default_rng(seed)
+    kinds = random.choice(["Normal", "flood", "scan"], size=rows, p=[0.7, 0.15, 0.15])
+    centre = {"Normal": 0.0, "flood": 5.0, "scan": -5.0}
+    amount = np.array([centre[kind] for kind in kinds]) + random.normal(size=rows)
+    return pl.DataFrame(
+        {
+            "amount": amount,
+            "length": random.normal(size=rows),
+            "protocol": random.choice(["tcp", "udp"], size=rows),
+            "class": kinds,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def council() -> Council:
+    return Council.learn(traffic(1), "class", seed=3)
+
+
+def test_known_classes_are_named_and_false_alarms_are_as_rare_as_wanted(council: Council) -> None:
+    later = traffic(2, 6_000)
+    judged = council.judge(later)
+    truth, found = later["class"].to_numpy(), np.array(judged.labels)
+    assert council.classes == ["Normal", "flood", "scan"]
+    assert np.mean(found[truth == "Normal"] != "Normal") < 0.02
+    assert np.mean(found[truth != "Normal"] == truth[truth != "Normal"]) > 0.9
+    hostile = truth != "Normal"
+    assert np.array_equal(found != "Normal", judged.scores > 0.5)
+    assert 0.85 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.95
+    assert np.mean(judged.scores[~hostile] > council.threshold(0.05)) < 0.08
+
+
+def test_rows_unlike_anything_learnt_are_suspicious(council: Council) -> None:
+    far = pl.DataFrame({"amount": [0.0], "length": [60.0], "protocol": ["icmp"]})
+    assert council.judge(far).scores[0] > np.quantile(council.judge(traffic(2)).scores[:200], 0.5)
+
+
+def test_permuted_labels_teach_nothing() -> None:
+    shuffled = traffic(1).with_columns(pl.col("class").shuffle(seed=4))
+    later = traffic(2)
+    judged = Council.learn(shuffled, "class").judge(later)
+    assert np.mean(np.array(judged.labels) != "Normal") < 0.05
+
+
+def test_the_same_seed_and_a_restored_state_judge_bit_for_bit_alike(council: Council) -> None:
+    later = traffic(5, 300)
+    judged = council.judge(later)
+    state = council.state()
+    decoded = msgspec.json.decode(msgspec.json.encode(state.values))
+    others = [
+        Council.learn(traffic(1), "class", seed=3),
+        Council.restore(State(state.kind, decoded, state.arrays, state.parts)),
+    ]
+    for other in others:
+        again = other.judge(later)
+        assert np.array_equal(again.scores, judged.scores)
+        assert np.array_equal(again.probabilities, judged.probabilities)
+        assert again.labels == judged.labels
+
+
+def test_order_and_company_of_rows_do_not_matter(council: Council) -> None:
+    later = traffic(5, 300)
+    assert np.allclose(council.judge(later.reverse()).scores[::-1], council.judge(later).scores, atol=1e-6)
+    assert np.allclose(council.judge(later[:1]).scores, council.judge(later).scores[:1], atol=1e-6)
+    assert council.judge(later[:0]).labels == []
+
+
+def test_anomalies_are_found_without_labels() -> None:
+    usual = traffic(1).filter(pl.col("class") == "Normal").drop("class")
+    council = Council.learn(usual, "class", task="anomaly")
+    later = traffic(2)
+    judged = council.judge(later)
+    benign = (later["class"] == "Normal").to_numpy()
+    assert np.mean(np.array(judged.labels)[benign] != "benign") < 0.03
+    assert judged.scores[~benign].mean() > judged.scores[benign].mean()
+    assert np.all((judged.low <= judged.probabilities) & (judged.probabilities <= judged.high))
+
+
+@pytest.mark.parametrize(
+    ("frame", "label", "message"),
+    [
+        (traffic(1), "kind", "kind: the column of labels is missing"),
+        (traffic(1).filter(pl.col("class") == "Normal"), "class", "no row is hostile"),
+        (traffic(1).filter(pl.col("class") != "Normal"), "class", "no label is benign"),
+        (traffic(1)[:10], "class", "benign rows"),
+        (traffic(1).with_columns(pl.lit(None, pl.String).alias("class")), "class", "row 1 has no label"),
+    ],
+)
+def test_tables_that_cannot_be_learnt_are_refused_with_a_reason(frame: pl.DataFrame, label: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Council.learn(frame, label)
+
+
+def test_unsw_nb15_with_equal_rows_on_one_side(data: Path) -> None:
+    frame = pl.read_csv(data / "net/tabular/unsw-nb15/unsw_nb15_part_A.csv.gz")
+    groups = frame.drop("id", "attack_cat", "label").hash_rows(seed=7).to_numpy()
+    held = groups % 10 < 4
+    council = Council.learn(frame.filter(~held), "attack_cat")
+    later = frame.filter(held)
+    judged = council.judge(later)
+    hostile = (later["label"] == 1).to_numpy()
+    assert set(council.left_out) == {"id", "label"}
+    assert 0.005 < np.mean(judged.scores[~hostile] > council.threshold(0.01)) < 0.015
+    assert np.mean(judged.scores[hostile] > np.quantile(judged.scores[~hostile], 0.99)) > 0.93
+    assert 0.88 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.94
