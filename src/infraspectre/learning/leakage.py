@@ -18,7 +18,7 @@ MIN_ROWS = 100
 """Fewest rows on which a relation is taken for more than chance."""
 MANY = 0.9
 """Share of distinct values from which a text names rows."""
-IDENTITY = re.compile(r"(^|[_\W])(id|uid|uuid|ip|addr|address|mac|host|hostname|time|timestamp|date)([_\W]|$)", re.I)
+IDENTITY = re.compile(r"(^|[_\W])(id|uid|uuid|ip|addr|address|mac|host|hostname|time|timestamp|date)([_\W]|$)|_at$", re.I)
 
 
 class Leak(msgspec.Struct, frozen=True):
