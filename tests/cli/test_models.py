@@ -126,3 +126,23 @@ def test_models_are_signed_and_trusted_by_key(
 def test_an_unknown_builtin_model_is_refused(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "show", "builtin:../m"]) == 2
     assert "no built-in model is named '../m'" in capsys.readouterr().err
+
+
+def test_a_table_of_one_class_and_a_column_that_is_not_there_are_refused(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows(300).with_columns(kind=pl.lit("benign")).write_csv(desk / "calm.csv")
+    out = ["--label", "kind", "--out", str(desk / "none"), "--quiet"]
+    assert run(["train", "--data", str(desk / "calm.csv"), *out]) == 2
+    assert "calm.csv: kind: every row is labelled 'benign'; " in capsys.readouterr().err
+    assert run(["train", "--data", str(desk / "train.csv"), *out, "--drop", "z"]) == 2
+    assert "train.csv: z: there is no such column" in capsys.readouterr().err
+    assert not (desk / "none").exists()
+
+
+def test_an_anomaly_model_learns_from_benign_rows_alone(desk: Path) -> None:
+    rows(600).with_columns(kind=pl.lit("benign")).write_csv(desk / "calm.csv")
+    arguments = ["--label", "kind", "--task", "anomaly", "--out", str(desk / "anomaly"), "--quiet"]
+    assert run(["train", "--data", str(desk / "calm.csv"), *arguments]) == 0
+    judged = ["--data", str(desk / "later.csv"), "--label", "kind", "--out", str(desk / "c2"), "--quiet"]
+    assert run(["evaluate", "--model", str(desk / "anomaly"), *judged]) == 0

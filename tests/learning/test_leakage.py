@@ -24,6 +24,11 @@ def test_another_way_of_writing_the_label_is_named() -> None:
     assert found(frame) == {("shortcut", "code"), ("shortcut", "measure")}
 
 
+def test_a_count_of_hosts_is_no_host() -> None:
+    frame = rows(500).with_columns(dst_host_count=pl.int_range(pl.len()) % 7, is_host_login=pl.int_range(pl.len()) % 2)
+    assert found(frame) == set()
+
+
 def test_identities_are_named() -> None:
     frame = (
         rows(500)
