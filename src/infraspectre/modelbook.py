@@ -113,7 +113,9 @@ def train(
 
     table = read_table(data)
     with about(data):
-        frame = labelled(table.frame.drop(drop, strict=False), label)
+        frame = labelled(without(table.frame, drop), label)
+        if task == "classify":
+            training.require_classes(frame, label)
         trained = training.train(frame, label, learner(label, task, seed, progress), with_trial=with_trial, seed=seed)
     model = trained.model
     manifest = Manifest(
@@ -145,6 +147,14 @@ class about:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, InputError) and error.path is None:
             error.path = str(self._path)
+
+
+def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
+    """Return a table without some columns; raises InputError for one that it does not have."""
+    for name in drop:
+        if name not in frame.columns:
+            raise InputError("there is no such column to drop", field=name, remedy="leave out its --drop")
+    return frame.drop(drop)
 
 
 def learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:

@@ -18,7 +18,9 @@ MIN_ROWS = 100
 """Fewest rows on which a relation is taken for more than chance."""
 MANY = 0.9
 """Share of distinct values from which a text names rows."""
-IDENTITY = re.compile(r"(^|[_\W])(id|uid|uuid|ip|addr|address|mac|host|hostname|time|timestamp|date)([_\W]|$)", re.I)
+NAMES = "id|uid|uuid|guid|ip|addr|address|mac|host|hostname|time|timestamp|date"
+IDENTITY = re.compile(rf"^({NAMES})([_\W]|$)|[_\W]({NAMES}|at)$", re.I)
+"""Matches names of columns whose first or last word says that they name a host, a row or a moment."""
 
 
 class Leak(msgspec.Struct, frozen=True):

@@ -84,6 +84,13 @@ def require_label(frame: pl.DataFrame, label: str) -> None:
         raise InputError(f"row {int(missing[0])} has no label", field=label, remedy="label the row or leave it out")
 
 
+def require_classes(frame: pl.DataFrame, label: str) -> None:
+    """Raise InputError where all rows have one label, so that there is nothing to tell apart."""
+    if frame[label].n_unique() < 2:
+        remedy = "add rows of other classes, or learn what is unusual: --task anomaly"
+        raise InputError(f"every row is labelled {frame[label][0]!r}", field=label, remedy=remedy)
+
+
 def trial(frame: pl.DataFrame, aside: Rows, label: str, learn: Learn) -> dict[str, float]:
     """Learn from the rows that are not aside and return what was measured on those that are; nothing for too few."""
     learnt, judged = frame.filter(~aside), frame.filter(aside)

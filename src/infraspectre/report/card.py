@@ -59,7 +59,7 @@ def html(card: ReportCard) -> str:
         columns=columns(card.histogram),
         marks=[mark(point.threshold, card.histogram) for point in card.operating_points],
         roc=path_of([(x, y) for x, y in card.ranking.curve]),
-        early=path_of([(logarithmic(x), y) for x, y in card.ranking.curve if x > 0]),
+        early=path_of([(logarithmic(max(x, LOWEST_RATE)), y) for x, y in card.ranking.curve]),
         guesses=sorted({guess for row in card.confusion.values() for guess in row}),
     )  # fmt: skip
 
