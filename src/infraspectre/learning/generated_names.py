@@ -1,7 +1,7 @@
 """Names as algorithms make them: many made-up families of several shapes, so that families never seen look familiar.
 
 The shapes are those that surveys of domain generation describe (Plohmann et al., 2016, A Comprehensive Measurement
-Study of Domain Generating Malware): arithmetic, hash, permutation and word list. No algorithm of a known family is rebuilt.
+Study of Domain Generating Malware): arithmetic, hash, permutation and word list. No known algorithm is rebuilt.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Validation of the model of generated domains on what it never saw.
 
-`python -m infraspectre.learning.leave_out --data DIR` leaves out whole families and whole sources of benign names in turn.
-The threshold is the model's own, fixed on what it learnt.
+`python -m infraspectre.learning.leave_out --data DIR` leaves out whole families, and whole sources of benign names,
+in turn. The threshold is the model's own, fixed on what it learnt.
 """
 
 from __future__ import annotations
