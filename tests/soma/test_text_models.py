@@ -25,7 +25,7 @@ MODELS = Path(infraspectre.__file__).parent / "models"
         ("ddns.net", "ddns"),
         ("d111111abcdef8.cloudfront.net", "cloudfront"),
         ("xn--mller-kva.de", "muller"),
-        ("xn--\x00.de", "\x00"),
+        ("xn--99999999.de", "xn--99999999"),
         ("localhost", "localhost"),
         ("", ""),
         ("...", ""),
