@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_every_room_of_the_house_has_its_layer() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     named = " ".join(contracts[0]["layers"]).replace("|", " ").replace("(", " ").replace(")", " ").split()
-    rooms = {path.stem for path in (ROOT / "src" / "infraspectre").iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert rooms - {"__init__", "__pycache__"} <= {name.removeprefix("infraspectre.") for name in named}
+    package = ROOT / "src" / "infraspectre"
+    rooms = {path.relative_to(package).parts[0].removesuffix(".py") for path in package.rglob("*.py")}
+    assert rooms - {"__init__"} <= {name.removeprefix("infraspectre.") for name in named}
 
 
 def test_no_layer_imports_upward() -> None:

@@ -1,4 +1,4 @@
-"""Benign texts of shapes that public lists lack: host names of content networks, lookups, and values that people type."""
+"""Benign texts of shapes that public lists lack: hosts of content networks, lookups, and values that people type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def content_host(draw: random.Random, words: Sequence[str]) -> str:
     size = draw.choice((6, 8, 13, 14))
     token = "".join(draw.choices(string.ascii_lowercase + string.digits, k=size))
     shapes = (f"d{token}.cloudfront.net", f"e{draw.randrange(10**5)}.a.akamaiedge.net", f"{token}.azureedge.net")
-    return draw.choice((*shapes, f"r{draw.randrange(9)}---sn-{token}.googlevideo.com", f"{_number_host(draw)}.compute.net"))
+    return draw.choice(
+        (*shapes, f"r{draw.randrange(9)}---sn-{token}.googlevideo.com", f"{_number_host(draw)}.compute.net")
+    )
 
 
 def object_host(draw: random.Random, words: Sequence[str]) -> str:
@@ -44,22 +46,30 @@ def address_lookup(draw: random.Random, words: Sequence[str]) -> str:
 
 def service_host(draw: random.Random, words: Sequence[str]) -> str:
     """Name a service or a machine in words and numbers."""
-    host = draw.choice(("_dmarc", "_ldap._tcp.dc._msdcs", "selector1._domainkey", "www", "mail", "api", _number_host(draw)))
+    host = draw.choice(
+        ("_dmarc", "_ldap._tcp.dc._msdcs", "selector1._domainkey", "www", "mail", "api", _number_host(draw))
+    )
     parts = draw.choices(list(words), k=draw.randint(1, 3))
     return f"{host}.{draw.choice('.-').join(parts)}.{draw.choice(list(words))}.com"
 
 
 def sentence(draw: random.Random, words: Sequence[str]) -> str:
     """Write a sentence, with the marks that people use."""
-    said = draw.choices([*words, "and", "or", "select", "from", "where", "union", "don't", "it's", "the", "a"], k=draw.randint(2, 14))
-    return draw.choice((" ", " ", ", ", " - ", " & ")).join(said) + draw.choice(("", ".", "!", "?", "...", " :)", " (new)"))
+    said = draw.choices(
+        [*words, "and", "or", "select", "from", "where", "union", "don't", "it's", "the", "a"], k=draw.randint(2, 14)
+    )
+    return draw.choice((" ", " ", ", ", " - ", " & ")).join(said) + draw.choice(
+        ("", ".", "!", "?", "...", " :)", " (new)")
+    )
 
 
 def token(draw: random.Random, words: Sequence[str]) -> str:
     """Write a token: hexadecimal, base 64, UUID, or letters and digits."""
     raw = draw.randbytes(draw.randint(6, 48))
     mixed = "".join(draw.choices(string.ascii_letters + string.digits, k=draw.randint(6, 40)))
-    return draw.choice((raw.hex(), base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode(), _uuid(draw), mixed))
+    return draw.choice(
+        (raw.hex(), base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode(), _uuid(draw), mixed)
+    )
 
 
 def address(draw: random.Random, words: Sequence[str]) -> str:

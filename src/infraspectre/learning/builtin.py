@@ -1,4 +1,6 @@
-"""The built-in models of texts, learnt again from public data: `python -m infraspectre.learning.builtin NAME --data DIR --out DIR`.
+"""The built-in models of texts, learnt again from public data.
+
+`python -m infraspectre.learning.builtin NAME --data DIR --out DIR` writes one.
 
 `--data` is a folder of test data, with `net/` and `intel/`; reading archives needs pyarrow, a development dependency.
 """
@@ -74,14 +76,14 @@ def learn(recipe: Recipe, texts: Sequence[Text], known_words: Iterable[str] = ()
 
 
 def domains(data: Path) -> list[Text]:
-    """Return registered labels of popular and other domains, and of those that known and made-up algorithms generated."""
+    """Return registered labels of popular and other domains, and of those that algorithms generated."""
     table = pl.read_ndjson(_file(data, DOMAINS))
     texts = [
         Text(registered_label(domain), "dga" if label else "benign", RELATED.get(family, family) if label else source)
         for domain, label, family, source in table.select("domain", "label", "family", "source").iter_rows()
     ]
     texts += [Text(registered_label(name), "benign", group) for group, name in _listed(data, HUMAN_LISTS)]
-    made = generated_names(english_words(data), families=4, names=120, seed=3)
+    made = generated_names(english_words(data), names=120, seed=3)
     return [*texts, *(Text(name, "dga", f"made-up {group}") for group, name in made)]
 
 
@@ -140,15 +142,17 @@ def _listed(data: Path, lists: Sequence[str]) -> list[tuple[str, str]]:
     import pyarrow as pa
 
     with pa.CompressedInputStream(pa.OSFile(str(_file(data, LISTS))), "zstd") as stream:
-        archive = tarfile.open(fileobj=io.BytesIO(stream.read()))
-    result = []
-    for name in lists:
-        member = next((member for member in archive if f"/{name}/list.json" in member.name), None)
-        content = None if member is None else archive.extractfile(member)
-        if content is None:
-            raise InputError(f"the archive has no list {name}", path=data / LISTS, remedy="fetch the whole archive")
-        result += [(name, text.strip(".")) for text in json.load(content)["list"]]
-    return result
+        content = io.BytesIO(stream.read())
+    with tarfile.open(fileobj=content) as archive:
+        return [(name, text) for name in lists for text in _list(archive, name, data / LISTS)]
+
+
+def _list(archive: tarfile.TarFile, name: str, path: Path) -> list[str]:
+    member = next((member for member in archive if f"/{name}/list.json" in member.name), None)
+    content = None if member is None else archive.extractfile(member)
+    if content is None:
+        raise InputError(f"the archive has no list {name}", path=path, remedy="fetch the whole archive")
+    return [text.strip(".") for text in json.load(content)["list"]]
 
 
 def _lines(path: Path) -> list[str]:
@@ -163,7 +167,9 @@ def _file(data: Path, name: str) -> Path:
 
 
 RECIPES = {
-    "dga": Recipe(GeneratedDomains, domains, TextSettings(words=12_000, rounds=300), ("benign", "dga"), known_words=True),
+    "dga": Recipe(
+        GeneratedDomains, domains, TextSettings(words=12_000, rounds=300), ("benign", "dga"), known_words=True
+    ),
     "dns-tunnel": Recipe(TunnelNames, queries, TextSettings(rounds=120, depth=4), ("benign", "tunnel")),
     "http-parameters": Recipe(
         Parameters, parameters, TextSettings(rounds=80, depth=4), ("benign", "sqli", "xss", "path-traversal", "cmdi")

@@ -1,7 +1,7 @@
 """Names as algorithms make them: many made-up families of several shapes, so that families never seen look familiar.
 
-The shapes are those that surveys of domain generation describe (Plohmann et al., 2016, A Comprehensive Measurement Study of
-Domain Generating Malware): arithmetic, hash, permutation and word list. No algorithm of a known family is rebuilt.
+The shapes are those that surveys of domain generation describe (Plohmann et al., 2016, A Comprehensive Measurement
+Study of Domain Generating Malware): arithmetic, hash, permutation and word list. No known algorithm is rebuilt.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 Family = Callable[[], str]
 Shape = Callable[[random.Random, Sequence[str]], Family]
@@ -16,10 +17,10 @@ Shape = Callable[[random.Random, Sequence[str]], Family]
 VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnpqrstvwxyz"
 
 
-def generated_names(words: Sequence[str], *, families: int, names: int, seed: int) -> list[tuple[str, str]]:
-    """Return pairs of a made-up family and a name: `families` of each shape with at most `names` different names each."""
+def generated_names(words: Sequence[str], *, names: int, seed: int) -> list[tuple[str, str]]:
+    """Return pairs of a made-up family and a name, at most `names` different ones of each family."""
     result = []
-    for shape_name, shape in SHAPES.items():
+    for shape_name, (shape, families) in SHAPES.items():
         for number in range(families):
             draw = random.Random(f"{seed} {shape_name} {number}")  # noqa: S311 - names to learn from, not secrets
             family = shape(draw, words)
@@ -72,7 +73,7 @@ def _chained(draw: random.Random, words: Sequence[str]) -> Family:
     """Draw each letter by the one before it, as in words: names that can nearly be pronounced."""
     followers: dict[str, str] = {}
     for word in draw.sample(list(words), min(len(words), draw.choice((40, 200, 1000)))):
-        for before, after in zip(word, word[1:], strict=False):
+        for before, after in pairwise(word):
             followers[before] = followers.get(before, "") + after
     begins = [word[0] for word in words if word[0] in followers]
     shortest = draw.randint(7, 13)
@@ -123,17 +124,18 @@ def _mutated(draw: random.Random, words: Sequence[str]) -> Family:
     return lambda: _drawn(draw, string.ascii_lowercase, size) + rest
 
 
-SHAPES: dict[str, Shape] = {
-    "letters": _letters,
-    "digits and letters": _digits_and_letters,
-    "hexadecimal": _hexadecimal,
-    "syllables": _syllables,
-    "chained": _chained,
-    "pieces": _pieces,
-    "dictionary": _dictionary,
-    "cut words": _cut_words,
-    "mutated": _mutated,
+SHAPES: dict[str, tuple[Shape, int]] = {
+    "letters": (_letters, 6),
+    "digits and letters": (_digits_and_letters, 6),
+    "hexadecimal": (_hexadecimal, 16),
+    "syllables": (_syllables, 4),
+    "chained": (_chained, 4),
+    "pieces": (_pieces, 4),
+    "dictionary": (_dictionary, 4),
+    "cut words": (_cut_words, 4),
+    "mutated": (_mutated, 4),
 }
+"""Shapes, and how many families are made up of each: more where families differ most, as hashes do in their length."""
 
 
 def _drawn(draw: random.Random, alphabet: str, size: int) -> str:
@@ -142,4 +144,6 @@ def _drawn(draw: random.Random, alphabet: str, size: int) -> str:
 
 def _piece(draw: random.Random) -> str:
     """Return a syllable of two to four letters."""
-    return draw.choice(CONSONANTS) + draw.choice(VOWELS) + draw.choice(("", draw.choice(CONSONANTS), draw.choice("nrst")))
+    return (
+        draw.choice(CONSONANTS) + draw.choice(VOWELS) + draw.choice(("", draw.choice(CONSONANTS), draw.choice("nrst")))
+    )

@@ -1,7 +1,7 @@
 """DNS names as tunnels make them: data written in the characters that names may hold, cut into labels.
 
-The encodings are those that the tools document: base 32, 64 and 128 (iodine), hexadecimal digits behind a counter (dnscat2),
-and base 32 or 64 of files (DNSExfiltrator, dns2tcp).
+The encodings are those that the tools document: base 32, 64 and 128 (iodine), hexadecimal digits behind a counter
+(dnscat2), and base 32 or 64 of files (DNSExfiltrator, dns2tcp).
 """
 
 from __future__ import annotations

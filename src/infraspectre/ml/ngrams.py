@@ -15,7 +15,7 @@ Offsets = NDArray[np.int64]
 ORDER = 5
 """Characters of the longest n-grams; names of twelve characters say little of longer ones."""
 BEGIN, END = 2, 3
-"""Bytes put before and after a text, so that its beginning and its end are n-grams too (start and end of text in ASCII)."""
+"""Bytes put before and after a text (as in ASCII), so that its beginning and its end are n-grams too."""
 HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """Spreads n-grams over their table (Fibonacci hashing; Knuth, The Art of Computer Programming 3, 6.4)."""
 STEPS_PER_OCTAVE = 12
@@ -94,7 +94,7 @@ class Ngrams:
         tables = []
         for size in range(1, order + 1):
             places = corpus.grams(size, _bits(size, bits))
-            tables.append(_packed(np.bincount(places, per_position, 1 << _bits(size, bits))))
+            tables.append(_packed(np.bincount(places, per_position, 1 << _bits(size, bits)).astype(np.float64)))
         return cls(tables, float(len(corpus) if weights is None else weights.sum()))
 
     def log2_probabilities(self, corpus: Corpus) -> list[Vector]:
@@ -131,7 +131,8 @@ def _bits(size: int, bits: int) -> int:
 
 
 def _packed(counts: Vector) -> NDArray[np.uint8]:
-    return np.minimum(255, np.rint(np.log2(1 + counts) * STEPS_PER_OCTAVE)).astype(np.uint8)
+    steps: Vector = np.minimum(255.0, np.rint(np.log2(1 + counts) * STEPS_PER_OCTAVE))
+    return steps.astype(np.uint8)
 
 
 def _unpacked(table: NDArray[np.uint8]) -> Vector:

@@ -66,7 +66,7 @@ def _variety(corpus: Corpus, here: np.ndarray[tuple[int], np.dtype[np.uint8]]) -
     pairs, counts = np.unique(row[inside] * 256 + here[inside], return_counts=True)
     owner = pairs // 256
     share = counts / np.maximum(1, corpus.lengths)[owner]
-    entropy = np.bincount(owner, -share * np.log2(share), len(corpus))
+    entropy = np.bincount(owner, -share * np.log2(share), len(corpus)).astype(np.float64)
     return np.bincount(owner, minlength=len(corpus)).astype(np.float64), entropy
 
 

@@ -134,7 +134,7 @@ class Calibration(msgspec.Struct, frozen=True):
     def learn(cls, scores: Vector, hostile: NDArray[np.bool_], weights: Vector) -> Calibration:
         """Pool adjacent violators of scores that were not learnt from (Zadrozny and Elkan, 2002).
 
-        The interval of a step is Wilson's (1927), at 90%, for the number of texts that its weights are worth (Kish, 1965).
+        The interval of a step is Wilson's (1927), at 90%, for as many texts as its weights are worth (Kish, 1965).
         """
         order = np.argsort(scores, kind="stable")
         values, first = np.unique(scores[order], return_index=True)
@@ -143,7 +143,11 @@ class Calibration(msgspec.Struct, frozen=True):
         weight, positive, square = steps[:, 1], steps[:, 2], steps[:, 3]
         share, size = positive / weight, weight**2 / square
         centre = (share + QUANTILE_90**2 / (2 * size)) / (1 + QUANTILE_90**2 / size)
-        half = QUANTILE_90 / (1 + QUANTILE_90**2 / size) * np.sqrt(share * (1 - share) / size + (QUANTILE_90 / size) ** 2 / 4)
+        half = (
+            QUANTILE_90
+            / (1 + QUANTILE_90**2 / size)
+            * np.sqrt(share * (1 - share) / size + (QUANTILE_90 / size) ** 2 / 4)
+        )
         low, high = np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
         return cls(steps[:, 0], share, np.minimum(low, share), np.maximum(high, share))
 
@@ -191,7 +195,7 @@ class TextModel:
     ) -> Self:
         """Learn from texts as `read` returns them.
 
-        What is learnt of a text's characters and what is learnt of scores is tested on groups left out: n-grams, then trees.
+        Trees learn from features, and calibration from scores, of groups that were left out of what made them.
         """
         if len(set(np.unique(sample.labels > 0))) < 2:
             raise InputError("all texts are of one side, so nothing tells the two apart", remedy="give both kinds")
@@ -225,9 +229,7 @@ class TextModel:
         scores = 1 - shares[:, 0]
         probabilities, low, high = self._calibration(scores)
         likeliest = 1 + np.argmax(shares[:, 1:], axis=1)
-        labels = [
-            self._classes[index] for index in np.where(scores > self.threshold, likeliest, 0)
-        ]
+        labels = [self._classes[index] for index in np.where(scores > self.threshold, likeliest, 0)]
         return Judgement(labels, scores, probabilities, low, high)
 
     def state(self) -> State:
@@ -258,7 +260,9 @@ class TextModel:
 def _column(frame: pl.DataFrame, name: str) -> list[str]:
     if name not in frame.columns:
         raise InputError(
-            "this column is missing", field=name, remedy=f"give a table with it; there are {', '.join(frame.columns[:8])}"
+            "this column is missing",
+            field=name,
+            remedy=f"give a table with it; there are {', '.join(frame.columns[:8])}",
         )
     if frame.schema[name] not in (pl.String, pl.Null):
         raise InputError(f"this column holds {frame.schema[name]}, not text", field=name, remedy="give it as text")

@@ -37,10 +37,13 @@ class Vocabulary:
         self._bits = {word: total - math.log2(count) for word, count in counts.items()}
 
     @classmethod
-    def learn(cls, texts: Sequence[str], known: Iterable[str] = (), *, size: int = 20_000, rounds: int = 3) -> Vocabulary:
+    def learn(
+        cls, texts: Sequence[str], known: Iterable[str] = (), *, size: int = 20_000, rounds: int = 3
+    ) -> Vocabulary:
         """Learn at most `size` words: parts that many texts share, pruned by cutting the texts with them.
 
-        Viterbi training of a unigram model (Kudo, 2018, Subword Regularization), begun with frequent parts and `known` words.
+        Viterbi training of a unigram model (Kudo, 2018, Subword Regularization), begun with frequent parts and words
+        that are `known`.
         """
         counts = _frequent_parts(texts, 6 * size)
         for word in known:
@@ -86,6 +89,8 @@ def _frequent_parts(texts: Sequence[str], size: int) -> dict[str, int]:
     parts: Counter[str] = Counter()
     for text in texts:
         for run in text.split("-"):
-            parts.update(run[a : a + width] for width in range(SHORTEST, LONGEST + 1) for a in range(len(run) - width + 1))
+            parts.update(
+                run[a : a + width] for width in range(SHORTEST, LONGEST + 1) for a in range(len(run) - width + 1)
+            )
     frequent = [(count * (len(part) - 1), part) for part, count in parts.items() if count >= 4]
     return {part: parts[part] for _, part in sorted(frequent, key=lambda item: (-item[0], item[1]))[:size]}

@@ -1,4 +1,4 @@
-"""Models of texts that flows carry: generated domains, names that carry data through DNS, and parameters that attack."""
+"""Models of texts that flows carry: generated domains, names that carry data through DNS, and parameters of attacks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,89 @@ from urllib.parse import unquote_plus
 from infraspectre.ml.text import TextModel
 
 SECOND_LEVELS = frozenset(
-    "ac asso co com edu gen go gob gov gouv govt gr id in info ind ltd me mil mod ne net nhs nic nom or org plc police "
-    "pro sch web".split()
+    [
+        "ac",
+        "asso",
+        "co",
+        "com",
+        "edu",
+        "gen",
+        "go",
+        "gob",
+        "gov",
+        "gouv",
+        "govt",
+        "gr",
+        "id",
+        "in",
+        "info",
+        "ind",
+        "ltd",
+        "me",
+        "mil",
+        "mod",
+        "ne",
+        "net",
+        "nhs",
+        "nic",
+        "nom",
+        "or",
+        "org",
+        "plc",
+        "police",
+        "pro",
+        "sch",
+        "web",
+    ]
 )
 """Labels that registries of countries sell names below, such as co.uk; a rule of thumb."""
 HOSTED = frozenset(
-    "dyndns.org dynserv.com dyndns.biz dyndns.info dyndns.tv dnsalias.com dnsdojo.com yi.org mooo.com ddns.net ddns.info "
-    "no-ip.org no-ip.biz no-ip.info no-ip.com hopto.org zapto.org sytes.net myftp.org myftp.biz servebeer.com "
-    "serveftp.com servehttp.com redirectme.net bounceme.net duckdns.org dynu.net dynv6.net changeip.com afraid.org "
-    "chickenkiller.com github.io gitlab.io netlify.app herokuapp.com pages.dev web.app blogspot.com wordpress.com "
-    "000webhostapp.com dyn-ip24.de homeip.net homelinux.net homeftp.net".split()
+    [
+        "dyndns.org",
+        "dynserv.com",
+        "dyndns.biz",
+        "dyndns.info",
+        "dyndns.tv",
+        "dnsalias.com",
+        "dnsdojo.com",
+        "yi.org",
+        "mooo.com",
+        "ddns.net",
+        "ddns.info",
+        "no-ip.org",
+        "no-ip.biz",
+        "no-ip.info",
+        "no-ip.com",
+        "hopto.org",
+        "zapto.org",
+        "sytes.net",
+        "myftp.org",
+        "myftp.biz",
+        "servebeer.com",
+        "serveftp.com",
+        "servehttp.com",
+        "redirectme.net",
+        "bounceme.net",
+        "duckdns.org",
+        "dynu.net",
+        "dynv6.net",
+        "changeip.com",
+        "afraid.org",
+        "chickenkiller.com",
+        "github.io",
+        "gitlab.io",
+        "netlify.app",
+        "herokuapp.com",
+        "pages.dev",
+        "web.app",
+        "blogspot.com",
+        "wordpress.com",
+        "000webhostapp.com",
+        "dyn-ip24.de",
+        "homeip.net",
+        "homelinux.net",
+        "homeftp.net",
+    ]
 )
 """Domains below which anybody gets a name at once: dynamic DNS and free hosting, which malware uses as registries."""
 

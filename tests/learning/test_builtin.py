@@ -1,0 +1,52 @@
+"""Recipes of the built-in models: made-up texts are the same again, and missing data is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infraspectre.learning.benign_texts import HOSTS, PARAMETERS, made_texts
+from infraspectre.learning.builtin import RECIPES, Text, learn, main, parameters
+from infraspectre.learning.generated_names import SHAPES, generated_names
+from infraspectre.learning.tunnel_names import ENCODINGS, tunnel_names
+from infraspectre.ml.text import TextSettings
+
+WORDS = ["river", "stone", "market", "green", "paper", "cloud", "night", "silver", "forest", "window"] * 3
+
+
+def test_made_up_families_are_the_same_again() -> None:
+    made = generated_names(WORDS, names=10, seed=1)
+    assert made == generated_names(WORDS, names=10, seed=1)
+    assert len({family for family, _ in made}) == sum(families for _, families in SHAPES.values())
+    assert all(0 < len(name) <= 63 for _, name in made)
+    assert made != generated_names(WORDS, names=10, seed=2)
+
+
+def test_tunnel_names_fit_into_dns() -> None:
+    made = tunnel_names(WORDS, count=20, seed=1)
+    assert {encoding for encoding, _ in made} == set(ENCODINGS)
+    assert all(0 < len(label) <= 63 for _, name in made for label in name.split("."))
+
+
+@pytest.mark.parametrize("makers", [HOSTS, PARAMETERS])
+def test_benign_texts_are_the_same_again(makers: tuple) -> None:  # type: ignore[type-arg]
+    assert made_texts(makers, WORDS, count=20, seed=1) == made_texts(makers, WORDS, count=20, seed=1)
+
+
+def test_a_recipe_learns_the_same_in_any_order_of_lists() -> None:
+    texts = [Text(name, "benign", "list") for name in {f"{a}{b}" for a in WORDS for b in WORDS}]
+    texts += [Text(name, "dga", family) for family, name in generated_names(WORDS, names=20, seed=1)]
+    recipe = RECIPES["dga"]._replace(settings=TextSettings(folds=2, rounds=5, table_bits=10))
+    once, twice = learn(recipe, sorted(texts)), learn(recipe, sorted(texts))
+    assert once.state().arrays["trees"].tolist() == twice.state().arrays["trees"].tolist()
+
+
+def test_missing_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["http-parameters", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "payload_train.csv: this file is missing" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_parameters_of_the_public_data_are_read(data: Path) -> None:
+    assert {text.label for text in parameters(data)} == {"benign", "sqli", "xss", "cmdi", "path-traversal"}
