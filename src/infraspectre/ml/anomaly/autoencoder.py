@@ -41,7 +41,8 @@ class Autoencoder:
         random = np.random.default_rng(self._seed)
         sizes = (scaled.shape[1], *WIDTHS, scaled.shape[1])
         self._weights = [
-            random.normal(0.0, fan_in**-0.5, (fan_in, fan_out)) for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
+            random.normal(0.0, fan_in**-0.5, (fan_in, fan_out))
+            for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
         ]
         self._offsets = [np.zeros(size) for size in sizes[1:]]
         self._train(scaled, random)

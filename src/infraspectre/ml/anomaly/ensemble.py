@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infraspectre.ml.anomaly.autoencoder import Autoencoder
 from infraspectre.ml.anomaly.conformal import Conformal
@@ -14,11 +15,9 @@ from infraspectre.ml.anomaly.neighbours import NearestPrototypes
 from infraspectre.ml.anomaly.parts import benign, copies
 from infraspectre.ml.detector import Detector, Labels, Matrix, State, Vector
 
-PARTS: dict[str, type[Detector]] = {
-    part.kind: part for part in (NearestPrototypes, IsolationForest, Autoencoder, MedianDeviations, Mahalanobis)
-}
+PARTS: tuple[type[Detector], ...] = (NearestPrototypes, IsolationForest, Autoencoder, MedianDeviations, Mahalanobis)
 """The detectors that are fused."""
-CALIBRATION_SHARE = 0.4
+CALIBRATION_SHARE = 0.3
 """Share of groups of identical rows that parts do not learn from, and that calibrate them."""
 
 
@@ -35,9 +34,17 @@ class Ensemble:
         """Let parts learn from benign rows and calibrate them by others; raise `InputError` if there are none."""
         rows = benign(rows, labels)
         held = self._held_out(rows)
-        self._parts = [_part(kind, self._seed) for kind in PARTS]
+        learnt = rows if held.all() else rows[~held]
+        seed = self._seed
+        self._parts: list[Detector] = [
+            NearestPrototypes(seed),
+            IsolationForest(seed),
+            Autoencoder(seed),
+            MedianDeviations(),
+            Mahalanobis(),
+        ]
         for part in self._parts:
-            part.learn(rows[~held])
+            part.learn(learnt)
         scores = [part.score(rows[held]) for part in self._parts]
         self._conformal = [Conformal(one) for one in scores]
         self._fused = Conformal(self._fuse(scores))
@@ -54,10 +61,33 @@ class Ensemble:
         """Return the score that benign rows exceed at this false-positive rate (0 to 1); infinite if too few are known."""
         return self._fused.threshold(rate)
 
-    def _held_out(self, rows: Matrix) -> Vector: 
+    def _held_out(self, rows: Matrix) -> NDArray[np.bool_]:
+        """Choose groups of identical rows to calibrate with; of fewer than two groups, all rows do both."""
         groups = copies(rows)
-        return np.random.default_rng(self._seed).random(groups.max() + 1)[groups] < CALIBRATION_SHARE
+        count = int(groups.max()) + 1
+        if count < 2:
+            return np.ones(len(rows), dtype=bool)
+        order = np.random.default_rng(self._seed).permutation(count)
+        held: NDArray[np.bool_] = (order < max(1, round(count * CALIBRATION_SHARE)))[groups]
+        return held
 
     def _fuse(self, scores: list[Vector]) -> Vector:
         logs = [-np.log(one.p_values(score)) for one, score in zip(self._conformal, scores, strict=True)]
         return np.asarray(np.mean(logs, axis=0))
+
+    def state(self) -> State:
+        """Return what parts have learnt, and how they are calibrated."""
+        parts = {"fused": self._fused.state()}
+        for part, conformal in zip(self._parts, self._conformal, strict=True):
+            parts[part.kind] = part.state()
+            parts[f"{part.kind} calibration"] = conformal.state()
+        return State(self.kind, {"seed": self._seed}, parts=parts)
+
+    @classmethod
+    def restore(cls, state: State) -> Ensemble:
+        """Return the ensemble whose state it is."""
+        ensemble = cls(state.values["seed"])
+        ensemble._parts = [part.restore(state.parts[part.kind]) for part in PARTS]
+        ensemble._conformal = [Conformal.restore(state.parts[f"{part.kind} calibration"]) for part in PARTS]
+        ensemble._fused = Conformal.restore(state.parts["fused"])
+        return ensemble

@@ -86,7 +86,9 @@ class IsolationForest:
         """Return the forest whose state it is."""
         forest = cls(state.values["seed"])
         forest._usual = state.values["usual"]
-        forest._features, forest._cuts, forest._lengths = (state.arrays[name] for name in ("features", "cuts", "lengths"))
+        forest._features, forest._cuts, forest._lengths = (
+            state.arrays[name] for name in ("features", "cuts", "lengths")
+        )
         forest._scaling = Scaling.restore(state.parts["scaling"])
         return forest
 

@@ -18,7 +18,9 @@ def benign(rows: Matrix, labels: Labels | None) -> Matrix:
     check_rows(rows)
     if labels is not None:
         if len(labels) != len(rows):
-            raise InputError(f"there are {len(labels)} labels for {len(rows)} rows", remedy="give one label for each row")
+            raise InputError(
+                f"there are {len(labels)} labels for {len(rows)} rows", remedy="give one label for each row"
+            )
         rows = rows[labels == 0]
         if not len(rows):
             raise InputError("no row is benign", remedy="anomaly detection learns from benign rows: give some")

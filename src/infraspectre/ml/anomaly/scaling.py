@@ -23,12 +23,15 @@ def check_rows(rows: Matrix, features: int | None = None) -> None:
         raise InputError("there is nothing to learn from", remedy="give at least one row and one feature")
     if features is not None and rows.shape[1] != features:
         raise InputError(
-            f"rows have {rows.shape[1]} features, but {features} were learnt", remedy="give the columns of the training data"
+            f"rows have {rows.shape[1]} features, but {features} were learnt",
+            remedy="give the columns of the training data",
         )
     infinite = np.argwhere(np.isinf(rows))
     if len(infinite):
         row, column = infinite[0].tolist()
-        raise InputError(f"the value is infinite in row {row}", field=f"feature {column}", remedy="write NaN for unknown")
+        raise InputError(
+            f"the value is infinite in row {row}", field=f"feature {column}", remedy="write NaN for unknown"
+        )
 
 
 class Scaling:
