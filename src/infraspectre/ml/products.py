@@ -7,7 +7,7 @@ import numpy as np
 from infraspectre.ml.detector import Vector
 
 BITS = 20
-"""Bits kept of each factor: two of them, and the sum of INNER products, fit the 53 bits of a double without rounding."""
+"""Bits kept of each factor: a sum of INNER products of two fits the 53 bits of a double without rounding."""
 INNER = 4_096
 """Most products summed at once."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from infraspectre.errors import InputError
 from infraspectre.ml.detector import State, Vector
 
-DRIFT = 1.0
+MOST_DRIFT = 2.0
 """Most that the threshold may move from where it was fixed, in robust spreads of the upper half of scores."""
 STEP = 0.05
 """Share of the distance to the newly measured middle and spread that one window moves the threshold."""
@@ -22,12 +24,14 @@ class Recalibration:
     A threshold that chased the wanted rate of alerts would rise with every burst of attacks until they are silent. This
     one looks only at the quartiles of scores, which no attack moves that makes up less than a quarter of a window: the
     threshold keeps its place relative to median and distance to the upper quartile. Each window moves it by a small
-    share of the difference, and never farther from where it was fixed than DRIFT allows, so that even attacks that
+    share of the difference, and never farther from where it was fixed than MOST_DRIFT allows, so that even attacks that
     are the majority for long cannot carry it away.
     """
 
     def __init__(self, scores: Vector, threshold: float) -> None:
-        """Take benign scores, not learnt from, and the threshold that was fixed on them."""
+        """Take benign scores, not learnt from, and the threshold fixed on them; raise `InputError` if none is known."""
+        if not len(scores) or not np.isfinite(scores).all():
+            raise InputError("scores are missing or not finite", remedy="give scores of benign rows")
         self._middle, self._spread = _middle_and_spread(scores)
         self._first = threshold
         self._threshold = threshold
@@ -38,9 +42,9 @@ class Recalibration:
         """Return the score above which rows are alerts now."""
         return self._threshold
 
-    def alerts(self, scores: Vector) -> np.ndarray:
-        """Tell which scores are alerts, in their order, and learn from them; each is judged before it is learnt from."""
-        flags = np.zeros(len(scores), dtype=bool)
+    def alerts(self, scores: Vector) -> NDArray[np.bool_]:
+        """Tell which scores are alerts, in their order; each is judged before the threshold moves by it."""
+        flags = np.zeros(len(scores), dtype=np.bool_)
         done = 0
         while done < len(scores):
             room = WINDOW - len(self._waiting)
@@ -57,7 +61,7 @@ class Recalibration:
         spread = min(max(spread, self._spread / SPREAD_FACTOR), self._spread * SPREAD_FACTOR)
         wanted = middle + (self._first - self._middle) * spread / self._spread
         moved = self._threshold + STEP * (wanted - self._threshold)
-        bound = DRIFT * self._spread
+        bound = MOST_DRIFT * self._spread
         self._threshold = min(max(moved, self._first - bound), self._first + bound)
         self._waiting = np.empty(0)
 

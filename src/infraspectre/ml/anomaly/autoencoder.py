@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -40,10 +41,7 @@ class Autoencoder:
         scaled = self._scaling.deviations(rows)
         random = np.random.default_rng(self._seed)
         sizes = (scaled.shape[1], *WIDTHS, scaled.shape[1])
-        self._weights = [
-            random.normal(0.0, fan_in**-0.5, (fan_in, fan_out))
-            for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
-        ]
+        self._weights = [random.normal(0.0, fan_in**-0.5, (fan_in, fan_out)) for fan_in, fan_out in pairwise(sizes)]
         self._offsets = [np.zeros(size) for size in sizes[1:]]
         self._train(scaled, random)
         self._errors = np.maximum(np.abs(self._rebuilt(scaled) - scaled).mean(axis=0), LEAST_ERROR)

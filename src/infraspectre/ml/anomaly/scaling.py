@@ -62,7 +62,7 @@ class Scaling:
         return len(self._centre)
 
     def deviations(self, rows: Matrix) -> Vector:
-        """Return (rows, 2 * features): deviations within CLIP, on a grid, then how unusual it is that a value is unknown.
+        """Return (rows, 2 * features): deviations within CLIP, on a grid, then how unusual each gap is.
 
         Raises `InputError` if rows have another number of features than those fitted, or infinite values.
         """
