@@ -16,3 +16,13 @@ DETECTORS: tuple[type[Detector], ...] = (
     Ensemble,
 )
 """All of them; the suite of every detector takes them from here."""
+
+__all__ = [
+    "DETECTORS",
+    "Autoencoder",
+    "Ensemble",
+    "IsolationForest",
+    "Mahalanobis",
+    "MedianDeviations",
+    "NearestPrototypes",
+]

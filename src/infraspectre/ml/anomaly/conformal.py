@@ -39,8 +39,8 @@ class Conformal:
     def surprise(self, scores: Vector) -> Vector:
         """Return -log p, which goes on rising, as an exponential tail would, above the highest calibration score.
 
-        A p-value cannot be smaller than the calibration rows are many: all rows beyond them would be equal. Scores above
-        a high threshold exceed it about exponentially (Pickands, 1975; here with shape 0); the rise is bounded.
+        A p-value is at least one over the number of calibration rows: all scores beyond theirs would be equal. Scores
+        exceed a high threshold about exponentially (Pickands, 1975; here with shape 0); the rise is bounded.
         """
         excess = np.clip((scores - self._highest) / self._tail, 0.0, MOST_EXCESS)
         return np.asarray(excess - np.log(self.p_values(scores)), dtype=np.float64)
