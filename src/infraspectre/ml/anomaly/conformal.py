@@ -1,0 +1,63 @@
+"""Conformal p-values: how rare a score is among benign rows, without assumptions about its distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infraspectre.ml.detector import State, Vector
+
+MOST_KEPT = 16_384
+"""Most calibration scores kept, as evenly spaced order statistics with the extremes among them."""
+TAIL = 50
+"""One in so many calibration scores, the highest, tells how scores fall off."""
+MOST_EXCESS = 20.0
+"""Most by which a score beyond all calibration scores is more surprising than the highest of them."""
+TINY = 1e-6
+"""Least mean excess, where calibration scores are all alike."""
+
+
+class Conformal:
+    """Gives the p-value of a score among calibration scores (Vovk, Gammerman and Shafer, 2005)."""
+
+    def __init__(self, scores: Vector) -> None:
+        """Keep calibration scores, which must not come from rows that the detector has learnt."""
+        ordered = np.sort(scores)
+        if len(ordered) > MOST_KEPT:
+            ordered = ordered[np.linspace(0, len(ordered) - 1, MOST_KEPT).round().astype(np.int64)]
+        self._scores = ordered
+        self._highest = float(ordered[-1])
+        self._tail = max(
+            float(ordered[-max(1, len(ordered) // TAIL) :].mean() - np.quantile(ordered, 1 - 1 / TAIL)), TINY
+        )
+
+    def p_values(self, scores: Vector) -> Vector:
+        """Return (1 + calibration scores at least as high) / (1 + calibration scores), in (0, 1]."""
+        count = len(self._scores)
+        higher = count - np.searchsorted(self._scores, scores, side="left")
+        return np.asarray((1.0 + higher) / (1.0 + count), dtype=np.float64)
+
+    def surprise(self, scores: Vector) -> Vector:
+        """Return -log p, which goes on rising, as an exponential tail would, above the highest calibration score.
+
+        A p-value is at least one over the number of calibration rows: all scores beyond theirs would be equal. Scores
+        exceed a high threshold about exponentially (Pickands, 1975; here with shape 0); the rise is bounded.
+        """
+        excess = np.clip((scores - self._highest) / self._tail, 0.0, MOST_EXCESS)
+        return np.asarray(excess - np.log(self.p_values(scores)), dtype=np.float64)
+
+    def threshold(self, rate: float) -> float:
+        """Return the score that benign rows exceed at most at this rate (0 to 1); infinity if too few are known."""
+        count = len(self._scores)
+        allowed = int(np.floor(rate * (count + 1))) - 1
+        if allowed < 0:
+            return float("inf")
+        return float(self._scores[max(count - 1 - allowed, 0)])
+
+    def state(self) -> State:
+        """Return the calibration scores."""
+        return State("conformal", arrays={"scores": self._scores})
+
+    @classmethod
+    def restore(cls, state: State) -> Conformal:
+        """Return the calibration whose state it is."""
+        return cls(state.arrays["scores"])

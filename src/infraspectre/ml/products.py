@@ -1,0 +1,32 @@
+"""Matrix products with the same bits at any number of cores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infraspectre.ml.detector import Vector
+
+BITS = 20
+"""Bits kept of each factor: a sum of INNER products of two fits the 53 bits of a double without rounding."""
+INNER = 4_096
+"""Most products summed at once."""
+
+
+def product(left: Vector, right: Vector) -> Vector:
+    """Return the matrix product of two arrays of finite numbers, each rounded to BITS bits beforehand.
+
+    A BLAS sums in an order that depends on cores and shapes. Here no sum is rounded, so no order matters: a row of
+    `left` gives the same result alone as among others.
+    """
+    whole = np.zeros((left.shape[0], right.shape[1]))
+    for start in range(0, left.shape[1], INNER):
+        whole += _round_rows(left[:, start : start + INNER]) @ _round_rows(right[start : start + INNER].T).T
+    return whole
+
+
+def _round_rows(values: Vector) -> Vector:
+    """Round each row to multiples of a power of two that is 2**-BITS of its largest value."""
+    largest = np.abs(values).max(axis=1, initial=0.0, keepdims=True)
+    steps = np.ldexp(1.0, np.frexp(largest)[1] - BITS)
+    rounded: Vector = np.rint(values / steps) * steps
+    return rounded
