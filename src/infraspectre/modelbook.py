@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 BUILTIN = "builtin:"
 BUILTIN_FOLDER = Path(__file__).parent / "models"
-KINDS = {"council": "infraspectre.ml.council:Council"}
+KINDS = {
+    "council": "infraspectre.ml.council:Council",
+    "dga": "infraspectre.soma.text_models:GeneratedDomains",
+    "dns-tunnel": "infraspectre.soma.text_models:TunnelNames",
+    "http-parameters": "infraspectre.soma.text_models:Parameters",
+}
 """Which class restores a model of each kind."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
@@ -133,6 +138,32 @@ def train(
         warnings=[leak.text for leak in trained.leaks],
     )
     return save_model(out, manifest, model.state()), trained
+
+
+def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
+    """Learn a built-in model again from a folder of public data; raise InputError naming a file that is missing."""
+    from infraspectre.adapters.models import save_model
+    from infraspectre.adapters.tables import sha256_of
+    from infraspectre.learning.builtin import RECIPES, train
+    from infraspectre.records.models import DataFile, Manifest, Threshold
+
+    if name not in RECIPES:
+        raise UsageError(f"no built-in model is named {name!r}", remedy=f"choose from: {', '.join(RECIPES)}")
+    recipe = RECIPES[name]
+    model = train(name, data)
+    manifest = Manifest(
+        name=name,
+        kind=model.kind,
+        task="classify",
+        label="",
+        columns=dict.fromkeys(model.columns, "text"),
+        classes=model.classes,
+        created_at=created_at,
+        seed=recipe.settings.seed,
+        data=[DataFile(file, sha256_of(data / file)) for file in recipe.files],
+        thresholds=[Threshold(recipe.settings.false_positive_rate, model.limit)],
+    )
+    return save_model(out, manifest, model.state())
 
 
 class about:  # noqa: N801 - reads as a statement

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from infraspectre.errors import InputError
 from infraspectre.learning.benign_texts import HOSTS, PARAMETERS, made_texts
-from infraspectre.learning.builtin import RECIPES, Text, learn, main, parameters
+from infraspectre.learning.builtin import RECIPES, Text, learn, parameters, train
 from infraspectre.learning.generated_names import SHAPES, generated_names
 from infraspectre.learning.tunnel_names import ENCODINGS, tunnel_names
 from infraspectre.ml.text import TextSettings
@@ -42,10 +43,9 @@ def test_a_recipe_learns_the_same_in_any_order_of_lists() -> None:
     assert once.state().arrays["trees"].tolist() == twice.state().arrays["trees"].tolist()
 
 
-def test_missing_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["http-parameters", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert "payload_train.csv: this file is missing" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"payload_train\.csv: this file is missing"):
+        train("http-parameters", tmp_path)
 
 
 def test_parameters_of_the_public_data_are_read(data: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from infraspectre.errors import InputError
-from infraspectre.learning.model_folder import load_state, save_state
 from infraspectre.ml.ngrams import Corpus, Ngrams
 from infraspectre.ml.shapes import shape_names, shapes
 from infraspectre.ml.text import Calibration, Sample, TextModel, TextSettings
@@ -54,9 +52,8 @@ def test_permuted_labels_teach_nothing() -> None:
     assert abs(scores[unseen.labels == 1].mean() - scores[unseen.labels == 0].mean()) < 0.2
 
 
-def test_a_saved_model_judges_exactly_alike(model: TextModel, tmp_path: Path) -> None:
-    save_state(model.state(), tmp_path)
-    again = TextModel.restore(load_state(tmp_path))
+def test_a_saved_model_judges_exactly_alike(model: TextModel) -> None:
+    again = TextModel.restore(model.state())
     first, second = model.judge(frame(texts(2))), again.judge(frame(texts(2)))
     assert first.labels == second.labels
     for field in ("scores", "probabilities", "low", "high"):

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import infraspectre
-from infraspectre.learning.model_folder import load_state
+from infraspectre.adapters.models import load_model
 from infraspectre.soma.text_models import GeneratedDomains, Parameters, TunnelNames, registered_label
 
 MODELS = Path(infraspectre.__file__).parent / "models"
@@ -45,7 +45,7 @@ def test_percent_encoding_is_undone_twice() -> None:
 
 
 def test_generated_domains_are_told_from_chosen_ones() -> None:
-    model = GeneratedDomains.restore(load_state(MODELS / "dga"))
+    model = GeneratedDomains.restore(load_model(MODELS / "dga")[1])
     names = [
         "xkqjvwzprtfhm.com",
         "qpwz7xk2vj9d1mtb4.net",
@@ -57,7 +57,7 @@ def test_generated_domains_are_told_from_chosen_ones() -> None:
 
 
 def test_names_that_carry_data_are_told_from_hosts() -> None:
-    model = TunnelNames.restore(load_state(MODELS / "dns-tunnel"))
+    model = TunnelNames.restore(load_model(MODELS / "dns-tunnel")[1])
     carried = (
         "3f9a01708c9a5c923700382d8736652fa63a15c9c377021af3026be1370f.c5ebd88050b500e2c8edf0042e0e02.t.example.com"
     )
@@ -66,7 +66,7 @@ def test_names_that_carry_data_are_told_from_hosts() -> None:
 
 
 def test_attacks_are_told_from_values() -> None:
-    model = Parameters.restore(load_state(MODELS / "http-parameters"))
+    model = Parameters.restore(load_model(MODELS / "http-parameters")[1])
     values = [
         "1' union select null,null--",
         "<script>alert(1)</script>",

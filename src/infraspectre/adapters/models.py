@@ -25,6 +25,8 @@ from infraspectre.records.models import FORMAT, Manifest
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
+CARD = "README.md"
+"""What people write about a model; it stays when the model is replaced."""
 ARRAYS = "arrays"
 ARRAY_NAME = re.compile(rf"{ARRAYS}/\d{{4}}\.npy")
 MAX_JSON_BYTES = 64 << 20
@@ -72,7 +74,7 @@ def clear(folder: Path) -> None:
     """Make room for a model: remove one that is there, its manifest first; raise OutputError for anything else."""
     make_folder(folder)
     own = [folder / MANIFEST, folder / STATE, *(folder / ARRAYS).glob("*.npy")]
-    others = [path for path in folder.iterdir() if path.name not in (MANIFEST, STATE, ARRAYS)]
+    others = [path for path in folder.iterdir() if path.name not in (MANIFEST, STATE, ARRAYS, CARD)]
     if others and not (folder / MANIFEST).exists():
         raise OutputError("holds other things than a model", path=folder, remedy="name a new or an empty folder")
     for path in own:

@@ -43,6 +43,12 @@ FORMATS = "expected CSV or JSON lines (also .gz, .zst), or Parquet"
 Form = Literal["parquet", "jsonl", "csv"]
 
 
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class Table(NamedTuple):
     """Holds a whole table, and the files that it came from."""
 
@@ -73,8 +79,8 @@ class TableFile:
     @cached_property
     def sha256(self) -> str:
         """Return the digest of the file."""
-        with reading(self.path, self.form), self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with reading(self.path, self.form):
+            return sha256_of(self.path)
 
     def batches(self, wanted: Mapping[str, ColumnKind] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the rows in order: of wanted columns alone and converted, else of all as they are.

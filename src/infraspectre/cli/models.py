@@ -57,7 +57,8 @@ def page(manifest: Manifest) -> Iterator[str]:
     yield f"classes: {', '.join(manifest.classes)}"
     yield f"columns: {', '.join(f'{name} ({kind})' for name, kind in manifest.columns.items())}"
     for file in manifest.data:
-        yield f"trained on: {file.name}, {file.rows:,} rows, sha256 {file.sha256}"
+        rows = "" if file.rows is None else f"{file.rows:,} rows, "
+        yield f"trained on: {file.name}, {rows}sha256 {file.sha256}"
     for name, value in manifest.metrics.items():
         yield f"held out: {name} {value:.6g}"
     for threshold in manifest.thresholds:
@@ -123,5 +124,29 @@ def key(*, out: Path, common: Common = DEFAULT) -> None:
         note(f"private key in {out}, public key in {public}")
 
 
-COMMANDS: dict[str, Function] = {"list": list_, "show": show, "verify": verify, "sign": sign, "key": key}
-models = Group("List, show, verify and sign models, and make keys for that.", COMMANDS)
+def build(name: str, /, *, data: Path, out: Path, common: Common = DEFAULT) -> None:
+    """Learn one of the built-in models of texts again from public data.
+
+    Parameters
+    ----------
+    name
+        Model to learn: dga, dns-tunnel or http-parameters.
+    data
+        Folder of the public data, with net and intel in it.
+    out
+        Write the model into this folder.
+    """
+    from infraspectre import modelbook
+    from infraspectre.cli.train import present
+
+    manifest = modelbook.build(name, data, out, created_at=present())
+    if common.json:
+        print_json(manifest)
+    elif not common.quiet:
+        note(f"{name} is written to {out}")
+
+
+COMMANDS: dict[str, Function] = {
+    "list": list_, "show": show, "verify": verify, "sign": sign, "key": key, "build": build,
+}  # fmt: skip
+models = Group("List, show, verify, sign and build models, and make keys for that.", COMMANDS)

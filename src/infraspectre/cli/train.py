@@ -92,7 +92,7 @@ def told(manifest: Manifest, out: Path) -> Iterator[str]:
 
     for warning in manifest.warnings:
         yield f"warning: {warning}"
-    rows = sum(file.rows for file in manifest.data)
+    rows = sum(file.rows or 0 for file in manifest.data)
     if manifest.metrics:
         names = ("area_under_curve", "accuracy", "true_positive_rate", "false_positive_rate")
         figures = (

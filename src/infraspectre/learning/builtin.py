@@ -1,17 +1,13 @@
-"""The built-in models of texts, learnt again from public data.
+"""The built-in models of texts, learnt again from public data: `infraspectre models build`.
 
-`python -m infraspectre.learning.builtin NAME --data DIR --out DIR` writes one.
-
-`--data` is a folder of test data, with `net/` and `intel/`; reading archives needs pyarrow, a development dependency.
+The data is a folder with `net/` and `intel/`; reading archives needs pyarrow, a development dependency.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import re
-import sys
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -21,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from infraspectre.errors import InfraSpectreError, InputError
+from infraspectre.errors import InputError
 from infraspectre.learning.benign_texts import HOSTS, PARAMETERS, made_texts
 from infraspectre.learning.generated_names import generated_names
-from infraspectre.learning.model_folder import save_state
 from infraspectre.learning.tunnel_names import tunnel_names
 from infraspectre.ml.text import Sample, TextModel, TextSettings
 from infraspectre.soma.text_models import GeneratedDomains, Parameters, TunnelNames, registered_label
@@ -34,6 +29,8 @@ LISTS = "intel/misp/warninglists.tar.zst"
 PAYLOADS = "net/tabular/http-params/payload_train.csv"
 REPORTS = "intel/tram_reports/reports_public.jsonl.zst"
 DESCRIPTIONS = "intel/cve/cve_v3_public.jsonl.zst"
+WORDS = (DESCRIPTIONS, REPORTS)
+"""Texts whose words are taken for common."""
 HUMAN_LISTS = ("university_domains", "bank-website", "public-dns-hostname", "dynamic-dns", "second-level-tlds")
 """Lists of names that people chose and that are no lists of popular sites."""
 RELATED = {"new_goz": "zeus", "newgoz": "zeus", "gameover_goz": "zeus"}
@@ -57,6 +54,7 @@ class Recipe(NamedTuple):
     gather: Callable[[Path], list[Text]]
     settings: TextSettings
     classes: tuple[str, ...]
+    files: tuple[str, ...]
     known_words: bool = False
 
 
@@ -114,7 +112,7 @@ def parameters(data: Path) -> list[Text]:
 def english_words(data: Path) -> list[str]:
     """Return common words of 3 to 10 letters, in alphabetical order, from reports and descriptions of weaknesses."""
     seen: Counter[str] = Counter()
-    for name in (DESCRIPTIONS, REPORTS):
+    for name in WORDS:
         for line in _lines(_file(data, name)):
             seen.update(set(re.findall(r"(?<![\w.\-/\\])[a-z]{3,10}(?![\w\\/\-])", line)))
     return sorted(word for word, count in seen.items() if count >= 8 and not re.fullmatch("[a-f]+", word))
@@ -168,29 +166,21 @@ def _file(data: Path, name: str) -> Path:
 
 RECIPES = {
     "dga": Recipe(
-        GeneratedDomains, domains, TextSettings(words=12_000, rounds=300), ("benign", "dga"), known_words=True
+        GeneratedDomains,
+        domains,
+        TextSettings(words=12_000, rounds=300),
+        ("benign", "dga"),
+        (DOMAINS, LISTS, *WORDS),
+        known_words=True,
     ),
-    "dns-tunnel": Recipe(TunnelNames, queries, TextSettings(rounds=120, depth=4), ("benign", "tunnel")),
+    "dns-tunnel": Recipe(
+        TunnelNames, queries, TextSettings(rounds=120, depth=4), ("benign", "tunnel"), (DOMAINS, LISTS, *WORDS)
+    ),
     "http-parameters": Recipe(
-        Parameters, parameters, TextSettings(rounds=80, depth=4), ("benign", "sqli", "xss", "path-traversal", "cmdi")
+        Parameters,
+        parameters,
+        TextSettings(rounds=80, depth=4),
+        ("benign", "sqli", "xss", "path-traversal", "cmdi"),
+        (PAYLOADS, *WORDS),
     ),
 }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Learn one built-in model and save it; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m infraspectre.learning.builtin", description=main.__doc__)
-    parser.add_argument("name", choices=RECIPES)
-    parser.add_argument("--data", type=Path, required=True, help="folder of test data, with net/ and intel/")
-    parser.add_argument("--out", type=Path, required=True, help="folder that the model is written into")
-    chosen = parser.parse_args(arguments)
-    try:
-        save_state(train(chosen.name, chosen.data).state(), chosen.out)
-    except InfraSpectreError as error:
-        print(error, file=sys.stderr)
-        return error.exit_status
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -50,7 +50,7 @@ def outcomes(data: Path, folds: Sequence[int] = tuple(range(FOLDS))) -> Iterator
         frame = pl.DataFrame({"label": [t.label for t in tested], "group": [t.group for t in tested], "score": scores})
         rate = frame.filter(pl.col("label") == "benign")["score"].quantile(0.99, "higher")
         summary = frame.group_by("label", "group").agg(
-            pl.len(), called=(pl.col("score") > model.threshold).mean(), at_rate=(pl.col("score") > rate).mean()
+            pl.len(), called=(pl.col("score") > model.limit).mean(), at_rate=(pl.col("score") > rate).mean()
         )
         yield from (Outcome(fold, *row) for row in summary.sort("label", "group").iter_rows())
 

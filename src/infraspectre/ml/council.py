@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
+from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
@@ -22,7 +23,7 @@ Progress = Callable[[str, float], None]
 
 BENIGN_NAMES = ("benign", "normal", "legitimate", "legit", "background", "clean", "norm", "0", "false", "no")
 """Names of the benign class, in any case; the first of these that is a label is taken."""
-HOSTILE, NOVEL = "hostile", "novel"
+HOSTILE = "hostile"
 FOLDS = 5
 CELLS = 512
 """Cells of like rows that are kept on one side when rows are judged apart from them."""
@@ -30,7 +31,7 @@ MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
-DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours}
+DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours, Ensemble.kind: Ensemble}
 TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
 FAMILIES = Shape(rounds=60, depth=6)
 IMAGINED_SHARE = 0.5
@@ -112,13 +113,10 @@ class Council:
 
     @classmethod
     def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
-        folds = _folds(_duplicates(rows), seed)
-        usual = np.empty(len(rows))
-        for fold in range(FOLDS):
-            held = folds == fold
-            usual[held] = _anomaly(rows[~held], seed).score(rows[held])
-        votes = Votes(None, _anomaly(rows, seed), Tail.learn(usual), np.array([0.0, 1.0]))
-        scores = votes.usual.surprise(usual)
+        anomaly = Ensemble(seed)
+        anomaly.learn(rows)
+        votes = Votes(None, anomaly, Tail.learn(anomaly.calibration), np.array([0.0, 1.0]))
+        scores = votes.usual.surprise(anomaly.calibration)
         return cls(names, table, votes, None, Thresholds.learn(scores, scores, np.empty(0)), None, rate)
 
     @classmethod

@@ -172,7 +172,7 @@ class TextModel:
         self._trees = trees
         self._booster = _booster(trees)
         self._calibration = calibration
-        self.threshold = threshold
+        self.limit = threshold
 
     @property
     def columns(self) -> list[str]:
@@ -229,7 +229,7 @@ class TextModel:
         scores = 1 - shares[:, 0]
         probabilities, low, high = self._calibration(scores)
         likeliest = 1 + np.argmax(shares[:, 1:], axis=1)
-        labels = [self._classes[index] for index in np.where(scores > self.threshold, likeliest, 0)]
+        labels = [self._classes[index] for index in np.where(scores > self.limit, likeliest, 0)]
         return Judgement(labels, scores, probabilities, low, high)
 
     def state(self) -> State:
@@ -238,7 +238,7 @@ class TextModel:
         parts = {"benign": self._reader.benign.state(), "hostile": self._reader.hostile.state()}
         return State(
             self.kind,
-            {"classes": self._classes, "threshold": self.threshold},
+            {"classes": self._classes, "threshold": self.limit},
             {
                 "trees": np.frombuffer(zlib.compress(self._trees, 9), np.uint8),
                 **{field: getattr(calibration, field) for field in calibration.__struct_fields__},

@@ -18,7 +18,8 @@ class DataFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     sha256: str
-    rows: int
+    rows: int | None = None
+    """None where it is no table."""
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ class Conformal:
         ordered = np.sort(scores)
         if len(ordered) > MOST_KEPT:
             ordered = ordered[np.linspace(0, len(ordered) - 1, MOST_KEPT).round().astype(np.int64)]
-        self._scores = ordered
+        self.scores = ordered
         self._highest = float(ordered[-1])
         self._tail = max(
             float(ordered[-max(1, len(ordered) // TAIL) :].mean() - np.quantile(ordered, 1 - 1 / TAIL)), TINY
@@ -32,8 +32,8 @@ class Conformal:
 
     def p_values(self, scores: Vector) -> Vector:
         """Return (1 + calibration scores at least as high) / (1 + calibration scores), in (0, 1]."""
-        count = len(self._scores)
-        higher = count - np.searchsorted(self._scores, scores, side="left")
+        count = len(self.scores)
+        higher = count - np.searchsorted(self.scores, scores, side="left")
         return np.asarray((1.0 + higher) / (1.0 + count), dtype=np.float64)
 
     def surprise(self, scores: Vector) -> Vector:
@@ -47,15 +47,15 @@ class Conformal:
 
     def threshold(self, rate: float) -> float:
         """Return the score that benign rows exceed at most at this rate (0 to 1); infinity if too few are known."""
-        count = len(self._scores)
+        count = len(self.scores)
         allowed = int(np.floor(rate * (count + 1))) - 1
         if allowed < 0:
             return float("inf")
-        return float(self._scores[max(count - 1 - allowed, 0)])
+        return float(self.scores[max(count - 1 - allowed, 0)])
 
     def state(self) -> State:
         """Return the calibration scores."""
-        return State("conformal", arrays={"scores": self._scores})
+        return State("conformal", arrays={"scores": self.scores})
 
     @classmethod
     def restore(cls, state: State) -> Conformal:

@@ -53,6 +53,11 @@ class Ensemble:
         """Return the weighted mean over parts of -log p: about 1 in the mean of benign rows."""
         return self._fuse([part.score(rows) for part in self._parts])
 
+    @property
+    def calibration(self) -> Vector:
+        """Return scores of benign rows, each by parts that had not learnt from it, in rising order."""
+        return self._fused.scores
+
     def p_values(self, rows: Matrix) -> Vector:
         """Return how probable a score at least as high is among benign rows."""
         return self._fused.p_values(self.score(rows))
