@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from infraspectre.ml.anomaly.conformal import conformal_threshold
 from infraspectre.ml.detector import Judgement, Vector
 
 Hostile = NDArray[np.bool_]
@@ -68,15 +69,11 @@ def average_precision(scores: Vector, hostile: Hostile) -> float:
 
 
 def threshold_for(benign_scores: Vector, false_positive_rate: float) -> float:
-    """Return the score that at most this share of further benign rows exceeds; infinite for too few rows.
+    """Return the score that at most this share of further benign rows exceeds, infinite for too few.
 
-    Source: the split conformal quantile (Vovk et al., 2005): of n + 1 exchangeable rows at most floor(rate (n + 1))
-    lie above it. A row is hostile if its score is larger.
+    A row is hostile if its score is larger.
     """
-    above = int(false_positive_rate * (len(benign_scores) + 1))
-    if above < 1:
-        return math.inf
-    return float(np.sort(benign_scores)[len(benign_scores) - above])
+    return conformal_threshold(np.sort(benign_scores), false_positive_rate)
 
 
 def precision_at(base_rate: float, true_positive_rate: float, false_positive_rate: float) -> float:

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees: how probable each class is, learnt with early stopping and kept as plain bytes."""
+"""Gradient-boosted trees: how probable each class is, kept as plain bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import xgboost
 from numpy.typing import NDArray
 
 from infraspectre.ml.detector import Labels, Matrix, State, Vector
-
-PATIENCE = 20
-"""Rounds without improvement on the validation rows after which learning stops."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -39,36 +36,12 @@ class Boosting:
         self._seed = seed
         self._trees: xgboost.Booster | None = None
 
-    def learn(
-        self,
-        rows: Matrix,
-        labels: Labels | None = None,
-        *,
-        weights: Vector | None = None,
-        validation: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Learn from rows with labels; rows marked for validation are not learnt, they say when to stop."""
+    def learn(self, rows: Matrix, labels: Labels | None = None, *, weights: Vector | None = None) -> None:
+        """Learn from rows with labels, of which each may weigh more or less."""
         if labels is None:
             raise ValueError("boosted trees learn from labels")
-        held = np.zeros(len(rows), dtype=bool) if validation is None else validation
-        stops = bool(held.any())
-        pool = {"train": ~held, "validation": held} if stops else {"train": ~held}
-        data = {
-            name: xgboost.DMatrix(
-                rows[part], labels[part], weight=None if weights is None else weights[part], nthread=1
-            )
-            for name, part in pool.items()
-        }
-        self._trees = xgboost.train(
-            self._parameters(),
-            data["train"],
-            self._shape.rounds,
-            evals=[(data["validation"], "validation")] if stops else [],
-            early_stopping_rounds=PATIENCE if stops else None,
-            verbose_eval=False,
-        )
-        if stops:
-            self._trees = self._trees[: self._trees.best_iteration + 1]
+        data = xgboost.DMatrix(rows, labels, weight=weights, nthread=1)
+        self._trees = xgboost.train(self._parameters(), data, self._shape.rounds)
 
     def _parameters(self) -> dict[str, Any]:
         shape = self._shape

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
 from infraspectre.ml.anomaly.ensemble import Ensemble
+from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
@@ -123,9 +124,9 @@ class Council:
     def _learn_classes(
         cls, names: list[str], table: Table, rows: Matrix, labels: Labels, seed: int, rate: float, tell: Progress
     ) -> Council:
-        near = _judged_apart(rows, labels, _folds(_duplicates(rows), seed), seed)
+        near = _judged_apart(rows, labels, folds(copies(rows), FOLDS, seed), seed)
         tell("judged apart from equal rows", 0.4)
-        far = _judged_apart(rows, labels, _folds(_cells(rows, seed), seed), seed)
+        far = _judged_apart(rows, labels, folds(_cells(rows, seed), FOLDS, seed), seed)
         tell("judged apart from like rows", 0.7)
         votes = _members(rows, labels, seed)
         tell("triage learnt", 0.8)
@@ -246,11 +247,11 @@ def _anomaly(rows: Matrix, seed: int) -> Detector:
     return anomaly
 
 
-def _judged_apart(rows: Matrix, labels: Labels, folds: NDArray[np.int64], seed: int) -> Vector:
+def _judged_apart(rows: Matrix, labels: Labels, fold_of: NDArray[np.int64], seed: int) -> Vector:
     """Return the joined score of each row by members that have not learnt its fold."""
     scores = np.empty(len(rows))
     for fold in range(FOLDS):
-        held = folds == fold
+        held = fold_of == fold
         if held.any():
             scores[held] = _members(rows[~held], labels[~held], seed).joined(rows[held])
     return scores
@@ -262,18 +263,6 @@ def _families(rows: Matrix, labels: Labels, seed: int) -> Boosting:
     families = Boosting(max(2, int(kinds.max()) + 1), FAMILIES, seed=seed)
     families.learn(rows[hostile], kinds, weights=class_weights(kinds, 0.25))
     return families
-
-
-def _folds(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return a fold for each row, the same within a group."""
-    drawn = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % FOLDS
-    return np.asarray(drawn[groups], dtype=np.int64)
-
-
-def _duplicates(rows: Matrix) -> NDArray[np.int64]:
-    """Return the number of the group of equal rows that each belongs to."""
-    packed = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-    return np.asarray(np.unique(packed, return_inverse=True)[1], dtype=np.int64)
 
 
 def _cells(rows: Matrix, seed: int) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infraspectre.ml.detector import Labels, Matrix, State, Vector
+from infraspectre.ml.products import squared_distances
 
 SAMPLES = 2
 """Samples of usual rows among which the nearest is looked for; the mean over them is steadier than one."""
@@ -46,20 +47,15 @@ class Neighbours:
 
     def _near(self, rows: Matrix) -> Vector:
         samples = SAMPLES if len(self._usual) % SAMPLES == 0 else 1
-        nearest = np.sqrt(self._squared(rows).reshape(len(rows), samples, -1).min(axis=2))
+        nearest = np.sqrt(squared_distances(rows, self._usual).reshape(len(rows), samples, -1).min(axis=2))
         return np.asarray(nearest.mean(axis=1) / np.sqrt(max(1, rows.shape[1])), dtype=np.float64)
-
-    def _squared(self, rows: Matrix) -> NDArray[np.float32]:
-        # Not `@`: a BLAS splits the work among cores, and rounds differently with their number.
-        products = np.einsum("ij,kj->ik", rows, self._usual)
-        norms = (rows**2).sum(axis=1)[:, None] + (self._usual**2).sum(axis=1)[None, :]
-        return np.asarray(np.maximum(norms - 2.0 * products, 0.0), dtype=np.float32)
 
     def nearest(self, rows: Matrix) -> NDArray[np.int64]:
         """Return for each row the place of the nearest usual row."""
         scaled = self._scaled(_flattened(rows))
         parts = [
-            self._squared(scaled[i : i + ROWS_AT_ONCE]).argmin(axis=1) for i in range(0, len(scaled), ROWS_AT_ONCE)
+            squared_distances(scaled[i : i + ROWS_AT_ONCE], self._usual).argmin(axis=1)
+            for i in range(0, len(scaled), ROWS_AT_ONCE)
         ]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 

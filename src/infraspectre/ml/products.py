@@ -1,10 +1,15 @@
-"""Matrix products with the same bits at any number of cores."""
+"""Matrix products and distances with the same bits at any number of cores."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from infraspectre.ml.detector import Vector
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 BITS = 20
 """Bits kept of each factor: a sum of INNER products of two fits the 53 bits of a double without rounding."""
@@ -22,6 +27,14 @@ def product(left: Vector, right: Vector) -> Vector:
     for start in range(0, left.shape[1], INNER):
         whole += _round_rows(left[:, start : start + INNER]) @ _round_rows(right[start : start + INNER].T).T
     return whole
+
+
+def squared_distances(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:
+    """Return the squared Euclidean distance of each row of `left` to each of `right`, in their own precision."""
+    norms = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :]
+    # Not `@`: a BLAS splits the work among cores, and rounds differently with their number.
+    squares: NDArray[Real] = np.maximum(norms - 2.0 * np.einsum("ij,kj->ik", left, right), 0.0)
+    return squares
 
 
 def _round_rows(values: Vector) -> Vector:

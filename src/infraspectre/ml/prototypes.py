@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from infraspectre.ml.products import squared_distances
 from infraspectre.ml.robust import Vector, centre_and_spread
 
 Matrix = NDArray[np.float64]
@@ -74,8 +75,6 @@ class Prototypes:
         return np.concatenate(parts) if parts else np.empty(0)
 
     def _near(self, rows: Matrix) -> Vector:
-        norms = (rows**2).sum(axis=1)[:, None] + (self._prototypes**2).sum(axis=1)[None, :]
-        # Not `@`: a BLAS splits the work among cores, and rounds differently with their number.
-        squared = np.maximum(norms - 2.0 * np.einsum("ij,kj->ik", rows, self._prototypes), 0.0)
+        squared = squared_distances(rows, self._prototypes)
         nearest = squared.reshape(len(rows), self._samples, -1).min(axis=2)
         return np.asarray(np.sqrt(nearest).mean(axis=1), dtype=np.float64)

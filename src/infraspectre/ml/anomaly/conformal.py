@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from infraspectre.ml.detector import State, Vector
@@ -14,6 +16,16 @@ MOST_EXCESS = 20.0
 """Most by which a score beyond all calibration scores is more surprising than the highest of them."""
 TINY = 1e-6
 """Least mean excess, where calibration scores are all alike."""
+
+
+def conformal_threshold(ordered: Vector, rate: float) -> float:
+    """Return the score that at most this share of further benign rows exceeds, by rising scores of benign rows.
+
+    Infinite for too few of them. Of n + 1 exchangeable rows at most floor(rate (n + 1)) lie above it: the split
+    conformal quantile (Vovk et al., 2005).
+    """
+    above = int(rate * (len(ordered) + 1))
+    return float(ordered[max(len(ordered) - above, 0)]) if above else math.inf
 
 
 class Conformal:
@@ -47,11 +59,7 @@ class Conformal:
 
     def threshold(self, rate: float) -> float:
         """Return the score that benign rows exceed at most at this rate (0 to 1); infinity if too few are known."""
-        count = len(self.scores)
-        allowed = int(np.floor(rate * (count + 1))) - 1
-        if allowed < 0:
-            return float("inf")
-        return float(self.scores[max(count - 1 - allowed, 0)])
+        return conformal_threshold(self.scores, rate)
 
     def state(self) -> State:
         """Return the calibration scores."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from infraspectre.ml.anomaly.autoencoder import Autoencoder
 from infraspectre.ml.anomaly.conformal import Conformal
 from infraspectre.ml.anomaly.neighbours import NearestPrototypes
-from infraspectre.ml.anomaly.parts import benign, copies
+from infraspectre.ml.anomaly.parts import benign, copies, folds
 from infraspectre.ml.detector import Detector, Labels, Matrix, State, Vector
 
 PARTS: tuple[type[NearestPrototypes] | type[Autoencoder], ...] = (NearestPrototypes, Autoencoder)
@@ -44,7 +44,7 @@ class Ensemble:
     def learn(self, rows: Matrix, labels: Labels | None = None) -> None:
         """Let parts learn from benign rows and calibrate them by others; raise `InputError` if there are none."""
         rows = benign(rows, labels)
-        scores = self._out_of_fold(rows, self._folds(rows))
+        scores = self._out_of_fold(rows, folds(copies(rows), FOLDS, self._seed))
         self._parts = self._learnt(rows)
         self._conformal = [Conformal(one) for one in scores]
         self._fused = Conformal(self._fuse(scores))
@@ -72,18 +72,11 @@ class Ensemble:
             part.learn(rows)
         return parts
 
-    def _folds(self, rows: Matrix) -> NDArray[np.int64]:
-        """Return the fold of each row; identical rows are in the same one."""
-        groups = copies(rows)
-        order = np.random.default_rng(self._seed).permutation(int(groups.max()) + 1)
-        folds: NDArray[np.int64] = (order % FOLDS)[groups]
-        return folds
-
-    def _out_of_fold(self, rows: Matrix, folds: NDArray[np.int64]) -> list[Vector]:
+    def _out_of_fold(self, rows: Matrix, fold_of: NDArray[np.int64]) -> list[Vector]:
         """Return each part's scores of rows that it has not learnt from; of rows all alike, there are none such."""
         scores: list[list[Vector]] = []
-        for fold in np.unique(folds).tolist():
-            others = folds != fold
+        for fold in np.unique(fold_of).tolist():
+            others = fold_of != fold
             parts = self._learnt(rows[others] if others.any() else rows)
             held = np.flatnonzero(~others)
             if len(held) > MOST_CALIBRATED:

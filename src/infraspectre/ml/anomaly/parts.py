@@ -1,4 +1,4 @@
-"""What anomaly detectors share in learning: benign rows only, never more than memory allows, and groups of copies."""
+"""What anomaly detectors share: benign rows, no more than memory allows, and folds that keep copies together."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def benign(rows: Matrix, labels: Labels | None) -> Matrix:
     if len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.int64)]
     return rows
+
+
+def folds(groups: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """Return one of `count` folds for each row, the same for all rows of a group, drawn by the seed."""
+    drawn = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % count
+    return np.asarray(drawn[groups], dtype=np.int64)
 
 
 def copies(rows: Matrix) -> NDArray[np.int64]:
