@@ -5,19 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infraspectre.errors import InputError, UsageError
-from infraspectre.files import make_folder, whole_file, write_whole
+from infraspectre.files import WholeFile, make_folder, whole_file, write_whole
 
 if TYPE_CHECKING:
     import polars as pl
 
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Trained
-    from infraspectre.ml.detector import Judgement, Model
+    from infraspectre.ml.detector import Explains, Judgement, Model
     from infraspectre.records.models import ColumnKind, Manifest, Task
 
 BUILTIN = "builtin:"
@@ -29,6 +30,8 @@ KINDS = {
     "http-parameters": "infraspectre.soma.text_models:Parameters",
 }
 """Which class restores a model of each kind."""
+EXPLAINED_AT_ONCE = 1_024
+"""Rows whose explanations are in memory together."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
 Progress = Callable[[str, float], None]
@@ -215,18 +218,88 @@ def column_kind(column: pl.Series) -> ColumnKind:
     return "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "text"
 
 
-def predict(model: OpenModel, data: Path, out: Path) -> int:
-    """Write what a model says of each row of a table, in their order, as CSV; return the number of rows."""
+def predict(model: OpenModel, data: Path, out: Path, *, explained: Path | None = None, top: int | None = None) -> int:
+    """Write what a model says of each row of a table, in their order, as CSV; return the number of rows.
+
+    Into `explained` goes, as JSON lines, why rows are called hostile, or why the `top` rows of highest score are called
+    what they are; raises UsageError for a model that cannot say.
+    """
     from infraspectre.adapters.tables import TableFile
 
     table = TableFile(data)
     done = 0
-    with whole_file(out) as file, about(data):
+    with ExitStack() as stack:
+        file = stack.enter_context(whole_file(out))
+        reasons = stack.enter_context(whole_file(explained)) if explained else None
+        reported = Reported(explaining(model), reasons, top) if reasons else None
+        stack.enter_context(about(data))
         file.write((",".join(HEADER) + "\r\n").encode())
         for batch in table.batches(model.manifest.columns):
-            file.write(prediction_lines(model.model.judge(batch), done))
+            judgement = model.model.judge(batch)
+            file.write(prediction_lines(judgement, done))
+            if reported:
+                reported.add(batch, judgement, done)
             done += len(batch)
+        if reported:
+            reported.finish()
     return done
+
+
+def explaining(model: OpenModel) -> Explains:
+    """Return a model that can say why; raises UsageError for one that cannot."""
+    from infraspectre.ml.detector import Explains
+
+    if not isinstance(model.model, Explains):
+        raise UsageError(f"a {model.manifest.kind} model cannot explain", remedy="leave out --explain")
+    return model.model
+
+
+class Reported:
+    """Explains rows that are called hostile as they come, or, at the end, those of highest score."""
+
+    def __init__(self, model: Explains, file: WholeFile, top: int | None) -> None:
+        """Write to a file; `top` says how many rows of highest score, None that every hostile row is explained."""
+        self._model, self._file, self._top = model, file, top
+        self._benign = model.classes[0]
+        self._kept: tuple[pl.DataFrame, pl.DataFrame] | None = None
+
+    def add(self, rows: pl.DataFrame, judgement: Judgement, first: int) -> None:
+        """Take judged rows, the first of which has this number."""
+        import polars as pl
+
+        told = pl.DataFrame(
+            {
+                "row": range(first, first + len(rows)),
+                "label": judgement.labels,
+                "score": judgement.scores,
+                "probability": judgement.probabilities,
+                "low": judgement.low,
+                "high": judgement.high,
+            }
+        )
+        if self._top is None:
+            hostile = told["label"] != self._benign
+            self._write(rows.filter(hostile), told.filter(hostile))
+            return
+        if self._kept is not None:
+            rows, told = pl.concat([self._kept[0], rows]), pl.concat([self._kept[1], told])
+        order = told.with_row_index("at").sort(["score", "row"], descending=[True, False])["at"][: self._top]
+        self._kept = rows[order], told[order]
+
+    def finish(self) -> None:
+        """Write the rows of highest score, the highest first."""
+        if self._kept is not None:
+            self._write(*self._kept)
+
+    def _write(self, rows: pl.DataFrame, told: pl.DataFrame) -> None:
+        import msgspec
+
+        for start in range(0, len(rows), EXPLAINED_AT_ONCE):
+            part = rows[start : start + EXPLAINED_AT_ONCE]
+            explanations = self._model.explain(part)
+            for record, explanation in zip(told[start:].iter_rows(named=True), explanations, strict=False):
+                line = record | msgspec.structs.asdict(explanation)
+                self._file.write(msgspec.json.encode(line) + b"\n")
 
 
 def prediction_lines(judgement: Judgement, first: int) -> bytes:

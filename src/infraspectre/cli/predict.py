@@ -8,7 +8,15 @@ from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import note, print_json
 
 
-def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> None:
+def predict(
+    *,
+    model: str,
+    data: Path,
+    out: Path,
+    explain: Path | None = None,
+    explain_top: int | None = None,
+    common: Common = DEFAULT,
+) -> None:
     """Judge each row of a table and write row, label, score, probability, low and high as CSV.
 
     There is one line for each row, in order; rows count from 0. A higher score is more suspicious; the probability is
@@ -22,12 +30,19 @@ def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> N
         CSV, JSON lines (also .gz, .zst) or Parquet; columns that the model does not need are passed over.
     out
         Write the judgements to this CSV file.
+    explain
+        Write why rows are called hostile to this file, as JSON lines.
+    explain_top
+        Explain this many rows of highest score instead, the highest first.
     """
     from infraspectre import modelbook
+    from infraspectre.errors import UsageError
     from infraspectre.records.words import plural
 
+    if explain_top is not None and (explain is None or explain_top < 1):
+        raise UsageError("--explain-top is of no use", remedy="give --explain FILE and at least 1")
     opened = modelbook.open_model(model)
-    rows = modelbook.predict(opened, data, out)
+    rows = modelbook.predict(opened, data, out, explained=explain, top=explain_top)
     if common.json:
         print_json({"rows": rows, "model": opened.manifest.content_id, "out": out})
     elif not common.quiet:

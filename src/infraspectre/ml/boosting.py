@@ -77,6 +77,19 @@ class Boosting:
         values = self._predict(rows, "value")
         return values if self._classes > 2 else np.stack([1.0 - values, values], axis=1)
 
+    def contributions(self, rows: Matrix) -> NDArray[np.float64]:
+        """Return what each feature adds to the logarithm of the odds, and last what all rows begin with.
+
+        (rows, features + 1); each row sums to its score. These are exact Shapley values of the trees (Lundberg et al.,
+        From local explanations to global understanding with explainable AI for trees, 2020). Two classes only.
+        """
+        if self._trees is None or self._classes != 2:
+            raise ValueError("learn or restore before, and tell two classes apart")
+        if not len(rows):
+            return np.empty((0, rows.shape[1] + 1))
+        values = self._trees.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)
+        return np.asarray(values, dtype=np.float64)
+
     def _predict(self, rows: Matrix, what: str) -> NDArray[np.float64]:
         if self._trees is None:
             raise ValueError("learn or restore before scoring")

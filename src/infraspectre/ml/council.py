@@ -14,9 +14,12 @@ from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
-from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
+from infraspectre.ml.detector import Contributions, Detector, Judgement, Labels, Matrix, State, Vector
+from infraspectre.ml.examples import Examples
+from infraspectre.ml.explanation import Explainer
 from infraspectre.ml.neighbours import Neighbours
 from infraspectre.ml.table import Table
+from infraspectre.records.explanation import Explanation
 
 Task = Literal["classify", "anomaly"]
 Progress = Callable[[str, float], None]
@@ -62,6 +65,14 @@ class Votes:
         """Return one number for each row; higher is more suspicious."""
         return joined(self.of(rows), self.weights)
 
+    def known(self, rows: Matrix) -> Vector:
+        """Return what each feature adds to the joined number by the trees, and last what all rows begin with."""
+        if self.triage is None:
+            return np.pad(np.zeros_like(rows, dtype=np.float64), ((0, 0), (0, 1)), constant_values=self.weights[0])
+        shares = self.weights[1] * self.triage.contributions(rows)
+        shares[:, -1] += self.weights[0]
+        return shares
+
 
 class Council:
     """Judges rows of a table; its threshold was fixed on rows of the training table that it had not learnt from."""
@@ -77,11 +88,13 @@ class Council:
         thresholds: Thresholds,
         calibration: Calibration | None,
         rate: float = RATE,
+        examples: Examples | None = None,
     ) -> None:
         """Join what was learnt; `rate` is the share of benign rows that may be called hostile."""
         self._classes, self._table, self._votes, self._families = classes, table, votes, families
         self._thresholds, self._calibration, self._rate = thresholds, calibration, rate
         self._threshold = thresholds.at(rate)
+        self._examples = examples
 
     @classmethod
     def learn(
@@ -105,12 +118,15 @@ class Council:
         _check(labels, label, task)
         table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
         if task == "anomaly":
-            frame = frame.filter(labels == 0)
+            frame, labels = frame.filter(labels == 0), labels[labels == 0]
         rows = table.encode(frame)
         tell("encoded", 0.1)
         if task == "anomaly":
-            return cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
-        return cls._learn_classes(names, table, rows, labels, seed, rate, tell)
+            council = cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
+        else:
+            council = cls._learn_classes(names, table, rows, labels, seed, rate, tell)
+        council._examples = Examples.learn(table, frame, rows, labels, lambda some: council._margins(some) <= 0, seed)
+        return council
 
     @classmethod
     def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
@@ -163,6 +179,25 @@ class Council:
         probabilities, low, high = self._probabilities(scores)
         return Judgement(self._labels(rows, scores), self._shown(scores), probabilities, low, high)
 
+    def explain(self, frame: pl.DataFrame) -> list[Explanation]:
+        """Explain the judgement of each row of a table; raises as `judge` does."""
+        return self._explainer().explain(frame, self.judge(frame).labels, self._classes)
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Return what each column adds to the margin of each row over the threshold; raises as `judge` does."""
+        return self._explainer().contributions(frame)
+
+    def _explainer(self) -> Explainer:
+        def known(rows: Matrix) -> Vector:
+            shares = self._votes.known(rows)
+            shares[:, -1] -= self._threshold
+            return shares
+
+        return Explainer(self._table, self._examples, known, self._margins)
+
+    def _margins(self, rows: Matrix) -> Vector:
+        return self._votes.joined(rows) - self._threshold
+
     def _shown(self, scores: Vector) -> Vector:
         return logistic((scores - self._threshold) / SOFTNESS)
 
@@ -190,6 +225,7 @@ class Council:
             "thresholds": self._thresholds.state(),
         }
         optional = {"triage": votes.triage, "families": self._families, "calibration": self._calibration}
+        optional["examples"] = self._examples
         parts |= {name: part.state() for name, part in optional.items() if part is not None}
         values = {"classes": self._classes, "rate": self._rate}
         return State(self.kind, values, {"weights": votes.weights}, parts)
@@ -204,14 +240,16 @@ class Council:
             Tail.restore(parts["usual"]),
             state.arrays["weights"],
         )
+        table = Table.restore(parts["table"])
         return cls(
             list(state.values["classes"]),
-            Table.restore(parts["table"]),
+            table,
             votes,
             Boosting.restore(parts["families"]) if "families" in parts else None,
             Thresholds.restore(parts["thresholds"]),
             Calibration.restore(parts["calibration"]) if "calibration" in parts else None,
             float(state.values["rate"]),
+            Examples.restore(parts["examples"], table) if "examples" in parts else None,
         )
 
 

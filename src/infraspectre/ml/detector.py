@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from infraspectre.records.explanation import Explanation
 
 Matrix = NDArray[np.float32]
 """Rows by features; a value that is not known is NaN, and none is infinite."""
@@ -87,4 +90,32 @@ class Model(Protocol):
     @classmethod
     def restore(cls, state: State) -> Model:
         """Return a model that judges exactly as the one whose state it is."""
+        ...
+
+
+class Contributions(msgspec.Struct, frozen=True):
+    """Holds what adds up to the margins of rows: a base and, for each row and name, a contribution."""
+
+    names: list[str]
+    """Columns, or features of texts."""
+    values: Vector
+    """(rows, names)"""
+    unusual: Vector
+    """What of `values` is for lying far from what is benign; the rest is for likeness to known attacks."""
+    base: Vector
+
+
+@runtime_checkable
+class Explains(Model, Protocol):
+    """Is a model that says why it judges rows as it does."""
+
+    def explain(self, frame: pl.DataFrame) -> list[Explanation]:
+        """Explain the judgement of each row of a table, in their order; raise as `judge` does.
+
+        This takes a thousand times as long as judging: give the few rows that are reported.
+        """
+        ...
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Return what each column adds to the margin of each row over the threshold; raise as `judge` does."""
         ...

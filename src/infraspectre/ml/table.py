@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
 from infraspectre.ml.detector import Matrix, State
@@ -87,6 +88,16 @@ class Table:
     def features(self) -> list[str]:
         """Name the features, in the order of the encoded columns."""
         return [feature for column in self._columns for feature in column.features]
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Return for each feature the place of the column that it is made of."""
+        return np.repeat(np.arange(len(self._columns)), [len(column.features) for column in self._columns])
+
+    @property
+    def is_number(self) -> NDArray[np.bool_]:
+        """Tell for each column whether it holds numbers, and is one feature, or texts."""
+        return np.array([column.categories is None for column in self._columns], dtype=bool)
 
     def encode(self, frame: pl.DataFrame) -> Matrix:
         """Return rows by features; raises `InputError` naming columns that are missing or of another type."""
