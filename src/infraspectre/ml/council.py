@@ -69,7 +69,7 @@ class Votes:
         """Return what each feature adds to the joined number by the trees, and last what all rows begin with."""
         if self.triage is None:
             return np.pad(np.zeros_like(rows, dtype=np.float64), ((0, 0), (0, 1)), constant_values=self.weights[0])
-        shares = self.weights[1] * self.triage.contributions(rows)
+        shares: Vector = self.weights[1] * self.triage.contributions(rows)
         shares[:, -1] += self.weights[0]
         return shares
 
@@ -225,7 +225,8 @@ class Council:
             "thresholds": self._thresholds.state(),
         }
         optional = {"triage": votes.triage, "families": self._families, "calibration": self._calibration}
-        optional["examples"] = self._examples
+        if self._examples is not None:
+            parts["examples"] = self._examples.state()
         parts |= {name: part.state() for name, part in optional.items() if part is not None}
         values = {"classes": self._classes, "rate": self._rate}
         return State(self.kind, values, {"weights": votes.weights}, parts)

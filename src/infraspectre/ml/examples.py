@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -118,11 +119,14 @@ class Examples:
         out[:, ~is_number] = point.codes != self._point.codes[places]
         return out
 
-    def values(self, place: int) -> dict[str, Value]:
-        """Return what an example holds, column by column."""
-        numbers, texts = iter(self._numbers[place]), iter(self._texts)
-        pairs = zip(self._table.columns, self._table.is_number.tolist(), strict=True)
-        return {name: plain(next(numbers)) if is_number else next(texts)[place] for name, is_number in pairs}
+    @cached_property
+    def records(self) -> list[dict[str, Value]]:
+        """Return what each example holds, column by column."""
+        columns: list[list[Value]] = [
+            list(map(plain, series.to_numpy())) if is_number else series.to_list()
+            for series, is_number in zip(self._frame(), self._table.is_number.tolist(), strict=True)
+        ]
+        return [dict(zip(self._table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _frame(self) -> pl.DataFrame:
         numbers, texts = iter(self._numbers.T), iter(self._texts)

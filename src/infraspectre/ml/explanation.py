@@ -1,4 +1,4 @@
-"""Why rows of a table are judged as they are: exact shares of columns, nearest known examples, least changes, in words."""
+"""Why rows are judged as they are: exact shares of columns, nearest known examples, least changes, in words."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ class Explainer:
         attributions = [
             _attributions(told, place, record) for place, record in enumerate(frame.select(told.names).to_dicts())
         ]
-        return [
-            Explanation(margin, base, *parts, in_words(label, *parts, is_benign=label == classes[0]))
-            for margin, base, label, *parts in zip(
-                margins.tolist(), told.base.tolist(), labels, attributions, examples, changes, strict=True
-            )
+        words = [
+            in_words(label, reasons, known, others, is_benign=label == classes[0])
+            for label, reasons, known, others in zip(labels, attributions, examples, changes, strict=True)
         ]
+        columns = (margins.round(6).tolist(), told.base.round(6).tolist(), attributions, examples, changes, words)
+        return [Explanation(*each) for each in zip(*columns, strict=True)]
 
     def _nearest(self, frame: pl.DataFrame, rows: Matrix, classes: Sequence[str]) -> list[list[Example]]:
         examples = self._examples
@@ -111,7 +111,7 @@ class Explainer:
                 if rank < any_places.shape[1] or is_new[row]:
                     differs = _largest(differences[row], SIZEABLE, self._table.columns)
                     label = classes[int(examples.labels[place])]
-                    found[row].append(Example(label, round(distance, 4), differs, examples.values(place)))
+                    found[row].append(Example(label, round(distance, 4), differs, examples.records[place]))
         return found
 
     def _changes(self, frame: pl.DataFrame, rows: Matrix, told: Contributions) -> list[list[Change]]:
@@ -124,7 +124,7 @@ class Explainer:
         swap = Swap(self._table, rows[hostile], self._examples.rows[places], self._margins)
         masks = swap.least(told.values[hostile])
         for at, (row, place) in enumerate(zip(hostile.tolist(), places.tolist(), strict=True)):
-            after = self._examples.values(place)
+            after = self._examples.records[place]
             for column in sorted(np.flatnonzero(masks[at]), key=lambda column: -told.values[row, column]):
                 name = self._table.columns[column]
                 found[row].append(Change(name, cell(frame[name][row]), after[name]))
@@ -212,14 +212,11 @@ def in_words(
     if examples:
         nearest = examples[0]
         differs = f", which differs in {listed(nearest.differs)}" if nearest.differs else ""
-        sentences.append(
-            f"The nearest known example is {nearest.label} at a distance of {nearest.distance:.2f}{differs}"
-        )
+        distance = f"at a distance of {nearest.distance:.2f}"
+        sentences.append(f"The nearest known example is {nearest.label} {distance}{differs}")
     if changes:
-        were = [
-            f"{each.column} were {'' if each.bound == 'exactly' else each.bound + ' '}{shown(each.after)}"
-            for each in changes
-        ]
+        bounds = ["" if each.bound == "exactly" else f"{each.bound} " for each in changes]
+        were = [f"{each.column} were {bound}{shown(each.after)}" for bound, each in zip(bounds, changes, strict=True)]
         sentences.append(f"It would be benign if {listed(were)}")
     return ". ".join(sentences) + "."
 
@@ -237,7 +234,7 @@ def shown(value: Value) -> str:
 
 def _attributions(told: Contributions, row: int, record: dict[str, object]) -> list[Attribution]:
     order = np.argsort(-np.abs(told.values[row]), kind="stable").tolist()
-    values, unusual = told.values[row].tolist(), told.unusual[row].tolist()
+    values, unusual = told.values[row].round(6).tolist(), told.unusual[row].round(6).tolist()
     return [Attribution(told.names[at], cell(record[told.names[at]]), values[at], unusual[at]) for at in order]
 
 

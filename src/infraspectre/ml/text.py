@@ -12,10 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
-from infraspectre.ml.detector import Judgement, Labels, Matrix, State, Vector
+from infraspectre.ml.detector import Contributions, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.ngrams import ORDER, Corpus, Ngrams
 from infraspectre.ml.shapes import shape_names, shapes
+from infraspectre.ml.text_explanation import explain_text, text_parts
 from infraspectre.ml.words import Vocabulary
+from infraspectre.records.explanation import Explanation
 
 HOSTILE_ORDER = 3
 """Characters of the n-grams of hostile texts: longer ones would only recognise families that are known already."""
@@ -232,6 +234,28 @@ class TextModel:
         labels = [self._classes[index] for index in np.where(scores > self.limit, likeliest, 0)]
         return Judgement(labels, scores, probabilities, low, high)
 
+    def explain(self, frame: pl.DataFrame) -> list[Explanation]:
+        """Explain the judgement of each text by its parts; raise as `judge` does."""
+        texts = [self.read(text) for text in _column(frame, self.column)]
+        labels, vocabulary = self.judge(frame).labels, self._reader.vocabulary
+        return [
+            explain_text(
+                self.column, label, text_parts(text, vocabulary), self._margins, is_benign=label == self._classes[0]
+            )
+            for text, label in zip(texts, labels, strict=True)
+        ]
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Return what each feature adds to the logarithm of the odds, less that at the threshold; raise as `judge`."""
+        texts = [self.read(text) for text in _column(frame, self.column)]
+        values = _contributions(self._booster, self._reader.features(texts))
+        base = values[:, -1] - _log_odds(np.array([self.limit]))
+        return Contributions(self._reader.names(), values[:, :-1], np.zeros_like(values[:, :-1]), base)
+
+    def _margins(self, texts: Sequence[str]) -> Vector:
+        scores = 1 - _shares(self._booster, self._reader.features(texts))[:, 0]
+        return _log_odds(scores) - _log_odds(np.array([self.limit]))
+
     def state(self) -> State:
         """Return what was learnt."""
         calibration, vocabulary = self._calibration, self._reader.vocabulary
@@ -329,3 +353,19 @@ def _shares(booster: Any, features: Matrix) -> Vector:
     """Return the share of each class for each row, the benign one first."""
     shares = np.asarray(booster.inplace_predict(features), np.float64)
     return np.column_stack((1 - shares, shares)) if shares.ndim == 1 else shares
+
+
+def _contributions(booster: Any, features: Matrix) -> Vector:
+    """Return exact Shapley values of the trees and last their base, (texts, features + 1), in logarithms of odds.
+
+    Of several hostile classes, those of the benign one count, turned round: their sum is what speaks against it.
+    """
+    import xgboost
+
+    values = np.asarray(booster.predict(xgboost.DMatrix(features, nthread=1), pred_contribs=True), np.float64)
+    return -values[:, 0] if values.ndim == 3 else values
+
+
+def _log_odds(shares: Vector) -> Vector:
+    clipped = np.clip(shares, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
