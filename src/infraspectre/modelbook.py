@@ -319,10 +319,14 @@ def evaluate(
     With the table that the model was trained on, models are trained anew to tell what seeds, a random split and
     attacks that were never seen do to the figures.
     """
+    import msgspec
+
     from infraspectre.adapters.results import json_document
     from infraspectre.adapters.tables import read_table
+    from infraspectre.learning.deciding import deciding
     from infraspectre.learning.leakage import leaks
-    from infraspectre.learning.report_card import Subject, report_card
+    from infraspectre.learning.report_card import Subject, hostile_rows, report_card
+    from infraspectre.ml.detector import Explains
     from infraspectre.report import render_card
 
     manifest = model.manifest
@@ -332,6 +336,10 @@ def evaluate(
         frame = labelled(table.frame, label)
         judgement = model.model.judge(frame.drop(label))
         card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
+        if isinstance(model.model, Explains):
+            hostile = hostile_rows(frame[label].to_list(), subject)
+            told = deciding(model.model, frame.drop(label), hostile, seed=seed)
+            card = msgspec.structs.replace(card, deciding=told)
     if training is not None:
         card = compared(
             card, frame, labelled(read_table(training, frame_kinds(manifest, label)).frame, label), manifest

@@ -11,6 +11,7 @@ import polars as pl
 
 from infraspectre.errors import InputError
 from infraspectre.learning.baselines import Baseline, baselines
+from infraspectre.learning.deciding import Deciding
 from infraspectre.learning.leakage import Leak, Overlap
 from infraspectre.learning.measures import (
     Bin,
@@ -117,6 +118,8 @@ class ReportCard(msgspec.Struct, frozen=True):
     histogram: Histogram
     baselines: list[Baseline]
     leaks: list[Leak]
+    deciding: list[Deciding] = []
+    """Every column, the most important first; none where the model cannot explain."""
     overlap: Overlap | None = None
     retrained: list[Retrained] = []
     left_out: list[LeftOut] = []

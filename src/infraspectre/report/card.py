@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from infraspectre.files import write_whole
+from infraspectre.learning.deciding import Deciding
 from infraspectre.learning.measures import Bin
 from infraspectre.learning.report_card import Histogram, ReportCard
 from infraspectre.report.render import environment
@@ -18,6 +19,10 @@ SIDE = 300.0
 WIDTH = 640.0
 HEIGHT = 200.0
 LARGEST_DOT = 11.0
+MOST_WEIGHTS = 20
+WEIGHT_HEIGHT = 22.0
+WEIGHT_WIDTH = 380.0
+LONGEST_LABEL = 30
 NOTHING = "-"
 LOWEST_RATE = 1e-4
 """Where the logarithmic axis of false positive rates begins."""
@@ -44,6 +49,17 @@ class Column(msgspec.Struct, frozen=True):
     text: str
 
 
+class Weight(msgspec.Struct, frozen=True):
+    """Draws how much a column decides: a bar, and within it the part for being unusual."""
+
+    y: float
+    width: float
+    unusual: float
+    label: str
+    value: str
+    text: str
+
+
 def render_card(card: ReportCard, path: Path) -> None:
     """Write the report card as HTML; raises OutputError."""
     write_whole(path, html(card).encode("utf-8", errors="replace"))
@@ -57,6 +73,7 @@ def html(card: ReportCard) -> str:
         card=card,
         dots=dots(card.calibration.bins),
         columns=columns(card.histogram),
+        weights=weights(card.deciding),
         marks=[mark(point.threshold, card.histogram) for point in card.operating_points],
         roc=path_of([(x, y) for x, y in card.ranking.curve]),
         early=path_of([(logarithmic(max(x, LOWEST_RATE)), y) for x, y in card.ranking.curve]),
@@ -113,6 +130,25 @@ def columns(histogram: Histogram) -> list[Column]:
         )
         for place, (benign, hostile) in enumerate(zip(*sides, strict=True))
     ]
+
+
+def weights(deciding: Sequence[Deciding]) -> list[Weight]:
+    """Place a bar for each of the most important columns, one below the other."""
+    most = max((each.contribution for each in deciding), default=0.0) or 1.0
+    shown = [each for each in deciding[:MOST_WEIGHTS] if each.contribution > 0]
+    return [
+        _weight(each, place * WEIGHT_HEIGHT, each.contribution / most * WEIGHT_WIDTH)
+        for place, each in enumerate(shown)
+    ]
+
+
+def _weight(each: Deciding, y: float, width: float) -> Weight:
+    unusual = min(1.0, each.unusual / each.contribution)
+    sides = (("hostile", each.hostile), ("benign", each.benign))
+    means = ", ".join(f"{value:+.3f} where {side}" for side, value in sides if value is not None)
+    label = each.column if len(each.column) <= LONGEST_LABEL else each.column[: LONGEST_LABEL - 1] + "…"
+    text = f"{each.column}: {means}; {percent(unusual)} for being unusual"
+    return Weight(y, round(width, 1), round(width * unusual, 1), label, f"{each.contribution:.3f}", text)
 
 
 def mark(threshold: float, histogram: Histogram) -> float:
