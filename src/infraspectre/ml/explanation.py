@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from infraspectre.ml.detector import Contributions, Matrix, Vector
 from infraspectre.ml.examples import Examples, Places
 from infraspectre.ml.table import Table
-from infraspectre.records.explanation import Attribution, Change, Example, Explanation, Value
+from infraspectre.records.explanation import Attribution, Bound, Change, Example, Explanation, Value
 from infraspectre.records.words import listed
 
 Masks = NDArray[np.bool_]
@@ -21,6 +21,8 @@ ROWS_AT_ONCE = 256
 """Rows explained in one step, so that memory stays bounded."""
 NEAREST = 3
 """Examples told for each row; the nearest benign one is added where it is not among them."""
+TARGETS = 3
+"""Benign examples, the nearest ones, of which that with the fewest changes is told."""
 TOLD_DIFFERENCES = 5
 TOLD_REASONS = 3
 SIZEABLE = 0.1
@@ -115,19 +117,26 @@ class Explainer:
         return found
 
     def _changes(self, frame: pl.DataFrame, rows: Matrix, told: Contributions) -> list[list[Change]]:
-        """Return for each hostile row what would have to be as in the nearest benign example for it to be benign."""
+        """Return for each hostile row what would have to be as in a near benign example for it to be benign."""
         found: list[list[Change]] = [[] for _ in range(len(rows))]
         hostile = np.flatnonzero(self._margins(rows) > 0)
         if self._examples is None or not len(hostile):
             return found
-        places = self._examples.nearest(self._examples.locate(frame[hostile], rows[hostile]), 1, benign=True)[0][:, 0]
-        swap = Swap(self._table, rows[hostile], self._examples.rows[places], self._margins)
-        masks = swap.least(told.values[hostile])
+        frame, own, contributions = frame[hostile], rows[hostile], told.values[hostile]
+        nearest, _ = self._examples.nearest(self._examples.locate(frame, own), TARGETS, benign=True)
+        places, masks = nearest[:, 0], np.zeros((len(own), len(told.names)), dtype=bool)
+        for others in nearest.T:
+            tried = Swap(self._table, own, self._examples.rows[others], self._margins).least(contributions)
+            counts = masks.sum(axis=1)
+            better = tried.any(axis=1) & ((tried.sum(axis=1) < counts) | (counts == 0))
+            places, masks = np.where(better, others, places), np.where(better[:, None], tried, masks)
+        swap = Swap(self._table, own, self._examples.rows[places], self._margins)
+        bounds = swap.bounds(masks, self._examples.rows[self._examples.labels == 0])
         for at, (row, place) in enumerate(zip(hostile.tolist(), places.tolist(), strict=True)):
             after = self._examples.records[place]
-            for column in sorted(np.flatnonzero(masks[at]), key=lambda column: -told.values[row, column]):
-                name = self._table.columns[column]
-                found[row].append(Change(name, cell(frame[name][row]), after[name]))
+            for column in sorted(np.flatnonzero(masks[at]).tolist(), key=lambda each: -contributions[at, each]):
+                name = told.names[column]
+                found[row].append(Change(name, cell(frame[name][at]), after[name], bounds.get((at, column), "exactly")))
         return found
 
 
@@ -137,6 +146,9 @@ class Swap:
     def __init__(self, table: Table, rows: Matrix, others: Matrix, margins: Callable[[Matrix], Vector]) -> None:
         """Take rows and, for each, one that is called benign."""
         self._owners, self._rows, self._others, self._margins = table.owners, rows, others, margins
+        self._numbers = {
+            column: int(np.searchsorted(table.owners, column)) for column in np.flatnonzero(table.is_number).tolist()
+        }
         same = (rows == others) | (np.isnan(rows) & np.isnan(others))
         self._differs = np.zeros((len(rows), len(table.columns)), dtype=bool)
         np.logical_or.at(self._differs.T, self._owners, ~same.T)
@@ -146,8 +158,38 @@ class Swap:
         parts = []
         for start in range(0, len(masks), 4 * ROWS_AT_ONCE):
             part, rows = masks[start : start + 4 * ROWS_AT_ONCE], of[start : start + 4 * ROWS_AT_ONCE]
-            parts.append(self._margins(np.where(part[:, self._owners], self._others[rows], self._rows[rows])) <= 0)
+            parts.append(self._margins(self._changed(part, rows)) <= 0)
         return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
+
+    def _changed(self, masks: Masks, of: Places) -> Matrix:
+        return np.where(masks[:, self._owners], self._others[of], self._rows[of])
+
+    def bounds(self, masks: Masks, usual: Matrix) -> dict[tuple[int, int], Bound]:
+        """Tell of which changed numbers, by row and column, those beyond in the same direction do as well.
+
+        Up to BEYOND of the values of usual rows are tried, evenly spaced in their order, the farthest among them.
+        """
+        changed = self._changed(masks, np.arange(len(masks)))
+        found: dict[tuple[int, int], Bound] = {}
+        tried, keys = [], []
+        for row, column in np.argwhere(masks).tolist():
+            feature = self._numbers.get(column)
+            if feature is None or np.isnan(changed[row, feature]) or np.isnan(self._rows[row, feature]):
+                continue
+            is_less = changed[row, feature] < self._rows[row, feature]
+            values = np.unique(usual[:, feature])
+            beyond = values[values < changed[row, feature] if is_less else values > changed[row, feature]]
+            for value in beyond[np.linspace(0, len(beyond) - 1, min(BEYOND, len(beyond))).astype(np.int64)]:
+                tried.append(changed[row].copy())
+                tried[-1][feature] = value
+                keys.append((row, column))
+            if len(beyond):
+                found[row, column] = "at most" if is_less else "at least"
+        for start in range(0, len(tried), 4 * ROWS_AT_ONCE):
+            fails = self._margins(np.stack(tried[start : start + 4 * ROWS_AT_ONCE])) > 0
+            for place in np.flatnonzero(fails).tolist():
+                found.pop(keys[start + place], None)
+        return found
 
     def least(self, contributions: Vector) -> Masks:
         """Return for each row columns that make it benign, of which none is superfluous; none if all do not.

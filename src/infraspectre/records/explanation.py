@@ -8,6 +8,7 @@ import msgspec
 
 Value = str | int | float | bool | None
 """A cell of a table; None where it is not known."""
+Bound = Literal["exactly", "at most", "at least"]
 
 
 class Attribution(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class Change(msgspec.Struct, frozen=True):
     column: str
     before: Value
     after: Value
-    bound: Literal["exactly", "at most", "at least"] = "exactly"
+    bound: Bound = "exactly"
     """Whether values beyond `after` were tried and do as well."""
 
 
