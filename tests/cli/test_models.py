@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -52,6 +53,41 @@ def test_a_row_is_judged_alike_alone_and_among_others(desk: Path) -> None:
     assert predicted(desk, "one.parquet", "one.csv")[1][1:] == predicted(desk, "later.csv", "all.csv")[6][1:]
 
 
+def explained(desk: Path, *more: str) -> list[dict[str, Any]]:
+    out = ["--data", str(desk / "later.csv"), "--out", str(desk / "e.csv"), "--explain", str(desk / "e.jsonl")]
+    assert run(["predict", "--model", str(desk / "m"), *out, *more, "--quiet"]) == 0
+    return [json.loads(line) for line in (desk / "e.jsonl").read_text().splitlines()]
+
+
+def test_rows_called_hostile_are_explained(desk: Path) -> None:
+    lines = explained(desk)
+    with (desk / "e.csv").open(newline="") as file:
+        hostile = [row for row in csv.DictReader(file) if row["label"] != "benign"]
+    assert [(line["row"], line["label"], line["score"]) for line in lines] == [
+        (int(row["row"]), row["label"], float(row["score"])) for row in hostile
+    ]
+    for line in lines:
+        total = line["base"] + sum(each["contribution"] for each in line["attributions"])
+        assert total == pytest.approx(line["margin"], abs=1e-5)
+        assert [each["column"] for each in line["counterfactual"]][:1] == ["x"]
+        assert line["examples"]
+        assert "It would be benign if" in line["words"]
+
+
+def test_the_rows_of_highest_score_are_explained(desk: Path) -> None:
+    lines = explained(desk, "--explain-top", "5")
+    with (desk / "e.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: (-float(row["score"]), int(row["row"])))
+    assert [line["row"] for line in lines] == [int(row["row"]) for row in rows[:5]]
+
+
+def test_explaining_needs_a_file(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--data", str(desk / "later.csv"), "--out", str(desk / "never.csv")]
+    assert run(["predict", "--model", str(desk / "m"), *out, "--explain-top", "5"]) == 2
+    assert "give --explain FILE" in capsys.readouterr().err
+    assert not (desk / "never.csv").exists()
+
+
 def test_training_again_gives_the_same_model(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     ids = []
@@ -92,7 +128,11 @@ def test_a_report_card_is_written_and_says_what_was_judged(desk: Path) -> None:
     card = json.loads((desk / "card" / "report.json").read_text())
     assert (card["rows"], card["subject"]["label"], card["subject"]["benign"]) == (700, "kind", "benign")
     assert [point["wanted"] for point in card["operating_points"]] == [0.001, 0.01]
-    assert "Report card of m" in (desk / "card" / "report.html").read_text()
+    assert [each["column"] for each in card["deciding"]] == ["x", "y"]
+    assert card["deciding"][0]["hostile"] > 0 > card["deciding"][0]["benign"]
+    page = (desk / "card" / "report.html").read_text()
+    assert "Report card of m" in page
+    assert "What decides" in page
 
 
 def test_missing_columns_and_faults_are_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
