@@ -218,7 +218,7 @@ def test_words_say_reasons_examples_and_changes() -> None:
     examples = [Example("flood", 0.314, ["bytes", "ttl"], {})]
     changes = [Change("bytes", 90_000, 1_200, "at most"), Change("service", "dns", "http")]
     assert in_words("flood", attributions, examples, changes, is_benign=False) == (
-        "Called flood mostly because bytes is 90,000 (+2.50), service is 'dns' (+0.50). "
+        "Called hostile (flood) mostly because bytes is 90,000 (+2.50), service is 'dns' (+0.50). "
         "The nearest known example is flood at a distance of 0.31, which differs in bytes and ttl. "
         "It would be benign if bytes were at most 1,200 and service were 'http'."
     )

@@ -53,7 +53,7 @@ def test_the_fewest_parts_are_removed() -> None:
     assert [(each.before, each.after) for each in told.counterfactual] == [("!", ""), ("!!", "")]
     assert (
         told.words
-        == "Called loud mostly because of '!!' (+4.00), '!' (+2.00). It would be benign without '!' and '!!'."
+        == "Called hostile (loud) mostly because of '!!' (+4.00), '!' (+2.00). It would be benign without '!' and '!!'."
     )
     assert (told.base, told.margin) == (-1.0, 5.0)
 

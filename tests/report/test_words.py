@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from infraspectre.report.words import duration, figure, moment, numbers, volume
+from infraspectre.report.words import duration, moment, numbers, volume
 
 SECOND = 1_000_000_000
 
@@ -31,7 +31,3 @@ def test_moments_outside_the_calendar_are_numbers() -> None:
 def test_lists_are_cut_and_counted() -> None:
     assert numbers([1, 2, 3], 2) == "1, 2 and 1 more"
     assert numbers([]) == ""
-
-
-def test_figures() -> None:
-    assert [figure(each) for each in (1000.0, 0.12345, float("nan"))] == ["1,000", "0.1235", "nan"]

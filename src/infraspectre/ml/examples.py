@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from infraspectre.ml.anomaly.parts import copies
+from infraspectre.ml.anomaly.scaling import Scaling
 from infraspectre.ml.detector import Labels, Matrix, State, Vector
 from infraspectre.ml.products import squared_distances
 from infraspectre.ml.table import Table
@@ -24,17 +26,13 @@ MOST_ROWS = 512
 LEAST_ROWS = 32
 CANDIDATES = 4
 """Rows looked at for each that is kept, as some are equal and some benign ones look hostile."""
-CLIP = 6.0
-"""Most standard deviations that one number may differ by, so that no column decides alone."""
-SMALLEST_SPREAD = 1e-3
-"""Least standard deviation of a column, where nearly all rows hold the same."""
 
 
 class Point(NamedTuple):
     """Holds rows in the space in which distances are measured."""
 
-    numbers: Matrix
-    """Rows by columns of numbers: signed logarithms in standard deviations."""
+    numbers: Vector
+    """Deviations of the columns of numbers, then how unusual it is that they are not known (see `Scaling`)."""
     codes: NDArray[np.int64]
     """Rows by columns of texts: the number of each text among those of the examples, -1 for others."""
 
@@ -45,16 +43,13 @@ class Examples:
     kind: ClassVar[str] = "examples"
 
     def __init__(
-        self, table: Table, labels: Labels, numbers: Matrix, texts: list[list[str | None]], scale: Matrix
+        self, table: Table, labels: Labels, numbers: Matrix, texts: list[list[str | None]], scaling: Scaling
     ) -> None:
-        """Take over a class for each row, rows by columns of numbers, a list per column of texts, and their scale.
-
-        `scale` holds the centre and the spread of each number's signed logarithm.
-        """
+        """Take over a class for each row, rows by columns of numbers with their scaling, a list per column of texts."""
         self.labels = labels
-        self._table, self._numbers, self._texts, self._scale = table, numbers, texts, scale
+        self._table, self._numbers, self._texts, self._scaling = table, numbers, texts, scaling
         self._codes = [{text: code for code, text in enumerate(dict.fromkeys(column))} for column in texts]
-        self._point = Point(self._scaled(numbers), self._coded(texts, len(labels)))
+        self._point = Point(self._deviations(numbers), self._coded(texts, len(labels)))
         self.rows = table.encode(self._frame())
         """The encoded examples."""
 
@@ -79,19 +74,21 @@ class Examples:
         for kind in kinds:
             quota = room if kind == 0 else max(1, room // max(1, len(kinds) - 1))
             drawn = draws.permutation(np.flatnonzero(labels == kind))[: CANDIDATES * quota]
-            drawn = drawn[np.sort(np.unique(rows[drawn], axis=0, return_index=True)[1])]
-            chosen.append((drawn[is_called_benign(rows[drawn])] if kind == 0 else drawn)[:quota])
+            drawn = drawn[np.sort(np.unique(copies(rows[drawn]), return_index=True)[1])]
+            usual = drawn[is_called_benign(rows[drawn])] if kind == 0 else drawn
+            chosen.append((usual if len(usual) else drawn)[:quota])
         places = np.concatenate(chosen)
-        is_number = table.is_number
-        flattened = _flattened(rows[:, is_number[table.owners]])
-        scale = np.stack([flattened.mean(axis=0), np.maximum(flattened.std(axis=0), SMALLEST_SPREAD)])
+        numbers = rows[:, table.is_number[table.owners]]
         texts = [frame[name][places].cast(pl.String).to_list() for name in _texts(table)]
-        return cls(table, labels[places], rows[places][:, is_number[table.owners]], texts, scale.astype(np.float32))
+        scaling = Scaling.fit(numbers) if numbers.shape[1] else Scaling(*np.empty((3, 0)))
+        return cls(table, labels[places], numbers[places], texts, scaling)
 
     def locate(self, frame: pl.DataFrame, rows: Matrix) -> Point:
         """Return rows of a table, given with how the table encodes them, where distances can be measured."""
         texts = [frame[name].cast(pl.String).to_list() for name in _texts(self._table)]
-        return Point(self._scaled(rows[:, self._table.is_number[self._table.owners]]), self._coded(texts, len(rows)))
+        return Point(
+            self._deviations(rows[:, self._table.is_number[self._table.owners]]), self._coded(texts, len(rows))
+        )
 
     def nearest(self, point: Point, count: int, *, benign: bool = False) -> tuple[Places, Vector]:
         """Return places of and distances to the nearest examples of each row, (rows, count) both, the nearest first.
@@ -115,7 +112,8 @@ class Examples:
         """
         out = np.empty((len(places), len(self._table.columns)))
         is_number = self._table.is_number
-        out[:, is_number] = np.abs(point.numbers - self._point.numbers[places])
+        deviations = (point.numbers - self._point.numbers[places]).reshape(len(places), 2, -1)
+        out[:, is_number] = np.sqrt((deviations**2).sum(axis=1))
         out[:, ~is_number] = point.codes != self._point.codes[places]
         return out
 
@@ -138,9 +136,8 @@ class Examples:
             ]
         )
 
-    def _scaled(self, numbers: Matrix) -> Matrix:
-        scaled = np.clip((_flattened(numbers) - self._scale[0]) / self._scale[1], -CLIP, CLIP)
-        return np.asarray(np.nan_to_num(scaled, copy=False, nan=0.0), dtype=np.float32)
+    def _deviations(self, numbers: Matrix) -> Vector:
+        return self._scaling.deviations(numbers) if numbers.shape[1] else np.empty((len(numbers), 0))
 
     def _coded(self, texts: list[list[str | None]], rows: int) -> NDArray[np.int64]:
         out = np.empty((rows, len(texts)), dtype=np.int64)
@@ -150,14 +147,14 @@ class Examples:
 
     def state(self) -> State:
         """Return the examples."""
-        arrays = {"labels": self.labels, "numbers": self._numbers, "scale": self._scale}
-        return State(self.kind, {"texts": self._texts}, arrays)
+        arrays = {"labels": self.labels, "numbers": self._numbers}
+        return State(self.kind, {"texts": self._texts}, arrays, {"scaling": self._scaling.state()})
 
     @classmethod
     def restore(cls, state: State, table: Table) -> Examples:
         """Return the examples whose state it is; they are rows of this table."""
         arrays, texts = state.arrays, [list(each) for each in state.values["texts"]]
-        return cls(table, arrays["labels"], arrays["numbers"], texts, arrays["scale"])
+        return cls(table, arrays["labels"], arrays["numbers"], texts, Scaling.restore(state.parts["scaling"]))
 
 
 def plain(number: np.float32) -> Value:
@@ -169,9 +166,3 @@ def plain(number: np.float32) -> Value:
 
 def _texts(table: Table) -> list[str]:
     return [name for name, is_number in zip(table.columns, table.is_number.tolist(), strict=True) if not is_number]
-
-
-def _flattened(numbers: Matrix) -> Matrix:
-    """Return the signed logarithm of each number, which draws in the long tails of amounts."""
-    clean = np.nan_to_num(numbers, nan=0.0)
-    return np.asarray(np.sign(clean) * np.log1p(np.abs(clean)), dtype=np.float32)

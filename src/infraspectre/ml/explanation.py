@@ -13,7 +13,7 @@ from infraspectre.ml.detector import Contributions, Matrix, Vector
 from infraspectre.ml.examples import Examples, Places
 from infraspectre.ml.table import Table
 from infraspectre.records.explanation import Attribution, Bound, Change, Example, Explanation, Value
-from infraspectre.records.words import listed
+from infraspectre.records.words import figure, listed
 
 Masks = NDArray[np.bool_]
 
@@ -25,6 +25,7 @@ TARGETS = 3
 """Benign examples, the nearest ones, of which that with the fewest changes is told."""
 TOLD_DIFFERENCES = 5
 TOLD_REASONS = 3
+LONGEST_TEXT = 60
 SIZEABLE = 0.1
 """Least difference of a column, in standard deviations, that is told."""
 BEYOND = 8
@@ -250,7 +251,7 @@ def in_words(
     sign = -1.0 if is_benign else 1.0
     reasons = [each for each in attributions if sign * each.contribution > 0][:TOLD_REASONS]
     because = ", ".join(f"{each.column} is {shown(each.value)} ({each.contribution:+.2f})" for each in reasons)
-    sentences = [f"Called {label}" + (f" mostly because {because}" if because else "")]
+    sentences = [called(label, is_benign=is_benign) + (f" mostly because {because}" if because else "")]
     if examples:
         nearest = examples[0]
         differs = f", which differs in {listed(nearest.differs)}" if nearest.differs else ""
@@ -263,15 +264,18 @@ def in_words(
     return ". ".join(sentences) + "."
 
 
+def called(label: str, *, is_benign: bool) -> str:
+    """Say what a row is called; that it is hostile is what is explained, not of which kind."""
+    return f"Called {label}" if is_benign or label == "hostile" else f"Called hostile ({label})"
+
+
 def shown(value: Value) -> str:
     """Write a cell shortly; a number with separators."""
     if value is None:
         return "not known"
     if isinstance(value, str):
-        return repr(value[:60])
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:,.4g}"
+        return repr(value[:LONGEST_TEXT])
+    return str(value).lower() if isinstance(value, bool) else figure(value)
 
 
 def _attributions(told: Contributions, row: int, record: dict[str, object]) -> list[Attribution]:

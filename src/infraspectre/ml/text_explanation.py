@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infraspectre.ml.detector import Vector
+from infraspectre.ml.explanation import called
 from infraspectre.ml.words import Vocabulary
 from infraspectre.records.explanation import Attribution, Change, Explanation
 from infraspectre.records.words import listed
@@ -99,7 +100,7 @@ def _fewest_removed(values: Vector, held: NDArray[np.bool_], sizes: Sequence[int
 def _in_words(label: str, attributions: Sequence[Attribution], changes: Sequence[Change], *, is_benign: bool) -> str:
     sign = -1.0 if is_benign else 1.0
     reasons = [each for each in attributions if sign * each.contribution > 0][:TOLD_PARTS]
-    told = f"Called {label}" + (" mostly because of " if reasons else "")
+    told = called(label, is_benign=is_benign) + (" mostly because of " if reasons else "")
     told += ", ".join(f"{str(each.value)!r} ({each.contribution:+.2f})" for each in reasons)
     if changes:
         told += f". It would be benign without {listed([repr(str(each.before)) for each in changes])}"

@@ -10,6 +10,11 @@ def plural(number: int, word: str) -> str:
     return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
+def figure(number: float) -> str:
+    """Write a measure shortly: whole if it is whole, else with four figures."""
+    return f"{number:,.0f}" if float(number).is_integer() and abs(number) < 1e15 else f"{number:.4g}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Write names with commas between them, and an "and" before the last."""
     *others, last = names

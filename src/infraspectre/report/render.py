@@ -14,7 +14,7 @@ from infraspectre.files import write_whole
 from infraspectre.records import Decision, Detection, Summary, TacticTechnique
 from infraspectre.records.address import is_inside
 from infraspectre.records.times import from_datetime
-from infraspectre.records.words import plural
+from infraspectre.records.words import figure, plural
 from infraspectre.report import words
 from infraspectre.report.charts import graph, host_levels, timeline
 from infraspectre.report.statistics import FlowStatistics, Host
@@ -105,7 +105,7 @@ def environment() -> Environment:
         words.volume,
         words.moment,
         words.duration,
-        words.figure,
+        figure,
         words.numbers,
         plural,
         by_tactic,

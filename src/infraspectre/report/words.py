@@ -43,11 +43,6 @@ def duration(nanoseconds: int) -> str:
     return " ".join(parts[:2])
 
 
-def figure(number: float) -> str:
-    """Write a measure shortly: whole if it is whole, else with four figures."""
-    return f"{number:,.0f}" if float(number).is_integer() and abs(number) < 1e15 else f"{number:.4g}"
-
-
 def numbers(values: Sequence[int], most: int = 8) -> str:
     """List a few numbers and count the rest."""
     shown = ", ".join(str(value) for value in values[:most])
