@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from infraspectre.errors import InputError, UsageError
 from infraspectre.files import make_folder, whole_file, write_whole
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from infraspectre.learning.report_card import ReportCard
-    from infraspectre.learning.training import Trained
+    from infraspectre.learning.training import Plan, Trained
+    from infraspectre.learning.trials import Keep, Learn
+    from infraspectre.ml.council import CouncilSettings
     from infraspectre.ml.detector import Judgement, Model
     from infraspectre.records.models import ColumnKind, Manifest, Task
 
@@ -104,24 +106,38 @@ def train(
     out: Path,
     *,
     task: Task = "classify",
-    seed: int = 0,
     drop: Sequence[str] = (),
-    with_trial: bool = True,
+    plan: Plan | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "cpu",
     created_at: str,
     progress: Progress | None = None,
 ) -> tuple[Manifest, Trained]:
-    """Learn a model from a table with labels and write its directory."""
+    """Learn a model from a table with labels and write its directory; what was measured outlives an interruption.
+
+    Raises UsageError for a search where nothing is to be found, and for a GPU that is not there.
+    """
+    from infraspectre import __version__
+    from infraspectre.adapters.checkpoints import Checkpoint
     from infraspectre.adapters.models import save_model
     from infraspectre.adapters.tables import read_table
     from infraspectre.learning import training
+    from infraspectre.ml.council import USUAL, on_device
     from infraspectre.records.models import Manifest
 
+    plan = plan or training.Plan()
+    if plan.search is not None and task == "anomaly":
+        raise UsageError("no settings are searched for the task anomaly", remedy="leave out --search, --search-time")
+    usual = on_device(USUAL, chosen_device(device))
     table = read_table(data)
     with about(data):
         frame = labelled(without(table.frame, drop), label)
         if task == "classify":
             training.require_classes(frame, label)
-        trained = training.train(frame, label, learner(label, task, seed, progress), with_trial=with_trial, seed=seed)
+        cause = [__version__, table.files, label, task, sorted(drop), plan.split, plan.seed, usual]
+        checkpoint = Checkpoint(out, cause)
+        stages = Stages(progress, plan.fits)
+        learn = learner(label, task, plan.seed, stages)
+        trained = training.train(frame, label, learn, plan, usual=usual, keep=stages.passing(checkpoint.keep))
     model = trained.model
     manifest = Manifest(
         name=out.name,
@@ -131,13 +147,65 @@ def train(
         columns={name: column_kind(frame[name]) for name in model.columns},
         classes=model.classes,
         created_at=created_at,
-        seed=seed,
+        seed=plan.seed,
         data=table.files,
         metrics=trained.metrics,
+        folds=trained.folds,
+        settings=different(trained.settings, USUAL),
         thresholds=trained.thresholds,
         warnings=[leak.text for leak in trained.leaks],
     )
-    return save_model(out, manifest, model.state()), trained
+    manifest = save_model(out, manifest, model.state())
+    checkpoint.end()
+    return manifest, trained
+
+
+def chosen_device(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
+    """Return where trees are grown; raises UsageError for a GPU that is not there or cannot be used."""
+    from infraspectre.ml.boosting import has_gpu
+
+    if wanted == "cpu" or (wanted == "auto" and not has_gpu()):
+        return "cpu"
+    if not has_gpu():
+        remedy = "install xgboost in place of xgboost-cpu on a machine with an NVIDIA GPU, or leave out --device"
+        raise UsageError("trees cannot be grown on a GPU here", remedy=remedy)
+    return "cuda"
+
+
+def different(settings: CouncilSettings, usual: CouncilSettings) -> dict[str, Any]:
+    """Return those settings, as plain values, that are not the usual ones."""
+    import msgspec
+
+    told, known = msgspec.to_builtins(settings), msgspec.to_builtins(usual)
+    return {name: value for name, value in told.items() if value != known[name]}
+
+
+class Stages:
+    """Tells of the progress of a training as a whole, in which models are learnt one after another."""
+
+    def __init__(self, progress: Progress | None, fits: int) -> None:
+        """Remember who is told, and how many models are to be learnt."""
+        self._progress, self._fits, self._done = progress, fits, 0
+
+    def within(self) -> Progress | None:
+        """Return who is told of the progress of the next model."""
+        if self._progress is None:
+            return None
+        told, done, fits = self._progress, self._done, max(self._fits, self._done + 1)
+        self._done += 1
+        return lambda step, share: told(f"model {done + 1} of {fits}: {step}", (done + share) / fits)
+
+    def passing(self, keep: Keep) -> Keep:
+        """Return what keeps figures, and tells of those that were kept from before as done."""
+
+        def kept(name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
+            before = self._done
+            figures = keep(name, compute)
+            if self._done == before:
+                self._fits = max(self._fits - 1, 1)
+            return figures
+
+        return kept
 
 
 def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
@@ -188,12 +256,13 @@ def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
     return frame.drop(drop)
 
 
-def learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+def learner(label: str, task: Task, seed: int, stages: Stages | None = None) -> Learn:
     """Return what learns a model of the default kind from a table."""
     council: Any = model_class("council")
 
-    def learn(frame: pl.DataFrame) -> Model:
-        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress)
+    def learn(frame: pl.DataFrame, settings: CouncilSettings) -> Model:
+        progress = stages.within() if stages else None
+        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress, settings=settings)
         return learnt
 
     return learn
@@ -281,10 +350,10 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
     from infraspectre.learning.leakage import overlap
     from infraspectre.learning.retraining import left_out, retrained
 
-    label = card.subject.label
+    label, settings = card.subject.label, council_settings(manifest)
 
     def learn(frame: pl.DataFrame, seed: int) -> Model:
-        return learner(label, manifest.task, seed, None)(frame)
+        return learner(label, manifest.task, seed)(frame, settings)
 
     return replace(
         card,
@@ -292,6 +361,19 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
         retrained=list(retrained(learnt, judged, label, learn)),
         left_out=list(left_out(learnt, judged, label, card.subject.benign, learn)),
     )
+
+
+def council_settings(manifest: Manifest) -> CouncilSettings:
+    """Return the settings that a model was learnt with, on processors; raises InputError for unknown ones."""
+    from msgspec import ValidationError, convert
+
+    from infraspectre.ml.council import CouncilSettings, on_device
+
+    try:
+        return on_device(convert(manifest.settings, CouncilSettings), "cpu")
+    except ValidationError as error:
+        remedy = "train it anew with this version"
+        raise InputError(f"was learnt with settings that are not known: {error}", remedy=remedy) from error
 
 
 def listed() -> Iterator[tuple[str, Manifest]]:

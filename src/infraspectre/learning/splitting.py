@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -88,7 +89,7 @@ def folds(frame: pl.DataFrame, label: str, split: Split, count: int, seed: int =
     for name in split.columns:
         require_column(frame, name)
     near = near_hashes(frame.drop(split.columns), label, seed)
-    kin = [near]
+    kin: list[NDArray[Any]] = [near]
     if split.group is not None:
         groups = frame[split.group].cast(pl.String).to_numpy()
         kin.append(np.unique(groups, return_inverse=True)[1])
@@ -101,7 +102,7 @@ def folds(frame: pl.DataFrame, label: str, split: Split, count: int, seed: int =
     return [Fold(apart(learnt, judged, kin), judged) for learnt, judged in sides]
 
 
-def apart(learnt: Rows, judged: Rows, kin: list[NDArray[np.generic]]) -> Rows:
+def apart(learnt: Rows, judged: Rows, kin: Sequence[NDArray[Any]]) -> Rows:
     """Return the rows that are learnt from without those that are kin to a row that is judged."""
     for each in kin:
         learnt = learnt & ~np.isin(each, each[judged])

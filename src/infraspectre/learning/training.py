@@ -43,6 +43,15 @@ class Plan(msgspec.Struct, frozen=True):
     search: Search | None = None
     """How settings are searched for; without, the usual ones are taken."""
 
+    @property
+    def fits(self) -> int:
+        """Return how many models are learnt at most."""
+        tried = self.search.trials * self.search.folds if self.search else 0
+        return tried + self.folds + int(self.with_trial) + 1
+
+
+ONE_TRIAL = Plan()
+
 
 class Trained(NamedTuple):
     """Holds a model, its settings, what was measured on rows held out, and what may flatter it."""
@@ -59,7 +68,7 @@ def train(
     frame: pl.DataFrame,
     label: str,
     learn: Learn,
-    plan: Plan = Plan(),
+    plan: Plan = ONE_TRIAL,
     *,
     usual: CouncilSettings = USUAL,
     keep: Keep = computed,

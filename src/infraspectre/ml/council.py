@@ -8,12 +8,13 @@ from typing import ClassVar, Literal
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
 from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.parts import copies, folds
-from infraspectre.ml.boosting import Boosting, Shape, class_weights
+from infraspectre.ml.boosting import Boosting, Device, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.neighbours import Neighbours
@@ -57,6 +58,12 @@ class CouncilSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 USUAL = CouncilSettings()
+
+
+def on_device(settings: CouncilSettings, device: Device) -> CouncilSettings:
+    """Return settings by which trees are grown on this device."""
+    triage, families = (replace(shape, device=device) for shape in (settings.triage, settings.families))
+    return replace(settings, triage=triage, families=families)
 
 
 class Votes:

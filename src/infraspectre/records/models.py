@@ -63,8 +63,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int = FORMAT
     content_id: str = ""
     signature: Signature | None = None
+    folds: list[dict[str, float]] = []
+    """What was measured on each fold of a cross-validation."""
+    settings: dict[str, Any] = {}
+    """How its parts learnt, where that is not as usual."""
 
     def unsigned(self) -> dict[str, Any]:
-        """Return what the content id is the digest of."""
+        """Return what the content id is the digest of; without what is empty and came later, so that old ids hold."""
         told: dict[str, Any] = msgspec.to_builtins(self)
-        return {name: value for name, value in told.items() if name not in ("content_id", "signature")}
+        later = [name for name in ("folds", "settings") if not told[name]]
+        return {name: value for name, value in told.items() if name not in ("content_id", "signature", *later)}
