@@ -71,7 +71,10 @@ def save_model(folder: Path, manifest: Manifest, state: State) -> Manifest:
 
 
 def clear(folder: Path) -> None:
-    """Make room for a model: remove one that is there, its manifest first, and what a killed one left; raise OutputError for anything else."""
+    """Make room for a model: remove one that is there, its manifest first, and what a killed training left.
+
+    Raises OutputError for a folder that holds anything else.
+    """
     make_folder(folder)
     unfinished = [folder / f".{name}.partial" for name in (MANIFEST, STATE, CARD)]
     arrays = [*(folder / ARRAYS).glob("*.npy"), *(folder / ARRAYS).glob(".*.partial")]
