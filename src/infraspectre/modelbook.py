@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from infraspectre.learning.trials import Keep, Learn
     from infraspectre.ml.council import CouncilSettings
     from infraspectre.ml.detector import Judgement, Model
-    from infraspectre.records.models import ColumnKind, Manifest, Task
+    from infraspectre.ports import ModelStore
+    from infraspectre.records.models import ColumnKind, Manifest, Stage, Task, Version
 
 BUILTIN = "builtin:"
+REGISTRY = "registry:"
+MLFLOW = "mlflow:"
 BUILTIN_FOLDER = Path(__file__).parent / "models"
 KINDS = {
     "council": "infraspectre.ml.council:Council",
@@ -45,8 +48,10 @@ class OpenModel(NamedTuple):
     folder: Path
 
 
-def place(name: str) -> Path:
-    """Return the folder that a name or path stands for; raises UsageError for a built-in model that is not there."""
+def place(name: str, config: Path | None = None) -> Path:
+    """Return the folder that a name or path stands for; raises UsageError for a model that is not there."""
+    if name.startswith(REGISTRY):
+        return registered(name.removeprefix(REGISTRY), config)
     if not name.startswith(BUILTIN):
         return Path(name)
     wanted = name.removeprefix(BUILTIN)
@@ -54,6 +59,55 @@ def place(name: str) -> Path:
         known = ", ".join(BUILTIN + each for each in builtin_names()) or "there is none in this build"
         raise UsageError(f"no built-in model is named {wanted!r}", remedy=f"choose from: {known}")
     return BUILTIN_FOLDER / wanted
+
+
+def registered(name: str, config: Path | None = None) -> Path:
+    """Return the folder of a registered model, `NAME`, `NAME@STAGE` or `NAME@VERSION`; without, that in production."""
+    name, _, wanted = name.partition("@")
+    wanted = wanted or "production"
+    store = model_store(config)
+    found = [each for each in store.history(name) if wanted in (each.stage, str(each.version))]
+    if not found:
+        remedy = f"see 'infraspectre models history {name}', and promote a version"
+        raise UsageError(f"no version of {name} is {wanted[:40]!r}", remedy=remedy)
+    return store.folder(name, found[-1].version)
+
+
+def model_store(config: Path | None = None) -> ModelStore:
+    """Return the registry of models that the settings name."""
+    from infraspectre.config import data_folder, load
+    from infraspectre.settings import Settings
+
+    chosen = load(Settings, config).models.registry
+    if chosen.startswith(MLFLOW):
+        from infraspectre.adapters.mlflow_registry import MlflowStore
+
+        return MlflowStore(chosen.removeprefix(MLFLOW))
+    from infraspectre.adapters.model_registry import LocalStore
+
+    return LocalStore(Path(chosen) if chosen else data_folder() / "registry")
+
+
+def register(folder: Path, name: str, stage: Stage, at: str, config: Path | None = None) -> Version:
+    """Keep a model directory in the registry, every file and its signature checked, and return its version."""
+    require_trust(described(str(folder)), folder)
+    return model_store(config).register(folder, name, stage, at)
+
+
+def promote(name: str, version: int, stage: Stage, at: str, config: Path | None = None) -> Version:
+    """Move a registered version to a stage and return it; all its files are checked before."""
+    from infraspectre.adapters.models import load_model
+
+    store = model_store(config)
+    folder = store.folder(name, version)
+    manifest, _ = load_model(folder)
+    require_trust(manifest, folder)
+    return store.promote(name, version, stage, at)
+
+
+def history(name: str, config: Path | None = None) -> list[Version]:
+    """Return the registered versions of a model, the first one first."""
+    return model_store(config).history(name)
 
 
 def builtin_names() -> list[str]:
@@ -72,11 +126,11 @@ def model_class(kind: str) -> type[Model]:
     return found
 
 
-def open_model(name: str) -> OpenModel:
+def open_model(name: str, config: Path | None = None) -> OpenModel:
     """Read a model, every digest and signature checked; raises InputError naming the file at fault."""
     from infraspectre.adapters.models import load_model
 
-    folder = place(name)
+    folder = place(name, config)
     manifest, state = load_model(folder)
     require_trust(manifest, folder)
     try:
@@ -384,11 +438,11 @@ def listed() -> Iterator[tuple[str, Manifest]]:
         yield BUILTIN + name, load_manifest(BUILTIN_FOLDER / name)
 
 
-def verified(name: str, key: Path | None) -> Manifest:
+def verified(name: str, key: Path | None, config: Path | None = None) -> Manifest:
     """Return the manifest of a model after all its files were checked, and, with a key, who signed it."""
     from infraspectre.adapters.models import load_model
 
-    folder = place(name)
+    folder = place(name, config)
     manifest, _ = load_model(folder)
     require_trust(manifest, folder, key)
     return manifest
@@ -405,11 +459,11 @@ def signed(folder: Path, key: Path | None) -> Manifest:
     return manifest
 
 
-def described(name: str) -> Manifest:
+def described(name: str, config: Path | None = None) -> Manifest:
     """Return what a model says of itself."""
     from infraspectre.adapters.models import load_manifest
 
-    return load_manifest(place(name))
+    return load_manifest(place(name, config))
 
 
 def new_key(path: Path) -> Path:

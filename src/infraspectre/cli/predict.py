@@ -17,7 +17,8 @@ def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> N
     Parameters
     ----------
     model
-        Folder of a model, or builtin: and the name of one that comes with the package.
+        Folder of a model, builtin: and the name of one that comes with the package, or registry: and NAME, NAME@STAGE
+        or NAME@VERSION of one that is registered.
     data
         CSV, JSON lines (also .gz, .zst) or Parquet; columns that the model does not need are passed over.
     out
@@ -26,7 +27,7 @@ def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> N
     from infraspectre import modelbook
     from infraspectre.records.words import plural
 
-    opened = modelbook.open_model(model)
+    opened = modelbook.open_model(model, common.config)
     rows = modelbook.predict(opened, data, out)
     if common.json:
         print_json({"rows": rows, "model": opened.manifest.content_id, "out": out})
