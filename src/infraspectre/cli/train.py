@@ -76,6 +76,8 @@ def train(
     if common.json:
         print_json(manifest)
     elif not common.quiet:
+        if not split.no_trial and not manifest.metrics:
+            note("warning: nothing was measured: too few rows, or of one class alone, were learnt from or held out")
         for line in told(manifest, out):
             note(printable(line))
 
