@@ -29,6 +29,13 @@ def load(schema: type[Settings], path: Path | None = None, environment: Mapping[
     return decode(schema, merge(settings, overrides), None, "", lax=bool(overrides))
 
 
+def data_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the folder for what is kept between runs (XDG Base Directory Specification 0.8)."""
+    environment = os.environ if environment is None else environment
+    chosen = Path(environment.get("XDG_DATA_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".local" / "share") / "infraspectre"
+
+
 def is_given(environment: Mapping[str, str] | None = None) -> bool:
     """Tell whether the environment names a settings file or sets something itself."""
     environment = os.environ if environment is None else environment

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from infraspectre.errors import InputError, UsageError
 from infraspectre.files import WholeFile, make_folder, whole_file, write_whole
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     import polars as pl
 
     from infraspectre.learning.report_card import ReportCard
-    from infraspectre.learning.training import Trained
+    from infraspectre.learning.training import Plan, Trained
+    from infraspectre.learning.trials import Keep, Learn
+    from infraspectre.ml.council import CouncilSettings
     from infraspectre.ml.detector import Explains, Judgement, Model
-    from infraspectre.records.models import ColumnKind, Manifest, Task
+    from infraspectre.ports import ModelStore
+    from infraspectre.records.models import ColumnKind, Manifest, Stage, Task, Version
 
 BUILTIN = "builtin:"
+REGISTRY = "registry:"
+MLFLOW = "mlflow:"
 BUILTIN_FOLDER = Path(__file__).parent / "models"
 KINDS = {
     "council": "infraspectre.ml.council:Council",
@@ -46,8 +51,10 @@ class OpenModel(NamedTuple):
     folder: Path
 
 
-def place(name: str) -> Path:
-    """Return the folder that a name or path stands for; raises UsageError for a built-in model that is not there."""
+def place(name: str, config: Path | None = None) -> Path:
+    """Return the folder that a name or path stands for; raises UsageError for a model that is not there."""
+    if name.startswith(REGISTRY):
+        return registered(name.removeprefix(REGISTRY), config)
     if not name.startswith(BUILTIN):
         return Path(name)
     wanted = name.removeprefix(BUILTIN)
@@ -55,6 +62,55 @@ def place(name: str) -> Path:
         known = ", ".join(BUILTIN + each for each in builtin_names()) or "there is none in this build"
         raise UsageError(f"no built-in model is named {wanted!r}", remedy=f"choose from: {known}")
     return BUILTIN_FOLDER / wanted
+
+
+def registered(name: str, config: Path | None = None) -> Path:
+    """Return the folder of a registered model, `NAME`, `NAME@STAGE` or `NAME@VERSION`; without, that in production."""
+    name, _, wanted = name.partition("@")
+    wanted = wanted or "production"
+    store = model_store(config)
+    found = [each for each in store.history(name) if wanted in (each.stage, str(each.version))]
+    if not found:
+        remedy = f"see 'infraspectre models history {name}', and promote a version"
+        raise UsageError(f"no version of {name} is {wanted[:40]!r}", remedy=remedy)
+    return store.folder(name, found[-1].version)
+
+
+def model_store(config: Path | None = None) -> ModelStore:
+    """Return the registry of models that the settings name."""
+    from infraspectre.config import data_folder, load
+    from infraspectre.settings import Settings
+
+    chosen = load(Settings, config).models.registry
+    if chosen.startswith(MLFLOW):
+        from infraspectre.adapters.mlflow_registry import MlflowStore
+
+        return MlflowStore(chosen.removeprefix(MLFLOW))
+    from infraspectre.adapters.model_registry import LocalStore
+
+    return LocalStore(Path(chosen) if chosen else data_folder() / "registry")
+
+
+def register(folder: Path, name: str, stage: Stage, at: str, config: Path | None = None) -> Version:
+    """Keep a model directory in the registry, every file and its signature checked, and return its version."""
+    require_trust(described(str(folder)), folder)
+    return model_store(config).register(folder, name, stage, at)
+
+
+def promote(name: str, version: int, stage: Stage, at: str, config: Path | None = None) -> Version:
+    """Move a registered version to a stage and return it; all its files are checked before."""
+    from infraspectre.adapters.models import load_model
+
+    store = model_store(config)
+    folder = store.folder(name, version)
+    manifest, _ = load_model(folder)
+    require_trust(manifest, folder)
+    return store.promote(name, version, stage, at)
+
+
+def history(name: str, config: Path | None = None) -> list[Version]:
+    """Return the registered versions of a model, the first one first."""
+    return model_store(config).history(name)
 
 
 def builtin_names() -> list[str]:
@@ -73,11 +129,11 @@ def model_class(kind: str) -> type[Model]:
     return found
 
 
-def open_model(name: str) -> OpenModel:
+def open_model(name: str, config: Path | None = None) -> OpenModel:
     """Read a model, every digest and signature checked; raises InputError naming the file at fault."""
     from infraspectre.adapters.models import load_model
 
-    folder = place(name)
+    folder = place(name, config)
     manifest, state = load_model(folder)
     require_trust(manifest, folder)
     try:
@@ -107,24 +163,38 @@ def train(
     out: Path,
     *,
     task: Task = "classify",
-    seed: int = 0,
     drop: Sequence[str] = (),
-    with_trial: bool = True,
+    plan: Plan | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "cpu",
     created_at: str,
     progress: Progress | None = None,
 ) -> tuple[Manifest, Trained]:
-    """Learn a model from a table with labels and write its directory."""
+    """Learn a model from a table with labels and write its directory; what was measured outlives an interruption.
+
+    Raises UsageError for a search where nothing is to be found, and for a GPU that is not there.
+    """
+    from infraspectre import __version__
+    from infraspectre.adapters.checkpoints import Checkpoint
     from infraspectre.adapters.models import save_model
     from infraspectre.adapters.tables import read_table
     from infraspectre.learning import training
+    from infraspectre.ml.council import USUAL, on_device
     from infraspectre.records.models import Manifest
 
+    plan = plan or training.Plan()
+    if plan.search is not None and task == "anomaly":
+        raise UsageError("no settings are searched for the task anomaly", remedy="leave out --search, --search-time")
+    usual = on_device(USUAL, chosen_device(device))
     table = read_table(data)
     with about(data):
         frame = labelled(without(table.frame, drop), label)
         if task == "classify":
             training.require_classes(frame, label)
-        trained = training.train(frame, label, learner(label, task, seed, progress), with_trial=with_trial, seed=seed)
+        cause = [__version__, table.files, label, task, sorted(drop), plan.split, plan.seed, usual]
+        checkpoint = Checkpoint(out, cause)
+        stages = Stages(progress, plan.fits)
+        learn = learner(label, task, plan.seed, stages)
+        trained = training.train(frame, label, learn, plan, usual=usual, keep=stages.passing(checkpoint.keep))
     model = trained.model
     manifest = Manifest(
         name=out.name,
@@ -134,13 +204,65 @@ def train(
         columns={name: column_kind(frame[name]) for name in model.columns},
         classes=model.classes,
         created_at=created_at,
-        seed=seed,
+        seed=plan.seed,
         data=table.files,
         metrics=trained.metrics,
+        folds=trained.folds,
+        settings=different(trained.settings, USUAL),
         thresholds=trained.thresholds,
         warnings=[leak.text for leak in trained.leaks],
     )
-    return save_model(out, manifest, model.state()), trained
+    manifest = save_model(out, manifest, model.state())
+    checkpoint.end()
+    return manifest, trained
+
+
+def chosen_device(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
+    """Return where trees are grown; raises UsageError for a GPU that is not there or cannot be used."""
+    from infraspectre.ml.boosting import has_gpu
+
+    if wanted == "cpu" or (wanted == "auto" and not has_gpu()):
+        return "cpu"
+    if not has_gpu():
+        remedy = "install xgboost in place of xgboost-cpu on a machine with an NVIDIA GPU, or leave out --device"
+        raise UsageError("trees cannot be grown on a GPU here", remedy=remedy)
+    return "cuda"
+
+
+def different(settings: CouncilSettings, usual: CouncilSettings) -> dict[str, Any]:
+    """Return those settings, as plain values, that are not the usual ones."""
+    import msgspec
+
+    told, known = msgspec.to_builtins(settings), msgspec.to_builtins(usual)
+    return {name: value for name, value in told.items() if value != known[name]}
+
+
+class Stages:
+    """Tells of the progress of a training as a whole, in which models are learnt one after another."""
+
+    def __init__(self, progress: Progress | None, fits: int) -> None:
+        """Remember who is told, and how many models are to be learnt."""
+        self._progress, self._fits, self._done = progress, fits, 0
+
+    def within(self) -> Progress | None:
+        """Return who is told of the progress of the next model."""
+        if self._progress is None:
+            return None
+        told, done, fits = self._progress, self._done, max(self._fits, self._done + 1)
+        self._done += 1
+        return lambda step, share: told(f"model {done + 1} of {fits}: {step}", (done + share) / fits)
+
+    def passing(self, keep: Keep) -> Keep:
+        """Return what keeps figures, and tells of those that were kept from before as done."""
+
+        def kept(name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
+            before = self._done
+            figures = keep(name, compute)
+            if self._done == before:
+                self._fits = max(self._fits - 1, 1)
+            return figures
+
+        return kept
 
 
 def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
@@ -191,12 +313,13 @@ def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
     return frame.drop(drop)
 
 
-def learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+def learner(label: str, task: Task, seed: int, stages: Stages | None = None) -> Learn:
     """Return what learns a model of the default kind from a table."""
     council: Any = model_class("council")
 
-    def learn(frame: pl.DataFrame) -> Model:
-        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress)
+    def learn(frame: pl.DataFrame, settings: CouncilSettings) -> Model:
+        progress = stages.within() if stages else None
+        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress, settings=settings)
         return learnt
 
     return learn
@@ -362,10 +485,10 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
     from infraspectre.learning.leakage import overlap
     from infraspectre.learning.retraining import left_out, retrained
 
-    label = card.subject.label
+    label, settings = card.subject.label, council_settings(manifest)
 
     def learn(frame: pl.DataFrame, seed: int) -> Model:
-        return learner(label, manifest.task, seed, None)(frame)
+        return learner(label, manifest.task, seed)(frame, settings)
 
     return replace(
         card,
@@ -373,6 +496,19 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
         retrained=list(retrained(learnt, judged, label, learn)),
         left_out=list(left_out(learnt, judged, label, card.subject.benign, learn)),
     )
+
+
+def council_settings(manifest: Manifest) -> CouncilSettings:
+    """Return the settings that a model was learnt with, on processors; raises InputError for unknown ones."""
+    from msgspec import ValidationError, convert
+
+    from infraspectre.ml.council import CouncilSettings, on_device
+
+    try:
+        return on_device(convert(manifest.settings, CouncilSettings), "cpu")
+    except ValidationError as error:
+        remedy = "train it anew with this version"
+        raise InputError(f"was learnt with settings that are not known: {error}", remedy=remedy) from error
 
 
 def listed() -> Iterator[tuple[str, Manifest]]:
@@ -383,11 +519,11 @@ def listed() -> Iterator[tuple[str, Manifest]]:
         yield BUILTIN + name, load_manifest(BUILTIN_FOLDER / name)
 
 
-def verified(name: str, key: Path | None) -> Manifest:
+def verified(name: str, key: Path | None, config: Path | None = None) -> Manifest:
     """Return the manifest of a model after all its files were checked, and, with a key, who signed it."""
     from infraspectre.adapters.models import load_model
 
-    folder = place(name)
+    folder = place(name, config)
     manifest, _ = load_model(folder)
     require_trust(manifest, folder, key)
     return manifest
@@ -404,11 +540,11 @@ def signed(folder: Path, key: Path | None) -> Manifest:
     return manifest
 
 
-def described(name: str) -> Manifest:
+def described(name: str, config: Path | None = None) -> Manifest:
     """Return what a model says of itself."""
     from infraspectre.adapters.models import load_manifest
 
-    return load_manifest(place(name))
+    return load_manifest(place(name, config))
 
 
 def new_key(path: Path) -> Path:

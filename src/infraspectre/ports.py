@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from infraspectre.records.flows import FlowBatch
+from infraspectre.records.models import Stage, Version
 from infraspectre.records.payload import Payload
 
 
@@ -89,4 +91,28 @@ class FlowWriter(Protocol):
 
     def discard(self) -> None:
         """Remove what was written so far."""
+        ...
+
+
+class ModelStore(Protocol):
+    """Keeps versions of models by name, the stage of each, and where each came from; at most one is in production."""
+
+    def register(self, folder: Path, name: str, stage: Stage, at: str) -> Version:
+        """Keep a copy of a model directory as the next version of a name, and return it; `at` is RFC 3339.
+
+        A model that is a version of the name already moves to the stage instead. Raises InputError for a model that was
+        changed and UsageError for a name that cannot be one.
+        """
+        ...
+
+    def promote(self, name: str, version: int, stage: Stage, at: str) -> Version:
+        """Move a version to a stage and return it; what was in production before is archived for one that comes."""
+        ...
+
+    def history(self, name: str) -> list[Version]:
+        """Return the versions of a name, the first one first; raises UsageError for a name without any."""
+        ...
+
+    def folder(self, name: str, version: int) -> Path:
+        """Return the directory of a version; raises InputError if it holds another model than was registered."""
         ...

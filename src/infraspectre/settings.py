@@ -7,7 +7,15 @@ import msgspec
 from infraspectre.capture.settings import FlowSettings
 
 
+class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Says where models are kept."""
+
+    registry: str = ""
+    """Folder of the registry of models, or mlflow: and a tracking address; empty for the usual folder."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Holds every setting, one section for each part."""
 
     flows: FlowSettings = FlowSettings()
+    models: ModelSettings = ModelSettings()

@@ -81,6 +81,20 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize("name", [".state.json.partial", ".manifest.json.partial", "arrays/.0000.npy.partial"])
+def test_what_a_killed_training_left_gives_way(folder: Path, name: str) -> None:
+    (folder / "manifest.json").unlink()
+    (folder / name).write_bytes(b"half")
+    save_model(folder, MANIFEST, Line().state())
+    assert not (folder / name).exists()
+    assert same(load_model(folder)[1], Line().state())
+
+
+def test_empty_fields_that_came_later_do_not_count_for_the_id() -> None:
+    assert content_id(MANIFEST) == "3f513cac2a1068b511d44837742091025be480d7d61745eed7a2d9a09a350a62"
+    assert content_id(msgspec.structs.replace(MANIFEST, folds=[{"rows": 1.0}])) != content_id(MANIFEST)
+
+
 @pytest.mark.parametrize("name", ["state.json", "arrays/0000.npy", "arrays/0001.npy"])
 def test_a_changed_file_is_named(folder: Path, name: str) -> None:
     data = bytearray((folder / name).read_bytes())

@@ -41,6 +41,13 @@ def test_identities_are_named() -> None:
     assert found(frame) == {("identity", "row"), ("identity", "src_ip"), ("identity", "session")}
 
 
+def test_moments_are_named_as_the_table_names_them() -> None:
+    frame = rows(500).with_columns(
+        started_at=pl.int_range(pl.len()) * 3.5, ts=1_700_000_000_000_000_000 + pl.int_range(pl.len()) * 977 % 500
+    )
+    assert found(frame) == {("identity", "started_at"), ("identity", "ts")}
+
+
 def test_rows_that_repeat_are_counted_whatever_their_number() -> None:
     once = rows(300)
     other = once[:10].with_columns(kind=pl.lit("other"))

@@ -9,6 +9,7 @@ from infraspectre.errors import InputError
 from infraspectre.learning import training
 from infraspectre.learning.report_card import ReportCard, Subject, report_card
 from infraspectre.learning.retraining import left_out, retrained
+from infraspectre.ml.council import CouncilSettings
 from infraspectre.records.models import Threshold
 from model_fakes import Line, rows
 
@@ -63,7 +64,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_training_tries_on_rows_it_did_not_learn_from() -> None:
     sizes = []
 
-    def learn(frame: pl.DataFrame) -> Line:
+    def learn(frame: pl.DataFrame, _: CouncilSettings) -> Line:
         sizes.append(len(frame))
         return Line()
 
@@ -74,10 +75,10 @@ def test_training_tries_on_rows_it_did_not_learn_from() -> None:
 
 def test_labels_are_required_of_every_row() -> None:
     with pytest.raises(InputError, match="kindly: there is no such column; choose from x, y, kind"):
-        training.train(rows(10), "kindly", lambda _: Line())
+        training.train(rows(10), "kindly", lambda *_: Line())
     holed = rows(10).with_columns(kind=pl.when(pl.int_range(10) == 4).then(None).otherwise(pl.col("kind")))
     with pytest.raises(InputError, match="kind: row 4 has no label"):
-        training.train(holed, "kind", lambda _: Line())
+        training.train(holed, "kind", lambda *_: Line())
 
 
 def test_an_attack_left_out_is_never_learnt() -> None:

@@ -82,3 +82,22 @@ def test_missing_and_wrong_columns_are_named(frame: pl.DataFrame, message: str) 
 def test_a_table_of_identities_alone_cannot_be_learnt() -> None:
     with pytest.raises(InputError, match=r"id .is named as an identity"):
         Table.learn(TRAINING.select("id"))
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64])
+def test_times_since_the_epoch_are_left_out_whatever_they_are_called(unit: int, dtype: type[pl.DataType]) -> None:
+    moments = (1_700_000_000 * unit + pl.int_range(300) * 977 % 1_000).cast(dtype)
+    frame = pl.DataFrame({"amount": np.arange(300) % 7}).with_columns(ts=moments)
+    assert Table.learn(frame).left_out == {"ts": "holds times"}
+
+
+def test_columns_named_as_moments_are_left_out_and_those_named_alike_are_not() -> None:
+    values = pl.Series([0.5, 1.5, 0.25] * 100)
+    frame = pl.DataFrame(dict.fromkeys(("started_at", "endedAt", "at", "heat", "format", "response_time"), values))
+    assert set(Table.learn(frame).left_out) == {"started_at", "endedAt"}
+
+
+def test_large_counts_are_no_times() -> None:
+    numbers = np.random.default_rng(0).integers(0, 2**32, 300)
+    assert not Table.learn(pl.DataFrame({"bytes": numbers, "few": [1_700_000_000] * 5 + [3] * 295})).left_out

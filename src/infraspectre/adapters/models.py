@@ -71,10 +71,15 @@ def save_model(folder: Path, manifest: Manifest, state: State) -> Manifest:
 
 
 def clear(folder: Path) -> None:
-    """Make room for a model: remove one that is there, its manifest first; raise OutputError for anything else."""
+    """Make room for a model: remove one that is there, its manifest first, and what a killed training left.
+
+    Raises OutputError for a folder that holds anything else.
+    """
     make_folder(folder)
-    own = [folder / MANIFEST, folder / STATE, *(folder / ARRAYS).glob("*.npy")]
-    others = [path for path in folder.iterdir() if path.name not in (MANIFEST, STATE, ARRAYS, CARD)]
+    unfinished = [folder / f".{name}.partial" for name in (MANIFEST, STATE, CARD)]
+    arrays = [*(folder / ARRAYS).glob("*.npy"), *(folder / ARRAYS).glob(".*.partial")]
+    own = [folder / MANIFEST, folder / STATE, *arrays, *unfinished]
+    others = [path for path in folder.iterdir() if path not in own and path.name not in (ARRAYS, CARD)]
     if others and not (folder / MANIFEST).exists():
         raise OutputError("holds other things than a model", path=folder, remedy="name a new or an empty folder")
     for path in own:

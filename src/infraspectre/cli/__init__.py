@@ -21,7 +21,7 @@ COMMANDS = {
     "train": "Train a model on a table with labels and write it into a folder.",
     "predict": "Judge each row of a table and write row, label, score, probability, low and high as CSV.",
     "evaluate": "Judge a table with labels and write a report card: report.json and report.html.",
-    "models": "List, show, verify, sign and build models, and make keys for that.",
+    "models": "List, show, verify, sign, build and register models, and make keys for that.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
     "config": "Show the settings in force.",

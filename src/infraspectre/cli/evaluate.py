@@ -31,7 +31,8 @@ def evaluate(
     Parameters
     ----------
     model
-        Folder of a model, or builtin: and the name of one that comes with the package.
+        Folder of a model, builtin: and the name of one that comes with the package, or registry: and NAME, NAME@STAGE
+        or NAME@VERSION of one that is registered.
     data
         CSV, JSON lines (also .gz, .zst) or Parquet, or a folder of such files with the same columns.
     label
@@ -46,7 +47,7 @@ def evaluate(
     from infraspectre import modelbook
     from infraspectre.security import printable
 
-    card = modelbook.evaluate(modelbook.open_model(model), data, label, out, training=train, seed=seed)
+    card = modelbook.evaluate(modelbook.open_model(model, common.config), data, label, out, training=train, seed=seed)
     if common.json:
         print_json(card)
     elif not common.quiet:

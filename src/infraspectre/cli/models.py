@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from infraspectre.cli.grammar import Function, Group
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import note, print_json, print_table
+from infraspectre.records.models import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infraspectre.records.models import Manifest
+    from infraspectre.records.models import Manifest, Version
 
 
 def list_(*, common: Common = DEFAULT) -> None:
@@ -37,12 +38,13 @@ def show(model: str, /, *, common: Common = DEFAULT) -> None:
     Parameters
     ----------
     model
-        Folder of a model, or builtin: and the name of one that comes with the package.
+        Folder of a model, builtin: and the name of one that comes with the package, or registry: and NAME, NAME@STAGE
+        or NAME@VERSION of one that is registered.
     """
     from infraspectre import modelbook
     from infraspectre.security import printable
 
-    manifest = modelbook.described(model)
+    manifest = modelbook.described(model, common.config)
     if common.json:
         print_json(manifest)
     elif not common.quiet:
@@ -73,13 +75,14 @@ def verify(model: str, /, *, key: Path | None = None, common: Common = DEFAULT) 
     Parameters
     ----------
     model
-        Folder of a model, or builtin: and the name of one that comes with the package.
+        Folder of a model, builtin: and the name of one that comes with the package, or registry: and NAME, NAME@STAGE
+        or NAME@VERSION of one that is registered.
     key
         Demand a signature by the key in this file (PEM).
     """
     from infraspectre import modelbook
 
-    manifest = modelbook.verified(model, key)
+    manifest = modelbook.verified(model, key, common.config)
     signer = manifest.signature.public_key if manifest.signature else None
     if common.json:
         print_json({"content_id": manifest.content_id, "files": len(manifest.files), "signed_by": signer})
@@ -146,7 +149,78 @@ def build(name: str, /, *, data: Path, out: Path, common: Common = DEFAULT) -> N
         note(f"{name} is written to {out}")
 
 
+def register(model: Path, /, *, name: str, stage: Stage = "candidate", common: Common = DEFAULT) -> None:
+    """Keep a copy of a model in the registry, as the next version of a name.
+
+    Parameters
+    ----------
+    model
+        Folder of a model, all of whose files are checked.
+    name
+        Name under which its versions are kept.
+    stage
+        Stage that it comes to; one in production sends the one before to the archive.
+    """
+    from infraspectre import modelbook
+    from infraspectre.cli.train import present
+
+    tell(modelbook.register(model, name, stage, present(), common.config), common)
+
+
+def promote(name: str, /, *, version: int, stage: Stage = "production", common: Common = DEFAULT) -> None:
+    """Move a version of a registered model to a stage.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+    version
+        Number of the version, from 1.
+    stage
+        Stage that it comes to; one in production sends the one before to the archive.
+    """
+    from infraspectre import modelbook
+    from infraspectre.cli.train import present
+
+    tell(modelbook.promote(name, version, stage, present(), common.config), common)
+
+
+def tell(version: Version, common: Common) -> None:
+    """Say at which stage a version is."""
+    if common.json:
+        print_json(version)
+    elif not common.quiet:
+        note(f"{version.name}@{version.version} is at {version.stage}: {version.content_id}")
+
+
+def history(name: str, /, *, common: Common = DEFAULT) -> None:
+    """List the versions of a registered model: stages, parents, data and figures.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+    """
+    from infraspectre import modelbook
+
+    found = modelbook.history(name, common.config)
+    if common.json:
+        print_json(found)
+    elif not common.quiet:
+        header = ["version", "stage", "since", "id", "parent", "data", "area under curve"]
+        print_table(header, [list(line(each)) for each in found])
+
+
+def line(version: Version) -> Iterator[str]:
+    """Yield a version as cells of a table; digests are cut."""
+    yield from (str(version.version), version.stage, version.moves[-1].at)
+    yield from (version.content_id[:12], (version.parent or "")[:12])
+    yield ", ".join(f"{file.name} {file.sha256[:12]}" for file in version.data)
+    yield f"{version.metrics['area_under_curve']:.4f}" if "area_under_curve" in version.metrics else ""
+
+
 COMMANDS: dict[str, Function] = {
     "list": list_, "show": show, "verify": verify, "sign": sign, "key": key, "build": build,
+    "register": register, "promote": promote, "history": history,
 }  # fmt: skip
-models = Group("List, show, verify, sign and build models, and make keys for that.", COMMANDS)
+models = Group("List, show, verify, sign, build and register models, and make keys for that.", COMMANDS)

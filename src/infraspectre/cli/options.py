@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 
 class Common(NamedTuple):
@@ -87,6 +87,50 @@ class NoteOptions(NamedTuple):
     state: Path | None = None
 
 
+class SplitOptions(NamedTuple):
+    """Says what is measured on rows held out, and how they are.
+
+    Parameters
+    ----------
+    group
+        Never put rows with the same value of this column, such as a capture or campaign, on both sides.
+    time
+        Learn from the past and judge the future, by this column of times.
+    folds
+        Cross-validate with so many folds, and tell the figures of each.
+    no_trial
+        Hold out no fifth of the rows to measure a model on before the one from all rows is trained.
+    """
+
+    group: str | None = None
+    time: str | None = None
+    folds: int = 0
+    no_trial: bool = False
+
+
+class SearchOptions(NamedTuple):
+    """Says how settings are searched for, and where trees are grown.
+
+    Parameters
+    ----------
+    search
+        Try so many settings, each on the folds of a cross-validation, and take the best.
+    search_time
+        Try no further settings after so many seconds.
+    objective
+        Take the settings with the highest recall at 1% false positives, or the highest macro-F1.
+    device
+        Grow trees on processors, on a GPU, or on a GPU if there is one.
+    """
+
+    search: int | None = None
+    search_time: float | None = None
+    objective: Literal["recall", "macro-f1"] = "recall"
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+
+
 AS_GIVEN = RuleOptions()
 ALL_RULES = RuleChoice()
 BESIDE_RULES = NoteOptions()
+ONE_TRIAL = SplitOptions()
+USUAL_SETTINGS = SearchOptions()

@@ -117,3 +117,18 @@ def following(task: str, common: Common, unit: str = "flows") -> Iterator[Callab
         yield lambda done, total, count: bar.update(
             shown, completed=done, total=total or None, description=f"{task}: {count:,} {unit}"
         )
+
+
+@contextmanager
+def working(task: str, common: Common) -> Iterator[Callable[[str, float], None] | None]:
+    """Show on stderr what was done last and the share done, if that is a terminal and nobody asked for silence."""
+    if common.quiet or common.json or not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task(task, total=1.0)
+        yield lambda step, share: bar.update(shown, completed=share, description=f"{task}: {step}")

@@ -25,7 +25,8 @@ def predict(
     Parameters
     ----------
     model
-        Folder of a model, or builtin: and the name of one that comes with the package.
+        Folder of a model, builtin: and the name of one that comes with the package, or registry: and NAME, NAME@STAGE
+        or NAME@VERSION of one that is registered.
     data
         CSV, JSON lines (also .gz, .zst) or Parquet; columns that the model does not need are passed over.
     out
@@ -41,7 +42,7 @@ def predict(
 
     if explain_top is not None and (explain is None or explain_top < 1):
         raise UsageError("--explain-top is of no use", remedy="give --explain FILE and at least 1")
-    opened = modelbook.open_model(model)
+    opened = modelbook.open_model(model, common.config)
     rows = modelbook.predict(opened, data, out, explained=explain, top=explain_top)
     if common.json:
         print_json({"rows": rows, "model": opened.manifest.content_id, "out": out})

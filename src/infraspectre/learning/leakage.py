@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from infraspectre.learning.splitting import Rows, held_out, row_hashes
+from infraspectre.learning.splitting import Rows, common, held_out, near_hashes, row_hashes, wide
+from infraspectre.ml.table import holds_moments, names_identity
 
 NEARLY_ALL = 0.95
 """From this share of the uncertainty about the label that one column alone takes away, it is suspicious."""
@@ -18,9 +18,6 @@ MIN_ROWS = 100
 """Fewest rows on which a relation is taken for more than chance."""
 MANY = 0.9
 """Share of distinct values from which a text names rows."""
-NAMES = "id|uid|uuid|guid|ip|addr|address|mac|host|hostname|time|timestamp|date"
-IDENTITY = re.compile(rf"^({NAMES})([_\W]|$)|[_\W]({NAMES}|at)$", re.I)
-"""Matches names of columns whose first or last word says that they name a host, a row or a moment."""
 
 
 class Leak(msgspec.Struct, frozen=True):
@@ -98,8 +95,10 @@ def identities(frame: pl.DataFrame, label: str) -> Iterator[Leak]:
     """Yield each column that names rows, hosts or moments rather than kinds of behaviour."""
     for column in frame.drop(label, strict=False):
         name, distinct = column.name, column.n_unique()
-        if IDENTITY.search(name) and not column.dtype.is_float():
+        if names_identity(column):
             yield Leak("identity", name, f"column {name} is named as an identity, which does not recur elsewhere")
+        elif holds_moments(column):
+            yield Leak("identity", name, f"column {name} holds times, which do not recur elsewhere")
         elif len(frame) < MIN_ROWS:
             continue
         elif column.dtype == pl.String and distinct > MANY * len(frame):
@@ -124,10 +123,6 @@ def contradictions(frame: pl.DataFrame, label: str) -> Iterator[Leak]:
         yield Leak("contradiction", None, text)
 
 
-NEARLY_FIGURES = 2
-"""Significant figures to which numbers are rounded before rows are compared for nearness."""
-
-
 class Overlap(msgspec.Struct, frozen=True):
     """Counts rows that are judged and equal to rows that were learnt, exactly and with numbers rounded."""
 
@@ -139,22 +134,11 @@ class Overlap(msgspec.Struct, frozen=True):
 def overlap(learnt: pl.DataFrame, judged: pl.DataFrame, label: str) -> Overlap:
     """Compare the rows of two tables over the columns they share, but for the label."""
     shared = [name for name in learnt.columns if name in judged.columns and name != label]
-    same = {name: _wide(learnt[name].dtype) for name in shared}
+    same = {name: wide(learnt[name].dtype) for name in shared}
     ours, theirs = (
         each.select(pl.col(name).cast(kind, strict=False) for name, kind in same.items()) for each in (learnt, judged)
     )
-    return Overlap(_common(ours, theirs), _common(_rounded(ours), _rounded(theirs)), len(judged))
-
-
-def _wide(dtype: pl.DataType) -> pl.DataType:
-    return pl.Float64() if dtype.is_numeric() else pl.String()
-
-
-def _rounded(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col(pl.Float64).round_sig_figs(NEARLY_FIGURES))
-
-
-def _common(learnt: pl.DataFrame, judged: pl.DataFrame) -> int:
-    if not learnt.width:
-        return 0
-    return int(np.isin(judged.hash_rows(seed=0).to_numpy(), learnt.hash_rows(seed=0).to_numpy()).sum())
+    if not shared:
+        return Overlap(0, 0, len(judged))
+    exact, near = (int(common(hashes(theirs), hashes(ours)).sum()) for hashes in (row_hashes, near_hashes))
+    return Overlap(exact, near, len(judged))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -74,6 +75,25 @@ def threshold_for(benign_scores: Vector, false_positive_rate: float) -> float:
     A row is hostile if its score is larger.
     """
     return conformal_threshold(np.sort(benign_scores), false_positive_rate)
+
+
+def macro_f1(labels: Sequence[str], told: Sequence[str]) -> float:
+    """Return the F1 measure averaged over the labels in the data, each counting the same (van Rijsbergen, 1979)."""
+    truth, guesses = np.asarray(labels, dtype=object), np.asarray(told, dtype=object)
+    values = []
+    for label in sorted(set(labels)):
+        ours, theirs = truth == label, guesses == label
+        values.append(2.0 * int((ours & theirs).sum()) / (int(ours.sum()) + int(theirs.sum())))
+    return float(np.mean(values))
+
+
+def recall_at(scores: Vector, hostile: Hostile, false_positive_rate: float) -> float:
+    """Return the share of hostile rows found where this share of benign ones is flagged; NaN for too few rows.
+
+    The threshold comes from these very rows: this measures an order of rows, not where a model's threshold lies.
+    """
+    threshold = threshold_for(scores[~hostile], false_positive_rate)
+    return float((scores[hostile] > threshold).mean()) if hostile.any() and math.isfinite(threshold) else math.nan
 
 
 def precision_at(base_rate: float, true_positive_rate: float, false_positive_rate: float) -> float:

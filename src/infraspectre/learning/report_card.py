@@ -23,6 +23,7 @@ from infraspectre.learning.measures import (
     calibration_error,
     coverage,
     curve,
+    macro_f1,
     precision_at,
     rate,
     reliability,
@@ -206,16 +207,6 @@ def confusion(labels: Sequence[str], told: Sequence[str]) -> dict[str, dict[str,
         row = found.setdefault(label if label in kept else OTHERS, {})
         row[guess] = row.get(guess, 0) + count
     return found
-
-
-def macro_f1(labels: Sequence[str], told: Sequence[str]) -> float:
-    """Return the F1 measure averaged over the labels in the data, each counting the same (van Rijsbergen, 1979)."""
-    truth, guesses = np.asarray(labels, dtype=object), np.asarray(told, dtype=object)
-    values = []
-    for label in sorted(set(labels)):
-        ours, theirs = truth == label, guesses == label
-        values.append(2.0 * int((ours & theirs).sum()) / (int(ours.sum()) + int(theirs.sum())))
-    return float(np.mean(values))
 
 
 def ranking(scores: Vector, hostile: Hostile) -> Ranking:

@@ -1,32 +1,26 @@
-"""Training: leaks looked for, a trial on rows held out, then the model from all rows."""
+"""Training: leaks looked for, settings searched, a trial on rows held out, folds, then the model from all rows."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
+import msgspec
 import polars as pl
 
 from infraspectre.errors import InputError
 from infraspectre.learning.leakage import Leak, leaks
-from infraspectre.learning.measures import (
-    Hostile,
-    area_under_curve,
-    average_precision,
-    brier_score,
-    rate,
-)
-from infraspectre.learning.splitting import Rows, held_out
-from infraspectre.ml.detector import Judgement, Model
+from infraspectre.learning.search import Search, searched
+from infraspectre.learning.splitting import Split
+from infraspectre.learning.trials import Figures, Keep, Labelled, Learn, computed, judged
+from infraspectre.ml.council import USUAL, CouncilSettings
+from infraspectre.ml.detector import Model
 from infraspectre.records.models import Threshold
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
 """The shares of benign rows that thresholds are fixed for."""
-
-Learn = Callable[[pl.DataFrame], Model]
-"""Learns a model from a table with labels."""
 
 
 @runtime_checkable
@@ -38,32 +32,75 @@ class FixesThresholds(Protocol):
         ...
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """Says what is measured before a model is learnt from all rows."""
+
+    with_trial: bool = True
+    folds: int = 0
+    """Parts of a cross-validation; none without."""
+    split: Split = Split()
+    seed: int = 0
+    search: Search | None = None
+    """How settings are searched for; without, the usual ones are taken."""
+
+    @property
+    def fits(self) -> int:
+        """Return how many models are learnt at most."""
+        tried = self.search.trials * self.search.folds if self.search else 0
+        return tried + self.folds + int(self.with_trial) + 1
+
+
+ONE_TRIAL = Plan()
+
+
 class Trained(NamedTuple):
-    """Holds a model, what was measured on rows held out of a trial, and what may flatter it."""
+    """Holds a model, its settings, what was measured on rows held out, and what may flatter it."""
 
     model: Model
-    metrics: dict[str, float]
+    settings: CouncilSettings
+    metrics: Figures
+    folds: list[Figures]
     thresholds: list[Threshold]
     leaks: list[Leak]
 
 
-def train(frame: pl.DataFrame, label: str, learn: Learn, *, with_trial: bool = True, seed: int = 0) -> Trained:
-    """Learn from all rows; before that, unless told not to, learn from four fifths and judge the others.
+def train(
+    frame: pl.DataFrame,
+    label: str,
+    learn: Learn,
+    plan: Plan = ONE_TRIAL,
+    *,
+    usual: CouncilSettings = USUAL,
+    keep: Keep = computed,
+) -> Trained:
+    """Learn from all rows; before that, as planned, search for settings, and measure on rows held out.
 
-    Equal rows are never on both sides of the trial. Raises InputError for a label that no column has.
+    Rows held out of the trial have no part in the search. Equal and nearly equal rows, and those of a group, are never
+    on both sides. Raises InputError for a label that no column has.
     """
     if label:
         require_label(frame, label)
-    found = leaks(frame, label) if label else []
-    aside = held_out(without(frame, found), label, seed=seed)
-    metrics = trial(frame, aside, label, learn) if with_trial and label else {}
-    model = learn(frame)
-    return Trained(model, metrics, thresholds(model), found)
+    features = frame.drop(plan.split.columns, strict=False)
+    found = leaks(features, label) if label else []
+    table = Labelled(frame, label, plan.split, [leak.column for leak in found if leak.column is not None])
+    fold = table.trial(plan.seed) if plan.with_trial and label else None
+    settings = usual
+    if plan.search is not None:
+        rows = table if fold is None else table.where(fold.learnt)
+        settings = searched(rows, learn, plan.search, usual, keep, plan.seed)
+    name = digest(settings)
+    metrics = keep(f"trial {name}", partial(judged, table, fold, learn, settings)) if fold else {}
+    measured = [
+        keep(f"fold {number} of {plan.folds} {name}", partial(judged, table, each, learn, settings))
+        for number, each in enumerate(table.folds(plan.folds, plan.seed))
+    ]
+    model = learn(features, settings)
+    return Trained(model, settings, metrics, measured, thresholds(model), found)
 
 
-def without(frame: pl.DataFrame, found: Sequence[Leak]) -> pl.DataFrame:
-    """Return a table without the columns by which equal rows would differ, or look as if they did."""
-    return frame.drop([leak.column for leak in found if leak.column is not None])
+def digest(settings: CouncilSettings) -> str:
+    """Return a short name of settings: equal ones have the same."""
+    return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()[:16]
 
 
 def thresholds(model: Model) -> list[Threshold]:
@@ -89,29 +126,3 @@ def require_classes(frame: pl.DataFrame, label: str) -> None:
     if frame[label].n_unique() < 2:
         remedy = "add rows of other classes, or learn what is unusual: --task anomaly"
         raise InputError(f"every row is labelled {frame[label][0]!r}", field=label, remedy=remedy)
-
-
-def trial(frame: pl.DataFrame, aside: Rows, label: str, learn: Learn) -> dict[str, float]:
-    """Learn from the rows that are not aside and return what was measured on those that are; nothing for too few."""
-    learnt, judged = frame.filter(~aside), frame.filter(aside)
-    if learnt[label].n_unique() < frame[label].n_unique() or judged[label].n_unique() < 2:
-        return {}
-    model = learn(learnt)
-    judgement = model.judge(judged.drop(label))
-    benign = model.classes[0]
-    return measured(judgement, (judged[label] != benign).to_numpy(), benign)
-
-
-def measured(judgement: Judgement, hostile: Hostile, benign: str) -> dict[str, float]:
-    """Return the figures that a manifest keeps; those that a side without rows has no value for are left out."""
-    flagged = np.asarray([label != benign for label in judgement.labels])
-    figures = {
-        "rows": float(len(hostile)),
-        "accuracy": float((flagged == hostile).mean()),
-        "true_positive_rate": rate(int((flagged & hostile).sum()), int(hostile.sum())).share,
-        "false_positive_rate": rate(int((flagged & ~hostile).sum()), int((~hostile).sum())).share,
-        "area_under_curve": area_under_curve(judgement.scores, hostile),
-        "average_precision": average_precision(judgement.scores, hostile),
-        "brier_score": brier_score(judgement.probabilities, hostile),
-    }
-    return {name: value for name, value in figures.items() if math.isfinite(value)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import json
+import warnings
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -10,6 +12,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from infraspectre.ml.detector import Labels, Matrix, State, Vector
+
+Device = Literal["cpu", "cuda"]
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -22,6 +26,20 @@ class Shape(msgspec.Struct, frozen=True):
     rows_per_tree: float = 0.8
     min_child_weight: float = 2.0
     l2: float = 2.0
+    device: Device = "cpu"
+    """Where trees are grown; they are asked on processors alone."""
+
+
+def has_gpu() -> bool:
+    """Tell whether trees can be grown on a GPU: this build of XGBoost knows how, and there is one."""
+    if not xgboost.build_info().get("USE_CUDA"):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # XGBoost goes on without a GPU, and warns
+        data = xgboost.DMatrix(np.zeros((2, 1), dtype=np.float32), np.array([0, 1]), nthread=1)
+        tried = xgboost.train({"device": "cuda", "verbosity": 0}, data, 1)
+    device: str = json.loads(tried.save_config())["learner"]["generic_param"]["device"]
+    return device.startswith("cuda")
 
 
 class Boosting:
@@ -58,6 +76,7 @@ class Boosting:
             "colsample_bytree": shape.features_per_tree,
             "min_child_weight": shape.min_child_weight,
             "lambda": shape.l2,
+            "device": shape.device,
             "seed": self._seed,
             # Sums are rounded differently with the number of threads: one makes the trees the same everywhere.
             "nthread": 1,

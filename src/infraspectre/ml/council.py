@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
+import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
 from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.parts import copies, folds
-from infraspectre.ml.boosting import Boosting, Shape, class_weights
+from infraspectre.ml.boosting import Boosting, Device, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Contributions, Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.examples import Examples
@@ -47,6 +49,24 @@ SURPRISE_WEIGHT = 0.3
 """Weight of the anomaly's vote beside that of the trees: of 0, 0.3 and 1 what found most of classes left out."""
 SOFTNESS = 4.0
 """Makes scores from 0 to 1 of logarithms of odds without many of them ending at 1."""
+
+
+class CouncilSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Says how the members learn; the defaults did best on attacks of classes left out of public data."""
+
+    triage: Shape = TRIAGE
+    families: Shape = FAMILIES
+    imagined_share: float = IMAGINED_SHARE
+    surprise_weight: float = SURPRISE_WEIGHT
+
+
+USUAL = CouncilSettings()
+
+
+def on_device(settings: CouncilSettings, device: Device) -> CouncilSettings:
+    """Return settings by which trees are grown on this device."""
+    triage, families = (replace(shape, device=device) for shape in (settings.triage, settings.families))
+    return replace(settings, triage=triage, families=families)
 
 
 class Votes:
@@ -106,6 +126,7 @@ class Council:
         seed: int = 0,
         progress: Progress | None = None,
         rate: float = RATE,
+        settings: CouncilSettings = USUAL,
     ) -> Council:
         """Learn from a table whose column `label` names the class of each row; an anomaly task can do without it.
 
@@ -124,7 +145,7 @@ class Council:
         if task == "anomaly":
             council = cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
         else:
-            council = cls._learn_classes(names, table, rows, labels, seed, rate, tell)
+            council = cls._learn_classes(names, table, rows, labels, seed, rate, tell, settings)
         council._examples = Examples.learn(table, frame, rows, labels, lambda some: council._margins(some) <= 0, seed)
         return council
 
@@ -138,15 +159,23 @@ class Council:
 
     @classmethod
     def _learn_classes(
-        cls, names: list[str], table: Table, rows: Matrix, labels: Labels, seed: int, rate: float, tell: Progress
+        cls,
+        names: list[str],
+        table: Table,
+        rows: Matrix,
+        labels: Labels,
+        seed: int,
+        rate: float,
+        tell: Progress,
+        settings: CouncilSettings,
     ) -> Council:
-        near = _judged_apart(rows, labels, folds(copies(rows), FOLDS, seed), seed)
+        near = _judged_apart(rows, labels, folds(copies(rows), FOLDS, seed), seed, settings)
         tell("judged apart from equal rows", 0.4)
-        far = _judged_apart(rows, labels, folds(_cells(rows, seed), FOLDS, seed), seed)
+        far = _judged_apart(rows, labels, folds(_cells(rows, seed), FOLDS, seed), seed, settings)
         tell("judged apart from like rows", 0.7)
-        votes = _members(rows, labels, seed)
+        votes = _members(rows, labels, seed, settings)
         tell("triage learnt", 0.8)
-        families = _families(rows, labels, seed) if len(names) > 2 else None
+        families = _families(rows, labels, seed, settings.families) if len(names) > 2 else None
         tell("families learnt", 1.0)
         benign = labels == 0
         thresholds = Thresholds.learn(near[benign], far[benign], near[~benign])
@@ -259,21 +288,23 @@ def joined(votes: NDArray[np.float64], weights: Vector) -> Vector:
     return np.asarray(weights[0] + (votes * weights[1:]).sum(axis=1))
 
 
-def _members(rows: Matrix, labels: Labels, seed: int) -> Votes:
+def _members(rows: Matrix, labels: Labels, seed: int, settings: CouncilSettings) -> Votes:
     """Let the members learn; imagined rows teach the trees that what no benign row looks like is suspicious."""
-    imagined = _imagined(rows[labels == 0], np.random.default_rng(seed))
+    imagined = _imagined(rows[labels == 0], settings.imagined_share, np.random.default_rng(seed))
     hostile = np.r_[labels > 0, np.ones(len(imagined), dtype=bool)].astype(np.int32)
     weights = np.r_[class_weights(labels), np.full(len(imagined), IMAGINED_WEIGHT)]
-    triage = Boosting(2, TRIAGE, seed=seed)
+    triage = Boosting(2, settings.triage, seed=seed)
     triage.learn(np.concatenate([rows, imagined]), hostile, weights=weights)
     usual = rows[labels == 0]
     anomaly = _anomaly(usual[::2], seed)
-    return Votes(triage, anomaly, Tail.learn(anomaly.score(usual[1::2])), np.array([0.0, 1.0, SURPRISE_WEIGHT]))
+    return Votes(
+        triage, anomaly, Tail.learn(anomaly.score(usual[1::2])), np.array([0.0, 1.0, settings.surprise_weight])
+    )
 
 
-def _imagined(usual: Matrix, random: np.random.Generator) -> Matrix:
+def _imagined(usual: Matrix, share: float, random: np.random.Generator) -> Matrix:
     """Return benign rows with a part of the values from other benign rows (a synthetic class, as Breiman's, 2001)."""
-    size = max(1, int(len(usual) * IMAGINED_SHARE))
+    size = max(1, int(len(usual) * share))
     places = random.integers(len(usual), size=(size, usual.shape[1]))
     foreign = usual[places, np.arange(usual.shape[1])]
     swapped = random.random(foreign.shape) < random.choice(SWAPPED_SHARES, size=(size, 1))
@@ -286,20 +317,22 @@ def _anomaly(rows: Matrix, seed: int) -> Detector:
     return anomaly
 
 
-def _judged_apart(rows: Matrix, labels: Labels, fold_of: NDArray[np.int64], seed: int) -> Vector:
+def _judged_apart(
+    rows: Matrix, labels: Labels, fold_of: NDArray[np.int64], seed: int, settings: CouncilSettings
+) -> Vector:
     """Return the joined score of each row by members that have not learnt its fold."""
     scores = np.empty(len(rows))
     for fold in range(FOLDS):
         held = fold_of == fold
         if held.any():
-            scores[held] = _members(rows[~held], labels[~held], seed).joined(rows[held])
+            scores[held] = _members(rows[~held], labels[~held], seed, settings).joined(rows[held])
     return scores
 
 
-def _families(rows: Matrix, labels: Labels, seed: int) -> Boosting:
+def _families(rows: Matrix, labels: Labels, seed: int, shape: Shape) -> Boosting:
     hostile = labels > 0
     kinds = labels[hostile] - 1
-    families = Boosting(max(2, int(kinds.max()) + 1), FAMILIES, seed=seed)
+    families = Boosting(max(2, int(kinds.max()) + 1), shape, seed=seed)
     families.learn(rows[hostile], kinds, weights=class_weights(kinds, 0.25))
     return families
 

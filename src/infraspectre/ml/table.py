@@ -28,6 +28,14 @@ IDENTITY_WORDS = frozenset(
     {"id", "uid", "uuid", "guid", "ip", "addr", "address", "mac", "host", "hostname", "time", "timestamp", "date"}
 )
 """A text or integer column with such a word for its first or last word names an individual or a moment."""
+MOMENT_WORD = "at"
+"""The last word of the name of a moment, such as started_at, whatever the type of its values."""
+EPOCH = (946_684_800, 4_102_444_800)
+"""Seconds since 1970 of the years 2000 and 2100: what lies between them in all rows is a time."""
+UNITS_OF_TIME = (1, 10**3, 10**6, 10**9)
+"""In a second: seconds, milliseconds, microseconds and nanoseconds."""
+MIN_MOMENT_ROWS = 20
+"""Fewest rows on which numbers between the two years are taken for times."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -140,10 +148,12 @@ def _reason_against(series: pl.Series, answers: pl.Series | None, answer_name: s
 
 
 def _reason_for_identity(series: pl.Series) -> str:
+    if names_identity(series):
+        return "is named as an identity"
+    if holds_moments(series):
+        return "holds times"
     if series.dtype.is_float() or series.dtype == pl.Boolean:
         return ""
-    if _is_named_as_identity(series.name):
-        return "is named as an identity"
     distinct = series.n_unique()
     if series.dtype.is_integer():
         is_count = distinct == len(series) > 1 and (series.is_sorted() or series.is_sorted(descending=True))
@@ -151,9 +161,25 @@ def _reason_for_identity(series: pl.Series) -> str:
     return "has too many distinct texts" if distinct > MAX_DISTINCT_TEXTS else ""
 
 
-def _is_named_as_identity(name: str) -> bool:
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)
-    return bool(words) and (words[0].lower() in IDENTITY_WORDS or words[-1].lower() in IDENTITY_WORDS)
+def names_identity(series: pl.Series) -> bool:
+    """Tell whether the name of a column says that it names individuals or moments, which do not recur elsewhere."""
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", series.name)]
+    if len(words) > 1 and words[-1] == MOMENT_WORD:
+        return True
+    if not words or series.dtype.is_float() or series.dtype == pl.Boolean:
+        return False
+    return words[0] in IDENTITY_WORDS or words[-1] in IDENTITY_WORDS
+
+
+def holds_moments(series: pl.Series) -> bool:
+    """Tell whether all numbers of a column lie between the years 2000 and 2100 in a usual unit, as times do."""
+    if not series.dtype.is_numeric() or series.len() - series.null_count() < MIN_MOMENT_ROWS:
+        return False
+    known = series.cast(pl.Float64).fill_nan(None)
+    least, most = known.min(), known.max()
+    if not isinstance(least, float) or not isinstance(most, float):
+        return False
+    return any(EPOCH[0] * unit <= least and most <= EPOCH[1] * unit for unit in UNITS_OF_TIME)
 
 
 def _repeats(series: pl.Series, answers: pl.Series) -> bool:

@@ -36,6 +36,36 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: str
 
 
+Stage = Literal["candidate", "staging", "production", "archived"]
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Says when a version came to a stage."""
+
+    stage: Stage
+    at: str
+    """RFC 3339."""
+
+
+class Version(msgspec.Struct, frozen=True):
+    """Holds what a registry knows of one version of a model; versions of a name count from 1."""
+
+    name: str
+    version: int
+    content_id: str
+    parent: str | None
+    """The content id of the version before it."""
+    data: list[DataFile]
+    metrics: dict[str, float]
+    moves: list[Move]
+    """The stages it came to, the first one on its registration."""
+
+    @property
+    def stage(self) -> Stage:
+        """Return the stage it is at."""
+        return self.moves[-1].stage
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Describes a model directory; `content_id` is the digest of all of it but the signature."""
 
@@ -63,8 +93,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int = FORMAT
     content_id: str = ""
     signature: Signature | None = None
+    folds: list[dict[str, float]] = []
+    """What was measured on each fold of a cross-validation."""
+    settings: dict[str, Any] = {}
+    """How its parts learnt, where that is not as usual."""
 
     def unsigned(self) -> dict[str, Any]:
-        """Return what the content id is the digest of."""
+        """Return what the content id is the digest of; without what is empty and came later, so that old ids hold."""
         told: dict[str, Any] = msgspec.to_builtins(self)
-        return {name: value for name, value in told.items() if name not in ("content_id", "signature")}
+        later = [name for name in ("folds", "settings") if not told[name]]
+        return {name: value for name, value in told.items() if name not in ("content_id", "signature", *later)}

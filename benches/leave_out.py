@@ -1,6 +1,6 @@
 """Validation of the model of generated domains on what it never saw.
 
-`python -m infraspectre.learning.leave_out --data DIR` leaves out whole families, and whole sources of benign names,
+`python -m benches.leave_out --data DIR` leaves out whole families, and whole sources of benign names,
 in turn. The threshold is the model's own, fixed on what it learnt.
 """
 
@@ -57,7 +57,7 @@ def outcomes(data: Path, folds: Sequence[int] = tuple(range(FOLDS))) -> Iterator
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what became of each family and source that was left out, and the means."""
-    parser = argparse.ArgumentParser(prog="python -m infraspectre.learning.leave_out", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benches.leave_out", description=main.__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of test data, with net/ and intel/")
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(FOLDS)), help="folds to run, from 0")
     chosen = parser.parse_args(arguments)
@@ -80,7 +80,7 @@ def _dealt(texts: Sequence[Text]) -> dict[str, int]:
     for side in ("benign", "dga"):
         sizes = Counter(text.group for text in texts if text.label == side and not text.group.startswith(MADE_UP))
         groups = sorted(sizes)
-        random.Random(SEED).shuffle(groups)  # noqa: S311 - folds, not secrets
+        random.Random(SEED).shuffle(groups)
         result |= {group: number % FOLDS for number, group in enumerate(groups)}
     return result
 

@@ -1,0 +1,55 @@
+"""What a training has measured so far, kept beside the folder it writes to, so that one that was ended goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from infraspectre.files import make_folder, write_whole, writing_to
+
+FIGURES = "figures.json"
+Figures = dict[str, float]
+
+
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Holds figures by name, and the digest of all that they depend on."""
+
+    key: str
+    figures: dict[str, Figures]
+
+
+class Checkpoint:
+    """Keeps figures in a folder `.NAME.partial` beside a result, for as long as the result is not there."""
+
+    def __init__(self, out: Path, cause: Any) -> None:
+        """Take up what was kept for the same cause: data, options and version as values that JSON can say."""
+        out = out.absolute()
+        self._folder = out.with_name(f".{out.name}.partial")
+        self._key = hashlib.sha256(msgspec.json.encode(cause, order="sorted")).hexdigest()
+        self._figures = self._read()
+
+    def _read(self) -> dict[str, Figures]:
+        try:
+            kept = msgspec.json.decode((self._folder / FIGURES).read_bytes(), type=Kept)
+        except (OSError, msgspec.DecodeError):
+            return {}
+        return dict(kept.figures) if kept.key == self._key else {}
+
+    def keep(self, name: str, compute: Callable[[], Figures]) -> Figures:
+        """Return the figures of a name: those kept, or else what is computed, which is on the disk on return."""
+        if name not in self._figures:
+            self._figures[name] = compute()
+            make_folder(self._folder)
+            write_whole(self._folder / FIGURES, msgspec.json.encode(Kept(self._key, self._figures)))
+        return self._figures[name]
+
+    def end(self) -> None:
+        """Forget everything: the result is there."""
+        with writing_to(self._folder):
+            (self._folder / FIGURES).unlink(missing_ok=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
