@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ from infraspectre.files import make_folder, whole_file, write_whole
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.tables import TableFile
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Trained
     from infraspectre.ml.detector import Judgement, Model
@@ -136,6 +138,7 @@ def train(
         metrics=trained.metrics,
         thresholds=trained.thresholds,
         warnings=[leak.text for leak in trained.leaks],
+        vector_version=vector_version(frame.columns),
     )
     return save_model(out, manifest, model.state()), trained
 
@@ -220,6 +223,7 @@ def predict(model: OpenModel, data: Path, out: Path) -> int:
     from infraspectre.adapters.tables import TableFile
 
     table = TableFile(data)
+    suit(table, model.manifest)
     done = 0
     with whole_file(out) as file, about(data):
         file.write((",".join(HEADER) + "\r\n").encode())
@@ -227,6 +231,32 @@ def predict(model: OpenModel, data: Path, out: Path) -> int:
             file.write(prediction_lines(model.model.judge(batch), done))
             done += len(batch)
     return done
+
+
+def suit(table: TableFile, manifest: Manifest) -> None:
+    """Give a table of older feature vectors the features that a model needs; those that were added are unknown.
+
+    Raises InputError naming the versions where the model is of an older or of an unknown one.
+    """
+    if manifest.vector_version is None or {*manifest.columns} <= {*table.names}:
+        return
+    from infraspectre.axon import VECTOR
+
+    version = VECTOR.version_of(table.names)
+    if version is None:
+        return
+    if manifest.vector_version == VECTOR.version and version < VECTOR.version:
+        table.change(lambda rows: VECTOR.migrate(rows, version))
+        return
+    problem = f"holds feature vectors of version {version}; the model was trained on version {manifest.vector_version}"
+    raise InputError(problem, path=table.path, remedy=f"train it anew on vectors of version {VECTOR.version}")
+
+
+def vector_version(columns: Sequence[str]) -> int | None:
+    """Return the version of the feature vector that columns hold, if they do."""
+    from infraspectre.axon import VECTOR
+
+    return VECTOR.version_of(columns)
 
 
 def prediction_lines(judgement: Judgement, first: int) -> bytes:
@@ -253,16 +283,15 @@ def evaluate(
     from infraspectre.report import render_card
 
     manifest = model.manifest
-    table = read_table(data, frame_kinds(manifest, label))
+    table = read_table(data, frame_kinds(manifest, label), partial(suit, manifest=manifest))
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
         frame = labelled(table.frame, label)
         judgement = model.model.judge(frame.drop(label))
         card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
     if training is not None:
-        card = compared(
-            card, frame, labelled(read_table(training, frame_kinds(manifest, label)).frame, label), manifest
-        )
+        learnt = read_table(training, frame_kinds(manifest, label), partial(suit, manifest=manifest))
+        card = compared(card, frame, labelled(learnt.frame, label), manifest)
     make_folder(out)
     write_whole(out / "report.json", json_document(card))
     render_card(card, out / "report.html")

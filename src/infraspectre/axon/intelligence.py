@@ -60,7 +60,7 @@ FEATURES = (
 
 
 class Known(NamedTuple):
-    """Holds the intelligence features of each row, and the number of the network of each destination, NaN if unknown."""
+    """Holds the intelligence features of each row, and of which network its destination is, else NaN."""
 
     columns: Columns
     resp_asn: NDArray[np.float64]

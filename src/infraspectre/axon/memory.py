@@ -25,7 +25,8 @@ class Memory:
     def __init__(self, capacity: int, width: int) -> None:
         """Start empty; unknown keys have `width` zeros."""
         self._half, self._nothing = max(1, capacity // 2), [0] * width
-        self.load(MemoryState({}, {}))
+        self._old: dict[int, list[int]] = {}
+        self._young: dict[int, list[int]] = {}
 
     def read(self, keys: list[int]) -> Counts:
         """Return the numbers of keys (keys, width)."""
@@ -40,7 +41,8 @@ class Memory:
     def turn(self) -> None:
         """Forget what was not used for long, if there is too much."""
         if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
+            self._old = self._young
+            self._young = {}
 
     def latest(self, count: int) -> Counts:
         """Return the numbers of the `count` keys that are newest in their generation, the younger one last."""

@@ -83,68 +83,74 @@ class FeatureSchema:
         return frame.select(pl.exclude(self.names), *self.names)
 
 
+def _made(name: str, unit: str, high: float, definition: str, expression: pl.Expr) -> VectorFeature:
+    sources = tuple(dict.fromkeys(expression.meta.root_names()))
+    return VectorFeature(name, unit, 0.0, high, "base", sources, definition, expression)
+
+
+def _flags() -> Iterator[VectorFeature]:
+    protocol, state, port = pl.col("protocol"), pl.col("tcp_state"), pl.col("resp_port")
+    for name in ("tcp", "udp", "icmp"):
+        told = f"1 if the protocol is {name.upper()}"
+        yield _made(f"is_{name}", "flag", 1.0, told, protocol.is_in([name, f"ipv6-{name}"]))
+    yield _made("is_failed", "flag", 1.0, "1 for a TCP attempt refused or unanswered", state.is_in(FAILED_STATES))
+    told = f"1 if the resp port is below {FIRST_OF_USERS} (RFC 6335); unknown without ports"
+    reserved = pl.when(protocol.is_in(["tcp", "udp"])).then(port < FIRST_OF_USERS)
+    yield _made("is_resp_port_reserved", "flag", 1.0, told, reserved)
+
+
+BEFORE_SHARE = ("duration_ms", "orig_packets", "resp_packets", "orig_payload_bytes", "resp_payload_bytes")
+AFTER_SHARE = (
+    "bytes_per_s",
+    "packets_per_s",
+    *(
+        f"{amount}_bytes_{statistic}"
+        for amount in ("flow_packet", "orig_segment", "resp_segment")
+        for statistic in ("mean", "std", "max")
+    ),
+    *(f"orig_{flag}_packets" for flag in ("syn", "fin", "rst", "psh")),
+    *(f"resp_{flag}_packets" for flag in ("fin", "rst", "psh")),
+    *(f"flow_gap_ms_{statistic}" for statistic in ("mean", "std", "max")),
+    *(f"orig_gap_ms_{statistic}" for statistic in ("mean", "std")),
+    *(f"{side}_entropy_bits" for side in ("orig", "resp")),
+    *(f"{side}_ascii_ratio" for side in ("orig", "resp")),
+    "orig_compression_ratio",
+)
+"""Columns of flow records that are features as they are, before and after the one that is made of two."""
+HIGHEST = {"orig_entropy_bits": 8.0, "resp_entropy_bits": 8.0, "orig_ascii_ratio": 1.0, "resp_ascii_ratio": 1.0}
+
+
 def _base() -> Iterator[VectorFeature]:
     known = {column["name"]: column for column in feature_schema()}
 
-    def made(name: str, unit: str, high: float, definition: str, expression: pl.Expr) -> VectorFeature:
-        sources = tuple(dict.fromkeys(expression.meta.root_names()))
-        return VectorFeature(name, unit, 0.0, high, "base", sources, definition, expression)
+    def own(names: tuple[str, ...]) -> Iterator[VectorFeature]:
+        for name in names:
+            high = HIGHEST.get(name, math.inf)
+            yield _made(name, known[name]["unit"], high, known[name]["definition"], pl.col(name))
 
-    def own(name: str, high: float = math.inf) -> VectorFeature:
-        return made(name, known[name]["unit"], high, known[name]["definition"], pl.col(name))
-
-    for protocol in ("tcp", "udp", "icmp"):
-        yield made(
-            f"is_{protocol}",
-            "flag",
-            1.0,
-            f"1 if the protocol is {protocol.upper()}",
-            pl.col("protocol").is_in([protocol, f"ipv6-{protocol}"]),
-        )
-    yield made(
-        "is_failed", "flag", 1.0, "1 for a TCP attempt refused or unanswered", pl.col("tcp_state").is_in(FAILED_STATES)
-    )
-    yield made(
-        "is_resp_port_reserved",
-        "flag",
-        1.0,
-        f"1 if the resp port is below {FIRST_OF_USERS} (RFC 6335); unknown without ports",
-        pl.when(pl.col("protocol").is_in(["tcp", "udp"])).then(pl.col("resp_port") < FIRST_OF_USERS),
-    )
-    for name in ("duration_ms", "orig_packets", "resp_packets", "orig_payload_bytes", "resp_payload_bytes"):
-        yield own(name)
     orig, resp = pl.col("orig_payload_bytes"), pl.col("resp_payload_bytes")
-    yield made(
-        "orig_payload_share", "share", 1.0, "payload bytes of orig over those of both sides", orig / (orig + resp)
-    )
-    for name in ("bytes_per_s", "packets_per_s"):
-        yield own(name)
-    for name in ("flow_packet_bytes", "orig_segment_bytes", "resp_segment_bytes"):
-        for statistic in ("mean", "std", "max"):
-            yield own(f"{name}_{statistic}")
-    for name in ("orig_syn", "orig_fin", "orig_rst", "orig_psh", "resp_fin", "resp_rst", "resp_psh"):
-        yield own(f"{name}_packets")
-    for name in ("flow_gap_ms_mean", "flow_gap_ms_std", "flow_gap_ms_max", "orig_gap_ms_mean", "orig_gap_ms_std"):
-        yield own(name)
-    for name in ("orig_entropy_bits", "resp_entropy_bits"):
-        yield own(name, 8.0)
-    for name in ("orig_ascii_ratio", "resp_ascii_ratio"):
-        yield own(name, 1.0)
-    yield own("orig_compression_ratio")
+    told = "payload bytes of orig over those of both sides"
+    yield from _flags()
+    yield from own(BEFORE_SHARE)
+    yield _made("orig_payload_share", "share", 1.0, told, orig / (orig + resp))
+    yield from own(AFTER_SHARE)
 
 
 REMOVED = tuple(f"resp_host_{way}_bytes_{window}s" for window in (60, 600) for way in ("sent", "received"))
 """What a host gets and gives as a server is the sum of what its clients give and get, which stays."""
+PAYLOADS = ("orig_payload_bytes", "resp_payload_bytes")
 RENAMED = {"resp_host_orig_hosts": "resp_host_degree_in"}
 
 
 def _context() -> Iterator[VectorFeature]:
+    port = ("protocol", "resp_port")
+    more = {"ports": port, "port": port, "failed": ("tcp_state",), "sent": PAYLOADS, "received": PAYLOADS}
     for feature in FEATURES:
         if feature.name not in (*REMOVED, *RENAMED):
             high = 1.0 if feature.unit in ("share", "flag") else math.inf
-            sources = ("orig_ip", "resp_ip", "protocol", "resp_port", "tcp_state", "ended_at")
-            if feature.name.endswith(("s_60s", "s_600s")) and "bytes" in feature.name:
-                sources = (*sources, "orig_payload_bytes", "resp_payload_bytes")
+            words = feature.name.split("_")
+            sources = ("orig_ip", "resp_ip", *(name for word in words for name in more.get(word, ())))
+            sources = (*sources, "ended_at") if words[-1] in ("60s", "600s") else sources
             yield VectorFeature(feature.name, feature.unit, 0.0, high, "context", sources, feature.definition)
 
 
@@ -255,9 +261,7 @@ def _sequence() -> Iterator[VectorFeature]:
         "packet_longest_run", "packets", 0.0, PACKETS, sizes, f"most packets in a row in one direction of the {first}"
     )
     regular = "1 / (1 + coefficient of variation): 1 is clockwork, 0.5 chance; unknown for fewer than three"
-    yield about(
-        "packet_gap_regularity", "", 0.0, 1.0, gaps, f"regularity of the times between the {first}, {regular}"
-    )
+    yield about("packet_gap_regularity", "", 0.0, 1.0, gaps, f"regularity of the times between the {first}, {regular}")
     yield about(
         "packet_bytes_repetition",
         "",
@@ -327,9 +331,7 @@ def _schema() -> FeatureSchema:
     names = [feature.name for feature in features]
     first = {feature.name for feature in FEATURES}
     kept = (first - {*REMOVED, *RENAMED}) | {*RENAMED.values()}
-    return FeatureSchema(
-        2, features, (Change(2, RENAMED, REMOVED, tuple(name for name in names if name not in kept)),)
-    )
+    return FeatureSchema(2, features, (Change(2, RENAMED, REMOVED, tuple(name for name in names if name not in kept)),))
 
 
 VECTOR = _schema()

@@ -32,14 +32,15 @@ def sequences(frame: pl.DataFrame) -> Columns:
     is_tcp = (frame["protocol"] == "tcp").fill_null(value=False).to_numpy()
     later = known.copy()
     later[:, 0] = False
+    any_known = known[:, 0]
     steps = np.where(gaps > 0, np.frexp(gaps.astype(np.float64))[1], 0).astype(np.int64)
     columns: Columns = _messages(sizes, known & (((flags & PSH) > 0) | ~is_tcp[:, None]))
     columns |= {
-        "packet_direction_changes": _told(_turns(sizes, known).sum(axis=1), known.any(axis=1)),
+        "packet_direction_changes": _told(_turns(sizes, known).sum(axis=1), any_known),
         "packet_bytes_entropy_bits": _entropy(sizes, known),
         "packet_gap_entropy_bits": _entropy(steps, later),
-        "packet_bursts": _told(_bursts(later & (gaps < BURST_GAP_US)), known.any(axis=1)),
-        "packet_longest_run": _told(_longest_run(sizes, known), known.any(axis=1)),
+        "packet_bursts": _told(_bursts(later & (gaps < BURST_GAP_US)), any_known),
+        "packet_longest_run": _told(_longest_run(sizes, known), any_known),
         "packet_gap_regularity": _regularity(gaps, later),
         "packet_bytes_repetition": _repetition(sizes, known),
         "packet_orig_byte_share": _orig_share(sizes, known),

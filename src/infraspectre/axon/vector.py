@@ -117,9 +117,7 @@ class Vectors:
         interval = np.clip(start_ms - groups.previous(start_ms, before[:, 3]), 0, LONGEST_INTERVAL_MS) * (1 - is_new)
         steps = np.column_stack([np.ones_like(interval), interval, interval**2])
         ends = np.column_stack([each[groups.first_rows].view(np.int64) for each in (rows.orig, rows.resp)])
-        memory.write(
-            groups.keys, np.column_stack([groups.totals(steps, before[:, :3]), groups.last(start_ms), ends])
-        )
+        memory.write(groups.keys, np.column_stack([groups.totals(steps, before[:, :3]), groups.last(start_ms), ends]))
         flows, total, squares = groups.running(steps, before[:, :3]).T
         columns: Columns = {
             "pair_flows": flows,
@@ -197,7 +195,8 @@ def _epoch_end(flows: int) -> int:
 
 def _weight(times: Counts) -> Counts:
     """Return n log2 n, which entropies are made of, as whole numbers of 2**-UNIT_BITS."""
-    return np.rint(times * np.log2(np.maximum(times, 1)) * 2.0**UNIT_BITS).astype(np.int64)
+    weights = times * np.log2(np.maximum(times, 1))
+    return np.asarray(np.rint(weights * 2.0**UNIT_BITS), dtype=np.int64)
 
 
 def _assembled(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
