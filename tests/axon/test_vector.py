@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -18,15 +19,13 @@ from infraspectre.ml.detector import Judgement
 from infraspectre.records import FlowBatch
 
 DAY_NS = 86_400 * 1_000_000_000
-VERSION_1 = """
-orig_host_flows_60s orig_host_peers_60s orig_host_ports_60s orig_host_failed_share_60s orig_host_sent_bytes_60s
-orig_host_received_bytes_60s orig_host_flows_600s orig_host_peers_600s orig_host_ports_600s
-orig_host_failed_share_600s orig_host_sent_bytes_600s orig_host_received_bytes_600s resp_host_flows_60s
-resp_host_peers_60s resp_host_ports_60s resp_host_failed_share_60s resp_host_sent_bytes_60s
-resp_host_received_bytes_60s resp_host_flows_600s resp_host_peers_600s resp_host_ports_600s
-resp_host_failed_share_600s resp_host_sent_bytes_600s resp_host_received_bytes_600s is_new_destination
-resp_host_rarity_bits resp_port_rarity_bits resp_host_orig_hosts
-""".split()
+VERSION_1 = [
+    f"{side}_host_{count}_{window}s"
+    for side in ("orig", "resp")
+    for window in (60, 600)
+    for count in ("flows", "peers", "ports", "failed_share", "sent_bytes", "received_bytes")
+] + ["is_new_destination", "resp_host_rarity_bits", "resp_port_rarity_bits", "resp_host_orig_hosts"]
+"""The names of the first version, which no later change may touch."""
 
 
 class Known:
@@ -65,7 +64,7 @@ def rows() -> pl.DataFrame:
 def vectors(flows: pl.DataFrame, cuts: Sequence[int] = (), maker: Vectors | None = None) -> pl.DataFrame:
     axon, maker = Axon(), maker or Vectors(Known())
     ends = [0, *sorted(cuts), len(flows)]
-    batches = [FlowBatch(flows[at:end]) for at, end in zip(ends[:-1], ends[1:], strict=True)]
+    batches = [FlowBatch(flows[at:end]) for at, end in pairwise(ends)]
     return pl.concat([maker.extract(batch, axon.extract(batch)) for batch in batches])
 
 
@@ -96,9 +95,8 @@ def test_what_nobody_told_is_unknown_and_all_else_is_made() -> None:
     found = vectors(rows(), maker=Vectors())
     unknown = {name for name in found.columns if found[name].null_count() == len(found)}
     told = {feature.name for feature in VECTOR.features if feature.group in ("intelligence", "agreement")}
-    absent = {name for name in unknown - told if not VECTOR.features[VECTOR.names.index(name)].expression is not None}
-    assert told | {"orig_host_asn_changes"} <= unknown
-    assert absent == {"orig_host_asn_changes"}
+    given = {feature.name for feature in VECTOR.features if feature.expression is not None}
+    assert unknown - given == told | {"orig_host_asn_changes"}
 
 
 @settings(max_examples=25, deadline=None)
@@ -135,7 +133,8 @@ def test_memory_is_bounded_and_keeps_what_is_used() -> None:
         memory.turn()
     assert len(memory) <= 9
     assert memory.read([0, 99, 5]).tolist() == [[7], [99], [0]]
-    assert memory.latest(1).tolist() == [[99]] or memory.latest(2)[-1].tolist() == [7]
+    assert [99] in memory.latest(4).tolist()
+    assert memory.latest(2).shape == (2, 1)
 
 
 def test_intelligence_is_asked_and_told() -> None:
@@ -203,7 +202,9 @@ def test_models_agree_or_not() -> None:
         given = np.array(probabilities)
         return Judgement(labels, given, given, given, given)
 
-    found = agreement([judged(["benign", "x"], [0.1, 0.9]), judged(["normal", "normal"], [0.1, 0.3])], ["benign", "normal"])
+    found = agreement(
+        [judged(["benign", "x"], [0.1, 0.9]), judged(["normal", "normal"], [0.1, 0.3])], ["benign", "normal"]
+    )
     assert found["models_flagging_share"].to_list() == [0.0, 0.5]
     assert found["models_probability_mean"].to_list() == pytest.approx([0.1, 0.6])
     assert found["models_probability_spread"].to_list() == pytest.approx([0.0, 0.3], abs=1e-6)
