@@ -1,12 +1,13 @@
-"""Writes the reference pages from what they describe: the command line and the feature schema."""
+"""Writes the reference pages from what they describe: the command line, the feature schema and the vector."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from infraspectre._core import SCHEMA_VERSION, feature_schema
+from infraspectre.axon import VECTOR
 from infraspectre.cli import NAME, ROOT
-from infraspectre.cli.features import markdown
+from infraspectre.cli.features import markdown, vector_markdown
 from infraspectre.cli.help import reference
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -17,7 +18,12 @@ def pages() -> dict[str, str]:
     columns = (
         f"# Columns of flow records\n\nVersion {SCHEMA_VERSION} of the feature schema.\n\n{markdown(feature_schema())}"
     )
-    return {"cli.md": reference(NAME, ROOT), "features.md": columns}
+    vector = (
+        f"# The feature vector\n\nVersion {VECTOR.version}: {len(VECTOR.features)} features, all 32-bit floating-point "
+        "numbers, in this order; unknown values are null. `infraspectre flows --features vector` writes them.\n\n"
+        f"{vector_markdown(VECTOR.features)}"
+    )
+    return {"cli.md": reference(NAME, ROOT), "features.md": columns, "vector.md": vector}
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
@@ -81,20 +81,35 @@ def flows(*sources: Source, features: FeatureSet = "full", settings: Settings | 
 def write_flows(
     inputs: Sequence[Source],
     out: Source,
-    features: FeatureSet = "full",
+    features: FeatureSet | Literal["vector"] = "full",
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Account:
     """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek)."""
     from infraspectre.adapters.exports import flow_writer
 
-    source = open_source(inputs, features, settings or chosen_settings())
+    is_vector = features == "vector"
+    source = open_source(inputs, "full" if features == "vector" else features, settings or chosen_settings())
     writer = flow_writer(Path(out))
     with discarding(writer):
-        for flow_batch in reported(source, progress):
+        batches = reported(source, progress)
+        for flow_batch in vectors(batches) if is_vector else batches:
             writer.write(flow_batch)
         writer.close()
     return source.account()
+
+
+def vectors(batches: Iterable[FlowBatch]) -> Iterator[FlowBatch]:
+    """Yield the feature vectors of flows, each behind its flow's id; first none, so that a file has its columns."""
+    import polars as pl
+
+    from infraspectre.axon import VECTOR, Axon, Vectors
+
+    axon, maker = Axon(), Vectors()
+    yield FlowBatch(pl.DataFrame(schema={"flow_id": pl.UInt64} | dict.fromkeys(VECTOR.names, pl.Float32)))
+    for flows in batches:
+        vector = maker.extract(flows, axon.extract(flows))
+        yield FlowBatch(vector.insert_column(0, flows.frame["flow_id"]))
 
 
 class discarding:  # noqa: N801 - reads as a statement

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,6 +17,7 @@ from infraspectre.files import WholeFile, make_folder, whole_file, write_whole
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.tables import TableFile
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Plan, Trained
     from infraspectre.learning.trials import Keep, Learn
@@ -211,6 +213,7 @@ def train(
         settings=different(trained.settings, USUAL),
         thresholds=trained.thresholds,
         warnings=[leak.text for leak in trained.leaks],
+        vector_version=vector_version(frame.columns),
     )
     manifest = save_model(out, manifest, model.state())
     checkpoint.end()
@@ -350,6 +353,7 @@ def predict(model: OpenModel, data: Path, out: Path, *, explained: Path | None =
     from infraspectre.adapters.tables import TableFile
 
     table = TableFile(data)
+    suit(table, model.manifest)
     done = 0
     with ExitStack() as stack:
         file = stack.enter_context(whole_file(out))
@@ -425,6 +429,32 @@ class Reported:
                 self._file.write(msgspec.json.encode(line) + b"\n")
 
 
+def suit(table: TableFile, manifest: Manifest) -> None:
+    """Give a table of older feature vectors the features that a model needs; those that were added are unknown.
+
+    Raises InputError naming the versions where the model is of an older or of an unknown one.
+    """
+    if manifest.vector_version is None or {*manifest.columns} <= {*table.names}:
+        return
+    from infraspectre.axon import VECTOR
+
+    version = VECTOR.version_of(table.names)
+    if version is None:
+        return
+    if manifest.vector_version == VECTOR.version and version < VECTOR.version:
+        table.change(lambda rows: VECTOR.migrate(rows, version))
+        return
+    problem = f"holds feature vectors of version {version}; the model was trained on version {manifest.vector_version}"
+    raise InputError(problem, path=table.path, remedy=f"train it anew on vectors of version {VECTOR.version}")
+
+
+def vector_version(columns: Sequence[str]) -> int | None:
+    """Return the version of the feature vector that columns hold, if they do."""
+    from infraspectre.axon import VECTOR
+
+    return VECTOR.version_of(columns)
+
+
 def prediction_lines(judgement: Judgement, first: int) -> bytes:
     """Return judgements as lines of CSV (RFC 4180); rows count from 0."""
     text = io.StringIO()
@@ -453,7 +483,7 @@ def evaluate(
     from infraspectre.report import render_card
 
     manifest = model.manifest
-    table = read_table(data, frame_kinds(manifest, label))
+    table = read_table(data, frame_kinds(manifest, label), partial(suit, manifest=manifest))
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
         frame = labelled(table.frame, label)
@@ -464,9 +494,8 @@ def evaluate(
             told = deciding(model.model, frame.drop(label), hostile, seed=seed)
             card = msgspec.structs.replace(card, deciding=told)
     if training is not None:
-        card = compared(
-            card, frame, labelled(read_table(training, frame_kinds(manifest, label)).frame, label), manifest
-        )
+        learnt = read_table(training, frame_kinds(manifest, label), partial(suit, manifest=manifest))
+        card = compared(card, frame, labelled(learnt.frame, label), manifest)
     make_folder(out)
     write_whole(out / "report.json", json_document(card))
     render_card(card, out / "report.html")

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +81,12 @@ class TableFile:
         """Return the digest of the file."""
         with reading(self.path, self.form):
             return sha256_of(self.path)
+
+    def change(self, changed: Callable[[pl.LazyFrame], pl.LazyFrame]) -> None:
+        """Give other rows from now on: what this makes of them."""
+        with reading(self.path, self.form):
+            self._rows = changed(self._rows)
+            self.names = self._rows.collect_schema().names()
 
     def batches(self, wanted: Mapping[str, ColumnKind] | None = None) -> Iterator[pl.DataFrame]:
         """Yield the rows in order: of wanted columns alone and converted, else of all as they are.
@@ -248,9 +254,17 @@ def table_files(path: Path) -> list[TableFile]:
     return files
 
 
-def read_table(path: Path, wanted: Mapping[str, ColumnKind] | None = None) -> Table:
-    """Read a file or folder whole, with the kinds of columns wanted, else those that the values suggest."""
+def read_table(
+    path: Path, wanted: Mapping[str, ColumnKind] | None = None, prepare: Callable[[TableFile], None] | None = None
+) -> Table:
+    """Read a file or folder whole, with the kinds of columns wanted, else those that the values suggest.
+
+    `prepare` is given each file before it is read, and may change its rows.
+    """
     files = table_files(path)
+    if prepare is not None:
+        for file in files:
+            prepare(file)
     frames = [whole(file, wanted) for file in files]
     told = [DataFile(file.path.name, file.sha256, len(frame)) for file, frame in zip(files, frames, strict=True)]
     frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed", rechunk=True)

@@ -14,7 +14,7 @@ def flows(
     /,
     *,
     out: Path,
-    features: Literal["base", "cic", "full"] = "full",
+    features: Literal["base", "cic", "full", "vector"] = "full",
     common: Common = DEFAULT,
 ) -> int:
     """Write flow records and features of captures or logs to a file.
@@ -26,7 +26,8 @@ def flows(
     out
         Write to this file, in the format of its name: .parquet, .csv, .jsonl, or .log for a Zeek connection log.
     features
-        Write identity and totals, the columns of CICFlowMeter under its names, or everything.
+        Write identity and totals, the columns of CICFlowMeter under its names, everything, or the flow's id and the
+        100 features of its vector.
     """
     from infraspectre import app
 

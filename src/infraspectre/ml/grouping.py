@@ -58,3 +58,16 @@ class Groups:
         """Return the sum of `steps` of each group on top of `before`."""
         sums: Counts = np.add.reduceat(steps[self._order], self._starts, axis=0)
         return np.asarray(before + sums, dtype=np.int64)
+
+    def previous(self, values: Counts, before: Counts) -> Counts:
+        """Return for each row the value of the row before it in its group; for the first one that of `before`."""
+        shifted = np.roll(values[self._order], 1)
+        shifted[self._starts] = before
+        out = np.empty_like(shifted)
+        out[self._order] = shifted
+        return out
+
+    def last(self, values: Counts) -> Counts:
+        """Return the value of the last row of each group."""
+        ends = np.append(self._starts[1:], len(values)) - 1
+        return np.asarray(values[self._order][ends], dtype=np.int64)

@@ -88,6 +88,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: list[Threshold] = []
     warnings: list[str] = []
     """What in the data may flatter it."""
+    vector_version: int | None = None
+    """The version of the feature vector that it was trained on; None for other tables."""
     files: dict[str, str] = {}
     """The SHA-256 digest of each file, by its name in the directory."""
     format: int = FORMAT
@@ -101,5 +103,5 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def unsigned(self) -> dict[str, Any]:
         """Return what the content id is the digest of; without what is empty and came later, so that old ids hold."""
         told: dict[str, Any] = msgspec.to_builtins(self)
-        later = [name for name in ("folds", "settings") if not told[name]]
+        later = [name for name in ("folds", "settings", "vector_version") if not told[name]]
         return {name: value for name, value in told.items() if name not in ("content_id", "signature", *later)}
