@@ -15,6 +15,7 @@ from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
+from infraspectre.ml.families import Families
 from infraspectre.ml.neighbours import Neighbours
 from infraspectre.ml.table import Table
 
@@ -34,7 +35,6 @@ RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
 DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours, Ensemble.kind: Ensemble}
 TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
-FAMILIES = Shape(rounds=60, depth=6)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
 IMAGINED_WEIGHT = 0.1
@@ -73,7 +73,7 @@ class Council:
         classes: list[str],
         table: Table,
         votes: Votes,
-        families: Boosting | None,
+        families: Families | None,
         thresholds: Thresholds,
         calibration: Calibration | None,
         rate: float = RATE,
@@ -177,7 +177,7 @@ class Council:
         flagged = np.flatnonzero(scores > self._threshold)
         names[flagged] = 1
         if self._families is not None and len(flagged):
-            names[flagged] = 1 + self._families.probabilities(rows[flagged]).argmax(axis=1)
+            names[flagged] = 1 + self._families.choose(rows[flagged])
         return [self._classes[name] for name in names.tolist()]
 
     def state(self) -> State:
@@ -208,7 +208,7 @@ class Council:
             list(state.values["classes"]),
             Table.restore(parts["table"]),
             votes,
-            Boosting.restore(parts["families"]) if "families" in parts else None,
+            Families.restore(parts["families"]) if "families" in parts else None,
             Thresholds.restore(parts["thresholds"]),
             Calibration.restore(parts["calibration"]) if "calibration" in parts else None,
             float(state.values["rate"]),
@@ -257,11 +257,10 @@ def _judged_apart(rows: Matrix, labels: Labels, fold_of: NDArray[np.int64], seed
     return scores
 
 
-def _families(rows: Matrix, labels: Labels, seed: int) -> Boosting:
+def _families(rows: Matrix, labels: Labels, seed: int) -> Families:
     hostile = labels > 0
-    kinds = labels[hostile] - 1
-    families = Boosting(max(2, int(kinds.max()) + 1), FAMILIES, seed=seed)
-    families.learn(rows[hostile], kinds, weights=class_weights(kinds, 0.25))
+    families = Families(seed=seed)
+    families.learn(rows[hostile], labels[hostile] - 1)
     return families
 
 
