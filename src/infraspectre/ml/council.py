@@ -163,6 +163,19 @@ class Council:
         probabilities, low, high = self._probabilities(scores)
         return Judgement(self._labels(rows, scores), self._shown(scores), probabilities, low, high)
 
+    def novel(self, frame: pl.DataFrame, labels: list[str]) -> NDArray[np.bool_]:
+        """Tell which rows that were judged hostile are unlike known rows of the class that their label names.
+
+        Never true of a council that knows but one hostile class.
+        """
+        places = {name: place for place, name in enumerate(self._classes)}
+        kinds = np.array([places[label] for label in labels], dtype=np.int64) - 1
+        found = kinds >= 0
+        if self._families is not None and found.any():
+            found[found] = self._families.novel(self._table.encode(frame)[found], kinds[found])
+            return found
+        return np.zeros(len(kinds), dtype=bool)
+
     def _shown(self, scores: Vector) -> Vector:
         return logistic((scores - self._threshold) / SOFTNESS)
 
