@@ -29,6 +29,8 @@ KINDS = {
     "http-parameters": "infraspectre.soma.text_models:Parameters",
 }
 """Which class restores a model of each kind."""
+NOVEL = "novel"
+"""Label of hostile rows that no known class fits, where that is asked for."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
 Progress = Callable[[str, float], None]
@@ -215,18 +217,49 @@ def column_kind(column: pl.Series) -> ColumnKind:
     return "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "text"
 
 
-def predict(model: OpenModel, data: Path, out: Path) -> int:
-    """Write what a model says of each row of a table, in their order, as CSV; return the number of rows."""
+def predict(model: OpenModel, data: Path, out: Path, *, novel: bool = False) -> int:
+    """Write what a model says of each row of a table, in their order, as CSV; return the number of rows.
+
+    With `novel`, hostile rows that are unlike the class they would be said to be of are labelled so; raises UsageError
+    for a model that does not tell classes of hostile rows apart.
+    """
     from infraspectre.adapters.tables import TableFile
 
+    if novel:
+        require_families(model)
     table = TableFile(data)
     done = 0
     with whole_file(out) as file, about(data):
         file.write((",".join(HEADER) + "\r\n").encode())
         for batch in table.batches(model.manifest.columns):
-            file.write(prediction_lines(model.model.judge(batch), done))
+            judgement = model.model.judge(batch)
+            file.write(prediction_lines(with_novel(judgement, model.model, batch) if novel else judgement, done))
             done += len(batch)
     return done
+
+
+def require_families(model: OpenModel) -> None:
+    """Raise UsageError unless a model tells classes of hostile rows apart, and when none of them fits."""
+    from infraspectre.ml.detector import TellsNovel
+
+    if not isinstance(model.model, TellsNovel) or len(model.manifest.classes) < 3:
+        raise UsageError(
+            f"{model.manifest.name} tells no classes of hostile rows apart", remedy="leave out --novel for this model"
+        )
+
+
+def with_novel(judgement: Judgement, model: Model, frame: pl.DataFrame) -> Judgement:
+    """Return a judgement in which rows unlike the class that their label names are labelled as novel."""
+    from msgspec.structs import replace
+
+    from infraspectre.ml.detector import TellsNovel
+
+    if not isinstance(model, TellsNovel):
+        return judgement
+    found = model.novel(frame, judgement.labels).tolist()
+    return replace(
+        judgement, labels=[NOVEL if new else label for label, new in zip(judgement.labels, found, strict=True)]
+    )
 
 
 def prediction_lines(judgement: Judgement, first: int) -> bytes:

@@ -8,7 +8,7 @@ from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import note, print_json
 
 
-def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> None:
+def predict(*, model: str, data: Path, out: Path, novel: bool = False, common: Common = DEFAULT) -> None:
     """Judge each row of a table and write row, label, score, probability, low and high as CSV.
 
     There is one line for each row, in order; rows count from 0. A higher score is more suspicious; the probability is
@@ -22,12 +22,14 @@ def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> N
         CSV, JSON lines (also .gz, .zst) or Parquet; columns that the model does not need are passed over.
     out
         Write the judgements to this CSV file.
+    novel
+        Label as novel what is hostile but unlike known rows of its class; such rows are one in twenty of a known class.
     """
     from infraspectre import modelbook
     from infraspectre.records.words import plural
 
     opened = modelbook.open_model(model)
-    rows = modelbook.predict(opened, data, out)
+    rows = modelbook.predict(opened, data, out, novel=novel)
     if common.json:
         print_json({"rows": rows, "model": opened.manifest.content_id, "out": out})
     elif not common.quiet:

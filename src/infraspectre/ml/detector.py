@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -87,4 +87,13 @@ class Model(Protocol):
     @classmethod
     def restore(cls, state: State) -> Model:
         """Return a model that judges exactly as the one whose state it is."""
+        ...
+
+
+@runtime_checkable
+class TellsNovel(Protocol):
+    """Is a model that knows when the class it names hardly fits."""
+
+    def novel(self, frame: pl.DataFrame, labels: list[str]) -> NDArray[np.bool_]:
+        """Tell which rows that it judged hostile are unlike known ones of the class that its label names."""
         ...
