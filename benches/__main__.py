@@ -26,6 +26,7 @@ BENCHES = {
     "sigma": "Sigma rules: events recorded for them, and events per CPU-second with 1,000 rules.",
     "survey": "Every capture of the test data, those that once crashed decoders included.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
+    "families": "Classes of attacks named on rows that have no equal among those learnt.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -50,3 +50,11 @@ def rows(count: int, seed: int = 0) -> pl.DataFrame:
     hostile = draws.random(count) < x
     labels = np.where(hostile, "attack", "benign").tolist()
     return pl.DataFrame({"x": x, "y": draws.random(count), "kind": labels})
+
+
+def attacks(count: int, seed: int = 0) -> pl.DataFrame:
+    """Return benign rows around 0, floods around 6 and scans around -6 of `x`."""
+    draws = np.random.default_rng(seed)
+    kinds = draws.choice(["benign", "flood", "scan"], size=count, p=[0.6, 0.2, 0.2])
+    centres = np.select([kinds == "flood", kinds == "scan"], [6.0, -6.0], 0.0)
+    return pl.DataFrame({"x": centres + draws.normal(size=count), "y": draws.random(count), "kind": kinds.tolist()})

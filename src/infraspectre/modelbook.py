@@ -39,6 +39,8 @@ KINDS = {
 """Which class restores a model of each kind."""
 EXPLAINED_AT_ONCE = 1_024
 """Rows whose explanations are in memory together."""
+NOVEL = "novel"
+"""Label of hostile rows that no known class fits, where that is asked for."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
 Progress = Callable[[str, float], None]
@@ -344,14 +346,25 @@ def column_kind(column: pl.Series) -> ColumnKind:
     return "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "text"
 
 
-def predict(model: OpenModel, data: Path, out: Path, *, explained: Path | None = None, top: int | None = None) -> int:
+def predict(
+    model: OpenModel,
+    data: Path,
+    out: Path,
+    *,
+    explained: Path | None = None,
+    top: int | None = None,
+    novel: bool = False,
+) -> int:
     """Write what a model says of each row of a table, in their order, as CSV; return the number of rows.
 
     Into `explained` goes, as JSON lines, why rows are called hostile, or why the `top` rows of highest score are called
-    what they are; raises UsageError for a model that cannot say.
+    what they are; raises UsageError for a model that cannot say. With `novel`, hostile rows that are unlike the class
+    they would be said to be of are labelled so; raises UsageError for a model that does not tell such classes apart.
     """
     from infraspectre.adapters.tables import TableFile
 
+    if novel:
+        require_families(model)
     table = TableFile(data)
     suit(table, model.manifest)
     done = 0
@@ -363,6 +376,7 @@ def predict(model: OpenModel, data: Path, out: Path, *, explained: Path | None =
         file.write((",".join(HEADER) + "\r\n").encode())
         for batch in table.batches(model.manifest.columns):
             judgement = model.model.judge(batch)
+            judgement = with_novel(judgement, model.model, batch) if novel else judgement
             file.write(prediction_lines(judgement, done))
             if reported:
                 reported.add(batch, judgement, done)
@@ -453,6 +467,30 @@ def vector_version(columns: Sequence[str]) -> int | None:
     from infraspectre.axon import VECTOR
 
     return VECTOR.version_of(columns)
+
+
+def require_families(model: OpenModel) -> None:
+    """Raise UsageError unless a model tells classes of hostile rows apart, and when none of them fits."""
+    from infraspectre.ml.detector import TellsNovel
+
+    if not isinstance(model.model, TellsNovel) or len(model.manifest.classes) < 3:
+        raise UsageError(
+            f"{model.manifest.name} tells no classes of hostile rows apart", remedy="leave out --novel for this model"
+        )
+
+
+def with_novel(judgement: Judgement, model: Model, frame: pl.DataFrame) -> Judgement:
+    """Return a judgement in which rows unlike the class that their label names are labelled as novel."""
+    from msgspec.structs import replace
+
+    from infraspectre.ml.detector import TellsNovel
+
+    if not isinstance(model, TellsNovel):
+        return judgement
+    found = model.novel(frame, judgement.labels).tolist()
+    return replace(
+        judgement, labels=[NOVEL if new else label for label, new in zip(judgement.labels, found, strict=True)]
+    )
 
 
 def prediction_lines(judgement: Judgement, first: int) -> bytes:

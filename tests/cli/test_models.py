@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from infraspectre.cli import run
-from model_fakes import rows
+from model_fakes import attacks, rows
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +186,28 @@ def test_an_anomaly_model_learns_from_benign_rows_alone(desk: Path) -> None:
     assert run(["train", "--data", str(desk / "calm.csv"), *arguments]) == 0
     judged = ["--data", str(desk / "later.csv"), "--label", "kind", "--out", str(desk / "c2"), "--quiet"]
     assert run(["evaluate", "--model", str(desk / "anomaly"), *judged]) == 0
+
+
+def test_novel_rows_are_labelled_so_where_that_is_asked_for(tmp_path: Path) -> None:
+    for name, seed in (("train", 1), ("later", 2)):
+        attacks(1_500, seed).write_csv(tmp_path / f"{name}.csv")
+    model, out = tmp_path / "m", tmp_path / "out.csv"
+    run(["train", "--data", str(tmp_path / "train.csv"), "--label", "kind", "--out", str(model), "--no-trial"])
+    later = pl.read_csv(tmp_path / "later.csv")
+    new = (later["kind"] == "flood").to_numpy()
+    strange = later.with_columns(x=pl.when(pl.Series(new)).then(pl.col("x") * 8).otherwise(pl.col("x")))
+    strange.write_csv(tmp_path / "strange.csv")
+    judge = ["predict", "--model", str(model), "--data", str(tmp_path / "strange.csv"), "--out", str(out)]
+    assert run(judge) == 0
+    assert "novel" not in pl.read_csv(out)["label"].to_list()
+    assert run([*judge, "--novel"]) == 0
+    found = (pl.read_csv(out)["label"] == "novel").to_numpy()
+    assert found[new].mean() > 0.9
+    assert found[~new].mean() < 0.05
+
+
+def test_a_model_of_one_hostile_class_tells_nothing_novel(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["predict", "--model", str(desk / "m"), "--data", str(desk / "later.csv"), "--out", str(desk / "n.csv")]
+    assert run([*command, "--novel"]) == 2
+    assert "leave out --novel" in capsys.readouterr().err
+    assert not (desk / "n.csv").exists()

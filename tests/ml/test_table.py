@@ -36,6 +36,20 @@ def test_what_names_rows_or_repeats_the_answer_is_left_out_and_named() -> None:
     assert set(table.left_out) == {"id", "copy", "classnum", "seen", "orig_ip"}
 
 
+def test_random_numbers_are_left_out_and_measured_ones_are_not() -> None:
+    random = np.random.default_rng(1)
+    frame = pl.DataFrame(
+        {
+            "sequence": np.where(random.random(4_000) < 0.4, 0, random.integers(1, 2**32, size=4_000)),
+            "bytes": random.lognormal(12, 2, size=4_000).astype(np.int64),
+            "port": random.integers(1_024, 4_000, size=4_000),
+        }
+    )
+    table = Table.learn(frame)
+    assert table.left_out == {"sequence": "holds random numbers"}
+    assert Table.learn(frame[:900]).left_out == {}
+
+
 def test_a_column_that_agrees_with_most_answers_only_is_kept() -> None:
     mixed = TRAINING.with_columns(pl.when(pl.col("id") == 7).then(0).otherwise(pl.col("copy")).alias("copy"))
     assert "copy" in Table.learn(mixed, pl.Series(mixed["class"] == "y"), answer_name="class").columns

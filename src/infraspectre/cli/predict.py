@@ -15,6 +15,7 @@ def predict(
     out: Path,
     explain: Path | None = None,
     explain_top: int | None = None,
+    novel: bool = False,
     common: Common = DEFAULT,
 ) -> None:
     """Judge each row of a table and write row, label, score, probability, low and high as CSV.
@@ -35,6 +36,8 @@ def predict(
         Write why rows are called hostile to this file, as JSON lines.
     explain_top
         Explain this many rows of highest score instead, the highest first.
+    novel
+        Label as novel what is hostile but unlike known rows of its class; such rows are one in twenty of a known class.
     """
     from infraspectre import modelbook
     from infraspectre.errors import UsageError
@@ -43,7 +46,7 @@ def predict(
     if explain_top is not None and (explain is None or explain_top < 1):
         raise UsageError("--explain-top is of no use", remedy="give --explain FILE and at least 1")
     opened = modelbook.open_model(model, common.config)
-    rows = modelbook.predict(opened, data, out, explained=explain, top=explain_top)
+    rows = modelbook.predict(opened, data, out, explained=explain, top=explain_top, novel=novel)
     if common.json:
         print_json({"rows": rows, "model": opened.manifest.content_id, "out": out})
     elif not common.quiet:

@@ -28,6 +28,10 @@ class Shape(msgspec.Struct, frozen=True):
     l2: float = 2.0
     device: Device = "cpu"
     """Where trees are grown; they are asked on processors alone."""
+    bins: int = 64
+    """Most intervals into which the values of a feature are cut."""
+    shared_trees: bool = False
+    """One tree a round for all classes, with a vector in each leaf, in place of one tree for each class."""
 
 
 def has_gpu() -> bool:
@@ -67,9 +71,10 @@ class Boosting:
         return {
             "objective": "multi:softprob" if many else "binary:logistic",
             **({"num_class": self._classes} if many else {}),
+            **({"multi_strategy": "multi_output_tree"} if many and shape.shared_trees else {}),
             "eval_metric": "mlogloss" if many else "logloss",
             "tree_method": "hist",
-            "max_bin": 64,
+            "max_bin": shape.bins,
             "max_depth": shape.depth,
             "eta": shape.learning_rate,
             "subsample": shape.rows_per_tree,

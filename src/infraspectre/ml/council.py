@@ -19,6 +19,7 @@ from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Contributions, Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.examples import Examples
 from infraspectre.ml.explanation import Explainer
+from infraspectre.ml.families import FAMILIES, Families
 from infraspectre.ml.neighbours import Neighbours
 from infraspectre.ml.table import Table
 from infraspectre.records.explanation import Explanation
@@ -39,7 +40,6 @@ RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
 DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours, Ensemble.kind: Ensemble}
 TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
-FAMILIES = Shape(rounds=60, depth=6)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
 IMAGINED_WEIGHT = 0.1
@@ -104,7 +104,7 @@ class Council:
         classes: list[str],
         table: Table,
         votes: Votes,
-        families: Boosting | None,
+        families: Families | None,
         thresholds: Thresholds,
         calibration: Calibration | None,
         rate: float = RATE,
@@ -227,6 +227,19 @@ class Council:
     def _margins(self, rows: Matrix) -> Vector:
         return self._votes.joined(rows) - self._threshold
 
+    def novel(self, frame: pl.DataFrame, labels: list[str]) -> NDArray[np.bool_]:
+        """Tell which rows that were judged hostile are unlike known rows of the class that their label names.
+
+        Never true of a council that knows but one hostile class.
+        """
+        places = {name: place for place, name in enumerate(self._classes)}
+        kinds = np.array([places[label] for label in labels], dtype=np.int64) - 1
+        found = kinds >= 0
+        if self._families is not None and found.any():
+            found[found] = self._families.novel(self._table.encode(frame)[found], kinds[found])
+            return found
+        return np.zeros(len(kinds), dtype=bool)
+
     def _shown(self, scores: Vector) -> Vector:
         return logistic((scores - self._threshold) / SOFTNESS)
 
@@ -241,7 +254,7 @@ class Council:
         flagged = np.flatnonzero(scores > self._threshold)
         names[flagged] = 1
         if self._families is not None and len(flagged):
-            names[flagged] = 1 + self._families.probabilities(rows[flagged]).argmax(axis=1)
+            names[flagged] = 1 + self._families.choose(rows[flagged])
         return [self._classes[name] for name in names.tolist()]
 
     def state(self) -> State:
@@ -275,7 +288,7 @@ class Council:
             list(state.values["classes"]),
             table,
             votes,
-            Boosting.restore(parts["families"]) if "families" in parts else None,
+            Families.restore(parts["families"]) if "families" in parts else None,
             Thresholds.restore(parts["thresholds"]),
             Calibration.restore(parts["calibration"]) if "calibration" in parts else None,
             float(state.values["rate"]),
@@ -329,11 +342,10 @@ def _judged_apart(
     return scores
 
 
-def _families(rows: Matrix, labels: Labels, seed: int, shape: Shape) -> Boosting:
+def _families(rows: Matrix, labels: Labels, seed: int, shape: Shape) -> Families:
     hostile = labels > 0
-    kinds = labels[hostile] - 1
-    families = Boosting(max(2, int(kinds.max()) + 1), shape, seed=seed)
-    families.learn(rows[hostile], kinds, weights=class_weights(kinds, 0.25))
+    families = Families(shape, seed=seed)
+    families.learn(rows[hostile], labels[hostile] - 1)
     return families
 
 

@@ -118,4 +118,12 @@ class Explains(Model, Protocol):
 
     def contributions(self, frame: pl.DataFrame) -> Contributions:
         """Return what each column adds to the margin of each row over the threshold; raise as `judge` does."""
+
+
+@runtime_checkable
+class TellsNovel(Protocol):
+    """Is a model that knows when the class it names hardly fits."""
+
+    def novel(self, frame: pl.DataFrame, labels: list[str]) -> NDArray[np.bool_]:
+        """Tell which rows that it judged hostile are unlike known ones of the class that its label names."""
         ...

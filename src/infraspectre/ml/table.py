@@ -23,6 +23,12 @@ MAX_LEAK_VALUES = 64
 """Most distinct values of a column that repeats the answer: measured numbers have more."""
 MIN_LEAK_ROWS = 200
 """Fewest rows on which a column that gives the answer away is taken for a copy of it, not for chance."""
+MIN_RANDOM_ROWS = 1_000
+MIN_RANDOM_DISTINCT = 0.9
+MOST_UNEVEN = 0.05
+"""Fewest values, besides the most frequent one, of a column of random numbers such as first sequence numbers of TCP;
+least share of them that is distinct, and most by which their quartiles are off those of an even spread. What is
+measured repeats itself or has a long tail; trees that split on random numbers learn the rows by heart."""
 LARGEST = float(np.finfo(np.float32).max)
 IDENTITY_WORDS = frozenset(
     {"id", "uid", "uuid", "guid", "ip", "addr", "address", "mac", "host", "hostname", "time", "timestamp", "date"}
@@ -157,7 +163,9 @@ def _reason_for_identity(series: pl.Series) -> str:
     distinct = series.n_unique()
     if series.dtype.is_integer():
         is_count = distinct == len(series) > 1 and (series.is_sorted() or series.is_sorted(descending=True))
-        return "numbers the rows" if is_count else ""
+        if is_count:
+            return "numbers the rows"
+        return "holds random numbers" if _is_random(series) else ""
     return "has too many distinct texts" if distinct > MAX_DISTINCT_TEXTS else ""
 
 
@@ -180,6 +188,16 @@ def holds_moments(series: pl.Series) -> bool:
     if not isinstance(least, float) or not isinstance(most, float):
         return False
     return any(EPOCH[0] * unit <= least and most <= EPOCH[1] * unit for unit in UNITS_OF_TIME)
+
+
+def _is_random(series: pl.Series) -> bool:
+    numbers = series.drop_nulls()
+    numbers = numbers.filter(numbers != numbers.mode().min())
+    if len(numbers) < MIN_RANDOM_ROWS or numbers.n_unique() < MIN_RANDOM_DISTINCT * len(numbers):
+        return False
+    values = numbers.to_numpy().astype(np.float64)
+    quartiles = (np.quantile(values, (0.25, 0.5, 0.75)) - values.min()) / np.ptp(values)
+    return bool(np.abs(quartiles - (0.25, 0.5, 0.75)).max() <= MOST_UNEVEN)
 
 
 def _repeats(series: pl.Series, answers: pl.Series) -> bool:
