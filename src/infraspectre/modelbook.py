@@ -223,10 +223,20 @@ def predict(model: OpenModel, data: Path, out: Path) -> int:
     done = 0
     with whole_file(out) as file, about(data):
         file.write((",".join(HEADER) + "\r\n").encode())
-        for batch in table.batches(model.manifest.columns):
+        for batch in table.batches(columns_in(model, table.names)):
             file.write(prediction_lines(model.model.judge(batch), done))
             done += len(batch)
     return done
+
+
+def columns_in(model: OpenModel, names: Sequence[str]) -> dict[str, ColumnKind]:
+    """Return the columns of a table that a model needs, each with its kind; models of texts know several names.
+
+    Raises InputError where no column of a table holds the texts.
+    """
+    from infraspectre.ml.text import TextModel
+
+    return {model.model.column_in(names): "text"} if isinstance(model.model, TextModel) else model.manifest.columns
 
 
 def prediction_lines(judgement: Judgement, first: int) -> bytes:
@@ -247,13 +257,15 @@ def evaluate(
     attacks that were never seen do to the figures.
     """
     from infraspectre.adapters.results import json_document
-    from infraspectre.adapters.tables import read_table
+    from infraspectre.adapters.tables import read_table, table_files
     from infraspectre.learning.leakage import leaks
     from infraspectre.learning.report_card import Subject, report_card
     from infraspectre.report import render_card
 
     manifest = model.manifest
-    table = read_table(data, frame_kinds(manifest, label))
+    with about(data):
+        wanted = columns_in(model, table_files(data)[0].names)
+    table = read_table(data, {**wanted, label: "text"})
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
         frame = labelled(table.frame, label)

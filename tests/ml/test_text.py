@@ -89,7 +89,7 @@ def test_no_rows_give_no_judgement(model: TextModel) -> None:
 
 
 def test_a_missing_column_is_named(model: TextModel) -> None:
-    with pytest.raises(InputError, match="text: this column is missing"):
+    with pytest.raises(InputError, match="text: the column is missing; the table has name"):
         model.judge(pl.DataFrame({"name": ["a"]}))
 
 

@@ -162,6 +162,8 @@ class TextModel:
 
     kind: ClassVar[str] = "text"
     column: ClassVar[str] = "text"
+    also: ClassVar[tuple[str, ...]] = ()
+    """Other names that the column goes by, the likeliest first."""
 
     def __init__(
         self, classes: Sequence[str], reader: Reader, trees: bytes, calibration: Calibration, threshold: float
@@ -183,6 +185,23 @@ class TextModel:
     def classes(self) -> list[str]:
         """Name the classes it tells apart, the benign one first."""
         return list(self._classes)
+
+    @classmethod
+    def column_in(cls, names: Sequence[str]) -> str:
+        """Return which of a table's columns holds the texts, large and small letters alike; raise `InputError` if none.
+
+        A name under which the column is known goes before another.
+        """
+        found = {name.strip().lower(): name for name in reversed(names)}
+        for known in (cls.column, *cls.also):
+            if known in found:
+                return found[known]
+        listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        raise InputError(
+            f"the column is missing; the table has {listed}",
+            field=cls.column,
+            remedy=f"name the column of texts {cls.column}; known names are also {', '.join(cls.also)}",
+        )
 
     @classmethod
     def read(cls, text: str) -> str:
@@ -224,7 +243,7 @@ class TextModel:
 
     def judge(self, frame: pl.DataFrame) -> Judgement:
         """Judge the texts of the column; raise `InputError` where it is missing or not text."""
-        texts = _column(frame, self.column)
+        texts = _column(frame, self.column_in(frame.columns))
         shares = _shares(self._booster, self._reader.features([self.read(text) for text in texts]))
         scores = 1 - shares[:, 0]
         probabilities, low, high = self._calibration(scores)
@@ -258,12 +277,6 @@ class TextModel:
 
 
 def _column(frame: pl.DataFrame, name: str) -> list[str]:
-    if name not in frame.columns:
-        raise InputError(
-            "this column is missing",
-            field=name,
-            remedy=f"give a table with it; there are {', '.join(frame.columns[:8])}",
-        )
     if frame.schema[name] not in (pl.String, pl.Null):
         raise InputError(f"this column holds {frame.schema[name]}, not text", field=name, remedy="give it as text")
     return frame[name].cast(pl.String).fill_null("").to_list()

@@ -8,6 +8,13 @@ from urllib.parse import unquote_plus
 
 from infraspectre.ml.text import TextModel
 
+HOST_COLUMNS = ("domain_name", "fqdn", "hostname", "host", "server_name", "name")
+ASKED_COLUMNS = ("dns_query", "dns_queries", "dns_query_name", "qname", "rrname")
+QUERY_COLUMNS = (*ASKED_COLUMNS, "domain", *HOST_COLUMNS)
+"""Names under which logs and data sets hold names that were asked for: Zeek, Suricata, Sysmon and others."""
+DOMAIN_COLUMNS = (*HOST_COLUMNS[:2], "query", *ASKED_COLUMNS, *HOST_COLUMNS[2:])
+PARAMETER_COLUMNS = ("parameter", "value", "parameter_value", "text")
+
 SECOND_LEVELS = frozenset(
     [
         "ac",
@@ -131,6 +138,7 @@ class GeneratedDomains(TextModel):
 
     kind: ClassVar[str] = "dga"
     column: ClassVar[str] = "domain"
+    also: ClassVar[tuple[str, ...]] = DOMAIN_COLUMNS
 
     @classmethod
     def read(cls, text: str) -> str:
@@ -143,6 +151,7 @@ class TunnelNames(TextModel):
 
     kind: ClassVar[str] = "dns-tunnel"
     column: ClassVar[str] = "query"
+    also: ClassVar[tuple[str, ...]] = QUERY_COLUMNS
 
     @classmethod
     def read(cls, text: str) -> str:
@@ -157,6 +166,7 @@ class Parameters(TextModel):
 
     kind: ClassVar[str] = "http-parameters"
     column: ClassVar[str] = "payload"
+    also: ClassVar[tuple[str, ...]] = PARAMETER_COLUMNS
 
     @classmethod
     def read(cls, text: str) -> str:
