@@ -108,11 +108,13 @@ def registered_label(name: str) -> str:
 
     Internationalised labels are decoded (RFC 3492) and stripped of marks; what has no ASCII letter stays as it is.
     """
+    return _plain(registered_name(name).partition(".")[0])
+
+
+def registered_name(name: str) -> str:
+    """Return the part of a name that somebody registered, in small letters: its label and what is sold below."""
     labels = [label for label in name.strip().strip(".").lower().split(".") if label]
-    if not labels:
-        return ""
-    owned = min(len(labels) - 1, _suffix_size(labels))
-    return _plain(labels[-1 - owned])
+    return ".".join(labels[-1 - min(len(labels) - 1, _suffix_size(labels)) :]) if labels else ""
 
 
 def _suffix_size(labels: list[str]) -> int:
