@@ -7,7 +7,6 @@ import string
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 import infraspectre as ins
@@ -77,7 +76,9 @@ def test_the_model_is_not_read_for_ordinary_names() -> None:
 
 def test_names_of_people_that_do_not_exist_are_no_generated_ones() -> None:
     words = ["river", "stone", "market", "green", "paper", "cloud", "silver", "forest", "window", "garden"]
-    flows = [asked(n, [f"{a}{b}.com"], ["NXDOMAIN"]) for n, (a, b) in enumerate(zip(words * 5, words[3:] * 8))]
+    flows = [
+        asked(n, [f"{a}{b}.com"], ["NXDOMAIN"]) for n, (a, b) in enumerate(zip(words * 5, words[3:] * 8, strict=False))
+    ]
     assert found_in(detector, frame(flows)) == []
 
 

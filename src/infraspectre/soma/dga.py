@@ -15,7 +15,9 @@ from infraspectre.soma.techniques import DOMAIN_GENERATION
 from infraspectre.soma.text_models import registered_name
 
 MISSING = "NXDOMAIN"
-PRIVATE = r"(?:^|\.)(?:arpa|local|lan|home|internal|localdomain|intranet|private|corp|workgroup|test|invalid|localhost)$"
+PRIVATE = (
+    r"(?:^|\.)(?:arpa|local|lan|home|internal|localdomain|intranet|private|corp|workgroup|test|invalid|localhost)$"
+)
 """Ends of names that the internet does not know, whatever they look like (RFC 6761, RFC 6762, RFC 8244)."""
 NAMES_OF_ROW = 512
 """Names taken of one host in one block, which bounds what a case absorbs at once."""

@@ -147,6 +147,11 @@ class GeneratedDomains(TextModel):
         """Return the registered label of a name."""
         return registered_label(text)
 
+    @classmethod
+    def context(cls, text: str) -> str:
+        """Return below what it was registered, such as com, co.uk or a domain of dynamic DNS."""
+        return registered_name(text).partition(".")[2]
+
 
 class TunnelNames(TextModel):
     """Tells names that carry data through DNS from names of hosts, by what is before the registered domain."""
