@@ -16,11 +16,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from infraspectre.learning.builtin import RECIPES, Text, english_words, learn
+from infraspectre.learning.builtin import MADE_UP, RECIPES, Text, english_words, learn
 
 SEED = 11
 FOLDS = 5
-MADE_UP = "made-up "
 
 
 class Outcome(NamedTuple):
@@ -46,7 +45,7 @@ def outcomes(data: Path, folds: Sequence[int] = tuple(range(FOLDS))) -> Iterator
         known = {text.text for text in kept}
         tested = [text for text in dict.fromkeys(texts) if text.group in left_out and text.text not in known]
         model = learn(recipe, kept, words)
-        scores = model.judge(pl.DataFrame({"domain": [f"{text.text}.com" for text in tested]})).scores
+        scores = model.judge(pl.DataFrame({"domain": [f"{text.text}.{text.context}" for text in tested]})).scores
         frame = pl.DataFrame({"label": [t.label for t in tested], "group": [t.group for t in tested], "score": scores})
         rate = frame.filter(pl.col("label") == "benign")["score"].quantile(0.99, "higher")
         summary = frame.group_by("label", "group").agg(

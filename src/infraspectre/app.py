@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from infraspectre.adapters.yara import YaraRules
     from infraspectre.capture.signatures import Rules
+    from infraspectre.ml.detector import Model
     from infraspectre.own_rules import Report as RuleTests
     from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
@@ -259,13 +260,20 @@ def compose(
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
     from infraspectre.reflex import Reflex
-    from infraspectre.soma import CATALOGUE, Signatures, Soma
+    from infraspectre.soma import CATALOGUE, Dga, Signatures, Soma
 
-    detectors = [*(make() for make in CATALOGUE), *chosen_rules(sigma, own_rules)]
+    detectors = [*(make() for make in CATALOGUE), Dga(domain_model), *chosen_rules(sigma, own_rules)]
     known = None if assets is None else load_assets(Path(assets))
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
     return Pipeline(Axon(), Soma([*detectors, *matched, *scanned]), Cortex(assets=known), Reflex())
+
+
+def domain_model() -> Model:
+    """Read the built-in model of generated domains."""
+    from infraspectre.modelbook import open_model
+
+    return open_model("builtin:dga").model
 
 
 def chosen_rules(sigma: SigmaRules | None, own_rules: Sequence[Source]) -> Iterator[Detector]:

@@ -374,7 +374,7 @@ def predict(
         reported = Reported(explaining(model), reasons, top) if reasons else None
         stack.enter_context(about(data))
         file.write((",".join(HEADER) + "\r\n").encode())
-        for batch in table.batches(model.manifest.columns):
+        for batch in table.batches(columns_in(model, table.names)):
             judgement = model.model.judge(batch)
             judgement = with_novel(judgement, model.model, batch) if novel else judgement
             file.write(prediction_lines(judgement, done))
@@ -493,6 +493,16 @@ def with_novel(judgement: Judgement, model: Model, frame: pl.DataFrame) -> Judge
     )
 
 
+def columns_in(model: OpenModel, names: Sequence[str]) -> dict[str, ColumnKind]:
+    """Return the columns of a table that a model needs, each with its kind; models of texts know several names.
+
+    Raises InputError where no column of a table holds the texts.
+    """
+    from infraspectre.ml.text import TextModel
+
+    return {model.model.column_in(names): "text"} if isinstance(model.model, TextModel) else model.manifest.columns
+
+
 def prediction_lines(judgement: Judgement, first: int) -> bytes:
     """Return judgements as lines of CSV (RFC 4180); rows count from 0."""
     text = io.StringIO()
@@ -513,7 +523,7 @@ def evaluate(
     import msgspec
 
     from infraspectre.adapters.results import json_document
-    from infraspectre.adapters.tables import read_table
+    from infraspectre.adapters.tables import read_table, table_files
     from infraspectre.learning.deciding import deciding
     from infraspectre.learning.leakage import leaks
     from infraspectre.learning.report_card import Subject, hostile_rows, report_card
@@ -521,7 +531,9 @@ def evaluate(
     from infraspectre.report import render_card
 
     manifest = model.manifest
-    table = read_table(data, frame_kinds(manifest, label), partial(suit, manifest=manifest))
+    with about(data):
+        wanted = columns_in(model, table_files(data)[0].names)
+    table = read_table(data, {**wanted, label: "text"}, partial(suit, manifest=manifest))
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
         frame = labelled(table.frame, label)

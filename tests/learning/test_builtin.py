@@ -8,8 +8,9 @@ import pytest
 
 from infraspectre.errors import InputError
 from infraspectre.learning.benign_texts import HOSTS, PARAMETERS, made_texts
-from infraspectre.learning.builtin import RECIPES, Text, learn, parameters, train
+from infraspectre.learning.builtin import MADE_UP, RECIPES, Text, learn, made_up_domains, parameters, train
 from infraspectre.learning.generated_names import SHAPES, generated_names
+from infraspectre.learning.public_names import HIDDEN, SOURCES, chosen_names
 from infraspectre.learning.tunnel_names import ENCODINGS, tunnel_names
 from infraspectre.ml.text import TextSettings
 
@@ -50,3 +51,24 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
 
 def test_parameters_of_the_public_data_are_read(data: Path) -> None:
     assert {text.label for text in parameters(data)} == {"benign", "sqli", "xss", "cmdi", "path-traversal"}
+
+
+def test_made_up_families_register_below_few_endings() -> None:
+    texts = made_up_domains(WORDS, names=30)
+    assert texts == made_up_domains(WORDS, names=30)
+    endings: dict[str, set[str]] = {}
+    for text in texts:
+        assert text.group.startswith(MADE_UP)
+        endings.setdefault(text.group, set()).add(text.context)
+    assert all(1 <= len(each) <= 5 and "" not in each for each in endings.values())
+
+
+def test_chosen_names_come_from_many_sources(data: Path) -> None:
+    pairs = list(chosen_names(data))
+    assert {source for source, _ in pairs} == {*SOURCES, "small lists", "references", "resolvers"}
+    assert not any(name.endswith(HIDDEN) for source, name in pairs if source == "references")
+
+
+def test_lists_that_are_missing_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"warninglists\.tar\.zst: this file is missing"):
+        list(chosen_names(tmp_path))

@@ -11,7 +11,7 @@ import pytest
 from infraspectre.errors import InputError
 from infraspectre.ml.ngrams import Corpus, Ngrams
 from infraspectre.ml.shapes import shape_names, shapes
-from infraspectre.ml.text import Calibration, Sample, TextModel, TextSettings
+from infraspectre.ml.text import Calibration, Sample, TextModel, TextSettings, _threshold
 from infraspectre.ml.words import Vocabulary
 
 SYLLABLES = ("ma", "ri", "no", "sel", "ta", "lo", "pen", "ka")
@@ -89,7 +89,7 @@ def test_no_rows_give_no_judgement(model: TextModel) -> None:
 
 
 def test_a_missing_column_is_named(model: TextModel) -> None:
-    with pytest.raises(InputError, match="text: this column is missing"):
+    with pytest.raises(InputError, match="text: the column is missing; the table has name"):
         model.judge(pl.DataFrame({"name": ["a"]}))
 
 
@@ -110,6 +110,57 @@ def test_folds_keep_groups_of_hostile_texts_together() -> None:
     for group in range(1, 7):
         assert len(set(folds[sample.groups == group])) == 1
     assert set(folds[sample.labels == 0]) == {0, 1, 2}
+
+
+def test_folds_by_source_keep_groups_of_benign_texts_together() -> None:
+    labels = np.array([0] * 100 + [1] * 20, np.int32)
+    groups = np.repeat(np.arange(6), (50, 20, 20, 10, 10, 10))
+    folds = Sample([""] * 120, labels, groups).folds(3, seed=1, by_source=True)
+    assert all(len(set(folds[groups == group])) == 1 for group in range(6))
+    assert sorted(np.bincount(folds[labels == 0])) == [20, 30, 50]
+    with pytest.raises(InputError, match="4 sources cannot be left out in 5 parts"):
+        Sample([""] * 120, labels, groups).folds(5, seed=1, by_source=True)
+
+
+def test_a_threshold_by_source_heeds_small_sources() -> None:
+    scores = np.concatenate((np.linspace(0, 0.5, 20_000), np.linspace(0.5, 1, 1_000), [1.0]))
+    labels = np.array([0] * 21_000 + [1], np.int32)
+    groups = np.array([0] * 20_000 + [1] * 1_000 + [2])
+    sample = Sample([""] * 21_001, labels, groups)
+    assert _threshold(scores, sample, TextSettings()) == pytest.approx(0.895, abs=0.01)
+    assert _threshold(scores, sample, TextSettings(by_source=True)) == pytest.approx(0.99, abs=0.01)
+
+
+def test_contexts_count_beside_texts() -> None:
+    class Placed(TextModel):
+        @classmethod
+        def read(cls, text: str) -> str:
+            return text.partition(".")[0]
+
+        @classmethod
+        def context(cls, text: str) -> str:
+            return text.partition(".")[2]
+
+    draw = random.Random(1)
+    names = ["".join(draw.choices(SYLLABLES, k=3)) for _ in range(800)]
+    labels = np.repeat(np.array([0, 1], np.int32), 400)
+    contexts = [*(["org"] * 400), *(["biz"] * 400)]
+    groups = np.concatenate((np.zeros(400, np.int64), np.arange(400) % 6 + 1))
+    model = Placed.learn(["benign", "hostile"], Sample(names, labels, groups, contexts), SETTINGS)
+    rows = pl.DataFrame({"text": ["marino.org", "marino.biz", "marino"]})
+    benign, hostile, _ = model.judge(rows).scores
+    assert benign < 0.2 < 0.8 < hostile
+    again = Placed.restore(model.state())
+    assert np.array_equal(again.judge(rows).scores, model.judge(rows).scores)
+
+
+@pytest.mark.parametrize("names", [["id", "HOST"], ["host", "qname"], ["Query", "host"]])
+def test_a_column_is_found_by_the_names_it_goes_by(names: list[str]) -> None:
+    class Named(TextModel):
+        column = "query"
+        also = ("host", "qname")
+
+    assert Named.column_in(names) == {"HOST": "HOST", "qname": "host", "host": "Query"}[names[1]]
 
 
 def test_groups_weigh_alike_whatever_their_size() -> None:

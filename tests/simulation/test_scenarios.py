@@ -104,6 +104,16 @@ def test_a_tunnel_asks_for_names_that_never_repeat(make: Make, record: str) -> N
     assert all(name.endswith("." + DOMAIN) and len(name) > 180 for name in names)
 
 
+@pytest.mark.parametrize("kind", ["letters", "hex"])
+def test_generated_domains_never_repeat_and_content_networks_look_alike(make: Make, kind: str) -> None:
+    made = make("domain-generation", kind=kind, tries=40, background=False, **QUICK)
+    names = [queries(asked) for asked, _ in made.payloads("domain generation")]
+    assert len(set(names)) == len(names) == 40
+    assert {name.count(".") for name in names} == {1}
+    content = [queries(asked) for asked, _ in made.payloads("content networks")]
+    assert len(set(content)) == 40 and all(name.count(".") == 2 for name in content)
+
+
 @pytest.mark.parametrize("channel", ["https", "ftp", "icmp"])
 def test_exfiltration_carries_the_bytes_away(make: Make, channel: str) -> None:
     made = make("exfiltration", channel=channel, megabytes=0.4, **QUICK)

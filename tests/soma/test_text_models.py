@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 import infraspectre
+from infraspectre import modelbook
 from infraspectre.adapters.models import load_model
+from infraspectre.errors import InputError
 from infraspectre.soma.text_models import GeneratedDomains, Parameters, TunnelNames, registered_label
 
 MODELS = Path(infraspectre.__file__).parent / "models"
@@ -33,6 +35,33 @@ MODELS = Path(infraspectre.__file__).parent / "models"
 )
 def test_the_registered_label_is_judged(name: str, label: str) -> None:
     assert registered_label(name) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("www.example.com", "com"),
+        ("a.example.co.uk", "co.uk"),
+        ("xkqz.ddns.net", "ddns.net"),
+        ("localhost", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_domain_is_registered_below_stands_beside_it(name: str, ending: str) -> None:
+    assert GeneratedDomains.context(name) == ending
+
+
+@pytest.mark.parametrize("column", ["domain", "Domain_Name", "query", "dns_query", "host", "FQDN", "name", "rrname"])
+def test_predictions_are_made_of_columns_that_logs_call_otherwise(column: str, tmp_path: Path) -> None:
+    pl.DataFrame({"id": [7, 8], column: ["xkqjvwzprtfhm.com", "wikipedia.org"]}).write_csv(tmp_path / "names.csv")
+    modelbook.predict(modelbook.open_model("builtin:dga"), tmp_path / "names.csv", tmp_path / "judged.csv")
+    assert pl.read_csv(tmp_path / "judged.csv")["label"].to_list() == ["dga", "benign"]
+
+
+def test_a_table_without_names_is_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"id": [7], "sitename": ["a.com"]}).write_csv(tmp_path / "names.csv")
+    with pytest.raises(InputError, match=r"names\.csv: domain: the column is missing; the table has id, sitename"):
+        modelbook.predict(modelbook.open_model("builtin:dga"), tmp_path / "names.csv", tmp_path / "judged.csv")
 
 
 def test_what_is_before_the_domain_may_carry_data() -> None:

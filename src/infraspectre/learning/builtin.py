@@ -1,14 +1,12 @@
 """The built-in models of texts, learnt again from public data: `infraspectre models build`.
 
-The data is a folder with `net/` and `intel/`; reading archives needs pyarrow, a development dependency.
+The data is a folder with `net/` and `intel/`.
 """
 
 from __future__ import annotations
 
-import io
-import json
+import random
 import re
-import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,34 +15,48 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from infraspectre.errors import InputError
 from infraspectre.learning.benign_texts import HOSTS, PARAMETERS, made_texts
 from infraspectre.learning.generated_names import generated_names
+from infraspectre.learning.public_names import LISTS, REFERENCES, chosen_names, listed_names, required
 from infraspectre.learning.tunnel_names import tunnel_names
 from infraspectre.ml.text import Sample, TextModel, TextSettings
-from infraspectre.soma.text_models import GeneratedDomains, Parameters, TunnelNames, registered_label
+from infraspectre.soma.text_models import GeneratedDomains, Parameters, TunnelNames
 
 DOMAINS = "intel/dga/domains_public.jsonl.zst"
-LISTS = "intel/misp/warninglists.tar.zst"
 PAYLOADS = "net/tabular/http-params/payload_train.csv"
 REPORTS = "intel/tram_reports/reports_public.jsonl.zst"
 DESCRIPTIONS = "intel/cve/cve_v3_public.jsonl.zst"
 WORDS = (DESCRIPTIONS, REPORTS)
 """Texts whose words are taken for common."""
-HUMAN_LISTS = ("university_domains", "bank-website", "public-dns-hostname", "dynamic-dns", "second-level-tlds")
-"""Lists of names that people chose and that are no lists of popular sites."""
-RELATED = {"new_goz": "zeus", "newgoz": "zeus", "gameover_goz": "zeus"}
-"""Families that are versions of one, by the catalogue of the data: they are left out together."""
+ENDINGS = (
+    *["com"] * 20,
+    *["net", "org"] * 8,
+    *["info", "biz"] * 7,
+    *["ru"] * 6,
+    *("eu", "cc", "in", "ws", "tk", "top", "xyz", "pw", "su", "me", "co", "cn", "us", "to", "tw", "cx", "name", "mobi"),
+    *("nu", "tv", "la", "de", "online", "site", "space", "club", "live", "life"),
+    "ddns.net",
+)
+"""Where made-up families register, roughly as often as surveys find real ones there (Plohmann et al., 2016)."""
+WITHOUT_CONTEXT = 0.1
+"""Share of texts whose context is left out, so that a label alone can be judged too."""
+MADE_UP = "made-up "
+"""Begins the names of families that are made up here."""
+RELATED = {"new_goz": "zeus", "newgoz": "zeus", "gameover_goz": "zeus", "alexa_chrmor": "alexa"}
+"""Families that are versions of one, and parts of one list, by the catalogue of the data: left out together."""
 NAMES_OF_FAMILY = 1_500
 """Names taken of one family or source of hostile texts; more of the same teach nothing."""
+NAMES_OF_SOURCE = 15_000
+"""Names taken of one source of benign texts, drawn from all, so that no source outweighs the others."""
 
 
 class Text(NamedTuple):
-    """A text as its model reads it, the class it belongs to, and what it came from."""
+    """A text as its model reads it, the class it belongs to, what it came from, and what stands beside it."""
 
     text: str
     label: str
     group: str
+    context: str = ""
 
 
 class Recipe(NamedTuple):
@@ -56,6 +68,7 @@ class Recipe(NamedTuple):
     classes: tuple[str, ...]
     files: tuple[str, ...]
     known_words: bool = False
+    with_context: bool = False
 
 
 def train(name: str, data: Path) -> TextModel:
@@ -69,27 +82,40 @@ def learn(recipe: Recipe, texts: Sequence[Text], known_words: Iterable[str] = ()
     kept = _kept(texts)
     groups = np.unique([text.group for text in kept], return_inverse=True)[1].astype(np.int64)
     labels = np.array([recipe.classes.index(text.label) for text in kept], np.int32)
-    sample = Sample([text.text for text in kept], labels, groups)
+    contexts = _contexts(kept, recipe.settings.seed) if recipe.with_context else ()
+    sample = Sample([text.text for text in kept], labels, groups, contexts)
     return recipe.model.learn(recipe.classes, sample, recipe.settings, known_words=known_words)
 
 
 def domains(data: Path) -> list[Text]:
     """Return registered labels of popular and other domains, and of those that algorithms generated."""
-    table = pl.read_ndjson(_file(data, DOMAINS))
+    table = pl.read_ndjson(required(data, DOMAINS))
     texts = [
-        Text(registered_label(domain), "dga" if label else "benign", RELATED.get(family, family) if label else source)
-        for domain, label, family, source in table.select("domain", "label", "family", "source").iter_rows()
+        _domain(name, "dga" if label else "benign", _related(family if label else source))
+        for name, label, family, source in table.select("domain", "label", "family", "source").iter_rows()
     ]
-    texts += [Text(registered_label(name), "benign", group) for group, name in _listed(data, HUMAN_LISTS)]
-    made = generated_names(english_words(data), names=120, seed=3)
-    return [*texts, *(Text(name, "dga", f"made-up {group}") for group, name in made)]
+    texts += [_domain(name, "benign", source) for source, name in chosen_names(data)]
+    return _drawn(texts) + made_up_domains(english_words(data))
+
+
+def made_up_domains(words: Sequence[str], names: int = 120) -> list[Text]:
+    """Return generated names of made-up families, each below one to five endings."""
+    draws: dict[str, tuple[random.Random, list[str]]] = {}
+    texts = []
+    for family, name in generated_names(words, names=names, seed=3):
+        if family not in draws:
+            draw = random.Random(f"endings {family}")  # noqa: S311 - names to learn from, not secrets
+            draws[family] = draw, draw.choices(ENDINGS, k=draw.randint(1, 5))
+        draw, endings = draws[family]
+        texts.append(_domain(f"{name}.{draw.choice(endings)}", "dga", MADE_UP + family))
+    return texts
 
 
 def queries(data: Path) -> list[Text]:
     """Return parts of host names, and data written as names."""
     words, read = english_words(data), TunnelNames.read
-    table = pl.read_ndjson(_file(data, DOMAINS)).filter(pl.col("source") == "cisco_top20k")
-    listed = [("cisco_top20k", name) for name in table["domain"]] + _listed(data, ("public-dns-hostname",))
+    table = pl.read_ndjson(required(data, DOMAINS)).filter(pl.col("source") == "cisco_top20k")
+    listed = [("cisco_top20k", name) for name in table["domain"]] + listed_names(data, ("public-dns-hostname",))
     benign = [*listed, *made_texts(HOSTS, words, count=3_000, seed=5)]
     hostile = tunnel_names(words, count=NAMES_OF_FAMILY, seed=6)
     return [Text(read(name), "benign", group) for group, name in benign] + [
@@ -99,7 +125,7 @@ def queries(data: Path) -> list[Text]:
 
 def parameters(data: Path) -> list[Text]:
     """Return values of parameters: those of a public data set, and benign ones of shapes it lacks."""
-    table = pl.read_csv(_file(data, PAYLOADS), columns=["payload", "attack_type"], infer_schema=False)
+    table = pl.read_csv(required(data, PAYLOADS), columns=["payload", "attack_type"], infer_schema=False)
     read = Parameters.read
     texts = [
         Text(read(payload or ""), "benign" if kind == "norm" else kind, f"{kind} {_template(payload or '')}")
@@ -113,9 +139,37 @@ def english_words(data: Path) -> list[str]:
     """Return common words of 3 to 10 letters, in alphabetical order, from reports and descriptions of weaknesses."""
     seen: Counter[str] = Counter()
     for name in WORDS:
-        for line in _lines(_file(data, name)):
+        for line in _lines(required(data, name)):
             seen.update(set(re.findall(r"(?<![\w.\-/\\])[a-z]{3,10}(?![\w\\/\-])", line)))
     return sorted(word for word, count in seen.items() if count >= 8 and not re.fullmatch("[a-f]+", word))
+
+
+def _related(group: str) -> str:
+    return RELATED.get(group, group)
+
+
+def _domain(name: str, label: str, group: str) -> Text:
+    read = GeneratedDomains
+    return Text(read.read(name), label, group, read.context(name))
+
+
+def _drawn(texts: Sequence[Text]) -> list[Text]:
+    """Return texts with each label once on a side, and at most NAMES_OF_SOURCE benign ones of a source."""
+    draw = random.Random(4)  # noqa: S311 - names to learn from, not secrets
+    groups: dict[str, list[Text]] = {}
+    for text in {(text.text, text.label): text for text in reversed(texts)}.values():
+        groups.setdefault(text.group if text.label == "benign" else "", []).append(text)
+    return [
+        text
+        for group, members in sorted(groups.items())
+        for text in (draw.sample(members, NAMES_OF_SOURCE) if group and len(members) > NAMES_OF_SOURCE else members)
+    ]
+
+
+def _contexts(texts: Sequence[Text], seed: int) -> list[str]:
+    """Return the contexts of texts, some left out."""
+    known = np.random.default_rng(seed).random(len(texts)) >= WITHOUT_CONTEXT
+    return [text.context if is_known else "" for text, is_known in zip(texts, known.tolist(), strict=True)]
 
 
 def _kept(texts: Sequence[Text]) -> list[Text]:
@@ -135,43 +189,19 @@ def _template(payload: str) -> str:
     return re.sub(r"[a-z]+", "a", re.sub(r"[0-9]+", "0", payload.lower()))[:60]
 
 
-def _listed(data: Path, lists: Sequence[str]) -> list[tuple[str, str]]:
-    """Return pairs of a list and a name of the lists of MISP's warning lists."""
-    import pyarrow as pa
-
-    with pa.CompressedInputStream(pa.OSFile(str(_file(data, LISTS))), "zstd") as stream:
-        content = io.BytesIO(stream.read())
-    with tarfile.open(fileobj=content) as archive:
-        return [(name, text) for name in lists for text in _list(archive, name, data / LISTS)]
-
-
-def _list(archive: tarfile.TarFile, name: str, path: Path) -> list[str]:
-    member = next((member for member in archive if f"/{name}/list.json" in member.name), None)
-    content = None if member is None else archive.extractfile(member)
-    if content is None:
-        raise InputError(f"the archive has no list {name}", path=path, remedy="fetch the whole archive")
-    return [text.strip(".") for text in json.load(content)["list"]]
-
-
 def _lines(path: Path) -> list[str]:
     return [str(row) for row in pl.read_ndjson(path).iter_rows()]
-
-
-def _file(data: Path, name: str) -> Path:
-    path = data / name
-    if not path.is_file():
-        raise InputError("this file is missing", path=path, remedy="give the folder of test data as --data")
-    return path
 
 
 RECIPES = {
     "dga": Recipe(
         GeneratedDomains,
         domains,
-        TextSettings(words=12_000, rounds=300),
+        TextSettings(words=12_000, rounds=200, by_source=True),
         ("benign", "dga"),
-        (DOMAINS, LISTS, *WORDS),
+        (DOMAINS, LISTS, *REFERENCES, *WORDS),
         known_words=True,
+        with_context=True,
     ),
     "dns-tunnel": Recipe(
         TunnelNames, queries, TextSettings(rounds=120, depth=4), ("benign", "tunnel"), (DOMAINS, LISTS, *WORDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -12,6 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
+from infraspectre.ml.contexts import FEATURES as CONTEXT_FEATURES
+from infraspectre.ml.contexts import Contexts
 from infraspectre.ml.detector import Contributions, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.ngrams import ORDER, Corpus, Ngrams
 from infraspectre.ml.shapes import shape_names, shapes
@@ -44,6 +47,9 @@ class TextSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Words of the vocabulary; 0 where texts are not written in words."""
     false_positive_rate: float = 0.01
     """Share of benign texts that may be called hostile."""
+    by_source: bool = False
+    """Whether whole groups of benign texts are left out too: thresholds then hold for sources never seen. Needs at
+    least as many groups as folds."""
     seed: int = 7
 
 
@@ -54,27 +60,39 @@ class Sample(msgspec.Struct, frozen=True):
     labels: Labels
     groups: NDArray[np.int64]
     """What a text belongs to, such as the family that made it: texts of one group are alike and stay together."""
+    contexts: Sequence[str] = ()
+    """What stands beside each text, "" where that is not known; empty where texts have none."""
 
     def part(self, rows: NDArray[Any]) -> Sample:
         """Return the sample of some rows, given as a mask or as indices."""
         indices = np.arange(len(self.texts))[rows]
-        return Sample([self.texts[index] for index in indices], self.labels[indices], self.groups[indices])
+        contexts = [self.contexts[index] for index in indices] if self.contexts else ()
+        return Sample([self.texts[index] for index in indices], self.labels[indices], self.groups[indices], contexts)
 
     def weights(self) -> Vector:
         """Weigh hostile groups alike, whatever their size from 200 texts on, and both sides alike in sum."""
-        _, group, sizes = np.unique(self.groups, return_inverse=True, return_counts=True)
         hostile = self.labels > 0
-        weights = np.where(hostile, np.minimum(1.0, 200.0 / sizes[group]), 1.0)
+        weights = np.where(hostile, self.shares(200.0), 1.0)
         return weights * np.where(hostile, (~hostile).sum() / max(1e-9, weights[hostile].sum()), 1.0)
 
-    def folds(self, count: int, seed: int) -> NDArray[np.int64]:
-        """Return the fold of each row: hostile groups and single benign texts, dealt in an order drawn by the seed."""
+    def shares(self, full: float) -> Vector:
+        """Return weights by which groups of at least `full` texts count alike."""
+        _, group, sizes = np.unique(self.groups, return_inverse=True, return_counts=True)
+        return np.minimum(1.0, full / sizes[group])
+
+    def folds(self, count: int, seed: int, *, by_source: bool = False) -> NDArray[np.int64]:
+        """Return the fold of each row: hostile groups and benign texts, dealt in an order drawn by the seed.
+
+        Benign texts are dealt singly, or `by_source` in whole groups: large ones first, each to the smallest fold.
+        """
         random = np.random.default_rng(seed)
         unit = np.where(self.labels > 0, self.groups, -1)
         benign = unit < 0
         _, unit[~benign] = np.unique(unit[~benign], return_inverse=True)
         folds = np.empty(len(unit), np.int64)
         folds[benign] = random.permutation(int(benign.sum())) % count
+        if by_source:
+            folds[benign] = _balanced(self.groups[benign], count)
         folds[~benign] = (random.permutation(int(unit.max(initial=-1)) + 1) % count)[unit[~benign]]
         return folds
 
@@ -82,18 +100,22 @@ class Sample(msgspec.Struct, frozen=True):
 class Reader:
     """Turns texts into features by what was learnt of benign and hostile ones."""
 
-    def __init__(self, benign: Ngrams, hostile: Ngrams, vocabulary: Vocabulary | None) -> None:
-        """Take over n-grams of both sides, and words where texts have any."""
-        self.benign, self.hostile, self.vocabulary = benign, hostile, vocabulary
+    def __init__(
+        self, benign: Ngrams, hostile: Ngrams, vocabulary: Vocabulary | None, contexts: Contexts | None
+    ) -> None:
+        """Take over n-grams of both sides, and words and contexts where texts have any."""
+        self.benign, self.hostile, self.vocabulary, self.contexts = benign, hostile, vocabulary, contexts
 
     @classmethod
     def learn(cls, sample: Sample, vocabulary: Vocabulary | None, settings: TextSettings) -> Reader:
         """Count the n-grams of both sides."""
         benign, hostile = sample.part(sample.labels == 0), sample.part(sample.labels > 0)
+        contexts = Contexts.learn(sample.contexts, sample.labels, sample.weights()) if sample.contexts else None
         return cls(
             Ngrams.learn(Corpus(benign.texts), order=ORDER, bits=settings.table_bits),
             Ngrams.learn(Corpus(hostile.texts), hostile.weights(), order=HOSTILE_ORDER, bits=settings.table_bits),
             vocabulary,
+            contexts,
         )
 
     def names(self) -> list[str]:
@@ -101,14 +123,17 @@ class Reader:
         benign = [f"benign_{what}_{order}" for order in range(1, ORDER + 1) for what in ("mean", "least", "window")]
         hostile = [f"hostile_mean_{order}" for order in range(1, HOSTILE_ORDER + 1)]
         ratio = [f"ratio_{what}" for what in ("mean", "window")]
-        return [*shape_names(), *benign, *hostile, *ratio, *(WORD_FEATURES if self.vocabulary else [])]
+        words = WORD_FEATURES if self.vocabulary else []
+        return [*shape_names(), *benign, *hostile, *ratio, *words, *(CONTEXT_FEATURES if self.contexts else [])]
 
-    def features(self, texts: Sequence[str]) -> Matrix:
+    def features(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> Matrix:
         """Return the features of texts, a row each."""
-        blocks = [self._block(texts[first : first + BLOCK]) for first in range(0, len(texts), BLOCK)]
+        beside = contexts or [""] * len(texts)
+        parts = [slice(first, first + BLOCK) for first in range(0, len(texts), BLOCK)]
+        blocks = [self._block(texts[part], beside[part]) for part in parts]
         return np.concatenate(blocks) if blocks else np.empty((0, len(self.names())), np.float32)
 
-    def _block(self, texts: Sequence[str]) -> Matrix:
+    def _block(self, texts: Sequence[str], contexts: Sequence[str]) -> Matrix:
         corpus = Corpus(texts)
         usual, strange = self.benign.log2_probabilities(corpus), self.hostile.log2_probabilities(corpus)
         columns = []
@@ -120,6 +145,8 @@ class Reader:
         parts = [shapes(corpus), np.column_stack(columns).astype(np.float32)]
         if self.vocabulary:
             parts.append(_word_features(self.vocabulary, texts))
+        if self.contexts:
+            parts.append(self.contexts.features(contexts))
         return np.concatenate(parts, axis=1)
 
 
@@ -164,6 +191,8 @@ class TextModel:
 
     kind: ClassVar[str] = "text"
     column: ClassVar[str] = "text"
+    also: ClassVar[tuple[str, ...]] = ()
+    """Other names that the column goes by, the likeliest first."""
 
     def __init__(
         self, classes: Sequence[str], reader: Reader, trees: bytes, calibration: Calibration, threshold: float
@@ -187,9 +216,31 @@ class TextModel:
         return list(self._classes)
 
     @classmethod
+    def column_in(cls, names: Sequence[str]) -> str:
+        """Return which of a table's columns holds the texts, large and small letters alike; raise `InputError` if none.
+
+        A name under which the column is known goes before another.
+        """
+        found = {name.strip().lower(): name for name in reversed(names)}
+        for known in (cls.column, *cls.also):
+            if known in found:
+                return found[known]
+        listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        raise InputError(
+            f"the column is missing; the table has {listed}",
+            field=cls.column,
+            remedy=f"name the column of texts {cls.column}; known names are also {', '.join(cls.also)}",
+        )
+
+    @classmethod
     def read(cls, text: str) -> str:
         """Return what of a text is judged."""
         return text
+
+    @classmethod
+    def context(cls, text: str) -> str:
+        """Return what stands beside that, or "" where nothing does."""
+        return ""
 
     @classmethod
     def learn(
@@ -203,14 +254,14 @@ class TextModel:
             raise InputError("all texts are of one side, so nothing tells the two apart", remedy="give both kinds")
         benign = [text for text, label in zip(sample.texts, sample.labels, strict=True) if label == 0]
         vocabulary = Vocabulary.learn(benign, known_words, size=settings.words) if settings.words else None
-        folds = sample.folds(settings.folds, settings.seed)
+        folds = sample.folds(settings.folds, settings.seed, by_source=settings.by_source)
         reader = Reader.learn(sample, vocabulary, settings)
         features = np.empty((len(folds), len(reader.names())), np.float32)
         for fold in range(settings.folds):
             left_out = folds == fold
-            features[left_out] = Reader.learn(sample.part(~left_out), vocabulary, settings).features(
-                sample.part(left_out).texts
-            )
+            tested = sample.part(left_out)
+            part = Reader.learn(sample.part(~left_out), vocabulary, settings)
+            features[left_out] = part.features(tested.texts, tested.contexts)
         scores = np.empty(len(folds))
         for fold in range(settings.folds):
             left_out = folds == fold
@@ -221,13 +272,12 @@ class TextModel:
             reader,
             _grown(features, sample, len(classes), settings),
             Calibration.learn(scores, sample.labels > 0, sample.weights()),
-            float(np.quantile(scores[sample.labels == 0], 1 - settings.false_positive_rate, method="higher")),
+            _threshold(scores, sample, settings),
         )
 
     def judge(self, frame: pl.DataFrame) -> Judgement:
         """Judge the texts of the column; raise `InputError` where it is missing or not text."""
-        texts = _column(frame, self.column)
-        shares = _shares(self._booster, self._reader.features([self.read(text) for text in texts]))
+        shares = _shares(self._booster, self._reader.features(*self._read(frame)))
         scores = 1 - shares[:, 0]
         probabilities, low, high = self._calibration(scores)
         likeliest = 1 + np.argmax(shares[:, 1:], axis=1)
@@ -236,30 +286,35 @@ class TextModel:
 
     def explain(self, frame: pl.DataFrame) -> list[Explanation]:
         """Explain the judgement of each text by its parts; raise as `judge` does."""
-        texts = [self.read(text) for text in _column(frame, self.column)]
-        labels, vocabulary = self.judge(frame).labels, self._reader.vocabulary
-        return [
-            explain_text(
-                self.column, label, text_parts(text, vocabulary), self._margins, is_benign=label == self._classes[0]
-            )
-            for text, label in zip(texts, labels, strict=True)
-        ]
+        texts, contexts = self._read(frame)
+        told = []
+        for text, context, label in zip(texts, contexts, self.judge(frame).labels, strict=True):
+            parts = text_parts(text, self._reader.vocabulary)
+            margins = partial(self._margins, context=context)
+            told.append(explain_text(self.column, label, parts, margins, is_benign=label == self._classes[0]))
+        return told
 
     def contributions(self, frame: pl.DataFrame) -> Contributions:
         """Return what each feature adds to the logarithm of the odds, less that at the threshold; raise as `judge`."""
-        texts = [self.read(text) for text in _column(frame, self.column)]
-        values = _contributions(self._booster, self._reader.features(texts))
+        values = _contributions(self._booster, self._reader.features(*self._read(frame)))
         base = values[:, -1] - _log_odds(np.array([self.limit]))
         return Contributions(self._reader.names(), values[:, :-1], np.zeros_like(values[:, :-1]), base)
 
-    def _margins(self, texts: Sequence[str]) -> Vector:
-        scores = 1 - _shares(self._booster, self._reader.features(texts))[:, 0]
+    def _read(self, frame: pl.DataFrame) -> tuple[list[str], list[str]]:
+        """Return the texts of a table as they are judged, and the context of each, which may be none."""
+        texts = _column(frame, self.column_in(frame.columns))
+        contexts = [self.context(text) if self._reader.contexts else "" for text in texts]
+        return [self.read(text) for text in texts], contexts
+
+    def _margins(self, texts: Sequence[str], context: str) -> Vector:
+        scores = 1 - _shares(self._booster, self._reader.features(texts, [context] * len(texts)))[:, 0]
         return _log_odds(scores) - _log_odds(np.array([self.limit]))
 
     def state(self) -> State:
         """Return what was learnt."""
-        calibration, vocabulary = self._calibration, self._reader.vocabulary
-        parts = {"benign": self._reader.benign.state(), "hostile": self._reader.hostile.state()}
+        calibration, reader = self._calibration, self._reader
+        named = {"benign": reader.benign, "hostile": reader.hostile, "words": reader.vocabulary}
+        parts = {name: part for name, part in (named | {"contexts": reader.contexts}).items() if part is not None}
         return State(
             self.kind,
             {"classes": self._classes, "threshold": self.limit},
@@ -267,7 +322,7 @@ class TextModel:
                 "trees": np.frombuffer(zlib.compress(self._trees, 9), np.uint8),
                 **{field: getattr(calibration, field) for field in calibration.__struct_fields__},
             },
-            parts | ({"words": vocabulary.state()} if vocabulary else {}),
+            {name: part.state() for name, part in parts.items()},
         )
 
     @classmethod
@@ -275,22 +330,39 @@ class TextModel:
         """Return a model that judges exactly as the one whose state it is."""
         parts, arrays = state.parts, state.arrays
         words = Vocabulary.restore(parts["words"]) if "words" in parts else None
-        reader = Reader(Ngrams.restore(parts["benign"]), Ngrams.restore(parts["hostile"]), words)
+        contexts = Contexts.restore(parts["contexts"]) if "contexts" in parts else None
+        reader = Reader(Ngrams.restore(parts["benign"]), Ngrams.restore(parts["hostile"]), words, contexts)
         calibration = Calibration(**{field: arrays[field] for field in Calibration.__struct_fields__})
         trees = zlib.decompress(arrays["trees"].tobytes())
         return cls(state.values["classes"], reader, trees, calibration, float(state.values["threshold"]))
 
 
 def _column(frame: pl.DataFrame, name: str) -> list[str]:
-    if name not in frame.columns:
-        raise InputError(
-            "this column is missing",
-            field=name,
-            remedy=f"give a table with it; there are {', '.join(frame.columns[:8])}",
-        )
     if frame.schema[name] not in (pl.String, pl.Null):
         raise InputError(f"this column holds {frame.schema[name]}, not text", field=name, remedy="give it as text")
     return frame[name].cast(pl.String).fill_null("").to_list()
+
+
+def _balanced(groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return the fold of each row; the largest group goes first, always to the fold with the fewest rows."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < count:
+        raise InputError(f"{len(sizes)} sources cannot be left out in {count} parts", remedy="give more sources")
+    fold_of, rows = np.empty(len(sizes), np.int64), np.zeros(count)
+    for each in np.argsort(-sizes, kind="stable"):
+        fold_of[each] = np.argmin(rows)
+        rows[fold_of[each]] += sizes[each]
+    return fold_of[group]
+
+
+def _threshold(scores: Vector, sample: Sample, settings: TextSettings) -> float:
+    """Return the score above which the share of benign texts wanted lies; groups from 1,000 texts on count alike."""
+    benign = sample.labels == 0
+    weights = sample.shares(1_000.0)[benign] if settings.by_source else np.ones(int(benign.sum()))
+    order = np.argsort(scores[benign], kind="stable")
+    below = np.cumsum(weights[order])
+    place = np.searchsorted(below, (1 - settings.false_positive_rate) * below[-1])
+    return float(scores[benign][order][min(place, len(order) - 1)])
 
 
 def _word_features(vocabulary: Vocabulary, texts: Sequence[str]) -> Matrix:

@@ -1,6 +1,7 @@
 """Soma: detectors that find suspicious behaviour in flows."""
 
 from infraspectre.soma.detector import Case, Casebook, Detector, Finding, gathered
+from infraspectre.soma.dga import Dga
 from infraspectre.soma.signatures import Signatures
 from infraspectre.soma.soma import CATALOGUE, PATIENCE, Patience, Soma
 
@@ -10,6 +11,7 @@ __all__ = [
     "Case",
     "Casebook",
     "Detector",
+    "Dga",
     "Finding",
     "Patience",
     "Signatures",

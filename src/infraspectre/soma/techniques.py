@@ -17,6 +17,7 @@ REFLECTION = Technique("T1498.002", "Network Denial of Service: Reflection Ampli
 SERVICE_FLOOD = Technique("T1499.002", "Endpoint Denial of Service: Service Exhaustion Flood")
 WEB_PROTOCOLS = Technique("T1071.001", "Application Layer Protocol: Web Protocols")
 DNS = Technique("T1071.004", "Application Layer Protocol: DNS")
+DOMAIN_GENERATION = Technique("T1568.002", "Dynamic Resolution: Domain Generation Algorithms")
 NON_APPLICATION_PROTOCOL = Technique("T1095", "Non-Application Layer Protocol")
 ENCRYPTED_CHANNEL = Technique("T1573", "Encrypted Channel")
 ASYMMETRIC_CRYPTOGRAPHY = Technique("T1573.002", "Encrypted Channel: Asymmetric Cryptography")

@@ -8,6 +8,13 @@ from urllib.parse import unquote_plus
 
 from infraspectre.ml.text import TextModel
 
+HOST_COLUMNS = ("domain_name", "fqdn", "hostname", "host", "server_name", "name")
+ASKED_COLUMNS = ("dns_query", "dns_queries", "dns_query_name", "qname", "rrname")
+QUERY_COLUMNS = (*ASKED_COLUMNS, "domain", *HOST_COLUMNS)
+"""Names under which logs and data sets hold names that were asked for: Zeek, Suricata, Sysmon and others."""
+DOMAIN_COLUMNS = (*HOST_COLUMNS[:2], "query", *ASKED_COLUMNS, *HOST_COLUMNS[2:])
+PARAMETER_COLUMNS = ("parameter", "value", "parameter_value", "text")
+
 SECOND_LEVELS = frozenset(
     [
         "ac",
@@ -101,11 +108,13 @@ def registered_label(name: str) -> str:
 
     Internationalised labels are decoded (RFC 3492) and stripped of marks; what has no ASCII letter stays as it is.
     """
+    return _plain(registered_name(name).partition(".")[0])
+
+
+def registered_name(name: str) -> str:
+    """Return the part of a name that somebody registered, in small letters: its label and what is sold below."""
     labels = [label for label in name.strip().strip(".").lower().split(".") if label]
-    if not labels:
-        return ""
-    owned = min(len(labels) - 1, _suffix_size(labels))
-    return _plain(labels[-1 - owned])
+    return ".".join(labels[-1 - min(len(labels) - 1, _suffix_size(labels)) :]) if labels else ""
 
 
 def _suffix_size(labels: list[str]) -> int:
@@ -131,11 +140,17 @@ class GeneratedDomains(TextModel):
 
     kind: ClassVar[str] = "dga"
     column: ClassVar[str] = "domain"
+    also: ClassVar[tuple[str, ...]] = DOMAIN_COLUMNS
 
     @classmethod
     def read(cls, text: str) -> str:
         """Return the registered label of a name."""
         return registered_label(text)
+
+    @classmethod
+    def context(cls, text: str) -> str:
+        """Return below what it was registered, such as com, co.uk or a domain of dynamic DNS."""
+        return registered_name(text).partition(".")[2]
 
 
 class TunnelNames(TextModel):
@@ -143,6 +158,7 @@ class TunnelNames(TextModel):
 
     kind: ClassVar[str] = "dns-tunnel"
     column: ClassVar[str] = "query"
+    also: ClassVar[tuple[str, ...]] = QUERY_COLUMNS
 
     @classmethod
     def read(cls, text: str) -> str:
@@ -157,6 +173,7 @@ class Parameters(TextModel):
 
     kind: ClassVar[str] = "http-parameters"
     column: ClassVar[str] = "payload"
+    also: ClassVar[tuple[str, ...]] = PARAMETER_COLUMNS
 
     @classmethod
     def read(cls, text: str) -> str:

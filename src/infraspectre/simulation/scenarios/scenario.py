@@ -28,6 +28,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "requests": (1, 1_000_000),
     "scale": (0.001, 2),
     "targets": (1, 200),
+    "tries": (1, 100_000),
 }
 """Least and most of every option that is a number; they bound memory and time, and keep flows inside timeouts."""
 
