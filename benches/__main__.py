@@ -26,6 +26,8 @@ BENCHES = {
     "sigma": "Sigma rules: events recorded for them, and events per CPU-second with 1,000 rules.",
     "survey": "Every capture of the test data, those that once crashed decoders included.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
+    "cascade": "Flows judged by a model a second on one core, and how long a micro-batch takes.",
+    "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

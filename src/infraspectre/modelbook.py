@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +15,7 @@ from infraspectre.files import make_folder, whole_file, write_whole
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.tables import Table
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Trained
     from infraspectre.ml.detector import Judgement, Model
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from infraspectre.soma.models import ModelDetector
 
 BUILTIN = "builtin:"
+FLOW = "flow"
+"""The built-in model that judges flows."""
 BUILTIN_FOLDER = Path(__file__).parent / "models"
 KINDS = {
     "council": "infraspectre.ml.council:Council",
@@ -151,18 +154,18 @@ def train(
     created_at: str,
     progress: Progress | None = None,
 ) -> tuple[Manifest, Trained]:
-    """Learn a model from a table with labels and write its directory."""
+    """Learn a model from a table with labels, or from a folder of labelled captures, and write its directory."""
     from infraspectre.adapters.models import save_model
-    from infraspectre.adapters.tables import read_table
     from infraspectre.learning import training
     from infraspectre.records.models import Manifest
 
-    table = read_table(data)
+    table, groups = table_of(data, label, progress)
     with about(data):
         frame = labelled(without(table.frame, drop), label)
         if task == "classify":
             training.require_classes(frame, label)
-        trained = training.train(frame, label, learner(label, task, seed, progress), with_trial=with_trial, seed=seed)
+        learn = learner(label, task, seed, progress, groups)
+        trained = training.train(frame, label, learn, with_trial=with_trial, seed=seed, groups=groups)
     model = trained.model
     manifest = Manifest(
         name=out.name,
@@ -181,15 +184,37 @@ def train(
     return save_model(out, manifest, model.state()), trained
 
 
+def table_of(
+    data: Path, label: str, progress: Progress | None = None, kinds: dict[str, ColumnKind] | None = None
+) -> tuple[Table, str]:
+    """Read a table with labels, of files or of the flows of labelled captures.
+
+    Return also the column that tells which rows of captures belong together; none for other tables.
+    """
+    from infraspectre.adapters.tables import Table, read_table, sha256_of
+    from infraspectre.learning.labelled_captures import CATALOGUE, FLOWS, group_column, holds_captures, labelled_flows
+    from infraspectre.records.models import DataFile
+
+    if not holds_captures(data):
+        return read_table(data, kinds), ""
+    frame = labelled_flows(data, label, progress)
+    groups = group_column(frame)
+    labels = [data / CATALOGUE] if (data / CATALOGUE).is_file() else sorted(data.rglob(FLOWS))
+    files = [DataFile(path.relative_to(data).as_posix(), sha256_of(path)) for path in labels]
+    return Table(frame.drop({"capture", "source"} - {groups}), files), groups
+
+
 def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
     """Learn a built-in model again from a folder of public data; raise InputError naming a file that is missing."""
+    if name == FLOW:
+        return build_flow(data, out, created_at)
     from infraspectre.adapters.models import save_model
     from infraspectre.adapters.tables import sha256_of
     from infraspectre.learning.builtin import RECIPES, train
     from infraspectre.records.models import DataFile, Manifest, Threshold
 
     if name not in RECIPES:
-        raise UsageError(f"no built-in model is named {name!r}", remedy=f"choose from: {', '.join(RECIPES)}")
+        raise UsageError(f"no built-in model is named {name!r}", remedy=f"choose from: {', '.join((*RECIPES, FLOW))}")
     recipe = RECIPES[name]
     model = train(name, data)
     manifest = Manifest(
@@ -203,6 +228,35 @@ def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
         seed=recipe.settings.seed,
         data=[DataFile(file, sha256_of(data / file)) for file in recipe.files],
         thresholds=[Threshold(recipe.settings.false_positive_rate, model.limit)],
+    )
+    return save_model(out, manifest, model.state())
+
+
+def build_flow(data: Path, out: Path, created_at: str, without: Collection[str] = ()) -> Manifest:
+    """Learn the built-in model of flows again from simulations and captures of public data, some sources left out."""
+    from infraspectre.adapters.models import save_model
+    from infraspectre.adapters.tables import sha256_of
+    from infraspectre.learning import builtin_flow
+    from infraspectre.learning.training import thresholds
+    from infraspectre.records.models import DataFile, Manifest
+
+    model = builtin_flow.train(data, without=without)
+    kinds = flow_columns()
+    manifest = Manifest(
+        name=FLOW,
+        kind=model.kind,
+        task="classify",
+        label="class",
+        columns={name: "text" if kinds[name] == "text" else "number" for name in model.columns},
+        classes=model.classes,
+        created_at=created_at,
+        seed=builtin_flow.SEED,
+        data=[
+            DataFile(path.relative_to(data).as_posix(), sha256_of(path))
+            for path, source in builtin_flow.benign_captures(data)
+            if source not in without
+        ],
+        thresholds=thresholds(model),
     )
     return save_model(out, manifest, model.state())
 
@@ -229,12 +283,14 @@ def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
     return frame.drop(drop)
 
 
-def learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+def learner(
+    label: str, task: Task, seed: int, progress: Progress | None, groups: str = ""
+) -> Callable[[pl.DataFrame], Model]:
     """Return what learns a model of the default kind from a table."""
     council: Any = model_class("council")
 
     def learn(frame: pl.DataFrame) -> Model:
-        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress)
+        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress, groups=groups)
         return learnt
 
     return learn
@@ -294,10 +350,10 @@ def evaluate(
     from infraspectre.report import render_card
 
     manifest = model.manifest
-    table = read_table(data, frame_kinds(manifest, label))
+    table, groups = table_of(data, label, kinds=frame_kinds(manifest, label))
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
-        frame = labelled(table.frame, label)
+        frame = labelled(table.frame.drop(groups) if groups else table.frame, label)
         judgement = model.model.judge(frame.drop(label))
         card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
     if training is not None:

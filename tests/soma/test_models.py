@@ -1,4 +1,4 @@
-"""Models judge flows and their texts: one clear row is reported, a doubtful one among many is not, floods are bounded."""
+"""Models judge flows and texts: one clear row is reported, a doubtful one among many is not, floods are bounded."""
 
 from __future__ import annotations
 

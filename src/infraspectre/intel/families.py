@@ -36,7 +36,7 @@ FAMILIES = (
     Family("brute_force", ("brute", "spray", "login", "password"), "Password guessing", "against", "credential-access"),
     Family("ticket_theft", ("kerberoast", "pass_the_hash"), "Ticket theft", "against", "credential-access"),
     Family("tunnel", ("tunnel",), "Tunnel", "to", _C2, slow=True),
-    Family("beacon", ("beacon", "command_and_control", "c2", "periodic", "generated"), "Beacon", "to", _C2, slow=True),
+    Family("beacon", ("beacon", "command_and_control", "c2", "periodic"), "Beacon", "to", _C2, slow=True),
     Family("exfiltration", ("exfil", "transfer", "upload"), "Data theft", "to", "exfiltration", slow=True),
     Family("lateral_movement", ("lateral", "admin_share", "remote_"), "Lateral movement", "to", "lateral-movement"),
     Family("flood", ("flood", "amplification", "denial"), "Flood", "against", "impact"),

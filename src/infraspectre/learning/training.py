@@ -47,15 +47,18 @@ class Trained(NamedTuple):
     leaks: list[Leak]
 
 
-def train(frame: pl.DataFrame, label: str, learn: Learn, *, with_trial: bool = True, seed: int = 0) -> Trained:
+def train(
+    frame: pl.DataFrame, label: str, learn: Learn, *, with_trial: bool = True, seed: int = 0, groups: str = ""
+) -> Trained:
     """Learn from all rows; before that, unless told not to, learn from four fifths and judge the others.
 
-    Equal rows are never on both sides of the trial. Raises InputError for a label that no column has.
+    Equal rows are never on both sides of the trial, nor, where `groups` names a column, rows with the same value in it.
+    Raises InputError for a label that no column has.
     """
     if label:
         require_label(frame, label)
-    found = leaks(frame, label) if label else []
-    aside = held_out(without(frame, found), label, seed=seed)
+    found = leaks(frame.drop(groups) if groups else frame, label) if label else []
+    aside = held_out(frame.select(groups) if groups else without(frame, found), label, seed=seed)
     metrics = trial(frame, aside, label, learn) if with_trial and label else {}
     model = learn(frame)
     return Trained(model, metrics, thresholds(model), found)

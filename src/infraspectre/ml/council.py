@@ -14,6 +14,7 @@ from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
+from infraspectre.ml.cascade import Triaged
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.neighbours import Neighbours
 from infraspectre.ml.table import Table
@@ -93,12 +94,16 @@ class Council:
         seed: int = 0,
         progress: Progress | None = None,
         rate: float = RATE,
+        groups: str = "",
     ) -> Council:
         """Learn from a table whose column `label` names the class of each row; an anomaly task can do without it.
 
-        `rate` is the share of benign rows that may be called hostile. Raises `InputError` where the table cannot be
-        learnt from.
+        `rate` is the share of benign rows that may be called hostile. `groups` names a column that is not learnt from:
+        rows with the same value, such as those of one capture, are judged apart from one another when thresholds are
+        fixed. Raises `InputError` where the table cannot be learnt from.
         """
+        together = frame[groups].rank("dense").cast(pl.Int64).to_numpy() - 1 if groups else None
+        frame = frame.drop(groups) if groups else frame
         tell = progress or (lambda _what, _share: None)
         answers = _answers(frame, label, task)
         names, labels = _classes(answers, len(frame))
@@ -110,7 +115,7 @@ class Council:
         tell("encoded", 0.1)
         if task == "anomaly":
             return cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
-        return cls._learn_classes(names, table, rows, labels, seed, rate, tell)
+        return cls._learn_classes(names, table, rows, labels, together, seed, rate, tell)
 
     @classmethod
     def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
@@ -122,9 +127,17 @@ class Council:
 
     @classmethod
     def _learn_classes(
-        cls, names: list[str], table: Table, rows: Matrix, labels: Labels, seed: int, rate: float, tell: Progress
+        cls,
+        names: list[str],
+        table: Table,
+        rows: Matrix,
+        labels: Labels,
+        together: NDArray[np.int64] | None,
+        seed: int,
+        rate: float,
+        tell: Progress,
     ) -> Council:
-        near = _judged_apart(rows, labels, folds(copies(rows), FOLDS, seed), seed)
+        near = _judged_apart(rows, labels, folds(copies(rows) if together is None else together, FOLDS, seed), seed)
         tell("judged apart from equal rows", 0.4)
         far = _judged_apart(rows, labels, folds(_cells(rows, seed), FOLDS, seed), seed)
         tell("judged apart from like rows", 0.7)
@@ -158,10 +171,24 @@ class Council:
 
     def judge(self, frame: pl.DataFrame) -> Judgement:
         """Judge the rows of a table; raise `InputError` naming the column that is missing or of another type."""
+        triaged = self.triage(frame)
+        labels = np.full(len(frame), self._classes[0], dtype=object)
+        labels[triaged.flagged] = self.families(triaged.rows[triaged.flagged])
+        return Judgement(labels.tolist(), triaged.scores, triaged.probabilities, triaged.low, triaged.high)
+
+    def triage(self, frame: pl.DataFrame) -> Triaged:
+        """Say of each row how suspicious it is; raise as `judge` does."""
         rows = self._table.encode(frame)
         scores = self._votes.joined(rows)
-        probabilities, low, high = self._probabilities(scores)
-        return Judgement(self._labels(rows, scores), self._shown(scores), probabilities, low, high)
+        flagged = np.flatnonzero(scores > self._threshold)
+        return Triaged(rows, self._shown(scores), *self._probabilities(scores), flagged)
+
+    def families(self, rows: Matrix) -> list[str]:
+        """Name the class of each suspicious row, given as `triage` encodes it."""
+        kinds = np.zeros(len(rows), dtype=np.int64)
+        if self._families is not None and len(rows):
+            kinds = self._families.probabilities(rows).argmax(axis=1)
+        return [self._classes[1 + kind] for kind in kinds.tolist()]
 
     def _shown(self, scores: Vector) -> Vector:
         return logistic((scores - self._threshold) / SOFTNESS)
@@ -171,14 +198,6 @@ class Council:
             return self._thresholds.near.posterior(scores)
         probabilities = self._calibration.probabilities(scores)
         return probabilities, *self._calibration.interval(probabilities)
-
-    def _labels(self, rows: Matrix, scores: Vector) -> list[str]:
-        names = np.zeros(len(rows), dtype=np.int64)
-        flagged = np.flatnonzero(scores > self._threshold)
-        names[flagged] = 1
-        if self._families is not None and len(flagged):
-            names[flagged] = 1 + self._families.probabilities(rows[flagged]).argmax(axis=1)
-        return [self._classes[name] for name in names.tolist()]
 
     def state(self) -> State:
         """Return what was learnt."""

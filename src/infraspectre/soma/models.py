@@ -11,6 +11,7 @@ import polars as pl
 
 from infraspectre.intel.families import normal
 from infraspectre.ml.bounded import BoundedTable
+from infraspectre.ml.cascade import MICRO_BATCH, Cascade, Stage, Staged
 from infraspectre.ml.detector import Judgement, Model, Vector
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import plural
@@ -31,8 +32,6 @@ from infraspectre.soma.techniques import (
     WEB_PROTOCOLS,
 )
 
-MICRO_BATCH = 1_024
-"""Rows that a model judges at once, which bounds memory."""
 LARGEST_PROBABILITY = 0.9999
 """No row is certain, so that every row has finite odds."""
 LARGEST_SCORE = 0.85
@@ -128,6 +127,7 @@ class JudgedCase(Case):
         super().__init__()
         self.hostile = 0
         self.odds, self.low_odds, self.high_odds = 0.0, 0.0, 0.0
+        self.stage = 0
         self.targets: dict[str, None] = {}
 
 
@@ -143,6 +143,7 @@ class ModelDetector:
         """Ask a model, known by this name in detections."""
         self.name = name
         self._model = model
+        self._cascade: Cascade[str] | None = Cascade(model) if isinstance(model, Staged) else None
         self._part = part_of(model.columns)
         self._settings = settings or ModelSettings()
         self._judged: BoundedTable[str, Count] = BoundedTable(self._settings.capacity, Count)
@@ -171,9 +172,16 @@ class ModelDetector:
     def _hostile(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows that the model does not call benign, with the odds that they are hostile."""
         benign, example = self._model.classes[0], None if self._part is None else self._model.columns[0]
-        parts = (with_verdicts(part, self._model.judge(part), example) for part in rows.iter_slices(MICRO_BATCH))
+        parts = (with_verdicts(part, *self._ask(part), example) for part in rows.iter_slices(MICRO_BATCH))
         hostile = [part.filter(pl.col("label") != benign) for part in parts]
         return pl.concat(hostile) if hostile else pl.DataFrame()
+
+    def _ask(self, rows: pl.DataFrame) -> tuple[Judgement, int]:
+        """Return what the model says of a micro-batch, and the last stage that its suspicious rows reached."""
+        if self._cascade is None:
+            return self._model.judge(rows), Stage.FAMILIES
+        verdicts = self._cascade.judge(rows)
+        return verdicts.judgement, int(verdicts.stages.max(initial=Stage.TRIAGE))
 
     def _absorb(self, row: Row) -> Actor:
         actor = Actor(row["orig_ip"], row["label"])
@@ -183,6 +191,7 @@ class ModelDetector:
         case.odds += row["odds"]
         case.low_odds += row["low_odds"]
         case.high_odds += row["high_odds"]
+        case.stage = max(case.stage, row["stage"])
         case.targets |= dict.fromkeys(row["targets"])
         case.show(row["examples"])
         return actor
@@ -206,6 +215,7 @@ class ModelDetector:
             measures={
                 "rows": rows,
                 "hostile_rows": case.hostile,
+                "stage": case.stage,
                 "probability": round(probability, 4),
                 "probability_low": round(low, 4),
                 "probability_high": round(high, 4),
@@ -228,6 +238,7 @@ MEASURES = {
     "odds": pl.col("odds").sum(),
     "low_odds": pl.col("low_odds").sum(),
     "high_odds": pl.col("high_odds").sum(),
+    "stage": pl.col("stage").max(),
     "targets": pl.col("resp_ip").unique(maintain_order=True).head(2),
     "examples": pl.col("example").unique(maintain_order=True).head(MAX_EXAMPLES),
 }
@@ -251,13 +262,14 @@ def texts_of(frame: pl.DataFrame, part: Part, column: str) -> pl.DataFrame:
     return texts.filter(pl.col(column).str.len_bytes() > 0)
 
 
-def with_verdicts(rows: pl.DataFrame, judged: Judgement, example: str | None) -> pl.DataFrame:
+def with_verdicts(rows: pl.DataFrame, judged: Judgement, stage: int, example: str | None) -> pl.DataFrame:
     """Return rows beside what a model says of them; the column that is an example of what was judged, if there is."""
     values = {"odds": judged.probabilities, "low_odds": judged.low, "high_odds": judged.high}
     return rows.select(
         *IDENTITY,
         example=pl.lit(None, pl.String) if example is None else pl.col(example),
         label=pl.Series(judged.labels, dtype=pl.String),
+        stage=pl.lit(stage),
         **{name: pl.Series(odds_of(each)) for name, each in values.items()},
     )
 
