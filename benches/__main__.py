@@ -27,6 +27,8 @@ BENCHES = {
     "survey": "Every capture of the test data, those that once crashed decoders included.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
     "families": "Classes of attacks named on rows that have no equal among those learnt.",
+    "cascade": "Flows judged by a model a second on one core, and how long a micro-batch takes.",
+    "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -189,6 +189,7 @@ def analyze(
     sigma: SigmaRules | None = None,
     own_rules: Sequence[Source] = (),
     yara: YaraRules | None = None,
+    models: Sequence[Source] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -198,7 +199,8 @@ def analyze(
     file that says what is known about the network's hosts; critical ones raise the score of their incidents.
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
-    `yara`, from `load_yara`, scans what the flows of captures carried.
+    `yara`, from `load_yara`, scans what the flows of captures carried. `models` names folders of models, or built-in
+    ones such as builtin:dga; they judge flows, or texts in them.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
@@ -206,7 +208,7 @@ def analyze(
     meter = Meter()
     log = None if signatures is None else AlertLog()
     scan = None if yara is None else open_scan(inputs, yara)
-    pipeline = compose(assets, log, sigma, own_rules, scan)
+    pipeline = compose(assets, log, sigma, own_rules, scan, models)
     source: FlowSource
     if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
@@ -253,6 +255,7 @@ def compose(
     sigma: SigmaRules | None = None,
     own_rules: Sequence[Source] = (),
     scan: Scan | None = None,
+    models: Sequence[Source] = (),
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
@@ -266,7 +269,15 @@ def compose(
     known = None if assets is None else load_assets(Path(assets))
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
-    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned]), Cortex(assets=known), Reflex())
+    judging = model_detectors(models) if models else []
+    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), Cortex(assets=known), Reflex())
+
+
+def model_detectors(names: Sequence[Source]) -> list[Detector]:
+    """Return the detectors of models; raises InputError for one that cannot be read or needs what flows do not have."""
+    from infraspectre.modelbook import flow_detector
+
+    return [flow_detector(fspath(name)) for name in dict.fromkeys(names)]
 
 
 def domain_model() -> Model:

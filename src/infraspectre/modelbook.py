@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
@@ -17,7 +17,7 @@ from infraspectre.files import WholeFile, make_folder, whole_file, write_whole
 if TYPE_CHECKING:
     import polars as pl
 
-    from infraspectre.adapters.tables import TableFile
+    from infraspectre.adapters.tables import Table, TableFile
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Plan, Trained
     from infraspectre.learning.trials import Keep, Learn
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from infraspectre.ml.detector import Explains, Judgement, Model
     from infraspectre.ports import ModelStore
     from infraspectre.records.models import ColumnKind, Manifest, Stage, Task, Version
+    from infraspectre.soma.models import ModelDetector
 
 BUILTIN = "builtin:"
+FLOW = "flow"
+"""The built-in model that judges flows."""
 REGISTRY = "registry:"
 MLFLOW = "mlflow:"
 BUILTIN_FOLDER = Path(__file__).parent / "models"
@@ -148,6 +151,46 @@ def open_model(name: str, config: Path | None = None) -> OpenModel:
     return OpenModel(model, manifest, folder)
 
 
+def flow_detector(name: str) -> ModelDetector:
+    """Return what shows flows to a model; raises InputError for one that needs a column that flows do not have."""
+    from infraspectre.soma.models import ModelDetector, needed_columns
+
+    opened = open_model(name)
+    require_flow_columns(opened, needed_columns(opened.model.columns))
+    return ModelDetector(name if name.startswith(BUILTIN) else opened.manifest.name, opened.model)
+
+
+def require_flow_columns(opened: OpenModel, needed: frozenset[str]) -> None:
+    """Raise InputError naming the columns that a model needs and flows do not have, or have of another kind."""
+    known = flow_columns()
+    missing = sorted(needed - known.keys())
+    if missing:
+        named = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+        remedy = "train it on flows, as 'infraspectre flows' writes them"
+        raise InputError(f"judges rows with columns that flows do not have: {named}", path=opened.folder, remedy=remedy)
+    kinds = opened.manifest.columns
+    for column in sorted(needed & kinds.keys()):
+        if known[column] != kinds[column]:
+            message = f"takes this column for a {kinds[column]}; in flows it is a {known[column]}"
+            raise InputError(message, path=opened.folder, field=column, remedy="train it on flows")
+
+
+def flow_columns() -> dict[str, str]:
+    """Return the columns by which models can judge flows, each with its kind: those of flows and those of Axon."""
+    from infraspectre._core import feature_schema
+    from infraspectre.axon import FEATURES
+
+    kinds = {feature["name"]: flow_column_kind(feature["dtype"]) for feature in feature_schema()}
+    return kinds | {feature.name: "number" for feature in FEATURES}
+
+
+def flow_column_kind(dtype: str) -> str:
+    """Return the kind of a column of flows by its type in the schema."""
+    if dtype.startswith("list"):
+        return "list"
+    return "text" if dtype == "str" else "number"
+
+
 def require_trust(manifest: Manifest, folder: Path, key: Path | None = None) -> None:
     """Raise InputError unless a model is signed by the key given, or that of the environment; without one, by anyone.
 
@@ -173,14 +216,16 @@ def train(
     created_at: str,
     progress: Progress | None = None,
 ) -> tuple[Manifest, Trained]:
-    """Learn a model from a table with labels and write its directory; what was measured outlives an interruption.
+    """Learn a model from a table with labels, or from a folder of labelled captures, and write its directory.
 
-    Raises UsageError for a search where nothing is to be found, and for a GPU that is not there.
+    What was measured outlives an interruption. Raises UsageError for a search where nothing is to be found, and for a
+    GPU that is not there.
     """
+    from msgspec.structs import replace
+
     from infraspectre import __version__
     from infraspectre.adapters.checkpoints import Checkpoint
     from infraspectre.adapters.models import save_model
-    from infraspectre.adapters.tables import read_table
     from infraspectre.learning import training
     from infraspectre.ml.council import USUAL, on_device
     from infraspectre.records.models import Manifest
@@ -189,7 +234,9 @@ def train(
     if plan.search is not None and task == "anomaly":
         raise UsageError("no settings are searched for the task anomaly", remedy="leave out --search, --search-time")
     usual = on_device(USUAL, chosen_device(device))
-    table = read_table(data)
+    table, groups = table_of(data, label, progress=progress)
+    if groups and not plan.split.columns:
+        plan = replace(plan, split=replace(plan.split, group=groups))
     with about(data):
         frame = labelled(without(table.frame, drop), label)
         if task == "classify":
@@ -197,7 +244,7 @@ def train(
         cause = [__version__, table.files, label, task, sorted(drop), plan.split, plan.seed, usual]
         checkpoint = Checkpoint(out, cause)
         stages = Stages(progress, plan.fits)
-        learn = learner(label, task, plan.seed, stages)
+        learn = learner(label, task, plan.seed, stages, plan.split.group)
         trained = training.train(frame, label, learn, plan, usual=usual, keep=stages.passing(checkpoint.keep))
     model = trained.model
     manifest = Manifest(
@@ -270,15 +317,41 @@ class Stages:
         return kept
 
 
+def table_of(
+    data: Path, label: str, *, model: OpenModel | None = None, progress: Progress | None = None
+) -> tuple[Table, str | None]:
+    """Read a table with labels, of files or of the flows of labelled captures; given a model, as that needs it.
+
+    Return also the column that tells which rows of captures belong together; none for other tables.
+    """
+    from infraspectre.adapters.tables import Table, read_table, sha256_of, table_files
+    from infraspectre.learning.labelled_captures import CATALOGUE, FLOWS, group_column, holds_captures, labelled_flows
+    from infraspectre.records.models import DataFile
+
+    if holds_captures(data):
+        frame = labelled_flows(data, label, progress)
+        groups = group_column(frame)
+        labels = [data / CATALOGUE] if (data / CATALOGUE).is_file() else sorted(data.rglob(FLOWS))
+        files = [DataFile(path.relative_to(data).as_posix(), sha256_of(path)) for path in labels]
+        return Table(frame.drop({"capture", "source"} - {groups}), files), groups
+    if model is None:
+        return read_table(data), None
+    with about(data):
+        wanted = columns_in(model, table_files(data)[0].names)
+    return read_table(data, {**wanted, label: "text"}, partial(suit, manifest=model.manifest)), None
+
+
 def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
     """Learn a built-in model again from a folder of public data; raise InputError naming a file that is missing."""
+    if name == FLOW:
+        return build_flow(data, out, created_at)
     from infraspectre.adapters.models import save_model
     from infraspectre.adapters.tables import sha256_of
     from infraspectre.learning.builtin import RECIPES, train
     from infraspectre.records.models import DataFile, Manifest, Threshold
 
     if name not in RECIPES:
-        raise UsageError(f"no built-in model is named {name!r}", remedy=f"choose from: {', '.join(RECIPES)}")
+        raise UsageError(f"no built-in model is named {name!r}", remedy=f"choose from: {', '.join((*RECIPES, FLOW))}")
     recipe = RECIPES[name]
     model = train(name, data)
     manifest = Manifest(
@@ -292,6 +365,35 @@ def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
         seed=recipe.settings.seed,
         data=[DataFile(file, sha256_of(data / file)) for file in recipe.files],
         thresholds=[Threshold(recipe.settings.false_positive_rate, model.limit)],
+    )
+    return save_model(out, manifest, model.state())
+
+
+def build_flow(data: Path, out: Path, created_at: str, without: Collection[str] = ()) -> Manifest:
+    """Learn the built-in model of flows again from simulations and captures of public data, some sources left out."""
+    from infraspectre.adapters.models import save_model
+    from infraspectre.adapters.tables import sha256_of
+    from infraspectre.learning import builtin_flow
+    from infraspectre.learning.training import thresholds
+    from infraspectre.records.models import DataFile, Manifest
+
+    model = builtin_flow.train(data, without=without)
+    kinds = flow_columns()
+    manifest = Manifest(
+        name=FLOW,
+        kind=model.kind,
+        task="classify",
+        label="class",
+        columns={name: "text" if kinds[name] == "text" else "number" for name in model.columns},
+        classes=model.classes,
+        created_at=created_at,
+        seed=builtin_flow.SEED,
+        data=[
+            DataFile(path.relative_to(data).as_posix(), sha256_of(path))
+            for path, source in builtin_flow.benign_captures(data)
+            if source not in without
+        ],
+        thresholds=thresholds(model),
     )
     return save_model(out, manifest, model.state())
 
@@ -318,13 +420,15 @@ def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
     return frame.drop(drop)
 
 
-def learner(label: str, task: Task, seed: int, stages: Stages | None = None) -> Learn:
-    """Return what learns a model of the default kind from a table."""
+def learner(label: str, task: Task, seed: int, stages: Stages | None = None, groups: str | None = None) -> Learn:
+    """Return what learns a model of the default kind from a table; `groups` names a column of it, as in a `Split`."""
     council: Any = model_class("council")
 
     def learn(frame: pl.DataFrame, settings: CouncilSettings) -> Model:
         progress = stages.within() if stages else None
-        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress, settings=settings)
+        learnt: Model = council.learn(
+            frame, label, task=task, seed=seed, progress=progress, settings=settings, groups=groups
+        )
         return learnt
 
     return learn
@@ -523,7 +627,6 @@ def evaluate(
     import msgspec
 
     from infraspectre.adapters.results import json_document
-    from infraspectre.adapters.tables import read_table, table_files
     from infraspectre.learning.deciding import deciding
     from infraspectre.learning.leakage import leaks
     from infraspectre.learning.report_card import Subject, hostile_rows, report_card
@@ -531,12 +634,10 @@ def evaluate(
     from infraspectre.report import render_card
 
     manifest = model.manifest
-    with about(data):
-        wanted = columns_in(model, table_files(data)[0].names)
-    table = read_table(data, {**wanted, label: "text"}, partial(suit, manifest=manifest))
+    table, groups = table_of(data, label, model=model)
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
-        frame = labelled(table.frame, label)
+        frame = labelled(table.frame.drop(groups) if groups else table.frame, label)
         judgement = model.model.judge(frame.drop(label))
         card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
         if isinstance(model.model, Explains):
@@ -544,17 +645,13 @@ def evaluate(
             told = deciding(model.model, frame.drop(label), hostile, seed=seed)
             card = msgspec.structs.replace(card, deciding=told)
     if training is not None:
-        learnt = read_table(training, frame_kinds(manifest, label), partial(suit, manifest=manifest))
-        card = compared(card, frame, labelled(learnt.frame, label), manifest)
+        learnt, groups = table_of(training, label, model=model)
+        without_groups = learnt.frame.drop(groups) if groups else learnt.frame
+        card = compared(card, frame, labelled(without_groups, label), manifest)
     make_folder(out)
     write_whole(out / "report.json", json_document(card))
     render_card(card, out / "report.html")
     return card
-
-
-def frame_kinds(manifest: Manifest, label: str) -> dict[str, ColumnKind]:
-    """Return the columns of a model and that of the label, each with its kind."""
-    return {**manifest.columns, label: "text"}
 
 
 def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manifest: Manifest) -> ReportCard:

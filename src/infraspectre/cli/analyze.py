@@ -24,6 +24,7 @@ def analyze(
     assets: Path | None = None,
     rules: list[Path] | None = None,
     yara: list[Path] | None = None,
+    model: list[str] | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -46,6 +47,9 @@ def analyze(
         captures, Sigma rules and own rules (.yaml, .yml); may be repeated.
     yara
         Scan what the flows of captures carried with the YARA rules in this file or folder; may be repeated.
+    model
+        Let this model judge flows, or texts in them: a folder that 'train' wrote, or builtin: and a name; may be
+        repeated.
     """
     from infraspectre import app
 
@@ -62,6 +66,7 @@ def analyze(
             sigma=loaded.sigma if loaded else None,
             own_rules=loaded.own if loaded else (),
             yara=scanned,
+            models=model or (),
             settings=settings,
             progress=progress,
         )

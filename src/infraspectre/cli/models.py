@@ -128,12 +128,12 @@ def key(*, out: Path, common: Common = DEFAULT) -> None:
 
 
 def build(name: str, /, *, data: Path, out: Path, common: Common = DEFAULT) -> None:
-    """Learn one of the built-in models of texts again from public data.
+    """Learn one of the built-in models again from public data.
 
     Parameters
     ----------
     name
-        Model to learn: dga, dns-tunnel or http-parameters.
+        Model to learn: dga, dns-tunnel, http-parameters or flow.
     data
         Folder of the public data, with net and intel in it.
     out

@@ -63,6 +63,8 @@ def family(category: str) -> Family:
 
 NOUNS = {
     "admin_share": "Use of an admin share",
+    "generated_domains": "Generated domains",
+    "hostile_by_model": "Traffic like that of attacks",
     "cleartext_executable": "Program sent in the clear",
     "rare_protocol_port": "Protocol on an unusual port",
     "self_signed_certificate": "Self-signed certificate",

@@ -94,7 +94,7 @@ def train(
         keep(f"fold {number} of {plan.folds} {name}", partial(judged, table, each, learn, settings))
         for number, each in enumerate(table.folds(plan.folds, plan.seed))
     ]
-    model = learn(features, settings)
+    model = learn(table.learnt_from, settings)
     return Trained(model, settings, metrics, measured, thresholds(model), found)
 
 

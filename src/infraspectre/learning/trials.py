@@ -47,9 +47,9 @@ class Labelled(NamedTuple):
     telling: list[str]
 
     @property
-    def features(self) -> pl.DataFrame:
-        """Return what is learnt from: all columns but those that split."""
-        return self.frame.drop(self.split.columns)
+    def learnt_from(self) -> pl.DataFrame:
+        """Return what is learnt from: all columns but that of times; groups tell what is to be judged apart."""
+        return self.frame.drop(name for name in self.split.columns if name != self.split.group)
 
     @property
     def compared(self) -> pl.DataFrame:
@@ -71,8 +71,8 @@ class Labelled(NamedTuple):
 
 def judged(table: Labelled, fold: Fold, learn: Learn, settings: CouncilSettings) -> Figures:
     """Learn from some rows and return what was measured on others; nothing where either are too few."""
-    features = table.features
-    learnt, others = features.filter(fold.learnt), features.filter(fold.judged)
+    rows = table.learnt_from
+    learnt, others = rows.filter(fold.learnt), rows.filter(fold.judged)
     if learnt[table.label].n_unique() < 2 or others[table.label].n_unique() < 2:
         return {}
     try:

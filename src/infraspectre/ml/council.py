@@ -16,6 +16,7 @@ from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Device, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
+from infraspectre.ml.cascade import Triaged
 from infraspectre.ml.detector import Contributions, Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.examples import Examples
 from infraspectre.ml.explanation import Explainer
@@ -127,12 +128,16 @@ class Council:
         progress: Progress | None = None,
         rate: float = RATE,
         settings: CouncilSettings = USUAL,
+        groups: str | None = None,
     ) -> Council:
         """Learn from a table whose column `label` names the class of each row; an anomaly task can do without it.
 
-        `rate` is the share of benign rows that may be called hostile. Raises `InputError` where the table cannot be
-        learnt from.
+        `rate` is the share of benign rows that may be called hostile. `groups` names a column that is not learnt from:
+        rows with the same value, such as those of one capture, are judged apart from one another when thresholds are
+        fixed. Raises `InputError` where the table cannot be learnt from.
         """
+        together = frame[groups].rank("dense").cast(pl.Int64).to_numpy() - 1 if groups else None
+        frame = frame.drop(groups) if groups else frame
         tell = progress or (lambda _what, _share: None)
         answers = _answers(frame, label, task)
         names, labels = _classes(answers, len(frame))
@@ -145,7 +150,7 @@ class Council:
         if task == "anomaly":
             council = cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
         else:
-            council = cls._learn_classes(names, table, rows, labels, seed, rate, tell, settings)
+            council = cls._learn_classes(names, table, rows, labels, together, seed, rate, tell, settings)
         council._examples = Examples.learn(table, frame, rows, labels, lambda some: council._margins(some) <= 0, seed)
         return council
 
@@ -164,12 +169,14 @@ class Council:
         table: Table,
         rows: Matrix,
         labels: Labels,
+        together: NDArray[np.int64] | None,
         seed: int,
         rate: float,
         tell: Progress,
         settings: CouncilSettings,
     ) -> Council:
-        near = _judged_apart(rows, labels, folds(copies(rows), FOLDS, seed), seed, settings)
+        kin = copies(rows) if together is None else together
+        near = _judged_apart(rows, labels, folds(kin, FOLDS, seed), seed, settings)
         tell("judged apart from equal rows", 0.4)
         far = _judged_apart(rows, labels, folds(_cells(rows, seed), FOLDS, seed), seed, settings)
         tell("judged apart from like rows", 0.7)
@@ -203,10 +210,24 @@ class Council:
 
     def judge(self, frame: pl.DataFrame) -> Judgement:
         """Judge the rows of a table; raise `InputError` naming the column that is missing or of another type."""
+        triaged = self.triage(frame)
+        labels = np.full(len(frame), self._classes[0], dtype=object)
+        labels[triaged.flagged] = self.families(triaged.rows[triaged.flagged])
+        return Judgement(labels.tolist(), triaged.scores, triaged.probabilities, triaged.low, triaged.high)
+
+    def triage(self, frame: pl.DataFrame) -> Triaged:
+        """Say of each row how suspicious it is; raise as `judge` does."""
         rows = self._table.encode(frame)
         scores = self._votes.joined(rows)
-        probabilities, low, high = self._probabilities(scores)
-        return Judgement(self._labels(rows, scores), self._shown(scores), probabilities, low, high)
+        flagged = np.flatnonzero(scores > self._threshold)
+        return Triaged(rows, self._shown(scores), *self._probabilities(scores), flagged)
+
+    def families(self, rows: Matrix) -> list[str]:
+        """Name the class of each suspicious row, given as `triage` encodes it."""
+        kinds = np.zeros(len(rows), dtype=np.int64)
+        if self._families is not None and len(rows):
+            kinds = self._families.choose(rows)
+        return [self._classes[1 + kind] for kind in kinds.tolist()]
 
     def explain(self, frame: pl.DataFrame) -> list[Explanation]:
         """Explain the judgement of each row of a table; raises as `judge` does."""
@@ -248,14 +269,6 @@ class Council:
             return self._thresholds.near.posterior(scores)
         probabilities = self._calibration.probabilities(scores)
         return probabilities, *self._calibration.interval(probabilities)
-
-    def _labels(self, rows: Matrix, scores: Vector) -> list[str]:
-        names = np.zeros(len(rows), dtype=np.int64)
-        flagged = np.flatnonzero(scores > self._threshold)
-        names[flagged] = 1
-        if self._families is not None and len(flagged):
-            names[flagged] = 1 + self._families.choose(rows[flagged])
-        return [self._classes[name] for name in names.tolist()]
 
     def state(self) -> State:
         """Return what was learnt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -198,6 +199,13 @@ def severity(score: float) -> Severity:
 def probability(score: float) -> float:
     """Map a score to an a-priori probability: 0.18 at 0.3, 0.5 at 0.55, 0.94 at 1; not yet calibrated on labels."""
     return logistic(6.0 * (score - 0.55))
+
+
+def score_of(probability: float) -> float:
+    """Return the score from 0 to 1 that means a probability, the inverse of `probability`."""
+    if not 0.0 < probability < 1.0:
+        return float(probability >= 1.0)
+    return min(1.0, max(0.0, 0.55 + math.log(probability / (1.0 - probability)) / 6.0))
 
 
 FLOWS = {
