@@ -6,7 +6,8 @@ simulations, where each flow has its label. Benign flows of real captures are wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,12 +56,17 @@ def train(data: Path, *, without: Collection[str] = ()) -> Council:
 
     Rows of one capture are judged apart when thresholds are fixed. Raises `InputError` where the data is missing.
     """
-    frame = pl.concat([*simulated(SEEDS), *real_benign(data, without)], how="vertical_relaxed")
+    frame = pl.concat([simulated(SEEDS), *real_benign(data, without)], how="vertical_relaxed")
     return Council.learn(frame, "class", seed=SEED, groups="capture")
 
 
-def simulated(seeds: Sequence[int]) -> Iterator[pl.DataFrame]:
-    """Yield flows of every scenario with the category of their behaviour for a class."""
+@cache
+def simulated(seeds: tuple[int, ...]) -> pl.DataFrame:
+    """Return flows of every scenario with the category of their behaviour for a class."""
+    return pl.concat(_simulated(seeds), how="vertical_relaxed")
+
+
+def _simulated(seeds: tuple[int, ...]) -> Iterator[pl.DataFrame]:
     for scenario in sorted(SCENARIOS.keys() - NO_ATTACKS):
         for seed in seeds:
             with TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
-from infraspectre.ml.detector import Matrix, State
+from infraspectre.ml.detector import Matrix, State, Vector
 
 MAX_CATEGORIES = 32
 """Most categories of a column that get a feature of their own; rarer ones share their rarity."""
@@ -115,18 +115,28 @@ class Table:
 
     def encode(self, frame: pl.DataFrame) -> Matrix:
         """Return rows by features; raises `InputError` naming columns that are missing or of another type."""
-        missing = [name for name in self.columns if name not in frame.columns]
+        given = {series.name: series for series in frame.get_columns()}
+        missing = [name for name in self.columns if name not in given]
         if missing:
             raise InputError(
                 f"{'columns are' if len(missing) > 1 else 'a column is'} missing: {', '.join(missing)}",
                 remedy="give the columns that the model was trained on",
             )
         out = np.empty((len(frame), len(self.features)), dtype=np.float32)
+        numbers: dict[str, int] = {}
         start = 0
         for column in self._columns:
             width = len(column.features)
-            _encode_column(column, frame[column.name], out[:, start : start + width])
+            if column.categories is None and given[column.name].dtype.is_numeric():
+                numbers[column.name] = start
+            else:
+                _encode_column(column, given[column.name], out[:, start : start + width])
             start += width
+        if numbers:  # together: what a column costs by itself is most of the cost of a small table
+            block = np.empty((len(numbers), len(frame)))
+            for place, name in enumerate(numbers):
+                block[place] = given[name].to_numpy()
+            out[:, list(numbers.values())] = _finite(block).T
         return out
 
     def state(self) -> State:
@@ -236,10 +246,11 @@ def _encode_column(column: Column, series: pl.Series, out: Matrix) -> None:
         raise InputError(f"is {series.dtype}, not a text", field=series.name)
     if not len(series):
         return
-    texts = series.cast(pl.String)
+    texts: list[str | None] = series.cast(pl.String).to_list()
     places = {value: place for place, value in enumerate(column.categories)}
-    distinct = texts.unique(maintain_order=True).to_list()
-    codes = texts.replace_strict(distinct, list(range(len(distinct))), return_dtype=pl.Int64).to_numpy()
+    distinct = list(dict.fromkeys(texts))
+    numbers = {value: number for number, value in enumerate(distinct)}
+    codes = np.fromiter(map(numbers.__getitem__, texts), dtype=np.int64, count=len(texts))
     block = np.zeros((len(distinct), out.shape[1]), dtype=np.float32)
     for row, value in enumerate(distinct):
         if value in places:
@@ -253,8 +264,12 @@ def _numbers(series: pl.Series) -> Matrix:
         series = _parsed(series)
     elif not (_is_number(series.dtype) or series.dtype == pl.Null):
         raise InputError(f"is {series.dtype}, not a number", field=series.name)
-    numbers = series.cast(pl.Float64).to_numpy().astype(np.float64)
-    numbers[~np.isfinite(numbers)] = np.nan
+    return _finite(series.cast(pl.Float64).to_numpy())
+
+
+def _finite(values: Vector) -> Matrix:
+    """Return numbers as features: what is not finite is not known, and what is too large is as large as possible."""
+    numbers = np.where(np.isfinite(values), values, np.nan)
     return np.asarray(np.clip(numbers, -LARGEST, LARGEST), dtype=np.float32)
 
 
