@@ -112,7 +112,7 @@ class Explains(Model, Protocol):
     def explain(self, frame: pl.DataFrame) -> list[Explanation]:
         """Explain the judgement of each row of a table, in their order; raise as `judge` does.
 
-        This takes a thousand times as long as judging: give the few rows that are reported.
+        This takes a hundred times as long as judging, or more: give the few rows that are reported.
         """
         ...
 

@@ -295,7 +295,10 @@ class TextModel:
         return told
 
     def contributions(self, frame: pl.DataFrame) -> Contributions:
-        """Return what each feature adds to the logarithm of the odds, less that at the threshold; raise as `judge`."""
+        """Return what each feature adds to the margin over the threshold; raise as `judge` does.
+
+        With several hostile classes it is to the logarithm of the benign share, turned round, which is not the margin.
+        """
         values = _contributions(self._booster, self._reader.features(*self._read(frame)))
         base = values[:, -1] - _log_odds(np.array([self.limit]))
         return Contributions(self._reader.names(), values[:, :-1], np.zeros_like(values[:, :-1]), base)
@@ -430,7 +433,7 @@ def _shares(booster: Any, features: Matrix) -> Vector:
 def _contributions(booster: Any, features: Matrix) -> Vector:
     """Return exact Shapley values of the trees and last their base, (texts, features + 1), in logarithms of odds.
 
-    Of several hostile classes, those of the benign one count, turned round: their sum is what speaks against it.
+    With several hostile classes, those of the benign one, turned round: their sum is what speaks against it.
     """
     import xgboost
 
