@@ -27,7 +27,7 @@ def test_near_duplicates_are_on_one_side() -> None:
 
 def test_each_row_is_judged_once() -> None:
     for split in (Split(), Split(group="capture")):
-        judged = sum(fold.judged.astype(int) for fold in folds(split_rows(), "kind", split, 3))
+        judged = np.sum([fold.judged for fold in folds(split_rows(), "kind", split, 3)], axis=0)
         assert set(judged.tolist()) == {1}
 
 
