@@ -27,8 +27,8 @@ def test_near_duplicates_are_on_one_side() -> None:
 
 def test_each_row_is_judged_once() -> None:
     for split in (Split(), Split(group="capture")):
-        judged = [fold.judged for fold in folds(split_rows(), "kind", split, 3)]
-        assert set(np.sum(judged, axis=0).tolist()) == {1}
+        judged = np.sum([fold.judged for fold in folds(split_rows(), "kind", split, 3)], axis=0)
+        assert set(judged.tolist()) == {1}
 
 
 def test_a_group_is_on_one_side_and_its_near_duplicates_are_not_learnt() -> None:
