@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from infraspectre.adapters.tables import TableFile
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Trained
+    from infraspectre.ml.council import Anomaly
     from infraspectre.ml.detector import Judgement, Model
     from infraspectre.records.models import ColumnKind, Manifest, Task
 
@@ -106,6 +107,7 @@ def train(
     out: Path,
     *,
     task: Task = "classify",
+    detector: Anomaly = "ensemble",
     seed: int = 0,
     drop: Sequence[str] = (),
     with_trial: bool = True,
@@ -123,7 +125,8 @@ def train(
         frame = labelled(without(table.frame, drop), label)
         if task == "classify":
             training.require_classes(frame, label)
-        trained = training.train(frame, label, learner(label, task, seed, progress), with_trial=with_trial, seed=seed)
+        learn = learner(label, task, seed, progress, detector)
+        trained = training.train(frame, label, learn, with_trial=with_trial, seed=seed)
     model = trained.model
     manifest = Manifest(
         name=out.name,
@@ -184,19 +187,24 @@ class about:  # noqa: N801 - reads as a statement
 
 
 def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
-    """Return a table without some columns; raises InputError for one that it does not have."""
+    """Return a table without some columns, and without lists, of which no model learns.
+
+    Raises InputError for a column that it does not have.
+    """
     for name in drop:
         if name not in frame.columns:
             raise InputError("there is no such column to drop", field=name, remedy="leave out its --drop")
-    return frame.drop(drop)
+    return frame.drop(*drop, *(name for name, kind in frame.schema.items() if kind.is_nested() and name not in drop))
 
 
-def learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
-    """Return what learns a model of the default kind from a table."""
+def learner(
+    label: str, task: Task, seed: int, progress: Progress | None, detector: Anomaly = "ensemble"
+) -> Callable[[pl.DataFrame], Model]:
+    """Return what learns a model of the default kind from a table; `detector` is what the anomaly task asks."""
     council: Any = model_class("council")
 
     def learn(frame: pl.DataFrame) -> Model:
-        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress)
+        learnt: Model = council.learn(frame, label, task=task, seed=seed, progress=progress, detector=detector)
         return learnt
 
     return learn
@@ -291,7 +299,8 @@ def evaluate(
         card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
     if training is not None:
         learnt = read_table(training, frame_kinds(manifest, label), partial(suit, manifest=manifest))
-        card = compared(card, frame, labelled(learnt.frame, label), manifest)
+        detector: Anomaly = getattr(model.model, "detector", "ensemble")
+        card = compared(card, frame, labelled(learnt.frame, label), manifest, detector)
     make_folder(out)
     write_whole(out / "report.json", json_document(card))
     render_card(card, out / "report.html")
@@ -303,7 +312,9 @@ def frame_kinds(manifest: Manifest, label: str) -> dict[str, ColumnKind]:
     return {**manifest.columns, label: "text"}
 
 
-def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manifest: Manifest) -> ReportCard:
+def compared(
+    card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manifest: Manifest, detector: Anomaly
+) -> ReportCard:
     """Return a report card with what only retraining tells."""
     from msgspec.structs import replace
 
@@ -313,7 +324,7 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
     label = card.subject.label
 
     def learn(frame: pl.DataFrame, seed: int) -> Model:
-        return learner(label, manifest.task, seed, None)(frame)
+        return learner(label, manifest.task, seed, None, detector)(frame)
 
     return replace(
         card,

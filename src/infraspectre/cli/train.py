@@ -26,6 +26,7 @@ def train(
     label: str,
     out: Path,
     task: Literal["classify", "anomaly"] = "classify",
+    detector: Literal["ensemble", "damped"] = "ensemble",
     seed: int = 0,
     drop: list[str] | None = None,
     no_trial: bool = False,
@@ -46,6 +47,9 @@ def train(
         Write the model into this folder.
     task
         Tell the classes apart, or learn from benign rows alone what is unusual.
+    detector
+        What the anomaly task asks: prototypes and an autoencoder together, or small autoencoders over the damped
+        statistics of flows alone, which learn and judge many times as fast.
     seed
         Draw random numbers from this seed; the same seed and data give the same model.
     drop
@@ -61,6 +65,7 @@ def train(
         label,
         out,
         task=task,
+        detector=detector,
         seed=seed,
         drop=drop or (),
         with_trial=not no_trial,

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
+from infraspectre.ml.anomaly.damped import DampedEnsemble
 from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
@@ -32,7 +33,12 @@ MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
-DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours, Ensemble.kind: Ensemble}
+Anomaly = Literal["ensemble", "damped"]
+UNUSUAL: dict[Anomaly, type[Ensemble] | type[DampedEnsemble]] = {"ensemble": Ensemble, "damped": DampedEnsemble}
+"""What the anomaly task can ask; the second one takes damped statistics alone."""
+DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (Neighbours, *UNUSUAL.values())}
+DAMPED = "_damped_"
+"""Is in the name of every column of damped statistics."""
 TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
 FAMILIES = Shape(rounds=60, depth=6)
 IMAGINED_SHARE = 0.5
@@ -93,28 +99,31 @@ class Council:
         seed: int = 0,
         progress: Progress | None = None,
         rate: float = RATE,
+        detector: Anomaly = "ensemble",
     ) -> Council:
         """Learn from a table whose column `label` names the class of each row; an anomaly task can do without it.
 
-        `rate` is the share of benign rows that may be called hostile. Raises `InputError` where the table cannot be
-        learnt from.
+        `rate` is the share of benign rows that may be called hostile; `detector` is what the anomaly task asks. Raises
+        `InputError` where the table cannot be learnt from.
         """
         tell = progress or (lambda _what, _share: None)
         answers = _answers(frame, label, task)
         names, labels = _classes(answers, len(frame))
         _check(labels, label, task)
+        frame = _damped(frame, label) if detector == "damped" else frame
         table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
         if task == "anomaly":
             frame = frame.filter(labels == 0)
         rows = table.encode(frame)
         tell("encoded", 0.1)
         if task == "anomaly":
-            return cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
+            return cls._learn_anomaly([*names[:1], HOSTILE], table, rows, UNUSUAL[detector](seed), rate)
         return cls._learn_classes(names, table, rows, labels, seed, rate, tell)
 
     @classmethod
-    def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
-        anomaly = Ensemble(seed)
+    def _learn_anomaly(
+        cls, names: list[str], table: Table, rows: Matrix, anomaly: Ensemble | DampedEnsemble, rate: float
+    ) -> Council:
         anomaly.learn(rows)
         votes = Votes(None, anomaly, Tail.learn(anomaly.calibration), np.array([0.0, 1.0]))
         scores = votes.usual.surprise(anomaly.calibration)
@@ -146,6 +155,11 @@ class Council:
     def classes(self) -> list[str]:
         """Name the classes it tells apart, the benign one first."""
         return list(self._classes)
+
+    @property
+    def detector(self) -> Anomaly:
+        """Name the detector that the anomaly task asks."""
+        return "damped" if isinstance(self._votes.anomaly, DampedEnsemble) else "ensemble"
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -270,6 +284,15 @@ def _cells(rows: Matrix, seed: int) -> NDArray[np.int64]:
     neighbours = Neighbours(seed=seed, usual_rows=CELLS)
     neighbours.learn(rows)
     return neighbours.nearest(rows)
+
+
+def _damped(frame: pl.DataFrame, label: str) -> pl.DataFrame:
+    """Return the columns of damped statistics, and the label if there is one; raise `InputError` where none is."""
+    found = [name for name in frame.columns if DAMPED in name]
+    if not found:
+        remedy = "give flows as 'infraspectre flows --features full' writes them, or choose the detector ensemble"
+        raise InputError(f"no column holds damped statistics (named ...{DAMPED}...)", remedy=remedy)
+    return frame.select(*found, *(name for name in (label,) if name in frame.columns))
 
 
 def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
