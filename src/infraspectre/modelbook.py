@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Plan, Trained
     from infraspectre.learning.trials import Keep, Learn
-    from infraspectre.ml.council import CouncilSettings
+    from infraspectre.ml.council import Anomaly, CouncilSettings
     from infraspectre.ml.detector import Explains, Judgement, Model
     from infraspectre.ports import ModelStore
     from infraspectre.records.models import ColumnKind, Manifest, Stage, Task, Version
@@ -210,6 +210,7 @@ def train(
     out: Path,
     *,
     task: Task = "classify",
+    detector: Anomaly = "ensemble",
     drop: Sequence[str] = (),
     plan: Plan | None = None,
     device: Literal["auto", "cpu", "cuda"] = "cpu",
@@ -233,7 +234,7 @@ def train(
     plan = plan or training.Plan()
     if plan.search is not None and task == "anomaly":
         raise UsageError("no settings are searched for the task anomaly", remedy="leave out --search, --search-time")
-    usual = on_device(USUAL, chosen_device(device))
+    usual = on_device(replace(USUAL, anomaly=detector), chosen_device(device))
     table, groups = table_of(data, label, progress=progress)
     if groups and not plan.split.columns:
         plan = replace(plan, split=replace(plan.split, group=groups))
@@ -413,11 +414,14 @@ class about:  # noqa: N801 - reads as a statement
 
 
 def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
-    """Return a table without some columns; raises InputError for one that it does not have."""
+    """Return a table without some columns, and without lists, of which no model learns.
+
+    Raises InputError for a column that it does not have.
+    """
     for name in drop:
         if name not in frame.columns:
             raise InputError("there is no such column to drop", field=name, remedy="leave out its --drop")
-    return frame.drop(drop)
+    return frame.drop(*drop, *(name for name, kind in frame.schema.items() if kind.is_nested() and name not in drop))
 
 
 def learner(label: str, task: Task, seed: int, stages: Stages | None = None, groups: str | None = None) -> Learn:

@@ -121,3 +121,20 @@ def test_unsw_nb15_with_equal_rows_on_one_side(data: Path) -> None:
     assert 0.005 < np.mean(judged.scores[~hostile] > council.threshold(0.01)) < 0.015
     assert np.mean(judged.scores[hostile] > np.quantile(judged.scores[~hostile], 0.99)) > 0.93
     assert 0.88 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.94
+
+
+def test_the_damped_detector_learns_damped_statistics_alone_and_comes_back_alike() -> None:
+    random = np.random.default_rng(5)
+    base = np.exp(random.normal(3, 1, 400))
+    damped = {f"host_damped_{name}_1s": base * random.uniform(1, 1.1, 400) for name in ("weight", "mean", "std")}
+    frame = pl.DataFrame({**damped, "shortcut": random.random(400)})
+    council = Council.learn(frame, "label", task="anomaly", detector="damped")
+    assert council.columns == list(damped)
+    assert council.detector == "damped"
+    foreign = frame.with_columns(host_damped_mean_1s=pl.lit(1e6))
+    scores = council.judge(pl.concat([frame, foreign])).scores
+    assert scores[400:].min() > np.quantile(scores[:400], 0.95)
+    restored = Council.restore(council.state())
+    assert restored.judge(frame).scores.tobytes() == scores[:400].tobytes()
+    with pytest.raises(InputError, match="no column holds damped statistics"):
+        Council.learn(frame.select("shortcut"), "label", task="anomaly", detector="damped")

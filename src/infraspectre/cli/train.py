@@ -30,6 +30,7 @@ def train(
     label: str,
     out: Path,
     task: Literal["classify", "anomaly"] = "classify",
+    detector: Literal["ensemble", "damped"] = "ensemble",
     seed: int = 0,
     drop: list[str] | None = None,
     split: SplitOptions = ONE_TRIAL,
@@ -52,6 +53,9 @@ def train(
         Write the model into this folder.
     task
         Tell the classes apart, or learn from benign rows alone what is unusual.
+    detector
+        What the anomaly task asks: prototypes and an autoencoder together, or small autoencoders over the damped
+        statistics of flows alone, which learn and judge many times as fast.
     seed
         Draw random numbers from this seed; the same seed and data give the same model.
     drop
@@ -67,6 +71,7 @@ def train(
             label,
             out,
             task=task,
+            detector=detector,
             drop=drop or (),
             plan=plan,
             device=searching.device,

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
+from infraspectre.ml.anomaly.damped import DampedEnsemble
 from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Device, Shape, class_weights
@@ -39,7 +40,12 @@ MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
-DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours, Ensemble.kind: Ensemble}
+Anomaly = Literal["ensemble", "damped"]
+UNUSUAL: dict[Anomaly, type[Ensemble] | type[DampedEnsemble]] = {"ensemble": Ensemble, "damped": DampedEnsemble}
+"""What the anomaly task can ask; the second one takes damped statistics alone."""
+DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (Neighbours, *UNUSUAL.values())}
+DAMPED = "_damped_"
+"""Is in the name of every column of damped statistics."""
 TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
@@ -59,6 +65,8 @@ class CouncilSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     families: Shape = FAMILIES
     imagined_share: float = IMAGINED_SHARE
     surprise_weight: float = SURPRISE_WEIGHT
+    anomaly: Anomaly = "ensemble"
+    """What the anomaly task asks."""
 
 
 USUAL = CouncilSettings()
@@ -142,21 +150,23 @@ class Council:
         answers = _answers(frame, label, task)
         names, labels = _classes(answers, len(frame))
         _check(labels, label, task)
+        frame = _damped(frame, label) if settings.anomaly == "damped" else frame
         table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
         if task == "anomaly":
             frame, labels = frame.filter(labels == 0), labels[labels == 0]
         rows = table.encode(frame)
         tell("encoded", 0.1)
         if task == "anomaly":
-            council = cls._learn_anomaly([*names[:1], HOSTILE], table, rows, seed, rate)
+            council = cls._learn_anomaly([*names[:1], HOSTILE], table, rows, UNUSUAL[settings.anomaly](seed), rate)
         else:
             council = cls._learn_classes(names, table, rows, labels, together, seed, rate, tell, settings)
         council._examples = Examples.learn(table, frame, rows, labels, lambda some: council._margins(some) <= 0, seed)
         return council
 
     @classmethod
-    def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
-        anomaly = Ensemble(seed)
+    def _learn_anomaly(
+        cls, names: list[str], table: Table, rows: Matrix, anomaly: Ensemble | DampedEnsemble, rate: float
+    ) -> Council:
         anomaly.learn(rows)
         votes = Votes(None, anomaly, Tail.learn(anomaly.calibration), np.array([0.0, 1.0]))
         scores = votes.usual.surprise(anomaly.calibration)
@@ -367,6 +377,15 @@ def _cells(rows: Matrix, seed: int) -> NDArray[np.int64]:
     neighbours = Neighbours(seed=seed, usual_rows=CELLS)
     neighbours.learn(rows)
     return neighbours.nearest(rows)
+
+
+def _damped(frame: pl.DataFrame, label: str) -> pl.DataFrame:
+    """Return the columns of damped statistics, and the label if there is one; raise `InputError` where none is."""
+    found = [name for name in frame.columns if DAMPED in name]
+    if not found:
+        remedy = "give flows as 'infraspectre flows --features full' writes them, or choose the detector ensemble"
+        raise InputError(f"no column holds damped statistics (named ...{DAMPED}...)", remedy=remedy)
+    return frame.select(*found, *(name for name in (label,) if name in frame.columns))
 
 
 def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:

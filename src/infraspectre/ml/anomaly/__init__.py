@@ -1,6 +1,7 @@
 """Detectors that learn from benign rows what is usual, and say how unusual others are."""
 
 from infraspectre.ml.anomaly.autoencoder import Autoencoder
+from infraspectre.ml.anomaly.damped import DampedEnsemble
 from infraspectre.ml.anomaly.distance import Mahalanobis, MedianDeviations
 from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.forest import IsolationForest
@@ -13,6 +14,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     Autoencoder,
     MedianDeviations,
     Mahalanobis,
+    DampedEnsemble,
     Ensemble,
 )
 """All of them; the suite of every detector takes them from here."""
@@ -20,6 +22,7 @@ DETECTORS: tuple[type[Detector], ...] = (
 __all__ = [
     "DETECTORS",
     "Autoencoder",
+    "DampedEnsemble",
     "Ensemble",
     "IsolationForest",
     "Mahalanobis",
