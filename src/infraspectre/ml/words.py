@@ -34,7 +34,10 @@ class Vocabulary:
         """Take over words and how often each was seen."""
         self._counts = counts
         total = math.log2(sum(counts.values()) + 1)
-        self._bits = {word: total - math.log2(count) for word, count in counts.items()}
+        bits = {word: total - math.log2(count) for word, count in counts.items()}
+        beginnings = {word[:size] for word in counts for size in range(SHORTEST, len(word))}
+        self._bits = dict.fromkeys(sorted(beginnings), math.inf) | bits
+        """Cost of each word, and infinity for what is only the beginning of one."""
 
     @classmethod
     def learn(
@@ -59,14 +62,17 @@ class Vocabulary:
 
     def cut(self, text: str) -> Cut:
         """Return the likeliest cut of a text into words."""
-        best, step = [0.0] * (len(text) + 1), [1] * (len(text) + 1)
-        for end in range(1, len(text) + 1):
-            least, width = best[end - 1] + FILLER_BITS, 0
-            for begin in range(max(0, end - LONGEST), end - SHORTEST + 1):
-                bits = self._bits.get(text[begin:end])
-                if bits is not None and best[begin] + bits < least:
-                    least, width = best[begin] + bits, end - begin
-            best[end], step[end] = least, width
+        size, known = len(text), self._bits
+        best, step = [0.0] + [math.inf] * size, [0] * (size + 1)
+        for begin in range(size):
+            if best[begin] + FILLER_BITS <= best[begin + 1]:
+                best[begin + 1], step[begin + 1] = best[begin] + FILLER_BITS, 0
+            for end in range(begin + SHORTEST, min(size, begin + LONGEST) + 1):
+                bits = known.get(text[begin:end])
+                if bits is None:
+                    break
+                if best[begin] + bits < best[end]:
+                    best[end], step[end] = best[begin] + bits, end - begin
         words, end = [], len(text)
         while end:
             if step[end]:
