@@ -79,11 +79,11 @@ class Dga:
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return hosts that passed the thresholds, or whose generated domains grew tenfold."""
-        asked = _asked(frame)
-        suspects = asked.filter(pl.col("is_missing")).get_column("orig_ip").unique().to_list()
-        known = [host for host, _ in self._book.cases.items()]
+        answered = frame.filter(pl.col("dns_response_codes").list.len() > 0)
+        misses = pl.col("dns_response_codes").list.contains(MISSING)
+        hosts = set(answered.filter(misses)["orig_ip"]) | {host for host, _ in self._book.cases.items()}
         rows = gathered_parts(
-            asked.filter(pl.col("orig_ip").is_in(suspects + known)),
+            _asked(answered.filter(pl.col("orig_ip").is_in(sorted(hosts)))),
             ["orig_ip"],
             missing=pl.col("name").filter(pl.col("is_missing")).unique(maintain_order=True).head(NAMES_OF_ROW),
             existing=pl.col("name").filter(~pl.col("is_missing")).unique(maintain_order=True).head(NAMES_OF_ROW),
