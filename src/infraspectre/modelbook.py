@@ -199,8 +199,11 @@ def table_of(
         return read_table(data, kinds), ""
     frame = labelled_flows(data, label, progress)
     groups = group_column(frame)
-    labels = [data / CATALOGUE] if (data / CATALOGUE).is_file() else sorted(data.rglob(FLOWS))
-    files = [DataFile(path.relative_to(data).as_posix(), sha256_of(path)) for path in labels]
+    if (data / CATALOGUE).is_file():
+        rows = {CATALOGUE: len(frame)}
+    else:
+        rows = {f"{place}/{FLOWS}": count for place, count in frame["capture"].value_counts(sort=True).iter_rows()}
+    files = [DataFile(name, sha256_of(data / name), count) for name, count in sorted(rows.items())]
     return Table(frame.drop({"capture", "source"} - {groups}), files), groups
 
 

@@ -137,7 +137,7 @@ class Council:
         rate: float,
         tell: Progress,
     ) -> Council:
-        near = _judged_apart(rows, labels, folds(copies(rows) if together is None else together, FOLDS, seed), seed)
+        near = _judged_apart(rows, labels, _near_folds(rows, labels, together, seed), seed)
         tell("judged apart from equal rows", 0.4)
         far = _judged_apart(rows, labels, folds(_cells(rows, seed), FOLDS, seed), seed)
         tell("judged apart from like rows", 0.7)
@@ -264,6 +264,16 @@ def _anomaly(rows: Matrix, seed: int) -> Detector:
     anomaly = Neighbours(seed=seed)
     anomaly.learn(rows)
     return anomaly
+
+
+def _near_folds(rows: Matrix, labels: Labels, together: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each row: groups stay together, and equal rows where groups are too few to be held apart."""
+    if together is not None:
+        fold_of = folds(together, FOLDS, seed)
+        benign, hostile = (np.bincount(fold_of[side], minlength=FOLDS) for side in (labels == 0, labels > 0))
+        if (benign.sum() - benign).min() >= MIN_ROWS and (hostile.sum() - hostile).min() >= MIN_ROWS:
+            return fold_of
+    return folds(copies(rows), FOLDS, seed)
 
 
 def _judged_apart(rows: Matrix, labels: Labels, fold_of: NDArray[np.int64], seed: int) -> Vector:
