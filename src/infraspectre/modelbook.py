@@ -316,9 +316,19 @@ def column_kind(column: pl.Series) -> ColumnKind:
 
 
 def predict(model: OpenModel, data: Path, out: Path) -> int:
-    """Write what a model says of each row of a table, in their order, as CSV; return the number of rows."""
-    from infraspectre.adapters.tables import TableFile
+    """Write what a model says of each row of a table, in their order, as CSV; return the number of rows.
 
+    The rows of a capture are its flows, in the order in which they ended.
+    """
+    from infraspectre.adapters.tables import TableFile
+    from infraspectre.learning.labelled_captures import flows_of, is_capture
+
+    if is_capture(data):
+        flows = flows_of(data)
+        require_flow_columns(model, frozenset(model.model.columns))
+        lines = prediction_lines(model.model.judge(flows), 0) if len(flows) else b""
+        write_whole(out, (",".join(HEADER) + "\r\n").encode() + lines)
+        return len(flows)
     table = TableFile(data)
     done = 0
     with whole_file(out) as file, about(data):

@@ -80,6 +80,9 @@ def test_a_model_is_trained_on_captures_and_judges_another(simulations: Path, tm
     assert {each["name"] for each in manifest["data"]} == {"web/flows.csv", "inner/guess/flows.csv"}
     simulate("brute-force", tmp_path / "later", 2)
     capture = str(tmp_path / "later" / "capture.pcap")
+    judged = tmp_path / "judged.csv"
+    assert run(["predict", "--model", str(tmp_path / "m"), "--data", capture, "--out", str(judged), "--quiet"]) == 0
+    assert len(judged.read_text().splitlines()) == 1 + len(pl.read_csv(tmp_path / "later" / "flows.csv"))
     assert run(["analyze", capture, "--model", str(tmp_path / "m"), "--out", str(tmp_path / "o"), "--quiet"]) == 0
     found = [json.loads(line) for line in (tmp_path / "o" / "detections.jsonl").read_text().splitlines()]
     assert "brute_force" in {each["category"] for each in found if each["detector"] == "m"}

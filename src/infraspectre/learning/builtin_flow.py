@@ -25,7 +25,7 @@ SEEDS = (11, 12, 13)
 """Seeds of the simulations."""
 NO_ATTACKS = frozenset({"bulk"})
 """Scenarios that are made to measure speed, not to be told apart."""
-SOURCES = ("corelight", "ja4", "joy", "mercury")
+SOURCES = ("corelight", "joy", "mercury")
 """Sources of benign captures whose licences (BSD, by the catalogue of the data) allow passing on what is learnt."""
 FLOWS_OF_SIMULATION, FLOWS_OF_CAPTURE = 150, 100
 """Flows of one class taken of a simulation, and flows taken of a real capture: so no capture outweighs others."""
