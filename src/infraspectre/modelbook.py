@@ -242,8 +242,9 @@ def build_flow(data: Path, out: Path, created_at: str, without: Collection[str] 
     from infraspectre.learning import builtin_flow
     from infraspectre.learning.training import thresholds
     from infraspectre.records.models import DataFile, Manifest
+    from infraspectre.simulation import SCENARIOS, simulate
 
-    model = builtin_flow.train(data, without=without)
+    model = builtin_flow.train(data, simulate, SCENARIOS.keys() - builtin_flow.NOT_LEARNT, without)
     kinds = flow_columns()
     manifest = Manifest(
         name=FLOW,

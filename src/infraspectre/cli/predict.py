@@ -19,7 +19,8 @@ def predict(*, model: str, data: Path, out: Path, common: Common = DEFAULT) -> N
     model
         Folder of a model, or builtin: and the name of one that comes with the package.
     data
-        CSV, JSON lines (also .gz, .zst), Parquet, or a capture, whose rows are its flows; columns that the model does not need are passed over.
+        CSV, JSON lines (also .gz, .zst), Parquet, or a capture, whose rows are its flows; columns that the model
+        does not need are passed over.
     out
         Write the judgements to this CSV file.
     """
