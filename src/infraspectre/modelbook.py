@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 BUILTIN = "builtin:"
 FLOW = "flow"
 """The built-in model that judges flows."""
+FLOW_RATE = 0.001
+"""Share of benign flows that may count as hostile in an analysis, where a model knows the threshold: hosts have many."""
 BUILTIN_FOLDER = Path(__file__).parent / "models"
 KINDS = {
     "council": "infraspectre.ml.council:Council",
@@ -95,7 +98,9 @@ def flow_detector(name: str) -> ModelDetector:
 
     opened = open_model(name)
     require_flow_columns(opened, needed_columns(opened.model.columns))
-    return ModelDetector(name if name.startswith(BUILTIN) else opened.manifest.name, opened.model)
+    known = [each.score for each in opened.manifest.thresholds if each.false_positive_rate <= FLOW_RATE]
+    shown = name if name.startswith(BUILTIN) else opened.manifest.name
+    return ModelDetector(shown, opened.model, least=max(known, default=-math.inf))
 
 
 def require_flow_columns(opened: OpenModel, needed: frozenset[str]) -> None:
