@@ -27,7 +27,7 @@ BUILTIN = "builtin:"
 FLOW = "flow"
 """The built-in model that judges flows."""
 FLOW_RATE = 0.001
-"""Share of benign flows that may count as hostile in an analysis, where a model knows the threshold: hosts have many."""
+"""Share of benign flows that may count as hostile in an analysis, if a model knows the threshold: hosts have many."""
 BUILTIN_FOLDER = Path(__file__).parent / "models"
 KINDS = {
     "council": "infraspectre.ml.council:Council",
