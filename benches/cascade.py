@@ -15,7 +15,7 @@ from infraspectre.ml.cascade import Cascade, Staged
 
 PACKETS = 200_000
 ROWS = 100_000
-SIZES = (64, 256, 1_024)
+SIZES = (64, 256, 512, 1_024)
 
 
 def measure() -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -32,6 +33,8 @@ FLOW = "flow"
 """The built-in model that judges flows."""
 REGISTRY = "registry:"
 MLFLOW = "mlflow:"
+FLOW_RATE = 0.001
+"""Share of benign flows that may count as hostile in an analysis, if a model knows the threshold: hosts have many."""
 BUILTIN_FOLDER = Path(__file__).parent / "models"
 KINDS = {
     "council": "infraspectre.ml.council:Council",
@@ -157,7 +160,9 @@ def flow_detector(name: str) -> ModelDetector:
 
     opened = open_model(name)
     require_flow_columns(opened, needed_columns(opened.model.columns))
-    return ModelDetector(name if name.startswith(BUILTIN) else opened.manifest.name, opened.model)
+    known = [each.score for each in opened.manifest.thresholds if each.false_positive_rate <= FLOW_RATE]
+    shown = name if name.startswith(BUILTIN) else opened.manifest.name
+    return ModelDetector(shown, opened.model, least=max(known, default=-math.inf))
 
 
 def require_flow_columns(opened: OpenModel, needed: frozenset[str]) -> None:
@@ -332,8 +337,11 @@ def table_of(
     if holds_captures(data):
         frame = labelled_flows(data, label, progress)
         groups = group_column(frame)
-        labels = [data / CATALOGUE] if (data / CATALOGUE).is_file() else sorted(data.rglob(FLOWS))
-        files = [DataFile(path.relative_to(data).as_posix(), sha256_of(path)) for path in labels]
+        if (data / CATALOGUE).is_file():
+            rows = {CATALOGUE: len(frame)}
+        else:
+            rows = {f"{place}/{FLOWS}": count for place, count in frame["capture"].value_counts(sort=True).iter_rows()}
+        files = [DataFile(name, sha256_of(data / name), count) for name, count in sorted(rows.items())]
         return Table(frame.drop({"capture", "source"} - {groups}), files), groups
     if model is None:
         return read_table(data), None
@@ -377,8 +385,9 @@ def build_flow(data: Path, out: Path, created_at: str, without: Collection[str] 
     from infraspectre.learning import builtin_flow
     from infraspectre.learning.training import thresholds
     from infraspectre.records.models import DataFile, Manifest
+    from infraspectre.simulation import SCENARIOS, simulate
 
-    model = builtin_flow.train(data, without=without)
+    model = builtin_flow.train(data, simulate, SCENARIOS.keys() - builtin_flow.NOT_LEARNT, without)
     kinds = flow_columns()
     manifest = Manifest(
         name=FLOW,
@@ -465,16 +474,14 @@ def predict(
 ) -> int:
     """Write what a model says of each row of a table, in their order, as CSV; return the number of rows.
 
-    Into `explained` goes, as JSON lines, why rows are called hostile, or why the `top` rows of highest score are called
-    what they are; raises UsageError for a model that cannot say. With `novel`, hostile rows that are unlike the class
-    they would be said to be of are labelled so; raises UsageError for a model that does not tell such classes apart.
+    The rows of a capture are its flows, in the order in which they ended. Into `explained` goes, as JSON lines, why
+    rows are called hostile, or why the `top` rows of highest score are called what they are; raises UsageError for a
+    model that cannot say. With `novel`, hostile rows that are unlike the class they would be said to be of are labelled
+    so; raises UsageError for a model that does not tell such classes apart.
     """
-    from infraspectre.adapters.tables import TableFile
-
     if novel:
         require_families(model)
-    table = TableFile(data)
-    suit(table, model.manifest)
+    rows = rows_of(model, data)
     done = 0
     with ExitStack() as stack:
         file = stack.enter_context(whole_file(out))
@@ -482,7 +489,7 @@ def predict(
         reported = Reported(explaining(model), reasons, top) if reasons else None
         stack.enter_context(about(data))
         file.write((",".join(HEADER) + "\r\n").encode())
-        for batch in table.batches(columns_in(model, table.names)):
+        for batch in rows:
             judgement = model.model.judge(batch)
             judgement = with_novel(judgement, model.model, batch) if novel else judgement
             file.write(prediction_lines(judgement, done))
@@ -492,6 +499,20 @@ def predict(
         if reported:
             reported.finish()
     return done
+
+
+def rows_of(model: OpenModel, data: Path) -> Iterator[pl.DataFrame]:
+    """Return, in parts, the rows of a table or the flows of a capture, as a model needs them."""
+    from infraspectre.adapters.tables import TableFile
+    from infraspectre.learning.labelled_captures import flows_of, is_capture
+
+    if is_capture(data):
+        require_flow_columns(model, frozenset(model.model.columns))
+        flows = flows_of(data)
+        return iter([flows] if len(flows) else [])
+    table = TableFile(data)
+    suit(table, model.manifest)
+    return table.batches(columns_in(model, table.names))
 
 
 def explaining(model: OpenModel) -> Explains:

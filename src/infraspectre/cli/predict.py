@@ -29,7 +29,8 @@ def predict(
         Folder of a model, builtin: and the name of one that comes with the package, or registry: and NAME, NAME@STAGE
         or NAME@VERSION of one that is registered.
     data
-        CSV, JSON lines (also .gz, .zst) or Parquet; columns that the model does not need are passed over.
+        CSV, JSON lines (also .gz, .zst), Parquet, or a capture, whose rows are its flows; columns that the model
+        does not need are passed over.
     out
         Write the judgements to this CSV file.
     explain

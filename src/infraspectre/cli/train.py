@@ -1,4 +1,4 @@
-"""`infraspectre train`: a model from a table with labels."""
+"""`infraspectre train`: a model from a table with labels, or from labelled captures."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def train(
     Parameters
     ----------
     data
-        CSV, JSON lines (also .gz, .zst) or Parquet, or a folder of such files with the same columns.
+        CSV, JSON lines (also .gz, .zst) or Parquet, or a folder of such files with the same columns; or a folder of
+        captures with labels.jsonl, or of what 'simulate' wrote.
     label
         The column with the label of each row.
     out

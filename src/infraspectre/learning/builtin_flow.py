@@ -6,7 +6,7 @@ simulations, where each flow has its label. Benign flows of real captures are wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,14 +18,16 @@ from infraspectre.errors import InputError
 from infraspectre.learning.labelled_captures import CATALOGUE, catalogue, flows_of, simulated_flows
 from infraspectre.learning.splitting import sample
 from infraspectre.ml.council import Council
-from infraspectre.simulation import SCENARIOS, simulate
+
+Simulate = Callable[[str, Path, int], object]
+"""Plays a scenario into a folder, drawn by a seed."""
 
 SEED = 7
 SEEDS = (11, 12, 13)
 """Seeds of the simulations."""
-NO_ATTACKS = frozenset({"bulk"})
+NOT_LEARNT = frozenset({"bulk"})
 """Scenarios that are made to measure speed, not to be told apart."""
-SOURCES = ("corelight", "ja4", "joy", "mercury")
+SOURCES = ("corelight", "joy", "mercury")
 """Sources of benign captures whose licences (BSD, by the catalogue of the data) allow passing on what is learnt."""
 FLOWS_OF_SIMULATION, FLOWS_OF_CAPTURE = 150, 100
 """Flows of one class taken of a simulation, and flows taken of a real capture: so no capture outweighs others."""
@@ -51,23 +53,25 @@ Addresses, ports, times and what operating systems choose (TTL, window, segment 
 times and gaps, which a simulation draws from its own distributions."""
 
 
-def train(data: Path, *, without: Collection[str] = ()) -> Council:
+def train(data: Path, simulate: Simulate, scenarios: Collection[str], without: Collection[str] = ()) -> Council:
     """Learn the model of flows from simulations and from a folder of data, leaving out some of its sources.
 
     Rows of one capture are judged apart when thresholds are fixed. Raises `InputError` where the data is missing.
     """
-    frame = pl.concat([simulated(SEEDS), *real_benign(data, without)], how="vertical_relaxed")
+    frame = pl.concat(
+        [simulated(simulate, tuple(sorted(scenarios)), SEEDS), *real_benign(data, without)], how="vertical_relaxed"
+    )
     return Council.learn(frame, "class", seed=SEED, groups="capture")
 
 
 @cache
-def simulated(seeds: tuple[int, ...]) -> pl.DataFrame:
-    """Return flows of every scenario with the category of their behaviour for a class."""
-    return pl.concat(_simulated(seeds), how="vertical_relaxed")
+def simulated(simulate: Simulate, scenarios: tuple[str, ...], seeds: tuple[int, ...]) -> pl.DataFrame:
+    """Return flows of scenarios with the category of their behaviour for a class."""
+    return pl.concat(_simulated(simulate, scenarios, seeds), how="vertical_relaxed")
 
 
-def _simulated(seeds: tuple[int, ...]) -> Iterator[pl.DataFrame]:
-    for scenario in sorted(SCENARIOS.keys() - NO_ATTACKS):
+def _simulated(simulate: Simulate, scenarios: tuple[str, ...], seeds: tuple[int, ...]) -> Iterator[pl.DataFrame]:
+    for scenario in scenarios:
         for seed in seeds:
             with TemporaryDirectory() as folder:
                 simulate(scenario, Path(folder), seed)

@@ -12,6 +12,7 @@ import polars as pl
 
 from infraspectre.axon import Axon
 from infraspectre.capture import CaptureSource
+from infraspectre.capture.inputs import CAPTURE_MAGICS, peek
 from infraspectre.errors import InputError
 from infraspectre.learning.splitting import sample
 
@@ -33,6 +34,8 @@ OF_ONE_NETWORK = frozenset({
     "tls_certificate_not_after",
 })  # fmt: skip
 """Columns that name hosts, moments, places and systems: they tell captures apart, and mean nothing elsewhere."""
+PACKET_MAGICS = CAPTURE_MAGICS[:-1]
+"""First bytes of captures, without those of zstd."""
 MOST_FLOWS = 20_000
 """Flows of one label taken of one capture; further ones repeat them."""
 
@@ -42,6 +45,11 @@ Progress = Callable[[str, float], None]
 def holds_captures(folder: Path) -> bool:
     """Tell whether a folder holds captures with labels, as a catalogue or as simulations."""
     return folder.is_dir() and ((folder / CATALOGUE).is_file() or next(simulations(folder), None) is not None)
+
+
+def is_capture(path: Path) -> bool:
+    """Tell whether a file is a capture, by its first bytes; one that is compressed by zstd may be a table as well."""
+    return path.is_file() and peek(path).startswith(PACKET_MAGICS)
 
 
 def simulations(folder: Path) -> Iterator[Path]:

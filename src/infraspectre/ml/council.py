@@ -185,8 +185,7 @@ class Council:
         tell: Progress,
         settings: CouncilSettings,
     ) -> Council:
-        kin = copies(rows) if together is None else together
-        near = _judged_apart(rows, labels, folds(kin, FOLDS, seed), seed, settings)
+        near = _judged_apart(rows, labels, _near_folds(rows, labels, together, seed), seed, settings)
         tell("judged apart from equal rows", 0.4)
         far = _judged_apart(rows, labels, folds(_cells(rows, seed), FOLDS, seed), seed, settings)
         tell("judged apart from like rows", 0.7)
@@ -351,6 +350,16 @@ def _anomaly(rows: Matrix, seed: int) -> Detector:
     anomaly = Neighbours(seed=seed)
     anomaly.learn(rows)
     return anomaly
+
+
+def _near_folds(rows: Matrix, labels: Labels, together: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each row: groups stay together, and equal rows where groups are too few to be held apart."""
+    if together is not None:
+        fold_of = folds(together, FOLDS, seed)
+        benign, hostile = (np.bincount(fold_of[side], minlength=FOLDS) for side in (labels == 0, labels > 0))
+        if (benign.sum() - benign).min() >= MIN_ROWS and (hostile.sum() - hostile).min() >= MIN_ROWS:
+            return fold_of
+    return folds(copies(rows), FOLDS, seed)
 
 
 def _judged_apart(

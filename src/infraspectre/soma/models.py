@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -139,10 +140,13 @@ class ModelDetector:
     row says much, and rows that are all suspicious say what each of them says.
     """
 
-    def __init__(self, name: str, model: Model, settings: ModelSettings | None = None) -> None:
-        """Ask a model, known by this name in detections."""
+    def __init__(
+        self, name: str, model: Model, settings: ModelSettings | None = None, *, least: float = -math.inf
+    ) -> None:
+        """Ask a model, known by this name in detections; rows that score less than `least` count as benign."""
         self.name = name
         self._model = model
+        self._least = least
         self._cascade: Cascade[str] | None = Cascade(model) if isinstance(model, Staged) else None
         self._part = part_of(model.columns)
         self._settings = settings or ModelSettings()
@@ -173,7 +177,7 @@ class ModelDetector:
         """Return the rows that the model does not call benign, with the odds that they are hostile."""
         benign, example = self._model.classes[0], None if self._part is None else self._model.columns[0]
         parts = (with_verdicts(part, *self._ask(part), example) for part in rows.iter_slices(MICRO_BATCH))
-        hostile = [part.filter(pl.col("label") != benign) for part in parts]
+        hostile = [part.filter((pl.col("label") != benign) & (pl.col("score") >= self._least)) for part in parts]
         return pl.concat(hostile) if hostile else pl.DataFrame()
 
     def _ask(self, rows: pl.DataFrame) -> tuple[Judgement, int]:
@@ -269,6 +273,7 @@ def with_verdicts(rows: pl.DataFrame, judged: Judgement, stage: int, example: st
         *IDENTITY,
         example=pl.lit(None, pl.String) if example is None else pl.col(example),
         label=pl.Series(judged.labels, dtype=pl.String),
+        score=pl.Series(judged.scores),
         stage=pl.lit(stage),
         **{name: pl.Series(odds_of(each)) for name, each in values.items()},
     )
