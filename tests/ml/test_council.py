@@ -117,7 +117,7 @@ def test_unsw_nb15_with_equal_rows_on_one_side(data: Path) -> None:
     later = frame.filter(held)
     judged = council.judge(later)
     hostile = (later["label"] == 1).to_numpy()
-    assert set(council.left_out) == {"id", "label"}
+    assert set(council.left_out) == {"id", "label", "stcpb", "dtcpb"}
     assert 0.005 < np.mean(judged.scores[~hostile] > council.threshold(0.01)) < 0.015
     assert np.mean(judged.scores[hostile] > np.quantile(judged.scores[~hostile], 0.99)) > 0.93
     assert 0.88 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.94
