@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from infraspectre.errors import InputError
-from infraspectre.ml.council import Council
+from infraspectre.ml.council import Council, CouncilSettings
 from infraspectre.ml.detector import State
 
 
@@ -128,13 +128,12 @@ def test_the_damped_detector_learns_damped_statistics_alone_and_comes_back_alike
     base = np.exp(random.normal(3, 1, 400))
     damped = {f"host_damped_{name}_1s": base * random.uniform(1, 1.1, 400) for name in ("weight", "mean", "std")}
     frame = pl.DataFrame({**damped, "shortcut": random.random(400)})
-    council = Council.learn(frame, "label", task="anomaly", detector="damped")
+    council = Council.learn(frame, "label", task="anomaly", settings=CouncilSettings(anomaly="damped"))
     assert council.columns == list(damped)
-    assert council.detector == "damped"
     foreign = frame.with_columns(host_damped_mean_1s=pl.lit(1e6))
     scores = council.judge(pl.concat([frame, foreign])).scores
     assert scores[400:].min() > np.quantile(scores[:400], 0.95)
     restored = Council.restore(council.state())
     assert restored.judge(frame).scores.tobytes() == scores[:400].tobytes()
     with pytest.raises(InputError, match="no column holds damped statistics"):
-        Council.learn(frame.select("shortcut"), "label", task="anomaly", detector="damped")
+        Council.learn(frame.select("shortcut"), "label", task="anomaly", settings=CouncilSettings(anomaly="damped"))
