@@ -24,6 +24,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     from infraspectre.adapters.mlflow_registry import MlflowStore
 
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.chdir(tmp_path)
     return MlflowStore((tmp_path / "mlruns").as_uri())
 
 
@@ -51,6 +52,7 @@ def test_a_version_comes_back_as_it_was_and_tells_its_lineage(store: ModelStore,
     assert second.data == [DataFile("a.csv", "0" * 64, 3)]
     assert second.metrics == {"accuracy": 0.6}
     assert store.history("flow") == [first, second]
+    assert {path.name for path in tmp_path.iterdir()} <= {"a", "b", "registry", "mlruns"}
     assert load_model(store.folder("flow", 2))[0] == load_model(tmp_path / "b")[0]
 
 

@@ -135,10 +135,12 @@ class MlflowStore:
 def client(address: str) -> MlflowClient:
     """Return a client of MLflow; raises UsageError without it."""
     try:
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, set_registry_uri, set_tracking_uri
     except ImportError as error:
         remedy = "install it with: pip install 'infraspectre[mlflow]'"
         raise UsageError("a registry in MLflow needs the package mlflow-skinny", remedy=remedy) from error
+    set_tracking_uri(address)  # else what asks for no address makes a database in the working directory
+    set_registry_uri(address)
     return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
