@@ -101,7 +101,7 @@ def test_anomalies_are_found_without_labels() -> None:
         (traffic(1).filter(pl.col("class") == "Normal"), "class", "no row is hostile"),
         (traffic(1).filter(pl.col("class") != "Normal"), "class", "no label is benign"),
         (traffic(1)[:10], "class", "benign rows"),
-        (traffic(1).with_columns(pl.lit(None, pl.String).alias("class")), "class", "row 1 has no label"),
+        (traffic(1).with_columns(pl.lit(None, pl.String).alias("class")), "class", "row 0 has no label"),
     ],
 )
 def test_tables_that_cannot_be_learnt_are_refused_with_a_reason(frame: pl.DataFrame, label: str, message: str) -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
 from infraspectre.ml.anomaly.ensemble import Ensemble
+from infraspectre.ml.anomaly.neighbours import NearestPrototypes
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
 from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
-from infraspectre.ml.neighbours import Neighbours
 from infraspectre.ml.table import Table
 
 Task = Literal["classify", "anomaly"]
@@ -32,8 +32,8 @@ MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
-DETECTORS: dict[str, type[Detector]] = {Neighbours.kind: Neighbours, Ensemble.kind: Ensemble}
-TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
+DETECTORS: dict[str, type[Detector]] = {NearestPrototypes.kind: NearestPrototypes, Ensemble.kind: Ensemble}
+TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5, min_child_weight=0.5, l2=0.5)
 FAMILIES = Shape(rounds=60, depth=6)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
@@ -227,9 +227,9 @@ def _members(rows: Matrix, labels: Labels, seed: int) -> Votes:
     weights = np.r_[class_weights(labels), np.full(len(imagined), IMAGINED_WEIGHT)]
     triage = Boosting(2, TRIAGE, seed=seed)
     triage.learn(np.concatenate([rows, imagined]), hostile, weights=weights)
-    usual = rows[labels == 0]
-    anomaly = _anomaly(usual[::2], seed)
-    return Votes(triage, anomaly, Tail.learn(anomaly.score(usual[1::2])), np.array([0.0, 1.0, SURPRISE_WEIGHT]))
+    anomaly = NearestPrototypes(seed)
+    anomaly.learn(rows, labels)
+    return Votes(triage, anomaly, Tail.learn(anomaly.calibration), np.array([0.0, 1.0, SURPRISE_WEIGHT]))
 
 
 def _imagined(usual: Matrix, random: np.random.Generator) -> Matrix:
@@ -239,12 +239,6 @@ def _imagined(usual: Matrix, random: np.random.Generator) -> Matrix:
     foreign = usual[places, np.arange(usual.shape[1])]
     swapped = random.random(foreign.shape) < random.choice(SWAPPED_SHARES, size=(size, 1))
     return np.asarray(np.where(swapped, foreign, usual[random.integers(len(usual), size=size)]), dtype=np.float32)
-
-
-def _anomaly(rows: Matrix, seed: int) -> Detector:
-    anomaly = Neighbours(seed=seed)
-    anomaly.learn(rows)
-    return anomaly
 
 
 def _judged_apart(rows: Matrix, labels: Labels, fold_of: NDArray[np.int64], seed: int) -> Vector:
@@ -267,9 +261,9 @@ def _families(rows: Matrix, labels: Labels, seed: int) -> Boosting:
 
 def _cells(rows: Matrix, seed: int) -> NDArray[np.int64]:
     """Return the number of the cell of like rows that each belongs to, those nearest to one of some hundred."""
-    neighbours = Neighbours(seed=seed, usual_rows=CELLS)
+    neighbours = NearestPrototypes(seed, CELLS)
     neighbours.learn(rows)
-    return neighbours.nearest(rows)
+    return neighbours.cells(rows)
 
 
 def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
@@ -278,7 +272,7 @@ def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
         missing = answers.is_null().arg_true()
         if len(missing):
             raise InputError(
-                f"row {int(missing[0]) + 1} has no label", field=label, remedy="label every row or leave it out"
+                f"row {int(missing[0])} has no label", field=label, remedy="label every row or leave it out"
             )
         return answers
     if task == "anomaly":
