@@ -10,11 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
+from infraspectre.ml.anomaly.conformal import Conformal
 from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.neighbours import NearestPrototypes
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape, class_weights
-from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
+from infraspectre.ml.calibration import Calibration, Thresholds, logistic
 from infraspectre.ml.detector import Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.table import Table
 
@@ -49,7 +50,7 @@ SOFTNESS = 4.0
 class Votes:
     """The members of the council: what each says of rows, and how that becomes one number."""
 
-    def __init__(self, triage: Boosting | None, anomaly: Detector, usual: Tail, weights: Vector) -> None:
+    def __init__(self, triage: Boosting | None, anomaly: Detector, usual: Conformal, weights: Vector) -> None:
         """Join the members; `usual` holds anomaly scores of benign rows, `weights` an intercept and one per member."""
         self.triage, self.anomaly, self.usual, self.weights = triage, anomaly, usual, weights
 
@@ -116,7 +117,7 @@ class Council:
     def _learn_anomaly(cls, names: list[str], table: Table, rows: Matrix, seed: int, rate: float) -> Council:
         anomaly = Ensemble(seed)
         anomaly.learn(rows)
-        votes = Votes(None, anomaly, Tail.learn(anomaly.calibration), np.array([0.0, 1.0]))
+        votes = Votes(None, anomaly, Conformal(anomaly.calibration), np.array([0.0, 1.0]))
         scores = votes.usual.surprise(anomaly.calibration)
         return cls(names, table, votes, None, Thresholds.learn(scores, scores, np.empty(0)), None, rate)
 
@@ -201,7 +202,7 @@ class Council:
         votes = Votes(
             Boosting.restore(parts["triage"]) if "triage" in parts else None,
             DETECTORS[anomaly.kind].restore(anomaly),
-            Tail.restore(parts["usual"]),
+            Conformal.restore(parts["usual"]),
             state.arrays["weights"],
         )
         return cls(
@@ -229,7 +230,7 @@ def _members(rows: Matrix, labels: Labels, seed: int) -> Votes:
     triage.learn(np.concatenate([rows, imagined]), hostile, weights=weights)
     anomaly = NearestPrototypes(seed)
     anomaly.learn(rows, labels)
-    return Votes(triage, anomaly, Tail.learn(anomaly.calibration), np.array([0.0, 1.0, SURPRISE_WEIGHT]))
+    return Votes(triage, anomaly, Conformal(anomaly.calibration), np.array([0.0, 1.0, SURPRISE_WEIGHT]))
 
 
 def _imagined(usual: Matrix, random: np.random.Generator) -> Matrix:

@@ -15,7 +15,7 @@ from infraspectre.ml.products import whole_products
 PROTOTYPES = 8_192
 """Most prototypes kept; time grows in proportion."""
 SAMPLES = 5
-"""Samples of prototypes whose nearest one is looked for; the mean over them is steadier than one (Ting et al., 2017)."""
+"""Samples of prototypes in each of which the nearest is looked for; their mean is steadier (Ting et al., 2017)."""
 LOCALITY = 0.5
 """How far distances are relative to those among the prototypes there: 0 not at all, 1 entirely.
 
@@ -62,7 +62,7 @@ class NearestPrototypes:
     def cells(self, rows: Matrix) -> NDArray[np.int64]:
         """Return for each row the place of the prototype nearest to it."""
         distances, places = self._nearest(self._whole(rows))
-        return places[np.arange(len(places)), distances.argmin(axis=1)]
+        return np.asarray(places[np.arange(len(places)), distances.argmin(axis=1)])
 
     def _relative(self, distances: Vector, places: NDArray[np.int64]) -> Vector:
         return np.asarray(np.log(distances.mean(axis=1) + 1.0 / STEPS) - LOCALITY * self._usual[places].mean(axis=1))
@@ -95,8 +95,12 @@ class NearestPrototypes:
 
     def state(self) -> State:
         """Return the prototypes."""
-        arrays = {"prototypes": self._prototypes.astype(np.int16), "usual": self._usual}
-        return State(self.kind, {"seed": self._seed}, arrays, {"scaling": self._scaling.state()})
+        return State(
+            self.kind,
+            {"seed": self._seed},
+            {"prototypes": self._prototypes.astype(np.int16), "usual": self._usual},
+            {"scaling": self._scaling.state()},
+        )
 
     @classmethod
     def restore(cls, state: State) -> NearestPrototypes:

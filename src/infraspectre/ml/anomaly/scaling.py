@@ -65,8 +65,8 @@ class Scaling:
     def deviations(self, rows: Matrix) -> Vector:
         """Return (rows, features and more): deviations within CLIP, on a grid, then how unusual each gap is.
 
-        Only features that had gaps when they were measured have more. Raises `InputError` if rows have another number of
-        features than those fitted, or infinite values.
+        Only features that had gaps when they were measured have more. Raises `InputError` if rows have another number
+        of features than those fitted, or infinite values.
         """
         check_rows(rows, self.features)
         unknown = np.isnan(rows)
