@@ -44,7 +44,8 @@ def test_known_classes_are_named_and_false_alarms_are_as_rare_as_wanted(council:
     assert np.mean(found[truth != "Normal"] == truth[truth != "Normal"]) > 0.9
     hostile = truth != "Normal"
     assert np.array_equal(found != "Normal", judged.scores > 0.5)
-    assert 0.85 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.95
+    # Intervals are widened by rows judged far from their like, so that they hold more of rows as near as these.
+    assert 0.88 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.97
     assert np.mean(judged.scores[~hostile] > council.threshold(0.05)) < 0.08
 
 
