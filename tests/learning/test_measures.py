@@ -84,5 +84,8 @@ def test_honest_probabilities_are_calibrated_and_others_are_not() -> None:
     assert measures.calibration_error(good) < 0.02
     assert measures.calibration_error(bad) == pytest.approx(2 / 3 - 1 / 2, abs=0.02)
     assert measures.brier_score(told, hostile) == pytest.approx(1 / 6, abs=0.01)
-    assert measures.coverage(judgement(told, 0.1), hostile) > 0.98
-    assert measures.coverage(judgement(np.sqrt(told), 0.02), hostile) < 0.3
+
+
+def test_an_interval_covers_a_row_where_it_holds_its_outcome() -> None:
+    told = judgement(np.array([0.05, 0.5, 0.9, 0.95]), 0.1)
+    assert measures.coverage(told, np.array([False, True, True, False])) == 0.5

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infraspectre.ml.calibration import Calibration, Tail, Thresholds, conformal_quantile, logistic
+from infraspectre.ml.anomaly.conformal import Conformal
+from infraspectre.ml.calibration import Calibration, Thresholds, conformal_quantile, logistic
 
 
 def drawn(seed: int, size: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +38,7 @@ def test_restored_calibration_is_equal() -> None:
 def test_thresholds_are_exceeded_as_rarely_as_wanted(rate: float) -> None:
     random = np.random.default_rng(5)
     rates = [
-        np.mean(random.normal(size=20_000) > Tail.learn(random.normal(size=20_000)).threshold(rate)) for _ in range(9)
+        np.mean(random.normal(size=20_000) > Conformal(random.normal(size=20_000)).threshold(rate)) for _ in range(9)
     ]
     assert 0.7 * rate < np.mean(rates) < 1.3 * rate
 
@@ -47,8 +48,8 @@ def test_caution_is_taken_only_where_it_is_almost_free() -> None:
     near, far = random.normal(size=5_000), random.normal(size=5_000) + 3
     apart = Thresholds.learn(near, far, random.normal(size=5_000) + 30)
     close = Thresholds.learn(near, far, random.normal(size=5_000) + 3)
-    assert apart.at(0.01) == Tail.learn(far).threshold(0.01)
-    assert Tail.learn(near).threshold(0.01) <= close.at(0.01) < Tail.learn(near).threshold(0.01) + 0.2
+    assert apart.at(0.01) == Conformal(far).threshold(0.01)
+    assert Conformal(near).threshold(0.01) <= close.at(0.01) < Conformal(near).threshold(0.01) + 0.2
     assert Thresholds.restore(close.state()).at(0.001) == close.at(0.001)
 
 

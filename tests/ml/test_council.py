@@ -44,7 +44,8 @@ def test_known_classes_are_named_and_false_alarms_are_as_rare_as_wanted(council:
     assert np.mean(found[truth != "Normal"] == truth[truth != "Normal"]) > 0.9
     hostile = truth != "Normal"
     assert np.array_equal(found != "Normal", judged.scores > 0.5)
-    assert 0.85 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.95
+    # Intervals are widened by rows judged far from their like, so that they hold more of rows as near as these.
+    assert 0.88 <= np.mean((judged.low <= hostile) & (hostile <= judged.high)) <= 0.97
     assert np.mean(judged.scores[~hostile] > council.threshold(0.05)) < 0.08
 
 
@@ -101,7 +102,7 @@ def test_anomalies_are_found_without_labels() -> None:
         (traffic(1).filter(pl.col("class") == "Normal"), "class", "no row is hostile"),
         (traffic(1).filter(pl.col("class") != "Normal"), "class", "no label is benign"),
         (traffic(1)[:10], "class", "benign rows"),
-        (traffic(1).with_columns(pl.lit(None, pl.String).alias("class")), "class", "row 1 has no label"),
+        (traffic(1).with_columns(pl.lit(None, pl.String).alias("class")), "class", "row 0 has no label"),
     ],
 )
 def test_tables_that_cannot_be_learnt_are_refused_with_a_reason(frame: pl.DataFrame, label: str, message: str) -> None:

@@ -76,7 +76,7 @@ def test_rows_are_encoded_the_same_alone_and_after_restoring() -> None:
 
 def test_texts_that_are_numbers_are_taken_and_others_are_named() -> None:
     assert learnt().encode(pl.DataFrame({"amount": [" 2.5"], "kind": ["a"]}))[0, 0] == 2.5
-    with pytest.raises(InputError, match=r"amount: row 2 holds 'many', not a number"):
+    with pytest.raises(InputError, match=r"amount: row 1 holds 'many', not a number"):
         learnt().encode(pl.DataFrame({"amount": ["1", "many"], "kind": ["a", "b"]}))
 
 

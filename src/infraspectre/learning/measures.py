@@ -134,22 +134,8 @@ def brier_score(probabilities: Vector, hostile: Hostile) -> float:
     return float(((probabilities - hostile) ** 2).mean()) if len(hostile) else math.nan
 
 
-GROUP_ROWS = 50
-"""Fewest rows of a group whose share of hostile rows is compared with intervals."""
-MOST_GROUPS = 100
-
-
 def coverage(judgement: Judgement, hostile: Hostile) -> float:
-    """Return the share of rows whose interval holds the share of hostile rows among those of like probability.
-
-    Rows are grouped by the rank of their probability into groups of equal size. A share of n rows moves in steps of
-    1 / n, so an interval counts as holding what lies within one step of it.
-    """
+    """Return the share of rows whose interval holds the outcome, 1 for a hostile row and 0 for a benign one."""
     if not len(hostile):
         return math.nan
-    order = np.argsort(judgement.probabilities, kind="stable")
-    covered = 0
-    for group in np.array_split(order, min(MOST_GROUPS, max(1, len(order) // GROUP_ROWS))):
-        share, step = hostile[group].mean(), 1.0 / len(group)
-        covered += int(((judgement.low[group] - step <= share) & (share <= judgement.high[group] + step)).sum())
-    return covered / len(order)
+    return float(((judgement.low <= hostile) & (hostile <= judgement.high)).mean())

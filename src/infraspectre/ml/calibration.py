@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
+from infraspectre.ml.anomaly.conformal import Conformal
 from infraspectre.ml.detector import State, Vector
 
 BINS = 256
@@ -91,65 +92,10 @@ class Calibration:
         return cls(state.arrays["platt"], state.arrays["curve"], float(state.values["width"]))
 
 
-TAIL_ROWS = 4_096
-"""Most quantiles of benign scores that are kept: every score of the highest part, and fewer of the rest."""
+MOST_HOSTILE = 4_096
+"""Most scores of hostile rows kept, evenly spaced."""
 RECALL_SPENT = 0.005
 """Most recall that a more cautious threshold may cost."""
-PRIORS = (0.01, 0.1, 0.5)
-"""Shares of hostile rows for the low end, the probability and the high end where no label says how many there are."""
-
-
-class Tail:
-    """Knows how high scores of benign rows reach, from rows that the scores were not learnt from."""
-
-    kind: ClassVar[str] = "tail"
-
-    def __init__(self, scores: Vector, ranks: Vector) -> None:
-        """Use ascending scores and, for each, the share of benign rows with at least that score."""
-        self._scores, self._shares = scores, ranks
-
-    @classmethod
-    def learn(cls, scores: Vector) -> Tail:
-        """Learn from the scores of benign rows; the shares are conformal, (1 + scores as high) / (1 + scores)."""
-        ordered = np.sort(scores)
-        size = len(ordered)
-        places = np.unique(
-            np.r_[np.linspace(0, size - 1, TAIL_ROWS // 2), np.arange(max(0, size - TAIL_ROWS // 2), size)]
-        )
-        places = places.astype(np.int64)
-        first = np.searchsorted(ordered, ordered[places], side="left")
-        return cls(ordered[places], (1.0 + size - first) / (1.0 + size))
-
-    def threshold(self, rate: float) -> float:
-        """Return the score above which a new benign row lies with at most this probability."""
-        fits = np.flatnonzero(self._shares <= rate)
-        if len(fits):
-            return float(self._scores[fits[0]])
-        return float(self._scores[-1])
-
-    def surprise(self, scores: Vector) -> Vector:
-        """Return minus the natural logarithm of each score's p-value among benign rows."""
-        return np.asarray(-np.log(np.interp(scores, self._scores, self._shares)))
-
-    def posterior(self, scores: Vector) -> tuple[Vector, Vector, Vector]:
-        """Return the probability that rows are not benign, and its low and high end, for want of labels.
-
-        The evidence of a p-value is at most 1 / (-e p ln p) (Sellke, Bayarri and Berger, 2001); how common hostile rows
-        are is not known, so the ends are those for PRIORS.
-        """
-        p = np.minimum(np.interp(scores, self._scores, self._shares), math.exp(-1.0))
-        evidence = 1.0 / (-math.e * p * np.log(p))
-        low, middle, high = (prior * evidence / (prior * evidence + 1.0 - prior) for prior in PRIORS)
-        return middle, low, high
-
-    def state(self) -> State:
-        """Return what was learnt."""
-        return State(self.kind, {}, {"scores": self._scores, "shares": self._shares})
-
-    @classmethod
-    def restore(cls, state: State) -> Tail:
-        """Return the tail whose state it is."""
-        return cls(state.arrays["scores"], state.arrays["shares"])
 
 
 class Thresholds:
@@ -162,20 +108,23 @@ class Thresholds:
 
     kind: ClassVar[str] = "thresholds"
 
-    def __init__(self, near: Tail, far: Tail, hostile: Vector) -> None:
-        """Use the tails of benign scores, and ascending scores of hostile rows, of which there may be none."""
+    def __init__(self, near: Conformal, far: Conformal, hostile: Vector) -> None:
+        """Use the ranks of benign scores, and ascending scores of hostile rows, of which there may be none."""
         self.near, self._far, self._hostile = near, far, hostile
 
     @classmethod
     def learn(cls, near: Vector, far: Vector, hostile: Vector) -> Thresholds:
         """Learn from benign scores of both kinds and scores of hostile rows; of these, evenly spaced ones are kept."""
         ordered = np.sort(hostile)
-        places = np.linspace(0, len(ordered) - 1, min(TAIL_ROWS, len(ordered))).astype(np.int64)
-        return cls(Tail.learn(near), Tail.learn(far), ordered[places])
+        places = np.linspace(0, len(ordered) - 1, min(MOST_HOSTILE, len(ordered))).astype(np.int64)
+        return cls(Conformal(near), Conformal(far), ordered[places])
 
     def at(self, rate: float) -> float:
-        """Return the score above which a later benign row lies with at most this probability."""
-        low, high = self.near.threshold(rate), self._far.threshold(rate)
+        """Return the score above which a later benign row lies with at most this probability; never infinite.
+
+        Where too few rows are known for the rate, it is the highest of their scores.
+        """
+        low, high = (min(each.threshold(rate), float(each.scores[-1])) for each in (self.near, self._far))
         if high <= low or not len(self._hostile):
             return low
         missed = int(np.searchsorted(self._hostile, low, side="right")) + int(RECALL_SPENT * len(self._hostile))
@@ -189,7 +138,9 @@ class Thresholds:
     @classmethod
     def restore(cls, state: State) -> Thresholds:
         """Return the thresholds whose state it is."""
-        return cls(Tail.restore(state.parts["near"]), Tail.restore(state.parts["far"]), state.arrays["hostile"])
+        return cls(
+            Conformal.restore(state.parts["near"]), Conformal.restore(state.parts["far"]), state.arrays["hostile"]
+        )
 
 
 def conformal_quantile(values: Vector, share: float, *, highest: float = math.inf) -> float:

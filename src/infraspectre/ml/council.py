@@ -12,17 +12,18 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
+from infraspectre.ml.anomaly.conformal import Conformal
 from infraspectre.ml.anomaly.damped import DampedEnsemble
 from infraspectre.ml.anomaly.ensemble import Ensemble
+from infraspectre.ml.anomaly.neighbours import NearestPrototypes
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Device, Shape, class_weights
-from infraspectre.ml.calibration import Calibration, Tail, Thresholds, logistic
+from infraspectre.ml.calibration import Calibration, Thresholds, logistic
 from infraspectre.ml.cascade import Triaged
 from infraspectre.ml.detector import Contributions, Detector, Judgement, Labels, Matrix, State, Vector
 from infraspectre.ml.examples import Examples
 from infraspectre.ml.explanation import Explainer
 from infraspectre.ml.families import FAMILIES, Families
-from infraspectre.ml.neighbours import Neighbours
 from infraspectre.ml.table import Table
 from infraspectre.records.explanation import Explanation
 
@@ -43,10 +44,12 @@ RATE = 0.01
 Anomaly = Literal["ensemble", "damped"]
 UNUSUAL: dict[Anomaly, type[Ensemble] | type[DampedEnsemble]] = {"ensemble": Ensemble, "damped": DampedEnsemble}
 """What the anomaly task can ask; the second one takes damped statistics alone."""
-DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (Neighbours, *UNUSUAL.values())}
+DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (NearestPrototypes, *UNUSUAL.values())}
 DAMPED = "_damped_"
 """Is in the name of every column of damped statistics."""
-TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5)
+PROTOTYPES = 4_096
+"""Prototypes compared with each row: more of them take most of the time of a judgement."""
+TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5, min_child_weight=0.5, l2=0.5)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
 IMAGINED_WEIGHT = 0.1
@@ -81,7 +84,7 @@ def on_device(settings: CouncilSettings, device: Device) -> CouncilSettings:
 class Votes:
     """The members of the council: what each says of rows, and how that becomes one number."""
 
-    def __init__(self, triage: Boosting | None, anomaly: Detector, usual: Tail, weights: Vector) -> None:
+    def __init__(self, triage: Boosting | None, anomaly: Detector, usual: Conformal, weights: Vector) -> None:
         """Join the members; `usual` holds anomaly scores of benign rows, `weights` an intercept and one per member."""
         self.triage, self.anomaly, self.usual, self.weights = triage, anomaly, usual, weights
 
@@ -168,7 +171,7 @@ class Council:
         cls, names: list[str], table: Table, rows: Matrix, anomaly: Ensemble | DampedEnsemble, rate: float
     ) -> Council:
         anomaly.learn(rows)
-        votes = Votes(None, anomaly, Tail.learn(anomaly.calibration), np.array([0.0, 1.0]))
+        votes = Votes(None, anomaly, Conformal(anomaly.calibration), np.array([0.0, 1.0]))
         scores = votes.usual.surprise(anomaly.calibration)
         return cls(names, table, votes, None, Thresholds.learn(scores, scores, np.empty(0)), None, rate)
 
@@ -302,7 +305,7 @@ class Council:
         votes = Votes(
             Boosting.restore(parts["triage"]) if "triage" in parts else None,
             DETECTORS[anomaly.kind].restore(anomaly),
-            Tail.restore(parts["usual"]),
+            Conformal.restore(parts["usual"]),
             state.arrays["weights"],
         )
         table = Table.restore(parts["table"])
@@ -330,11 +333,9 @@ def _members(rows: Matrix, labels: Labels, seed: int, settings: CouncilSettings)
     weights = np.r_[class_weights(labels), np.full(len(imagined), IMAGINED_WEIGHT)]
     triage = Boosting(2, settings.triage, seed=seed)
     triage.learn(np.concatenate([rows, imagined]), hostile, weights=weights)
-    usual = rows[labels == 0]
-    anomaly = _anomaly(usual[::2], seed)
-    return Votes(
-        triage, anomaly, Tail.learn(anomaly.score(usual[1::2])), np.array([0.0, 1.0, settings.surprise_weight])
-    )
+    anomaly = NearestPrototypes(seed, PROTOTYPES)
+    anomaly.learn(rows, labels)
+    return Votes(triage, anomaly, Conformal(anomaly.calibration), np.array([0.0, 1.0, settings.surprise_weight]))
 
 
 def _imagined(usual: Matrix, share: float, random: np.random.Generator) -> Matrix:
@@ -344,12 +345,6 @@ def _imagined(usual: Matrix, share: float, random: np.random.Generator) -> Matri
     foreign = usual[places, np.arange(usual.shape[1])]
     swapped = random.random(foreign.shape) < random.choice(SWAPPED_SHARES, size=(size, 1))
     return np.asarray(np.where(swapped, foreign, usual[random.integers(len(usual), size=size)]), dtype=np.float32)
-
-
-def _anomaly(rows: Matrix, seed: int) -> Detector:
-    anomaly = Neighbours(seed=seed)
-    anomaly.learn(rows)
-    return anomaly
 
 
 def _near_folds(rows: Matrix, labels: Labels, together: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
@@ -383,9 +378,9 @@ def _families(rows: Matrix, labels: Labels, seed: int, shape: Shape) -> Families
 
 def _cells(rows: Matrix, seed: int) -> NDArray[np.int64]:
     """Return the number of the cell of like rows that each belongs to, those nearest to one of some hundred."""
-    neighbours = Neighbours(seed=seed, usual_rows=CELLS)
+    neighbours = NearestPrototypes(seed, CELLS)
     neighbours.learn(rows)
-    return neighbours.nearest(rows)
+    return neighbours.cells(rows)
 
 
 def _damped(frame: pl.DataFrame, label: str) -> pl.DataFrame:
@@ -403,7 +398,7 @@ def _answers(frame: pl.DataFrame, label: str, task: Task) -> pl.Series | None:
         missing = answers.is_null().arg_true()
         if len(missing):
             raise InputError(
-                f"row {int(missing[0]) + 1} has no label", field=label, remedy="label every row or leave it out"
+                f"row {int(missing[0])} has no label", field=label, remedy="label every row or leave it out"
             )
         return answers
     if task == "anomaly":

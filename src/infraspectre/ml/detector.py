@@ -61,7 +61,8 @@ class Judgement(msgspec.Struct, frozen=True):
     """The calibrated probability that a row is hostile."""
     low: Vector
     high: Vector
-    """The ends of the interval in which that probability lies at the model's confidence."""
+    """The ends of the interval that holds the outcome, 1 if a row is hostile and 0 if not, for 90% of rows like those
+    learnt from."""
 
 
 class Model(Protocol):

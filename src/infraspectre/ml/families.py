@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from infraspectre.ml.anomaly.conformal import conformal_threshold
+from infraspectre.ml.anomaly.neighbours import NearestPrototypes
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Shape
 from infraspectre.ml.detector import Labels, Matrix, State, Vector
-from infraspectre.ml.neighbours import Neighbours
 
 Choice = NDArray[np.int64]
 """The number of the class that each row is said to be of."""
@@ -103,7 +103,7 @@ class Likeness:
 
     kind: ClassVar[str] = "likeness"
 
-    def __init__(self, known: list[Neighbours | None], limits: Vector) -> None:
+    def __init__(self, known: list[NearestPrototypes | None], limits: Vector) -> None:
         """Compare with known rows of each class; `limits` are the distances within which most others of it lie."""
         self._known, self._limits = known, limits
 
@@ -114,12 +114,12 @@ class Likeness:
         It is the label-conditional conformal quantile (Vovk et al., 2005), which is infinite for too few rows: such a
         class is like anything.
         """
-        known: list[Neighbours | None] = [None] * classes
+        known: list[NearestPrototypes | None] = [None] * classes
         limits = np.full(classes, np.inf)
         for kind in range(classes):
             ours, others = rows[(labels == kind) & ~aside], rows[(labels == kind) & aside]
             if len(ours) and len(others):
-                found = Neighbours(seed=seed, usual_rows=KNOWN_ROWS)
+                found = NearestPrototypes(seed, KNOWN_ROWS)
                 found.learn(ours)
                 known[kind], limits[kind] = found, conformal_threshold(np.sort(found.score(others)), NOVEL_RATE)
         return cls(known, limits)
@@ -143,7 +143,7 @@ class Likeness:
         """Return the likeness whose state it is."""
         limits, parts = state.arrays["limits"], state.parts
         kinds = map(str, range(len(limits)))
-        return cls([Neighbours.restore(parts[kind]) if kind in parts else None for kind in kinds], limits)
+        return cls([NearestPrototypes.restore(parts[kind]) if kind in parts else None for kind in kinds], limits)
 
 
 def _mean(trees: list[Boosting], rows: Matrix) -> NDArray[np.float64]:

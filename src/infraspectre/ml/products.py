@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,8 @@ BITS = 20
 """Bits kept of each factor: a sum of INNER products of two fits the 53 bits of a double without rounding."""
 INNER = 4_096
 """Most products summed at once."""
+WHOLE_INNER = 256
+"""Most products of whole numbers summed at once."""
 
 
 def product(left: Vector, right: Vector) -> Vector:
@@ -27,6 +30,18 @@ def product(left: Vector, right: Vector) -> Vector:
     for start in range(0, left.shape[1], INNER):
         whole += _round_rows(left[:, start : start + INNER]) @ _round_rows(right[start : start + INNER].T).T
     return whole
+
+
+def whole_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the product of each row of `left` with each of `right`, both of whole numbers from -256 to 256.
+
+    Sums of WHOLE_INNER such products fit the 24 bits of a single without rounding: no order of summing matters.
+    """
+    parts = (
+        left[:, start : start + WHOLE_INNER] @ right[:, start : start + WHOLE_INNER].T
+        for start in range(0, left.shape[1], WHOLE_INNER)
+    )
+    return reduce(np.add, parts)
 
 
 def squared_distances(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:

@@ -278,5 +278,5 @@ def _parsed(series: pl.Series) -> pl.Series:
     wrong = (numbers.is_null() & series.is_not_null() & (series.str.strip_chars() != "")).arg_true()
     if len(wrong):
         value = str(series[int(wrong[0])])[:40]
-        raise InputError(f"row {int(wrong[0]) + 1} holds {value!r}, not a number", field=series.name)
+        raise InputError(f"row {int(wrong[0])} holds {value!r}, not a number", field=series.name)
     return numbers

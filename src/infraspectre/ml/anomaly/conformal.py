@@ -14,6 +14,8 @@ TAIL = 50
 """One in so many calibration scores, the highest, tells how scores fall off."""
 MOST_EXCESS = 20.0
 """Most by which a score beyond all calibration scores is more surprising than the highest of them."""
+PRIORS = (0.01, 0.1, 0.5)
+"""Shares of hostile rows for the low end, the probability and the high end where no label says how many there are."""
 TINY = 1e-6
 """Least mean excess, where calibration scores are all alike."""
 
@@ -56,6 +58,17 @@ class Conformal:
         """
         excess = np.clip((scores - self._highest) / self._tail, 0.0, MOST_EXCESS)
         return np.asarray(excess - np.log(self.p_values(scores)), dtype=np.float64)
+
+    def posterior(self, scores: Vector) -> tuple[Vector, Vector, Vector]:
+        """Return the probability that rows are not benign, and its low and high end, for want of labels.
+
+        The evidence of a p-value is at most 1 / (-e p ln p) (Sellke, Bayarri and Berger, 2001); how common hostile rows
+        are is not known, so the ends are those for PRIORS.
+        """
+        p = np.minimum(self.p_values(scores), math.exp(-1.0))
+        evidence = 1.0 / (-math.e * p * np.log(p))
+        low, middle, high = (prior * evidence / (prior * evidence + 1.0 - prior) for prior in PRIORS)
+        return middle, low, high
 
     def threshold(self, rate: float) -> float:
         """Return the score that benign rows exceed at most at this rate (0 to 1); infinity if too few are known."""

@@ -44,6 +44,7 @@ class Scaling:
     def __init__(self, centre: Vector, spread: Vector, unknown: Vector) -> None:
         """Take centre and spread of each feature's signed logarithm, and its share of unknown values."""
         self._centre, self._spread, self._unknown = centre, spread, unknown
+        self._gappy = np.flatnonzero(unknown)
 
     @classmethod
     def fit(cls, rows: Matrix) -> Scaling:
@@ -62,14 +63,16 @@ class Scaling:
         return len(self._centre)
 
     def deviations(self, rows: Matrix) -> Vector:
-        """Return (rows, 2 * features): deviations within CLIP, on a grid, then how unusual each gap is.
+        """Return (rows, features and more): deviations within CLIP, on a grid, then how unusual each gap is.
 
-        Raises `InputError` if rows have another number of features than those fitted, or infinite values.
+        Only features that had gaps when they were measured have more. Raises `InputError` if rows have another number
+        of features than those fitted, or infinite values.
         """
         check_rows(rows, self.features)
         unknown = np.isnan(rows)
         scaled = np.where(unknown, 0.0, (_signed_log(rows) - self._centre) / self._spread)
-        gaps = (unknown - self._unknown) / np.sqrt(np.maximum(self._unknown * (1.0 - self._unknown), LEAST_SPREAD))
+        shares = self._unknown[self._gappy]
+        gaps = (unknown[:, self._gappy] - shares) / np.sqrt(np.maximum(shares * (1.0 - shares), LEAST_SPREAD))
         both = np.concatenate([scaled, gaps], axis=1)
         on_grid: Vector = np.rint(np.clip(both, -CLIP, CLIP) * GRID) / GRID
         return on_grid
