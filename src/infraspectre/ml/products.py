@@ -33,12 +33,12 @@ def product(left: Vector, right: Vector) -> Vector:
 
 
 def whole_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the product of each row of `left` with each of `right`, both of whole numbers from -256 to 256.
+    """Return the matrix product of two arrays of whole numbers from -256 to 256.
 
     Sums of WHOLE_INNER such products fit the 24 bits of a single without rounding: no order of summing matters.
     """
     parts = (
-        left[:, start : start + WHOLE_INNER] @ right[:, start : start + WHOLE_INNER].T
+        left[:, start : start + WHOLE_INNER] @ right[start : start + WHOLE_INNER]
         for start in range(0, left.shape[1], WHOLE_INNER)
     )
     return reduce(np.add, parts)

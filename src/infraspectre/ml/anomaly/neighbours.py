@@ -26,7 +26,7 @@ LEAST_DISTANCE = 0.05
 """Least usual distance among prototypes, in deviations."""
 STEPS = 16.0
 """Steps of one deviation in which rows are compared: as whole numbers, small enough for exact products."""
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 32
 """Rows compared with all prototypes in one step, so that memory stays bounded and near the processor."""
 
 
@@ -53,6 +53,7 @@ class NearestPrototypes:
 
     def _keep(self, prototypes: Matrix) -> None:
         self._prototypes = prototypes
+        self._columns = np.ascontiguousarray(prototypes.T)
         self._half_norms = (prototypes**2).sum(axis=1) / 2
 
     def score(self, rows: Matrix) -> Vector:
@@ -82,7 +83,8 @@ class NearestPrototypes:
 
     def _compare(self, whole: Matrix, apart: bool) -> tuple[Vector, NDArray[np.int64]]:
         """Compare halves of squared distances, less half the row's own norm, which is the same for all prototypes."""
-        halves = self._half_norms - whole_products(whole, self._prototypes)
+        halves = whole_products(whole, self._columns)
+        np.subtract(self._half_norms, halves, out=halves)
         own = (whole**2).sum(axis=1)[:, None] / 2
         if apart and halves.shape[1] > SAMPLES:
             halves[halves <= -own] = np.inf
