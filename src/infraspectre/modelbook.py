@@ -233,6 +233,7 @@ def train(
     from infraspectre.adapters.checkpoints import Checkpoint
     from infraspectre.adapters.models import save_model
     from infraspectre.learning import training
+    from infraspectre.learning.splitting import TRIAL_PARTS
     from infraspectre.ml.council import USUAL, on_device
     from infraspectre.records.models import Manifest
 
@@ -241,8 +242,10 @@ def train(
         raise UsageError("no settings are searched for the task anomaly", remedy="leave out --search, --search-time")
     usual = on_device(replace(USUAL, anomaly=detector), chosen_device(device))
     table, groups = table_of(data, label, progress=progress)
-    if groups and not plan.split.columns:
+    if groups and not plan.split.columns and table.frame[groups].n_unique() >= TRIAL_PARTS:
         plan = replace(plan, split=replace(plan.split, group=groups))
+    elif groups and groups not in plan.split.columns:
+        table = table._replace(frame=table.frame.drop(groups))
     with about(data):
         frame = labelled(without(table.frame, drop), label)
         if task == "classify":
@@ -481,7 +484,8 @@ def predict(
     """
     if novel:
         require_families(model)
-    rows = rows_of(model, data)
+    with about(data):
+        rows = rows_of(model, data)
     done = 0
     with ExitStack() as stack:
         file = stack.enter_context(whole_file(out))

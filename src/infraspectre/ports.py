@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from infraspectre.records.flows import FlowBatch
-from infraspectre.records.models import Stage, Version
 from infraspectre.records.payload import Payload
+
+if TYPE_CHECKING:
+    from infraspectre.records.models import Stage, Version
 
 
 class Account:

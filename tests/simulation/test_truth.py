@@ -21,6 +21,7 @@ SMALL: dict[str, dict[str, object]] = {
     "brute-force": {**QUICK, "attempts": 20},
     "beacon": {**QUICK, "period_s": 3},
     "dns-tunnel": {**QUICK, "megabytes": 0.02},
+    "domain-generation": QUICK,
     "exfiltration": {**QUICK, "megabytes": 0.5},
     "lateral-movement": {**QUICK, "targets": 3},
     "syn-flood": {**QUICK, "requests": 600},

@@ -94,7 +94,7 @@ class Calibration:
 
 MOST_HOSTILE = 4_096
 """Most scores of hostile rows kept, evenly spaced."""
-RECALL_SPENT = 0.005
+RECALL_SPENT = 0.002
 """Most recall that a more cautious threshold may cost."""
 
 

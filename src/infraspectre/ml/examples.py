@@ -112,8 +112,9 @@ class Examples:
         """
         out = np.empty((len(places), len(self._table.columns)))
         is_number = self._table.is_number
-        deviations = (point.numbers - self._point.numbers[places]).reshape(len(places), 2, -1)
-        out[:, is_number] = np.sqrt((deviations**2).sum(axis=1))
+        squares = np.zeros((len(places), self._scaling.features))
+        np.add.at(squares.T, self._scaling.owners, ((point.numbers - self._point.numbers[places]) ** 2).T)
+        out[:, is_number] = np.sqrt(squares)
         out[:, ~is_number] = point.codes != self._point.codes[places]
         return out
 

@@ -97,8 +97,8 @@ class DampedEnsemble:
     def _fit(self, rows: Matrix) -> None:
         self._scaling = Scaling.fit(rows)
         scaled = self._scaling.deviations(rows)
-        features = rows.shape[1]
-        self._groups = [np.r_[group, group + features] for group in _groups(scaled[:, :features])]
+        owners = self._scaling.owners
+        self._groups = [np.flatnonzero(np.isin(owners, group)) for group in _groups(scaled[:, : rows.shape[1]])]
         self._parts = [LinearAutoencoder.fit(scaled[:, group], KEPT, LEAST_VARIANCE) for group in self._groups]
         logarithms = self._logarithms(scaled)
         self._centre, self._spread = logarithms.mean(axis=0), np.maximum(logarithms.std(axis=0), LEAST_SPREAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infraspectre.errors import InputError
 from infraspectre.ml.detector import Matrix, State, Vector
@@ -61,6 +62,11 @@ class Scaling:
     def features(self) -> int:
         """Return the number of features that rows must have."""
         return len(self._centre)
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Return the number of the feature that each column of `deviations` is of."""
+        return np.r_[np.arange(self.features), self._gappy]
 
     def deviations(self, rows: Matrix) -> Vector:
         """Return (rows, features and more): deviations within CLIP, on a grid, then how unusual each gap is.
