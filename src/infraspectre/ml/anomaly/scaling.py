@@ -66,7 +66,7 @@ class Scaling:
     @property
     def owners(self) -> NDArray[np.int64]:
         """Return the number of the feature that each column of `deviations` is of."""
-        return np.r_[np.arange(self.features), self._gappy]
+        return np.asarray(np.r_[np.arange(self.features), self._gappy], dtype=np.int64)
 
     def deviations(self, rows: Matrix) -> Vector:
         """Return (rows, features and more): deviations within CLIP, on a grid, then how unusual each gap is.
