@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from infraspectre.errors import InputError, UsageError
 from infraspectre.files import make_folder, whole_file, write_whole
@@ -27,10 +27,13 @@ KINDS = {
     "dga": "infraspectre.soma.text_models:GeneratedDomains",
     "dns-tunnel": "infraspectre.soma.text_models:TunnelNames",
     "http-parameters": "infraspectre.soma.text_models:Parameters",
+    "sequence": "infraspectre.ml.sequence:SequenceModel",
 }
 """Which class restores a model of each kind."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
+Kind = Literal["council", "sequence"]
+"""The kinds of models that learn from any table, or from lists of packets."""
 Progress = Callable[[str, float], None]
 """Is told what was done last, and the share of the work that is done."""
 
@@ -107,6 +110,7 @@ def train(
     seed: int = 0,
     drop: Sequence[str] = (),
     with_trial: bool = True,
+    kind: Kind = "council",
     created_at: str,
     progress: Progress | None = None,
 ) -> tuple[Manifest, Trained]:
@@ -116,12 +120,13 @@ def train(
     from infraspectre.learning import training
     from infraspectre.records.models import Manifest
 
-    table = read_table(data)
+    learn = learner(kind, label, task, seed, progress)
+    table = read_table(data, learnt_columns(kind, label))
     with about(data):
         frame = labelled(without(table.frame, drop), label)
         if task == "classify":
             training.require_classes(frame, label)
-        trained = training.train(frame, label, learner(label, task, seed, progress), with_trial=with_trial, seed=seed)
+        trained = training.train(frame, label, learn, with_trial=with_trial, seed=seed)
     model = trained.model
     manifest = Manifest(
         name=out.name,
@@ -188,8 +193,42 @@ def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
     return frame.drop(drop)
 
 
-def learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
-    """Return what learns a model of the default kind from a table."""
+def learnt_columns(kind: Kind, label: str) -> dict[str, ColumnKind] | None:
+    """Return the columns that a kind of models learns from; None for all that there are."""
+    if kind == "council":
+        return None
+    from infraspectre.ml.sequence import COLUMNS
+
+    return {**dict.fromkeys(COLUMNS, "list"), label: "text"}
+
+
+def learner(kind: str, label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+    """Return what learns a model of a kind from a table; raises UsageError for what cannot be learnt here."""
+    return (
+        sequence_learner(label, task, seed, progress)
+        if kind == "sequence"
+        else council_learner(label, task, seed, progress)
+    )
+
+
+def sequence_learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+    """Return what learns a model of packet sequences; raises UsageError where JAX is not installed."""
+    if task != "classify":
+        raise UsageError("a model of packet sequences needs labels", remedy="use --kind council for --task anomaly")
+    try:
+        from infraspectre.ml import sequence_training
+    except ImportError as error:
+        remedy = "install what is missing with: pip install 'infraspectre[deep]'"
+        raise UsageError(f"a model of packet sequences is trained with JAX: {error}", remedy=remedy) from error
+
+    def learn(frame: pl.DataFrame) -> Model:
+        return sequence_training.learn(frame, label, seed=seed, progress=progress)
+
+    return learn
+
+
+def council_learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+    """Return what learns a council from a table."""
     council: Any = model_class("council")
 
     def learn(frame: pl.DataFrame) -> Model:
@@ -212,6 +251,8 @@ def column_kind(column: pl.Series) -> ColumnKind:
     """Return of which kind a column is."""
     import polars as pl
 
+    if column.dtype == pl.List:
+        return "list"
     return "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "text"
 
 
@@ -284,7 +325,7 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
     label = card.subject.label
 
     def learn(frame: pl.DataFrame, seed: int) -> Model:
-        return learner(label, manifest.task, seed, None)(frame)
+        return learner(manifest.kind, label, manifest.task, seed, None)(frame)
 
     return replace(
         card,

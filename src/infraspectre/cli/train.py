@@ -29,6 +29,7 @@ def train(
     seed: int = 0,
     drop: list[str] | None = None,
     no_trial: bool = False,
+    kind: Literal["council", "sequence"] = "council",
     common: Common = DEFAULT,
 ) -> None:
     """Train a model on a table with labels and write it into a folder.
@@ -52,6 +53,8 @@ def train(
         Leave this column out; may be repeated.
     no_trial
         Train once, and measure nothing.
+    kind
+        Learn from all columns, or from the sizes, gaps and flags of the first packets (needs the extra deep).
     """
     from infraspectre import modelbook
     from infraspectre.security import printable
@@ -64,6 +67,7 @@ def train(
         seed=seed,
         drop=drop or (),
         with_trial=not no_trial,
+        kind=kind,
         created_at=present(),
         progress=None if common.quiet or common.json or not is_terminal(sys.stderr) else progress,
     )

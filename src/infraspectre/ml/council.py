@@ -100,9 +100,7 @@ class Council:
         learnt from.
         """
         tell = progress or (lambda _what, _share: None)
-        answers = _answers(frame, label, task)
-        names, labels = _classes(answers, len(frame))
-        _check(labels, label, task)
+        names, labels = learnt_classes(frame, label, task)
         table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
         if task == "anomaly":
             frame = frame.filter(labels == 0)
@@ -213,6 +211,16 @@ class Council:
             Calibration.restore(parts["calibration"]) if "calibration" in parts else None,
             float(state.values["rate"]),
         )
+
+
+def learnt_classes(frame: pl.DataFrame, label: str, task: Task = "classify") -> tuple[list[str], Labels]:
+    """Return the names of classes, the benign one first, and the number of each row's.
+
+    Raises `InputError` where a row has no label, or a class too few rows to learn from.
+    """
+    names, labels = _classes(_answers(frame, label, task), len(frame))
+    _check(labels, label, task)
+    return names, labels
 
 
 def joined(votes: NDArray[np.float64], weights: Vector) -> Vector:

@@ -19,15 +19,15 @@ the packet before, and eight flags as the bits of a number."""
 PACKETS = 32
 """Most packets of a row that are looked at; those after them do not count."""
 FLAG_BITS = 8
-FEATURES = 3 + FLAG_BITS
-"""Numbers of a packet: direction (1 or -1), size and gap as logarithms, and a number for each flag. All 0: no packet."""
+FEATURES = 4 + FLAG_BITS
+"""Numbers of a packet: place from 1, direction (1 or -1), logarithms of size and gap, each flag; all 0: no packet."""
 SIZE_SCALE = 11.0
 """Brings the logarithm (base 2) of sizes near 1: that of a full Ethernet frame."""
 GAP_SCALE = 20.0
 """Brings the logarithm (base 2) of gaps near 1: that of a second."""
 LARGEST_SIZE = 2.0**16
 LARGEST_GAP_US = 2.0**32
-LENGTHS = (2, 4, 8, 16, PACKETS)
+LENGTHS = (4, 16, PACKETS)
 """Packets to which rows are padded: most rows are short, and a short one costs a fraction of a long one."""
 BLOCK = 256
 """Rows judged at once, which bounds memory."""
@@ -35,7 +35,6 @@ RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
 SOFTNESS = 4.0
 """Makes scores from 0 to 1 of logarithms of odds without many of them ending at 1."""
-INPUT = "packets"
 
 Packets = NDArray[np.float32]
 """Rows by packets by FEATURES."""
@@ -51,10 +50,11 @@ def encode(frame: pl.DataFrame) -> Packets:
     present = ~np.isnan(sizes)
     bits = np.nan_to_num(flags, posinf=0.0, neginf=0.0).clip(0, 2**FLAG_BITS - 1).astype(np.uint8)
     packets = np.zeros((len(frame), PACKETS, FEATURES), dtype=np.float32)
-    packets[..., 0] = np.where(sizes < 0, -1.0, 1.0)
-    packets[..., 1] = np.log2(1.0 + np.nan_to_num(limited)) / SIZE_SCALE
-    packets[..., 2] = np.log2(1.0 + np.nan_to_num(gaps).clip(0.0, LARGEST_GAP_US)) / GAP_SCALE
-    packets[..., 3:] = np.unpackbits(bits[..., None], axis=-1)
+    packets[..., 0] = np.arange(1, PACKETS + 1)
+    packets[..., 1] = np.where(sizes < 0, -1.0, 1.0)
+    packets[..., 2] = np.log2(1.0 + np.nan_to_num(limited)) / SIZE_SCALE
+    packets[..., 3] = np.log2(1.0 + np.nan_to_num(gaps).clip(0.0, LARGEST_GAP_US)) / GAP_SCALE
+    packets[..., 4:] = np.unpackbits(bits[..., None], axis=-1)
     packets[~present] = 0.0
     return packets
 
@@ -65,7 +65,7 @@ def _numbers(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
         remedy = "give the columns that 'infraspectre flows' writes with --features full"
         raise InputError("the column of lists is missing", field=name, remedy=remedy)
     column = frame[name]
-    if not isinstance(column.dtype, pl.List) or not column.dtype.inner.is_numeric():  # type: ignore[union-attr]
+    if not isinstance(column.dtype, pl.List) or not column.dtype.inner.is_numeric():
         raise InputError(f"is {column.dtype}, not lists of numbers", field=name)
     heads = column.list.head(PACKETS)
     lengths = heads.list.len().fill_null(0).to_numpy().astype(np.int64)
@@ -97,12 +97,13 @@ class Network:
         """Load a graph; raises ValueError for what is none, and UsageError where ONNX Runtime is not installed."""
         self._graph, self._classes = graph, classes
         self._session = _session(graph)
+        self._input = self._session.get_inputs()[0].name
 
     def logits(self, packets: Packets) -> NDArray[np.float64]:
         """Return a logit for each row and class (rows, classes)."""
         out = np.empty((len(packets), self._classes))
         for rows, length in blocks(lengths_of(packets)):
-            (found,) = self._session.run(None, {INPUT: packets[rows, :length]})
+            (found,) = self._session.run(None, {self._input: packets[rows, :length]})
             out[rows] = found
         return out
 
@@ -116,13 +117,13 @@ class Network:
         return cls(state.arrays["graph"].tobytes(), int(state.values["classes"]))
 
 
-def blocks(lengths: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
+def blocks(lengths: NDArray[np.int64], size: int = BLOCK) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Yield rows of like length, and the length to which they are padded."""
     padded = np.asarray(LENGTHS)[np.searchsorted(LENGTHS, lengths)]
     for length in LENGTHS:
         rows = np.flatnonzero(padded == length)
-        for start in range(0, len(rows), BLOCK):
-            yield rows[start : start + BLOCK], length
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size], length
 
 
 def _session(graph: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,7 +22,17 @@ from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import class_weights
 from infraspectre.ml.council import learnt_classes
 from infraspectre.ml.detector import Labels, Vector
-from infraspectre.ml.sequence import FEATURES, INPUT, PACKETS, Network, Packets, SequenceModel, blocks, encode, lengths_of
+from infraspectre.ml.sequence import (
+    FEATURES,
+    PACKETS,
+    RATE,
+    Network,
+    Packets,
+    SequenceModel,
+    blocks,
+    encode,
+    lengths_of,
+)
 
 Array = Any
 """An array of JAX."""
@@ -30,7 +41,7 @@ Progress = Callable[[str, float], None]
 
 FOLDS = 10
 STOPPING, CALIBRATING = (0,), (1, 2)
-"""Folds on which it is seen when to stop, and on which thresholds and probabilities are fixed; the others are learnt."""
+"""Folds that tell when to stop, and folds on which thresholds and probabilities are fixed; the others are learnt."""
 CLIPPED = 1.0
 """Longest gradient; longer ones are shortened to it."""
 WARM_UP = 0.05
@@ -125,7 +136,7 @@ class Transformer(eqx.Module):  # type: ignore[misc]
     def __init__(self, profile: Profile, classes: int, key: Array) -> None:
         """Draw the weights of a transformer."""
         keys = jax.random.split(key, profile.layers + 3)
-        self.embedding = drawn(keys[0], FEATURES, profile.width)
+        self.embedding = drawn(keys[0], FEATURES - 1, profile.width)
         self.places = 0.1 * jax.random.normal(keys[1], (PACKETS, profile.width))
         self.head, self.head_bias = 0.1 * drawn(keys[2], profile.width, classes), jnp.zeros(classes)
         self.blocks = [Block(profile, each) for each in keys[3:]]
@@ -133,9 +144,10 @@ class Transformer(eqx.Module):  # type: ignore[misc]
 
     def __call__(self, packets: Array) -> Array:
         """Return logits (rows, classes) of packets (rows, packets, FEATURES)."""
-        present = jnp.abs(packets[:, :, :1])
+        present = jnp.abs(packets[:, :, 1:2])
         masked = NO_PACKET * (1.0 - present.transpose(0, 2, 1))[:, None]
-        stream = packets @ self.embedding + self.places[: packets.shape[1]]
+        place = (packets[:, :, :1] == jnp.arange(1.0, PACKETS + 1)).astype(jnp.float32)
+        stream = packets[:, :, 1:] @ self.embedding + place @ self.places
         for block in self.blocks:
             stream = block(stream, masked)
         pooled = (stream * present).sum(axis=1) / jnp.maximum(present.sum(axis=1), 1.0)
@@ -157,3 +169,145 @@ def normalised(values: Array, scale: Array, shift: Array) -> Array:
 def parameters(network: Transformer) -> int:
     """Return the number of weights that are learnt."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
+
+
+class Lesson(NamedTuple):
+    """Holds rows to learn from or to look at: packets, classes, and how much each row weighs."""
+
+    packets: Packets
+    labels: Labels
+    weights: Vector
+
+    def part(self, rows: NDArray[np.bool_]) -> Lesson:
+        """Return some of the rows."""
+        return Lesson(self.packets[rows], self.labels[rows], self.weights[rows])
+
+    def batches(self, size: int, random: np.random.Generator) -> list[Lesson]:
+        """Return all rows in batches of one size and few lengths, each compiled once; rows that fill up weigh 0."""
+        order = random.permutation(len(self.labels))
+        found = [
+            self._batch(order[rows], length, size) for rows, length in blocks(lengths_of(self.packets[order]), size)
+        ]
+        return [found[place] for place in random.permutation(len(found))]
+
+    def _batch(self, rows: NDArray[np.int64], length: int, size: int) -> Lesson:
+        weights = np.zeros(size)
+        weights[: len(rows)] = self.weights[rows]
+        rows = np.resize(rows, size)
+        return Lesson(self.packets[rows, :length], self.labels[rows], weights)
+
+
+class Course(NamedTuple):
+    """Holds how far training has come."""
+
+    network: Transformer
+    memory: Any
+    """What the optimiser remembers."""
+    best: Transformer
+    """The network that did best on the rows for stopping."""
+    losses: tuple[float, ...]
+    """The loss on those rows after each epoch."""
+
+    def ended(self, profile: Profile) -> bool:
+        """Tell whether nothing is left to be done, or nothing has helped for long."""
+        if not self.losses:
+            return False
+        return len(self.losses) >= profile.epochs or len(self.losses) - self.best_epoch > profile.patience
+
+    @property
+    def best_epoch(self) -> int:
+        """Return the number of the epoch that did best, from 1."""
+        return 1 + int(np.argmin(self.losses))
+
+
+def learn(
+    frame: pl.DataFrame,
+    label: str,
+    *,
+    profile: Profile = SMALL,
+    seed: int = 0,
+    progress: Progress | None = None,
+    rate: float = RATE,
+) -> SequenceModel:
+    """Learn from a table with lists of packets whose column `label` names the class of each row.
+
+    Equal rows are all learnt, all for stopping, or all for thresholds. The same seed gives the same model on the same
+    machine and version of JAX; `rate` is the share of benign rows that may be called hostile. Raises `InputError` where
+    the table cannot be learnt from.
+    """
+    names, labels = learnt_classes(frame, label)
+    packets = encode(frame)
+    fold_of = folds(copies(packets.reshape(len(packets), -1)), FOLDS, seed)
+    apart = {part: np.isin(fold_of, part) for part in (STOPPING, CALIBRATING)}
+    learnt = ~(apart[STOPPING] | apart[CALIBRATING])
+    for rows in (learnt, *apart.values()):
+        _require_both(labels[rows], label)
+    lesson = Lesson(packets, labels, class_weights(labels, profile.balance))
+    network = train(lesson.part(learnt), lesson.part(apart[STOPPING]), len(names), profile, seed, progress)
+    held = apart[CALIBRATING]
+    return SequenceModel.calibrated(
+        names, Network(exported(network), len(names)), packets[held], labels[held] > 0, rate
+    )
+
+
+def _require_both(labels: Labels, label: str) -> None:
+    if not 0 < (labels > 0).sum() < len(labels):
+        kind = "benign" if (labels > 0).any() else "hostile"
+        problem = f"there are too few different {kind} rows to hold some of them out"
+        raise InputError(problem, field=label, remedy="give more rows: equal ones count once")
+
+
+def train(
+    learnt: Lesson, seen: Lesson, classes: int, profile: Profile, seed: int, progress: Progress | None = None
+) -> Transformer:
+    """Return the network that did best on rows that it did not learn from."""
+    tell = progress or (lambda _what, _share: None)
+    steps = len(learnt.batches(profile.rows, np.random.default_rng(seed)))
+    network = Transformer(profile, classes, jax.random.key(seed))
+    optimiser = optimiser_of(profile, steps)
+    advance, measure = _steps(optimiser, profile.focus)
+    course = Course(network, optimiser.init(eqx.filter(network, eqx.is_array)), network, ())
+    while not course.ended(profile):
+        random = np.random.default_rng([seed, len(course.losses)])
+        network, memory, _, losses = course
+        for batch in learnt.batches(profile.rows, random):
+            network, memory = advance(network, memory, *batch)
+        found = [measure(network, *batch) for batch in seen.batches(profile.rows, np.random.default_rng(seed))]
+        loss = float(sum(found)) / float(seen.weights.sum())
+        best = network if not losses or loss < min(losses) else course.best
+        course = Course(network, memory, best, (*losses, loss))
+        epoch = len(course.losses)
+        tell(f"epoch {epoch}: loss {loss:.4f} on rows held out", epoch / profile.epochs)
+    tell(f"epoch {course.best_epoch} did best", 1.0)
+    return course.best
+
+
+def optimiser_of(profile: Profile, steps: int) -> Any:
+    """Return Adam with decoupled decay (Loshchilov and Hutter, 2019); its rate rises, then falls as half a cosine."""
+    total = profile.epochs * steps
+    speed = optax.warmup_cosine_decay_schedule(0.0, profile.learning_rate, max(1, int(WARM_UP * total)), total)
+    return optax.chain(optax.clip_by_global_norm(CLIPPED), optax.adamw(speed, weight_decay=profile.decay))
+
+
+def _steps(optimiser: Any, focus: float) -> tuple[Any, Any]:
+    """Return what changes a network by a batch, and what sums the loss over one."""
+
+    def total(network: Transformer, packets: Array, labels: Array, weights: Array) -> Array:
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(network(packets)), labels[:, None], axis=1)[:, 0]
+        return -(weights * (1.0 - jnp.exp(chosen)) ** focus * chosen).sum()
+
+    @eqx.filter_jit  # type: ignore[untyped-decorator]
+    def advance(network: Transformer, memory: Any, packets: Array, labels: Array, weights: Array) -> Any:
+        mean = lambda each: total(each, packets, labels, weights) / weights.sum()  # noqa: E731
+        updates, memory = optimiser.update(eqx.filter_grad(mean)(network), memory, network)
+        return eqx.apply_updates(network, updates), memory
+
+    return advance, eqx.filter_jit(total)
+
+
+def exported(network: Transformer) -> bytes:
+    """Return a network as ONNX that takes any number of rows, and of packets up to PACKETS."""
+    # It warns of shapes that it does not write, which nothing needs.
+    logging.getLogger("onnx_ir.serde").setLevel(logging.ERROR)
+    graph = to_onnx(network, inputs=[("rows", "packets", FEATURES)], model_name="sequence")
+    return bytes(graph.SerializeToString())
