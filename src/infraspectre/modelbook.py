@@ -15,6 +15,7 @@ from infraspectre.files import make_folder, whole_file, write_whole
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.checkpoints import Checkpoints
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Trained
     from infraspectre.ml.detector import Judgement, Model
@@ -32,8 +33,10 @@ KINDS = {
 """Which class restores a model of each kind."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
-Kind = Literal["council", "sequence"]
-"""The kinds of models that learn from any table, or from lists of packets."""
+Kind = Literal["council", "sequence", "sequence-large"]
+"""What learns from any table, or from lists of packets."""
+UNFINISHED = ".unfinished"
+"""Ends the name of the folder, beside that of the model, in which an interrupted training finds how far it came."""
 Progress = Callable[[str, float], None]
 """Is told what was done last, and the share of the work that is done."""
 
@@ -115,12 +118,14 @@ def train(
     progress: Progress | None = None,
 ) -> tuple[Manifest, Trained]:
     """Learn a model from a table with labels and write its directory."""
+    from infraspectre.adapters.checkpoints import Checkpoints
     from infraspectre.adapters.models import save_model
     from infraspectre.adapters.tables import read_table
     from infraspectre.learning import training
     from infraspectre.records.models import Manifest
 
-    learn = learner(kind, label, task, seed, progress)
+    checkpoints = Checkpoints(out.with_name(out.name + UNFINISHED), label, seed)
+    learn = learner(kind, label, task, seed, progress, checkpoints)
     table = read_table(data, learnt_columns(kind, label))
     with about(data):
         frame = labelled(without(table.frame, drop), label)
@@ -142,7 +147,9 @@ def train(
         thresholds=trained.thresholds,
         warnings=[leak.text for leak in trained.leaks],
     )
-    return save_model(out, manifest, model.state()), trained
+    manifest = save_model(out, manifest, model.state())
+    checkpoints.remove()
+    return manifest, trained
 
 
 def build(name: str, data: Path, out: Path, created_at: str) -> Manifest:
@@ -202,16 +209,18 @@ def learnt_columns(kind: Kind, label: str) -> dict[str, ColumnKind] | None:
     return {**dict.fromkeys(COLUMNS, "list"), label: "text"}
 
 
-def learner(kind: str, label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+def learner(
+    kind: str, label: str, task: Task, seed: int, progress: Progress | None, checkpoints: Checkpoints | None = None
+) -> Callable[[pl.DataFrame], Model]:
     """Return what learns a model of a kind from a table; raises UsageError for what cannot be learnt here."""
-    return (
-        sequence_learner(label, task, seed, progress)
-        if kind == "sequence"
-        else council_learner(label, task, seed, progress)
-    )
+    if kind == "council":
+        return council_learner(label, task, seed, progress)
+    return sequence_learner(kind, label, task, seed, progress, checkpoints)
 
 
-def sequence_learner(label: str, task: Task, seed: int, progress: Progress | None) -> Callable[[pl.DataFrame], Model]:
+def sequence_learner(
+    kind: str, label: str, task: Task, seed: int, progress: Progress | None, checkpoints: Checkpoints | None
+) -> Callable[[pl.DataFrame], Model]:
     """Return what learns a model of packet sequences; raises UsageError where JAX is not installed."""
     if task != "classify":
         raise UsageError("a model of packet sequences needs labels", remedy="use --kind council for --task anomaly")
@@ -220,9 +229,10 @@ def sequence_learner(label: str, task: Task, seed: int, progress: Progress | Non
     except ImportError as error:
         remedy = "install what is missing with: pip install 'infraspectre[deep]'"
         raise UsageError(f"a model of packet sequences is trained with JAX: {error}", remedy=remedy) from error
+    profile = sequence_training.PROFILES[kind]
 
     def learn(frame: pl.DataFrame) -> Model:
-        return sequence_training.learn(frame, label, seed=seed, progress=progress)
+        return sequence_training.learn(frame, label, profile=profile, seed=seed, progress=progress, shelf=checkpoints)
 
     return learn
 

@@ -103,6 +103,8 @@ class TableFile:
             listed = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
             verb = "column is" if len(missing) == 1 else "columns are"
             remedy = "give the columns that the model was trained on: 'infraspectre models show' lists them"
+            if any(wanted[name] == "list" for name in missing):
+                remedy = "'infraspectre flows' writes the lists of packets"
             raise InputError(f"{verb} missing: {listed}", path=self.path, remedy=remedy)
 
     def converted(self, frame: pl.DataFrame, wanted: Mapping[str, ColumnKind], start: int = 0) -> pl.DataFrame:

@@ -29,7 +29,7 @@ def train(
     seed: int = 0,
     drop: list[str] | None = None,
     no_trial: bool = False,
-    kind: Literal["council", "sequence"] = "council",
+    kind: Literal["council", "sequence", "sequence-large"] = "council",
     common: Common = DEFAULT,
 ) -> None:
     """Train a model on a table with labels and write it into a folder.
@@ -54,7 +54,8 @@ def train(
     no_trial
         Train once, and measure nothing.
     kind
-        Learn from all columns, or from the sizes, gaps and flags of the first packets (needs the extra deep).
+        Learn from all columns with trees, or from the sizes, gaps and flags of packets with a transformer, of which the
+        large one needs a GPU; transformers need the extra deep.
     """
     from infraspectre import modelbook
     from infraspectre.security import printable

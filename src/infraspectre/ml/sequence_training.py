@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -21,7 +22,7 @@ from infraspectre.errors import InputError
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import class_weights
 from infraspectre.ml.council import learnt_classes
-from infraspectre.ml.detector import Labels, Vector
+from infraspectre.ml.detector import Labels, State, Vector
 from infraspectre.ml.sequence import (
     FEATURES,
     PACKETS,
@@ -76,7 +77,8 @@ SMALL = Profile()
 """For a CPU."""
 LARGE = Profile(width=512, layers=8, heads=8, hidden=4, learning_rate=2e-4, rows=512)
 """For a GPU."""
-PROFILES = {"small": SMALL, "large": LARGE}
+PROFILES = {"sequence": SMALL, "sequence-large": LARGE}
+"""By the name that is given to learn with one."""
 
 
 class Block(eqx.Module):  # type: ignore[misc]
@@ -197,6 +199,18 @@ class Lesson(NamedTuple):
         return Lesson(self.packets[rows, :length], self.labels[rows], weights)
 
 
+class Shelf(Protocol):
+    """Keeps how far training has come, so that it can go on after it was interrupted."""
+
+    def find(self, name: str) -> State | None:
+        """Return what was kept under a name; None if nothing was."""
+        ...
+
+    def keep(self, name: str, state: State) -> None:
+        """Keep a state under a name in place of the one before."""
+        ...
+
+
 class Course(NamedTuple):
     """Holds how far training has come."""
 
@@ -214,6 +228,19 @@ class Course(NamedTuple):
             return False
         return len(self.losses) >= profile.epochs or len(self.losses) - self.best_epoch > profile.patience
 
+    def state(self) -> State:
+        """Return all of it."""
+        leaves = jax.tree.leaves(eqx.filter(self[:3], eqx.is_array))
+        arrays = {str(place): np.asarray(leaf) for place, leaf in enumerate(leaves)}
+        return State("course", {"losses": list(self.losses)}, arrays)
+
+    def restored(self, state: State) -> Course:
+        """Return the course whose state it is, which began as this one does."""
+        changing, fixed = eqx.partition(self[:3], eqx.is_array)
+        leaves = [jnp.asarray(state.arrays[str(place)]) for place in range(len(jax.tree.leaves(changing)))]
+        network, memory, best = eqx.combine(jax.tree.unflatten(jax.tree.structure(changing), leaves), fixed)
+        return Course(network, memory, best, tuple(state.values["losses"]))
+
     @property
     def best_epoch(self) -> int:
         """Return the number of the epoch that did best, from 1."""
@@ -227,13 +254,14 @@ def learn(
     profile: Profile = SMALL,
     seed: int = 0,
     progress: Progress | None = None,
+    shelf: Shelf | None = None,
     rate: float = RATE,
 ) -> SequenceModel:
     """Learn from a table with lists of packets whose column `label` names the class of each row.
 
     Equal rows are all learnt, all for stopping, or all for thresholds. The same seed gives the same model on the same
-    machine and version of JAX; `rate` is the share of benign rows that may be called hostile. Raises `InputError` where
-    the table cannot be learnt from.
+    machine and version of JAX, and so does going on with what a shelf holds of a training that was interrupted. `rate`
+    is the share of benign rows that may be called hostile. Raises `InputError` where the table cannot be learnt from.
     """
     names, labels = learnt_classes(frame, label)
     packets = encode(frame)
@@ -243,7 +271,7 @@ def learn(
     for rows in (learnt, *apart.values()):
         _require_both(labels[rows], label)
     lesson = Lesson(packets, labels, class_weights(labels, profile.balance))
-    network = train(lesson.part(learnt), lesson.part(apart[STOPPING]), len(names), profile, seed, progress)
+    network = train(lesson.part(learnt), lesson.part(apart[STOPPING]), len(names), profile, seed, progress, shelf)
     held = apart[CALIBRATING]
     return SequenceModel.calibrated(
         names, Network(exported(network), len(names)), packets[held], labels[held] > 0, rate
@@ -258,7 +286,13 @@ def _require_both(labels: Labels, label: str) -> None:
 
 
 def train(
-    learnt: Lesson, seen: Lesson, classes: int, profile: Profile, seed: int, progress: Progress | None = None
+    learnt: Lesson,
+    seen: Lesson,
+    classes: int,
+    profile: Profile,
+    seed: int,
+    progress: Progress | None = None,
+    shelf: Shelf | None = None,
 ) -> Transformer:
     """Return the network that did best on rows that it did not learn from."""
     tell = progress or (lambda _what, _share: None)
@@ -267,6 +301,10 @@ def train(
     optimiser = optimiser_of(profile, steps)
     advance, measure = _steps(optimiser, profile.focus)
     course = Course(network, optimiser.init(eqx.filter(network, eqx.is_array)), network, ())
+    name = digest(learnt, seen, profile, seed)
+    kept = shelf.find(name) if shelf else None
+    if kept is not None:
+        course = course.restored(kept)
     while not course.ended(profile):
         random = np.random.default_rng([seed, len(course.losses)])
         network, memory, _, losses = course
@@ -276,10 +314,20 @@ def train(
         loss = float(sum(found)) / float(seen.weights.sum())
         best = network if not losses or loss < min(losses) else course.best
         course = Course(network, memory, best, (*losses, loss))
+        if shelf:
+            shelf.keep(name, course.state())
         epoch = len(course.losses)
         tell(f"epoch {epoch}: loss {loss:.4f} on rows held out", epoch / profile.epochs)
     tell(f"epoch {course.best_epoch} did best", 1.0)
     return course.best
+
+
+def digest(learnt: Lesson, seen: Lesson, profile: Profile, seed: int) -> str:
+    """Return a name for a training: only the same rows, profile and seed have the same."""
+    found = hashlib.sha256(msgspec.json.encode((profile, seed)))
+    for part in (*learnt, *seen):
+        found.update(np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()[:16]
 
 
 def optimiser_of(profile: Profile, steps: int) -> Any:

@@ -1,0 +1,151 @@
+"""A transformer learns from packets, goes on where it was interrupted, and judges alike wherever it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from infraspectre.errors import InputError
+from infraspectre.ml.detector import State
+from infraspectre.ml.sequence import COLUMNS, SequenceModel, encode
+
+for extra in ("jax", "equinox", "optax", "jax2onnx", "onnxruntime"):
+    pytest.importorskip(extra, reason="the extra deep is not installed")
+
+from infraspectre.ml import sequence_training as training
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+TINY = training.Profile(width=16, layers=1, heads=2, epochs=8, rows=64, learning_rate=1e-2)
+
+
+def traffic(rows: int = 900, seed: int = 0) -> pl.DataFrame:
+    """Return rows of up to ten packets; hostile ones are told by their order alone, not by which packets they hold."""
+    random = np.random.default_rng(seed)
+    kinds = random.choice(["benign", "pull", "push"], rows, p=[0.6, 0.2, 0.2])
+    sizes, gaps, flags = [], [], []
+    for kind in kinds:
+        count = int(random.integers(4, 11))
+        body = random.integers(40, 1_500, count)
+        signs = np.sign(random.normal(size=count))
+        if kind != "benign":
+            body = np.sort(body) if kind == "push" else np.sort(body)[::-1]
+        sizes.append((body * signs).astype(int).tolist())
+        gaps.append([0, *random.integers(0, 10**6, count - 1).tolist()])
+        flags.append([24] * count)
+    return pl.DataFrame({**dict(zip(COLUMNS, (sizes, gaps, flags), strict=True)), "kind": kinds})
+
+
+class Memory:
+    """A shelf that fails after some keeping, as if the machine were switched off."""
+
+    def __init__(self, room: int = 1_000) -> None:
+        self.kept: dict[str, State] = {}
+        self._room = room
+
+    def find(self, name: str) -> State | None:
+        return self.kept.get(name)
+
+    def keep(self, name: str, state: State) -> None:
+        self.kept[name] = state
+        self._room -= 1
+        if not self._room:
+            raise KeyboardInterrupt
+
+
+def learn(**options: Any) -> SequenceModel:
+    return training.learn(traffic(), "kind", **({"profile": TINY, "seed": 1} | options))
+
+
+def graph(model: SequenceModel) -> bytes:
+    return model.state().parts["network"].arrays["graph"].tobytes()
+
+
+@pytest.fixture(scope="module")
+def model() -> SequenceModel:
+    return learn()
+
+
+def test_what_only_the_order_of_packets_tells_is_learnt(model: SequenceModel) -> None:
+    later = traffic(2_000, seed=5)
+    judged = model.judge(later)
+    truth, labels = (later["kind"] != "benign").to_numpy(), np.array(judged.labels)
+    assert judged.scores[truth].mean() > judged.scores[~truth].mean() + 0.15
+    assert np.mean(labels[truth] != "benign") > 5 * np.mean(labels[~truth] != "benign")
+    named = labels != "benign"
+    assert np.mean(labels[named & truth] == later["kind"].to_numpy()[named & truth]) > 0.9
+
+
+def test_a_restored_model_judges_exactly_alike(model: SequenceModel) -> None:
+    again, rows = SequenceModel.restore(model.state()), traffic(200, seed=6)
+    assert np.array_equal(again.judge(rows).scores, model.judge(rows).scores)
+    assert again.judge(rows).labels == model.judge(rows).labels
+    assert again.threshold(0.001) == model.threshold(0.001)
+
+
+def test_a_row_is_judged_the_same_wherever_it_stands_and_alone(model: SequenceModel) -> None:
+    rows = traffic(300, seed=7)
+    scores = model.judge(rows).scores
+    order = np.random.default_rng(3).permutation(len(rows))
+    assert np.array_equal(model.judge(rows[order]).scores, scores[order])
+    assert [model.judge(rows[at : at + 1]).scores[0] for at in (0, 5, 299)] == scores[[0, 5, 299]].tolist()
+    assert model.judge(rows[:0]).labels == []
+
+
+def test_equal_seeds_give_equal_bytes_also_after_an_interruption(model: SequenceModel) -> None:
+    shelf = Memory(room=3)
+    with pytest.raises(KeyboardInterrupt):
+        learn(shelf=shelf)
+    told: list[str] = []
+    resumed = learn(shelf=shelf, progress=lambda what, _share: told.append(what))
+    assert told[0].startswith("epoch 4: ")
+    assert graph(resumed) == graph(model)
+    assert graph(learn(seed=2)) != graph(model)
+
+
+def test_what_another_training_left_behind_is_not_taken(model: SequenceModel) -> None:
+    shelf = Memory(room=2)
+    with pytest.raises(KeyboardInterrupt):
+        learn(seed=2, shelf=shelf)
+    assert graph(learn(shelf=shelf)) == graph(model)
+
+
+def test_onnx_runtime_says_what_jax_says() -> None:
+    import jax
+
+    network = training.Transformer(TINY, 3, jax.random.key(0))
+    packets = encode(traffic(50, seed=8))
+    found = training.Network(training.exported(network), 3).logits(packets)
+    assert np.abs(found - np.asarray(network(packets))).max() < 1e-5
+
+
+def test_rows_without_packets_have_a_score(model: SequenceModel) -> None:
+    empty = pl.DataFrame({name: pl.Series([[], None], dtype=pl.List(pl.Int64)) for name in COLUMNS})
+    assert np.isfinite(model.judge(empty).scores).all()
+
+
+def test_permuted_labels_teach_nothing() -> None:
+    frame = traffic().with_columns(pl.col("kind").shuffle(seed=4))
+    judged = training.learn(frame, "kind", profile=TINY).judge(traffic(seed=5))
+    assert np.mean(np.array(judged.labels) != "benign") < 0.06
+
+
+def test_copies_of_one_hostile_row_are_too_few_to_hold_some_out() -> None:
+    calm = traffic().filter(pl.col("kind") == "benign")
+    copies = pl.concat([traffic().filter(pl.col("kind") == "push").head(1)] * 30)
+    with pytest.raises(InputError, match="too few different hostile rows"):
+        training.learn(pl.concat([calm, copies]), "kind", profile=TINY)
+
+
+def test_the_focal_loss_also_learns() -> None:
+    focal = learn(profile=training.Profile(width=16, layers=1, heads=2, epochs=4, rows=64, focus=2.0))
+    assert graph(focal) != b""
+
+
+def test_the_large_profile_has_the_size_that_was_meant() -> None:
+    import jax
+
+    shapes = jax.eval_shape(lambda key: training.Transformer(training.LARGE, 2, key), jax.random.key(0))
+    assert 25_000_000 < sum(leaf.size for leaf in jax.tree.leaves(shapes)) < 26_000_000
