@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
@@ -298,13 +299,12 @@ def train(
     tell = progress or (lambda _what, _share: None)
     steps = len(learnt.batches(profile.rows, np.random.default_rng(seed)))
     network = Transformer(profile, classes, jax.random.key(seed))
-    optimiser = optimiser_of(profile, steps)
-    advance, measure = _steps(optimiser, profile.focus)
-    course = Course(network, optimiser.init(eqx.filter(network, eqx.is_array)), network, ())
+    course = Course(network, optimiser_of(profile, steps).init(eqx.filter(network, eqx.is_array)), network, ())
     name = digest(learnt, seen, profile, seed)
     kept = shelf.find(name) if shelf else None
     if kept is not None:
         course = course.restored(kept)
+    advance, measure = _compiled(profile, steps)
     while not course.ended(profile):
         random = np.random.default_rng([seed, len(course.losses)])
         network, memory, _, losses = course
@@ -337,12 +337,14 @@ def optimiser_of(profile: Profile, steps: int) -> Any:
     return optax.chain(optax.clip_by_global_norm(CLIPPED), optax.adamw(speed, weight_decay=profile.decay))
 
 
-def _steps(optimiser: Any, focus: float) -> tuple[Any, Any]:
+@lru_cache(maxsize=2)
+def _compiled(profile: Profile, steps: int) -> tuple[Any, Any]:
     """Return what changes a network by a batch, and what sums the loss over one."""
+    optimiser = optimiser_of(profile, steps)
 
     def total(network: Transformer, packets: Array, labels: Array, weights: Array) -> Array:
         chosen = jnp.take_along_axis(jax.nn.log_softmax(network(packets)), labels[:, None], axis=1)[:, 0]
-        return -(weights * (1.0 - jnp.exp(chosen)) ** focus * chosen).sum()
+        return -(weights * (1.0 - jnp.exp(chosen)) ** profile.focus * chosen).sum()
 
     @eqx.filter_jit  # type: ignore[untyped-decorator]
     def advance(network: Transformer, memory: Any, packets: Array, labels: Array, weights: Array) -> Any:
