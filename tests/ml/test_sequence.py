@@ -98,7 +98,8 @@ def test_the_threshold_holds_on_later_rows_and_kinds_are_named() -> None:
     labels = np.array(judged.labels)
     assert 0.004 < np.mean(labels[~truth] != "benign") < 0.018
     assert np.array_equal(labels != "benign", judged.scores > model.threshold(0.01))
-    assert np.mean(judged.scores[~truth] > model.threshold(0.001)) < 0.0005 or model.threshold(0.001) > 0.5
+    assert model.threshold(0.001) > model.threshold(0.01)
+    assert np.mean(judged.scores[~truth] > model.threshold(0.001)) < 0.003
     answered = np.array([sizes[1] < 0 for sizes in later["packet_sizes"]])
     assert set(labels[answered]) == {"benign", "answered"}
     assert set(labels[~answered]) == {"benign", "big"}

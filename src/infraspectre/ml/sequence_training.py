@@ -169,11 +169,6 @@ def normalised(values: Array, scale: Array, shift: Array) -> Array:
     return centred / jnp.sqrt(variance + EPSILON) * scale + shift
 
 
-def parameters(network: Transformer) -> int:
-    """Return the number of weights that are learnt."""
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
-
-
 class Lesson(NamedTuple):
     """Holds rows to learn from or to look at: packets, classes, and how much each row weighs."""
 
