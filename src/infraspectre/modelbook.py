@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from infraspectre.errors import InputError, UsageError
@@ -18,6 +19,7 @@ from infraspectre.files import WholeFile, make_folder, whole_file, write_whole
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.checkpoints import States
     from infraspectre.adapters.tables import Table, TableFile
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.learning.training import Plan, Trained
@@ -41,6 +43,7 @@ KINDS = {
     "dga": "infraspectre.soma.text_models:GeneratedDomains",
     "dns-tunnel": "infraspectre.soma.text_models:TunnelNames",
     "http-parameters": "infraspectre.soma.text_models:Parameters",
+    "sequence": "infraspectre.ml.sequence:SequenceModel",
 }
 """Which class restores a model of each kind."""
 EXPLAINED_AT_ONCE = 1_024
@@ -49,6 +52,9 @@ NOVEL = "novel"
 """Label of hostile rows that no known class fits, where that is asked for."""
 HEADER = ("row", "label", "score", "probability", "low", "high")
 
+COUNCIL = "council"
+Kind = Literal["council", "sequence", "sequence-large"]
+"""What learns from any table, or from lists of packets."""
 Progress = Callable[[str, float], None]
 """Is told what was done last, and the share of the work that is done."""
 
@@ -217,6 +223,7 @@ def train(
     task: Task = "classify",
     detector: Anomaly = "ensemble",
     drop: Sequence[str] = (),
+    kind: Kind = "council",
     plan: Plan | None = None,
     device: Literal["auto", "cpu", "cuda"] = "cpu",
     created_at: str,
@@ -224,8 +231,8 @@ def train(
 ) -> tuple[Manifest, Trained]:
     """Learn a model from a table with labels, or from a folder of labelled captures, and write its directory.
 
-    What was measured outlives an interruption. Raises UsageError for a search where nothing is to be found, and for a
-    GPU that is not there.
+    What was measured outlives an interruption. Raises UsageError for options that a kind of models does not take, for
+    JAX and for a GPU that are not there.
     """
     from msgspec.structs import replace
 
@@ -241,19 +248,26 @@ def train(
     if plan.search is not None and task == "anomaly":
         raise UsageError("no settings are searched for the task anomaly", remedy="leave out --search, --search-time")
     usual = on_device(replace(USUAL, anomaly=detector), chosen_device(device))
-    table, groups = table_of(data, label, progress=progress)
+    if kind != COUNCIL:
+        require_sequences(data, task, plan, usual)
+    table, groups = table_of(data, label, kinds=learnt_columns(kind, label, plan), progress=progress)
     if groups and not plan.split.columns and table.frame[groups].n_unique() >= TRIAL_PARTS:
         plan = replace(plan, split=replace(plan.split, group=groups))
     elif groups and groups not in plan.split.columns:
         table = table._replace(frame=table.frame.drop(groups))
     with about(data):
         frame = labelled(without(table.frame, drop), label)
+        frame = flat(frame) if kind == COUNCIL else frame
         if task == "classify":
             training.require_classes(frame, label)
-        cause = [__version__, table.files, label, task, sorted(drop), plan.split, plan.seed, usual]
+        cause = [__version__, table.files, label, task, kind, sorted(drop), plan.split, plan.seed, usual]
         checkpoint = Checkpoint(out, cause)
         stages = Stages(progress, plan.fits)
-        learn = learner(label, task, plan.seed, stages, plan.split.group)
+        learn = (
+            council_learner(label, task, plan.seed, stages, plan.split.group)
+            if kind == COUNCIL
+            else sequence_learner(kind, label, plan.seed, stages, checkpoint.states)
+        )
         trained = training.train(frame, label, learn, plan, usual=usual, keep=stages.passing(checkpoint.keep))
     model = trained.model
     manifest = Manifest(
@@ -327,10 +341,16 @@ class Stages:
 
 
 def table_of(
-    data: Path, label: str, *, model: OpenModel | None = None, progress: Progress | None = None
+    data: Path,
+    label: str,
+    *,
+    model: OpenModel | None = None,
+    kinds: Mapping[str, ColumnKind] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Table, str | None]:
     """Read a table with labels, of files or of the flows of labelled captures; given a model, as that needs it.
 
+    `kinds` are those of the columns wanted where there is no model; without, all columns are.
     Return also the column that tells which rows of captures belong together; none for other tables.
     """
     from infraspectre.adapters.tables import Table, read_table, sha256_of, table_files
@@ -347,7 +367,7 @@ def table_of(
         files = [DataFile(name, sha256_of(data / name), count) for name, count in sorted(rows.items())]
         return Table(frame.drop({"capture", "source"} - {groups}), files), groups
     if model is None:
-        return read_table(data), None
+        return read_table(data, kinds), None
     with about(data):
         wanted = columns_in(model, table_files(data)[0].names)
     return read_table(data, {**wanted, label: "text"}, partial(suit, manifest=model.manifest)), None
@@ -433,11 +453,66 @@ def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
     for name in drop:
         if name not in frame.columns:
             raise InputError("there is no such column to drop", field=name, remedy="leave out its --drop")
-    return frame.drop(*drop, *(name for name, kind in frame.schema.items() if kind.is_nested() and name not in drop))
+    return frame.drop(drop)
 
 
-def learner(label: str, task: Task, seed: int, stages: Stages | None = None, groups: str | None = None) -> Learn:
-    """Return what learns a model of the default kind from a table; `groups` names a column of it, as in a `Split`."""
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table without columns of lists, which only models of packet sequences learn from."""
+    return frame.drop(name for name, kind in frame.schema.items() if kind.is_nested())
+
+
+def learnt_columns(kind: Kind, label: str, plan: Plan) -> dict[str, ColumnKind] | None:
+    """Return the columns that a kind of models learns from, and those that split; None for all that there are."""
+    if kind == COUNCIL:
+        return None
+    from infraspectre.ml.sequence import COLUMNS
+
+    return {**dict.fromkeys(plan.split.columns, "text"), **dict.fromkeys(COLUMNS, "list"), label: "text"}
+
+
+def require_sequences(data: Path, task: Task, plan: Plan, settings: CouncilSettings) -> None:
+    """Raise UsageError for what a model of packet sequences cannot learn from or does not take."""
+    from infraspectre.learning.labelled_captures import holds_captures
+    from infraspectre.ml.council import USUAL
+
+    if task != "classify":
+        raise UsageError("a model of packet sequences needs labels", remedy="use --kind council for --task anomaly")
+    if plan.search is not None or settings != USUAL:
+        remedy = "leave out --search, --search-time, --detector and --device, or use --kind council"
+        raise UsageError("a model of packet sequences has its own settings", remedy=remedy)
+    if holds_captures(data):
+        remedy = "write their flows with 'infraspectre flows', and add labels"
+        raise UsageError("a model of packet sequences learns from tables of flows", path=data, remedy=remedy)
+    sequence_training()
+
+
+def sequence_training() -> ModuleType:
+    """Return what trains models of packet sequences; raises UsageError where JAX is not installed."""
+    try:
+        return import_module("infraspectre.ml.sequence_training")
+    except ImportError as error:
+        remedy = "install what is missing with: pip install 'infraspectre[deep]'"
+        raise UsageError(f"a model of packet sequences is trained with JAX: {error}", remedy=remedy) from error
+
+
+def sequence_learner(
+    kind: str, label: str, seed: int, stages: Stages | None = None, states: States | None = None
+) -> Learn:
+    """Return what learns a model of packet sequences; `states` are those of trainings that were interrupted."""
+    training = sequence_training()
+
+    def learn(frame: pl.DataFrame, _settings: CouncilSettings) -> Model:
+        progress, profile = stages.within() if stages else None, training.PROFILES[kind]
+        learnt: Model = training.learn(frame, label, profile=profile, seed=seed, progress=progress, shelf=states)
+        return learnt
+
+    return learn
+
+
+def council_learner(
+    label: str, task: Task, seed: int, stages: Stages | None = None, groups: str | None = None
+) -> Learn:
+    """Return what learns a council from a table; `groups` names a column of it, as in a `Split`."""
     council: Any = model_class("council")
 
     def learn(frame: pl.DataFrame, settings: CouncilSettings) -> Model:
@@ -463,6 +538,8 @@ def column_kind(column: pl.Series) -> ColumnKind:
     """Return of which kind a column is."""
     import polars as pl
 
+    if column.dtype == pl.List:
+        return "list"
     return "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "text"
 
 
@@ -693,7 +770,12 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
     label, settings = card.subject.label, council_settings(manifest)
 
     def learn(frame: pl.DataFrame, seed: int) -> Model:
-        return learner(label, manifest.task, seed)(frame, settings)
+        learn_one = (
+            council_learner(label, manifest.task, seed)
+            if manifest.kind == COUNCIL
+            else sequence_learner(manifest.kind, label, seed)
+        )
+        return learn_one(frame, settings)
 
     return replace(
         card,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from infraspectre.adapters.checkpoints import Checkpoint
+from infraspectre.adapters.checkpoints import Checkpoint, States
+from infraspectre.errors import InputError
+from infraspectre.ml.detector import State
 
 
 def never() -> dict[str, float]:
@@ -33,3 +36,26 @@ def test_other_causes_and_damaged_files_count_for_nothing(tmp_path: Path, damage
     (tmp_path / ".model.partial" / "figures.json").write_text(damage)
     with pytest.raises(AssertionError):
         Checkpoint(out, ["data", 1]).keep("trial", never)
+
+
+def state(number: float) -> State:
+    return State("course", {"losses": [number]}, {"0": np.full(3, number)})
+
+
+def test_the_last_state_of_each_name_is_found(tmp_path: Path) -> None:
+    shelf = States(tmp_path / "states")
+    assert shelf.find("one") is None
+    for name, number in (("one", 1.0), ("two", 2.0), ("one", 3.0)):
+        shelf.keep(name, state(number))
+    found = States(tmp_path / "states").find("one")
+    assert found is not None
+    assert found.values == {"losses": [3.0]}
+    assert np.array_equal(found.arrays["0"], np.full(3, 3.0))
+
+
+def test_a_changed_state_is_refused_by_the_name_of_its_file(tmp_path: Path) -> None:
+    shelf = States(tmp_path / "states")
+    shelf.keep("one", state(1.0))
+    (tmp_path / "states/one/state.json").write_text("{}")
+    with pytest.raises(InputError, match=r"state\.json: was changed"):
+        shelf.find("one")

@@ -95,3 +95,60 @@ def test_a_folder_is_one_table_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("m\n1\n")
     with pytest.raises(InputError, match=r"c\.csv: its columns are not those of a\.csv: m, n"):
         read_table(tmp_path)
+
+
+LISTS = pl.DataFrame(
+    {
+        "sizes": pl.Series([[52, -52], [], [40]], dtype=pl.List(pl.Int64)),
+        "flags": pl.Series([[2, 18], [], [16]], dtype=pl.List(pl.Int64)),
+    }
+)
+
+
+def spaced(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return lists as CSV has them."""
+    return frame.with_columns(pl.col(pl.List).list.eval(pl.element().cast(pl.String)).list.join(" "))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_lists_are_the_same_in_every_format(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"t.{form}"
+    if form == "csv":
+        spaced(LISTS).write_csv(path)
+    elif form == "jsonl":
+        LISTS.write_ndjson(path)
+    else:
+        LISTS.cast(pl.List(pl.Int16)).write_parquet(path)
+    assert read_table(path, {"sizes": "list", "flags": "list"}).frame.equals(LISTS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("1 2,1 2\n3 x,3 3\n", "sizes: row 1 holds '3 x', which is not a list of whole numbers"),
+        ("1 2,1 2\n3.5 1,3 3\n", "sizes: row 1 holds '3.5 1', which is not a list of whole numbers"),
+        ("1 2,1 2\n3 3,\n", "flags: row 1 holds 0 numbers, but 2 sizes; give one number for each packet"),
+    ],
+)
+def test_lists_at_fault_are_named_by_row(tmp_path: Path, rows: str, problem: str) -> None:
+    (tmp_path / "t.csv").write_text("sizes,flags\n" + rows)
+    with pytest.raises(InputError, match=problem):
+        read_table(tmp_path / "t.csv", {"sizes": "list", "flags": "list"})
+
+
+def test_what_holds_no_lists_or_lists_of_none_is_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"sizes": [1, 2]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="sizes: is Int64, not lists of numbers"):
+        read_table(tmp_path / "t.parquet", {"sizes": "list"})
+    pl.DataFrame({"sizes": [[1, None]]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="row 0 holds"):
+        read_table(tmp_path / "t.parquet", {"sizes": "list"})
+    with pytest.raises(InputError, match="column is missing: flags; 'infraspectre flows' writes the lists"):
+        read_table(tmp_path / "t.parquet", {"flags": "list"})
+
+
+def test_long_lists_count_as_many_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pl.DataFrame({"sizes": [[1] * 50]}).write_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr("infraspectre.adapters.tables.MAX_CELLS", 49)
+    with pytest.raises(InputError, match="has more than 49 cells"):
+        read_table(tmp_path / "t.parquet", {"sizes": "list"})

@@ -72,3 +72,10 @@ def test_overlap_is_seen_through_types_and_roundings() -> None:
     counted = overlap(learnt, pl.concat([judged, near]), "kind")
     assert (counted.exact, counted.of) == (7, 61)
     assert 7 < counted.near <= 11
+
+
+def test_lists_are_compared_as_wholes_and_are_no_shortcuts() -> None:
+    frame = pl.DataFrame({"sizes": [[1, 2]] * 150 + [[3]] * 150, "kind": ["benign"] * 150 + ["attack"] * 150})
+    assert found(frame) == {("duplicate", None)}
+    counted = overlap(frame, frame.head(7), "kind")
+    assert (counted.exact, counted.of) == (7, 7)

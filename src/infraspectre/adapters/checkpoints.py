@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 
+from infraspectre.adapters.models import MANIFEST, load_model, save_model
 from infraspectre.files import make_folder, write_whole, writing_to
+from infraspectre.ml.detector import State
+from infraspectre.records.models import Manifest
 
-FIGURES = "figures.json"
+FIGURES, STATES = "figures.json", "states"
 Figures = dict[str, float]
 
 
@@ -48,8 +51,29 @@ class Checkpoint:
             write_whole(self._folder / FIGURES, msgspec.json.encode(Kept(self._key, self._figures)))
         return self._figures[name]
 
+    @property
+    def states(self) -> States:
+        """Return where states of unfinished models are kept, under names that tell what they were learnt from."""
+        return States(self._folder / STATES)
+
     def end(self) -> None:
         """Forget everything: the result is there."""
         with writing_to(self._folder):
-            (self._folder / FIGURES).unlink(missing_ok=True)
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class States:
+    """Keeps states in a folder, each under its name."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder, which need not exist."""
+        self._folder = folder
+
+    def find(self, name: str) -> State | None:
+        """Return what was kept under a name; None for nothing; raises InputError naming a file that was changed."""
+        place = self._folder / name
+        return load_model(place)[1] if (place / MANIFEST).is_file() else None
+
+    def keep(self, name: str, state: State) -> None:
+        """Keep a state under a name in place of the one before."""
+        save_model(self._folder / name, Manifest(name, state.kind, "classify", "", {}, [], "", 0, []), state)

@@ -109,14 +109,48 @@ class TableFile:
             listed = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
             verb = "column is" if len(missing) == 1 else "columns are"
             remedy = "give the columns that the model was trained on: 'infraspectre models show' lists them"
+            if any(wanted[name] == "list" for name in missing):
+                remedy = "'infraspectre flows' writes the lists of packets"
             raise InputError(f"{verb} missing: {listed}", path=self.path, remedy=remedy)
 
     def converted(self, frame: pl.DataFrame, wanted: Mapping[str, ColumnKind], start: int = 0) -> pl.DataFrame:
         """Return wanted columns as numbers or texts; `start` is the number of the first row."""
-        return pl.DataFrame(
-            self._numbers(frame[name], start) if kind == "number" else texts(frame[name])
-            for name, kind in wanted.items()
-        )
+        columns = [self._as(kind, frame[name], start) for name, kind in wanted.items()]
+        self._require_equal_lengths([column for column in columns if column.dtype == pl.List], start)
+        return pl.DataFrame(columns)
+
+    def _as(self, kind: ColumnKind, column: pl.Series, start: int) -> pl.Series:
+        if kind == "list":
+            return self._lists(column, start)
+        return self._numbers(column, start) if kind == "number" else texts(column)
+
+    def _lists(self, column: pl.Series, start: int) -> pl.Series:
+        """Return lists of whole numbers, as they are or from texts that separate them by spaces, as CSV has them."""
+        lists = column
+        if column.dtype == pl.String:
+            lists = column.str.replace_all(r"\s+", " ").str.strip_chars().replace("", None).str.split(" ")
+        if not isinstance(lists.dtype, pl.List):
+            remedy = "give lists, in CSV as numbers between spaces, as 'infraspectre flows' writes them"
+            raise InputError(
+                f"is {column.dtype}, not lists of numbers", path=self.path, field=column.name, remedy=remedy
+            )
+        numbers = lists.cast(pl.List(pl.Int64), strict=False).fill_null([])
+        faults = (numbers.list.eval(pl.element().is_null().any()).list.first()).fill_null(value=False).arg_true()
+        if len(faults):
+            row = int(faults[0])
+            problem = f"row {start + row} holds {str(column[row])!r:.60}, which is not a list of whole numbers"
+            raise InputError(problem, path=self.path, field=column.name, remedy="separate numbers by spaces in CSV")
+        return numbers
+
+    def _require_equal_lengths(self, lists: list[pl.Series], start: int) -> None:
+        for column in lists[1:]:
+            faults = (column.list.len() != lists[0].list.len()).arg_true()
+            if len(faults):
+                row = int(faults[0])
+                problem = (
+                    f"row {start + row} holds {len(column[row])} numbers, but {len(lists[0][row])} {lists[0].name}"
+                )
+                raise InputError(problem, path=self.path, field=column.name, remedy="give one number for each packet")
 
     def _numbers(self, column: pl.Series, start: int) -> pl.Series:
         if column.dtype.is_numeric() or column.dtype == pl.Boolean:
@@ -279,7 +313,7 @@ def whole(file: TableFile, wanted: Mapping[str, ColumnKind] | None) -> pl.DataFr
     """Read all rows of a file; raises InputError for more than MAX_CELLS."""
     batches, cells = [], 0
     for batch in file.batches(wanted):
-        cells += batch.width * len(batch)
+        cells += batch.width * len(batch) + sum(int(each.list.len().sum()) for each in batch if each.dtype == pl.List)
         if cells > MAX_CELLS:
             raise InputError(f"has more than {MAX_CELLS:,} cells", path=file.path, remedy="learn from a sample of it")
         batches.append(batch)

@@ -35,6 +35,7 @@ def train(
     drop: list[str] | None = None,
     split: SplitOptions = ONE_TRIAL,
     searching: SearchOptions = USUAL_SETTINGS,
+    kind: Literal["council", "sequence", "sequence-large"] = "council",
     common: Common = DEFAULT,
 ) -> None:
     """Train a model on a table with labels and write it into a folder.
@@ -61,6 +62,9 @@ def train(
         Draw random numbers from this seed; the same seed and data give the same model.
     drop
         Leave this column out; may be repeated.
+    kind
+        Learn from all columns with trees, or from the sizes, gaps and flags of packets with a transformer, of which the
+        large one needs a GPU; transformers need the extra deep.
     """
     from infraspectre import modelbook
     from infraspectre.security import printable
@@ -72,6 +76,7 @@ def train(
             label,
             out,
             task=task,
+            kind=kind,
             detector=detector,
             drop=drop or (),
             plan=plan,

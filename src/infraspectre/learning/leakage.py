@@ -43,7 +43,7 @@ def shortcuts(frame: pl.DataFrame, label: str) -> Iterator[Leak]:
     answers = frame[label].cast(pl.String).fill_null("")
     most = (answers == most_frequent(answers)).cast(pl.String)
     for name in frame.columns:
-        if name == label:
+        if name == label or frame[name].dtype.is_nested():  # a list says many things, not one
             continue
         codes = coded(frame[name])
         told = max(gain(codes, answers, tested), gain(codes, most, tested))
@@ -52,7 +52,9 @@ def shortcuts(frame: pl.DataFrame, label: str) -> Iterator[Leak]:
 
 
 def coded(column: pl.Series) -> pl.Series:
-    """Return the values of a column as texts; of many numbers, the quantile in which each lies."""
+    """Return the values of a column as texts; of many numbers, the quantile in which each lies; of lists, a hash."""
+    if column.dtype.is_nested():
+        return column.to_frame().hash_rows().cast(pl.String)
     if not column.dtype.is_numeric() or column.n_unique() <= QUANTILES:
         return column.cast(pl.String, strict=False).fill_null("")
     numbers = column.cast(pl.Float64).fill_nan(None).fill_null(-np.inf).to_numpy()

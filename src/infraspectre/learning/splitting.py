@@ -62,6 +62,8 @@ def near_hashes(frame: pl.DataFrame, label: str = "", seed: int = 0) -> Hashes:
 
 def wide(dtype: pl.DataType) -> pl.DataType:
     """Return the type in which columns of like types are compared."""
+    if dtype.is_nested():
+        return dtype
     return pl.Float64() if dtype.is_numeric() else pl.String()
 
 

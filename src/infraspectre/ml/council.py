@@ -150,9 +150,7 @@ class Council:
         together = frame[groups].rank("dense").cast(pl.Int64).to_numpy() - 1 if groups else None
         frame = frame.drop(groups) if groups else frame
         tell = progress or (lambda _what, _share: None)
-        answers = _answers(frame, label, task)
-        names, labels = _classes(answers, len(frame))
-        _check(labels, label, task)
+        names, labels = learnt_classes(frame, label, task)
         frame = _damped(frame, label) if settings.anomaly == "damped" else frame
         table = Table.learn(frame, pl.Series(labels > 0), answer_name=label)
         if task == "anomaly":
@@ -319,6 +317,16 @@ class Council:
             float(state.values["rate"]),
             Examples.restore(parts["examples"], table) if "examples" in parts else None,
         )
+
+
+def learnt_classes(frame: pl.DataFrame, label: str, task: Task = "classify") -> tuple[list[str], Labels]:
+    """Return the names of classes, the benign one first, and the number of each row's.
+
+    Raises `InputError` where a row has no label, or a class too few rows to learn from.
+    """
+    names, labels = _classes(_answers(frame, label, task), len(frame))
+    _check(labels, label, task)
+    return names, labels
 
 
 def joined(votes: NDArray[np.float64], weights: Vector) -> Vector:

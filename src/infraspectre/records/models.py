@@ -9,7 +9,8 @@ import msgspec
 FORMAT = 1
 """The version of the model directory; a directory of another version is refused."""
 
-ColumnKind = Literal["number", "text"]
+ColumnKind = Literal["number", "text", "list"]
+"""A list holds numbers: one for each packet, for instance."""
 Task = Literal["classify", "anomaly"]
 
 
