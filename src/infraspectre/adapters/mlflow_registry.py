@@ -99,7 +99,7 @@ class MlflowStore:
         atexit.register(shutil.rmtree, place, ignore_errors=True)
         with speaking(self._address):
             made = self._client.get_model_version(name, str(version))
-            folder = Path(self._client.download_artifacts(made.run_id, ARTIFACTS, place))
+            folder = Path(self._client.download_artifacts(str(made.run_id), ARTIFACTS, place))
         require_same(folder, wanted)
         return folder
 
