@@ -15,6 +15,7 @@ from infraspectre.adapters.tables import TableFile
 from infraspectre.axon import VECTOR
 from infraspectre.cli import run
 from infraspectre.errors import InputError
+from infraspectre.modelbook.tables import suit
 
 
 def table(names: list[str], rows: int = 300) -> pl.DataFrame:
@@ -48,7 +49,7 @@ def test_a_table_of_version_1_is_taken_by_a_model_of_version_2(desk: Path) -> No
     model = modelbook.open_model(str(desk / "m2"))
     assert modelbook.predict(model, desk / "v1.csv", desk / "out.csv") == 300
     renamed = TableFile(desk / "v1.csv")
-    modelbook.suit(renamed, model.manifest)
+    suit(renamed, model.manifest)
     (batch,) = renamed.batches(model.manifest.columns)
     old = pl.read_csv(desk / "v1.csv")
     assert batch["resp_host_degree_in"].to_list() == old["resp_host_orig_hosts"].to_list()

@@ -20,6 +20,8 @@ from infraspectre.cli.options import SearchOptions, SplitOptions
 from infraspectre.cli.train import planned
 from infraspectre.errors import UsageError
 from infraspectre.ml.boosting import has_gpu
+from infraspectre.modelbook.evaluating import council_settings
+from infraspectre.modelbook.training import chosen_device
 from model_fakes import rows
 
 
@@ -85,14 +87,14 @@ def test_a_search_is_told_and_decides_how_the_model_learns(
     told = json.loads(capsys.readouterr().out)
     assert told["metrics"] == {}
     assert len(told["folds"]) == 2
-    assert modelbook.council_settings(modelbook.described(str(desk / "searched"))).triage.rounds > 0
+    assert council_settings(modelbook.described(str(desk / "searched"))).triage.rounds > 0
 
 
 @pytest.mark.skipif(has_gpu(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused_when_asked_for(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(desk, "none", "--device", "cuda") == 2
     assert "trees cannot be grown on a GPU here" in capsys.readouterr().err
-    assert modelbook.chosen_device("auto") == "cpu"
+    assert chosen_device("auto") == "cpu"
 
 
 def test_a_killed_training_leaves_no_model_and_goes_on(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,29 @@
+"""The composition root of models: tables and model directories in; models, judgements and report cards out."""
+
+from infraspectre.modelbook.building import build
+from infraspectre.modelbook.evaluating import evaluate
+from infraspectre.modelbook.flows import flow_detector
+from infraspectre.modelbook.judging import predict
+from infraspectre.modelbook.keeping import described, history, listed, new_key, promote, register, signed, verified
+from infraspectre.modelbook.opening import BUILTIN, OpenModel, builtin_names, open_model
+from infraspectre.modelbook.training import train
+
+__all__ = [
+    "BUILTIN",
+    "OpenModel",
+    "build",
+    "builtin_names",
+    "described",
+    "evaluate",
+    "flow_detector",
+    "history",
+    "listed",
+    "new_key",
+    "open_model",
+    "predict",
+    "promote",
+    "register",
+    "signed",
+    "train",
+    "verified",
+]
