@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from infraspectre.errors import InputError
-from infraspectre.ml.council import Council, CouncilSettings
+from infraspectre.ml.council import Anomaly, Council, CouncilSettings
 from infraspectre.ml.detector import State
 
 
@@ -138,3 +138,16 @@ def test_the_damped_detector_learns_damped_statistics_alone_and_comes_back_alike
     assert restored.judge(frame).scores.tobytes() == scores[:400].tobytes()
     with pytest.raises(InputError, match="no column holds damped statistics"):
         Council.learn(frame.select("shortcut"), "label", task="anomaly", settings=CouncilSettings(anomaly="damped"))
+
+
+@pytest.mark.parametrize(
+    "detector", ["nearest-prototypes", "autoencoder", "isolation-forest", "median-deviations", "mahalanobis"]
+)
+def test_each_detector_of_what_is_unusual_can_be_asked_alone(detector: Anomaly) -> None:
+    random = np.random.default_rng(6)
+    frame = pl.DataFrame({name: random.normal(size=300) for name in ("a", "b", "c")})
+    council = Council.learn(frame, "label", task="anomaly", settings=CouncilSettings(anomaly=detector))
+    foreign = pl.DataFrame({name: random.normal(50, 1, size=20) for name in ("a", "b", "c")})
+    scores = council.judge(pl.concat([frame, foreign])).scores
+    assert scores[300:].min() > np.quantile(scores[:300], 0.95)
+    assert Council.restore(council.state()).judge(foreign).scores.tobytes() == scores[300:].tobytes()

@@ -30,7 +30,15 @@ def train(
     label: str,
     out: Path,
     task: Literal["classify", "anomaly"] = "classify",
-    detector: Literal["ensemble", "damped"] = "ensemble",
+    detector: Literal[
+        "ensemble",
+        "damped",
+        "nearest-prototypes",
+        "autoencoder",
+        "isolation-forest",
+        "median-deviations",
+        "mahalanobis",
+    ] = "ensemble",
     seed: int = 0,
     drop: list[str] | None = None,
     split: SplitOptions = ONE_TRIAL,
@@ -56,8 +64,8 @@ def train(
     task
         Tell the classes apart, or learn from benign rows alone what is unusual.
     detector
-        What the anomaly task asks: prototypes and an autoencoder together, or small autoencoders over the damped
-        statistics of flows alone, which learn and judge many times as fast.
+        What the anomaly task asks: nearest prototypes and an autoencoder together, one detector alone, or small
+        autoencoders over the damped statistics of flows, which learn and judge many times as fast.
     seed
         Draw random numbers from this seed; the same seed and data give the same model.
     drop

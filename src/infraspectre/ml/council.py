@@ -41,10 +41,11 @@ MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
 RATE = 0.01
 """Share of benign rows that may be called hostile unless another is wanted."""
-Anomaly = Literal["ensemble", "damped"]
-UNUSUAL: dict[Anomaly, type[Ensemble] | type[DampedEnsemble]] = {"ensemble": Ensemble, "damped": DampedEnsemble}
-"""What the anomaly task can ask; the second one takes damped statistics alone."""
-DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (NearestPrototypes, *UNUSUAL.values())}
+Anomaly = Literal[
+    "ensemble", "damped", "nearest-prototypes", "autoencoder", "isolation-forest", "median-deviations", "mahalanobis"
+]
+"""What the anomaly task can ask; `damped` takes damped statistics alone."""
+DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (NearestPrototypes, Ensemble, DampedEnsemble)}
 DAMPED = "_damped_"
 """Is in the name of every column of damped statistics."""
 PROTOTYPES = 4_096
@@ -158,7 +159,7 @@ class Council:
         rows = table.encode(frame)
         tell("encoded", 0.1)
         if task == "anomaly":
-            council = cls._learn_anomaly([*names[:1], HOSTILE], table, rows, UNUSUAL[settings.anomaly](seed), rate)
+            council = cls._learn_anomaly([*names[:1], HOSTILE], table, rows, _unusual(settings.anomaly, seed), rate)
         else:
             council = cls._learn_classes(names, table, rows, labels, together, seed, rate, tell, settings)
         council._examples = Examples.learn(table, frame, rows, labels, lambda some: council._margins(some) <= 0, seed)
@@ -375,6 +376,12 @@ def _judged_apart(
         if held.any():
             scores[held] = _members(rows[~held], labels[~held], seed, settings).joined(rows[held])
     return scores
+
+
+def _unusual(detector: Anomaly, seed: int) -> Ensemble | DampedEnsemble:
+    if detector == "damped":
+        return DampedEnsemble(seed)
+    return Ensemble(seed) if detector == "ensemble" else Ensemble(seed, [detector])
 
 
 def _families(rows: Matrix, labels: Labels, seed: int, shape: Shape) -> Families:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -9,18 +10,25 @@ from numpy.typing import NDArray
 
 from infraspectre.ml.anomaly.autoencoder import Autoencoder
 from infraspectre.ml.anomaly.conformal import Conformal
+from infraspectre.ml.anomaly.distance import Mahalanobis, MedianDeviations
+from infraspectre.ml.anomaly.forest import IsolationForest
 from infraspectre.ml.anomaly.neighbours import NearestPrototypes
 from infraspectre.ml.anomaly.parts import benign, copies, folds
 from infraspectre.ml.detector import Detector, Labels, Matrix, State, Vector
 
-PARTS: tuple[type[NearestPrototypes] | type[Autoencoder], ...] = (NearestPrototypes, Autoencoder)
-"""The detectors that are fused.
+Part = type[NearestPrototypes] | type[Autoencoder] | type[IsolationForest] | type[MedianDeviations] | type[Mahalanobis]
+PARTS: dict[str, Part] = {
+    part.kind: part for part in (NearestPrototypes, Autoencoder, IsolationForest, MedianDeviations, Mahalanobis)
+}
+"""What can be fused, or asked alone."""
+USUAL_PARTS = (NearestPrototypes.kind, Autoencoder.kind)
+"""The detectors that are fused unless others are named.
 
 Measured on UNSW-NB15 and NSL-KDD, these two find different attacks; isolation forest, medians and Mahalanobis distances
 find none that these miss, and more weight for them costs up to .04 of AUC.
 """
-WEIGHTS = (2.0, 1.0)
-"""How much each counts."""
+WEIGHTS = {NearestPrototypes.kind: 2.0}
+"""How much a detector counts, if not once."""
 FOLDS = 5
 """Parts of the rows, each of which is calibrated by detectors that learnt from the others."""
 MOST_CALIBRATED = 8_192
@@ -37,9 +45,9 @@ class Ensemble:
 
     kind: ClassVar[str] = "ensemble"
 
-    def __init__(self, seed: int = 0) -> None:
-        """Start without knowledge; `seed` decides the calibration rows, and is that of all parts."""
-        self._seed = seed
+    def __init__(self, seed: int = 0, parts: Sequence[str] = USUAL_PARTS) -> None:
+        """Start without knowledge; `seed` decides the calibration rows, and is that of all `parts`, named in PARTS."""
+        self._seed, self._kinds = seed, tuple(parts)
 
     def learn(self, rows: Matrix, labels: Labels | None = None) -> None:
         """Let parts learn from benign rows and calibrate them by others; raise `InputError` if there are none."""
@@ -67,7 +75,7 @@ class Ensemble:
         return self._fused.threshold(rate)
 
     def _learnt(self, rows: Matrix) -> list[Detector]:
-        parts: list[Detector] = [part(self._seed) for part in PARTS]
+        parts: list[Detector] = [_made(kind, self._seed) for kind in self._kinds]
         for part in parts:
             part.learn(rows)
         return parts
@@ -86,7 +94,7 @@ class Ensemble:
 
     def _fuse(self, scores: list[Vector]) -> Vector:
         logs = [one.surprise(score) for one, score in zip(self._conformal, scores, strict=True)]
-        return np.asarray(np.average(logs, axis=0, weights=WEIGHTS))
+        return np.asarray(np.average(logs, axis=0, weights=[WEIGHTS.get(kind, 1.0) for kind in self._kinds]))
 
     def state(self) -> State:
         """Return what parts have learnt, and how they are calibrated."""
@@ -94,13 +102,18 @@ class Ensemble:
         for part, conformal in zip(self._parts, self._conformal, strict=True):
             parts[part.kind] = part.state()
             parts[f"{part.kind} calibration"] = conformal.state()
-        return State(self.kind, {"seed": self._seed}, parts=parts)
+        return State(self.kind, {"seed": self._seed, "parts": list(self._kinds)}, parts=parts)
 
     @classmethod
     def restore(cls, state: State) -> Ensemble:
         """Return the ensemble whose state it is."""
-        ensemble = cls(state.values["seed"])
-        ensemble._parts = [part.restore(state.parts[part.kind]) for part in PARTS]
-        ensemble._conformal = [Conformal.restore(state.parts[f"{part.kind} calibration"]) for part in PARTS]
+        ensemble = cls(state.values["seed"], state.values["parts"])
+        ensemble._parts = [PARTS[kind].restore(state.parts[kind]) for kind in ensemble._kinds]
+        ensemble._conformal = [Conformal.restore(state.parts[f"{kind} calibration"]) for kind in ensemble._kinds]
         ensemble._fused = Conformal.restore(state.parts["fused"])
         return ensemble
+
+
+def _made(kind: str, seed: int) -> Detector:
+    part = PARTS[kind]
+    return part(seed) if issubclass(part, NearestPrototypes | Autoencoder | IsolationForest) else part()
