@@ -10,7 +10,8 @@ import pytest
 
 from flow_rows import flow
 from flow_rows import frame as framed
-from infraspectre.ml.detector import Judgement
+from infraspectre.ml.detector import Contributions, Judgement
+from infraspectre.records.explanation import Explanation
 from infraspectre.soma.models import ModelDetector, ModelSettings, meaning, needed_columns
 from model_fakes import Line
 from soma_runs import found_in
@@ -88,3 +89,26 @@ def test_classes_that_are_known_have_techniques() -> None:
 def test_a_model_of_texts_needs_the_column_that_holds_them() -> None:
     assert needed_columns(["payload"]) == {"http_uris"}
     assert needed_columns(["domain", "query"]) == {"domain", "query"}
+
+
+class Telling(Line):
+    """Says of rows which value it looked at."""
+
+    kind: ClassVar[str] = "telling"
+    asked: ClassVar[list[int]] = []
+
+    def explain(self, frame: pl.DataFrame) -> list[Explanation]:
+        self.asked.append(len(frame))
+        return [Explanation(1.0, 0.0, [], [], [], f"Called so for {value:.3f}") for value in frame[self._column]]
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        raise NotImplementedError
+
+
+def test_a_report_says_why_the_most_suspicious_row_is_judged_so_and_asks_for_that_alone() -> None:
+    Telling.asked.clear()
+    (each,) = found_in(lambda: ModelDetector("m", Telling("bytes_per_s")), judged(0.7, 0.95, 0.9), 1)
+    assert each.evidence.summary.endswith("Most suspicious: called so for 0.950")
+    assert each.evidence.measures["stage"] == 3
+    assert Telling.asked == [1] * len(Telling.asked)
+    assert len(Telling.asked) <= 3

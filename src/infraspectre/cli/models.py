@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from infraspectre.records.models import Manifest, Version
 
+TOLD_FILES = 8
+"""Files of training data that a page lists."""
+
 
 def list_(*, common: Common = DEFAULT) -> None:
     """List the models that come with the package."""
@@ -58,9 +61,11 @@ def page(manifest: Manifest) -> Iterator[str]:
     yield f"signed by: {manifest.signature.public_key if manifest.signature else 'nobody'}"
     yield f"classes: {', '.join(manifest.classes)}"
     yield f"columns: {', '.join(f'{name} ({kind})' for name, kind in manifest.columns.items())}"
-    for file in manifest.data:
+    for file in manifest.data[:TOLD_FILES]:
         rows = "" if file.rows is None else f"{file.rows:,} rows, "
         yield f"trained on: {file.name}, {rows}sha256 {file.sha256}"
+    if len(manifest.data) > TOLD_FILES:
+        yield f"trained on: {len(manifest.data) - TOLD_FILES} further files; --json lists them"
     for name, value in manifest.metrics.items():
         yield f"held out: {name} {value:.6g}"
     for threshold in manifest.thresholds:

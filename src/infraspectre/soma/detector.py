@@ -134,10 +134,15 @@ class Casebook(Generic[Key, CaseT]):
         capacity: int,
         make: Callable[[], CaseT],
         judge: Callable[[Key, CaseT], Finding | None],
+        tell: Callable[[Key, CaseT, Finding], Finding] | None = None,
     ) -> None:
-        """Keep at most `capacity` cases, the most recently touched; `judge` returns None below its thresholds."""
+        """Keep at most `capacity` cases, the most recently touched.
+
+        `judge` returns None below its thresholds; `tell` adds to a finding what is worth its cost only once reported.
+        """
         self._detector = detector
         self._judge = judge
+        self._tell = tell or (lambda _key, _case, finding: finding)
         self.cases: BoundedTable[Key, CaseT] = BoundedTable(capacity, make)
 
     def __getitem__(self, key: Key) -> CaseT:
@@ -160,7 +165,7 @@ class Casebook(Generic[Key, CaseT]):
             finding = self._judge(key, case) if case is not None else None
             if case is not None and finding is not None and finding.size >= growth * case.reported:
                 case.reported = finding.size
-                yield detection(finding.detector or self._detector, case, finding)
+                yield detection(finding.detector or self._detector, case, self._tell(key, case, finding))
 
 
 def detection(detector: str, case: Case, finding: Finding) -> Detection:

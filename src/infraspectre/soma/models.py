@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from infraspectre.intel.families import normal
 from infraspectre.ml.bounded import BoundedTable
 from infraspectre.ml.cascade import MICRO_BATCH, Cascade, Stage, Staged
-from infraspectre.ml.detector import Judgement, Model, Vector
+from infraspectre.ml.detector import Explains, Judgement, Model, Vector
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import plural
 from infraspectre.security import printable
@@ -129,6 +131,8 @@ class JudgedCase(Case):
         self.hostile = 0
         self.odds, self.low_odds, self.high_odds = 0.0, 0.0, 0.0
         self.stage = 0
+        self.telling: tuple[float, Row] = (-math.inf, {})
+        """The score and the values of its most suspicious row."""
         self.targets: dict[str, None] = {}
 
 
@@ -151,14 +155,18 @@ class ModelDetector:
         self._part = part_of(model.columns)
         self._settings = settings or ModelSettings()
         self._judged: BoundedTable[str, Count] = BoundedTable(self._settings.capacity, Count)
-        self._book: Casebook[Actor, JudgedCase] = Casebook(name, self._settings.capacity, JudgedCase, self._judge)
+        self._book: Casebook[Actor, JudgedCase] = Casebook(
+            name, self._settings.capacity, JudgedCase, self._judge, self._explained
+        )
         self._reported = 0
+        self._schema = pl.Schema()
         self.columns = needed_columns(model.columns)
         self.helpful = frozenset[str]()
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return what the model calls hostile for the first time, or ten times as often as when it was reported."""
         rows = frame if self._part is None else texts_of(frame, self._part, self._model.columns[0])
+        self._schema = rows.select(self._model.columns).schema
         for orig, count in rows.group_by("orig_ip", maintain_order=True).len().iter_rows():
             self._judged[orig].value += count
         groups = gathered_parts(self._hostile(rows), ["orig_ip", "label"], **MEASURES)
@@ -176,7 +184,8 @@ class ModelDetector:
     def _hostile(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows that the model does not call benign, with the odds that they are hostile."""
         benign, example = self._model.classes[0], None if self._part is None else self._model.columns[0]
-        parts = (with_verdicts(part, *self._ask(part), example) for part in rows.iter_slices(MICRO_BATCH))
+        columns = self._model.columns
+        parts = (with_verdicts(part, *self._ask(part), columns, example) for part in rows.iter_slices(MICRO_BATCH))
         hostile = [part.filter((pl.col("label") != benign) & (pl.col("score") >= self._least)) for part in parts]
         return pl.concat(hostile) if hostile else pl.DataFrame()
 
@@ -196,6 +205,7 @@ class ModelDetector:
         case.low_odds += row["low_odds"]
         case.high_odds += row["high_odds"]
         case.stage = max(case.stage, row["stage"])
+        case.telling = max(case.telling, (row["highest"], row["telling"]), key=itemgetter(0))
         case.targets |= dict.fromkeys(row["targets"])
         case.show(row["examples"])
         return actor
@@ -229,6 +239,18 @@ class ModelDetector:
             probability=probability,
         )
 
+    def _explained(self, _actor: Actor, case: JudgedCase, finding: Finding) -> Finding:
+        """Add why the most suspicious row is judged as it is, where the model can say so."""
+        if not isinstance(self._model, Explains):
+            return finding
+        row = pl.DataFrame([case.telling[1]], schema=self._schema)
+        words = printable(self._model.explain(row)[0].words)
+        return replace(
+            finding,
+            summary=f"{finding.summary}. Most suspicious: {words[0].lower()}{words[1:]}",
+            measures=finding.measures | {"stage": Stage.EXPLANATIONS},
+        )
+
 
 class Count:
     """Counts."""
@@ -243,6 +265,8 @@ MEASURES = {
     "low_odds": pl.col("low_odds").sum(),
     "high_odds": pl.col("high_odds").sum(),
     "stage": pl.col("stage").max(),
+    "highest": pl.col("score").max(),
+    "telling": pl.col("row").sort_by("score", maintain_order=True).last(),
     "targets": pl.col("resp_ip").unique(maintain_order=True).head(2),
     "examples": pl.col("example").unique(maintain_order=True).head(MAX_EXAMPLES),
 }
@@ -266,7 +290,9 @@ def texts_of(frame: pl.DataFrame, part: Part, column: str) -> pl.DataFrame:
     return texts.filter(pl.col(column).str.len_bytes() > 0)
 
 
-def with_verdicts(rows: pl.DataFrame, judged: Judgement, stage: int, example: str | None) -> pl.DataFrame:
+def with_verdicts(
+    rows: pl.DataFrame, judged: Judgement, stage: int, columns: Sequence[str], example: str | None
+) -> pl.DataFrame:
     """Return rows beside what a model says of them; the column that is an example of what was judged, if there is."""
     values = {"odds": judged.probabilities, "low_odds": judged.low, "high_odds": judged.high}
     return rows.select(
@@ -275,6 +301,7 @@ def with_verdicts(rows: pl.DataFrame, judged: Judgement, stage: int, example: st
         label=pl.Series(judged.labels, dtype=pl.String),
         score=pl.Series(judged.scores),
         stage=pl.lit(stage),
+        row=pl.struct(columns),
         **{name: pl.Series(odds_of(each)) for name, each in values.items()},
     )
 
