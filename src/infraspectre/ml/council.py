@@ -48,8 +48,9 @@ Anomaly = Literal[
 DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (NearestPrototypes, Ensemble, DampedEnsemble)}
 DAMPED = "_damped_"
 """Is in the name of every column of damped statistics."""
-PROTOTYPES = 4_096
-"""Prototypes compared with each row: more of them take most of the time of a judgement."""
+PROTOTYPES = 1_024
+"""Prototypes compared with each row. From 512 to 4,096 of them, beside the trees, found as much of classes left out of
+UNSW-NB15; comparing with thousands would take most of the time of a judgement."""
 TRIAGE = Shape(rounds=200, depth=7, learning_rate=0.12, features_per_tree=0.5, min_child_weight=0.5, l2=0.5)
 IMAGINED_SHARE = 0.5
 """Imagined rows per benign row; with them attacks of classes left out of training are found far more often."""
