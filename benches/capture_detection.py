@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import infraspectre
 from benches import captures
 from benches.report import Cell, Figure, Report, Table
-from infraspectre import modelbook
 from infraspectre.errors import InfraSpectreError
 from infraspectre.learning.builtin_flow import SOURCES
+from infraspectre.modelbook.building import build_flow
 from infraspectre.records.detection import SEVERITIES
 
 MEDIUM = SEVERITIES.index("medium")
@@ -50,7 +50,7 @@ def left_out_models(folder: Path) -> dict[str, str]:
     """Train, for each source that the built-in model learns from, one that leaves it out."""
     data = captures.test_data().parent
     for source in SOURCES:
-        modelbook.build_flow(data, folder / source, "1970-01-01T00:00:00Z", without={source})
+        build_flow(data, folder / source, "1970-01-01T00:00:00Z", without={source})
     return {source: str(folder / source) for source in SOURCES}
 
 

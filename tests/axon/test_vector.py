@@ -226,3 +226,5 @@ def test_a_table_of_version_1_becomes_one_of_the_present() -> None:
     assert len(kept) == 24
     assert migrated.select(kept).equals(made.select(kept))
     assert migrated.select(VECTOR.changes[0].added).null_count().sum_horizontal().item() == 76 * len(old)
+    told = VECTOR.migrate(old.with_columns(duration_ms=pl.lit(5.0)), 1)["duration_ms"]
+    assert told.to_list() == [5.0] * len(old), "a column that is there already means what it is called"

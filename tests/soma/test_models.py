@@ -112,3 +112,10 @@ def test_a_report_says_why_the_most_suspicious_row_is_judged_so_and_asks_for_tha
     assert each.evidence.measures["stage"] == 3
     assert Telling.asked == [1] * len(Telling.asked)
     assert len(Telling.asked) <= 3
+
+
+def test_no_more_rows_are_explained_than_reports_are_given() -> None:
+    Telling.asked.clear()
+    frame = framed([flow(bytes_per_s=0.99, orig_ip=f"203.0.113.{host}") for host in range(20)])
+    assert len(found_in(lambda: ModelDetector("m", Telling("bytes_per_s"), ModelSettings(reports=5)), frame)) == 5
+    assert len(Telling.asked) == 5

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -154,7 +154,7 @@ def speaking(address: str) -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith("mlflow"):
             raise
-        reason = str(error).splitlines()[0][:400]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:400]
         remedy = "see that the address is right and the server runs"
         raise InputError(f"MLflow cannot do that: {reason}", path=without_password(address), remedy=remedy) from error
 
@@ -173,6 +173,7 @@ def known(found: Any) -> Version:
     """Return what the tags of a version say; raises InputError for tags that somebody else wrote."""
     tags = found.tags
     try:
+        moves = msgspec.json.decode(tags[MOVES], type=Annotated[list[Move], msgspec.Meta(min_length=1)])
         return Version(
             str(found.name),
             int(found.version),
@@ -180,7 +181,7 @@ def known(found: Any) -> Version:
             tags.get(PARENT) or None,
             msgspec.json.decode(tags.get(DATA, "[]"), type=list[DataFile]),
             msgspec.json.decode(tags.get(METRICS, "{}"), type=dict[str, float]),
-            msgspec.json.decode(tags[MOVES], type=list[Move]),
+            moves,
         )
     except msgspec.DecodeError as error:
         remedy = "register the model again under another name"

@@ -75,10 +75,11 @@ class FeatureSchema:
         return next((one for one in versions if {*self.names_of(one)} <= {*columns}), None)
 
     def migrate(self, frame: Frame, version: int) -> Frame:
-        """Return a table of an older version with the features of this one; those that were added are unknown."""
+        """Return a table of an older version with the features of this one; added ones that it lacks are unknown."""
         for change in self.changes:
             if change.version > version:
-                nothing = (pl.lit(None, DTYPE).alias(name) for name in change.added)
+                present = set(frame.collect_schema().names())
+                nothing = (pl.lit(None, DTYPE).alias(name) for name in change.added if name not in present)
                 frame = frame.rename(change.renamed).drop(change.removed).with_columns(*nothing)
         return frame.select(pl.exclude(self.names), *self.names)
 

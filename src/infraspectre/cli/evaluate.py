@@ -34,7 +34,8 @@ def evaluate(
         Folder of a model, builtin: and the name of one that comes with the package, or registry: and NAME, NAME@STAGE
         or NAME@VERSION of one that is registered.
     data
-        CSV, JSON lines (also .gz, .zst) or Parquet, or a folder of such files with the same columns.
+        CSV, JSON lines (also .gz, .zst) or Parquet, a folder of such files with the same columns, or one of labelled
+        captures.
     label
         The column with the label of each row.
     out

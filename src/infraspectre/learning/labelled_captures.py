@@ -80,9 +80,16 @@ def group_column(frame: pl.DataFrame) -> str:
 
 def flows_of(path: Path) -> pl.DataFrame:
     """Return the flows of a capture with all features and their context; raise `CaptureError` if it cannot be read."""
-    axon = Axon()
-    batches = [batch.frame.hstack(axon.extract(batch).frame) for batch in CaptureSource([str(path)], "full")]
+    batches = list(flow_batches(path))
     return pl.concat(batches) if batches else pl.DataFrame()
+
+
+def flow_batches(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield what `flows_of` returns, in parts; raise as it does."""
+    axon = Axon()
+    for batch in CaptureSource([str(path)], "full"):
+        if len(batch):
+            yield batch.frame.hstack(axon.extract(batch).frame)
 
 
 def _simulated(folder: Path, label: str, tell: Progress) -> Iterator[pl.DataFrame]:
@@ -145,9 +152,13 @@ def _catalogued(folder: Path, label: str, tell: Progress) -> Iterator[pl.DataFra
         frame = flows_of(folder / entry["path"])
         if len(frame):
             yield _kept(frame.with_columns(pl.lit(entry[label]).alias(label)), label).with_columns(
-                capture=pl.lit(entry["path"]), source=pl.lit(entry.get("source", entry["path"]))
+                capture=pl.lit(entry["path"]), source=pl.lit(str(entry.get("source") or entry["path"]))
             )
         tell(f"read {entry['path']}", (number + 1) / len(entries))
+
+
+def _answer(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def catalogue(path: Path, label: str) -> Iterator[dict[str, Any]]:
@@ -156,7 +167,7 @@ def catalogue(path: Path, label: str) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(islice(file, 1_000_000), start=1):
             try:
                 entry = json.loads(line)
-                answer, place = str(entry.get(label, "")), Path(entry["path"])
+                answer, place = _answer(entry.get(label)), Path(entry["path"])
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 remedy = "write a JSON object with path and label on each line"
                 raise InputError(f"line {number} names no capture: {error!r}", path=path, remedy=remedy) from error

@@ -146,7 +146,8 @@ def blocks_of_time(times: pl.Series, count: int) -> NDArray[np.int64]:
 def as_moments(times: pl.Series) -> NDArray[np.int64] | NDArray[np.float64]:
     """Return times as numbers in their order; raises InputError for a value that is none."""
     if times.dtype == pl.String:
-        read = times.str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
+        whole = times.cast(pl.Int64, strict=False)
+        read = times.str.to_datetime(strict=False, time_unit="us", time_zone="UTC") if whole.null_count() else whole
     elif times.dtype.is_temporal():
         read = times
     elif times.dtype.is_numeric():

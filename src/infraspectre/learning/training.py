@@ -13,7 +13,7 @@ import polars as pl
 from infraspectre.errors import InputError
 from infraspectre.learning.leakage import Leak, leaks
 from infraspectre.learning.search import Search, searched
-from infraspectre.learning.splitting import Split
+from infraspectre.learning.splitting import Split, require_column
 from infraspectre.learning.trials import Figures, Keep, Labelled, Learn, computed, judged
 from infraspectre.ml.council import USUAL, CouncilSettings
 from infraspectre.ml.detector import Model
@@ -80,6 +80,8 @@ def train(
     """
     if label:
         require_label(frame, label)
+    for name in plan.split.columns:
+        require_column(frame, name)
     features = frame.drop(plan.split.columns, strict=False)
     found = leaks(features, label) if label else []
     table = Labelled(frame, label, plan.split, [leak.column for leak in found if leak.column is not None])

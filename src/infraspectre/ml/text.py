@@ -22,6 +22,8 @@ from infraspectre.ml.text_explanation import explain_text, text_parts
 from infraspectre.ml.words import Vocabulary
 from infraspectre.records.explanation import Explanation
 
+MOST_BYTES = 1 << 28
+"""Most bytes of trees that a model may unpack to."""
 HOSTILE_ORDER = 3
 """Characters of the n-grams of hostile texts: longer ones would only recognise families that are known already."""
 WINDOW = 5
@@ -336,8 +338,19 @@ class TextModel:
         contexts = Contexts.restore(parts["contexts"]) if "contexts" in parts else None
         reader = Reader(Ngrams.restore(parts["benign"]), Ngrams.restore(parts["hostile"]), words, contexts)
         calibration = Calibration(**{field: arrays[field] for field in Calibration.__struct_fields__})
-        trees = zlib.decompress(arrays["trees"].tobytes())
+        trees = _unpacked(arrays["trees"].tobytes())
         return cls(state.values["classes"], reader, trees, calibration, float(state.values["threshold"]))
+
+
+def _unpacked(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        trees = unpacker.decompress(packed, MOST_BYTES)
+    except zlib.error as error:
+        raise ValueError(f"trees cannot be unpacked: {error}") from error
+    if not unpacker.eof:
+        raise ValueError("trees are too large or cut")
+    return trees
 
 
 def _column(frame: pl.DataFrame, name: str) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infraspectre.errors import InputError
+from infraspectre.errors import InputError, UsageError
 from infraspectre.files import make_folder, write_whole
 from infraspectre.modelbook.opening import OpenModel
 from infraspectre.modelbook.tables import about, labelled, table_of
-from infraspectre.modelbook.training import COUNCIL, council_learner, sequence_learner
+from infraspectre.modelbook.training import COUNCIL, SEQUENCE, council_learner, sequence_learner
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,6 +38,8 @@ def evaluate(
     from infraspectre.report import render_card
 
     manifest = model.manifest
+    if training is not None and manifest.kind not in (COUNCIL, SEQUENCE):
+        raise UsageError(f"a {manifest.kind} model is not trained on tables", remedy="leave out --train")
     table, groups = table_of(data, label, model=model)
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
@@ -51,7 +53,8 @@ def evaluate(
     if training is not None:
         learnt, groups = table_of(training, label, model=model)
         without_groups = learnt.frame.drop(groups) if groups else learnt.frame
-        card = compared(card, frame, labelled(without_groups, label), manifest)
+        with about(training):
+            card = compared(card, frame, labelled(without_groups, label), manifest)
     make_folder(out)
     write_whole(out / "report.json", json_document(card))
     render_card(card, out / "report.html")

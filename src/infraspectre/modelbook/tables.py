@@ -72,12 +72,11 @@ def table_of(
 def rows_of(model: OpenModel, data: Path) -> Iterator[pl.DataFrame]:
     """Return, in parts, the rows of a table or the flows of a capture, as a model needs them."""
     from infraspectre.adapters.tables import TableFile
-    from infraspectre.learning.labelled_captures import flows_of, is_capture
+    from infraspectre.learning.labelled_captures import flow_batches, is_capture
 
     if is_capture(data):
         require_flow_columns(model, frozenset(model.model.columns))
-        flows = flows_of(data)
-        return iter([flows] if len(flows) else [])
+        return flow_batches(data)
     table = TableFile(data)
     suit(table, model.manifest)
     return table.batches(columns_in(model, table.names))
@@ -121,7 +120,7 @@ def suit(table: TableFile, manifest: Manifest) -> None:
     from infraspectre.axon import VECTOR
 
     version = VECTOR.version_of(table.names)
-    if version is None:
+    if version is None or version == manifest.vector_version:
         return
     if manifest.vector_version == VECTOR.version and version < VECTOR.version:
         table.change(lambda rows: VECTOR.migrate(rows, version))

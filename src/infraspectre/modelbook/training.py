@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from infraspectre.ml.detector import Model
     from infraspectre.records.models import ColumnKind, Manifest, Task
 
-COUNCIL = "council"
+COUNCIL, SEQUENCE = "council", "sequence"
 Kind = Literal["council", "sequence", "sequence-large"]
 """What learns from any table, or from lists of packets."""
 
@@ -72,8 +72,8 @@ def train(
         frame = flat(frame) if kind == COUNCIL else frame
         if task == "classify":
             training.require_classes(frame, label)
-        cause = [__version__, table.files, label, task, kind, sorted(drop), plan.split, plan.seed, usual]
-        checkpoint = Checkpoint(out, cause)
+        asked = [label, task, kind, sorted(drop), plan.split, plan.seed, plan.with_trial]
+        checkpoint = Checkpoint(out, [__version__, table.files, asked, usual])
         stages = Stages(progress, plan.fits)
         learn = (
             council_learner(label, task, plan.seed, stages, plan.split.group)

@@ -34,7 +34,7 @@ class DgaSettings(msgspec.Struct, frozen=True):
     """Share of them among domains that do not exist; a resolver of a whole site mixes in mistyped ones."""
     existing_share: float = 0.3
     """Most of the generated domains that may exist: only few of an algorithm's are ever registered."""
-    full: int = 300
+    full: int = 256
     """Generated domains at which the score is full."""
     kept_names: int = 256
     """Domains kept of a host, those that do not exist and those that do; what comes after is not judged."""

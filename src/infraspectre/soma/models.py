@@ -147,7 +147,7 @@ class ModelDetector:
     def __init__(
         self, name: str, model: Model, settings: ModelSettings | None = None, *, least: float = -math.inf
     ) -> None:
-        """Ask a model, known by this name in detections; rows that score less than `least` count as benign."""
+        """Ask a model, known by this name in detections; rows that score at most `least` count as benign."""
         self.name = name
         self._model = model
         self._least = least
@@ -158,7 +158,7 @@ class ModelDetector:
         self._book: Casebook[Actor, JudgedCase] = Casebook(
             name, self._settings.capacity, JudgedCase, self._judge, self._explained
         )
-        self._reported = 0
+        self._reported = self._told = 0
         self._schema = pl.Schema()
         self.columns = needed_columns(model.columns)
         self.helpful = frozenset[str]()
@@ -186,7 +186,7 @@ class ModelDetector:
         benign, example = self._model.classes[0], None if self._part is None else self._model.columns[0]
         columns = self._model.columns
         parts = (with_verdicts(part, *self._ask(part), columns, example) for part in rows.iter_slices(MICRO_BATCH))
-        hostile = [part.filter((pl.col("label") != benign) & (pl.col("score") >= self._least)) for part in parts]
+        hostile = [part.filter((pl.col("label") != benign) & (pl.col("score") > self._least)) for part in parts]
         return pl.concat(hostile) if hostile else pl.DataFrame()
 
     def _ask(self, rows: pl.DataFrame) -> tuple[Judgement, int]:
@@ -206,7 +206,8 @@ class ModelDetector:
         case.high_odds += row["high_odds"]
         case.stage = max(case.stage, row["stage"])
         case.telling = max(case.telling, (row["highest"], row["telling"]), key=itemgetter(0))
-        case.targets |= dict.fromkeys(row["targets"])
+        if len(case.targets) < 2:  # more need not be known: only a lone target is named
+            case.targets |= dict.fromkeys(row["targets"])
         case.show(row["examples"])
         return actor
 
@@ -240,8 +241,9 @@ class ModelDetector:
         )
 
     def _explained(self, _actor: Actor, case: JudgedCase, finding: Finding) -> Finding:
-        """Add why the most suspicious row is judged as it is, where the model can say so."""
-        if not isinstance(self._model, Explains):
+        """Add why the most suspicious row is judged as it is, where the model can say so and the report is given."""
+        self._told += 1
+        if self._told > self._settings.reports or not isinstance(self._model, Explains):
             return finding
         row = pl.DataFrame([case.telling[1]], schema=self._schema)
         words = printable(self._model.explain(row)[0].words)
@@ -266,7 +268,7 @@ MEASURES = {
     "high_odds": pl.col("high_odds").sum(),
     "stage": pl.col("stage").max(),
     "highest": pl.col("score").max(),
-    "telling": pl.col("row").sort_by("score", maintain_order=True).last(),
+    "telling": pl.col("row").sort_by("score", descending=True, maintain_order=True).first(),
     "targets": pl.col("resp_ip").unique(maintain_order=True).head(2),
     "examples": pl.col("example").unique(maintain_order=True).head(MAX_EXAMPLES),
 }
