@@ -115,3 +115,8 @@ def test_columns_named_as_moments_are_left_out_and_those_named_alike_are_not() -
 def test_large_counts_are_no_times() -> None:
     numbers = np.random.default_rng(0).integers(0, 2**32, 300)
     assert not Table.learn(pl.DataFrame({"bytes": numbers, "few": [1_700_000_000] * 5 + [3] * 295})).left_out
+
+
+def test_columns_may_have_any_name() -> None:
+    frame = pl.DataFrame({"rows": ["a", "b"] * 30, "value": ["x"] * 60})
+    assert Table.learn(frame).columns == ["rows", "value"]

@@ -228,11 +228,12 @@ def _learn_column(series: pl.Series) -> Column:
     counts = (
         series.cast(pl.String)
         .drop_nulls()
+        .alias("value")
         .value_counts(name="rows")
-        .sort(["rows", series.name], descending=[True, False])
+        .sort(["rows", "value"], descending=[True, False])
     )
     rows, total = counts["rows"].to_list(), len(series) + 1
-    values: list[str] = counts[series.name].to_list()
+    values: list[str] = counts["value"].to_list()
     own = [value for value, count in zip(values, rows, strict=True) if count >= MIN_CATEGORY_ROWS][:MAX_CATEGORIES]
     rarity = {value: float(np.log2(total / count)) for value, count in zip(values, rows, strict=True)}
     return Column(series.name, own, rarity, float(np.log2(total)))
