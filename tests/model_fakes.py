@@ -8,6 +8,20 @@ import numpy as np
 import polars as pl
 
 from infraspectre.ml.detector import Judgement, State
+from infraspectre.records.models import DataFile, Manifest
+
+MANIFEST = Manifest(
+    name="line",
+    kind="line",
+    task="classify",
+    label="kind",
+    columns={"x": "number"},
+    classes=["benign", "attack"],
+    created_at="2026-01-01T00:00:00Z",
+    seed=7,
+    data=[DataFile("a.csv", "0" * 64, 3)],
+)
+"""Describes a `Line`."""
 
 
 class Line:

@@ -89,12 +89,11 @@ def write_flows(
     """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek)."""
     from infraspectre.adapters.exports import flow_writer
 
-    is_vector = features == "vector"
     source = open_source(inputs, "full" if features == "vector" else features, settings or chosen_settings())
     writer = flow_writer(Path(out))
     with discarding(writer):
         batches = reported(source, progress)
-        for flow_batch in vectors(batches) if is_vector else batches:
+        for flow_batch in vectors(batches) if features == "vector" else batches:
             writer.write(flow_batch)
         writer.close()
     return source.account()

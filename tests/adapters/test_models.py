@@ -17,20 +17,7 @@ from infraspectre.adapters.models import content_id, load_manifest, load_model, 
 from infraspectre.adapters.signing import make_key, require_signature, sign
 from infraspectre.errors import InputError, OutputError, UsageError
 from infraspectre.ml.detector import State
-from infraspectre.records.models import DataFile, Manifest
-from model_fakes import Line
-
-MANIFEST = Manifest(
-    name="line",
-    kind="line",
-    task="classify",
-    label="kind",
-    columns={"x": "number"},
-    classes=["benign", "attack"],
-    created_at="2026-01-01T00:00:00Z",
-    seed=7,
-    data=[DataFile("a.csv", "0" * 64, 3)],
-)
+from model_fakes import MANIFEST, Line
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from infraspectre.adapters.model_registry import LocalStore
 from infraspectre.adapters.models import load_model, save_model
 from infraspectre.errors import InputError, UsageError
 from infraspectre.ports import ModelStore
-from infraspectre.records.models import DataFile, Manifest
-from model_fakes import Line
+from infraspectre.records.models import DataFile
+from model_fakes import MANIFEST, Line
 
 FIRST, LATER = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 
@@ -29,18 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def model(folder: Path, seed: int = 0) -> Path:
-    manifest = Manifest(
-        name="line",
-        kind="line",
-        task="classify",
-        label="kind",
-        columns={"x": "number"},
-        classes=["benign", "attack"],
-        created_at=FIRST,
-        seed=seed,
-        data=[DataFile("a.csv", "0" * 64, 3)],
-        metrics={"accuracy": 0.5 + seed / 10},
-    )
+    manifest = replace(MANIFEST, created_at=FIRST, seed=seed, metrics={"accuracy": 0.5 + seed / 10})
     save_model(folder, manifest, Line().state())
     return folder
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from infraspectre.capture import CaptureSource
 from infraspectre.capture.inputs import CAPTURE_MAGICS, peek
 from infraspectre.errors import InputError
 from infraspectre.learning.splitting import sample
+from infraspectre.ml.detector import Progress
 
 CATALOGUE = "labels.jsonl"
 """Names a file with a line for each capture of a folder: its `path`, its label, and what it comes from (`source`)."""
@@ -38,8 +39,6 @@ PACKET_MAGICS = CAPTURE_MAGICS[:-1]
 """First bytes of captures, without those of zstd."""
 MOST_FLOWS = 20_000
 """Flows of one label taken of one capture; further ones repeat them."""
-
-Progress = Callable[[str, float], None]
 
 
 def holds_captures(folder: Path) -> bool:

@@ -14,6 +14,10 @@ from infraspectre.ml.detector import State, Vector
 
 BINS = 256
 """Most bins of scores that the isotonic curve is drawn through."""
+RATE = 0.01
+"""Share of benign rows that may be called hostile unless another is wanted."""
+SOFTNESS = 4.0
+"""Makes scores from 0 to 1 of logarithms of odds without many of them ending at 1."""
 NEWTON_STEPS = 50
 RIDGE = 1e-3
 """Penalty on squared weights: keeps them finite where scores separate the classes."""
@@ -24,6 +28,11 @@ CERTAIN = 40.0
 def logistic(values: Vector) -> Vector:
     """Return the logistic function of each value, without overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)), dtype=np.float64)
+
+
+def shown(scores: Vector, threshold: float) -> Vector:
+    """Return scores as models show them: from 0 to 1, and one half at the threshold."""
+    return logistic((scores - threshold) / SOFTNESS)
 
 
 def fit_logistic(features: NDArray[np.float64], outcomes: Vector, weights: Vector | None = None) -> Vector:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import msgspec
@@ -18,9 +17,9 @@ from infraspectre.ml.anomaly.ensemble import Ensemble
 from infraspectre.ml.anomaly.neighbours import NearestPrototypes
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import Boosting, Device, Shape, class_weights
-from infraspectre.ml.calibration import Calibration, Thresholds, logistic
+from infraspectre.ml.calibration import RATE, Calibration, Thresholds, shown
 from infraspectre.ml.cascade import Triaged
-from infraspectre.ml.detector import Contributions, Detector, Judgement, Labels, Matrix, State, Vector
+from infraspectre.ml.detector import Contributions, Detector, Judgement, Labels, Matrix, Progress, State, Vector
 from infraspectre.ml.examples import Examples
 from infraspectre.ml.explanation import Explainer
 from infraspectre.ml.families import FAMILIES, Families
@@ -28,9 +27,6 @@ from infraspectre.ml.table import Table
 from infraspectre.records.explanation import Explanation
 
 Task = Literal["classify", "anomaly"]
-Progress = Callable[[str, float], None]
-"""Is told what is being done and how much of all is done, 0 to 1."""
-
 BENIGN_NAMES = ("benign", "normal", "legitimate", "legit", "background", "clean", "norm", "0", "false", "no")
 """Names of the benign class, in any case; the first of these that is a label is taken."""
 HOSTILE = "hostile"
@@ -39,8 +35,6 @@ CELLS = 512
 """Cells of like rows that are kept on one side when rows are judged apart from them."""
 MIN_ROWS = 20
 """Fewest benign rows to learn from, and fewest hostile ones to tell them apart."""
-RATE = 0.01
-"""Share of benign rows that may be called hostile unless another is wanted."""
 Anomaly = Literal[
     "ensemble", "damped", "nearest-prototypes", "autoencoder", "isolation-forest", "median-deviations", "mahalanobis"
 ]
@@ -59,8 +53,6 @@ SWAPPED_SHARES = (0.1, 0.3, 0.6)
 """Shares of values that an imagined row has from others: rows near benign ones, and rows far from them."""
 SURPRISE_WEIGHT = 0.3
 """Weight of the anomaly's vote beside that of the trees: of 0, 0.3 and 1 what found most of classes left out."""
-SOFTNESS = 4.0
-"""Makes scores from 0 to 1 of logarithms of odds without many of them ending at 1."""
 
 
 class CouncilSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -218,7 +210,7 @@ class Council:
 
     def threshold(self, rate: float) -> float:
         """Return the score above which at most this share of benign rows lies, as fixed on training data."""
-        return float(self._shown(np.array([self._thresholds.at(rate)]))[0])
+        return float(shown(np.array([self._thresholds.at(rate)]), self._threshold)[0])
 
     def judge(self, frame: pl.DataFrame) -> Judgement:
         """Judge the rows of a table; raise `InputError` naming the column that is missing or of another type."""
@@ -232,7 +224,7 @@ class Council:
         rows = self._table.encode(frame)
         scores = self._votes.joined(rows)
         flagged = np.flatnonzero(scores > self._threshold)
-        return Triaged(rows, self._shown(scores), *self._probabilities(scores), flagged)
+        return Triaged(rows, shown(scores, self._threshold), *self._probabilities(scores), flagged)
 
     def families(self, rows: Matrix) -> list[str]:
         """Name the class of each suspicious row, given as `triage` encodes it."""
@@ -269,12 +261,9 @@ class Council:
         kinds = np.array([places[label] for label in labels], dtype=np.int64) - 1
         found = kinds >= 0
         if self._families is not None and found.any():
-            found[found] = self._families.novel(self._table.encode(frame)[found], kinds[found])
+            found[found] = self._families.novel(self._table.encode(frame.filter(found)), kinds[found])
             return found
         return np.zeros(len(kinds), dtype=bool)
-
-    def _shown(self, scores: Vector) -> Vector:
-        return logistic((scores - self._threshold) / SOFTNESS)
 
     def _probabilities(self, scores: Vector) -> tuple[Vector, Vector, Vector]:
         if self._calibration is None:

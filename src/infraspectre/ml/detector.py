@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -17,6 +18,8 @@ Matrix = NDArray[np.float32]
 Labels = NDArray[np.int32]
 """A class for each row; 0 is benign."""
 Vector = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+"""Is told what was done last, and the share of the work that is done, 0 to 1."""
 
 
 class State(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.errors import InputError, UsageError
-from infraspectre.ml.calibration import Calibration, Thresholds, logistic
+from infraspectre.ml.calibration import RATE, Calibration, Thresholds, shown
 from infraspectre.ml.detector import Judgement, State, Vector
 
 SIZES, GAPS, FLAGS = COLUMNS = ("packet_sizes", "packet_gaps_us", "packet_flags")
@@ -33,10 +33,6 @@ BLOCK = 64
 """Rows judged at once, which bounds memory."""
 FEWEST = 2
 """Rows judged at once at the least: ONNX Runtime adds up a single row in another order, which rounds differently."""
-RATE = 0.01
-"""Share of benign rows that may be called hostile unless another is wanted."""
-SOFTNESS = 4.0
-"""Makes scores from 0 to 1 of logarithms of odds without many of them ending at 1."""
 
 Packets = NDArray[np.float32]
 """Rows by packets by FEATURES."""
@@ -186,7 +182,7 @@ class SequenceModel:
 
     def threshold(self, rate: float) -> float:
         """Return the score above which at most this share of benign rows lies, as fixed on training data."""
-        return float(self._shown(np.array([self._thresholds.at(rate)]))[0])
+        return float(shown(np.array([self._thresholds.at(rate)]), self._threshold)[0])
 
     def judge(self, frame: pl.DataFrame) -> Judgement:
         """Judge the rows of a table; raise `InputError` naming the column that is missing or of another type."""
@@ -196,10 +192,7 @@ class SequenceModel:
         probabilities = self._calibration.probabilities(scores)
         low, high = self._calibration.interval(probabilities)
         labels = [self._classes[name] for name in names.tolist()]
-        return Judgement(labels, self._shown(scores), probabilities, low, high)
-
-    def _shown(self, scores: Vector) -> Vector:
-        return logistic((scores - self._threshold) / SOFTNESS)
+        return Judgement(labels, shown(scores, self._threshold), probabilities, low, high)
 
     def state(self) -> State:
         """Return what was learnt."""

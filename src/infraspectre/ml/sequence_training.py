@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -22,12 +21,12 @@ from numpy.typing import NDArray
 from infraspectre.errors import InputError
 from infraspectre.ml.anomaly.parts import copies, folds
 from infraspectre.ml.boosting import class_weights
+from infraspectre.ml.calibration import RATE
 from infraspectre.ml.council import learnt_classes
-from infraspectre.ml.detector import Labels, State, Vector
+from infraspectre.ml.detector import Labels, Progress, State, Vector
 from infraspectre.ml.sequence import (
     FEATURES,
     PACKETS,
-    RATE,
     Network,
     Packets,
     SequenceModel,
@@ -38,8 +37,6 @@ from infraspectre.ml.sequence import (
 
 Array = Any
 """An array of JAX."""
-Progress = Callable[[str, float], None]
-"""Is told what was done last, and the share of the work that is done."""
 
 FOLDS = 10
 STOPPING, CALIBRATING = (0,), (1, 2)

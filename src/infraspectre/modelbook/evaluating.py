@@ -9,11 +9,12 @@ from infraspectre.errors import InputError, UsageError
 from infraspectre.files import make_folder, write_whole
 from infraspectre.modelbook.opening import OpenModel
 from infraspectre.modelbook.tables import about, labelled, table_of
-from infraspectre.modelbook.training import COUNCIL, SEQUENCE, council_learner, sequence_learner
+from infraspectre.modelbook.training import COUNCIL, SEQUENCE, learner
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.adapters.tables import Table
     from infraspectre.learning.report_card import ReportCard
     from infraspectre.ml.council import CouncilSettings
     from infraspectre.ml.detector import Model
@@ -40,10 +41,10 @@ def evaluate(
     manifest = model.manifest
     if training is not None and manifest.kind not in (COUNCIL, SEQUENCE):
         raise UsageError(f"a {manifest.kind} model is not trained on tables", remedy="leave out --train")
-    table, groups = table_of(data, label, model=model)
+    table = ungrouped(data, label, model)
     subject = Subject(manifest.name, manifest.content_id, label, manifest.classes[0], table.files)
     with about(data):
-        frame = labelled(table.frame.drop(groups) if groups else table.frame, label)
+        frame = labelled(table.frame, label)
         judgement = model.model.judge(frame.drop(label))
         card = report_card(frame, judgement, subject, manifest.thresholds, leaks(frame, label), seed=seed)
         if isinstance(model.model, Explains):
@@ -51,14 +52,19 @@ def evaluate(
             told = deciding(model.model, frame.drop(label), hostile, seed=seed)
             card = msgspec.structs.replace(card, deciding=told)
     if training is not None:
-        learnt, groups = table_of(training, label, model=model)
-        without_groups = learnt.frame.drop(groups) if groups else learnt.frame
+        learnt = ungrouped(training, label, model)
         with about(training):
-            card = compared(card, frame, labelled(without_groups, label), manifest)
+            card = compared(card, frame, labelled(learnt.frame, label), manifest)
     make_folder(out)
     write_whole(out / "report.json", json_document(card))
     render_card(card, out / "report.html")
     return card
+
+
+def ungrouped(data: Path, label: str, model: OpenModel) -> Table:
+    """Read a table with labels as a model needs it, without the column that tells which rows belong together."""
+    table, groups = table_of(data, label, model=model)
+    return table._replace(frame=table.frame.drop(groups)) if groups else table
 
 
 def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manifest: Manifest) -> ReportCard:
@@ -71,12 +77,7 @@ def compared(card: ReportCard, judged: pl.DataFrame, learnt: pl.DataFrame, manif
     label, settings = card.subject.label, council_settings(manifest)
 
     def learn(frame: pl.DataFrame, seed: int) -> Model:
-        learn_one = (
-            council_learner(label, manifest.task, seed)
-            if manifest.kind == COUNCIL
-            else sequence_learner(manifest.kind, label, seed)
-        )
-        return learn_one(frame, settings)
+        return learner(manifest.kind, label, manifest.task, seed)(frame, settings)
 
     return replace(
         card,

@@ -16,7 +16,7 @@ from infraspectre.modelbook.tables import about, rows_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from infraspectre.ml.detector import Explains, Judgement, Model
+    from infraspectre.ml.detector import Explains, Judgement, TellsNovel
 
 EXPLAINED_AT_ONCE = 1_024
 """Rows whose explanations are in memory together."""
@@ -41,8 +41,7 @@ def predict(
     model that cannot say. With `novel`, hostile rows that are unlike the class they would be said to be of are labelled
     so; raises UsageError for a model that does not tell such classes apart.
     """
-    if novel:
-        require_families(model)
+    knowing = telling_novel(model) if novel else None
     with about(data):
         rows = rows_of(model, data)
     done = 0
@@ -54,7 +53,7 @@ def predict(
         file.write((",".join(HEADER) + "\r\n").encode())
         for batch in rows:
             judgement = model.model.judge(batch)
-            judgement = with_novel(judgement, model.model, batch) if novel else judgement
+            judgement = with_novel(judgement, knowing, batch) if knowing else judgement
             file.write(prediction_lines(judgement, done))
             if reported:
                 reported.add(batch, judgement, done)
@@ -130,24 +129,21 @@ class Reported:
                 self._file.write(msgspec.json.encode(line) + b"\n")
 
 
-def require_families(model: OpenModel) -> None:
-    """Raise UsageError unless a model tells classes of hostile rows apart, and when none of them fits."""
+def telling_novel(model: OpenModel) -> TellsNovel:
+    """Return a model that tells classes of hostile rows apart, and when none of them fits; else raises UsageError."""
     from infraspectre.ml.detector import TellsNovel
 
     if not isinstance(model.model, TellsNovel) or len(model.manifest.classes) < 3:
         raise UsageError(
             f"{model.manifest.name} tells no classes of hostile rows apart", remedy="leave out --novel for this model"
         )
+    return model.model
 
 
-def with_novel(judgement: Judgement, model: Model, frame: pl.DataFrame) -> Judgement:
+def with_novel(judgement: Judgement, model: TellsNovel, frame: pl.DataFrame) -> Judgement:
     """Return a judgement in which rows unlike the class that their label names are labelled as novel."""
     from msgspec.structs import replace
 
-    from infraspectre.ml.detector import TellsNovel
-
-    if not isinstance(model, TellsNovel):
-        return judgement
     found = model.novel(frame, judgement.labels).tolist()
     return replace(
         judgement, labels=[NOVEL if new else label for label, new in zip(judgement.labels, found, strict=True)]

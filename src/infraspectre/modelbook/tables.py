@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from infraspectre.adapters.tables import Table, TableFile
+    from infraspectre.ml.detector import Progress
     from infraspectre.records.models import ColumnKind, Manifest
-
-
-Progress = Callable[[str, float], None]
-"""Is told what was done last, and the share of the work that is done."""
 
 
 class about:  # noqa: N801 - reads as a statement

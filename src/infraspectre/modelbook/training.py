@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from infraspectre.errors import InputError, UsageError
 from infraspectre.modelbook.opening import model_class
-from infraspectre.modelbook.tables import Progress, about, column_kind, labelled, table_of, vector_version
+from infraspectre.modelbook.tables import about, column_kind, labelled, table_of, vector_version
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from infraspectre.learning.training import Plan, Trained
     from infraspectre.learning.trials import Keep, Learn
     from infraspectre.ml.council import Anomaly, CouncilSettings
-    from infraspectre.ml.detector import Model
+    from infraspectre.ml.detector import Model, Progress
     from infraspectre.records.models import ColumnKind, Manifest, Task
 
 COUNCIL, SEQUENCE = "council", "sequence"
@@ -75,11 +75,7 @@ def train(
         asked = [label, task, kind, sorted(drop), plan.split, plan.seed, plan.with_trial]
         checkpoint = Checkpoint(out, [__version__, table.files, asked, usual])
         stages = Stages(progress, plan.fits)
-        learn = (
-            council_learner(label, task, plan.seed, stages, plan.split.group)
-            if kind == COUNCIL
-            else sequence_learner(kind, label, plan.seed, stages, checkpoint.states)
-        )
+        learn = learner(kind, label, task, plan.seed, stages, plan.split.group, checkpoint.states)
         trained = training.train(frame, label, learn, plan, usual=usual, keep=stages.passing(checkpoint.keep))
     model = trained.model
     manifest = Manifest(
@@ -105,10 +101,7 @@ def train(
 
 
 def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
-    """Return a table without some columns, and without lists, of which no model learns.
-
-    Raises InputError for a column that it does not have.
-    """
+    """Return a table without some columns; raises InputError for one that it does not have."""
     for name in drop:
         if name not in frame.columns:
             raise InputError("there is no such column to drop", field=name, remedy="leave out its --drop")
@@ -168,10 +161,26 @@ class Stages:
         return kept
 
 
-def council_learner(
-    label: str, task: Task, seed: int, stages: Stages | None = None, groups: str | None = None
+def learner(
+    kind: str,
+    label: str,
+    task: Task,
+    seed: int,
+    stages: Stages | None = None,
+    groups: str | None = None,
+    states: States | None = None,
 ) -> Learn:
-    """Return what learns a council from a table; `groups` names a column of it, as in a `Split`."""
+    """Return what learns a model of a kind from a table, told of its progress by `stages`.
+
+    `groups` names a column of the table, as in a `Split`; `states` are those of trainings that were interrupted.
+    """
+    if kind == COUNCIL:
+        return council_learner(label, task, seed, stages, groups)
+    return sequence_learner(kind, label, seed, stages, states)
+
+
+def council_learner(label: str, task: Task, seed: int, stages: Stages | None, groups: str | None) -> Learn:
+    """Return what learns a council, as `learner` does."""
     council: Any = model_class("council")
 
     def learn(frame: pl.DataFrame, settings: CouncilSettings) -> Model:
@@ -218,10 +227,8 @@ def sequence_training() -> ModuleType:
         raise UsageError(f"a model of packet sequences is trained with JAX: {error}", remedy=remedy) from error
 
 
-def sequence_learner(
-    kind: str, label: str, seed: int, stages: Stages | None = None, states: States | None = None
-) -> Learn:
-    """Return what learns a model of packet sequences; `states` are those of trainings that were interrupted."""
+def sequence_learner(kind: str, label: str, seed: int, stages: Stages | None, states: States | None) -> Learn:
+    """Return what learns a model of packet sequences, as `learner` does; raises UsageError without JAX."""
     training = sequence_training()
 
     def learn(frame: pl.DataFrame, _settings: CouncilSettings) -> Model:
