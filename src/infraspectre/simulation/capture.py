@@ -25,6 +25,8 @@ class Behaviour:
     attackers: list[str] = field(default_factory=list)
     victims: list[str] = field(default_factory=list)
     control_servers: list[str] = field(default_factory=list)
+    campaign: str = ""
+    """What ties the stages of one intrusion together; empty for an attack by itself."""
 
     @property
     def attack(self) -> bool:

@@ -92,6 +92,7 @@ def behaviour_label(behaviour: Behaviour, started_at: int, ended_at: int, flows:
         "attackers": behaviour.attackers,
         "victims": behaviour.victims,
         "control_servers": behaviour.control_servers,
+        "campaign": behaviour.campaign,
         "started_at": rfc3339(started_at),
         "ended_at": rfc3339(ended_at),
         "flows": flows,
@@ -104,10 +105,10 @@ def host_label(host: Host) -> dict[str, str]:
 
 
 def _behaviour_labels(capture: Capture) -> list[dict[str, Any]]:
-    flows: dict[str, list[Flow]] = {behaviour.name: [] for behaviour in capture.behaviours}
+    flows: dict[Behaviour, list[Flow]] = {behaviour: [] for behaviour in capture.behaviours}
     for flow in capture.flows:
-        flows[flow.behaviour.name].append(flow)
-    shown = ((behaviour, flows[behaviour.name]) for behaviour in capture.behaviours if flows[behaviour.name])
+        flows[flow.behaviour].append(flow)
+    shown = ((behaviour, its) for behaviour, its in flows.items() if its)
     return [
         behaviour_label(behaviour, min(f.started_at for f in its), max(f.ended_at for f in its), len(its))
         for behaviour, its in shown
