@@ -1,4 +1,4 @@
-"""Figures outlive an interruption for as long as what they depend on is the same."""
+"""Figures and states outlive an interruption for as long as what they depend on is the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infraspectre.adapters.checkpoints import Checkpoint, States
-from infraspectre.errors import InputError
+from infraspectre.errors import InputError, OutputError
 from infraspectre.ml.detector import State
 
 
@@ -51,6 +51,33 @@ def test_the_last_state_of_each_name_is_found(tmp_path: Path) -> None:
     assert found is not None
     assert found.values == {"losses": [3.0]}
     assert np.array_equal(found.arrays["0"], np.full(3, 3.0))
+
+
+def test_states_are_kept_for_one_cause_until_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    Checkpoint(out, ["data", 1]).states.keep("one", state(1.0))
+    assert Checkpoint(out, ["data", 2]).states.find("one") is None
+    again = Checkpoint(out, ["data", 1])
+    assert again.states.find("one") is not None
+    again.end()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_state_before_stays_where_a_new_one_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = States(tmp_path / "states")
+    shelf.keep("one", state(1.0))
+
+    def full(_path: Path, _data: bytes) -> None:
+        raise OutputError("cannot be written: No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OutputError):
+        patched.setattr("infraspectre.adapters.models.write_whole", full)
+        shelf.keep("one", state(2.0))
+    found = shelf.find("one")
+    assert found is not None
+    assert found.values == {"losses": [1.0]}
+    shelf.keep("one", state(3.0))
+    assert [each.name for each in (tmp_path / "states").iterdir()] == ["one"]
 
 
 def test_a_changed_state_is_refused_by_the_name_of_its_file(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Checkpoint:
-    """Keeps figures in a folder `.NAME.partial` beside a result, for as long as the result is not there."""
+    """Keeps figures and states in a folder `.NAME.partial` beside a result, for as long as the result is not there."""
 
     def __init__(self, out: Path, cause: Any) -> None:
         """Take up what was kept for the same cause: data, options and version as values that JSON can say."""
@@ -53,13 +53,14 @@ class Checkpoint:
 
     @property
     def states(self) -> States:
-        """Return where states of unfinished models are kept, under names that tell what they were learnt from."""
-        return States(self._folder / STATES)
+        """Return where states of unfinished models are kept, those of this cause alone."""
+        return States(self._folder / STATES / self._key)
 
     def end(self) -> None:
         """Forget everything: the result is there."""
-        with writing_to(self._folder):
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.is_dir():
+            with writing_to(self._folder):
+                shutil.rmtree(self._folder)
 
 
 class States:
@@ -75,5 +76,10 @@ class States:
         return load_model(place)[1] if (place / MANIFEST).is_file() else None
 
     def keep(self, name: str, state: State) -> None:
-        """Keep a state under a name in place of the one before."""
-        save_model(self._folder / name, Manifest(name, state.kind, "classify", "", {}, [], "", 0, []), state)
+        """Keep a state under a name in place of the one before, which stays until the new one is on the disk."""
+        place, written = self._folder / name, self._folder / f".{name}.partial"
+        save_model(written, Manifest(name, state.kind, "classify", "", {}, [], "", 0, []), state)
+        with writing_to(place):
+            if place.is_dir():
+                shutil.rmtree(place)
+            written.replace(place)
