@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from infraspectre.errors import InputError
-from infraspectre.learning.splitting import Split, folds, trial_fold
+from infraspectre.learning.splitting import Split, as_moments, folds, trial_fold
 from model_fakes import rows
 
 
@@ -73,9 +73,15 @@ def test_texts_are_read_as_times(form: str) -> None:
         assert max(frame["when"].filter(fold.learnt)) < min(frame["when"].filter(fold.judged))
 
 
-def test_nanoseconds_lose_nothing() -> None:
+def test_seconds_with_fractions_are_times_also_as_texts() -> None:
+    seconds = pl.Series("at", [9.5, 100.0, 1_700_000_000.25])
+    assert as_moments(seconds.cast(pl.String)).tolist() == as_moments(seconds).tolist() == seconds.to_list()
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.String])
+def test_nanoseconds_lose_nothing(dtype: type[pl.DataType]) -> None:
     start = 1_700_000_000_000_000_000
-    frame = rows(600).with_columns(at=start + pl.int_range(pl.len()))
+    frame = rows(600).with_columns(at=(start + pl.int_range(pl.len())).cast(dtype))
     for fold in folds(frame, "kind", Split(time="at"), 2):
         assert max(frame["at"].filter(fold.learnt)) < min(frame["at"].filter(fold.judged))
 

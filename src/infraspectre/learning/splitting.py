@@ -50,7 +50,8 @@ def row_hashes(frame: pl.DataFrame, label: str = "", seed: int = 0) -> Hashes:
 def near_hashes(frame: pl.DataFrame, label: str = "", seed: int = 0) -> Hashes:
     """Return a hash of what each row says besides its label with numbers rounded to two significant figures.
 
-    Rows with the same one are near duplicates. Two numbers that are close, but rounded apart, are not found alike.
+    Rows with the same one are near duplicates. Two numbers that are close, but rounded apart, are not found alike, and
+    lists are compared as they are.
     """
     rounded = frame.drop(label, strict=False).with_columns(
         pl.col(name).cast(pl.Float64).round_sig_figs(NEARLY_FIGURES)
@@ -146,8 +147,7 @@ def blocks_of_time(times: pl.Series, count: int) -> NDArray[np.int64]:
 def as_moments(times: pl.Series) -> NDArray[np.int64] | NDArray[np.float64]:
     """Return times as numbers in their order; raises InputError for a value that is none."""
     if times.dtype == pl.String:
-        whole = times.cast(pl.Int64, strict=False)
-        read = times.str.to_datetime(strict=False, time_unit="us", time_zone="UTC") if whole.null_count() else whole
+        read = moments_in(times)
     elif times.dtype.is_temporal():
         read = times
     elif times.dtype.is_numeric():
@@ -159,6 +159,15 @@ def as_moments(times: pl.Series) -> NDArray[np.int64] | NDArray[np.float64]:
         row = int(wrong[0])
         raise InputError(f"row {row} holds {str(times[row])[:40]!r}, not a time", field=times.name)
     return read.to_physical().to_numpy()
+
+
+def moments_in(texts: pl.Series) -> pl.Series:
+    """Return what texts say: numbers if all do, else dates; null for what is neither."""
+    for kind in (pl.Int64(), pl.Float64()):  # nanoseconds since the epoch are not exact as floating point numbers
+        numbers = texts.cast(kind, strict=False)
+        if not numbers.has_nulls():
+            return numbers.fill_nan(None) if numbers.dtype.is_float() else numbers
+    return texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
 
 
 def sample(frame: pl.DataFrame, most: int, seed: int = 0) -> pl.DataFrame:
