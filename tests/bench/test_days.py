@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 from benches.days import Attack, Day, Outcome, Played, completeness, outcome
-from tests.findings import SECOND, START, finding
 
+from findings import SECOND, START, finding
 from infraspectre.cortex import Cortex
 from infraspectre.records import Decision
 from infraspectre.records.times import rfc3339

@@ -17,6 +17,7 @@ COMMANDS = {
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
     "alerts": "Match rules in Suricata's language on captures and write the alerts as EVE JSON.",
+    "report": "Write what an analysis found as HTML or PDF, as a layer for the ATT&CK Navigator, and its packets.",
     "rules": "Check, list, choose, profile, test and update detection rules.",
     "train": "Train a model on a table with labels and write it into a folder.",
     "predict": "Judge each row of a table and write row, label, score, probability, low and high as CSV.",

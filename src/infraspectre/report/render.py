@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from infraspectre.files import write_whole
-from infraspectre.records import Decision, Detection, Summary, TacticTechnique
+from infraspectre.records import Decision, Detection, Summary
 from infraspectre.records.address import is_inside
 from infraspectre.records.times import from_datetime
 from infraspectre.records.words import figure, plural
@@ -108,16 +107,10 @@ def environment() -> Environment:
         figure,
         words.numbers,
         plural,
-        by_tactic,
+        words.by_tactic,
     )
     environment.filters.update({each.__name__: each for each in filters})
     return environment
-
-
-def by_tactic(techniques: Sequence[TacticTechnique]) -> list[tuple[str, list[TacticTechnique]]]:
-    """Group techniques, which come in kill-chain order, by tactic."""
-    groups = groupby(techniques, key=lambda each: each.tactic)
-    return [(tactic.replace("-", " "), list(members)) for tactic, members in groups]
 
 
 def _evidence(decisions: Sequence[Decision], detections: Sequence[Detection]) -> list[Detection]:
