@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from infraspectre.adapters.results import Results
     from infraspectre.capture.packets import Conversation
     from infraspectre.records import Decision
+    from infraspectre.reflex.comparable import Comparable
+    from infraspectre.report.render import Comparables
 
 COLUMNS = (
     "flow_id", "orig_ip", "orig_port", "resp_ip", "resp_port", "protocol", "app_protocol", "started_at", "ended_at",
@@ -43,21 +45,33 @@ def chosen(results: Results, incidents: Sequence[str]) -> list[Decision]:
     return found
 
 
-def write_html(folder: Path, results: Results, decisions: Sequence[Decision], path: Path) -> None:
+def comparables(decisions: Sequence[Decision], past: Sequence[Path]) -> dict[str, list[Comparable]]:
+    """Return the incidents of earlier analyses that are most like each; raises InputError."""
+    from infraspectre.reflex.comparable import comparable
+
+    earlier = [each.incident for folder in past for each in open_results(folder).decisions]
+    return {each.incident.incident_id: comparable(each.incident, earlier) for each in decisions} if earlier else {}
+
+
+def write_html(
+    folder: Path, results: Results, decisions: Sequence[Decision], path: Path, comparables: Comparables | None = None
+) -> None:
     """Write the report as one self-contained page; raises InputError and OutputError."""
     from infraspectre.report import FlowStatistics, render
 
     statistics = FlowStatistics()
     for frame in flow_frames(folder):
         statistics.add(frame)
-    render(results.summary, decisions, results.detections, statistics, path)
+    render(results.summary, decisions, results.detections, statistics, path, comparables)
 
 
-def write_pdf(results: Results, decisions: Sequence[Decision], path: Path) -> None:
+def write_pdf(
+    results: Results, decisions: Sequence[Decision], path: Path, comparables: Comparables | None = None
+) -> None:
     """Write the report as PDF; raises UsageError where typst is not installed, and OutputError."""
     from infraspectre.report.pdf import render_pdf
 
-    render_pdf(results.summary, decisions, path)
+    render_pdf(results.summary, decisions, path, comparables)
 
 
 def write_navigator(decisions: Sequence[Decision], name: str, path: Path) -> None:

@@ -29,6 +29,12 @@ def test_the_finding_on_which_the_level_hangs_is_named() -> None:
     assert not any("beacon" in each.text for each in said)
 
 
+def test_an_incident_that_hangs_on_nobody_says_so() -> None:
+    sure = [finding(n, detector=name, severity="critical", score=0.9) for n, name in enumerate(("scan", "flood"), 3)]
+    said = changes(incident(*sure, WEAK), judge)
+    assert said[0].text.startswith("The level would stay ")
+
+
 def test_an_incident_of_one_detector_hangs_on_it() -> None:
     assert "nothing is left" in changes(incident(STRONG), judge)[0].text
 

@@ -39,7 +39,7 @@ def test_its_date_is_that_of_the_incidents(results: Results) -> None:
 def test_texts_from_traffic_are_no_markup(results: Results) -> None:
     hostile = [renamed(each, MARKUP) for each in results.decisions]
     assert pdf(results.summary, hostile).startswith(b"%PDF-")
-    shown = json.loads(document(results.summary, hostile))["incidents"][0]["title"]
+    shown = json.loads(document(results.summary, hostile, {}))["incidents"][0]["title"]
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert '#panic("x")' in shown

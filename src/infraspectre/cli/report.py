@@ -22,6 +22,7 @@ def report(
     navigator: Path | None = None,
     evidence: Path | None = None,
     capture: list[str] | None = None,
+    past: list[Path] | None = None,
     incident: list[str] | None = None,
     common: Common = DEFAULT,
 ) -> None:
@@ -43,6 +44,8 @@ def report(
         Write the packets of the flows behind the incidents to this pcapng file; needs --capture.
     capture
         Take the packets from this capture or folder, one that was analyzed; may be repeated.
+    past
+        Name comparable incidents of an earlier analysis, whose folder this is; may be repeated.
     incident
         Tell of the incident whose identity begins so; may be repeated. [default: all]
     """
@@ -55,11 +58,12 @@ def report(
     results = reportbook.open_results(folder)
     decisions = reportbook.chosen(results, incident or [])
     written = [path for path in (html, pdf, navigator, evidence) if path]
+    like = reportbook.comparables(decisions, past or [])
     packets = 0
     if html:
-        reportbook.write_html(folder, results, decisions, html)
+        reportbook.write_html(folder, results, decisions, html, like)
     if pdf:
-        reportbook.write_pdf(results, decisions, pdf)
+        reportbook.write_pdf(results, decisions, pdf, like)
     if navigator:
         reportbook.write_navigator(decisions, folder.resolve().name, navigator)
     if evidence:

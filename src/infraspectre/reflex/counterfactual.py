@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from infraspectre.records import Asset, Detection, Incident, Level, Statement
+from infraspectre.records.address import parse_address
 from infraspectre.records.detection import SEVERITIES
 
 Judge = Callable[[Incident, Sequence[Detection]], Level]
@@ -18,7 +19,10 @@ MOST_PROOFS = 64
 def changes(incident: Incident, judge: Judge) -> list[Statement]:
     """Say without which findings the level would be lower, and what would raise it; judged by the score itself."""
     level = judge(incident, incident.detections)
-    return [*_without_a_detector(incident, judge, level), *_with_importance(incident, judge, level)]
+    hangs_on = list(_without_a_detector(incident, judge, level))
+    if not hangs_on:
+        hangs_on = [Statement(f"The level would stay {level} without what any one detector found.")]
+    return [*hangs_on, *_with_importance(incident, judge, level)]
 
 
 def _without_a_detector(incident: Incident, judge: Judge, level: Level) -> Iterator[Statement]:
@@ -35,7 +39,7 @@ def _without_a_detector(incident: Incident, judge: Judge, level: Level) -> Itera
 
 def _with_importance(incident: Incident, judge: Judge, level: Level) -> Iterator[Statement]:
     """Say what it would mean if a host of which nobody said how important it is were critical."""
-    unknown = [each for each in incident.entities if not _criticality(incident, each)]
+    unknown = [each for each in incident.entities if parse_address(each) and not _criticality(incident, each)]
     if not unknown:
         return
     named = incident.assets | {unknown[0]: Asset(unknown[0], criticality="critical")}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from infraspectre.records import Decision, Detection, Incident, Level
 from infraspectre.records.detection import SEVERITIES
+from infraspectre.reflex.counterfactual import changes
 from infraspectre.reflex.explain import explain
 from infraspectre.reflex.playbooks import Playbooks
 from infraspectre.reflex.score import ReflexSettings, probability, threat_score
@@ -29,7 +31,7 @@ class Reflex:
             incident=incident,
             threat_score=score,
             probability=probability(incident.detections, self.settings.largest_probability),
-            explanation=explain(incident, score),
+            explanation=msgspec.structs.replace(explain(incident, score), changes=changes(incident, self._level)),
             response_plan=self._playbooks.plan(incident, score.level),
         )
 
@@ -43,5 +45,7 @@ class Reflex:
         return known[enough - 1].at
 
     def _reaches(self, incident: Incident, known: list[Detection], level: Level) -> bool:
-        reached = threat_score(incident, known, self.settings).level
-        return SEVERITIES.index(reached) >= SEVERITIES.index(level)
+        return SEVERITIES.index(self._level(incident, known)) >= SEVERITIES.index(level)
+
+    def _level(self, incident: Incident, known: Sequence[Detection]) -> Level:
+        return threat_score(incident, known, self.settings).level

@@ -15,6 +15,8 @@ from infraspectre.intel.attack import attack_table
 from infraspectre.records import Asset, Decision, Incident, Statement, Summary
 from infraspectre.records.detection import SEVERITIES, Severity
 from infraspectre.records.times import NANOSECONDS
+from infraspectre.reflex.comparable import Comparable
+from infraspectre.report.render import Comparables
 from infraspectre.report.words import by_tactic, count, duration, moment, numbers, volume
 from infraspectre.security import printable
 
@@ -25,12 +27,14 @@ MOST_MARKS = 64
 """Moments of detections drawn on the timeline of an incident."""
 
 
-def render_pdf(summary: Summary, decisions: Sequence[Decision], path: Path) -> None:
+def render_pdf(
+    summary: Summary, decisions: Sequence[Decision], path: Path, comparables: Comparables | None = None
+) -> None:
     """Write a report about incidents as PDF; raises UsageError where typst is not installed, and OutputError."""
-    write_whole(path, pdf(summary, decisions))
+    write_whole(path, pdf(summary, decisions, comparables))
 
 
-def pdf(summary: Summary, decisions: Sequence[Decision]) -> bytes:
+def pdf(summary: Summary, decisions: Sequence[Decision], comparables: Comparables | None = None) -> bytes:
     """Return a report about incidents as PDF; the moment it bears is that of the last of them."""
     try:
         import typst
@@ -41,7 +45,7 @@ def pdf(summary: Summary, decisions: Sequence[Decision]) -> bytes:
     compiler = typst.Compiler(
         template(),
         font_paths=typst.Fonts(include_system_fonts=False),
-        sys_inputs={"report": document(summary, decisions)},
+        sys_inputs={"report": document(summary, decisions, comparables or {})},
     )
     return cast("bytes", compiler.compile(format="pdf", timestamp=stamp(decisions)))
 
@@ -56,7 +60,7 @@ def stamp(decisions: Sequence[Decision]) -> int:
     return max((each.incident.last_seen // NANOSECONDS for each in decisions), default=0)
 
 
-def document(summary: Summary, decisions: Sequence[Decision]) -> str:
+def document(summary: Summary, decisions: Sequence[Decision], comparables: Comparables) -> str:
     """Return what the template shows as JSON; signs that move a cursor or turn the reading order are escaped."""
     shown = decisions[:MOST_INCIDENTS]
     whole = {
@@ -67,7 +71,10 @@ def document(summary: Summary, decisions: Sequence[Decision]) -> str:
             (level, sum(each.threat_score.level == level for each in decisions)) for level in reversed(SEVERITIES)
         ],
         "hidden": len(decisions) - len(shown),
-        "incidents": [incident_page(rank, each) for rank, each in enumerate(shown, 1)],
+        "incidents": [
+            incident_page(rank, each, comparables.get(each.incident.incident_id, ()))
+            for rank, each in enumerate(shown, 1)
+        ],
         "version": summary.version,
         "attack": attack_table().version,
     }
@@ -99,7 +106,7 @@ def losses(summary: Summary) -> dict[str, int | str]:
     return {**summary.malformed, **summary.shed, **summary.unreadable}
 
 
-def incident_page(rank: int, decision: Decision) -> dict[str, Any]:
+def incident_page(rank: int, decision: Decision, comparables: Sequence[Comparable]) -> dict[str, Any]:
     """Return what the template shows of one incident."""
     incident, score = decision.incident, decision.threat_score
     return {
@@ -120,12 +127,21 @@ def incident_page(rank: int, decision: Decision) -> dict[str, Any]:
         "marks": marks(incident),
         "steps": [(each.text, proofs(each)) for each in decision.explanation.steps],
         "attributions": [(each.name, each.points) for each in decision.explanation.attributions],
+        "changes": [(each.text, "") for each in decision.explanation.changes],
+        "comparables": [comparable_line(each) for each in comparables],
         "plan": {
             "name": decision.response_plan.playbook,
             "priority": decision.response_plan.priority,
             "steps": [(each.kind, each.title, each.target, each.command) for each in decision.response_plan.steps],
         },
     }
+
+
+def comparable_line(each: Comparable) -> tuple[str, str]:
+    """Name an earlier incident, and what both have in common."""
+    told = [f"{each.likeness:.0%} alike", ", ".join(each.techniques), ", ".join(each.entities[:MOST_HOSTS])]
+    title = f"{each.incident.title}, {moment(each.incident.first_seen)} UTC"
+    return title, "; ".join([each.incident.incident_id, *filter(None, told)])
 
 
 def hosts(names: Sequence[str], assets: dict[str, Asset]) -> str:
