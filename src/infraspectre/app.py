@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
+    from infraspectre.records.rules import Refusal
     from infraspectre.rulebook import Scan
     from infraspectre.settings import Settings
     from infraspectre.soma import Detector
@@ -270,6 +271,19 @@ def compose(
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
     return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), Cortex(assets=known), Reflex())
+
+
+def use_attack(path: Path) -> list[Refusal]:
+    """Name techniques and tactics as a STIX bundle of ATT&CK does from now on; return what in it cannot be used.
+
+    Raises InputError for a file that is no such bundle.
+    """
+    from infraspectre.intel.attack import use
+    from infraspectre.intel.attack_bundle import read_bundle
+
+    bundle = read_bundle(path)
+    use(bundle.table)
+    return bundle.refused
 
 
 def model_detectors(names: Sequence[Source]) -> list[Detector]:

@@ -10,6 +10,7 @@ from infraspectre.records.flows import FlowBatch
 from infraspectre.records.payload import Payload
 
 if TYPE_CHECKING:
+    from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
 
 
@@ -117,4 +118,20 @@ class ModelStore(Protocol):
 
     def folder(self, name: str, version: int) -> Path:
         """Return the directory of a version; raises InputError if it holds another model than was registered."""
+        ...
+
+
+class KnowledgeGraph(Protocol):
+    """Keeps the knowledge graph, and answers questions in Cypher; it can be built again at any time."""
+
+    def write(self, knowledge: Knowledge) -> None:
+        """Add nodes and edges, each once, however often they are written."""
+        ...
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """Answer a question that changes nothing; raises InputError for one that cannot be answered."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held."""
         ...

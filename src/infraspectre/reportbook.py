@@ -83,6 +83,17 @@ def write_navigator(decisions: Sequence[Decision], name: str, path: Path) -> Non
     write_whole(path, json_document(layer(decisions, name)))
 
 
+def write_graph(decisions: Sequence[Decision], path: Path) -> None:
+    """Write who did what to whom, in the form of the file's name; raises UsageError for another, and OutputError."""
+    from infraspectre.files import write_whole
+    from infraspectre.intel.attack_graph import FORMS, attack_graph
+
+    if path.suffix not in FORMS:
+        raise UsageError(f"a graph is not written as {path.suffix or 'a file without a suffix'}", path=path,
+                         remedy=f"use {', '.join(FORMS)}")  # fmt: skip
+    write_whole(path, FORMS[path.suffix](attack_graph(decisions)))
+
+
 def write_evidence(folder: Path, decisions: Sequence[Decision], inputs: Sequence[str], path: Path) -> int:
     """Write the packets of the flows behind incidents as pcapng; return how many there are.
 

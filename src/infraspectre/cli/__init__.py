@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "Judge each row of a table and write row, label, score, probability, low and high as CSV.",
     "evaluate": "Judge a table with labels and write a report card: report.json and report.html.",
     "models": "List, show, verify, sign, build and register models, and make keys for that.",
+    "graph": "Build the knowledge graph of techniques, actors and incidents, and ask it in Cypher.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
     "config": "Show the settings in force.",

@@ -25,6 +25,7 @@ def analyze(
     rules: list[Path] | None = None,
     yara: list[Path] | None = None,
     model: list[str] | None = None,
+    attack: Path | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -50,12 +51,15 @@ def analyze(
     model
         Let this model judge flows, or texts in them: a folder that 'train' wrote, or builtin: and a name; may be
         repeated.
+    attack
+        Name techniques and tactics as this STIX bundle of ATT&CK does (also .gz and .zst).
     """
     from infraspectre import app
 
     others, more = app.without_yara(rules or ())
     loaded, refused = load(others, options, common) if others else (None, EXIT_DONE)
     scanned, yara_refused = load_yara([*(yara or ()), *more], options)
+    misread = warn_refused(app.use_attack(attack), "the bundle holds them") if attack else EXIT_DONE
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
@@ -74,7 +78,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused or yara_refused
+    return status_of(analysis.summary) or refused or yara_refused or misread
 
 
 def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:

@@ -91,14 +91,14 @@ def status_of(result: Losses) -> int:
     return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
-def warn_refused(refused: Sequence[object]) -> int:
-    """Report refusals of rules on stderr and return the exit status that says whether there were any."""
+def warn_refused(refused: Sequence[object], told_by: str = "'infraspectre rules check' names all") -> int:
+    """Report refusals on stderr and return the exit status that says whether there were any."""
     from infraspectre.security import printable
 
     for refusal in refused[:MOST_REFUSALS]:
         note(f"warning: {printable(str(refusal))}")
     if len(refused) > MOST_REFUSALS:
-        note(f"warning: {len(refused) - MOST_REFUSALS:,} more rules are refused; 'infraspectre rules check' names all")
+        note(f"warning: {len(refused) - MOST_REFUSALS:,} more are refused; {told_by}")
     return EXIT_LOSSES if refused else EXIT_DONE
 
 

@@ -20,6 +20,7 @@ def report(
     html: Path | None = None,
     pdf: Path | None = None,
     navigator: Path | None = None,
+    graph: Path | None = None,
     evidence: Path | None = None,
     capture: list[str] | None = None,
     past: list[Path] | None = None,
@@ -40,6 +41,8 @@ def report(
         Write a PDF to this file; needs the extra 'pdf'.
     navigator
         Write the techniques as a layer for the ATT&CK Navigator to this JSON file.
+    graph
+        Write who did what to whom to this file: .json, .graphml, or .dot for Graphviz.
     evidence
         Write the packets of the flows behind the incidents to this pcapng file; needs --capture.
     capture
@@ -51,13 +54,14 @@ def report(
     """
     from infraspectre import reportbook
 
-    if not (html or pdf or navigator or evidence):
-        raise UsageError("nothing to write", remedy="name a file with --html, --pdf, --navigator or --evidence")
+    written = [path for path in (html, pdf, navigator, graph, evidence) if path]
+    if not written:
+        remedy = "name a file with --html, --pdf, --navigator, --graph or --evidence"
+        raise UsageError("nothing to write", remedy=remedy)
     if bool(evidence) != bool(capture):
         raise UsageError("--evidence and --capture need each other")
     results = reportbook.open_results(folder)
     decisions = reportbook.chosen(results, incident or [])
-    written = [path for path in (html, pdf, navigator, evidence) if path]
     like = reportbook.comparables(decisions, past or [])
     packets = 0
     if html:
@@ -66,6 +70,8 @@ def report(
         reportbook.write_pdf(results, decisions, pdf, like)
     if navigator:
         reportbook.write_navigator(decisions, folder.resolve().name, navigator)
+    if graph:
+        reportbook.write_graph(decisions, graph)
     if evidence:
         packets = reportbook.write_evidence(folder, decisions, capture or [], evidence)
     tell(decisions, written, packets, common)
