@@ -148,3 +148,16 @@ def get_ticket(site: Site, client: Host, service: str, at: float, cipher: int = 
     talk.respond(kerberos.framed(kerberos.tgs_reply(site.rng, user_of(client), REALM, service, cipher)))
     talk.close()
     return talk.now
+
+
+def ask_without_proof(site: Site, client: Host, user: str, at: float, is_given: bool) -> float:
+    """Ask for a ticket of a user with RC4 and without proof, which accounts without pre-authentication are given."""
+    now_s = site.now_s(at)
+    talk = site.tcp(client, site.dns, 88, at)
+    talk.connect()
+    ciphers = (kerberos.RC4,)
+    talk.request(kerberos.framed(kerberos.as_request(site.rng, user, REALM, now_s, has_proof=False, ciphers=ciphers)))
+    ticket = kerberos.as_reply(site.rng, user, REALM, kerberos.RC4)
+    talk.respond(kerberos.framed(ticket if is_given else kerberos.error(kerberos.PREAUTH_REQUIRED, REALM, now_s)))
+    talk.close()
+    return talk.now

@@ -22,11 +22,13 @@ LIMITS: dict[str, tuple[float, float]] = {
     "jitter": (0, 1),
     "megabytes": (0.001, 500),
     "packets": (1, 100_000_000),
+    "pieces": (1, 10_000),
     "period_s": (0.1, 86_400),
     "ports": (1, 65_535),
     "reflectors": (1, 100),
     "requests": (1, 1_000_000),
     "scale": (0.001, 2),
+    "skip": (0, 0.95),
     "targets": (1, 200),
     "tries": (1, 100_000),
 }

@@ -1,0 +1,289 @@
+"""Attacks of every family, each with parameters drawn widely, to be played inside a span of a site's time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from infraspectre.simulation.activities import scans
+from infraspectre.simulation.capture import Behaviour
+from infraspectre.simulation.drawing import domain, host_name, log_count, log_uniform, span_within
+from infraspectre.simulation.hosts import LINUX, SCANNER, WINDOWS, Host
+from infraspectre.simulation.protocols import tls
+from infraspectre.simulation.scenarios import (
+    beacon,
+    brute_force,
+    campaign,
+    dns_tunnel,
+    domain_generation,
+    exfiltration,
+    floods,
+    lateral_movement,
+    port_scan,
+)
+from infraspectre.simulation.site import Site
+
+Attack = Callable[[Site, random.Random, float, float], list[Behaviour]]
+"""Plays one attack between two times in seconds; all that it chooses is drawn from the generator."""
+HOUR_S = 3600.0
+CALLS, KNOCKS, GUESSES, PACKETS = 4_000, 4_000, 1_500, 12_000
+"""Most calls, knocks, guesses and packets of one attack, which bound the size of a capture."""
+
+
+def _intruder(site: Site, rng: random.Random, inside: float) -> Host:
+    """Return a machine inside, with a probability, or one outside that nobody knows yet."""
+    if rng.random() < inside:
+        return rng.choice(site.clients)
+    return site.outside(host_name(rng), "attacker", rng.choice((SCANNER, LINUX, WINDOWS)))
+
+
+def _scan(site: Site, rng: random.Random, kind: port_scan.Kind, targets: list[Host], ports: list[int],
+          scanner: Host, begin_s: float, end_s: float) -> list[Behaviour]:  # fmt: skip
+    return [port_scan.Scan(kind, scanner, targets, ports).play(site, rng, begin_s, end_s)]
+
+
+def _fast_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Knock on 50 to 4,000 ports of one host, at 2 to 500 a second."""
+    count = log_count(rng, 50, KNOCKS)
+    scanner = _intruder(site, rng, 0.6)
+    target = _target(site, rng, scanner)
+    ports = rng.sample(range(1, 65_536), count) if rng.random() < 0.4 else list(range(1, count + 1))
+    span = span_within(rng, begin_s, end_s, count / log_uniform(rng, 2, 500))
+    return _scan(site, rng, "vertical", [target], ports, scanner, *span)
+
+
+def _slow_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Knock once in 10 s to 5 min, for the whole span, on ports of one host or of several."""
+    scanner, gap_s = _intruder(site, rng, 0.7), log_uniform(rng, 10, 300)
+    count = max(8, min(KNOCKS, int((end_s - begin_s) / gap_s)))
+    hosts = [_target(site, rng, scanner)] if rng.random() < 0.5 else _several(site, rng, scanner, 2, 8)
+    ports = _ports(rng, max(1, count // len(hosts)))
+    span = span_within(rng, begin_s, end_s, count * gap_s)
+    return _scan(site, rng, "slow", hosts, ports, scanner, *span)
+
+
+def _horizontal_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Knock on one to three ports of every address of a network, at 0.2 to 200 a second."""
+    scanner = _intruder(site, rng, 0.7)
+    addresses = port_scan.addresses(site, scanner)
+    targets = addresses[: log_count(rng, 30, len(addresses))]
+    ports = rng.sample((445, 3389, 22, 80, 443, 135, 5985, 23, 1433, 3306, 8080, 5900), rng.randrange(1, 4))
+    span = span_within(rng, begin_s, end_s, len(targets) * len(ports) / log_uniform(rng, 0.2, 200))
+    return _scan(site, rng, "horizontal", targets, ports, scanner, *span)
+
+
+def _udp_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Send datagrams to likely ports, or to many, of one host or of several."""
+    scanner = _intruder(site, rng, 0.7)
+    likely = list(port_scan.LIKELY_UDP_PORTS)
+    ports = likely if rng.random() < 0.4 else rng.sample(range(1, 65_536), log_count(rng, 40, 1500))
+    targets = _several(site, rng, scanner, 3, 20) if ports is likely else [_target(site, rng, scanner)]
+    span = span_within(rng, begin_s, end_s, len(targets) * len(ports) / log_uniform(rng, 0.5, 100))
+    return _scan(site, rng, "udp", targets, ports, scanner, *span)
+
+
+def _service_probing(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Ask likely ports of some hosts what they are."""
+    scanner = _intruder(site, rng, 0.7)
+    targets = _several(site, rng, scanner, 1, 12)
+    ports = rng.sample(port_scan.LIKELY_PORTS, rng.randrange(15, len(port_scan.LIKELY_PORTS)))
+    span = span_within(rng, begin_s, end_s, len(targets) * len(ports) / log_uniform(rng, 0.5, 20))
+    return _scan(site, rng, "services", targets, ports, scanner, *span)
+
+
+def _ports(rng: random.Random, count: int) -> list[int]:
+    """Return likely ports first, then others."""
+    rest = [port for port in range(1, 10_000) if port not in port_scan.LIKELY_PORTS]
+    return [*port_scan.LIKELY_PORTS[:count], *rng.sample(rest, max(0, count - len(port_scan.LIKELY_PORTS)))]
+
+
+def _target(site: Site, rng: random.Random, attacker: Host) -> Host:
+    return _several(site, rng, attacker, 1, 1)[0]
+
+
+def _several(site: Site, rng: random.Random, attacker: Host, least: int, most: int) -> list[Host]:
+    """Return machines of the site; from outside only servers can be reached."""
+    inside = [*site.servers, *([] if attacker.hops else site.clients)]
+    others = [host for host in inside if host is not attacker]
+    return rng.sample(others, min(len(others), rng.randint(least, most)))
+
+
+def _guess(site: Site, rng: random.Random, begin_s: float, end_s: float, is_spray: bool) -> list[Behaviour]:
+    reachable: list[brute_force.Service] = [
+        each for each in brute_force.SERVICES if brute_force.targets_of(site, each) and (each != "kerberos" or is_spray)
+    ]
+    service = rng.choice(reachable)
+    inside = 1.0 if service in ("kerberos", "winrm") else 0.4
+    attacker = _intruder(site, rng, inside)
+    target = rng.choice(brute_force.targets_of(site, service))
+    attempts = log_count(rng, 30, GUESSES)
+    users = brute_force.accounts(rng, rng.randrange(15, 80)) if is_spray else rng.sample(brute_force.USERS, 2)
+    guessing = brute_force.Guessing(attacker, target, service, attempts, rng.random() < 0.4, tuple(users), is_spray)
+    rate = log_uniform(rng, 0.02, 0.5) if is_spray else log_uniform(rng, 0.1, 10)
+    return [guessing.play(site, rng, *span_within(rng, begin_s, end_s, attempts / rate))]
+
+
+def _brute_force(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Guess passwords of one or two accounts, one in 10 s to 10 a second."""
+    return _guess(site, rng, begin_s, end_s, is_spray=False)
+
+
+def _password_spray(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Try few passwords of many accounts, one in 50 s to one in 2 s."""
+    return _guess(site, rng, begin_s, end_s, is_spray=True)
+
+
+def _flood(kind: floods.Kind, least: int, most: int, longest_s: float) -> Attack:
+    def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+        victims = [each for each in site.servers if 80 in scans.open_ports(each)]
+        system = floods.SLOW_READER if kind == "slow-read" else None
+        senders = floods.bots_outside(site, log_count(rng, 1, 60), system, domain(rng))
+        requests, port = log_count(rng, least, most), rng.choice((53, 80, 123, 443, rng.randrange(1024, 65_536)))
+        span = span_within(rng, begin_s, end_s, log_uniform(rng, longest_s / 20, longest_s))
+        port = port if kind == "udp" else 80
+        return [floods.drown(site, rng, kind, senders, rng.choice(victims), requests, *span, port)]
+
+    return play
+
+
+def _amplification(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Drown a server in answers of 3 to 80 reflectors."""
+    protocol: floods.Protocol = rng.choice(("dns", "ntp", "ssdp", "memcached"))
+    name = domain(rng)
+    senders = [site.outside(f"{protocol}{number}.{name}", "reflector") for number in range(log_count(rng, 3, 80))]
+    span = span_within(rng, begin_s, end_s, log_uniform(rng, 10, 600))
+    answers = log_count(rng, 1_500, PACKETS)
+    return [floods.reflect(site, rng, protocol, senders, rng.choice(site.servers), answers, *span)]
+
+
+def _beacon(channel: beacon.Channel) -> Attack:
+    def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+        return [beacon.call_home(site, rng, rng.choice(site.clients), drawn_beacon(rng, channel, end_s - begin_s),
+                                 begin_s + rng.random() * (end_s - begin_s) * 0.05, end_s)]  # fmt: skip
+
+    return play
+
+
+LEAST_CALLS = 8
+"""Calls that a span must have room for, so that there is something to see."""
+
+
+def drawn_beacon(rng: random.Random, channel: beacon.Channel, span_s: float) -> beacon.Beacon:
+    """Draw a beacon with a period of 10 s to 6 hours, as far as a span has room for some calls."""
+    longest = max(10.0, min(6 * HOUR_S, span_s / LEAST_CALLS))
+    period_s = max(log_uniform(rng, min(10.0, longest), longest), span_s / CALLS)
+    jitter = rng.choice((0.0, rng.uniform(0.0, 0.2), rng.uniform(0.2, 0.5), rng.uniform(0.5, 0.95)))
+    skip = rng.choice((0.0, 0.0, rng.uniform(0.05, 0.5)))
+    is_working = span_s > 12 * HOUR_S and period_s < HOUR_S and rng.random() < 0.3
+    awake = (7.0, rng.uniform(16.0, 20.0)) if is_working else (0.0, 24.0)
+    odd_port = rng.choice((0, 0, 0, {"http": 8080, "tls": 8443}.get(channel, 0)))
+    port = rng.choice((4444, 1337, 6666, 9001, rng.randrange(1025, 65_000))) if channel == "tcp" else odd_port
+    look: beacon.Look = rng.choice(("implant", "own", "system", "fronted"))
+    rhythm = beacon.Rhythm(period_s, jitter, skip, awake)
+    return beacon.Beacon(channel, rhythm, port, look, host_name(rng), rng.random() < 0.8)
+
+
+def _domain_generation(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Try 20 to 1,000 names of one kind, one in 20 s to 20 a second."""
+    kind: domain_generation.Kind = rng.choice(("letters", "hex", "arithmetic", "words"))
+    tries = log_count(rng, 20, 1_000)
+    span = span_within(rng, begin_s, end_s, tries / log_uniform(rng, 0.05, 20))
+    victim, is_called = rng.choice(site.clients), rng.random() < 0.6
+    return [domain_generation.search(site, rng, victim, kind, tries, *span, is_called)]
+
+
+def _dns_tunnel(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Carry data at 0.5 to 5,000 bytes a second in names of any encoding and answers of any kind."""
+    rate, bytes_each = log_uniform(rng, 0.5, 5_000), rng.choice((24, 48, 100, 140, 180))
+    server = site.outside(f"ns1.{domain(rng)}", "control server") if rng.random() < 0.3 else None
+    tunnel = dns_tunnel.Tunnel(
+        rng.choice(("txt", "null", "cname", "mx", "a", "aaaa")), rng.choice(("base32", "base64", "hex")), domain(rng),
+        bytes_each, server,
+    )  # fmt: skip
+    most = tunnel.upward_bytes * CALLS
+    span = span_within(rng, begin_s, end_s, most / rate)
+    size = max(tunnel.upward_bytes * 10, int(rate * (span[1] - span[0])))
+    return [tunnel.play(site, rng, rng.choice(site.clients), size, *span)]
+
+
+def _theft(rng: random.Random) -> exfiltration.Theft:
+    channel: exfiltration.Channel = rng.choice(("https", "https", "http", "ftp", "ssh", "icmp", "cloud"))
+    drop = rng.choice(exfiltration.CLOUD_SERVERS) if channel == "cloud" else host_name(rng)
+    return exfiltration.Theft(channel, drop, rng.choice((tls.SCRIPT, tls.SYSTEM, tls.BROWSER)))
+
+
+def _exfiltration(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Carry off 1 to 40 MB in one to six bursts."""
+    pieces, total = rng.randrange(1, 7), log_uniform(rng, 1e6, 4e7)
+    theft, victim = _theft(rng), rng.choice((*site.clients, site.files))
+    total = min(total, 4e6) if theft.channel == "icmp" else total
+    span = span_within(rng, begin_s, end_s, pieces * log_uniform(rng, 60, 1_800))
+    return [theft.play(site, rng, victim, [int(total / pieces)] * pieces, *span)]
+
+
+def _slow_exfiltration(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Carry off 2 to 500 bytes a second in small pieces, for the whole span."""
+    rate, gap_s = log_uniform(rng, 2, 500), log_uniform(rng, 30, 1_800)
+    pieces = max(5, min(CALLS, int((end_s - begin_s) / gap_s)))
+    size = max(200, int(rate * (end_s - begin_s) / pieces))
+    sizes = [max(100, int(size * rng.lognormvariate(0, 0.4))) for _ in range(pieces)]
+    return [_theft(rng).play(site, rng, rng.choice(site.clients), sizes, begin_s, end_s)]
+
+
+def _spread(way: lateral_movement.Way) -> Attack:
+    def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+        attacker = rng.choice(site.clients)
+        victims = lateral_movement.others(site, attacker)
+        chosen = rng.sample(victims, min(len(victims), rng.randrange(3, 16)))
+        spread = lateral_movement.Spread(
+            way, rng.choice(("administrator", "svc-deploy", "helpdesk")), rng.uniform(5, 40)
+        )
+        span = span_within(rng, begin_s, end_s, len(chosen) * log_uniform(rng, 5, 900))
+        return [spread.play(site, rng, attacker, chosen, *span)]
+
+    return play
+
+
+def _roast(kind: lateral_movement.Roast) -> Attack:
+    def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+        count = log_count(rng, 5, 40)
+        span = span_within(rng, begin_s, end_s, count * log_uniform(rng, 0.1, 30))
+        return [lateral_movement.roast(site, rng, kind, rng.choice(site.clients), count, *span)]
+
+    return play
+
+
+ATTACKS: dict[str, Attack] = {
+    "fast-scan": _fast_scan,
+    "slow-scan": _slow_scan,
+    "horizontal-scan": _horizontal_scan,
+    "udp-scan": _udp_scan,
+    "service-probing": _service_probing,
+    "brute-force": _brute_force,
+    "password-spray": _password_spray,
+    "syn-flood": _flood("syn", 2_000, PACKETS, 300),
+    "udp-flood": _flood("udp", 2_000, PACKETS, 300),
+    "icmp-flood": _flood("icmp", 2_000, PACKETS, 300),
+    "http-flood": _flood("http", 400, 3_000, 600),
+    "slow-headers": _flood("slow-headers", 40, 300, 1_200),
+    "slow-read": _flood("slow-read", 30, 150, 900),
+    "amplification": _amplification,
+    "http-beacon": _beacon("http"),
+    "tls-beacon": _beacon("tls"),
+    "dns-beacon": _beacon("dns"),
+    "icmp-beacon": _beacon("icmp"),
+    "tcp-beacon": _beacon("tcp"),
+    "domain-generation": _domain_generation,
+    "dns-tunnel": _dns_tunnel,
+    "exfiltration": _exfiltration,
+    "slow-exfiltration": _slow_exfiltration,
+    "psexec": _spread("psexec"),
+    "winrm": _spread("winrm"),
+    "winrm-tls": _spread("winrm-tls"),
+    "rdp-fan-out": _spread("rdp"),
+    "ssh-fan-out": _spread("ssh"),
+    "wmi": _spread("wmi"),
+    "kerberoasting": _roast("kerberoasting"),
+    "asrep-roasting": _roast("asrep-roasting"),
+}
+"""Every attack by its name."""
