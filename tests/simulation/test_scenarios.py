@@ -43,7 +43,8 @@ def test_every_scenario_has_a_line_of_description() -> None:
     [
         ("nothing", {}, "there is no scenario"),
         ("beacon", {"periods": 3}, "it has channel, period_s"),
-        ("beacon", {"channel": "smoke"}, "http, tls, dns"),
+        ("beacon", {"channel": "smoke"}, "http, tls, dns, icmp, tcp"),
+        ("attack", {"kind": "magic"}, "fast-scan, slow-scan"),
         ("beacon", {"jitter": "2"}, "0 to 1"),
         ("beacon", {"period_s": "nan"}, "0.1 to"),
         ("office", {"hosts": "many"}, "must be a number"),
@@ -101,7 +102,8 @@ def test_a_tunnel_asks_for_names_that_never_repeat(make: Make, record: str) -> N
     made = make("dns-tunnel", record=record, megabytes=0.01, background=False, **QUICK)
     names = [queries(asked) for asked, _ in made.payloads("dns tunnel")]
     assert len(set(names)) == len(names) >= 10_000 // 112
-    assert all(name.endswith("." + DOMAIN) and len(name) > 180 for name in names)
+    assert all(name.endswith("." + DOMAIN) for name in names)
+    assert sum(len(name) > 180 for name in names) >= len(names) - 1
 
 
 @pytest.mark.parametrize("kind", ["letters", "hex"])

@@ -12,14 +12,18 @@ from infraspectre.simulation.hosts import LINUX, SCANNER, WINDOWS, Host
 from infraspectre.simulation.protocols import tls
 from infraspectre.simulation.scenarios import (
     beacon,
+    bot,
     brute_force,
-    campaign,
     dns_tunnel,
     domain_generation,
     exfiltration,
     floods,
     lateral_movement,
+    mining,
+    poisoning,
     port_scan,
+    rare_service,
+    web_attack,
 )
 from infraspectre.simulation.site import Site
 
@@ -65,7 +69,7 @@ def _slow_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> 
 def _horizontal_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
     """Knock on one to three ports of every address of a network, at 0.2 to 200 a second."""
     scanner = _intruder(site, rng, 0.7)
-    addresses = port_scan.addresses(site, scanner)
+    addresses = port_scan.addresses(site, port_scan.network_of(_target(site, rng, scanner)), scanner)
     targets = addresses[: log_count(rng, 30, len(addresses))]
     ports = rng.sample((445, 3389, 22, 80, 443, 135, 5985, 23, 1433, 3306, 8080, 5900), rng.randrange(1, 4))
     span = span_within(rng, begin_s, end_s, len(targets) * len(ports) / log_uniform(rng, 0.2, 200))
@@ -253,6 +257,63 @@ def _roast(kind: lateral_movement.Roast) -> Attack:
     return play
 
 
+def _web(kinds: tuple[web_attack.Kind, ...], least: int, most: int, slowest_s: float) -> Attack:
+    def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+        attacker, requests = _intruder(site, rng, 0.2), log_count(rng, least, most)
+        victim = rng.choice([each for each in site.servers if 80 in scans.open_ports(each)])
+        span = span_within(rng, begin_s, end_s, requests * log_uniform(rng, 0.05, slowest_s))
+        return [web_attack.strike(site, rng, rng.choice(kinds), attacker, victim, requests, *span)]
+
+    return play
+
+
+def _mining(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Mine for half an hour to the whole span, in clear or in TLS, at one of the usual ports of pools."""
+    port = rng.choice((3333, 4444, 5555, 7777, 8080, 14444, 14433, 443))
+    is_secure = port in (443, 14433) or rng.random() < 0.3
+    mine = mining.Mine(host_name(rng), port, is_secure, log_uniform(rng, 10, 120), log_uniform(rng, 10, 300))
+    span = span_within(rng, begin_s, end_s, log_uniform(rng, 0.5 * HOUR_S, 12 * HOUR_S))
+    return [mine.play(site, rng, rng.choice(site.clients), *span)]
+
+
+def _bots(channels: tuple[bot.Channel, ...]) -> Attack:
+    def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+        channel = rng.choice(channels)
+        port = rng.choice((0, 0, 8080, rng.randrange(1025, 65_000)))
+        herd = bot.Herd(channel, host_name(rng), port, log_uniform(rng, 45, 600), log_uniform(rng, 300, 5_000))
+        victims = rng.sample(site.clients, min(len(site.clients), rng.randrange(1, 6)))
+        return [herd.play(site, rng, victims, begin_s, end_s)]
+
+    return play
+
+
+def _poisoning(kinds: tuple[poisoning.Kind, ...], least_s: float, most_s: float) -> Attack:
+    def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+        network = port_scan.network_of(site.clients[0])
+        near = [host for host in site.clients if port_scan.network_of(host) == network]
+        rogue, *victims = rng.sample(near, min(len(near), rng.randrange(2, 10)))
+        gap_s = log_uniform(rng, least_s, most_s)
+        span = span_within(rng, begin_s, end_s, log_uniform(rng, 600, 3 * HOUR_S))
+        return [poisoning.poison(site, rng, rng.choice(kinds), rogue, victims, gap_s, *span)]
+
+    return play
+
+
+def _rare_service(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Listen on one workstation at a port that nobody used, for some others."""
+    listener, *clients = rng.sample(site.clients, min(len(site.clients), rng.randrange(3, 10)))
+    port = rng.choice((31_337, 4444, 1337, 9001, 5555, rng.randrange(1025, 49_000)))
+    return [rare_service.listen(site, rng, listener, clients, port, log_uniform(rng, 30, 1_200), begin_s, end_s)]
+
+
+def _reverse_shell(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
+    """Let an intruder type on a machine that called out, for two minutes to an hour."""
+    master = site.outside(host_name(rng), "control server")
+    port = rng.choice((4444, 9001, 1234, 8443, 53, rng.randrange(1025, 65_000)))
+    span = span_within(rng, begin_s, end_s, log_uniform(rng, 120, HOUR_S))
+    return [rare_service.reverse_shell(site, rng, rng.choice((*site.clients, site.intranet)), master, port, *span)]
+
+
 ATTACKS: dict[str, Attack] = {
     "fast-scan": _fast_scan,
     "slow-scan": _slow_scan,
@@ -285,5 +346,16 @@ ATTACKS: dict[str, Attack] = {
     "wmi": _spread("wmi"),
     "kerberoasting": _roast("kerberoasting"),
     "asrep-roasting": _roast("asrep-roasting"),
+    "web-attack": _web(("mixed", "injection", "traversal", "scripting", "commands"), 30, 600, 20),
+    "web-scan": _web(("scanner",), 100, 2_000, 5),
+    "web-shell": _web(("shell",), 10, 120, 120),
+    "mining": _mining,
+    "irc-bot": _bots(("irc", "ircs")),
+    "http-bot": _bots(("http",)),
+    "arp-poisoning": _poisoning(("arp",), 1, 30),
+    "name-poisoning": _poisoning(("llmnr", "netbios", "mdns"), 20, 600),
+    "dhcp-poisoning": _poisoning(("dhcp",), 1, 2),
+    "rare-service": _rare_service,
+    "reverse-shell": _reverse_shell,
 }
 """Every attack by its name."""

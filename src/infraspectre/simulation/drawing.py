@@ -65,13 +65,3 @@ def domain(rng: random.Random) -> str:
 def host_name(rng: random.Random) -> str:
     """Coin the name of a server of an attacker."""
     return rng.choice(_HOSTS) + domain(rng)
-
-
-def moments(rng: random.Random, begin_s: float, end_s: float, mean_s: float) -> list[float]:
-    """Draw the times of events that happen at random, a mean time apart (a Poisson process)."""
-    times = []
-    at = begin_s + rng.expovariate(1.0 / mean_s)
-    while at < end_s:
-        times.append(at)
-        at += rng.expovariate(1.0 / mean_s)
-    return times

@@ -17,7 +17,7 @@ def message(
     kind: int, transaction: int, mac: bytes, client: bytes = bytes(4), offered: bytes = bytes(4),
     server: bytes = b"", name: str = "", requested: bytes = b"", router: bytes = b"",
 ) -> bytes:  # fmt: skip
-    """Build a message; one with an offered address is a server's, which may name a router that answers for names too."""
+    """Build a message; one with an offered address is a server's, which may name a router, for names too."""
     operation = 2 if kind in (OFFER, ACK) else 1
     header = struct.pack("!BBBBIHH", operation, 1, 6, 0, transaction, 0, 0) + client + offered + bytes(8)
     options = _option(53, bytes((kind,))) + (_option(54, server) if server else b"")

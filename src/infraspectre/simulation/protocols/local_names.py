@@ -31,7 +31,9 @@ def _netbios(text: str) -> bytes:
 
 def netbios_query(rng: random.Random, text: str) -> bytes:
     """Ask everybody for a NetBIOS name (RFC 1002, 4.2.12)."""
-    return struct.pack("!HHHHHH", rng.getrandbits(16), 0x0110, 1, 0, 0, 0) + _netbios(text) + struct.pack("!HH", _NB, _IN)
+    return (
+        struct.pack("!HHHHHH", rng.getrandbits(16), 0x0110, 1, 0, 0, 0) + _netbios(text) + struct.pack("!HH", _NB, _IN)
+    )
 
 
 def netbios_answer(asked: bytes, address: bytes) -> bytes:

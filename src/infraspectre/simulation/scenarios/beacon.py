@@ -79,7 +79,7 @@ class Beacon:
     port: int = 0
     """Port of the master; 0 for the usual one of the channel."""
     look: Look = "implant"
-    """Whose hello it says in TLS: an implant's library, one of its own, the system's, or the system's for another name."""
+    """Whose hello it says in TLS: an implant's, one of its own, the system's, or the system's for another name."""
     master: str = CONTROL_SERVER
     is_named: bool = True
     """Whether it looks its master up by name."""

@@ -9,17 +9,24 @@ from typing import Literal
 from infraspectre.simulation.activities import names, secure
 from infraspectre.simulation.activities.shares import PROGRAM_START
 from infraspectre.simulation.capture import Behaviour
-from infraspectre.simulation.drawing import moments, word
+from infraspectre.simulation.drawing import word
 from infraspectre.simulation.hosts import Host
 from infraspectre.simulation.protocols import http
-from infraspectre.simulation.scenarios.background import lively_site
+from infraspectre.simulation.scenarios.background import lively_site, moments
 from infraspectre.simulation.site import Site
 
 Channel = Literal["irc", "ircs", "http"]
 TECHNIQUES = {"irc": ("T1071",), "ircs": ("T1071", "T1573.002"), "http": ("T1071.001", "T1105")}
 PORTS = {"irc": 6667, "ircs": 6697, "http": 80}
 MASTER = "irc.0wned-net.example"
-ORDERS = ("!scan 445", "!update", "!status", "!ddos http 203.0.113.80 60", "!download http://x.example/a.bin", "!sleep 600")
+ORDERS = (
+    "!scan 445",
+    "!update",
+    "!status",
+    "!ddos http 203.0.113.80 60",
+    "!download http://x.example/a.bin",
+    "!sleep 600",
+)
 TOOL_BYTES = 40_000
 
 
@@ -44,7 +51,7 @@ class Herd:
             f"{self.channel} bots", "bot", TECHNIQUES[self.channel], ips, ips, [master.ip],
             parameters={"ping_s": self.ping_s, "order_s": self.order_s, "bots": len(victims)},
         )  # fmt: skip
-        orders = moments(rng, begin_s, end_s, self.order_s)
+        orders = list(moments(rng, end_s, self.order_s, begin_s))
         with site.behaving(behaviour):
             for victim in victims:
                 start = rng.uniform(begin_s, begin_s + (end_s - begin_s) * 0.2)

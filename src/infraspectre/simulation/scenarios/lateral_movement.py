@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from infraspectre.simulation.activities import remote, shares
 from infraspectre.simulation.capture import Behaviour
@@ -103,16 +103,21 @@ def lateral_movement(
 ) -> Site:
     """Reach other machines from an infected one by admin shares, WinRM, RDP, SSH or WMI, or collect tickets."""
     site = lively_site(seed, hosts, duration_s, background)
-    rng, attacker = site.derived("spread"), site.clients[0]
-    kinds: tuple[str, ...] = ("psexec", "winrm", "rdp", "kerberoasting") if kind == "all" else (kind,)
+    kinds: tuple[Kind, ...] = ("psexec", "winrm", "rdp", "kerberoasting") if kind == "all" else (kind,)
     share_s = duration_s * 0.8 / len(kinds)
     for number, each in enumerate(kinds):
         begin_s = duration_s * 0.1 + number * share_s
-        if each in get_args(Roast):
-            roast(site, rng, each, attacker, len(SERVICES), begin_s, begin_s + min(5.0, share_s * 0.9))
-        else:
-            Spread(each).play(site, rng, attacker, others(site, attacker)[:targets], begin_s, begin_s + share_s * 0.9)
+        _move(site, each, targets, begin_s, begin_s + share_s * 0.9)
     return site
+
+
+def _move(site: Site, kind: Kind, targets: int, begin_s: float, end_s: float) -> None:
+    rng, attacker = site.derived(f"movement/{kind}"), site.clients[0]
+    match kind:
+        case "kerberoasting" | "asrep-roasting":
+            roast(site, rng, kind, attacker, len(SERVICES), begin_s, min(begin_s + 5.0, end_s))
+        case "psexec" | "winrm" | "winrm-tls" | "rdp" | "ssh" | "wmi":
+            Spread(kind).play(site, rng, attacker, others(site, attacker)[:targets], begin_s, end_s)
 
 
 def others(site: Site, attacker: Host) -> list[Host]:

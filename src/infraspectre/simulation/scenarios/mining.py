@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from infraspectre.simulation.activities import names, secure
 from infraspectre.simulation.capture import Behaviour
-from infraspectre.simulation.drawing import moments
 from infraspectre.simulation.hosts import Host
 from infraspectre.simulation.protocols import stratum
-from infraspectre.simulation.scenarios.background import lively_site
+from infraspectre.simulation.scenarios.background import lively_site, moments
 from infraspectre.simulation.site import Site
 
 POOL = "pool.m0nero7.example"
@@ -45,8 +44,8 @@ class Mine:
         line.up(stratum.login(rng))
         line.down(stratum.welcome(rng))
         begin_s = line.talk.now
-        jobs = [(at, False) for at in moments(rng, begin_s, end_s, self.job_s)]
-        shares = [(at, True) for at in moments(rng, begin_s, end_s, self.share_s)]
+        jobs = [(at, False) for at in moments(rng, end_s, self.job_s, begin_s)]
+        shares = [(at, True) for at in moments(rng, end_s, self.share_s, begin_s)]
         for number, (at, is_share) in enumerate(sorted(jobs + shares), 2):
             line.at(at)
             if is_share:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Literal
 
 from infraspectre.simulation.activities import shares
@@ -51,11 +52,11 @@ def _claim_the_gateway(
     site: Site, rng: random.Random, rogue: Host, victims: list[Host], gap_s: float, begin_s: float, end_s: float
 ) -> None:
     """Tell victims that the gateway is here, and the gateway that the victims are (arpspoof, Ettercap)."""
-    at = begin_s
+    at, gateway = begin_s, replace(site.router, ip=f"{rogue.ip.rpartition('.')[0]}.1")
     while at < end_s:
         for victim in victims:
-            site.claim(rogue, site.router, victim, at)
-            site.claim(rogue, victim, site.router, at + 0.0001)
+            site.claim(rogue, gateway, victim, at)
+            site.claim(rogue, victim, gateway, at + 0.0001)
         at += gap_s * rng.uniform(0.98, 1.02)
 
 
@@ -67,7 +68,9 @@ def _give_addresses(site: Site, rogue: Host, victims: list[Host], begin_s: float
             continue
         at, lease = begin_s + number * gap_s, site.rng.getrandbits(32)
         asking = site.udp(victim, ANYONE, 67, at, 68)
-        asking.request(dhcp.message(dhcp.REQUEST, lease, victim.mac, victim.address, name=victim.name.partition(".")[0]))
+        asking.request(
+            dhcp.message(dhcp.REQUEST, lease, victim.mac, victim.address, name=victim.name.partition(".")[0])
+        )
         giving = site.udp(rogue, victim, 68, at + 0.001, 67)
         given, ours = victim.address, rogue.address
         giving.request(dhcp.message(dhcp.ACK, lease, victim.mac, given, given, server=ours, router=ours))
@@ -91,7 +94,9 @@ def _answer_for_others(
 
 def _answer_llmnr(site: Site, victim: Host, rogue: Host, name: str, at: float) -> float:
     question = local_names.llmnr_query(site.rng, name)
-    return _answer_group(site, victim, rogue, LLMNR_GROUP, 5355, question, local_names.llmnr_answer(question, rogue.address), at)
+    return _answer_group(
+        site, victim, rogue, LLMNR_GROUP, 5355, question, local_names.llmnr_answer(question, rogue.address), at
+    )
 
 
 def _answer_mdns(site: Site, victim: Host, rogue: Host, name: str, at: float) -> float:

@@ -103,7 +103,7 @@ def _sweep(site: Site, rng: random.Random, scanner: Host) -> Knock:
     def knock(target: Host, port: int, at: float) -> None:
         if target.ip not in met:
             met.add(target.ip)
-            if not scanner.hops:
+            if network_of(scanner) == network_of(target):
                 site.arp(scanner, target, at - 0.001, is_answered=target.role != "unused")
             if pings and site.capture.is_free(scanner, target, "icmp", 8, 0):
                 scans.sweep(site, scanner, target, at - 0.0005)
@@ -146,16 +146,22 @@ def port_scan(
         scanner = site.outside("host-9.provider.example", "attacker", SCANNER)
     targets, numbers = [site.files], chosen_ports(rng, kind, ports)
     if kind == "horizontal":
-        targets = addresses(site, scanner)
+        targets = addresses(site, network_of(site.files), scanner)
     share = 0.85 if kind in ("slow", "udp") else 0.2
     Scan(kind, scanner, targets, numbers).play(site, rng, duration_s * 0.1, duration_s * (0.1 + share))
     return site
 
 
-def addresses(site: Site, scanner: Host) -> list[Host]:
-    """Return every address of the local network but the scanner's, whether or not a host lives there."""
-    every = (site.address_without_host(number) for number in range(1, 255))
-    return [each for each in every if each.ip != scanner.ip]
+def network_of(host: Host) -> str:
+    """Return the first three bytes of a host's address, by which networks of the site are told apart."""
+    return host.ip.rpartition(".")[0]
+
+
+def addresses(site: Site, network: str, scanner: Host) -> list[Host]:
+    """Return every address of a network but the scanner's, whether or not a host lives there."""
+    known = {host.ip: host for host in site.hosts}
+    every = (f"{network}.{number}" for number in range(1, 255))
+    return [known.get(ip) or Host(ip, ip, site.router.mac, "unused") for ip in every if ip != scanner.ip]
 
 
 def chosen_ports(rng: random.Random, kind: Kind, count: int) -> list[int]:

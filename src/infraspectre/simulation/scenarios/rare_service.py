@@ -6,18 +6,18 @@ import random
 from typing import Literal
 
 from infraspectre.simulation.capture import Behaviour
-from infraspectre.simulation.drawing import moments
 from infraspectre.simulation.hosts import Host
-from infraspectre.simulation.scenarios.background import lively_site
+from infraspectre.simulation.scenarios.background import lively_site, moments
 from infraspectre.simulation.site import Site
 
 Kind = Literal["listener", "reverse-shell"]
 MASTER = "vps-12.provider.example"
 LINES = (
-    ("whoami", "www-data"), ("id", "uid=33(www-data) gid=33(www-data) groups=33(www-data)"), ("uname -a", "Linux web 6.1.0"),
+    ("whoami", "www-data"), ("id", "uid=33(www-data) gid=33(www-data) groups=33(www-data)"),
     ("cat /etc/passwd", "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n" * 8),
-    ("ls -la /home", "total 12\ndrwxr-xr-x 3 root root 4096 Jan 4 09:12 .\n" * 3), ("ps aux", "root 1 0.0 0.1 init\n" * 40),
+    ("ls -la /home", "total 12\ndrwxr-xr-x 3 root root 4096 Jan 4 09:12 .\n" * 3), ("uname -a", "Linux web 6.1.0"),
     ("ss -lntp", "LISTEN 0 511 0.0.0.0:80\nLISTEN 0 128 0.0.0.0:22\n"), ("env", "PATH=/usr/bin:/bin\nLANG=C\n"),
+    ("ps aux", "root 1 0.0 0.1 init\n" * 40),
 )  # fmt: skip
 """What intruders type first, and what they are told."""
 
@@ -32,7 +32,7 @@ def listen(
         parameters={"port": port, "gap_s": gap_s},
     )  # fmt: skip
     with site.behaving(behaviour):
-        for at in moments(rng, begin_s, end_s, gap_s) or [begin_s]:
+        for at in (begin_s, *moments(rng, end_s, gap_s, begin_s)):
             talk = site.tcp(rng.choice(clients), listener, port, at)
             talk.connect()
             for _ in range(rng.randrange(1, 6)):
@@ -55,7 +55,7 @@ def reverse_shell(
         talk = site.tcp(victim, master, port, begin_s)
         talk.connect()
         talk.request(b"bash: no job control in this shell\nwww-data@web:/$ ")
-        for at in moments(rng, begin_s, end_s, max(4.0, (end_s - begin_s) / 60)):
+        for at in moments(rng, end_s, max(4.0, (end_s - begin_s) / 60), begin_s):
             talk.now = max(at, talk.now)
             command, output = rng.choice(LINES)
             talk.respond(command.encode() + b"\n")
@@ -72,7 +72,7 @@ def rare_service(
     site = lively_site(seed, hosts, duration_s, background)
     rng, victim, span = site.derived("rare service"), site.clients[0], (duration_s * 0.1, duration_s * 0.9)
     if kind == "listener":
-        listen(site, rng, victim, site.clients[1:4], 31337, 15.0, *span)
+        listen(site, rng, victim, site.clients[1:4] or [site.files], 31337, 15.0, *span)
     else:
         reverse_shell(site, rng, victim, site.outside(MASTER, "control server"), 4444, *span)
     return site

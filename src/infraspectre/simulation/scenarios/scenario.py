@@ -24,6 +24,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "packets": (1, 100_000_000),
     "pieces": (1, 10_000),
     "period_s": (0.1, 86_400),
+    "port": (1, 65_535),
     "ports": (1, 65_535),
     "reflectors": (1, 100),
     "requests": (1, 1_000_000),

