@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.simulation.conftest import read_capture
 
 from infraspectre.simulation.attacks import ATTACKS
 from infraspectre.simulation.capture import Behaviour
@@ -18,6 +19,7 @@ from infraspectre.simulation.site import Site
 BEGIN_S, END_S = 600.0, 4200.0
 LAST_SESSION_S = 200.0
 """How long a session that began inside the span may go on after it."""
+LARGE = {name for name in ATTACKS if "flood" in name or name in ("amplification", "slow-headers", "slow-read")}
 FAMILIES = {
     "scan", "brute-force", "flood", "beacon", "domain-generation", "dns-tunnel", "exfiltration", "lateral-movement",
     "ticket-theft", "web-attack", "mining", "bot", "poisoning", "rare-service",
@@ -30,10 +32,10 @@ def played(name: str, seed: int) -> tuple[Site, list[Behaviour]]:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_is_true_to_its_label(name: str, tmp_path: Path) -> None:
+def test_an_attack_is_true_to_its_label(name: str, read: Callable[[Path], Any], tmp_path: Path) -> None:
     site, behaviours = played(name, 1)
     result = site.write(tmp_path, name, 1, {})
-    seen, labels = read_capture(result.capture), json.loads(result.labels.read_text())
+    seen, labels = read(result.capture), json.loads(result.labels.read_text())
     assert seen.bad_checksums == 0
     assert len(labels["behaviours"]) == len(behaviours) >= 1
     starts = (min(seen.times) - site.capture.started_at) / 1e9, (max(seen.times) - site.capture.started_at) / 1e9
@@ -48,21 +50,20 @@ def test_an_attack_is_true_to_its_label(name: str, tmp_path: Path) -> None:
         assert all(pair & parts for pair in ends)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(
+    "name", ["slow-scan", "password-spray", "icmp-beacon", "dns-tunnel", "name-poisoning", "irc-bot"]
+)
 def test_seeds_draw_other_parameters_and_the_same_seed_the_same(name: str) -> None:
     packets = [list(played(name, seed)[0].capture.packets()) for seed in (1, 1, 2)]
     assert packets[0] == packets[1] != packets[2]
 
 
-def test_every_family_is_there() -> None:
-    assert {behaviour.category for name in ATTACKS for behaviour in played(name, 3)[1]} == FAMILIES
-
-
-def test_two_attacks_of_a_kind_fit_into_one_site() -> None:
-    site = Site("twice", 6)
-    for name, attack in ATTACKS.items():
+def test_every_family_is_there_and_two_attacks_of_a_kind_fit_into_one_site() -> None:
+    site, seen = Site("twice", 6), set[str]()
+    for name in [each for each in ATTACKS if each not in LARGE]:
         for seed in range(2):
-            assert attack(site, random.Random(f"{name}/{seed}"), BEGIN_S, END_S)
+            seen |= {each.category for each in ATTACKS[name](site, random.Random(f"{name}/{seed}"), BEGIN_S, END_S)}
+    assert seen == FAMILIES - {"flood"}
 
 
 def test_a_rhythm_sleeps_skips_and_keeps_its_mean() -> None:

@@ -69,7 +69,7 @@ def _slow_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> 
 def _horizontal_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
     """Knock on one to three ports of every address of a network, at 0.2 to 200 a second."""
     scanner = _intruder(site, rng, 0.7)
-    addresses = port_scan.addresses(site, port_scan.network_of(_target(site, rng, scanner)), scanner)
+    addresses = port_scan.addresses(site, scanner, _target(site, rng, scanner))
     targets = addresses[: log_count(rng, 30, len(addresses))]
     ports = rng.sample((445, 3389, 22, 80, 443, 135, 5985, 23, 1433, 3306, 8080, 5900), rng.randrange(1, 4))
     span = span_within(rng, begin_s, end_s, len(targets) * len(ports) / log_uniform(rng, 0.2, 200))
@@ -122,9 +122,18 @@ def _guess(site: Site, rng: random.Random, begin_s: float, end_s: float, is_spra
     target = rng.choice(brute_force.targets_of(site, service))
     attempts = log_count(rng, 30, GUESSES)
     users = brute_force.accounts(rng, rng.randrange(15, 80)) if is_spray else rng.sample(brute_force.USERS, 2)
-    guessing = brute_force.Guessing(attacker, target, service, attempts, rng.random() < 0.4, tuple(users), is_spray)
+    more = _more_targets(site, rng, service, attacker) if is_spray and rng.random() < 0.5 else ()
+    success = rng.random() < 0.4
+    guessing = brute_force.Guessing(attacker, target, service, attempts, success, tuple(users), is_spray, more)
     rate = log_uniform(rng, 0.02, 0.5) if is_spray else log_uniform(rng, 0.1, 10)
     return [guessing.play(site, rng, *span_within(rng, begin_s, end_s, attempts / rate))]
+
+
+def _more_targets(site: Site, rng: random.Random, service: brute_force.Service, attacker: Host) -> tuple[Host, ...]:
+    """Return workstations that offer a service, for guesses from inside."""
+    offering = [each for each in site.clients if brute_force.PORTS[service] in scans.open_ports(each)]
+    others = [each for each in offering if each is not attacker and not attacker.hops]
+    return tuple(rng.sample(others, min(len(others), rng.randrange(3, 25))))
 
 
 def _brute_force(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
@@ -291,9 +300,9 @@ def _poisoning(kinds: tuple[poisoning.Kind, ...], least_s: float, most_s: float)
     def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
         network = port_scan.network_of(site.clients[0])
         near = [host for host in site.clients if port_scan.network_of(host) == network]
-        rogue, *victims = rng.sample(near, min(len(near), rng.randrange(2, 10)))
-        gap_s = log_uniform(rng, least_s, most_s)
+        rogue, *victims = rng.sample(near, min(len(near), rng.randrange(3, 10)))
         span = span_within(rng, begin_s, end_s, log_uniform(rng, 600, 3 * HOUR_S))
+        gap_s = min(log_uniform(rng, least_s, most_s), (span[1] - span[0]) / LEAST_CALLS)
         return [poisoning.poison(site, rng, rng.choice(kinds), rogue, victims, gap_s, *span)]
 
     return play

@@ -160,9 +160,8 @@ def run_wmi(site: Site, client: Host, server: Host, at: float) -> float:
     port = RPC_PORTS[sum(server.address) % len(RPC_PORTS)]
     mapper = site.tcp(client, server, 135, at)
     mapper.connect()
-    _call(site, mapper, dcerpc.bind(dcerpc.ENDPOINT_RESOLVER, 0), dcerpc.bind_ack(135))
-    _call(site, mapper, dcerpc.request(2, 5, b""), dcerpc.response(2, site.rng.randbytes(120)))
-    _call(site, mapper, dcerpc.request(3, 4, site.rng.randbytes(700)), dcerpc.response(3, site.rng.randbytes(900)))
+    _call(site, mapper, dcerpc.bind(dcerpc.ACTIVATION, 0), dcerpc.bind_ack(135))
+    _call(site, mapper, dcerpc.request(2, 4, site.rng.randbytes(700)), dcerpc.response(2, site.rng.randbytes(900)))
     mapper.close()
     talk = site.tcp(client, server, port, mapper.now + 0.003)
     talk.connect()

@@ -149,8 +149,10 @@ def _http(site: Site, rng: random.Random, victim: Host, master: Host, kind: Beac
         else:
             talk.request(http.request(host, target, agent=agent, Cookie=f"sid={state.decode()}"))
         talk.wait(rng.uniform(0.005, 0.1))
-        orders = PIXEL if rng.random() < 0.7 else rng.randbytes(downward)
-        talk.respond(http.response(200, orders, "image/gif", "Apache"))
+        if rng.random() < 0.7:
+            talk.respond(http.response(200, PIXEL, "image/gif", "Apache"))
+        else:
+            talk.respond(http.response(200, rng.randbytes(downward), "application/octet-stream", "Apache"))
         talk.close()
 
     return call

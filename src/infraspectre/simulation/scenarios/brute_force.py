@@ -39,25 +39,28 @@ class Guessing:
     users: tuple[str, ...] = USERS
     is_spray: bool = False
     """Whether every account is tried with the same few passwords (T1110.003), rather than one with many."""
+    more_targets: tuple[Host, ...] = ()
+    """Other machines on which it guesses in turn."""
 
     def play(self, site: Site, rng: random.Random, begin_s: float, end_s: float) -> Behaviour:
         """Spread attempts over the span; the last one may be right."""
         kind, technique = ("password spray", "T1110.003") if self.is_spray else ("brute force", "T1110.001")
-        gap_s = (end_s - begin_s) / (self.attempts + 1)
+        gap_s, targets = (end_s - begin_s) / (self.attempts + 1), (self.target, *self.more_targets)
         behaviour = Behaviour(
-            f"{self.service} {kind}", "brute-force", (technique,), [self.attacker.ip], [self.target.ip],
-            parameters={"attempts": self.attempts, "gap_s": gap_s},
+            f"{self.service} {kind}", "brute-force", (technique,), [self.attacker.ip], [each.ip for each in targets],
+            parameters={"attempts": self.attempts, "gap_s": gap_s, "targets": len(targets)},
         )  # fmt: skip
         with site.behaving(behaviour):
             for number in range(self.attempts):
                 user = self.users[number % len(self.users)] if self.is_spray else rng.choice(self.users)
-                self._fail(site, rng, user, begin_s + (number + rng.random() * 0.5) * gap_s)
+                target = targets[number % len(targets)]
+                self._fail(site, rng, target, user, begin_s + (number + rng.random() * 0.5) * gap_s)
             if self.success:
                 self._succeed(site, rng, end_s - gap_s)
         return behaviour
 
-    def _fail(self, site: Site, rng: random.Random, user: str, at: float) -> None:
-        ends = site, self.attacker, self.target, at
+    def _fail(self, site: Site, rng: random.Random, target: Host, user: str, at: float) -> None:
+        ends = site, self.attacker, target, at
         several = [_password(rng) for _ in range(1 if self.is_spray else 3)]
         match self.service:
             case "ssh":
