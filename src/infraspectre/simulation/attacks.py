@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from infraspectre.simulation.activities import scans
 from infraspectre.simulation.capture import Behaviour
-from infraspectre.simulation.drawing import domain, host_name, log_count, log_uniform, span_within
+from infraspectre.simulation.drawing import domain, host_name, log_count, log_uniform, span_within, word
 from infraspectre.simulation.hosts import LINUX, SCANNER, WINDOWS, Host
-from infraspectre.simulation.protocols import tls
+from infraspectre.simulation.protocols import kerberos, tls
 from infraspectre.simulation.scenarios import (
     beacon,
     bot,
@@ -30,6 +30,8 @@ from infraspectre.simulation.site import Site
 Attack = Callable[[Site, random.Random, float, float], list[Behaviour]]
 """Plays one attack between two times in seconds; all that it chooses is drawn from the generator."""
 HOUR_S = 3600.0
+SERVER_SHARE = 0.15
+"""Share of infected machines that are servers; workstations are more, and more exposed."""
 CALLS, KNOCKS, GUESSES, PACKETS = 4_000, 4_000, 1_500, 12_000
 """Most calls, knocks, guesses and packets of one attack, which bound the size of a capture."""
 
@@ -39,6 +41,12 @@ def _intruder(site: Site, rng: random.Random, inside: float) -> Host:
     if rng.random() < inside:
         return rng.choice(site.clients)
     return site.outside(host_name(rng), "attacker", rng.choice((SCANNER, LINUX, WINDOWS)))
+
+
+def _infected(site: Site, rng: random.Random) -> Host:
+    """Return a machine that an attacker holds: mostly a workstation, now and then a server."""
+    servers = (site.files, site.mail, site.intranet, site.backup)
+    return rng.choice(servers if rng.random() < SERVER_SHARE else site.clients)
 
 
 def _scan(site: Site, rng: random.Random, kind: port_scan.Kind, targets: list[Host], ports: list[int],
@@ -125,7 +133,7 @@ def _guess(site: Site, rng: random.Random, begin_s: float, end_s: float, is_spra
     more = _more_targets(site, rng, service, attacker) if is_spray and rng.random() < 0.5 else ()
     success = rng.random() < 0.4
     guessing = brute_force.Guessing(attacker, target, service, attempts, success, tuple(users), is_spray, more)
-    rate = log_uniform(rng, 0.02, 0.5) if is_spray else log_uniform(rng, 0.1, 10)
+    rate = log_uniform(rng, 0.01, 0.5) if is_spray else log_uniform(rng, 0.02, 10)
     return [guessing.play(site, rng, *span_within(rng, begin_s, end_s, attempts / rate))]
 
 
@@ -137,12 +145,12 @@ def _more_targets(site: Site, rng: random.Random, service: brute_force.Service, 
 
 
 def _brute_force(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
-    """Guess passwords of one or two accounts, one in 10 s to 10 a second."""
+    """Guess passwords of one or two accounts, one in 50 s to 10 a second."""
     return _guess(site, rng, begin_s, end_s, is_spray=False)
 
 
 def _password_spray(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
-    """Try few passwords of many accounts, one in 50 s to one in 2 s."""
+    """Try few passwords of many accounts, one in 100 s to one in 2 s."""
     return _guess(site, rng, begin_s, end_s, is_spray=True)
 
 
@@ -171,7 +179,7 @@ def _amplification(site: Site, rng: random.Random, begin_s: float, end_s: float)
 
 def _beacon(channel: beacon.Channel) -> Attack:
     def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
-        return [beacon.call_home(site, rng, rng.choice(site.clients), drawn_beacon(rng, channel, end_s - begin_s),
+        return [beacon.call_home(site, rng, _infected(site, rng), drawn_beacon(rng, channel, end_s - begin_s),
                                  begin_s + rng.random() * (end_s - begin_s) * 0.05, end_s)]  # fmt: skip
 
     return play
@@ -201,7 +209,7 @@ def _domain_generation(site: Site, rng: random.Random, begin_s: float, end_s: fl
     kind: domain_generation.Kind = rng.choice(("letters", "hex", "arithmetic", "words"))
     tries = log_count(rng, 20, 1_000)
     span = span_within(rng, begin_s, end_s, tries / log_uniform(rng, 0.05, 20))
-    victim, is_called = rng.choice(site.clients), rng.random() < 0.6
+    victim, is_called = _infected(site, rng), rng.random() < 0.6
     return [domain_generation.search(site, rng, victim, kind, tries, *span, is_called)]
 
 
@@ -211,12 +219,12 @@ def _dns_tunnel(site: Site, rng: random.Random, begin_s: float, end_s: float) ->
     server = site.outside(f"ns1.{domain(rng)}", "control server") if rng.random() < 0.3 else None
     tunnel = dns_tunnel.Tunnel(
         rng.choice(("txt", "null", "cname", "mx", "a", "aaaa")), rng.choice(("base32", "base64", "hex")), domain(rng),
-        bytes_each, server,
+        bytes_each, server, rng.choice((0, 0, 0, log_count(rng, 2, 12))),
     )  # fmt: skip
     most = tunnel.upward_bytes * CALLS
     span = span_within(rng, begin_s, end_s, most / rate)
     size = max(tunnel.upward_bytes * 10, int(rate * (span[1] - span[0])))
-    return [tunnel.play(site, rng, rng.choice(site.clients), size, *span)]
+    return [tunnel.play(site, rng, _infected(site, rng), size, *span)]
 
 
 def _theft(rng: random.Random) -> exfiltration.Theft:
@@ -228,7 +236,7 @@ def _theft(rng: random.Random) -> exfiltration.Theft:
 def _exfiltration(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
     """Carry off 1 to 40 MB in one to six bursts."""
     pieces, total = rng.randrange(1, 7), log_uniform(rng, 1e6, 4e7)
-    theft, victim = _theft(rng), rng.choice((*site.clients, site.files))
+    theft, victim = _theft(rng), _infected(site, rng)
     total = min(total, 4e6) if theft.channel == "icmp" else total
     span = span_within(rng, begin_s, end_s, pieces * log_uniform(rng, 60, 1_800))
     return [theft.play(site, rng, victim, [int(total / pieces)] * pieces, *span)]
@@ -240,7 +248,7 @@ def _slow_exfiltration(site: Site, rng: random.Random, begin_s: float, end_s: fl
     pieces = max(5, min(CALLS, int((end_s - begin_s) / gap_s)))
     size = max(200, int(rate * (end_s - begin_s) / pieces))
     sizes = [max(100, int(size * rng.lognormvariate(0, 0.4))) for _ in range(pieces)]
-    return [_theft(rng).play(site, rng, rng.choice(site.clients), sizes, begin_s, end_s)]
+    return [_theft(rng).play(site, rng, _infected(site, rng), sizes, begin_s, end_s)]
 
 
 def _spread(way: lateral_movement.Way) -> Attack:
@@ -248,9 +256,8 @@ def _spread(way: lateral_movement.Way) -> Attack:
         attacker = rng.choice(site.clients)
         victims = lateral_movement.others(site, attacker)
         chosen = rng.sample(victims, min(len(victims), rng.randrange(3, 16)))
-        spread = lateral_movement.Spread(
-            way, rng.choice(("administrator", "svc-deploy", "helpdesk")), rng.uniform(5, 40)
-        )
+        user, service = rng.choice(("administrator", "svc-deploy", "helpdesk")), rng.choice(("PSEXESVC", word(rng, 4)))
+        spread = lateral_movement.Spread(way, user, rng.uniform(5, 40), service)
         span = span_within(rng, begin_s, end_s, len(chosen) * log_uniform(rng, 5, 900))
         return [spread.play(site, rng, attacker, chosen, *span)]
 
@@ -261,7 +268,8 @@ def _roast(kind: lateral_movement.Roast) -> Attack:
     def play(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
         count = log_count(rng, 5, 40)
         span = span_within(rng, begin_s, end_s, count * log_uniform(rng, 0.1, 30))
-        return [lateral_movement.roast(site, rng, kind, rng.choice(site.clients), count, *span)]
+        cipher = rng.choice((kerberos.RC4, kerberos.RC4, kerberos.AES256))
+        return [lateral_movement.roast(site, rng, kind, rng.choice(site.clients), count, *span, cipher)]
 
     return play
 
@@ -282,7 +290,7 @@ def _mining(site: Site, rng: random.Random, begin_s: float, end_s: float) -> lis
     is_secure = port in (443, 14433) or rng.random() < 0.3
     mine = mining.Mine(host_name(rng), port, is_secure, log_uniform(rng, 10, 120), log_uniform(rng, 10, 300))
     span = span_within(rng, begin_s, end_s, log_uniform(rng, 0.5 * HOUR_S, 12 * HOUR_S))
-    return [mine.play(site, rng, rng.choice(site.clients), *span)]
+    return [mine.play(site, rng, _infected(site, rng), *span)]
 
 
 def _bots(channels: tuple[bot.Channel, ...]) -> Attack:
@@ -320,7 +328,7 @@ def _reverse_shell(site: Site, rng: random.Random, begin_s: float, end_s: float)
     master = site.outside(host_name(rng), "control server")
     port = rng.choice((4444, 9001, 1234, 8443, 53, rng.randrange(1025, 65_000)))
     span = span_within(rng, begin_s, end_s, log_uniform(rng, 120, HOUR_S))
-    return [rare_service.reverse_shell(site, rng, rng.choice((*site.clients, site.intranet)), master, port, *span)]
+    return [rare_service.reverse_shell(site, rng, _infected(site, rng), master, port, *span)]
 
 
 ATTACKS: dict[str, Attack] = {

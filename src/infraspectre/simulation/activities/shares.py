@@ -106,16 +106,16 @@ def fail_logon(site: Site, client: Host, server: Host, at: float, user: str) -> 
     return session.talk.now
 
 
-def run_service(site: Site, client: Host, server: Host, at: float, user: str) -> float:
+def run_service(site: Site, client: Host, server: Host, at: float, user: str, name: str = "PSEXESVC") -> float:
     """Copy a program to the administrator's share and start it as a service, as PsExec does."""
     session = SmbSession(site, client, server, at)
     session.log_on(user)
     session.connect("ADMIN$")
-    session.write("PSEXESVC.exe", PROGRAM_START + site.rng.randbytes(site.size(60_000)))
+    session.write(f"{name}.exe", PROGRAM_START + site.rng.randbytes(site.size(60_000)))
     session.connect("IPC$")
     session.write("svcctl", dcerpc.bind(dcerpc.SERVICE_CONTROL))
     session.talk.wait(site.rng.uniform(0.05, 0.5))
-    session.write("PSEXESVC", site.rng.randbytes(200))
+    session.write(name, site.rng.randbytes(200))
     return session.log_off()
 
 

@@ -22,6 +22,8 @@ LABEL_BYTES = 60
 """Bytes of a full label; a label may have 63 (RFC 1035, 2.3.4)."""
 NAME_BYTES = 180
 """Bytes of a question that are data, so that it stays below 255 with any domain."""
+BURST_SHARE = 0.03
+"""Share of the whole time that a burst lasts."""
 TECHNIQUES = ("T1071.004", "T1572", "T1048.003")
 
 Encode = Callable[[bytes], str]
@@ -51,6 +53,8 @@ class Tunnel:
     """Most characters of data in one question."""
     server: Host | None = None
     """The attacker's own name server, asked directly; otherwise the site's."""
+    bursts: int = 0
+    """Number of short bursts, between which nothing is said; 0 for an even pace."""
 
     @property
     def upward_bytes(self) -> int:
@@ -64,13 +68,19 @@ class Tunnel:
             [self.server.ip] if self.server else [],
             parameters={"bytes_per_s": size / (end_s - begin_s), "encoding": self.encoding, "record": self.record},
         )  # fmt: skip
-        questions = -(-size // self.upward_bytes)
-        gap_s = (end_s - begin_s) / questions
         with site.behaving(behaviour):
-            for number in range(questions):
+            for number, at in enumerate(self._moments(rng, -(-size // self.upward_bytes), begin_s, end_s)):
                 data = rng.randbytes(min(self.upward_bytes, size - number * self.upward_bytes))
-                self._ask(site, rng, victim, data, begin_s + (number + rng.random() * 0.5) * gap_s)
+                self._ask(site, rng, victim, data, at)
         return behaviour
+
+    def _moments(self, rng: random.Random, count: int, begin_s: float, end_s: float) -> list[float]:
+        """Return the times of some questions, at an even pace or in bursts."""
+        seconds = end_s - begin_s
+        if not self.bursts:
+            return [begin_s + (number + rng.random() * 0.5) * seconds / count for number in range(count)]
+        starts = [begin_s + rng.uniform(0, 1 - BURST_SHARE) * seconds for _ in range(self.bursts)]
+        return sorted(rng.choice(starts) + rng.random() * BURST_SHARE * seconds for _ in range(count))
 
     def _ask(self, site: Site, rng: random.Random, victim: Host, data: bytes, at: float) -> None:
         name, answer = f"{self._labels(data)}.{self.domain}", self._answer(rng)

@@ -31,7 +31,13 @@ _NAMES = {
     "psexec": "psexec", "winrm": "winrm fan-out", "winrm-tls": "winrm fan-out in tls", "rdp": "rdp fan-out",
     "ssh": "ssh fan-out", "wmi": "wmi fan-out",
 }  # fmt: skip
-SERVICES = tuple(f"MSSQLSvc/sql{number:02}.corp.example:1433" for number in range(1, 13))
+TICKETS = 12
+_SERVICES = ("MSSQLSvc/sql{:02}.corp.example:1433", "HTTP/app{:02}.corp.example", "ftp/share{:02}.corp.example")
+
+
+def service_name(number: int) -> str:
+    """Return the name of a service that runs under an account of a person, a different one for each number."""
+    return _SERVICES[number % len(_SERVICES)].format(number // len(_SERVICES) + 1)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Spread:
     user: str = "administrator"
     session_s: float = 12.0
     """How long the attacker stays on each desktop."""
+    service: str = "PSEXESVC"
+    """Name of the service that is started through admin shares; other tools than PsExec draw one."""
 
     def play(
         self, site: Site, rng: random.Random, attacker: Host, victims: list[Host], begin_s: float, end_s: float
@@ -60,7 +68,7 @@ class Spread:
     def _reach(self, site: Site, rng: random.Random, attacker: Host, victim: Host, at: float) -> None:
         match self.way:
             case "psexec":
-                shares.run_service(site, attacker, victim, at, self.user)
+                shares.run_service(site, attacker, victim, at, self.user, self.service)
             case "winrm":
                 remote.run_winrm(site, attacker, victim, at, rng.randrange(1, 6))
             case "winrm-tls":
@@ -74,8 +82,9 @@ class Spread:
 
 
 def roast(
-    site: Site, rng: random.Random, kind: Roast, attacker: Host, count: int, begin_s: float, end_s: float
-) -> Behaviour:
+    site: Site, rng: random.Random, kind: Roast, attacker: Host, count: int, begin_s: float, end_s: float,
+    cipher: int = kerberos.RC4,
+) -> Behaviour:  # fmt: skip
     """Collect tickets that can be cracked elsewhere: of services, or of accounts that need no proof first."""
     behaviour = Behaviour(
         kind.replace("-", " "), "ticket-theft", TECHNIQUES[kind], [attacker.ip], [site.dns.ip],
@@ -86,7 +95,7 @@ def roast(
         for number in range(count):
             at = begin_s + (number + rng.random() * 0.5) * (end_s - begin_s) / count
             if kind == "kerberoasting":
-                shares.get_ticket(site, attacker, SERVICES[number % len(SERVICES)], at, kerberos.RC4)
+                shares.get_ticket(site, attacker, service_name(number), at, cipher)
             else:
                 shares.ask_without_proof(site, attacker, users[number], at, is_given=rng.random() < 0.2)
     return behaviour
@@ -115,7 +124,7 @@ def _move(site: Site, kind: Kind, targets: int, begin_s: float, end_s: float) ->
     rng, attacker = site.derived(f"movement/{kind}"), site.clients[0]
     match kind:
         case "kerberoasting" | "asrep-roasting":
-            roast(site, rng, kind, attacker, len(SERVICES), begin_s, min(begin_s + 5.0, end_s))
+            roast(site, rng, kind, attacker, TICKETS, begin_s, min(begin_s + 5.0, end_s))
         case "psexec" | "winrm" | "winrm-tls" | "rdp" | "ssh" | "wmi":
             Spread(kind).play(site, rng, attacker, others(site, attacker)[:targets], begin_s, end_s)
 
