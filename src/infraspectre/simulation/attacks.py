@@ -77,7 +77,7 @@ def _slow_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> 
 def _horizontal_scan(site: Site, rng: random.Random, begin_s: float, end_s: float) -> list[Behaviour]:
     """Knock on one to three ports of every address of a network, at 0.2 to 200 a second."""
     scanner = _intruder(site, rng, 0.7)
-    addresses = port_scan.addresses(site, scanner, _target(site, rng, scanner))
+    addresses = port_scan.addresses(site, port_scan.network_of(_target(site, rng, scanner)), scanner)
     targets = addresses[: log_count(rng, 30, len(addresses))]
     ports = rng.sample((445, 3389, 22, 80, 443, 135, 5985, 23, 1433, 3306, 8080, 5900), rng.randrange(1, 4))
     span = span_within(rng, begin_s, end_s, len(targets) * len(ports) / log_uniform(rng, 0.2, 200))

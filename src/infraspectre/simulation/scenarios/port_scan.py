@@ -146,7 +146,7 @@ def port_scan(
         scanner = site.outside("host-9.provider.example", "attacker", SCANNER)
     targets, numbers = [site.files], chosen_ports(rng, kind, ports)
     if kind == "horizontal":
-        targets = addresses(site, scanner, site.files)
+        targets = addresses(site, network_of(site.files), scanner)
     share = 0.85 if kind in ("slow", "udp") else 0.2
     Scan(kind, scanner, targets, numbers).play(site, rng, duration_s * 0.1, duration_s * (0.1 + share))
     return site
@@ -157,9 +157,9 @@ def network_of(host: Host) -> str:
     return host.ip.rpartition(".")[0]
 
 
-def addresses(site: Site, scanner: Host, near: Host | None = None) -> list[Host]:
-    """Return every address of a host's network, by default the scanner's, but the scanner itself; most are unused."""
-    network, known = network_of(near or scanner), {host.ip: host for host in site.hosts}
+def addresses(site: Site, network: str, scanner: Host) -> list[Host]:
+    """Return every address of a network but the scanner's, whether or not a host lives there."""
+    known = {host.ip: host for host in site.hosts}
     every = (f"{network}.{number}" for number in range(1, 255))
     return [known.get(ip) or Host(ip, ip, site.router.mac, "unused") for ip in every if ip != scanner.ip]
 
