@@ -110,8 +110,8 @@ def brute_force(
     hosts: int = 8, duration_s: float = 300.0, background: bool = True,
 ) -> Site:  # fmt: skip
     """Guess passwords of one service, of one account or of many, and find the right one at last."""
-    site, rng = lively_site(seed, hosts, duration_s, background), random.Random(f"{seed}/guesses")  # noqa: S311
-    target = targets_of(site, service)[0]
+    site = lively_site(seed, hosts, duration_s, background)
+    rng, target = site.derived("guesses"), targets_of(site, service)[0]
     inside = service in ("kerberos", "winrm")
     attacker = site.clients[0] if inside else site.outside("host-17.provider.example", "attacker")
     users = accounts(rng, 40) if spray else USERS
