@@ -115,6 +115,12 @@ def _see(seen: Seen, at: int, frame: bytes, verify: bool) -> None:
         flow.flags.append((from_orig, payload[13]))
 
 
+@pytest.fixture(scope="session")
+def read() -> Callable[[Path], Seen]:
+    """Read captures back that were not made by a scenario."""
+    return read_capture
+
+
 @dataclass
 class Made:
     """Holds a simulated capture with everything written beside it."""

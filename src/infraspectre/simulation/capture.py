@@ -82,6 +82,8 @@ class Capture:
         self.started_at = started_at
         self.flows: list[Flow] = []
         self.behaviours: list[Behaviour] = []
+        self.spans: dict[Behaviour, tuple[int, int]] = {}
+        """First and last time of frames without a flow, such as ARP, by what they were made to show."""
         self._frames: list[tuple[int, int, bytes]] = []
         self._ends: set[frozenset[tuple[str, int] | str]] = set()
         self._current: list[Behaviour] = []
@@ -124,6 +126,9 @@ class Capture:
         self._frames.append((time, len(self._frames), frame))
         if flow is not None:
             flow.count(time, from_orig, size)
+        elif self._current:
+            first, last = self.spans.get(self.behaviour, (time, time))
+            self.spans[self.behaviour] = min(first, time), max(last, time)
 
     def packets(self) -> list[tuple[int, bytes]]:
         """Return times and frames in order of time."""

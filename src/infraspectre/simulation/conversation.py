@@ -157,6 +157,11 @@ class TcpConversation(_Exchange):
         self.now += RETRY_S[0]
         self._emit(self.now, False, seq, ack, Flag.SYN | Flag.ACK, 0, b"")
 
+    def advertise(self, window_bytes: int) -> None:
+        """Let the originator tell that it takes no more than some bytes from now on."""
+        self._sides[0].fast_window = window_bytes >> self._sides[0].host.system.window_scale
+        self._segment(self.now, True, Flag.ACK)
+
     def request(self, data: bytes) -> None:
         """Send bytes from the originator."""
         self._send(True, data)

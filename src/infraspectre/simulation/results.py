@@ -109,11 +109,15 @@ def _behaviour_labels(capture: Capture) -> list[dict[str, Any]]:
     flows: dict[Behaviour, list[Flow]] = {behaviour: [] for behaviour in capture.behaviours}
     for flow in capture.flows:
         flows[flow.behaviour].append(flow)
-    shown = ((behaviour, its) for behaviour, its in flows.items() if its)
-    return [
-        behaviour_label(behaviour, min(f.started_at for f in its), max(f.ended_at for f in its), len(its))
-        for behaviour, its in shown
-    ]
+    shown = ((behaviour, its) for behaviour, its in flows.items() if its or behaviour in capture.spans)
+    return [behaviour_label(behaviour, *_span(capture, behaviour, its), len(its)) for behaviour, its in shown]
+
+
+def _span(capture: Capture, behaviour: Behaviour, flows: list[Flow]) -> tuple[int, int]:
+    """Return the first and last time of what shows a behaviour, in flows or beside them."""
+    spans = [(flow.started_at, flow.ended_at) for flow in flows]
+    spans += [capture.spans[behaviour]] if behaviour in capture.spans else []
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 def write_result(

@@ -168,6 +168,11 @@ class Site:
             frame = packets.ethernet(asker.mac, target.mac, packets.ETHERTYPE_ARP, answer)
             self.capture.record(at + target.delay_s, frame)
 
+    def claim(self, claimant: Host, ip: Host, told: Host, at: float) -> None:
+        """Tell a host, unasked, that an address is at the claimant's hardware address; no flow."""
+        answer = packets.arp(2, claimant.mac, ip.address, told.mac, told.address)
+        self.capture.record(at, packets.ethernet(told.mac, claimant.mac, packets.ETHERTYPE_ARP, answer))
+
     def write(self, out: Path, scenario: str, seed: int, options: Mapping[str, object]) -> SimulationResult:
         """Write the capture and its truth into a folder."""
         return write_result(self.capture, self.hosts, out, scenario, seed, options)

@@ -64,3 +64,39 @@ def read_new(site: Site, client: Host, server: Host, at: float) -> float:
         session.ask(45, size)
     session.close()
     return session.talk.now
+
+
+def fail(site: Site, client: Host, server: Host, at: float, service: str, user: str, passwords: list[str]) -> float:
+    """Try passwords over SMTP or IMAP, in clear or, as `smtps` and `imaps`, in TLS, until the server hangs up."""
+    protocol = service.removesuffix("s")
+    if service.endswith("s"):
+        session = secure.connect(site, client, server, at, tls.SCRIPT, _SECURE_PORTS[protocol])
+        session.ask(30, 60)
+        for password in passwords:
+            session.ask(20 + len(user) + len(password), 50, site.rng.uniform(0.5, 2.5))
+        session.close()
+        return session.talk.now
+    talk = site.tcp(client, server, _PLAIN_PORTS[protocol], at)
+    talk.connect()
+    _fail_plain(site, talk, server, protocol, user, passwords)
+    talk.close(by_orig=False)
+    return talk.now
+
+
+_PLAIN_PORTS, _SECURE_PORTS = {"smtp": 587, "imap": 143}, {"smtp": 465, "imap": 993}
+
+
+def _fail_plain(
+    site: Site, talk: TcpConversation, server: Host, protocol: str, user: str, passwords: list[str]
+) -> None:
+    greeting = f"220 {server.name} ESMTP" if protocol == "smtp" else "* OK IMAP4rev1 ready"
+    talk.respond(f"{greeting}\r\n".encode())
+    if protocol == "smtp":
+        _say(talk, "EHLO client", f"250-{server.name}\r\n250 AUTH PLAIN LOGIN")
+    for number, password in enumerate(passwords):
+        talk.wait(site.rng.uniform(0.5, 2.5))
+        if protocol == "smtp":
+            token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+            _say(talk, f"AUTH PLAIN {token}", "535 5.7.8 Error: authentication failed")
+        else:
+            _say(talk, f"a{number} LOGIN {user} {password}", f"a{number} NO [AUTHENTICATIONFAILED] failed")

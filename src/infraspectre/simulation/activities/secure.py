@@ -54,3 +54,28 @@ def connect(
     talk = site.tcp(client, server, port, at)
     talk.connect()
     return TlsSession(site, talk, server, library, server.name)
+
+
+class Line:
+    """Carries messages both ways over a connection that stays open, in clear or in TLS."""
+
+    def __init__(self, site: Site, client: Host, server: Host, port: int, at: float, is_secure: bool) -> None:
+        """Connect, and shake hands with a certificate that the server made itself."""
+        self.talk = site.tcp(client, server, port, at)
+        self.talk.connect()
+        self._rng = site.rng
+        self._session = (
+            TlsSession(site, self.talk, server, tls.SCRIPT, server.name, is_self_signed=True) if is_secure else None
+        )
+
+    def up(self, data: bytes) -> None:
+        """Send a message to the server."""
+        self.talk.request(tls.sealed(self._rng, len(data)) if self._session else data)
+
+    def down(self, data: bytes) -> None:
+        """Send a message to the client."""
+        self.talk.respond(tls.sealed(self._rng, len(data)) if self._session else data)
+
+    def at(self, moment: float) -> None:
+        """Be silent until a moment, however long it takes."""
+        self.talk.now = max(moment, self.talk.now)

@@ -106,16 +106,16 @@ def fail_logon(site: Site, client: Host, server: Host, at: float, user: str) -> 
     return session.talk.now
 
 
-def run_service(site: Site, client: Host, server: Host, at: float, user: str) -> float:
+def run_service(site: Site, client: Host, server: Host, at: float, user: str, name: str = "PSEXESVC") -> float:
     """Copy a program to the administrator's share and start it as a service, as PsExec does."""
     session = SmbSession(site, client, server, at)
     session.log_on(user)
     session.connect("ADMIN$")
-    session.write("PSEXESVC.exe", PROGRAM_START + site.rng.randbytes(site.size(60_000)))
+    session.write(f"{name}.exe", PROGRAM_START + site.rng.randbytes(site.size(60_000)))
     session.connect("IPC$")
     session.write("svcctl", dcerpc.bind(dcerpc.SERVICE_CONTROL))
     session.talk.wait(site.rng.uniform(0.05, 0.5))
-    session.write("PSEXESVC", site.rng.randbytes(200))
+    session.write(name, site.rng.randbytes(200))
     return session.log_off()
 
 
@@ -146,5 +146,18 @@ def get_ticket(site: Site, client: Host, service: str, at: float, cipher: int = 
     talk.connect()
     talk.request(kerberos.framed(kerberos.tgs_request(site.rng, REALM, service, site.now_s(at), ciphers)))
     talk.respond(kerberos.framed(kerberos.tgs_reply(site.rng, user_of(client), REALM, service, cipher)))
+    talk.close()
+    return talk.now
+
+
+def ask_without_proof(site: Site, client: Host, user: str, at: float, is_given: bool) -> float:
+    """Ask for a ticket of a user with RC4 and without proof, which accounts without pre-authentication are given."""
+    now_s = site.now_s(at)
+    talk = site.tcp(client, site.dns, 88, at)
+    talk.connect()
+    ciphers = (kerberos.RC4,)
+    talk.request(kerberos.framed(kerberos.as_request(site.rng, user, REALM, now_s, has_proof=False, ciphers=ciphers)))
+    ticket = kerberos.as_reply(site.rng, user, REALM, kerberos.RC4)
+    talk.respond(kerberos.framed(ticket if is_given else kerberos.error(kerberos.PREAUTH_REQUIRED, REALM, now_s)))
     talk.close()
     return talk.now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infraspectre.simulation.activities import names, secure
-from infraspectre.simulation.conversation import LONGEST_FLOW_S
+from infraspectre.simulation.conversation import LONGEST_FLOW_S, TcpConversation
 from infraspectre.simulation.hosts import Host
 from infraspectre.simulation.protocols import http, tls
 from infraspectre.simulation.site import Site
@@ -63,6 +63,18 @@ def upload(site: Site, client: Host, server: Host, at: float, size: int, library
     return session.talk.now
 
 
+def post(site: Site, client: Host, server: Host, at: float, size: int) -> float:
+    """Send one file in clear."""
+    talk = site.tcp(client, server, 80, at)
+    talk.connect()
+    data = site.rng.randbytes(size)
+    talk.request(http.request(server.name, "/upload", "POST", body=data, Content_Type="application/octet-stream"))
+    talk.wait(site.rng.uniform(0.02, 0.2))
+    talk.respond(http.response(200, b"ok\n", "text/plain"))
+    talk.close()
+    return talk.now
+
+
 def watch(site: Site, client: Host, server: Host, at: float, seconds: float) -> float:
     """Watch a video: one piece of it every few seconds."""
     session = secure.connect(site, client, server, names.resolve(site, client, server, at))
@@ -103,3 +115,39 @@ def basic_login(
         talk.respond(http.response(body=http.page("Admin", 2_000)) if is_right else refusal)
     talk.close()
     return talk.now
+
+
+LOGIN_BYTES = 620
+"""A typical POST of a login form with a browser's header fields."""
+
+
+def form_login(
+    site: Site,
+    client: Host,
+    server: Host,
+    at: float,
+    forms: Sequence[str],
+    is_secure: bool,
+    is_last_right: bool = False,
+) -> float:
+    """Hand in filled login forms over one connection, over HTTP or TLS; a right one leads to another page."""
+    port = 443 if is_secure else 80
+    talk = site.tcp(client, server, port, at)
+    talk.connect()
+    session = secure.TlsSession(site, talk, server, tls.SCRIPT, server.name) if is_secure else None
+    for index, form in enumerate(forms):
+        is_right = is_last_right and index == len(forms) - 1
+        if session:
+            session.ask(LOGIN_BYTES + len(form), 180 if is_right else 2_400, site.rng.uniform(0.02, 0.3))
+        else:
+            _hand_in(site, talk, server, form, is_right)
+    session.close() if session else talk.close()
+    return talk.now
+
+
+def _hand_in(site: Site, talk: TcpConversation, server: Host, form: str, is_right: bool) -> None:
+    kind = "application/x-www-form-urlencoded"
+    talk.request(http.request(server.name, "/login", "POST", body=form.encode(), Content_Type=kind))
+    talk.wait(site.rng.uniform(0.02, 0.3))
+    page = http.page("Login failed: wrong user name or password", 2_000)
+    talk.respond(http.response(302, Location="/home") if is_right else http.response(200, page))

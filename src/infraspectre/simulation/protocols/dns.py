@@ -6,7 +6,7 @@ import ipaddress
 import struct
 from collections.abc import Sequence
 
-A, CNAME, NULL, PTR, TXT, AAAA, ANY = 1, 5, 10, 12, 16, 28, 255
+A, CNAME, NULL, PTR, MX, TXT, AAAA, ANY = 1, 5, 10, 12, 15, 16, 28, 255
 NOERROR, NXDOMAIN = 0, 3
 _NAME_OF_QUESTION = b"\xc0\x0c"
 

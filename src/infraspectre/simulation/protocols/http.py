@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 REASONS = {
-    200: "OK", 204: "No Content", 206: "Partial Content", 301: "Moved Permanently", 304: "Not Modified",
+    200: "OK", 204: "No Content", 206: "Partial Content", 301: "Moved Permanently", 302: "Found", 304: "Not Modified",
     401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error",
+    503: "Service Unavailable",
 }  # fmt: skip
 BROWSER = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"

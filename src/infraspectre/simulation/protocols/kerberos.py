@@ -71,16 +71,18 @@ def tgs_request(rng: random.Random, realm: str, service: str, now_s: int, cipher
     )
 
 
-def _reply(rng: random.Random, kind: int, client: str, realm: str, service: str, cipher: int) -> bytes:
+def _reply(
+    rng: random.Random, kind: int, client: str, realm: str, service: str, cipher: int, own_cipher: int = AES256
+) -> bytes:
     who = tagged(3, general_string(realm)) + tagged(4, _principal(_PRINCIPAL, client))
     ticket = tagged(5, _ticket(rng, realm, service, cipher))
     start = tagged(0, integer(5)) + tagged(1, integer(kind))
-    return application(kind, sequence(start, who, ticket, tagged(6, _sealed(rng, AES256, 240))))
+    return application(kind, sequence(start, who, ticket, tagged(6, _sealed(rng, own_cipher, 240))))
 
 
-def as_reply(rng: random.Random, client: str, realm: str) -> bytes:
-    """Grant a ticket-granting ticket."""
-    return _reply(rng, _AS_REP, client, realm, f"krbtgt/{realm}", AES256)
+def as_reply(rng: random.Random, client: str, realm: str, cipher: int = AES256) -> bytes:
+    """Grant a ticket-granting ticket, with a part encrypted by the client's key of the given type."""
+    return _reply(rng, _AS_REP, client, realm, f"krbtgt/{realm}", AES256, cipher)
 
 
 def tgs_reply(rng: random.Random, client: str, realm: str, service: str, cipher: int) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from infraspectre.simulation.scenarios import (
+    attack,
     beacon,
+    bot,
     brute_force,
     bulk,
     campaign,
@@ -14,14 +16,18 @@ from infraspectre.simulation.scenarios import (
     exfiltration,
     floods,
     lateral_movement,
+    mining,
     office,
+    poisoning,
     port_scan,
+    rare_service,
     web_attack,
 )
 from infraspectre.simulation.scenarios.scenario import Played, Scenario
 
 _STORIES: tuple[Callable[..., Played], ...] = (
     office.office,
+    attack.attack,
     port_scan.port_scan,
     brute_force.brute_force,
     beacon.beacon,
@@ -29,9 +35,14 @@ _STORIES: tuple[Callable[..., Played], ...] = (
     domain_generation.domain_generation,
     exfiltration.exfiltration,
     lateral_movement.lateral_movement,
+    floods.flood,
     floods.syn_flood,
     floods.amplification,
     web_attack.web_attack,
+    mining.mining,
+    bot.bot,
+    poisoning.poisoning,
+    rare_service.rare_service,
     campaign.campaign,
     campaign.sample,
     bulk.bulk,

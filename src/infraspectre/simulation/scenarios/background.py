@@ -49,10 +49,10 @@ def work(site: Site, duration_s: float, intensity: float = 1.0) -> None:
     _watch_over(site, rng, duration_s)
 
 
-def moments(rng: random.Random, duration_s: float, mean_s: float) -> Iterator[float]:
+def moments(rng: random.Random, end_s: float, mean_s: float, begin_s: float = 0.0) -> Iterator[float]:
     """Yield the times of events that happen at random, a mean time apart (a Poisson process)."""
-    at = rng.expovariate(1.0 / mean_s)
-    while at < duration_s:
+    at = begin_s + rng.expovariate(1.0 / mean_s)
+    while at < end_s:
         yield at
         at += rng.expovariate(1.0 / mean_s)
 

@@ -26,15 +26,27 @@ def sample(seed: str, *, hosts: int = 8, duration_s: float = 480.0) -> Site:
 
 def invade(
     site: Site, duration_s: float, size: int, ports: int = 400, guesses: int = 80, period_s: float = 30.0
-) -> None:
+) -> list[Behaviour]:
     """Play the stages one after the other; each begins where the one before made it possible."""
     attacker = site.outside("host-41.provider.example", "attacker")
-    foothold = site.intranet
-    scan = Behaviour("port scan", "scan", ("T1595.001", "T1046"), [attacker.ip])
-    with site.behaving(scan):
-        port_scan.knock_on(site, scan, attacker, foothold, ports, duration_s * 0.08, duration_s * 0.08)
-    brute_force.guess(site, attacker, "ssh", guesses, True, duration_s * 0.18, duration_s * 0.14)
-    beacon.call_home(site, foothold, "tls", period_s, 0.15, duration_s * 0.36, duration_s * 0.98)
-    lateral_movement.spread(site, foothold, "psexec", 4, duration_s * 0.55, duration_s * 0.1)
-    lateral_movement.spread(site, foothold, "rdp", 3, duration_s * 0.66, duration_s * 0.08)
-    exfiltration.carry_off(site, site.files, "https", size, duration_s * 0.82)
+    foothold, rng = site.intranet, site.derived("campaign")
+    scan = port_scan.Scan("vertical", attacker, [foothold], range(1, ports + 1))
+    guessing = brute_force.Guessing(attacker, foothold, "ssh", guesses)
+    kind = beacon.Beacon("tls", beacon.Rhythm(period_s, 0.15))
+    first, second = lateral_movement.Spread("psexec"), lateral_movement.Spread("rdp")
+    victims = lateral_movement.others(site, foothold)
+    return joined(site.seed, [
+        scan.play(site, rng, duration_s * 0.08, duration_s * 0.16),
+        guessing.play(site, rng, duration_s * 0.18, duration_s * 0.32),
+        beacon.call_home(site, rng, foothold, kind, duration_s * 0.36, duration_s * 0.98),
+        first.play(site, rng, foothold, victims[:4], duration_s * 0.55, duration_s * 0.65),
+        second.play(site, rng, foothold, victims[:3], duration_s * 0.66, duration_s * 0.74),
+        exfiltration.Theft().play(site, rng, site.files, [size], duration_s * 0.82, duration_s),
+    ])  # fmt: skip
+
+
+def joined(campaign: str, stages: list[Behaviour]) -> list[Behaviour]:
+    """Say of behaviours that they are stages of one campaign."""
+    for stage in stages:
+        stage.campaign = campaign
+    return stages
