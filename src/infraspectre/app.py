@@ -399,10 +399,10 @@ class Run:
 
 
 def ranked(decisions: list[Decision]) -> list[Decision]:
-    """Return the latest decision about each incident, the most threatening first."""
+    """Return the latest decision about each incident that no other took over, the most threatening first."""
     latest = {decision.incident.incident_id: decision for decision in decisions}
     return sorted(
-        latest.values(),
+        (decision for decision in latest.values() if decision.incident.merged_into is None),
         key=lambda one: (-one.threat_score.value, one.incident.first_seen, one.incident.incident_id),
     )
 
