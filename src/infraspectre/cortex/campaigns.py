@@ -36,19 +36,18 @@ class Campaigns:
         return None if story.campaign is None else self.campaigns[story.campaign]
 
     def tie(self, story: Story, other: Story, stories: Mapping[int, Story]) -> list[int]:
-        """Let two stories belong to one campaign; return those whose campaign changed, none if it would be too large."""
+        """Let two stories belong to one campaign; return all of it, none if nothing changed."""
         ours, theirs = sorted((self._begun(story), self._begun(other)))
         first, second = self._get(ours, stories), self._get(theirs, stories)
         if ours == theirs or len(first.members) + len(second.members) > MOST_MEMBERS:
             return []
-        before = {key for key in (*first.members, *second.members) if stories[key].campaign == ours}
         first.members |= second.members
         merge_progress(first.reached, second.reached.values())
         self.campaigns[ours] = first
         self.campaigns.pop(theirs, None)
         for key in first.members:
             stories[key].campaign = ours
-        return [key for key in first.members if key not in before]
+        return list(first.members)
 
     def advance(self, story: Story) -> list[int]:
         """Add the progress of a story to its campaign; return the members to tell anew."""
@@ -62,6 +61,15 @@ class Campaigns:
             campaign.members.pop(story.key, None)
             if not campaign.members:
                 del self.campaigns[story.campaign or 0]
+
+    def replace(self, other: Story, story: Story) -> list[int]:
+        """Let a story that took over another stand for it; return the members to tell anew."""
+        campaign = self.of(story)
+        self.leave(other)
+        for tactic, each in (campaign.reached if campaign else {}).items():
+            if campaign and each.incident_id == other.incident_id:
+                campaign.reached[tactic] = msgspec.structs.replace(each, incident_id=story.incident_id)
+        return list(campaign.members) if campaign else []
 
     def kill_chain(self, story: Story) -> list[Progress]:
         """Return the tactics reached by a story and all that is tied to it, in order of their first evidence."""
@@ -82,4 +90,3 @@ class Campaigns:
 
 def _alone(story: Story) -> Campaign:
     return Campaign(story.incident_id, {story.key: None}, dict(story.reached))
-

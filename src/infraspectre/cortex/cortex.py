@@ -1,33 +1,30 @@
 """Correlation: detections that tell one story become one incident, and incidents of one intruder one campaign.
 
-Rules say what is joined (`infraspectre.cortex.rules`), a graph of who had lately to do with what finds it
-(`infraspectre.cortex.graph`). A weak detection joins one story at most and never makes two stories one. A story is told as
-soon as it says something new, and again when it has grown and is over; the latest telling counts. Stories are remembered after
-that, so that a detector may report late, and campaigns may go on for days.
+Rules say what is joined (`infraspectre.cortex.rules`), and a graph of who had lately to do with what finds it
+(`infraspectre.cortex.graph`). A weak detection joins one story at most and never makes two stories one. A story is
+told as soon as it says something new, and again when it has grown and is over; the latest telling counts. Stories are
+remembered after that, so that a detector may report late, and campaigns may go on for days.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from string import Template
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from infraspectre.cortex.campaigns import Campaign, Campaigns
-from infraspectre.cortex.graph import Graph, Mention, Node, begins, ends, indicators, is_weak, node, servers, shared
-from infraspectre.cortex.graph import finding_nodes as findings
+from infraspectre.cortex.graph import Graph, Mention, Node, begins, ends, is_weak
 from infraspectre.cortex.links import Fan, Fans
-from infraspectre.cortex.rules import By, Makes, Rule, Rules, load_rules
+from infraspectre.cortex.matching import Match, Matcher
+from infraspectre.cortex.rules import Rule, Rules, load_rules
 from infraspectre.cortex.story import Bounds, Story
 from infraspectre.intel.assets import Assets
-from infraspectre.intel.families import FAMILIES, OTHER, Family, family
+from infraspectre.intel.families import family
 from infraspectre.records import Detection, Incident, Join
-from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.times import NANOSECONDS
 
-FAMILY = {each.name: each for each in (*FAMILIES, OTHER)}
 BY_HOST = frozenset({"actor", "victim-then-actor"})
 """Ways in which one incident could grow from host to host."""
 LOOKS_NS = 60 * NANOSECONDS
@@ -45,13 +42,12 @@ class CortexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     widest_fan: int = 64
     """Beyond so many others a link between two hosts says nothing about them."""
     widest_tie: int = 16
-    """A host that acts in more incidents, or an incident with more actors, ties nothing to a campaign: such are gateways and
-    popular servers."""
+    """A host that acts in more incidents, as a gateway may, or an incident with more actors ties nothing together."""
     most_chained: int = 8
     """Actors of one incident that grows from host to host; further ones have incidents of their own in its campaign."""
     most_detections: int = 256
     """Findings kept for one incident; the rest is counted."""
-    most_entities: int = 256
+    most_nodes_of_story: int = 1024
     """Nodes at which one story is found."""
     most_stories: int = 4096
     """Stories remembered; beyond, that idle for longest is told and forgotten."""
@@ -70,26 +66,11 @@ class CortexState(msgspec.Struct, frozen=True):
 
     version: int
     next: int
+    changed: list[int]
     stories: list[Story]
     campaigns: dict[int, Campaign]
     nodes: list[tuple[Node, list[Mention]]]
     fans: list[tuple[Fan, int, list[str]]]
-
-
-class Way(NamedTuple):
-    """Says at which node an earlier finding would share what a rule asks for."""
-
-    at: Node
-    is_first: bool = False
-    """Whether the finding in hand would be the first of both, which was reported late."""
-
-
-class Match(NamedTuple):
-    """Is a rule that holds between a detection and a story."""
-
-    rule: Rule
-    way: Way
-    mention: Mention
 
 
 class Cortex:
@@ -103,10 +84,11 @@ class Cortex:
         self.rules = rules or load_rules()
         self.dropped = {"stories": 0}
         self._assets = assets or Assets()
-        self._bounds = Bounds(chosen.most_detections, chosen.most_entities, chosen.widest_tie + 1)
+        self._bounds = Bounds(chosen.most_detections, chosen.most_nodes_of_story, chosen.widest_tie + 1)
         fans = Fans(chosen.widest_fan, chosen.most_fans, int(chosen.slow_window_s * NANOSECONDS))
         self._graph = Graph(fans, chosen.most_nodes, chosen.most_mentions, self.rules.longest_ns)
         self._stories: OrderedDict[int, Story] = OrderedDict()
+        self._matcher = Matcher(self.rules, self._graph, self._stories)
         self._campaigns = Campaigns()
         self._changed: dict[int, None] = {}
         self._news: dict[int, None] = {}
@@ -130,7 +112,7 @@ class Cortex:
         """Return all that is remembered as plain data that JSON can hold."""
         saved: dict[str, Any] = msgspec.to_builtins(
             CortexState(
-                STATE_VERSION, self._next, list(self._stories.values()), self._campaigns.campaigns,
+                STATE_VERSION, self._next, list(self._changed), list(self._stories.values()), self._campaigns.campaigns,
                 self._graph.save(), self._graph.fans.save(),
             ),
             str_keys=True,
@@ -143,7 +125,9 @@ class Cortex:
         if state.version != STATE_VERSION:
             raise msgspec.ValidationError(f"version {state.version} of saved correlation is not known")
         self._next = state.next
-        self._stories = OrderedDict((story.key, story) for story in state.stories)
+        self._changed = dict.fromkeys(state.changed)
+        self._stories.clear()
+        self._stories.update((story.key, story) for story in state.stories)
         self._kept = sum(len(story.kept) for story in state.stories)
         self._campaigns = Campaigns(state.campaigns)
         self._graph.load(state.nodes)
@@ -157,7 +141,7 @@ class Cortex:
             if key != story.key and self._has_room(story, self._stories[key], match.rule):
                 self._merge(story, self._stories[key], match, detection)
         if story.key in matches:
-            story.explain(self._join(matches[story.key], detection))
+            story.explain(matches[story.key].join(detection))
         self._add(story, detection)
         self._tie(story, detection)
         self._forget_oldest()
@@ -170,8 +154,8 @@ class Cortex:
 
     def _add(self, story: Story, detection: Detection) -> None:
         held = len(story.kept)
-        nodes = self._graph.add(detection, story.key)
-        if story.add(detection, self._window_ns(detection), nodes, self._bounds):
+        self._graph.add(detection, story.key, story.admit(self._graph.nodes_of(detection), self._bounds))
+        if story.add(detection, self._window_ns(detection), self._bounds):
             self._news[story.key] = None
         self._kept += len(story.kept) - held
         self._stories.move_to_end(story.key)
@@ -179,53 +163,19 @@ class Cortex:
         self._changed.update(dict.fromkeys(self._campaigns.advance(story)))
 
     def _matching(self, detection: Detection) -> dict[int, Match]:
-        """Find the stories a detection belongs to, each with the first rule that says so; a weak one has one at most."""
+        """Find the stories of a detection, each with the first rule that says so; a weak one has one at most."""
         found: dict[int, Match] = {}
-        for match in self._matches("incident", detection):
+        for match in self._matcher.matches("incident", detection):
             if self._fits(match, detection):
-                found.setdefault(match.mention.story, match)
-        strong = {key: match for key, match in found.items() if not match.rule.weak}
+                found.setdefault(match.story, match)
+        strong = {key: match for key, match in found.items() if match.rule.weak == "none"}
         if is_weak(detection) or not strong:
             return dict(list((strong or found).items())[:1])
         return strong
 
-    def _matches(self, makes: Makes, detection: Detection) -> Iterator[Match]:
-        kin = family(detection.category)
-        for rule in self.rules.of(makes, kin):
-            for way in ways(rule.by, detection):
-                for mention in list(self._graph.mentions(way.at)):
-                    if self._holds(rule, way, mention, detection, kin):
-                        yield Match(rule, way, mention)
-
-    def _holds(self, rule: Rule, way: Way, mention: Mention, detection: Detection, kin: Family) -> bool:
-        """Tell whether a rule holds between a detection and an earlier mention."""
-        other = FAMILY[mention.family]
-        order = rule.by == "victim-then-actor"
-        if not (rule.allows(other, kin) if way.is_first else rule.allows(kin, other)) and (
-            order or not rule.allows(other, kin)
-        ):
-            return False
-        if order and not _in_order(way, mention, detection):
-            return False
-        least = SEVERITIES.index(rule.severity)
-        if mention.severity < least or (rule.makes == "incident" and SEVERITIES.index(detection.severity) < least):
-            return False
-        if _gap(mention, detection) > rule.within_ns:
-            return False
-        if rule.weak and not (is_weak(detection) or self._stories[mention.story].is_weak):
-            return False
-        return rule.by not in ("target", "victim-then-actor") or self._is_narrow(way, mention, detection)
-
-    def _is_narrow(self, way: Way, mention: Mention, detection: Detection) -> bool:
-        """Tell whether whoever suffered is one of few: not swept with many others, not attacked by everybody."""
-        if way.is_first:
-            return self._graph.is_narrow(detection)
-        swept, popular = ("orig", mention.by, mention.family), ("resp", shared(way.at), mention.family)
-        return not self._graph.is_broad(swept) and not self._graph.is_broad(popular)
-
     def _fits(self, match: Match, detection: Detection) -> bool:
         """Tell whether an incident stays readable with a detection: its span, and how many act in it."""
-        story = self._stories[match.mention.story]
+        story = self._stories[match.story]
         if is_weak(detection) or story.is_weak:
             return True
         actors = {*story.actors, *([detection.orig] if detection.orig else [])}
@@ -247,12 +197,13 @@ class Cortex:
     def _merge(self, story: Story, other: Story, match: Match, detection: Detection) -> None:
         """Let a story take over a later one, which is told for the last time if it was told before."""
         held = len(story.kept) + len(other.kept)
-        story.explain(self._join(match, detection, other.incident_id))
+        story.explain(match.join(detection, other.incident_id))
         if other.campaign is not None:
             self._retie(story, other)
-            self._campaigns.leave(other)
+            self._changed.update(dict.fromkeys(self._campaigns.replace(other, story)))
+        self._graph.move(story.admit(other.nodes, self._bounds), other.key, story.key)
+        self._graph.forget(other.nodes, other.key)
         story.absorb(other, self._bounds)
-        self._graph.move(other.nodes, other.key, story.key)
         if other.is_told:
             self._gone.append(msgspec.structs.replace(self._incident(other), merged_into=story.incident_id))
         self._kept += len(story.kept) - held
@@ -264,40 +215,42 @@ class Cortex:
         if is_weak(detection) and (not story.is_weak or story.campaign is not None):
             return
         for match in self._ties(story, detection):
-            other = self._stories[match.mention.story]
+            other = self._stories[match.story]
             tied = self._retie(story, other)
             if tied:
-                story.explain(self._join(match, detection, other.incident_id))
-            if is_weak(detection) and tied:
+                story.explain(match.join(detection, other.incident_id))
+            if tied and is_weak(detection):
                 return
 
     def _ties(self, story: Story, detection: Detection) -> Iterator[Match]:
-        for match in self._matches("campaign", detection):
-            other = self._stories[match.mention.story]
+        for match in self._matcher.matches("campaign", detection):
+            other = self._stories[match.story]
+            if is_weak(detection) and match.way.is_first:
+                continue
             if other.key != story.key and not self._is_crowd(story, other, match) and self._is_way_in(story, match):
                 yield match
 
     def _is_crowd(self, story: Story, other: Story, match: Match) -> bool:
         """Tell whether too many take part for a tie to mean anything."""
         widest = self.settings.widest_tie
-        if len(story.actors) > widest or len(other.actors) > widest:
+        if max(len(story.actors), len(other.actors)) > widest:
             return True
-        return match.rule.by == "actor" and len({each.story for each in self._graph.mentions(match.way.at)}) > widest
+        return match.rule.by == "actor" and self._matcher.stories_at(match.way) > widest
 
     def _is_way_in(self, story: Story, match: Match) -> bool:
-        """Tell whether a host that acts came under control just here: an intruder needs one way in, and the last counts.
+        """Tell whether a host that acts came under control just here: there is one way in, and the last one counts.
 
         Otherwise all who ever attacked a popular server would be one campaign as soon as it acts.
         """
         if match.rule.by != "victim-then-actor":
             return True
-        host = shared(match.way.at)
-        acting = self._stories[match.mention.story] if match.way.is_first else story
-        known = [each for each in self._graph.mentions(node("target", host)) if match.rule.earlier.fits(FAMILY[each.family])]
-        if any(self._is_tied(acting, each.story) for each in known if not match.way.is_first or each.story != story.key):
-            return False
-        before = [each for each in known if each.first <= match.mention.first and each.severity >= match.mention.severity]
-        return match.way.is_first or match.mention is max(before, key=lambda each: (each.last, each.story))
+        acting = self._stories[match.story] if match.way.is_first else story
+        known = self._matcher.entries(match)
+        if match.way.is_first:
+            return not any(self._is_tied(acting, each.story) for each in known if each.story != story.key)
+        before = [each for each in known if each.severity >= match.mention.severity and each.first <= story.first]
+        latest = max(before, key=lambda each: (each.last, each.story), default=None)
+        return latest is match.mention and not any(self._is_tied(acting, each.story) for each in known)
 
     def _is_tied(self, story: Story, key: int) -> bool:
         return key == story.key or (story.campaign is not None and self._stories[key].campaign == story.campaign)
@@ -307,11 +260,6 @@ class Cortex:
         self._changed.update(dict.fromkeys(changed))
         self._news.update(dict.fromkeys(key for key in changed if self._stories[key].is_told))
         return bool(changed)
-
-    def _join(self, match: Match, detection: Detection, other: str | None = None) -> Join:
-        what, gap = shared(match.way.at), _gap(match.mention, detection)
-        why = Template(match.rule.says).safe_substitute(shared=what, gap=_span(max(gap, 0)))
-        return Join(match.rule.id, why, what, detection.at, detection.detection_id, other)
 
     def _over(self, now: int) -> dict[int, None]:
         """Return the changed stories that are over; it is looked for them once in a while."""
@@ -334,10 +282,12 @@ class Cortex:
     def _incident(self, story: Story) -> Incident:
         campaign = self._campaigns.of(story)
         is_raised = story.is_weak and self._campaigns.is_under_way(story)
+        incident = story.incident(self._assets, self.settings.most_detections, is_raised)
         return msgspec.structs.replace(
-            story.incident(self._assets, is_raised),
+            incident,
             campaign_id=campaign and campaign.campaign_id,
             kill_chain=self._campaigns.kill_chain(story),
+            joins=[*incident.joins, *([cascade(story, incident)] if is_raised else [])],
         )
 
     def _forget_oldest(self) -> None:
@@ -361,37 +311,8 @@ class Cortex:
         return int(window_s * NANOSECONDS)
 
 
-def ways(by: By, detection: Detection) -> list[Way]:
-    """Return the nodes at which a rule looks for what a detection shares."""
-    orig, resp = detection.orig, detection.resp
-    if by == "finding":
-        return [Way(each) for each in findings(detection)]
-    if by == "server":
-        return [Way(each) for each in servers(detection)]
-    if by == "indicator":
-        return [Way(each) for each in indicators(detection)]
-    if by == "target":
-        return [Way(node("target", resp))] if resp else []
-    if by == "actor":
-        return [Way(node("actor", orig))] if orig else []
-    victim = [Way(node("target", orig))] if orig else []
-    return victim + ([Way(node("actor", resp), is_first=True)] if resp else [])
-
-
-def _in_order(way: Way, mention: Mention, detection: Detection) -> bool:
-    """Tell whether the victim was hit before it acted."""
-    first, then = mention.first, begins(detection)
-    return then <= first if way.is_first else first <= then
-
-
-def _gap(mention: Mention, detection: Detection) -> int:
-    """Return the time between two activities; it is not above zero if they overlap."""
-    return max(begins(detection) - mention.last, mention.first - ends(detection))
-
-
-def _span(time_ns: int) -> str:
-    """Write a time for people."""
-    seconds = time_ns / NANOSECONDS
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+def cascade(story: Story, incident: Incident) -> Join:
+    """Return why weak findings count as medium: in an intrusion under way, each sign of a next step is more probable."""
+    why = "its campaign has shown several tactics, so its findings of low severity count as medium"
+    last = incident.detections[-1]
+    return Join("severity-cascade", why, ", ".join(incident.orig), last.at, last.detection_id, story.incident_id)

@@ -1,8 +1,8 @@
 """The live graph: what hosts, findings and indicators have to do with which story; joins are found by looking here.
 
-A node is who acted, who was acted upon, an outside server, a finding or an indicator; an edge is a `Mention` of the node in
-a story. Nodes forget the least telling mention beyond a bound, the graph forgets the node unused for longest, and what is
-older than the longest window is gone.
+A node is who acted, who was acted upon, an outside server, a finding or an indicator; an edge is a `Mention` of the
+node in a story. Nodes forget the least telling mention beyond a bound, the graph forgets the node unused for longest,
+and what is older than the longest window is gone.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.times import UNITS
 
 Node = str
-"""A kind of node and what it is about, as a JSON array: no two nodes are written alike, whatever traffic calls itself."""
-CROWDED = frozenset({"flood"})
-"""Families in which many unrelated sources against one target are one story."""
+"""A kind of node and what it is about, as a JSON array: no two are written alike, whatever traffic calls itself."""
 RELAYED = frozenset({"tunnel", "dga"})
 """Families whose target only passes on what it gets, as a resolver does, and says nothing about who is behind."""
 NAMING = frozenset({"tunnel", "beacon", "exfiltration", "rare_protocol"})
-"""Families whose examples name the far end; those of downloads are files, those of generated domains are drawn by lot."""
+"""Families whose examples name the far end; those of downloads are files, generated domains are drawn by lot."""
 HALF_LIFE_NS = 6 * UNITS["h"]
 """In this time a mention loses as much as one level of severity is worth: of a working day the serious is kept."""
 MEDIUM = SEVERITIES.index("medium")
@@ -77,7 +75,13 @@ def is_relayed(detection: Detection) -> bool:
     return family(detection.category).name in RELAYED or "dns" in normal(detection.category).split("_")
 
 
-def servers(detection: Detection) -> list[Node]:
+def crowd_nodes(detection: Detection) -> list[Node]:
+    """Return the target of one kind of activity, whoever else may act upon it alike."""
+    is_named = detection.resp and not is_relayed(detection)
+    return [node("crowd", detection.resp, family(detection.category).name)] if is_named else []
+
+
+def server_nodes(detection: Detection) -> list[Node]:
     """Return the outside server that a host talked to; a resolver is none."""
     outside = detection.resp and not is_relayed(detection) and not is_inside(detection.resp)
     return [node("server", detection.resp)] if outside else []
@@ -129,16 +133,25 @@ class Graph:
         self._memory_ns = memory_ns
         self._nodes: OrderedDict[Node, list[Mention]] = OrderedDict()
 
-    def add(self, detection: Detection, story: int) -> list[Node]:
-        """Mention a story at every node of a detection; return the nodes."""
-        nodes = list(self._nodes_of(detection))
+    def add(self, detection: Detection, story: int, nodes: Iterable[Node]) -> None:
+        """Mention a story at some nodes of a detection, and count its link."""
         for each in nodes:
             self._mention(each, detection, story)
         if detection.resp:
             by_actor, by_target = fans_of(detection)
             self.fans.add(by_actor, detection.resp, detection.at)
             self.fans.add(by_target, detection.orig or "", detection.at)
-        return nodes
+
+    def nodes_of(self, detection: Detection) -> Iterator[Node]:
+        """Yield the nodes by which a detection may be found."""
+        yield from finding_nodes(detection)
+        if detection.orig:
+            yield node("actor", detection.orig)
+        if detection.resp and self.is_narrow(detection):
+            yield node("target", detection.resp)
+        yield from crowd_nodes(detection)
+        yield from server_nodes(detection)
+        yield from indicators(detection)
 
     def mentions(self, at: Node) -> list[Mention]:
         """Return what is mentioned at a node."""
@@ -146,11 +159,7 @@ class Graph:
 
     def is_narrow(self, detection: Detection) -> bool:
         """Tell whether the link between actor and target says something about both."""
-        return not is_relayed(detection) and not any(map(self.is_broad, fans_of(detection)))
-
-    def is_broad(self, fan: Fan) -> bool:
-        """Tell whether a fan links nothing, by its degree; a flood is meant to come from everywhere."""
-        return fan[::2] not in {("resp", name) for name in CROWDED} and self.fans.is_broad(fan)
+        return not is_relayed(detection) and not any(map(self.fans.is_broad, fans_of(detection)))
 
     def move(self, nodes: Iterable[Node], old: int, new: int) -> None:
         """Let mentions of one story be of another."""
@@ -175,15 +184,6 @@ class Graph:
     def load(self, saved: Iterable[tuple[Node, list[Mention]]]) -> None:
         """Take over what was saved."""
         self._nodes = OrderedDict(saved)
-
-    def _nodes_of(self, detection: Detection) -> Iterator[Node]:
-        yield from finding_nodes(detection)
-        if detection.orig:
-            yield node("actor", detection.orig)
-        if detection.resp and self.is_narrow(detection):
-            yield node("target", detection.resp)
-        yield from servers(detection)
-        yield from indicators(detection)
 
     def _mention(self, at: Node, detection: Detection, story: int) -> None:
         kept = [each for each in self._nodes.get(at, ()) if each.last >= begins(detection) - self._memory_ns]

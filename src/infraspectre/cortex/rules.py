@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from string import Template
@@ -21,7 +20,8 @@ from infraspectre.intel.rule_files import YAML, files_in
 from infraspectre.records import Severity
 from infraspectre.records.times import UNITS
 
-By = Literal["finding", "actor", "target", "server", "indicator", "victim-then-actor"]
+By = Literal["finding", "actor", "target", "crowd", "server", "indicator", "victim-then-actor"]
+Weak = Literal["none", "one", "both"]
 Makes = Literal["incident", "campaign"]
 LONGEST_NS = 30 * UNITS["d"]
 """Longest window: nothing is remembered for longer."""
@@ -56,8 +56,8 @@ class RuleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the whole may last, unless both last alike."""
     alike: bool = False
     """Whether both must last alike: at least half of the whole time is shared."""
-    weak: bool = False
-    """Whether it is only for findings of low severity, which join one incident at most."""
+    weak: Weak = "none"
+    """Which of both must be weak, of less than medium severity; a weak finding joins one incident at most."""
     enabled: bool = True
 
 
@@ -97,11 +97,15 @@ class Rule(msgspec.Struct, frozen=True):
     severity: Severity
     longest_ns: int | None
     alike: bool
-    weak: bool
+    weak: Weak
 
     def allows(self, later: Family, earlier: Family) -> bool:
         """Tell whether it is about findings of these families, the earlier of which came first where order counts."""
         return self.later.fits(later) and self.earlier.fits(earlier) and (not self.same_family or later == earlier)
+
+    def takes(self, *is_weak: bool) -> bool:
+        """Tell whether enough of both are weak."""
+        return self.weak == "none" or (all(is_weak) if self.weak == "both" else any(is_weak))
 
 
 class Rules:
@@ -110,15 +114,19 @@ class Rules:
     def __init__(self, rules: Iterable[Rule]) -> None:
         """Take rules in the order in which they explain a join."""
         self._rules = tuple(rules)
-        self.of = lru_cache(maxsize=256)(self._of)
+        self._of: dict[tuple[Makes, str], tuple[Rule, ...]] = {}
 
     @property
     def longest_ns(self) -> int:
         """Return the longest window: what is older joins nothing."""
         return max((rule.within_ns for rule in self._rules), default=0)
 
-    def _of(self, makes: Makes, family: Family) -> tuple[Rule, ...]:
-        return tuple(each for each in self._rules if each.makes == makes and _may_concern(each, family))
+    def of(self, makes: Makes, family: Family) -> tuple[Rule, ...]:
+        """Return the rules of one kind that may concern findings of a family, in order."""
+        if (makes, family.name) not in self._of:
+            concerned = (each for each in self._rules if each.makes == makes and _may_concern(each, family))
+            self._of[makes, family.name] = tuple(concerned)
+        return self._of[makes, family.name]
 
 
 def _may_concern(rule: Rule, family: Family) -> bool:
@@ -128,8 +136,8 @@ def _may_concern(rule: Rule, family: Family) -> bool:
 def load_rules(paths: Sequence[Path] = ()) -> Rules:
     """Read own rules from files and folders, then those of the package.
 
-    An own rule replaces the built-in one with its identity. Raises InputError with all that is wrong, each with file, line
-    and field.
+    An own rule replaces the built-in one with its identity. Raises InputError with all that is wrong, each with file,
+    line and field.
     """
     faults: list[InputError] = []
     own = list(_read(paths, faults))
@@ -156,7 +164,7 @@ def _together(faults: Sequence[InputError]) -> InputError:
 
 def _read(paths: Iterable[Path], faults: list[InputError]) -> Iterator[tuple[RuleText, Document, str]]:
     """Yield the rules of files and folders; collect what is wrong, so that one bad rule hides no other."""
-    for path in (file for path in paths for file in _files(path, faults)):
+    for path in [file for named in paths for file in _files(named, faults)]:
         try:
             document = read_document(path)
             count = len(document.part(RuleFile).joins)

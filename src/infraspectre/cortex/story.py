@@ -18,10 +18,8 @@ from infraspectre.records.detection import SEVERITIES
 
 T = TypeVar("T")
 MOST_NAMED = 8
-"""Actors and targets that an incident names, each; an incident that names everybody says nothing. The rest is counted."""
+"""Actors and targets that an incident names, each: who names everybody says nothing. The rest is counted."""
 MOST_TECHNIQUES = 12
-MOST_TOLD = 256
-"""Findings that one incident tells; the rest is counted."""
 MOST_JOINS = 32
 """Reasons kept for one incident."""
 
@@ -68,14 +66,19 @@ class Story(msgspec.Struct):
         """Tell whether nothing in it is of medium severity or above."""
         return self.severity < MEDIUM
 
-    def add(self, detection: Detection, window_ns: int, nodes: Iterable[str], bounds: Bounds) -> bool:
+    def admit(self, nodes: Iterable[str], bounds: Bounds) -> list[str]:
+        """Return the nodes at which it may be found: as long as there are few, new ones too."""
+        wanted = list(nodes)
+        _fill(self.nodes, wanted, bounds.nodes)
+        return [each for each in wanted if each in self.nodes]
+
+    def add(self, detection: Detection, window_ns: int, bounds: Bounds) -> bool:
         """Take in one detection and stay open for its window; return whether it says something new."""
         severity, known = SEVERITIES.index(detection.severity), family(detection.category).name
         is_news = severity >= MEDIUM and (severity > self.severity or known not in self.families)
         self._stretch(begins(detection), ends(detection), severity)
         self.count += 1
         self.open_until = max(self.open_until, ends(detection) + window_ns)
-        _fill(self.nodes, nodes, bounds.nodes)
         if severity >= MEDIUM:
             _fill(self.actors, [detection.orig] if detection.orig else [], bounds.actors)
             self.families[known] = None
@@ -88,7 +91,6 @@ class Story(msgspec.Struct):
         self._stretch(other.first, other.last, other.severity)
         self.count += other.count
         self.open_until = max(self.open_until, other.open_until)
-        _fill(self.nodes, other.nodes, bounds.nodes)
         _fill(self.actors, other.actors, bounds.actors)
         self.families |= other.families
         self.joins = [*self.joins, *other.joins][:MOST_JOINS]
@@ -102,9 +104,10 @@ class Story(msgspec.Struct):
         if len(self.joins) < MOST_JOINS and (join.rule, join.shared, join.incident_id) not in known:
             self.joins.append(join)
 
-    def incident(self, assets: Assets, is_raised: bool) -> Incident:
+    def incident(self, assets: Assets, most_detections: int, is_raised: bool = False) -> Incident:
         """Tell the story so far; where `is_raised`, what is of low severity counts as medium."""
-        told = sorted(map(raised, self._most_told()) if is_raised else self._most_told(), key=_in_time)
+        kept = _most_telling(self.kept.values(), most_detections)
+        told = sorted(map(raised, kept) if is_raised else kept, key=_in_time)
         telling = [each for each in told if not is_weak(each)] or told
         orig, resp = by_count(each.orig for each in telling), by_count(each.resp for each in telling)
         entities = list(dict.fromkeys([*orig[:MOST_NAMED], *resp[:MOST_NAMED]]))
@@ -150,9 +153,6 @@ class Story(msgspec.Struct):
             self.kept[identity] = detection
         if len(self.kept) > 2 * most:
             self.kept = {_finding(each): each for each in _most_telling(self.kept.values(), most)}
-
-    def _most_told(self) -> list[Detection]:
-        return _most_telling(self.kept.values(), MOST_TOLD)
 
 
 def raised(detection: Detection) -> Detection:
