@@ -69,12 +69,7 @@ def test_a_victim_that_attacks_at_once_continues_the_incident() -> None:
         finding(3, "c", "d", category="ssh_brute_force", at=200),
     ]
     (incident,) = incidents(chain)
-    assert (
-        incident.title
-        == "Port scan of b by a, then lateral movement to c by b, then SSH brute force to d by c".replace(
-            "brute force to", "brute force against"
-        )
-    )
+    assert incident.title == "Port scan of b by a, then lateral movement to c by b, then SSH brute force against d by c"
     assert (incident.orig, incident.entities) == (["a", "b", "c"], ["a", "b", "c", "d"])
 
 
@@ -185,8 +180,8 @@ def test_a_host_that_acts_everywhere_ties_nothing_more() -> None:
 def test_weak_findings_add_neither_span_nor_hosts_nor_techniques() -> None:
     weak = finding(1, "a", "z", category="anomaly", severity="low", at=0.0, techniques=("T1071",))
     later = finding(3, "a", "y", category="anomaly", severity="low", at=3000.0, techniques=("T1071",))
-    (incident,) = incidents([weak, finding(2, "a", "b", at=200.0), later])
-    assert groups([incident]) == [[1, 2, 3]]
+    noise, incident = incidents([weak, finding(2, "a", "b", at=200.0), later])
+    assert groups([noise, incident]) == [[1], [2, 3]]
     assert (incident.first_seen, incident.last_seen) == (START + 200 * 10**9, START + 200 * 10**9)
     assert (incident.entities, [each.id for each in incident.techniques]) == (["a", "b"], ["T1046"])
 
@@ -203,8 +198,9 @@ def test_a_weak_sign_of_the_next_step_counts_more_in_an_intrusion_under_way() ->
     assert alone.detections[0].severity == "low"
     *_, last = incidents(
         [
-            finding(1, "x", "a", category="ssh_brute_force", techniques=()),
+            finding(1, "x", "a", category="ssh_brute_force", severity="high", techniques=()),
             finding(2, "a", "c2", category="beacon", at=4000.0, techniques=()),
+            finding(4, "a", None, category="port_scan", at=5000.0, techniques=()),
             shy,
         ]
     )

@@ -8,10 +8,12 @@ import msgspec
 
 from infraspectre.cortex.story import Story, in_order, merge_progress
 from infraspectre.records import Progress
+from infraspectre.records.detection import SEVERITIES
 
 MOST_MEMBERS = 256
 """Incidents of one campaign; what would hold more is no intrusion but noise that has something in common."""
-CASCADE = 2
+HIGH = SEVERITIES.index("high")
+CASCADE = 3
 """Tactics of telling evidence after which an intrusion is under way, and weak findings about its hosts count more."""
 
 
@@ -22,6 +24,8 @@ class Campaign(msgspec.Struct):
     """The identity of its first incident."""
     members: dict[int, None]
     reached: dict[str, Progress]
+    severity: int
+    """The highest of its incidents, as a position in SEVERITIES."""
 
 
 class Campaigns:
@@ -43,6 +47,7 @@ class Campaigns:
             return []
         first.members |= second.members
         merge_progress(first.reached, second.reached.values())
+        first.severity = max(first.severity, second.severity)
         self.campaigns[ours] = first
         self.campaigns.pop(theirs, None)
         for key in first.members:
@@ -52,7 +57,11 @@ class Campaigns:
     def advance(self, story: Story) -> list[int]:
         """Add the progress of a story to its campaign; return the members to tell anew."""
         campaign = self.of(story)
-        return list(campaign.members) if campaign and merge_progress(campaign.reached, story.reached.values()) else []
+        if campaign is None:
+            return []
+        is_further = merge_progress(campaign.reached, story.reached.values()) or story.severity > campaign.severity
+        campaign.severity = max(campaign.severity, story.severity)
+        return list(campaign.members) if is_further else []
 
     def leave(self, story: Story) -> None:
         """Let a story go that is no longer remembered; its campaign goes with the last."""
@@ -77,9 +86,9 @@ class Campaigns:
         return in_order((campaign or story).reached.values())
 
     def is_under_way(self, story: Story) -> bool:
-        """Tell whether a story belongs to an intrusion that has shown several tactics."""
+        """Tell whether a story belongs to an intrusion that has shown several tactics, not all of them doubtful."""
         campaign = self.of(story)
-        return campaign is not None and len(campaign.reached) >= CASCADE
+        return campaign is not None and len(campaign.reached) >= CASCADE and campaign.severity >= HIGH
 
     def _begun(self, story: Story) -> int:
         return story.key if story.campaign is None else story.campaign
@@ -89,4 +98,4 @@ class Campaigns:
 
 
 def _alone(story: Story) -> Campaign:
-    return Campaign(story.incident_id, {story.key: None}, dict(story.reached))
+    return Campaign(story.incident_id, {story.key: None}, dict(story.reached), story.severity)

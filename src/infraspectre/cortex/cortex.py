@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from infraspectre.cortex.campaigns import Campaign, Campaigns
-from infraspectre.cortex.graph import Graph, Mention, Node, begins, ends, is_weak
+from infraspectre.cortex.graph import MEDIUM, Graph, Mention, Node, begins, ends, is_weak
 from infraspectre.cortex.links import Fan, Fans
 from infraspectre.cortex.matching import Match, Matcher
 from infraspectre.cortex.rules import Rule, Rules, load_rules
@@ -170,14 +170,21 @@ class Cortex:
                 found.setdefault(match.story, match)
         strong = {key: match for key, match in found.items() if match.rule.weak == "none"}
         if is_weak(detection) or not strong:
-            return dict(list((strong or found).items())[:1])
+            return dict(sorted((strong or found).items(), key=self._preference)[:1])
         return strong
+
+    def _preference(self, found: tuple[int, Match]) -> tuple[bool, bool]:
+        """Order the stories that a weak finding may join: where it was before, then telling ones."""
+        key, match = found
+        return match.rule.by != "finding", self._stories[key].is_weak
 
     def _fits(self, match: Match, detection: Detection) -> bool:
         """Tell whether an incident stays readable with a detection: its span, and how many act in it."""
         story = self._stories[match.story]
         if is_weak(detection) or story.is_weak:
             return True
+        if match.rule.by == "finding" and match.mention.severity < MEDIUM and not story.lasts_like(detection):
+            return False  # it was only company, and would stretch the story now that it is telling
         actors = {*story.actors, *([detection.orig] if detection.orig else [])}
         return self._is_readable(match.rule, story, begins(detection), ends(detection), len(actors))
 
@@ -189,10 +196,8 @@ class Cortex:
         if rule.by in BY_HOST and actors > self.settings.most_chained:
             return False
         whole, shorter = story.lasts_with(first, last)
-        alike = 2 * shorter >= whole
-        if rule.alike:
-            return alike
-        return alike or rule.longest_ns is None or whole <= rule.longest_ns
+        is_short = not rule.alike and (rule.longest_ns is None or whole <= rule.longest_ns)
+        return is_short or 2 * shorter >= whole
 
     def _merge(self, story: Story, other: Story, match: Match, detection: Detection) -> None:
         """Let a story take over a later one, which is told for the last time if it was told before."""
@@ -227,7 +232,8 @@ class Cortex:
             other = self._stories[match.story]
             if is_weak(detection) and match.way.is_first:
                 continue
-            if other.key != story.key and not self._is_crowd(story, other, match) and self._is_way_in(story, match):
+            is_other = other.key != story.key and not self._is_crowd(story, other, match)
+            if is_other and self._is_way_in(story, match, detection):
                 yield match
 
     def _is_crowd(self, story: Story, other: Story, match: Match) -> bool:
@@ -237,20 +243,21 @@ class Cortex:
             return True
         return match.rule.by == "actor" and self._matcher.stories_at(match.way) > widest
 
-    def _is_way_in(self, story: Story, match: Match) -> bool:
-        """Tell whether a host that acts came under control just here: there is one way in, and the last one counts.
+    def _is_way_in(self, story: Story, match: Match, detection: Detection) -> bool:
+        """Tell whether a host that acts came under control just here: before it first acted, and nowhere else later.
 
         Otherwise all who ever attacked a popular server would be one campaign as soon as it acts.
         """
         if match.rule.by != "victim-then-actor":
             return True
         acting = self._stories[match.story] if match.way.is_first else story
-        known = self._matcher.entries(match)
-        if match.way.is_first:
-            return not any(self._is_tied(acting, each.story) for each in known if each.story != story.key)
-        before = [each for each in known if each.severity >= match.mention.severity and each.first <= story.first]
-        latest = max(before, key=lambda each: (each.last, each.story), default=None)
-        return latest is match.mention and not any(self._is_tied(acting, each.story) for each in known)
+        acted = [each.first for each in self._matcher.acts(match) if self._is_tied(acting, each.story)]
+        begun = min(acted, default=acting.first)
+        ways_in = self._matcher.ways_in(match, begun)
+        if any(self._is_tied(acting, each.story) for each in ways_in if each.story != story.key or acting is story):
+            return False
+        latest = max(ways_in, key=lambda each: (each.last, each.story), default=None)
+        return begins(detection) <= begun if match.way.is_first else latest is match.mention
 
     def _is_tied(self, story: Story, key: int) -> bool:
         return key == story.key or (story.campaign is not None and self._stories[key].campaign == story.campaign)
@@ -312,7 +319,7 @@ class Cortex:
 
 
 def cascade(story: Story, incident: Incident) -> Join:
-    """Return why weak findings count as medium: in an intrusion under way, each sign of a next step is more probable."""
+    """Return why weak findings count as medium: in an intrusion under way, each sign of the next step counts."""
     why = "its campaign has shown several tactics, so its findings of low severity count as medium"
     last = incident.detections[-1]
     return Join("severity-cascade", why, ", ".join(incident.orig), last.at, last.detection_id, story.incident_id)

@@ -22,8 +22,9 @@ from infraspectre.records.times import UNITS
 
 Node = str
 """A kind of node and what it is about, as a JSON array: no two are written alike, whatever traffic calls itself."""
-RELAYED = frozenset({"tunnel", "dga"})
-"""Families whose target only passes on what it gets, as a resolver does, and says nothing about who is behind."""
+RELAYED = frozenset({"tunnel", "dga", "ticket_theft"})
+"""Families whose target only serves whoever asks, as a resolver or a domain controller does: it says nothing about who
+is behind, and is not taken over."""
 NAMING = frozenset({"tunnel", "beacon", "exfiltration", "rare_protocol"})
 """Families whose examples name the far end; those of downloads are files, generated domains are drawn by lot."""
 HALF_LIFE_NS = 6 * UNITS["h"]
@@ -73,6 +74,13 @@ def finding_nodes(detection: Detection) -> list[Node]:
 def is_relayed(detection: Detection) -> bool:
     """Tell whether the target only passes on what it gets."""
     return family(detection.category).name in RELAYED or "dns" in normal(detection.category).split("_")
+
+
+def targets(detection: Detection) -> list[str]:
+    """Return who was acted upon: the target, or the first hosts that a finding about many names as examples."""
+    if detection.resp:
+        return [detection.resp]
+    return [each for each in detection.evidence.examples if parse_address(each) is not None]
 
 
 def crowd_nodes(detection: Detection) -> list[Node]:
@@ -137,9 +145,10 @@ class Graph:
         """Mention a story at some nodes of a detection, and count its link."""
         for each in nodes:
             self._mention(each, detection, story)
+        by_actor, by_target = fans_of(detection)
+        for each in targets(detection):
+            self.fans.add(by_actor, each, detection.at)
         if detection.resp:
-            by_actor, by_target = fans_of(detection)
-            self.fans.add(by_actor, detection.resp, detection.at)
             self.fans.add(by_target, detection.orig or "", detection.at)
 
     def nodes_of(self, detection: Detection) -> Iterator[Node]:
@@ -147,8 +156,8 @@ class Graph:
         yield from finding_nodes(detection)
         if detection.orig:
             yield node("actor", detection.orig)
-        if detection.resp and self.is_narrow(detection):
-            yield node("target", detection.resp)
+        if self.is_narrow(detection):
+            yield from (node("target", each) for each in targets(detection))
         yield from crowd_nodes(detection)
         yield from server_nodes(detection)
         yield from indicators(detection)

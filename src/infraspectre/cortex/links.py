@@ -30,9 +30,13 @@ class Fans:
         if len(self._fans) > self._most:
             self._fans.popitem(last=False)
 
+    def degree(self, fan: Fan) -> int:
+        """Return with how many others an entity was linked lately, up to one more than the bound."""
+        return len(self._fans[fan][1]) if fan in self._fans else 0
+
     def is_broad(self, fan: Fan) -> bool:
         """Tell whether an entity is linked with so many others that the link says little."""
-        return fan in self._fans and len(self._fans[fan][1]) > self._widest
+        return self.degree(fan) > self._widest
 
     def save(self) -> list[tuple[Fan, int, list[str]]]:
         """Return each fan with the time of its last use and the others, least recently used first."""

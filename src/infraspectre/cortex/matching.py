@@ -7,18 +7,21 @@ from string import Template
 from typing import NamedTuple
 
 from infraspectre.cortex.graph import (
+    MEDIUM,
     Graph,
     Mention,
     Node,
     begins,
     crowd_nodes,
     ends,
+    fans_of,
     finding_nodes,
     indicators,
     is_weak,
     node,
     server_nodes,
     shared,
+    targets,
 )
 from infraspectre.cortex.rules import By, Makes, Rule, Rules
 from infraspectre.cortex.story import Story
@@ -75,10 +78,15 @@ class Matcher:
                     if self._holds(rule, way, mention, detection, kin):
                         yield Match(rule, way, mention)
 
-    def entries(self, match: Match) -> list[Mention]:
-        """Return all that could have been the way into the host that was a victim and then acted."""
+    def ways_in(self, match: Match, before: int) -> list[Mention]:
+        """Return what hit the host of a chain before a time, of those that the rule calls a way in."""
         known = self._graph.mentions(node("target", shared(match.way.at)))
-        return [each for each in known if match.rule.earlier.fits(FAMILY[each.family])]
+        return [each for each in known if each.first <= before and match.rule.earlier.fits(FAMILY[each.family])]
+
+    def acts(self, match: Match) -> list[Mention]:
+        """Return what that host did in minutes; what calls home all day may have done so before it was broken into."""
+        known = self._graph.mentions(node("actor", shared(match.way.at)))
+        return [each for each in known if not FAMILY[each.family].slow and each.severity >= MEDIUM]
 
     def stories_at(self, way: Way) -> int:
         """Count the stories at a node."""
@@ -87,18 +95,26 @@ class Matcher:
     def _holds(self, rule: Rule, way: Way, mention: Mention, detection: Detection, kin: Family) -> bool:
         return (
             _gap(mention, detection) <= rule.within_ns
-            and _is_severe(rule, mention, detection)
+            and self._is_severe(rule, way, mention, detection)
             and _allows(rule, way, mention, detection, kin)
             and rule.takes(is_weak(detection), self._stories[mention.story].is_weak)
-            and (rule.by not in ("target", "victim-then-actor") or self._is_narrow(way, mention, detection))
+            and (rule.by not in ("target", "victim-then-actor") or self._is_narrow(rule, way, mention, detection))
         )
 
-    def _is_narrow(self, way: Way, mention: Mention, detection: Detection) -> bool:
+    def _is_severe(self, rule: Rule, way: Way, mention: Mention, detection: Detection) -> bool:
+        """Tell whether both are severe enough; for a campaign the earlier incident as a whole is to be so."""
+        least = SEVERITIES.index(rule.severity)
+        if rule.makes == "campaign":
+            return (mention.severity if way.is_first else self._stories[mention.story].severity) >= least
+        return min(mention.severity, SEVERITIES.index(detection.severity)) >= least
+
+    def _is_narrow(self, rule: Rule, way: Way, mention: Mention, detection: Detection) -> bool:
         """Tell whether whoever suffered is one of few: not swept with many others, not attacked by everybody."""
+        fans = self._graph.fans
         if way.is_first:
-            return self._graph.is_narrow(detection)
+            return self._graph.is_narrow(detection) and fans.degree(fans_of(detection)[0]) <= rule.most_victims
         swept, popular = ("orig", mention.by, mention.family), ("resp", shared(way.at), mention.family)
-        return not self._graph.fans.is_broad(swept) and not self._graph.fans.is_broad(popular)
+        return not fans.is_broad(swept) and not fans.is_broad(popular) and fans.degree(swept) <= rule.most_victims
 
 
 def ways(by: By, detection: Detection) -> list[Way]:
@@ -107,7 +123,7 @@ def ways(by: By, detection: Detection) -> list[Way]:
     hit = [node("target", detection.resp)] if detection.resp else []
     if by == "victim-then-actor":
         victim = [Way(node("target", detection.orig))] if detection.orig else []
-        return victim + ([Way(node("actor", detection.resp), is_first=True)] if detection.resp else [])
+        return victim + [Way(node("actor", each), is_first=True) for each in targets(detection)]
     nodes = {
         "finding": finding_nodes,
         "actor": lambda _: acting,
@@ -117,12 +133,6 @@ def ways(by: By, detection: Detection) -> list[Way]:
         "indicator": indicators,
     }[by](detection)
     return [Way(each) for each in nodes]
-
-
-def _is_severe(rule: Rule, mention: Mention, detection: Detection) -> bool:
-    """Tell whether both are severe enough; a campaign may also take in a weak finding that follows a severe one."""
-    least = SEVERITIES.index(rule.severity)
-    return mention.severity >= least and (rule.makes == "campaign" or SEVERITIES.index(detection.severity) >= least)
 
 
 def _allows(rule: Rule, way: Way, mention: Mention, detection: Detection, kin: Family) -> bool:

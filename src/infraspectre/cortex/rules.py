@@ -21,7 +21,7 @@ from infraspectre.records import Severity
 from infraspectre.records.times import UNITS
 
 By = Literal["finding", "actor", "target", "crowd", "server", "indicator", "victim-then-actor"]
-Weak = Literal["none", "one", "both"]
+Weak = Literal["none", "later", "both"]
 Makes = Literal["incident", "campaign"]
 LONGEST_NS = 30 * UNITS["d"]
 """Longest window: nothing is remembered for longer."""
@@ -56,8 +56,10 @@ class RuleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the whole may last, unless both last alike."""
     alike: bool = False
     """Whether both must last alike: at least half of the whole time is shared."""
+    most_victims: Annotated[int, Meta(ge=1)] = 64
+    """Of whoever does the same to more targets, none counts as chosen."""
     weak: Weak = "none"
-    """Which of both must be weak, of less than medium severity; a weak finding joins one incident at most."""
+    """Whether the finding that joins, or both, must be weak, of less than medium severity; it joins once at most."""
     enabled: bool = True
 
 
@@ -97,15 +99,16 @@ class Rule(msgspec.Struct, frozen=True):
     severity: Severity
     longest_ns: int | None
     alike: bool
+    most_victims: int
     weak: Weak
 
     def allows(self, later: Family, earlier: Family) -> bool:
         """Tell whether it is about findings of these families, the earlier of which came first where order counts."""
         return self.later.fits(later) and self.earlier.fits(earlier) and (not self.same_family or later == earlier)
 
-    def takes(self, *is_weak: bool) -> bool:
-        """Tell whether enough of both are weak."""
-        return self.weak == "none" or (all(is_weak) if self.weak == "both" else any(is_weak))
+    def takes(self, is_weak: bool, is_story_weak: bool) -> bool:
+        """Tell whether it is for a finding and a story that are weak or telling."""
+        return self.weak == "none" or (is_weak and (is_story_weak or self.weak == "later"))
 
 
 class Rules:
@@ -156,9 +159,9 @@ def load_rules(paths: Sequence[Path] = ()) -> Rules:
 
 def _together(faults: Sequence[InputError]) -> InputError:
     """Return one error that says all of them."""
-    first = faults[0]
     if len(faults) == 1:
-        return first
+        return faults[0]
+    faults = sorted(faults, key=lambda each: (each.path or "", each.line or 0))
     return InputError("\n".join([f"{len(faults)} faults in correlation rules", *map(str, faults)]))
 
 
@@ -223,6 +226,17 @@ def _compiled(text: RuleText) -> Rule:
     said = text.after_families or text.after_tactics
     earlier = Side(frozenset(text.after_families), frozenset(text.after_tactics), text.pace) if said else later
     return Rule(
-        text.id, text.says, text.makes, text.by, _span_ns(text.within) or 0, later, earlier, text.same_family,
-        text.severity, None if text.longest is None else _span_ns(text.longest), text.alike, text.weak,
-    )  # fmt: skip
+        id=text.id,
+        says=text.says,
+        makes=text.makes,
+        by=text.by,
+        within_ns=_span_ns(text.within) or 0,
+        later=later,
+        earlier=earlier,
+        same_family=text.same_family,
+        severity=text.severity,
+        longest_ns=None if text.longest is None else _span_ns(text.longest),
+        alike=text.alike,
+        most_victims=text.most_victims,
+        weak=text.weak,
+    )

@@ -132,6 +132,11 @@ class Story(msgspec.Struct):
         """Return how long it would last with an activity, and how much of that the shorter of both lasts."""
         return max(self.last, last) - min(self.first, first), min(self.last - self.first, last - first)
 
+    def lasts_like(self, detection: Detection) -> bool:
+        """Tell whether it and a detection share at least half of the time that both together last."""
+        whole, shorter = self.lasts_with(begins(detection), ends(detection))
+        return 2 * shorter >= whole
+
     def _stretch(self, first: int, last: int, severity: int) -> None:
         """Extend the span; weak findings do not stretch that of telling ones."""
         if severity >= MEDIUM > self.severity:
