@@ -201,7 +201,7 @@ def analyze(
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
     `yara`, from `load_yara`, scans what the flows of captures carried. `models` names folders of models, or built-in
-    ones such as builtin:dga; they judge flows, or texts in them. `correlation` names files and folders of own rules that
+    ones such as builtin:dga; they judge flows, or texts in them. `correlation` names files and folders of rules that
     say which detections are joined.
     """
     from infraspectre.adapters.alert_log import AlertLog
