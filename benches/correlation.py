@@ -35,8 +35,8 @@ SHARES: dict[str, tuple[Share, str, Severity]] = {
 
 
 METHOD = (
-    f"Every detection is a batch of its own, in processor time; {COUNT:,} of each kind after {WARM:,}. Memory is measured "
-    "with a fraction of the usual bounds, which the first quarter fills."
+    f"Every detection is a batch of its own, in processor time; {COUNT:,} of each kind after {WARM:,}. Memory is "
+    "measured with a fraction of the usual bounds, which the first quarter fills."
 )
 
 
