@@ -30,6 +30,7 @@ BENCHES = {
     "families": "Classes of attacks named on rows that have no equal among those learnt.",
     "cascade": "Flows judged by a model a second on one core, and how long a micro-batch takes.",
     "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
+    "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -190,6 +190,7 @@ def analyze(
     own_rules: Sequence[Source] = (),
     yara: YaraRules | None = None,
     models: Sequence[Source] = (),
+    correlation: Sequence[Source] = (),
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -200,7 +201,8 @@ def analyze(
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
     `yara`, from `load_yara`, scans what the flows of captures carried. `models` names folders of models, or built-in
-    ones such as builtin:dga; they judge flows, or texts in them.
+    ones such as builtin:dga; they judge flows, or texts in them. `correlation` names files and folders of rules that
+    say which detections are joined.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
@@ -208,7 +210,7 @@ def analyze(
     meter = Meter()
     log = None if signatures is None else AlertLog()
     scan = None if yara is None else open_scan(inputs, yara)
-    pipeline = compose(assets, log, sigma, own_rules, scan, models)
+    pipeline = compose(assets, log, sigma, own_rules, scan, models, correlation)
     source: FlowSource
     if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
@@ -256,10 +258,11 @@ def compose(
     own_rules: Sequence[Source] = (),
     scan: Scan | None = None,
     models: Sequence[Source] = (),
+    correlation: Sequence[Source] = (),
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
-    from infraspectre.cortex import Cortex
+    from infraspectre.cortex import Cortex, load_rules
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
     from infraspectre.reflex import Reflex
@@ -270,7 +273,8 @@ def compose(
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
-    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), Cortex(assets=known), Reflex())
+    cortex = Cortex(assets=known, rules=load_rules([Path(path) for path in correlation]))
+    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), cortex, Reflex())
 
 
 def use_attack(path: Path) -> list[Refusal]:
@@ -399,10 +403,10 @@ class Run:
 
 
 def ranked(decisions: list[Decision]) -> list[Decision]:
-    """Return the latest decision about each incident, the most threatening first."""
+    """Return the latest decision about each incident that no other took over, the most threatening first."""
     latest = {decision.incident.incident_id: decision for decision in decisions}
     return sorted(
-        latest.values(),
+        (decision for decision in latest.values() if decision.incident.merged_into is None),
         key=lambda one: (-one.threat_score.value, one.incident.first_seen, one.incident.incident_id),
     )
 

@@ -17,6 +17,8 @@ from infraspectre.records.times import from_datetime, rfc3339
 REFERENCE = ("detection_id", "detector", "category", "flow_ids", "score")
 """What an incident says of its detections; the rest stands in `detections.jsonl`."""
 DETECTION_TIMES = ("at", "first_seen", "last_seen")
+INCIDENT_STEPS = ("joins", "kill_chain")
+"""Lists in an incident whose items say when."""
 INCIDENT_TIMES = ("first_seen", "last_seen", "raised_at")
 JUDGED = ("threat_score", "probability", "explanation", "response_plan")
 """What a decision adds to its incident."""
@@ -41,8 +43,11 @@ def incident_object(decision: Decision) -> dict[str, Any]:
     judged: dict[str, Any] = msgspec.to_builtins(decision)
     incident: dict[str, Any] = judged.pop("incident")
     incident["detections"] = [{key: found[key] for key in REFERENCE} for found in incident["detections"]]
-    if incident["campaign_id"] is None:
-        del incident["campaign_id"]
+    for absent in ("campaign_id", "merged_into"):
+        if incident[absent] is None:
+            del incident[absent]
+    for name in INCIDENT_STEPS:
+        incident[name] = [each | {"at": rfc3339(each["at"])} for each in incident[name]]
     return incident | {key: rfc3339(incident[key]) for key in INCIDENT_TIMES} | judged
 
 
@@ -96,7 +101,8 @@ def decision_of(line: dict[str, Any], known: Mapping[str, Detection]) -> Decisio
     """Return the decision of a line of `incidents.jsonl`, with the known detections; raises ValueError or KeyError."""
     judged = {key: line[key] for key in JUDGED}
     incident = {key: value for key, value in line.items() if key not in JUDGED}
-    whole = incident | _times(line, INCIDENT_TIMES) | {"detections": []}
+    steps = {name: [each | _times(each, ("at",)) for each in line.get(name, ())] for name in INCIDENT_STEPS}
+    whole = incident | _times(line, INCIDENT_TIMES) | steps | {"detections": []}
     decision = msgspec.convert({"incident": whole, **judged}, Decision)
     detections = [known[each["detection_id"]] for each in line["detections"]]
     return msgspec.structs.replace(decision, incident=msgspec.structs.replace(decision.incident, detections=detections))

@@ -26,6 +26,7 @@ def analyze(
     yara: list[Path] | None = None,
     model: list[str] | None = None,
     attack: Path | None = None,
+    correlation: list[Path] | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -53,6 +54,8 @@ def analyze(
         repeated.
     attack
         Name techniques and tactics as this STIX bundle of ATT&CK does (also .gz and .zst).
+    correlation
+        Join detections by the rules in this file or folder, too; may be repeated.
     """
     from infraspectre import app
 
@@ -71,6 +74,7 @@ def analyze(
             own_rules=loaded.own if loaded else (),
             yara=scanned,
             models=model or (),
+            correlation=correlation or (),
             settings=settings,
             progress=progress,
         )

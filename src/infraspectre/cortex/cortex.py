@@ -1,216 +1,325 @@
-"""Correlation: detections that share an entity within a window become one incident.
+"""Correlation: detections that tell one story become one incident, and incidents of one intruder one campaign.
 
-A detection joins a story if one of its two ends takes part in it and the two overlap in time, give or take the joining
-window. So a chain is followed: the victim of one step becomes the actor of the next. Three rules keep stories apart.
-An entity linked with more than `widest_fan` others by one family of findings joins nothing (a shared resolver, a swept
-subnet). A weak detection joins by its actor alone, and never makes two stories one. Windows are short for activities
-that are over in minutes, and long for those that pause, see `infraspectre.intel.families`.
+Rules say what is joined (`infraspectre.cortex.rules`), and a graph of who had lately to do with what finds it
+(`infraspectre.cortex.graph`). A weak detection joins one story at most and never makes two stories one. A story is
+told as soon as it says something new, and again when it has grown and is over; the latest telling counts. Stories are
+remembered after that, so that a detector may report late, and campaigns may go on for days.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+from infraspectre.cortex.campaigns import Campaign, Campaigns
+from infraspectre.cortex.graph import MEDIUM, Graph, Mention, Node, begins, ends, is_weak
 from infraspectre.cortex.links import Fan, Fans
-from infraspectre.cortex.story import SECOND_NS, Story, begins, ends
+from infraspectre.cortex.matching import Match, Matcher
+from infraspectre.cortex.rules import Rule, Rules, load_rules
+from infraspectre.cortex.story import Bounds, Story
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.families import family
-from infraspectre.records import Detection, Incident
+from infraspectre.records import Detection, Incident, Join
+from infraspectre.records.times import NANOSECONDS
 
-CROWDED = frozenset({"flood"})
-"""Families in which many unrelated sources against one target are one story."""
-RELAYED = frozenset({"tunnel"})
-"""Families whose target only passes on what it gets, as a resolver does, and says nothing about who is behind."""
-WEAK = frozenset({"informational", "low"})
+BY_HOST = frozenset({"actor", "victim-then-actor"})
+"""Ways in which one incident could grow from host to host."""
+LOOKS_NS = 60 * NANOSECONDS
+"""How often in event time it is looked for stories that are over."""
+STATE_VERSION = 1
 
 
 class CortexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sets how far apart detections may be and how much is remembered."""
+    """Sets how long stories wait and how much is remembered; the windows of joins stand in the rules."""
 
     window_s: float = 300.0
-    """How long a story waits for more."""
+    """How long a story waits for more before it is told in full."""
     slow_window_s: float = 3600.0
     """The same after activity that pauses: a beacon may sleep for an hour, a tunnel or a theft goes in portions."""
-    lateness_s: float = 3600.0
-    """How much later than the last activity a detector of slow behaviour may report."""
     widest_fan: int = 64
-    """Beyond so many others a link between two entities says nothing about them."""
+    """Beyond so many others a link between two hosts says nothing about them."""
+    widest_tie: int = 16
+    """A host that acts in more incidents, as a gateway may, or an incident with more actors ties nothing together."""
+    most_chained: int = 8
+    """Actors of one incident that grows from host to host; further ones have incidents of their own in its campaign."""
     most_detections: int = 256
     """Findings kept for one incident; the rest is counted."""
-    most_entities: int = 1024
-    """Entities of one incident by which others may join; a larger story grows by its actors alone."""
+    most_nodes_of_story: int = 1024
+    """Nodes at which one story is found."""
     most_stories: int = 4096
-    """Stories alive at a time; beyond, the one idle for longest is closed."""
+    """Stories remembered; beyond, that idle for longest is told and forgotten."""
+    most_kept: int = 65_536
+    """Findings kept for all stories together."""
+    most_nodes: int = 65_536
+    """Nodes of the graph."""
+    most_mentions: int = 32
+    """Stories remembered at one node, the most telling."""
     most_fans: int = 65_536
-    """Entities whose degree is remembered, counted for each family and side."""
-    most_campaigns: int = 65_536
-    """Actors remembered after their incident is closed."""
+    """Hosts whose degree is remembered, counted for each family and side."""
+
+
+class CortexState(msgspec.Struct, frozen=True):
+    """Is everything that a cortex remembers, as plain data."""
+
+    version: int
+    next: int
+    changed: list[int]
+    stories: list[Story]
+    campaigns: dict[int, Campaign]
+    nodes: list[tuple[Node, list[Mention]]]
+    fans: list[tuple[Fan, int, list[str]]]
 
 
 class Cortex:
-    """Joins detections into incidents while they come in, in event time and bounded memory."""
+    """Joins detections into incidents and campaigns while they come in, in event time and bounded memory."""
 
-    def __init__(self, settings: CortexSettings | None = None, assets: Assets | None = None) -> None:
-        """Begin without stories."""
-        self.settings = settings or CortexSettings()
+    def __init__(
+        self, settings: CortexSettings | None = None, assets: Assets | None = None, rules: Rules | None = None
+    ) -> None:
+        """Begin without stories, with the rules of the package if no others are given."""
+        self.settings = chosen = settings or CortexSettings()
+        self.rules = rules or load_rules()
+        self.dropped = {"stories": 0}
         self._assets = assets or Assets()
-        self._stories: dict[int, Story] = {}
-        self._found_by: dict[str, set[int]] = {}
-        self._fans = Fans(
-            self.settings.widest_fan, self.settings.most_fans, int(self.settings.slow_window_s * SECOND_NS)
-        )
-        self._campaigns: OrderedDict[str, str] = OrderedDict()
+        self._bounds = Bounds(chosen.most_detections, chosen.most_nodes_of_story, chosen.widest_tie + 1)
+        fans = Fans(chosen.widest_fan, chosen.most_fans, int(chosen.slow_window_s * NANOSECONDS))
+        self._graph = Graph(fans, chosen.most_nodes, chosen.most_mentions, self.rules.longest_ns)
+        self._stories: OrderedDict[int, Story] = OrderedDict()
+        self._matcher = Matcher(self.rules, self._graph, self._stories)
+        self._campaigns = Campaigns()
+        self._changed: dict[int, None] = {}
+        self._news: dict[int, None] = {}
+        self._gone: list[Incident] = []
+        self._kept = 0
+        self._looked_at = 0
         self._next = 0
 
     def correlate(self, detections: list[Detection]) -> list[Incident]:
-        """Take in a batch of detections and return the incidents that are over."""
-        for detection in sorted(detections, key=lambda each: (each.at, each.detection_id)):
+        """Take in a batch of detections and return the incidents that are new, say something new, or are over."""
+        for detection in detections:
             self._take(detection)
         now = max((each.at for each in detections), default=0)
-        over = [key for key, story in self._stories.items() if self._is_over(story, now)]
-        crowd = len(self._stories) - len(over) - self.settings.most_stories
-        return self._close(over + (self._idlest(crowd, set(over)) if crowd > 0 else []))
+        return self._tell({**self._news, **self._over(now)})
 
     def finish(self) -> list[Incident]:
-        """Return the incidents still alive, and forget them."""
-        return self._close(list(self._stories))
+        """Return the incidents that have changed since they were told."""
+        return self._tell(self._changed)
+
+    def save(self) -> dict[str, Any]:
+        """Return all that is remembered as plain data that JSON can hold."""
+        saved: dict[str, Any] = msgspec.to_builtins(
+            CortexState(
+                STATE_VERSION, self._next, list(self._changed), list(self._stories.values()), self._campaigns.campaigns,
+                self._graph.save(), self._graph.fans.save(),
+            ),
+            str_keys=True,
+        )  # fmt: skip
+        return saved
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Go on from what was saved; raises msgspec.ValidationError if it is not what `save` returns."""
+        state = msgspec.convert(saved, CortexState, strict=False)
+        if state.version != STATE_VERSION:
+            raise msgspec.ValidationError(f"version {state.version} of saved correlation is not known")
+        self._next = state.next
+        self._changed = dict.fromkeys(state.changed)
+        self._stories.clear()
+        self._stories.update((story.key, story) for story in state.stories)
+        self._kept = sum(len(story.kept) for story in state.stories)
+        self._campaigns = Campaigns(state.campaigns)
+        self._graph.load(state.nodes)
+        self._graph.fans.load(state.fans)
 
     def _take(self, detection: Detection) -> None:
-        joined = self._matching(detection)
-        if not joined:
-            self._stories[self._next] = Story(detection, self.settings.most_detections, self.settings.most_entities)
-            joined, self._next = [self._next], self._next + 1
-        key = joined[0]
-        for other in joined[1:]:
-            if self._stories[key].has_room_for(self._stories[other]):
-                self._merge(key, other)
-        self._stories[key].add(detection, self._window_ns(detection))
-        self._link(key, detection)
+        """Add a detection to the stories it belongs to, made one, or begin a story with it."""
+        matches = self._matching(detection)
+        story = self._stories[min(matches)] if matches else self._begin(detection)
+        for key, match in sorted(matches.items()):
+            if key != story.key and self._has_room(story, self._stories[key], match.rule):
+                self._merge(story, self._stories[key], match, detection)
+        if story.key in matches:
+            story.explain(matches[story.key].join(detection))
+        self._add(story, detection)
+        self._tie(story, detection)
+        self._forget_oldest()
 
-    def _matching(self, detection: Detection) -> list[int]:
-        """Find the stories a detection belongs to, oldest first; a weak detection belongs to one at most."""
-        found: set[int] = set()
-        for entity in self._ways(detection):
-            keys = self._found_by.get(entity, ())
-            found.update(key for key in keys if self._overlaps(key, detection) and self._takes_part(key, entity))
-        return sorted(found)[: 1 if detection.severity in WEAK else None]
-
-    def _ways(self, detection: Detection) -> list[str]:
-        """List the ends of a detection by which it may join: its actor, and its target unless many act upon that."""
-        orig, resp = detection.orig, detection.resp
-        if orig and (detection.severity in WEAK or not resp or self._is_broad(_fan("resp", resp, detection))):
-            return [orig]
-        return [entity for entity in (orig, resp) if entity]
-
-    def _overlaps(self, key: int, detection: Detection) -> bool:
-        """Tell whether a story is not over, and the pause between it and the detection is within a window of either."""
-        story, window = self._stories[key], self._window_ns(detection)
-        if self._is_over(story, detection.at):
-            return False
-        latest = max(story.open_until, story.last_seen + window)
-        return begins(detection) <= latest and ends(detection) >= story.first_seen - window
-
-    def _is_over(self, story: Story, now: int) -> bool:
-        return story.open_until + int(self.settings.lateness_s * SECOND_NS) < now
-
-    def _takes_part(self, key: int, entity: str) -> bool:
-        """Tell whether an entity acts in a story, or is the target of something narrow."""
-        story = self._stories[key]
-        return entity in story.actors or any(
-            not self._is_broad(fan) and not self._is_broad(("resp", entity, fan[2]))
-            for fan in story.targets.get(entity, ())
-        )
-
-    def _link(self, key: int, detection: Detection) -> None:
-        """Make a story findable by both ends of a detection, and count their degrees."""
-        orig, resp = detection.orig, detection.resp
-        if orig:
-            self._index(orig, key)
-        if resp:
-            self._link_target(key, detection, resp)
-
-    def _link_target(self, key: int, detection: Detection, target: str) -> None:
-        by_actor, by_target = _fan("orig", detection.orig or "", detection), _fan("resp", target, detection)
-        if not self._is_broad(by_actor):
-            joins = detection.severity not in WEAK and not self._is_broad(by_target)
-            self._stories[key].add_target(target, by_actor if joins else None)
-            self._index(target, key)
-        self._fans.add(by_actor, target, detection.at)
-        self._fans.add(by_target, detection.orig or "", detection.at)
-
-    def _index(self, entity: str, key: int) -> None:
-        if self._stories[key].is_joined_by(entity):
-            self._found_by.setdefault(entity, set()).add(key)
-
-    def _is_broad(self, fan: Fan) -> bool:
-        """Tell whether a fan links nothing: by its degree, or by the nature of its family."""
-        side, _, name = fan
-        if side == "resp" and name in CROWDED | RELAYED:
-            return name in RELAYED
-        return self._fans.is_broad(fan)
-
-    def _merge(self, key: int, other: int) -> None:
-        story = self._forget(other)
-        self._stories[key].absorb(story)
-        for entity in story.entities:
-            self._index(entity, key)
-
-    def _forget(self, key: int) -> Story:
-        story = self._stories.pop(key)
-        for entity in story.entities:
-            keys = self._found_by.get(entity, set())
-            keys.discard(key)
-            if not keys:
-                self._found_by.pop(entity, None)
+    def _begin(self, detection: Detection) -> Story:
+        story = Story(self._next, detection.detection_id, begins(detection), ends(detection), 0)
+        self._stories[story.key] = story
+        self._next += 1
         return story
 
-    def _idlest(self, count: int, but: set[int]) -> list[int]:
-        alive = [key for key in self._stories if key not in but]
-        return sorted(alive, key=lambda key: (self._stories[key].last_seen, key))[:count]
+    def _add(self, story: Story, detection: Detection) -> None:
+        held = len(story.kept)
+        self._graph.add(detection, story.key, story.admit(self._graph.nodes_of(detection), self._bounds))
+        if story.add(detection, self._window_ns(detection), self._bounds):
+            self._news[story.key] = None
+        self._kept += len(story.kept) - held
+        self._stories.move_to_end(story.key)
+        self._changed[story.key] = None
+        self._changed.update(dict.fromkeys(self._campaigns.advance(story)))
 
-    def _close(self, keys: list[int]) -> list[Incident]:
-        incidents = [self._forget(key).incident(self._assets) for key in keys]
-        incidents.sort(key=lambda each: (each.first_seen, each.incident_id))
-        return self._in_campaigns(incidents)
+    def _matching(self, detection: Detection) -> dict[int, Match]:
+        """Find the stories of a detection, each with the first rule that says so; a weak one has one at most."""
+        found: dict[int, Match] = {}
+        for match in self._matcher.matches("incident", detection):
+            if self._fits(match, detection):
+                found.setdefault(match.story, match)
+        strong = {key: match for key, match in found.items() if match.rule.weak == "none"}
+        if is_weak(detection) or not strong:
+            return dict(sorted((strong or found).items(), key=self._preference)[:1])
+        return strong
 
-    def _in_campaigns(self, incidents: list[Incident]) -> list[Incident]:
-        """Name the campaign of incidents that share an actor: it bears the identity of the first of them."""
-        first_of = [self._first_of_campaign(incident) for incident in incidents]
-        goes_on = {first for each, first in zip(incidents, first_of, strict=True) if self._goes_on(each, first)}
-        return [
-            msgspec.structs.replace(incident, campaign_id=first) if first in goes_on else incident
-            for incident, first in zip(incidents, first_of, strict=True)
-        ]
+    def _preference(self, found: tuple[int, Match]) -> tuple[bool, bool]:
+        """Order the stories that a weak finding may join: where it was before, then telling ones."""
+        key, match = found
+        return match.rule.by != "finding", self._stories[key].is_weak
 
-    def _goes_on(self, incident: Incident, first: str) -> bool:
-        """Tell whether an incident is not the first of its actors, or will not be their last."""
-        alive = (key for actor in _culprits(incident) for key in self._found_by.get(actor, ()))
-        return first != incident.incident_id or any(
-            self._stories[key].actors.keys() & _culprits(incident) for key in alive
+    def _fits(self, match: Match, detection: Detection) -> bool:
+        """Tell whether an incident stays readable with a detection: its span, and how many act in it."""
+        story = self._stories[match.story]
+        if is_weak(detection) or story.is_weak:
+            return True
+        if match.rule.by == "finding" and match.mention.severity < MEDIUM and not story.lasts_like(detection):
+            return False  # it was only company, and would stretch the story now that it is telling
+        actors = {*story.actors, *([detection.orig] if detection.orig else [])}
+        return self._is_readable(match.rule, story, begins(detection), ends(detection), len(actors))
+
+    def _has_room(self, story: Story, other: Story, rule: Rule) -> bool:
+        """Tell whether two stories would still be a readable one."""
+        return self._is_readable(rule, story, other.first, other.last, len({*story.actors, *other.actors}))
+
+    def _is_readable(self, rule: Rule, story: Story, first: int, last: int, actors: int) -> bool:
+        if rule.by in BY_HOST and actors > self.settings.most_chained:
+            return False
+        whole, shorter = story.lasts_with(first, last)
+        is_short = not rule.alike and (rule.longest_ns is None or whole <= rule.longest_ns)
+        return is_short or 2 * shorter >= whole
+
+    def _merge(self, story: Story, other: Story, match: Match, detection: Detection) -> None:
+        """Let a story take over a later one, which is told for the last time if it was told before."""
+        held = len(story.kept) + len(other.kept)
+        story.explain(match.join(detection, other.incident_id))
+        if other.campaign is not None:
+            self._retie(story, other)
+            self._changed.update(dict.fromkeys(self._campaigns.replace(other, story)))
+        self._graph.move(story.admit(other.nodes, self._bounds), other.key, story.key)
+        self._graph.forget(other.nodes, other.key)
+        story.absorb(other, self._bounds)
+        if other.is_told:
+            self._gone.append(msgspec.structs.replace(self._incident(other), merged_into=story.incident_id))
+        self._kept += len(story.kept) - held
+        self._drop(other.key)
+        self._news[story.key] = None
+
+    def _tie(self, story: Story, detection: Detection) -> None:
+        """Tie a story to those that rules of campaigns name; a weak one is tied once at most."""
+        if is_weak(detection) and (not story.is_weak or story.campaign is not None):
+            return
+        for match in self._ties(story, detection):
+            other = self._stories[match.story]
+            tied = self._retie(story, other)
+            if tied:
+                story.explain(match.join(detection, other.incident_id))
+            if tied and is_weak(detection):
+                return
+
+    def _ties(self, story: Story, detection: Detection) -> Iterator[Match]:
+        for match in self._matcher.matches("campaign", detection):
+            other = self._stories[match.story]
+            if is_weak(detection) and match.way.is_first:
+                continue
+            is_other = other.key != story.key and not self._is_crowd(story, other, match)
+            if is_other and self._is_way_in(story, match, detection):
+                yield match
+
+    def _is_crowd(self, story: Story, other: Story, match: Match) -> bool:
+        """Tell whether too many take part for a tie to mean anything."""
+        widest = self.settings.widest_tie
+        if max(len(story.actors), len(other.actors)) > widest:
+            return True
+        return match.rule.by == "actor" and self._matcher.stories_at(match.way) > widest
+
+    def _is_way_in(self, story: Story, match: Match, detection: Detection) -> bool:
+        """Tell whether a host that acts came under control just here: before it first acted, and nowhere else later.
+
+        Otherwise all who ever attacked a popular server would be one campaign as soon as it acts.
+        """
+        if match.rule.by != "victim-then-actor":
+            return True
+        acting = self._stories[match.story] if match.way.is_first else story
+        acted = [each.first for each in self._matcher.acts(match) if self._is_tied(acting, each.story)]
+        begun = min(acted, default=acting.first)
+        ways_in = self._matcher.ways_in(match, begun)
+        if any(self._is_tied(acting, each.story) for each in ways_in if each.story != story.key or acting is story):
+            return False
+        latest = max(ways_in, key=lambda each: (each.last, each.story), default=None)
+        return begins(detection) <= begun if match.way.is_first else latest is match.mention
+
+    def _is_tied(self, story: Story, key: int) -> bool:
+        return key == story.key or (story.campaign is not None and self._stories[key].campaign == story.campaign)
+
+    def _retie(self, story: Story, other: Story) -> bool:
+        changed = self._campaigns.tie(story, other, self._stories)
+        self._changed.update(dict.fromkeys(changed))
+        self._news.update(dict.fromkeys(key for key in changed if self._stories[key].is_told))
+        return bool(changed)
+
+    def _over(self, now: int) -> dict[int, None]:
+        """Return the changed stories that are over; it is looked for them once in a while."""
+        if 0 <= now - self._looked_at < LOOKS_NS:
+            return {}
+        self._looked_at = now
+        return {key: None for key in self._changed if self._stories[key].open_until < now}
+
+    def _tell(self, keys: dict[int, None]) -> list[Incident]:
+        incidents = [self._told(self._stories[key]) for key in list(keys) if key in self._stories]
+        told, self._gone = self._gone + incidents, []
+        return sorted(told, key=lambda each: (each.first_seen, each.incident_id))
+
+    def _told(self, story: Story) -> Incident:
+        story.is_told = True
+        self._changed.pop(story.key, None)
+        self._news.pop(story.key, None)
+        return self._incident(story)
+
+    def _incident(self, story: Story) -> Incident:
+        campaign = self._campaigns.of(story)
+        is_raised = story.is_weak and self._campaigns.is_under_way(story)
+        incident = story.incident(self._assets, self.settings.most_detections, is_raised)
+        return msgspec.structs.replace(
+            incident,
+            campaign_id=campaign and campaign.campaign_id,
+            kill_chain=self._campaigns.kill_chain(story),
+            joins=[*incident.joins, *([cascade(story, incident)] if is_raised else [])],
         )
 
-    def _first_of_campaign(self, incident: Incident) -> str:
-        actors = sorted(_culprits(incident))
-        known = [self._campaigns[actor] for actor in actors if actor in self._campaigns]
-        first = known[0] if known else incident.incident_id
-        for actor in actors:
-            self._campaigns[actor] = first
-            self._campaigns.move_to_end(actor)
-        while len(self._campaigns) > self.settings.most_campaigns:
-            self._campaigns.popitem(last=False)
-        return first
+    def _forget_oldest(self) -> None:
+        while len(self._stories) > self.settings.most_stories or self._kept > self.settings.most_kept:
+            story = next(iter(self._stories.values()))
+            if story.key in self._changed:
+                self._gone.append(self._told(story))
+            self._kept -= len(story.kept)
+            self._graph.forget(story.nodes, story.key)
+            self._campaigns.leave(story)
+            self._drop(story.key)
+            self.dropped["stories"] += 1
+
+    def _drop(self, key: int) -> None:
+        del self._stories[key]
+        self._changed.pop(key, None)
+        self._news.pop(key, None)
 
     def _window_ns(self, detection: Detection) -> int:
         window_s = self.settings.slow_window_s if family(detection.category).slow else self.settings.window_s
-        return int(window_s * SECOND_NS)
+        return int(window_s * NANOSECONDS)
 
 
-def _culprits(incident: Incident) -> set[str]:
-    """Return who acted in more than a weak detection."""
-    return {each.orig for each in incident.detections if each.orig and each.severity not in WEAK}
-
-
-def _fan(side: str, entity: str, detection: Detection) -> Fan:
-    return (side, entity, family(detection.category).name)
+def cascade(story: Story, incident: Incident) -> Join:
+    """Return why weak findings count as medium: in an intrusion under way, each sign of the next step counts."""
+    why = "its campaign has shown several tactics, so its findings of low severity count as medium"
+    last = incident.detections[-1]
+    return Join("severity-cascade", why, ", ".join(incident.orig), last.at, last.detection_id, story.incident_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 Fan = tuple[str, str, str]
 """A side ("orig" or "resp"), an entity on that side, and the family of what it did or suffered."""
@@ -29,6 +30,18 @@ class Fans:
         if len(self._fans) > self._most:
             self._fans.popitem(last=False)
 
+    def degree(self, fan: Fan) -> int:
+        """Return with how many others an entity was linked lately, up to one more than the bound."""
+        return len(self._fans[fan][1]) if fan in self._fans else 0
+
     def is_broad(self, fan: Fan) -> bool:
         """Tell whether an entity is linked with so many others that the link says little."""
-        return fan in self._fans and len(self._fans[fan][1]) > self._widest
+        return self.degree(fan) > self._widest
+
+    def save(self) -> list[tuple[Fan, int, list[str]]]:
+        """Return each fan with the time of its last use and the others, least recently used first."""
+        return [(fan, used_at, sorted(others)) for fan, (used_at, others) in self._fans.items()]
+
+    def load(self, saved: Iterable[tuple[Fan, int, list[str]]]) -> None:
+        """Take over what was saved."""
+        self._fans = OrderedDict((fan, (used_at, set(others))) for fan, used_at, others in saved)

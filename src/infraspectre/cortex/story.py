@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
-from infraspectre.cortex.links import Fan
+import msgspec
+
+from infraspectre.cortex.graph import MEDIUM, begins, ends, finding_nodes, is_weak
 from infraspectre.cortex.title import title
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.attack import in_tactic, kill_chain_position
 from infraspectre.intel.families import family
-from infraspectre.records import Detection, Incident, TacticTechnique
+from infraspectre.records import Detection, Incident, Join, Progress, TacticTechnique
 from infraspectre.records.detection import SEVERITIES
 
-SECOND_NS = 1_000_000_000
-
-Finding = tuple[str, str, str | None, str | None]
-"""Detector, category, actor and target: what stays the same while a detector reports growth."""
-
-
-def finding(detection: Detection) -> Finding:
-    """Name what a detection is about."""
-    return (detection.detector, detection.category, detection.orig, detection.resp)
+T = TypeVar("T")
+MOST_NAMED = 8
+"""Actors and targets that an incident names, each: who names everybody says nothing. The rest is counted."""
+MOST_TECHNIQUES = 12
+MOST_JOINS = 32
+"""Reasons kept for one incident."""
 
 
-def begins(detection: Detection) -> int:
-    """Return the event time at which the behaviour began."""
-    return detection.first_seen or detection.at
+class Bounds(NamedTuple):
+    """Says how much one story may hold."""
 
-
-def ends(detection: Detection) -> int:
-    """Return the event time at which the behaviour was last seen."""
-    return max(detection.last_seen, detection.at)
+    detections: int
+    nodes: int
+    actors: int
 
 
 def weight(detection: Detection) -> tuple[int, float, int, str]:
@@ -39,121 +37,184 @@ def weight(detection: Detection) -> tuple[int, float, int, str]:
     return (SEVERITIES.index(detection.severity), detection.score, -detection.at, detection.detection_id)
 
 
-class Story:
-    """Grows detection by detection, in bounded memory."""
+class Story(msgspec.Struct):
+    """Grows detection by detection, in bounded memory; all of it is plain data."""
 
-    def __init__(self, first: Detection, most_detections: int, most_entities: int) -> None:
-        """Begin with one detection; keep the `most_detections` most telling findings and `most_entities` entities."""
-        self.count = 0
-        self.first_seen = begins(first)
-        self.last_seen = ends(first)
-        self.open_until = 0
-        self.actors: Counter[str] = Counter()
-        self.targets: dict[str, set[Fan]] = {}
-        self._most_detections = most_detections
-        self._most_entities = most_entities
-        self._target_counts: Counter[str] = Counter()
-        self._kept: dict[Finding, Detection] = {}
+    key: int
+    """Stories are numbered as they begin."""
+    incident_id: str
+    first: int
+    last: int
+    """From when to when its telling findings go: those of medium severity or above, where there are any."""
+    open_until: int
+    severity: int = -1
+    """Its highest, as a position in SEVERITIES."""
+    count: int = 0
+    families: dict[str, None] = {}
+    actors: dict[str, None] = {}
+    kept: dict[str, Detection] = {}
+    """The most telling report of each finding."""
+    nodes: dict[str, None] = {}
+    joins: list[Join] = []
+    reached: dict[str, Progress] = {}
+    """The first evidence of each tactic."""
+    campaign: int | None = None
+    is_told: bool = False
 
-    def add(self, detection: Detection, window_ns: int) -> None:
-        """Take in one detection and stay open for its window."""
+    @property
+    def is_weak(self) -> bool:
+        """Tell whether nothing in it is of medium severity or above."""
+        return self.severity < MEDIUM
+
+    def admit(self, nodes: Iterable[str], bounds: Bounds) -> list[str]:
+        """Return the nodes at which it may be found: as long as there are few, new ones too."""
+        wanted = list(nodes)
+        _fill(self.nodes, wanted, bounds.nodes)
+        return [each for each in wanted if each in self.nodes]
+
+    def add(self, detection: Detection, window_ns: int, bounds: Bounds) -> bool:
+        """Take in one detection and stay open for its window; return whether it says something new."""
+        severity, known = SEVERITIES.index(detection.severity), family(detection.category).name
+        is_news = severity >= MEDIUM and (severity > self.severity or known not in self.families)
+        self._stretch(begins(detection), ends(detection), severity)
         self.count += 1
-        self._extend(begins(detection), ends(detection), ends(detection) + window_ns)
-        if detection.orig and (detection.orig in self.actors or not self.is_full):
-            self.actors[detection.orig] += 1
-        self._keep(detection)
+        self.open_until = max(self.open_until, ends(detection) + window_ns)
+        if severity >= MEDIUM:
+            _fill(self.actors, [detection.orig] if detection.orig else [], bounds.actors)
+            self.families[known] = None
+            self._reach([self._progress(detection, each) for each in tactics_of(detection)])
+        self._keep(detection, bounds.detections)
+        return is_news
 
-    def add_target(self, target: str, why: Fan | None) -> None:
-        """Take in a target, unless the story is full; a narrow link, if there is one, lets others join by it."""
-        if target not in self.targets and self.is_full:
-            return
-        self._target_counts[target] += 1
-        self.targets.setdefault(target, set()).update(() if why is None else (why,))
-
-    def is_joined_by(self, entity: str) -> bool:
-        """Tell whether others may join by an entity."""
-        return entity in self.actors or bool(self.targets.get(entity))
-
-    def has_room_for(self, other: Story) -> bool:
-        """Tell whether another story fits in."""
-        return self._size + other._size <= self._most_entities
-
-    def absorb(self, other: Story) -> None:
-        """Take over everything from another story."""
+    def absorb(self, other: Story, bounds: Bounds) -> None:
+        """Take over everything from a later story."""
+        self._stretch(other.first, other.last, other.severity)
         self.count += other.count
-        self._extend(other.first_seen, other.last_seen, other.open_until)
-        self.actors.update(other.actors)
-        self._target_counts.update(other._target_counts)
-        for target, why in other.targets.items():
-            self.targets.setdefault(target, set()).update(why)
-        for detection in other._kept.values():
-            self._keep(detection)
+        self.open_until = max(self.open_until, other.open_until)
+        _fill(self.actors, other.actors, bounds.actors)
+        self.families |= other.families
+        self.joins = [*self.joins, *other.joins][:MOST_JOINS]
+        self._reach([msgspec.structs.replace(each, incident_id=self.incident_id) for each in other.reached.values()])
+        for detection in other.kept.values():
+            self._keep(detection, bounds.detections)
 
-    @property
-    def is_full(self) -> bool:
-        """Tell whether no further entities are taken in."""
-        return self._size >= self._most_entities
+    def explain(self, join: Join) -> None:
+        """Keep the reason of a join, each rule and entity once."""
+        known = {(each.rule, each.shared, each.incident_id) for each in self.joins}
+        if len(self.joins) < MOST_JOINS and (join.rule, join.shared, join.incident_id) not in known:
+            self.joins.append(join)
 
-    @property
-    def entities(self) -> Iterator[str]:
-        """Yield everyone who takes part."""
-        yield from self.actors
-        yield from (target for target in self.targets if target not in self.actors)
-
-    @property
-    def detections(self) -> list[Detection]:
-        """Return the kept detections in time order."""
-        return sorted(self._most_telling(), key=lambda each: (begins(each), each.at, each.detection_id))
-
-    def incident(self, assets: Assets) -> Incident:
-        """Tell the story so far as an incident."""
-        told = self.detections
-        orig, resp = _by_count(self.actors), _by_count(self._target_counts)
-        entities = list(dict.fromkeys(orig + resp))
+    def incident(self, assets: Assets, most_detections: int, is_raised: bool = False) -> Incident:
+        """Tell the story so far; where `is_raised`, what is of low severity counts as medium."""
+        kept = _most_telling(self.kept.values(), most_detections)
+        told = sorted(map(raised, kept) if is_raised else kept, key=_in_time)
+        telling = [each for each in told if not is_weak(each)] or told
+        orig, resp = by_count(each.orig for each in telling), by_count(each.resp for each in telling)
+        entities = list(dict.fromkeys([*orig[:MOST_NAMED], *resp[:MOST_NAMED]]))
         return Incident(
-            incident_id=told[0].detection_id,
-            first_seen=self.first_seen,
-            last_seen=self.last_seen,
+            incident_id=self.incident_id,
+            first_seen=self.first,
+            last_seen=self.last,
             raised_at=max(told, key=weight).at,
             title=title(told),
             entities=entities,
-            orig=orig,
-            resp=resp,
-            techniques=techniques(told),
+            orig=orig[:MOST_NAMED],
+            resp=resp[:MOST_NAMED],
+            techniques=techniques(telling),
             detections=told,
             detection_count=self.count,
             assets={entity: asset for entity in entities if (asset := assets.find(entity)) is not None},
+            entity_count=len({*orig, *resp}),
+            joins=list(self.joins),
         )
 
-    @property
-    def _size(self) -> int:
-        return len(self.actors) + len(self.targets)
+    def lasts_with(self, first: int, last: int) -> tuple[int, int]:
+        """Return how long it would last with an activity, and how much of that the shorter of both lasts."""
+        return max(self.last, last) - min(self.first, first), min(self.last - self.first, last - first)
 
-    def _extend(self, first_seen: int, last_seen: int, open_until: int) -> None:
-        self.first_seen = min(self.first_seen, first_seen)
-        self.last_seen = max(self.last_seen, last_seen)
-        self.open_until = max(self.open_until, open_until)
+    def lasts_like(self, detection: Detection) -> bool:
+        """Tell whether it and a detection share at least half of the time that both together last."""
+        whole, shorter = self.lasts_with(begins(detection), ends(detection))
+        return 2 * shorter >= whole
 
-    def _keep(self, detection: Detection) -> None:
-        known = self._kept.get(finding(detection))
+    def _stretch(self, first: int, last: int, severity: int) -> None:
+        """Extend the span; weak findings do not stretch that of telling ones."""
+        if severity >= MEDIUM > self.severity:
+            self.first, self.last = first, last
+        elif severity >= MEDIUM or self.is_weak:
+            self.first, self.last = min(self.first, first), max(self.last, last)
+        self.severity = max(self.severity, severity)
+
+    def _progress(self, detection: Detection, tactic: str) -> Progress:
+        return Progress(tactic, begins(detection), self.incident_id, detection.detection_id)
+
+    def _reach(self, found: Iterable[Progress]) -> None:
+        merge_progress(self.reached, found)
+
+    def _keep(self, detection: Detection, most: int) -> None:
+        identity = _finding(detection)
+        known = self.kept.get(identity)
         if known is None or weight(detection) > weight(known):
-            self._kept[finding(detection)] = detection
-        if len(self._kept) >= 2 * self._most_detections:
-            self._kept = {finding(each): each for each in self._most_telling()}
-
-    def _most_telling(self) -> list[Detection]:
-        return sorted(self._kept.values(), key=weight, reverse=True)[: self._most_detections]
+            self.kept[identity] = detection
+        if len(self.kept) > 2 * most:
+            self.kept = {_finding(each): each for each in _most_telling(self.kept.values(), most)}
 
 
-def techniques(detections: Iterable[Detection]) -> list[TacticTechnique]:
-    """List the techniques of some detections in kill-chain order, each once, with the tactic it serves here."""
-    found = {
-        in_tactic(technique, family(detection.category).tactic)
-        for detection in detections
-        for technique in detection.techniques
-    }
+def raised(detection: Detection) -> Detection:
+    """Return a detection of low severity as one of medium severity, others as they are."""
+    if detection.severity != "low":
+        return detection
+    return msgspec.structs.replace(detection, severity="medium")
+
+
+def merge_progress(reached: dict[str, Progress], found: Iterable[Progress]) -> bool:
+    """Keep the earliest evidence of each tactic; return whether something is new."""
+    better = [each for each in found if each.tactic not in reached or each.at < reached[each.tactic].at]
+    reached.update((each.tactic, each) for each in better)
+    return bool(better)
+
+
+def in_order(reached: Iterable[Progress]) -> list[Progress]:
+    """Return tactics in order of their first evidence."""
+    return sorted(reached, key=lambda each: (each.at, kill_chain_position(each.tactic)))
+
+
+def tactics_of(detection: Detection) -> list[str]:
+    """Return the tactics that a detection is evidence of; that of its family where it names no technique."""
+    preferred = family(detection.category).tactic
+    return list(dict.fromkeys(in_tactic(each, preferred).tactic for each in detection.techniques)) or [preferred]
+
+
+def techniques(detections: Sequence[Detection]) -> list[TacticTechnique]:
+    """List the techniques of the most telling detections in kill-chain order, each once, with the tactic it serves."""
+    found: dict[TacticTechnique, None] = {}
+    for detection in _most_telling(detections, len(detections)):
+        preferred = family(detection.category).tactic
+        _fill(found, (in_tactic(each, preferred) for each in detection.techniques), MOST_TECHNIQUES)
     return sorted(found, key=lambda each: (kill_chain_position(each.tactic), each.id))
 
 
-def _by_count(counts: Counter[str]) -> list[str]:
-    return [entity for entity, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+def by_count(entities: Iterable[str | None]) -> list[str]:
+    """Return entities, the most frequent first, and of equals the first named first."""
+    return [entity for entity, _ in Counter(each for each in entities if each).most_common()]
+
+
+def _fill(held: dict[T, None], more: Iterable[T], most: int) -> None:
+    """Add keys to a dictionary as long as it holds fewer than `most`."""
+    for each in more:
+        if len(held) >= most and each not in held:
+            return
+        held[each] = None
+
+
+def _in_time(detection: Detection) -> tuple[int, int, str]:
+    return (begins(detection), detection.at, detection.detection_id)
+
+
+def _finding(detection: Detection) -> str:
+    nodes = finding_nodes(detection)
+    return nodes[0] if nodes else detection.detection_id
+
+
+def _most_telling(detections: Iterable[Detection], most: int) -> list[Detection]:
+    return sorted(detections, key=weight, reverse=True)[:most]

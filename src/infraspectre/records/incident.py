@@ -88,6 +88,32 @@ class ResponsePlan(msgspec.Struct, frozen=True):
     steps: list[ResponseStep]
 
 
+class Join(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Says why something belongs to an incident, or an incident to a campaign."""
+
+    rule: str
+    """The correlation rule that held."""
+    why: str
+    """The reason in one sentence."""
+    shared: str
+    """The entity, finding or indicator that both share."""
+    at: int
+    """Event time at which it became known, nanoseconds since the epoch."""
+    detection_id: str
+    """The detection with which it became known."""
+    incident_id: str | None = None
+    """The other incident, where two were joined or tied."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Says when a tactic was first seen in a campaign, and where."""
+
+    tactic: str
+    at: int
+    incident_id: str
+    detection_id: str
+
+
 class Incident(msgspec.Struct, frozen=True):
     """Joins detections that tell one story; not yet scored."""
 
@@ -99,18 +125,26 @@ class Incident(msgspec.Struct, frozen=True):
     title: str
     entities: list[str]
     orig: list[str]
-    """Who acted, most active first."""
+    """Who acted, most active first; at most a few are named."""
     resp: list[str]
-    """Who was acted upon, most often first."""
+    """Who was acted upon, most often first; at most a few are named."""
     techniques: list[TacticTechnique]
     detections: list[Detection]
     """The most telling detections, in time order."""
     detection_count: int = 0
     """All detections joined, also those no longer kept."""
     campaign_id: str | None = None
-    """The first incident of the campaign, if the same actor is behind several incidents."""
+    """The first incident of the campaign, if several incidents are tied to one."""
     assets: dict[str, Asset] = {}
     """What is known about some of the entities."""
+    entity_count: int = 0
+    """All who take part in its kept findings, also those not named."""
+    joins: list[Join] = []
+    """Why its detections are one incident, and why it belongs to its campaign."""
+    kill_chain: list[Progress] = []
+    """The tactics of its campaign, or its own, in order of their first evidence."""
+    merged_into: str | None = None
+    """The incident that took it over; this one is not told any more."""
 
 
 class Decision(msgspec.Struct, frozen=True):
