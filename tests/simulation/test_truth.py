@@ -17,6 +17,7 @@ from infraspectre.simulation import SCENARIOS, simulate
 QUICK: dict[str, object] = {"hosts": 4, "duration_s": 60}
 SMALL: dict[str, dict[str, object]] = {
     "office": {"hosts": 5, "duration_s": 120, "scale": 0.05},
+    "day": {"hosts": 40, "duration_s": 3600, "attacks": 2},
     "port-scan": {**QUICK, "ports": 100},
     "brute-force": {**QUICK, "attempts": 20},
     "beacon": {**QUICK, "period_s": 3},
