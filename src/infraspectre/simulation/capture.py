@@ -24,6 +24,7 @@ Frame = tuple[int, bytes]
 """Time in nanoseconds since the epoch, and the bytes of a frame."""
 Ends = tuple[str, str, int, str, int]
 """Protocol, and both ends of a flow in an order that does not depend on who began."""
+FOREVER = 2**63
 _LAID_ASIDE = struct.Struct("<QI")
 
 
@@ -90,10 +91,11 @@ class Flow:
 class Capture:
     """Collects frames and flows; times are seconds since the start of the capture."""
 
-    def __init__(self, started_at: int = STARTED_AT) -> None:
-        """Start with nothing, at a time in nanoseconds since the epoch."""
+    def __init__(self, started_at: int = STARTED_AT, duration_s: float | None = None) -> None:
+        """Start with nothing, at a time in nanoseconds since the epoch; what comes after the end is not recorded."""
         self.started_at = started_at
-        self.flows: list[Flow] = []
+        self._ends_at = FOREVER if duration_s is None else started_at + round(duration_s * 1e9)
+        self._flows: list[Flow] = []
         self.behaviours: list[Behaviour] = []
         self.spans: dict[Behaviour, tuple[int, int]] = {}
         """First and last time of frames without a flow, such as ARP, by what they were made to show."""
@@ -101,8 +103,13 @@ class Capture:
         self._runs: list[IO[bytes]] = []
         self._open: dict[Ends, Flow] = {}
         self._current: list[Behaviour] = []
-        self.first_at = 2**63
+        self.first_at = FOREVER
         self.last_at = 0
+
+    @property
+    def flows(self) -> list[Flow]:
+        """Return the flows of which something was recorded."""
+        return [flow for flow in self._flows if flow.ended_at]
 
     @property
     def behaviour(self) -> Behaviour:
@@ -131,7 +138,7 @@ class Capture:
         if known is not None and known.behaviour is self.behaviour and known.orig.ip == orig.ip:
             return known
         flow = self._open[key] = Flow(orig, resp, protocol, orig_port, resp_port, self.behaviour)
-        self.flows.append(flow)
+        self._flows.append(flow)
         return flow
 
     @staticmethod
@@ -143,6 +150,8 @@ class Capture:
     def record(self, at: float, frame: bytes, flow: Flow | None = None, from_orig: bool = True, size: int = 0) -> None:
         """Keep a frame; one that belongs to a flow is counted there with its IP payload length."""
         time = self.started_at + round(at * 1e9)
+        if time > self._ends_at:
+            return
         self.first_at, self.last_at = min(self.first_at, time), max(self.last_at, time)
         self._frames.append((time, frame))
         if flow is not None:

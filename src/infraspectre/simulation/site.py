@@ -50,12 +50,12 @@ class Site:
 
     def __init__(
         self, seed: str, clients: int = 12, scale: float = 1.0, networks: Networks = Networks(),
-        started_at: int = STARTED_AT,
+        started_at: int = STARTED_AT, duration_s: float | None = None,
     ) -> None:  # fmt: skip
         """Build a site; `scale` multiplies the sizes of its transfers, and the seed decides everything else."""
         self.seed = seed
         self.rng = random.Random(seed)  # noqa: S311 - repeatable on purpose; keeps no secret
-        self.capture = Capture(started_at)
+        self.capture = Capture(started_at, duration_s)
         self.scale = scale
         self.networks = networks
         self._benign: dict[str, Behaviour] = {}
@@ -141,7 +141,10 @@ class Site:
 
     def address_without_host(self, number: int) -> Host:
         """Return a local address at which nobody answers, or the host that lives there."""
-        ip = f"{self.networks.clients[0]}.{number}"
+        return self.nobody(f"{self.networks.clients[0]}.{number}")
+
+    def nobody(self, ip: str) -> Host:
+        """Return a host for an address at which nobody answers, or the host that lives there."""
         known = (host for host in self._hosts.values() if host.ip == ip)
         return next(known, Host(ip, ip, _mac(ip), "unused"))
 

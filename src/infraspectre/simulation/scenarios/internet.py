@@ -23,6 +23,9 @@ _THIRD_PARTIES = (
     "api.consent-box.io", "sync.adreach.net", "stats.pagemeter.com", "img.adcanvas.net", "js.chatbubble.io",
 )  # fmt: skip
 """What many pages load besides their own."""
+_CLOUDS = ("content.boxdrive.com", "content.boxdrive.com", "upload.skyfolder.net", "sync.filenest.io")
+_DEVICE_HOSTS = ("iot", "mqtt", "device", "cloud", "p2p")
+_SECURITY_VENDORS = ("", "avts.shieldware.com", "cloud.sentrylab.net", "fp.trustscan.org")
 POPULAR, FAVOURITES = 300, 12
 """Sites that a whole site knows, and those that one person returns to."""
 
@@ -34,6 +37,10 @@ class Internet:
         """Coin the names of sites and of hosts of content networks."""
         self._popular = [coined(rng) for _ in range(POPULAR)]
         self._weights = list(accumulate(1.0 / rank for rank in range(1, POPULAR + 1)))
+        self.makers = [f"{rng.choice(_DEVICE_HOSTS)}.{coined(rng).removeprefix('www.')}" for _ in range(6)]
+        """Hosts that devices call."""
+        self.security_vendor = rng.choice(_SECURITY_VENDORS)
+        """Domain whose names a virus scanner asks for; empty if none does."""
         self._content = [content_host(rng) for _ in range(POPULAR // 4)]
 
     def page(self, rng: random.Random) -> str:
@@ -41,6 +48,10 @@ class Internet:
         if rng.random() < 0.04:
             return coined(rng)
         return rng.choices(self._popular, cum_weights=self._weights)[0]
+
+    def cloud(self, rng: random.Random) -> str:
+        """Draw a cloud that keeps files; a few keep nearly all."""
+        return rng.choice(_CLOUDS)
 
     def companions(self, rng: random.Random) -> list[str]:
         """Draw the hosts from which a page loads the rest of itself."""

@@ -3,67 +3,115 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from infraspectre.simulation.activities import mail, names, services, shares, web
-from infraspectre.simulation.hosts import Host
-from infraspectre.simulation.scenarios.background import MISSES, moments
-from infraspectre.simulation.scenarios.calendar import HOUR_S, Calendar, Span
-from infraspectre.simulation.scenarios.internet import FAVOURITES, Internet
-from infraspectre.simulation.site import Site
+from infraspectre.simulation.activities import calls, mail, names, remote, services, shares, web
+from infraspectre.simulation.drawing import log_uniform
+from infraspectre.simulation.hosts import LINUX, Host
+from infraspectre.simulation.protocols import dns, ssh
+from infraspectre.simulation.scenarios.background import MISSES
+from infraspectre.simulation.scenarios.calendar import HOUR_S
+from infraspectre.simulation.scenarios.internet import FAVOURITES
+from infraspectre.simulation.scenarios.scene import Act, Scene, by_chance
 
-Act = Callable[[float], object]
-"""Does something once, at a time."""
+CALL_GAP_S = 0.1
+"""Time between two packets of a call here; true ones send every 20 ms, which would be most packets of a day."""
+LARGE_BYTES = 3e6, 3e7
+"""What somebody uploads at once now and then: a film, a folder, an archive."""
+
+
+@dataclass(frozen=True)
+class Eagerness:
+    """Says how often an hour an ordinary person does things."""
+
+    pages: float = 5.0
+    letters: float = 0.8
+    mailbox: float = 2.5
+    documents: float = 0.8
+    intranet: float = 1.0
+    prints: float = 0.1
+    misses: float = 0.5
+    films: float = 0.02
+    calls: float = 0.03
+    mistakes: float = 0.03
+    syncs: float = 0.25
+    large_uploads: float = 0.005
+    commits: float = 1.0
 
 
 class Person:
     """Works at one machine, at some hours and with some eagerness."""
 
-    def __init__(self, site: Site, client: Host, calendar: Calendar, internet: Internet) -> None:
+    def __init__(self, scene: Scene, client: Host) -> None:
         """Draw when a person is there and how busy; most are like each other, a few do several times as much."""
-        self.site, self.client, self._internet = site, client, internet
-        self.rng = site.derived(f"person/{client.name}")
-        self.present = calendar.presence(self.rng)
+        self.site, self.client, self._scene = scene.site, client, scene
+        self.rng = scene.site.derived(f"person/{client.name}")
+        self.present = scene.calendar.presence(self.rng)
         self._eagerness = self.rng.lognormvariate(0.0, 0.5)
-        self._favourites = [internet.page(self.rng) for _ in range(FAVOURITES)]
+        self._favourites = [scene.internet.page(self.rng) for _ in range(FAVOURITES)]
+        self._is_developer = self.rng.random() < 0.12
+        self._cloud = scene.internet.cloud(self.rng) if self.rng.random() < 0.3 else ""
 
-    def work(self) -> None:
+    def work(self, usual: Eagerness = Eagerness()) -> None:
         """Do what office workers do."""
+        site, client = self.site, self.client
         for begin_s, _ in self.present:
             self._sit_down(begin_s)
-        self._often("web browsing", 7.0, self._read_a_page)
-        self._often("mail", 1.2, lambda at: mail.submit(self.site, self.client, self.site.mail, at))
-        self._often("mail", 5.0, lambda at: mail.read_new(self.site, self.client, self.site.mail, at))
-        self._often("file server", 1.4, lambda at: shares.use_files(self.site, self.client, self.site.files, at))
-        self._often("intranet", 1.5, self._read_the_intranet)
-        self._often("printing", 0.2, self._print)
-        self._often("failed lookups", 0.7, lambda at: names.miss(self.site, self.client, self.rng.choice(MISSES), at))
-        self._often("video", 0.04, self._watch)
+        self._often("web browsing", usual.pages, self._read_a_page)
+        self._often("mail", usual.letters, lambda at: mail.submit(site, client, site.mail, at))
+        self._often("mail", usual.mailbox, lambda at: mail.read_new(site, client, site.mail, at))
+        self._often("file server", usual.documents, lambda at: shares.use_files(site, client, site.files, at))
+        self._often("intranet", usual.intranet, self._read_the_intranet)
+        self._often("printing", usual.prints, self._print)
+        self._often("failed lookups", usual.misses, self._mistype_a_name)
+        self._often("video", usual.films, self._watch)
+        self._often("video call", usual.calls, self._call)
+        self._often("mistyped password", usual.mistakes, self._mistype_a_password)
+        self._often("large upload", usual.large_uploads, self._send_much)
+        if self._cloud:
+            self._often("cloud synchronisation", usual.syncs, self._synchronise)
+        if self._is_developer:
+            self._often("version control", usual.commits, self._commit)
 
     def _often(self, behaviour: str, times_per_hour: float, act: Act) -> None:
-        with self.site.behaving(self.site.behaviour(behaviour)):
-            for at in events(self.rng, self.present, HOUR_S / (times_per_hour * self._eagerness)):
-                act(at)
+        mean_s = HOUR_S / (times_per_hour * self._eagerness)
+        self._scene.at(behaviour, by_chance(self.rng, self.present, mean_s), act)
 
     def _sit_down(self, at: float) -> None:
         for other in (self.site.router, self.site.dns):
             self.site.arp(self.client, other, at)
-        with self.site.behaving(self.site.behaviour("address assignment")):
-            services.renew(self.site, self.client, at)
-        with self.site.behaving(self.site.behaviour("domain logon")):
-            end = shares.log_on_to_domain(self.site, self.client, at + 1.0)
-            shares.get_ticket(self.site, self.client, "cifs/files.corp.example", end + 0.1)
-        with self.site.behaving(self.site.behaviour("local announcements")):
-            services.announce(self.site, self.client, at + 2.0)
+        self._scene.at("address assignment", [at], lambda at: services.renew(self.site, self.client, at))
+        self._scene.at("domain logon", [at + 1.0], self._log_on)
+        self._scene.at("local announcements", [at + 2.0], lambda at: services.announce(self.site, self.client, at))
+        if self.rng.random() < 0.5:
+            self._scene.at("network probing of browsers", [at + 20.0], self._probe_for_a_liar)
+
+    def _log_on(self, at: float) -> None:
+        end = shares.log_on_to_domain(self.site, self.client, at)
+        shares.get_ticket(self.site, self.client, "cifs/files.corp.example", end + 0.1)
+
+    def _probe_for_a_liar(self, at: float) -> None:
+        """Ask for three random names, as Chromium does to learn whether the resolver invents answers."""
+        for number in range(3):
+            letters = "".join(self.rng.choices("abcdefghijklmnopqrstuvwxyz", k=self.rng.randrange(7, 16)))
+            names.miss(self.site, self.client, f"{letters}.corp.example", at + number * 0.01)
 
     def _read_a_page(self, at: float) -> None:
         is_favourite = self.rng.random() < 0.6
-        page = self.rng.choice(self._favourites) if is_favourite else self._internet.page(self.rng)
-        browse = web.browse6 if self.rng.random() < 0.1 else web.browse
-        browse(self.site, self.client, self.site.outside(page), at)
-        for companion in self._internet.companions(self.rng):
+        page = self.rng.choice(self._favourites) if is_favourite else self._scene.internet.page(self.rng)
+        self._browse(page, at)
+        for companion in self._scene.internet.companions(self.rng):
             at += self.rng.uniform(0.05, 0.8)
             web.poll(self.site, self.client, self.site.outside(companion), at)
+
+    def _browse(self, page: str, at: float) -> None:
+        server, kind = self.site.outside(page), self.rng.random()
+        if kind < 0.12:
+            calls.browse_by_quic(self.site, self.rng, self.client, server, at)
+        elif kind < 0.22:
+            web.browse6(self.site, self.client, server, at)
+        else:
+            web.browse(self.site, self.client, server, at)
 
     def _read_the_intranet(self, at: float) -> None:
         names.resolve(self.site, self.client, self.site.intranet, at)
@@ -73,13 +121,79 @@ class Person:
     def _print(self, at: float) -> None:
         services.print_page(self.site, self.client, self.rng.choice(self.site.printers), at)
 
+    def _mistype_a_name(self, at: float) -> None:
+        """Ask for what does not exist, also with the search domain appended as resolvers do (RFC 1034, 3.1)."""
+        name = self.rng.choice((*MISSES, "files", "intranett", "nas01", "sharepoint-old", "www.gogle"))
+        tries = [name, f"{name}.corp.example", f"{name}.branch.corp.example"][: self.rng.randrange(1, 4)]
+        for number, each in enumerate(tries):
+            names.miss(self.site, self.client, each, at + number * 0.03)
+            names.ask(self.site, self.client, self.site.dns, each, at + number * 0.03 + 0.001, (), dns.AAAA, 3)
+
     def _watch(self, at: float) -> None:
         server = self.site.outside("video.streamhub.com")
         web.watch(self.site, self.client, server, at, self.rng.uniform(60.0, 600.0))
 
+    def _call(self, at: float) -> None:
+        relay = self.site.outside(f"relay{self.rng.randrange(6)}.meetwell.com")
+        calls.call(self.site, self.rng, self.client, relay, at, log_uniform(self.rng, 30, 400), CALL_GAP_S)
 
-def events(rng: random.Random, spans: list[Span], mean_s: float) -> Iterator[float]:
-    """Yield the times of events that happen at random within spans."""
-    for begin_s, end_s in spans:
-        for at in moments(rng, end_s - begin_s, mean_s):
-            yield begin_s + at
+    def _send_much(self, at: float) -> None:
+        server = self.site.outside(self._cloud or f"upload.{self._scene.internet.page(self.rng)}")
+        web.upload(self.site, self.client, server, at, int(log_uniform(self.rng, *LARGE_BYTES)))
+
+    def _synchronise(self, at: float) -> None:
+        size = int(self.rng.lognormvariate(10.5, 1.6))
+        web.upload(self.site, self.client, self.site.outside(self._cloud), at, min(size, 5_000_000))
+
+    def _commit(self, at: float) -> None:
+        """Pull or push over SSH: from the own server, or from one outside."""
+        outside = self.site.outside("git.codeharbour.com", system=LINUX)
+        server = self._scene.extra["git"] if self.rng.random() < 0.6 else outside
+        if self.rng.random() < 0.7:
+            remote.use_ssh(self.site, self.client, server, at, 0)
+        else:
+            remote.copy_over_ssh(self.site, self.client, server, at, int(log_uniform(self.rng, 3_000, 4_000_000)))
+
+    def _mistype_a_password(self, at: float) -> None:
+        """Be refused once or more, then get it right."""
+        kind = self.rng.choice(("smb", "mail", "web", "kerberos", "rdp", "ssh"))
+        for _ in range(self.rng.choice((1, 1, 1, 2, 2, 3, 5))):
+            at = self._be_refused(kind, at) + self.rng.uniform(2.0, 25.0)
+        self._be_let_in(kind, at)
+
+    def _be_refused(self, kind: str, at: float) -> float:
+        site, client = self.site, self.client
+        match kind:
+            case "smb":
+                return shares.fail_logon(site, client, site.files, at, shares.user_of(client))
+            case "mail":
+                return mail.fail(site, client, site.mail, at, "imaps", shares.user_of(client), ["wrong horse"])
+            case "web":
+                return web.form_login(site, client, site.intranet, at, ["user=me&password=wrong"], True)
+            case "rdp":
+                return remote.fail_rdp(site, client, site.files, at, shares.user_of(client))
+            case "ssh":
+                tries = self.rng.randrange(1, 4)
+                return remote.fail_ssh(site, client, site.intranet, at, ssh.OPENSSH_CLIENT, tries)
+        return shares.log_on_to_domain(site, client, at, is_right=False)
+
+    def _be_let_in(self, kind: str, at: float) -> None:
+        site, client = self.site, self.client
+        match kind:
+            case "smb":
+                shares.use_files(site, client, site.files, at)
+            case "mail":
+                mail.read_new(site, client, site.mail, at)
+            case "web":
+                web.form_login(site, client, site.intranet, at, ["user=me&password=right"], True, True)
+            case "rdp":
+                remote.use_rdp(site, client, site.files, at, shares.user_of(client), log_uniform(self.rng, 5, 60))
+            case "ssh":
+                remote.use_ssh(site, client, site.intranet, at, self.rng.randrange(1, 8))
+            case _:
+                shares.log_on_to_domain(site, client, at)
+
+
+def administrators(rng: random.Random, clients: list[Host]) -> list[Host]:
+    """Choose whose machines administer the others."""
+    return rng.sample(clients, max(2, len(clients) // 40))
