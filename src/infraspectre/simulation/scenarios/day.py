@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
-from infraspectre.simulation.attacks import ATTACKS
+from infraspectre.simulation.attacks import ATTACKS, Attack
 from infraspectre.simulation.hosts import EMBEDDED, LINUX, MACOS, WINDOWS
+from infraspectre.simulation.scenarios import intrusion
 from infraspectre.simulation.scenarios.calendar import Calendar
 from infraspectre.simulation.scenarios.internet import Internet
 from infraspectre.simulation.scenarios.machines import CATALOGUE, Program, Software, run_devices, run_servers
@@ -85,21 +86,23 @@ def _networks(rng: random.Random) -> Networks:
 
 
 def _attack(site: Site, rng: random.Random, duration_s: float, count: int) -> None:
-    """Play attacks of one family after the other, each within a span of its own."""
-    families = _families()
-    order: list[list[str]] = []
+    """Play attacks of one family after the other, each within a span of its own; an intrusion is one attack."""
+    families = _families(duration_s)
+    order: list[list[Attack]] = []
     while len(order) < count:
         order += rng.sample(families, len(families))
     for family in order[:count]:
-        begin_s = duration_s * rng.uniform(0.01, 0.7)
-        end_s = min(duration_s, begin_s + duration_s * rng.uniform(0.2, 1.0))
-        ATTACKS[rng.choice(family)](site, rng, begin_s, end_s)
+        begin_s = duration_s * rng.uniform(0.01, 0.5)
+        end_s = min(duration_s, begin_s + duration_s * rng.uniform(0.3, 1.0))
+        rng.choice(family)(site, rng, begin_s, end_s)
 
 
-def _families() -> list[list[str]]:
-    """Group the names of attacks by family."""
-    families: dict[str, list[str]] = {}
-    for name in ATTACKS:
+def _families(duration_s: float) -> list[list[Attack]]:
+    """Group attacks by family, and intrusions where there is time for them."""
+    families: dict[str, list[Attack]] = {}
+    for name, attack in ATTACKS.items():
         words = next((words for words in FAMILIES if any(word in name for word in words)), (name,))
-        families.setdefault(words[0], []).append(name)
+        families.setdefault(words[0], []).append(attack)
+    if duration_s >= intrusion.LEAST_S:
+        families["intrusion"] = [intrusion.intrude]
     return list(families.values())
