@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -164,6 +165,7 @@ class Capture:
 
     def _lay_aside(self) -> None:
         run = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the capture
+        weakref.finalize(self, run.close)
         for at, frame in sorted(self._frames, key=_time):
             run.write(_LAID_ASIDE.pack(at, len(frame)) + frame)
         self._runs.append(run)

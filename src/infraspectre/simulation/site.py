@@ -63,7 +63,7 @@ class Site:
         self._hosts: dict[str, Host] = {}
         self._twins: dict[str, Host] = {}
         self._ports: dict[str, Iterator[int]] = {}
-        self.router = self._server("router", 1, "router", EMBEDDED)
+        self.router = self.plug_in("router", 1, "router", EMBEDDED, networks.clients[0])
         self.dns = self._server("dc1", 10, "domain controller and name server", WINDOWS)
         self.files = self._server("files", 11, "file server", WINDOWS)
         self.mail = self._server("mail", 12, "mail server", LINUX)
@@ -112,6 +112,11 @@ class Site:
     def _add(self, host: Host) -> Host:
         self._hosts[host.name] = host
         return host
+
+    def gateway(self, host: Host) -> Host:
+        """Return the router as a host of some network sees it."""
+        ip = f"{host.ip.rpartition('.')[0]}.1"
+        return self.router if ip == self.router.ip else replace(self.router, ip=ip, mac=_mac(ip))
 
     def guest(self, name: str, number: int, role: str = "unknown device", system: System = LINUX) -> Host:
         """Plug another machine into the local network."""

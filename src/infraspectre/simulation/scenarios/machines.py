@@ -22,6 +22,8 @@ LLMNR_PORT = 5355
 POLICY_S, POLICY_JITTER = 5_400.0, 1 / 3
 """Windows refreshes group policy every 90 minutes and up to 30 minutes later."""
 LEASE_S = 4 * HOUR_S
+ARP_S = 1_800.0
+"""Time between two questions for the router's hardware address here; true hosts ask every minute or so."""
 CATALOGUE = 14
 """Programs that are common at a site."""
 
@@ -73,6 +75,8 @@ class Software:
         scene.at("group policy", regularly(rng, self._on, POLICY_S, POLICY_JITTER), self._refresh_policy)
         scene.at("address assignment", regularly(rng, self._on, LEASE_S), lambda at: services.renew(site, client, at))
         scene.at("local announcements", by_chance(rng, self._on, 2 * HOUR_S), self._look_around)
+        for at in regularly(rng, self._on, ARP_S, 0.5):
+            site.arp(client, site.gateway(client), at)
         self._stay_connected()
         self._ask_for_reputation()
 

@@ -78,8 +78,8 @@ class Person:
         self._scene.at(behaviour, by_chance(self.rng, self.present, mean_s), act)
 
     def _sit_down(self, at: float) -> None:
-        for other in (self.site.router, self.site.dns):
-            self.site.arp(self.client, other, at)
+        self.site.arp(self.client, self.client, at, is_answered=False)
+        self.site.arp(self.client, self.site.gateway(self.client), at + 0.2)
         self._scene.at("address assignment", [at], lambda at: services.renew(self.site, self.client, at))
         self._scene.at("domain logon", [at + 1.0], self._log_on)
         self._scene.at("local announcements", [at + 2.0], lambda at: services.announce(self.site, self.client, at))
