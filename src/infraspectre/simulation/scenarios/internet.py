@@ -67,6 +67,15 @@ def coined(rng: random.Random) -> str:
 
 
 def content_host(rng: random.Random) -> str:
-    """Coin the name of a customer's host in a content network: letters and digits drawn at random."""
+    """Coin the name of a host in a content network, drawn at random or made of what it stands for, and often long."""
     token = "".join(rng.choices(string.ascii_lowercase + string.digits, k=rng.randrange(9, 22)))
-    return f"{rng.choice('deaxs')}{token}.{rng.choice(_CONTENT_NETWORKS)}"
+    network = rng.choice(_CONTENT_NETWORKS)
+    return rng.choice(
+        (
+            f"{rng.choice('deaxs')}{token}.{network}",
+            f"e{rng.randrange(10**4, 10**6)}.dsc{rng.choice('abdgx')}.{network}",
+            f"r{rng.randrange(1, 9)}---sn-{token[:12]}.{network}",
+            f"{token}-{rng.randrange(10**8, 10**10)}.eu-central-1.elb.{network}",
+            f"{rng.choice(_FIRST)}-{rng.choice(_SECOND)}-prod-{token}.z{rng.randrange(9)}.web.core.{network}",
+        )
+    )

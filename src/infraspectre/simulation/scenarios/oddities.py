@@ -6,11 +6,12 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from infraspectre.simulation.activities import calls, names, push, remote, scans, services, shares, web
+from infraspectre.simulation.activities import calls, mail, names, push, remote, scans, secure, services, shares, web
 from infraspectre.simulation.drawing import log_uniform
 from infraspectre.simulation.hosts import LINUX, MACOS, WINDOWS, Host
-from infraspectre.simulation.protocols import dns, tls
+from infraspectre.simulation.protocols import dns, http, kerberos, ssh, tls
 from infraspectre.simulation.scenarios.calendar import HOUR_S
+from infraspectre.simulation.scenarios.internet import coined
 from infraspectre.simulation.scenarios.people import administrators
 from infraspectre.simulation.scenarios.scene import Act, Scene, by_chance, regularly
 from infraspectre.simulation.site import Site
@@ -223,8 +224,111 @@ def ask_a_resolver_outside(scene: Scene, rng: random.Random) -> None:
         scene.at("public resolver", times, ask)
 
 
+def configure_servers(scene: Scene, rng: random.Random) -> None:
+    """Let configuration management log on to every Linux server by SSH, again and again."""
+    site, master = scene.site, scene.extra["git"]
+    servers = [server for server in scene.servers if server.system is LINUX and server is not master]
+    with site.behaving(site.behaviour("configuration management")):
+        for at in regularly(rng, scene.whole, rng.choice((HOUR_S, 2 * HOUR_S, 4 * HOUR_S)), 0.05):
+            for server in servers:
+                at = remote.use_ssh(site, master, server, at, 0, ssh.SCRIPT_CLIENT) + rng.uniform(0.2, 3.0)
+
+
+def follow_the_market(scene: Scene, rng: random.Random) -> None:
+    """Let one client take small messages from a server outside all day, over one connection on an unusual port."""
+    site, client = scene.site, rng.choice(scene.site.clients)
+    server, period_s = site.outside(f"feed.{coined(rng).removeprefix('www.')}"), log_uniform(rng, 10, 120)
+    with site.behaving(site.behaviour("data feed")):
+        for span in scene.calendar.presence(rng):
+            talk = site.tcp(client, server, rng.choice((4001, 5000, 7497, 8765, 9000)), span[0])
+            talk.connect()
+            for at in regularly(rng, [span], period_s, 0.5):
+                talk.rest(at)
+                talk.respond(rng.randbytes(rng.randrange(40, 400)))
+                if rng.random() < 0.2:
+                    talk.request(rng.randbytes(rng.randrange(20, 80)))
+            talk.close()
+
+
+def receive(scene: Scene, rng: random.Random) -> None:
+    """Let strangers deliver mail and read the public web server, one of them page after page as crawlers do."""
+    site = scene.site
+    scene.at("mail delivery", by_chance(rng, scene.whole, 600.0), partial(_receive_mail, scene, rng))
+    scene.at("visitors", by_chance(rng, scene.whole, 900.0), partial(_receive_visitor, scene, rng))
+    crawler = site.outside("crawler.searchwell.com")
+    with site.behaving(site.behaviour("search engine")):
+        for begin_s in scene.calendar.nightly(rng.uniform(0.0, 24.0)):
+            for number in range(rng.randrange(30, 200)):
+                at = begin_s + number * rng.uniform(5.0, 9.0)
+                web.fetch(site, crawler, site.intranet, at, (f"/page/{rng.randrange(9999)}",))
+
+
+def _receive_mail(scene: Scene, rng: random.Random, at: float) -> None:
+    sender = scene.site.outside(f"mx{rng.randrange(12)}.{rng.choice(('letterbox.net', 'postwave.com'))}")
+    mail.hand_in(scene.site, sender, scene.site.mail, at)
+
+
+def _receive_visitor(scene: Scene, rng: random.Random, at: float) -> None:
+    visitor = scene.site.outside(f"visitor{rng.randrange(400)}.access.example", "visitor", WINDOWS)
+    targets = [rng.choice(("/", "/products", "/contact", "/search?q=offers", "/img/team.jpg")) for _ in range(3)]
+    web.fetch(scene.site, visitor, scene.site.intranet, at, targets[: rng.randrange(1, 4)])
+
+
+def fetch_programs_in_clear(scene: Scene, rng: random.Random) -> None:
+    """Let some clients fetch signed programs over HTTP, as updaters do that check signatures themselves."""
+    site, server = scene.site, scene.site.outside("dl.delivery.updatehub.com")
+    for client in rng.sample(site.clients, max(2, len(site.clients) // 10)):
+        times = by_chance(rng, scene.calendar.presence(rng), 4 * HOUR_S)
+        scene.at("updates in clear", times, partial(_fetch_program, site, rng, client, server))
+
+
+def _fetch_program(site: Site, rng: random.Random, client: Host, server: Host, at: float) -> None:
+    talk = site.tcp(client, server, 80, names.resolve(site, client, server, at))
+    talk.connect()
+    path = f"/v2/{rng.randbytes(16).hex()}/package_{rng.randrange(99)}.exe"
+    talk.request(http.request(server.name, path, agent="Microsoft-Delivery-Optimization/10.0"))
+    program = shares.PROGRAM_START + rng.randbytes(int(log_uniform(rng, 20_000, 600_000)))
+    talk.respond(http.response(200, program, "application/octet-stream", "nginx"))
+    talk.close()
+
+
+def use_a_legacy_service(scene: Scene, rng: random.Random) -> None:
+    """Let a few clients ask for tickets of an old service that knows no other cipher than RC4."""
+    for client in rng.sample(scene.site.clients, max(1, len(scene.site.clients) // 25)):
+        times = by_chance(rng, scene.calendar.presence(rng), 3 * HOUR_S)
+        ask = partial(shares.get_ticket, scene.site, client, "HTTP/erp-old.corp.example", cipher=kerberos.RC4)
+        scene.at("legacy tickets", times, ask)
+
+
+def send_to_a_partner(scene: Scene, rng: random.Random) -> None:
+    """Let the application server send files to a partner by SFTP or FTP at night."""
+    site, app = scene.site, scene.extra["app"]
+    partner, size = site.outside(f"sftp.{coined(rng).removeprefix('www.')}"), log_uniform(rng, 1e5, 6e6)
+    for at in scene.calendar.nightly(rng.uniform(18.0, 30.0) % 24):
+        scene.at("partner files", [at], partial(remote.copy_over_ssh, site, app, partner, size=int(size)))
+
+
+def look_after_appliances(scene: Scene, rng: random.Random) -> None:
+    """Let administrators open the pages of devices, whose certificates nobody signed."""
+    site = scene.site
+    admin = rng.choice(site.clients)
+    for device in (*site.printers, *scene.devices[:4]):
+        times = by_chance(rng, scene.calendar.presence(rng), 6 * HOUR_S)
+        scene.at("appliance administration", times, partial(_open_page, site, admin, device))
+
+
+def _open_page(site: Site, admin: Host, device: Host, at: float) -> None:
+    talk = site.tcp(admin, device, 443, at)
+    talk.connect()
+    session = secure.TlsSession(site, talk, device, tls.BROWSER, device.name, is_self_signed=True)
+    session.ask(500, 4_000)
+    session.close()
+
+
 ODDITIES: tuple[Oddity, ...] = (
     scan_with_authority, administrate, share_updates, knock_in_vain, knock_at_a_closed_door, check_connectivity,
     make_noise, work_from_home, visit, try_something_out, measure_the_line, ask_a_resolver_outside,
+    configure_servers, follow_the_market, receive, fetch_programs_in_clear, use_a_legacy_service, send_to_a_partner,
+    look_after_appliances,
 )  # fmt: skip
 """Everything odd that happens in a day."""
