@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,6 +99,7 @@ class Capture:
         self._ends_at = FOREVER if duration_s is None else started_at + round(duration_s * 1e9)
         self._flows: list[Flow] = []
         self.behaviours: list[Behaviour] = []
+        self._names: Counter[str] = Counter()
         self.spans: dict[Behaviour, tuple[int, int]] = {}
         """First and last time of frames without a flow, such as ARP, by what they were made to show."""
         self._frames: list[Frame] = []
@@ -119,12 +121,18 @@ class Capture:
 
     @contextmanager
     def behaving(self, behaviour: Behaviour) -> Iterator[Behaviour]:
-        """Let flows opened inside belong to a behaviour."""
+        """Let flows opened inside belong to a behaviour; one whose name was given before gets a number too."""
         if behaviour not in self.behaviours:
-            self.behaviours.append(behaviour)
+            self._add(behaviour)
         self._current.append(behaviour)
         yield behaviour
         self._current.pop()
+
+    def _add(self, behaviour: Behaviour) -> None:
+        self._names[behaviour.name] += 1
+        if self._names[behaviour.name] > 1:
+            behaviour.name += f" {self._names[behaviour.name]}"
+        self.behaviours.append(behaviour)
 
     def is_free(self, orig: Host, resp: Host, protocol: str, orig_port: int, resp_port: int) -> bool:
         """Tell whether no flow has used these end points, in either direction."""

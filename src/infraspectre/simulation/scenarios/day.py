@@ -33,8 +33,9 @@ DEVICES = ("camera", "telephone", "thermostat", "door reader", "television", "se
 FIXED = 9
 """Hosts of every site that are not clients."""
 FAMILIES = (
-    ("scan", "probing"), ("brute", "spray"), ("flood", "slow-headers", "slow-read", "amplification"), ("beacon",),
-    ("exfiltration",), ("psexec", "winrm", "rdp", "ssh", "wmi"), ("roasting",),
+    ("web-",), ("scan", "probing"), ("brute", "spray"), ("flood", "slow-headers", "slow-read", "amplification"),
+    ("beacon",), ("exfiltration",), ("psexec", "winrm", "rdp", "ssh", "wmi"), ("roasting",), ("-bot",), ("poisoning",),
+    ("rare-service", "reverse-shell"),
 )  # fmt: skip
 """Words by which attacks belong together, so that a family with many ways is not drawn more often than others."""
 
