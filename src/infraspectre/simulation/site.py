@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from itertools import chain, islice
 from pathlib import Path
 
 from infraspectre.simulation import packets
@@ -29,6 +30,8 @@ BENCHMARK_NETWORK = 198 << 24 | 18 << 16
 """198.18.0.0/15 (RFC 2544), which stands for the rest of the internet where 762 addresses are too few."""
 EPHEMERAL_PORTS = range(49152, 65536)
 """Dynamic ports (RFC 6335, 6)."""
+FIRST_FREE_PORT = 1024
+"""Ports below are those of the system (RFC 6335, 6); the others are used once the dynamic ones are used up."""
 _ROUTER_MAC = bytes.fromhex("02005e000001")
 _CLIENT_SYSTEMS = (WINDOWS, WINDOWS, WINDOWS, MACOS, LINUX)
 
@@ -58,6 +61,10 @@ class Site:
         self.capture = Capture(started_at, duration_s)
         self.scale = scale
         self.networks = networks
+        self.upstream: Host | None = None
+        """Whom the site's name server asks; None where the capture does not show it."""
+        self.forwarded: set[tuple[str, int]] = set()
+        """Names that the name server asked for, and the hour in which it did: it remembers answers that long."""
         self._benign: dict[str, Behaviour] = {}
         self._outside: set[str] = set()
         self._hosts: dict[str, Host] = {}
@@ -163,7 +170,8 @@ class Site:
 
     def port(self, orig: Host, resp: Host, protocol: str, resp_port: int) -> int:
         """Return the next source port that is new between two ends."""
-        ports = self._ports.setdefault(orig.ip, self._port_sequence())
+        usual = islice(self._ports.setdefault(orig.ip, self._port_sequence()), len(EPHEMERAL_PORTS))
+        ports = chain(usual, range(FIRST_FREE_PORT, EPHEMERAL_PORTS.start))
         return next(port for port in ports if self.capture.is_free(orig, resp, protocol, port, resp_port))
 
     def _port_sequence(self) -> Iterator[int]:

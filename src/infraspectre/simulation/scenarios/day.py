@@ -18,6 +18,8 @@ from infraspectre.simulation.site import Networks, Site
 LEAST_HOSTS, LEAST_S = 40, 3600.0
 SCALE = 0.1
 """Transfers are a tenth of what they would be, so that a day of 300 hosts is about two million packets."""
+UPSTREAM_SHARE = 0.3
+"""Share of days that show what the site's name server asks in turn: sensors stand in different places."""
 EXTRA = {
     "app": ("application server", LINUX),
     "database": ("database server", LINUX),
@@ -66,6 +68,8 @@ def _scene(seed: str, hosts: int, duration_s: float) -> Scene:
     clients = hosts - FIXED - len(EXTRA) - devices - guests
     site = Site(seed, clients, SCALE, _networks(rng), calendar.started_at, duration_s)
     scene = Scene(site, calendar, Internet(rng))
+    if rng.random() < UPSTREAM_SHARE:
+        site.upstream = site.outside("dns1.accessprovider.net")
     for number, (name, (role, system)) in enumerate(EXTRA.items(), 30):
         scene.extra[name] = site.plug_in(name, number, role, system, site.networks.servers)
     for number in range(devices):
