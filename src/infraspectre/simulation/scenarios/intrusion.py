@@ -20,6 +20,7 @@ from infraspectre.simulation.scenarios import (
     exfiltration,
     lateral_movement,
     port_scan,
+    web_attack,
 )
 from infraspectre.simulation.site import Site
 
@@ -28,6 +29,11 @@ LEAST_S = 2 * 3600.0
 CHANNELS: tuple[beacon.Channel, ...] = ("http", "tls", "tls", "dns")
 WAYS: tuple[lateral_movement.Way, ...] = ("psexec", "winrm", "rdp", "ssh", "wmi")
 LOGONS: tuple[brute_force.Service, ...] = ("ssh", "rdp")
+EXPLOITATION: tuple[tuple[web_attack.Kind, int, tuple[float, float]], ...] = (
+    ("injection", 300, (0.02, 0.06)),
+    ("shell", 60, (0.08, 0.13)),
+)
+"""Kinds of hostile requests, most of them, and when they come as shares of the whole time."""
 DISCOVERED_PORTS = (445, 3389, 22, 5985, 135, 80, 443)
 
 
@@ -64,8 +70,8 @@ def intrude(site: Site, rng: random.Random, begin_s: float, end_s: float) -> lis
 
 
 def _get_in(intrusion: Intrusion) -> None:
-    """Guess a password from outside, or let somebody fetch a program."""
-    intrusion.rng.choice((_guess, _deliver))(intrusion)
+    """Guess a password from outside, find a hole in the web server, or let somebody fetch a program."""
+    intrusion.rng.choice((_guess, _exploit, _deliver, _deliver))(intrusion)
 
 
 def _guess(intrusion: Intrusion) -> None:
@@ -75,6 +81,16 @@ def _guess(intrusion: Intrusion) -> None:
     attacker = site.outside(host_name(rng), "attacker")
     guessing = brute_force.Guessing(attacker, intrusion.foothold, service, log_count(rng, 40, 400))
     intrusion.stages.append(guessing.play(site, rng, *intrusion.span(0.02, 0.1)))
+
+
+def _exploit(intrusion: Intrusion) -> None:
+    """Try holes of the web server, then give orders through what was put there."""
+    site, rng, attacker = intrusion.site, intrusion.rng, intrusion.site.outside(host_name(intrusion.rng), "attacker")
+    intrusion.foothold = site.intranet
+    for kind, most, span in EXPLOITATION:
+        requests = log_count(rng, 10, most)
+        strike = web_attack.strike(site, rng, kind, attacker, site.intranet, requests, *intrusion.span(*span))
+        intrusion.stages.append(strike)
 
 
 def _deliver(intrusion: Intrusion) -> None:
@@ -105,7 +121,8 @@ def _call_home(intrusion: Intrusion) -> None:
 def _look_around(intrusion: Intrusion) -> None:
     """Look for machines and what they offer, from the foothold."""
     site, rng = intrusion.site, intrusion.rng
-    targets = port_scan.addresses(site, intrusion.foothold)[: log_count(rng, 30, 250)]
+    network = port_scan.network_of(rng.choice((site.dns, rng.choice(site.clients))))
+    targets = port_scan.addresses(site, network, intrusion.foothold)[: log_count(rng, 60, 253)]
     ports = rng.sample(DISCOVERED_PORTS, rng.randrange(1, 4))
     begin_s, end_s = intrusion.span(0.22, 0.3)
     needed_s = len(targets) * len(ports) / log_uniform(rng, 0.5, 100)
