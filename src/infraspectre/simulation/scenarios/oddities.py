@@ -12,7 +12,6 @@ from infraspectre.simulation.hosts import LINUX, MACOS, WINDOWS, Host
 from infraspectre.simulation.protocols import dns, http, kerberos, ssh, tls
 from infraspectre.simulation.scenarios.calendar import HOUR_S
 from infraspectre.simulation.scenarios.internet import coined
-from infraspectre.simulation.scenarios.people import administrators
 from infraspectre.simulation.scenarios.scene import Act, Scene, by_chance, regularly
 from infraspectre.simulation.site import Site
 
@@ -69,7 +68,7 @@ def scan_with_authority(scene: Scene, rng: random.Random) -> None:
 
 def administrate(scene: Scene, rng: random.Random) -> None:
     """Let administrators log on to one machine after the other, by RDP, SSH, WinRM or shares."""
-    for admin in administrators(rng, scene.site.clients):
+    for admin in rng.sample(scene.site.clients, max(2, len(scene.site.clients) // 40)):
         presence = scene.calendar.presence(rng)
         scene.at("administration", by_chance(rng, presence, 2.5 * HOUR_S), _round(scene, rng, admin))
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
-
 from infraspectre.simulation.activities import calls, mail, names, remote, services, shares, web
 from infraspectre.simulation.drawing import log_uniform
 from infraspectre.simulation.hosts import LINUX, Host
@@ -20,23 +17,8 @@ LARGE_BYTES = 3e6, 3e7
 """What somebody uploads at once now and then: a film, a folder, an archive."""
 
 
-@dataclass(frozen=True)
-class Eagerness:
-    """Says how often an hour an ordinary person does things."""
-
-    pages: float = 5.0
-    letters: float = 0.8
-    mailbox: float = 2.5
-    documents: float = 0.8
-    intranet: float = 1.0
-    prints: float = 0.1
-    misses: float = 0.5
-    films: float = 0.02
-    calls: float = 0.03
-    mistakes: float = 0.03
-    syncs: float = 0.25
-    large_uploads: float = 0.005
-    commits: float = 1.0
+Habit = tuple[str, float, Act]
+"""A benign behaviour, how many times an hour an ordinary person shows it, and what is done then."""
 
 
 class Person:
@@ -52,30 +34,34 @@ class Person:
         self._is_developer = self.rng.random() < 0.12
         self._cloud = scene.internet.cloud(self.rng) if self.rng.random() < 0.3 else ""
 
-    def work(self, usual: Eagerness = Eagerness()) -> None:
+    def work(self) -> None:
         """Do what office workers do."""
-        site, client = self.site, self.client
         for begin_s, _ in self.present:
             self._sit_down(begin_s)
-        self._often("web browsing", usual.pages, self._read_a_page)
-        self._often("mail", usual.letters, lambda at: mail.submit(site, client, site.mail, at))
-        self._often("mail", usual.mailbox, lambda at: mail.read_new(site, client, site.mail, at))
-        self._often("file server", usual.documents, lambda at: shares.use_files(site, client, site.files, at))
-        self._often("intranet", usual.intranet, self._read_the_intranet)
-        self._often("printing", usual.prints, self._print)
-        self._often("failed lookups", usual.misses, self._mistype_a_name)
-        self._often("video", usual.films, self._watch)
-        self._often("video call", usual.calls, self._call)
-        self._often("mistyped password", usual.mistakes, self._mistype_a_password)
-        self._often("large upload", usual.large_uploads, self._send_much)
-        if self._cloud:
-            self._often("cloud synchronisation", usual.syncs, self._synchronise)
-        if self._is_developer:
-            self._often("version control", usual.commits, self._commit)
+        for behaviour, times_per_hour, act in self._habits():
+            mean_s = HOUR_S / (times_per_hour * self._eagerness)
+            self._scene.at(behaviour, by_chance(self.rng, self.present, mean_s), act)
 
-    def _often(self, behaviour: str, times_per_hour: float, act: Act) -> None:
-        mean_s = HOUR_S / (times_per_hour * self._eagerness)
-        self._scene.at(behaviour, by_chance(self.rng, self.present, mean_s), act)
+    def _habits(self) -> list[Habit]:
+        site, client = self.site, self.client
+        habits: list[Habit] = [
+            ("web browsing", 4.0, self._read_a_page),
+            ("mail", 0.8, lambda at: mail.submit(site, client, site.mail, at)),
+            ("mail", 2.0, lambda at: mail.read_new(site, client, site.mail, at)),
+            ("file server", 0.7, lambda at: shares.use_files(site, client, site.files, at)),
+            ("intranet", 0.8, self._read_the_intranet),
+            ("printing", 0.1, self._print),
+            ("failed lookups", 0.5, self._mistype_a_name),
+            ("video", 0.02, self._watch),
+            ("video call", 0.025, self._call),
+            ("mistyped password", 0.03, self._mistype_a_password),
+            ("large upload", 0.004, self._send_much),
+        ]
+        if self._cloud:
+            habits.append(("cloud synchronisation", 0.25, self._synchronise))
+        if self._is_developer:
+            habits.append(("version control", 1.0, self._commit))
+        return habits
 
     def _sit_down(self, at: float) -> None:
         self.site.arp(self.client, self.client, at, is_answered=False)
@@ -192,8 +178,3 @@ class Person:
                 remote.use_ssh(site, client, site.intranet, at, self.rng.randrange(1, 8))
             case _:
                 shares.log_on_to_domain(site, client, at)
-
-
-def administrators(rng: random.Random, clients: list[Host]) -> list[Host]:
-    """Choose whose machines administer the others."""
-    return rng.sample(clients, max(2, len(clients) // 40))
