@@ -11,9 +11,12 @@ import pytest
 
 from infraspectre.simulation import capture as captures
 from infraspectre.simulation import simulate
+from infraspectre.simulation.activities import names
+from infraspectre.simulation.attacks import ATTACKS
 from infraspectre.simulation.capture import Behaviour, Capture
 from infraspectre.simulation.scenarios import day, intrusion
 from infraspectre.simulation.scenarios.calendar import DAY_S, HOUR_S, Calendar
+from infraspectre.simulation.site import EPHEMERAL_PORTS, FIRST_FREE_PORT, Site
 
 Make = Callable[..., Any]
 QUICK: dict[str, Any] = {"hosts": 40, "duration_s": 3600, "attacks": 2}
@@ -116,3 +119,28 @@ def collected(frames: list[tuple[int, bytes]]) -> Capture:
     for at, frame in frames:
         capture.record(at / 10, frame)
     return capture
+
+
+def test_the_name_server_asks_for_what_it_does_not_know_once_an_hour() -> None:
+    site = Site("names", 2)
+    site.upstream = site.outside("ns.provider.example")
+    with site.behaving(site.behaviour("names")):
+        for name, at in (("a.example", 1.0), ("a.example", 9.0), ("a.example", 4_000.0), ("b.corp.example", 1.0)):
+            names.miss(site, site.clients[0], name, at)
+    asked = [flow for flow in site.capture.flows if flow.orig is site.dns]
+    assert len(asked) == 2 and {flow.resp.name for flow in asked} == {"ns.provider.example"}
+
+
+def test_other_ports_are_taken_when_the_usual_ones_are_used_up() -> None:
+    site = Site("ports", 2)
+    ends = site.clients[0], site.dns
+    with site.behaving(site.behaviour("names")):
+        for port in EPHEMERAL_PORTS:
+            site.capture.open(*ends, "udp", port, 53)
+        assert site.port(*ends, "udp", 53) == FIRST_FREE_PORT
+
+
+def test_every_attack_belongs_to_a_family_of_which_some_are_played() -> None:
+    families = day._families(DAY_S)
+    assert sum(map(len, families)) == len(ATTACKS) + 1
+    assert len(families) == 15
