@@ -78,6 +78,10 @@ class _Exchange:
         """Let time pass, but never so long that a meter would take the flow for ended."""
         self.now += min(seconds, LONGEST_PAUSE_S)
 
+    def rest(self, until: float) -> None:
+        """Let time pass up to a moment, even so long that a meter takes the flow for ended and counts another."""
+        self.now = max(self.now, until)
+
     def _delay(self, from_orig: bool) -> float:
         """Return how long until an answer of one side is seen: its round trip with jitter."""
         return self._ends(from_orig)[0].host.delay_s * self._rng.lognormvariate(0.05, 0.2)

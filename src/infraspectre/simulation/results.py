@@ -125,10 +125,9 @@ def write_result(
 ) -> SimulationResult:
     """Write `capture.pcap`, `flows.csv` and `labels.json` into a folder."""
     make_folder(out)
-    packets = capture.packets()
-    write_pcap(out / "capture.pcap", packets)
+    packets = write_pcap(out / "capture.pcap", capture.packets())
     write_flows(out / "flows.csv", map(flow_row, sorted(capture.flows, key=lambda flow: flow.started_at)))
-    span = rfc3339(packets[0][0]), rfc3339(packets[-1][0])
-    counts = len(packets), len(capture.flows)
+    span = rfc3339(capture.first_at), rfc3339(capture.last_at)
+    counts = packets, len(capture.flows)
     hosts_there = [host_label(host) for host in hosts]
     return Labels(scenario, seed, options, *span, *counts, hosts_there, _behaviour_labels(capture)).write(out)

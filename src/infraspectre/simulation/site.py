@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from itertools import chain, islice
 from pathlib import Path
 
 from infraspectre.simulation import packets
-from infraspectre.simulation.capture import Behaviour, Capture
+from infraspectre.simulation.capture import STARTED_AT, Behaviour, Capture
 from infraspectre.simulation.conversation import (
     EchoConversation,
     TcpConversation,
@@ -20,34 +22,62 @@ from infraspectre.simulation.hosts import EMBEDDED, LINUX, MACOS, WINDOWS, Host,
 from infraspectre.simulation.results import SimulationResult, write_result
 
 LAN = "10.20.0"
+FIRST_CLIENT, CLIENTS_PER_NETWORK = 50, 200
+"""Clients have the addresses .50 to .249 of their network."""
 INTERNET = ("192.0.2", "198.51.100", "203.0.113")
 """Documentation networks (RFC 5737) that stand for the internet."""
+BENCHMARK_NETWORK = 198 << 24 | 18 << 16
+"""198.18.0.0/15 (RFC 2544), which stands for the rest of the internet where 762 addresses are too few."""
 EPHEMERAL_PORTS = range(49152, 65536)
 """Dynamic ports (RFC 6335, 6)."""
+FIRST_FREE_PORT = 1024
+"""Ports below are those of the system (RFC 6335, 6); the others are used once the dynamic ones are used up."""
 _ROUTER_MAC = bytes.fromhex("02005e000001")
 _CLIENT_SYSTEMS = (WINDOWS, WINDOWS, WINDOWS, MACOS, LINUX)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Names the networks of a site, each by the first three bytes of its addresses."""
+
+    servers: str = LAN
+    clients: tuple[str, ...] = (LAN, "10.20.1")
+    devices: str = LAN
+    guests: str = LAN
+    has_wide_internet: bool = False
+    """Whether hosts outside are spread over more than the documentation networks."""
 
 
 class Site:
     """Holds the hosts, hands out addresses and ports, and opens conversations between hosts."""
 
-    def __init__(self, seed: str, clients: int = 12, scale: float = 1.0) -> None:
+    def __init__(
+        self, seed: str, clients: int = 12, scale: float = 1.0, networks: Networks = Networks(),
+        started_at: int = STARTED_AT, duration_s: float | None = None,
+    ) -> None:  # fmt: skip
         """Build a site; `scale` multiplies the sizes of its transfers, and the seed decides everything else."""
         self.seed = seed
         self.rng = random.Random(seed)  # noqa: S311 - repeatable on purpose; keeps no secret
-        self.capture = Capture()
+        self.capture = Capture(started_at, duration_s)
         self.scale = scale
+        self.networks = networks
+        self.upstream: Host | None = None
+        """Whom the site's name server asks; None where the capture does not show it."""
+        self.forwarded: set[tuple[str, int]] = set()
+        """Names that the name server asked for, and the hour in which it did: it remembers answers that long."""
+        self._benign: dict[str, Behaviour] = {}
+        self._outside: set[str] = set()
         self._hosts: dict[str, Host] = {}
         self._twins: dict[str, Host] = {}
         self._ports: dict[str, Iterator[int]] = {}
-        self.router = self._server("router", 1, "router", EMBEDDED)
+        self.router = self.plug_in("router", 1, "router", EMBEDDED, networks.clients[0])
         self.dns = self._server("dc1", 10, "domain controller and name server", WINDOWS)
         self.files = self._server("files", 11, "file server", WINDOWS)
         self.mail = self._server("mail", 12, "mail server", LINUX)
         self.intranet = self._server("intranet", 13, "web server", LINUX)
         self.monitor = self._server("monitor", 14, "monitoring", LINUX)
         self.backup = self._server("backup", 15, "backup server", LINUX)
-        self.printers = [self._server(f"printer{n}", 19 + n, "printer", EMBEDDED) for n in (1, 2)]
+        self.printers = [self._device(f"printer{n}", 19 + n, "printer") for n in (1, 2)]
         self.clients = [self._client(number) for number in range(1, clients + 1)]
 
     @property
@@ -69,34 +99,51 @@ class Site:
         return random.Random(f"{self.seed}/{purpose}")  # noqa: S311
 
     def _server(self, name: str, number: int, role: str, system: System) -> Host:
-        return self._add(Host(f"{name}.corp.example", f"{LAN}.{number}", self._mac(number), role, system))
+        return self.plug_in(name, number, role, system, self.networks.servers)
+
+    def _device(self, name: str, number: int, role: str) -> Host:
+        return self.plug_in(name, number, role, EMBEDDED, self.networks.devices)
 
     def _client(self, number: int) -> Host:
         system = _CLIENT_SYSTEMS[self.rng.randrange(len(_CLIENT_SYSTEMS))]
         delay = self.rng.uniform(0.0002, 0.0006)
-        name, ip = f"pc{number:03}.corp.example", f"{LAN}.{49 + number}"
-        return self._add(Host(name, ip, self._mac(49 + number), "workstation", system, delay))
+        place, offset = divmod(number - 1, CLIENTS_PER_NETWORK)
+        network = self.networks.clients[place]
+        return self.plug_in(f"pc{number:03}", FIRST_CLIENT + offset, "workstation", system, network, delay)
 
-    @staticmethod
-    def _mac(number: int) -> bytes:
-        return bytes.fromhex("02005e10") + number.to_bytes(2, "big")
+    def plug_in(self, name: str, number: int, role: str, system: System, network: str, delay_s: float = 0.0003) -> Host:
+        """Plug a machine of the site into one of its networks."""
+        ip = f"{network}.{number}"
+        return self._add(Host(f"{name}.corp.example", ip, _mac(ip), role, system, delay_s))
 
     def _add(self, host: Host) -> Host:
         self._hosts[host.name] = host
         return host
 
+    def gateway(self, host: Host) -> Host:
+        """Return the router as a host of some network sees it."""
+        ip = f"{host.ip.rpartition('.')[0]}.1"
+        return self.router if ip == self.router.ip else replace(self.router, ip=ip, mac=_mac(ip))
+
     def guest(self, name: str, number: int, role: str = "unknown device", system: System = LINUX) -> Host:
         """Plug another machine into the local network."""
-        return self._add(Host(name, f"{LAN}.{number}", self._mac(number), role, system))
+        ip = f"{self.networks.clients[0]}.{number}"
+        return self._add(Host(name, ip, _mac(ip), role, system))
 
     def outside(self, name: str, role: str = "internet server", system: System = LINUX) -> Host:
         """Return the internet host of a name; its address and distance are drawn once."""
         if name not in self._hosts:
             rng = self.derived(f"outside/{name}")
-            free = set(self._free_addresses()).difference(host.ip for host in self._hosts.values())
-            ip = rng.choice(sorted(free))
+            ip = next(ip for ip in self._addresses_outside(rng) if ip not in self._outside)
+            self._outside.add(ip)
             self._add(Host(name, ip, _ROUTER_MAC, role, system, rng.uniform(0.006, 0.09), rng.randrange(5, 18)))
         return self._hosts[name]
+
+    def _addresses_outside(self, rng: random.Random) -> Iterator[str]:
+        while self.networks.has_wide_internet:
+            yield str(ip_address(BENCHMARK_NETWORK + rng.randrange(1, 1 << 17)))
+        taken = self._outside
+        yield rng.choice(sorted({f"{net}.{number}" for net in INTERNET for number in range(1, 255)} - taken))
 
     def twin(self, host: Host) -> Host:
         """Return the same host with its IPv6 address (RFC 3849), made from the IPv4 address."""
@@ -104,20 +151,18 @@ class Site:
             self._twins[host.ip] = replace(host, ip=f"2001:db8::{':'.join(host.ip.split('.'))}")
         return self._twins[host.ip]
 
-    @staticmethod
-    def _free_addresses() -> Iterator[str]:
-        return (f"{network}.{number}" for network in INTERNET for number in range(1, 255))
-
     def address_without_host(self, number: int) -> Host:
         """Return a local address at which nobody answers, or the host that lives there."""
-        ip = f"{LAN}.{number}"
+        return self.nobody(f"{self.networks.clients[0]}.{number}")
+
+    def nobody(self, ip: str) -> Host:
+        """Return a host for an address at which nobody answers, or the host that lives there."""
         known = (host for host in self._hosts.values() if host.ip == ip)
-        return next(known, Host(ip, ip, self._mac(number), "unused"))
+        return next(known, Host(ip, ip, _mac(ip), "unused"))
 
     def behaviour(self, name: str) -> Behaviour:
         """Return the benign behaviour of a name."""
-        known = (each for each in self.capture.behaviours if each.name == name)
-        return next(known, None) or Behaviour(name)
+        return self._benign.setdefault(name, Behaviour(name))
 
     def behaving(self, behaviour: Behaviour) -> AbstractContextManager[Behaviour]:
         """Let conversations opened inside belong to a behaviour."""
@@ -125,7 +170,8 @@ class Site:
 
     def port(self, orig: Host, resp: Host, protocol: str, resp_port: int) -> int:
         """Return the next source port that is new between two ends."""
-        ports = self._ports.setdefault(orig.ip, self._port_sequence())
+        usual = islice(self._ports.setdefault(orig.ip, self._port_sequence()), len(EPHEMERAL_PORTS))
+        ports = chain(usual, range(FIRST_FREE_PORT, EPHEMERAL_PORTS.start))
         return next(port for port in ports if self.capture.is_free(orig, resp, protocol, port, resp_port))
 
     def _port_sequence(self) -> Iterator[int]:
@@ -176,3 +222,8 @@ class Site:
     def write(self, out: Path, scenario: str, seed: int, options: Mapping[str, object]) -> SimulationResult:
         """Write the capture and its truth into a folder."""
         return write_result(self.capture, self.hosts, out, scenario, seed, options)
+
+
+def _mac(ip: str) -> bytes:
+    """Return the locally administered hardware address of a machine inside, from the last half of its address."""
+    return bytes.fromhex("02005e10") + bytes(map(int, ip.split(".")[2:]))

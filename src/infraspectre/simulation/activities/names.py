@@ -8,6 +8,10 @@ from infraspectre.simulation.hosts import Host
 from infraspectre.simulation.protocols import dns
 from infraspectre.simulation.site import Site
 
+LOCAL = ".corp.example"
+"""Names that the site's name server knows by itself."""
+REMEMBERED_S = 3600.0
+
 
 def ask(
     site: Site, client: Host, server: Host, name: str, at: float,
@@ -19,9 +23,24 @@ def ask(
     talk = site.udp(client, server, 53, at)
     question = dns.query(site.rng.getrandbits(16), name, kind)
     talk.request(question)
+    if server is site.dns and site.upstream and not name.endswith(LOCAL):
+        _forward(site, site.upstream, name, question, dns.response(question, answers, code), talk.now)
     talk.wait(pause_s)
     talk.respond(dns.response(question, answers, code))
     return talk.now
+
+
+def _forward(site: Site, upstream: Host, name: str, question: bytes, answer: bytes, at: float) -> None:
+    """Let the name server ask in turn, from a port drawn at random (RFC 5452, 9.2), unless it remembers the answer."""
+    hour = name, int(at // REMEMBERED_S)
+    port = site.rng.randrange(1024, 65536)
+    if hour in site.forwarded or not site.capture.is_free(site.dns, upstream, "udp", port, 53):
+        return
+    site.forwarded.add(hour)
+    number = site.rng.randbytes(2)
+    talk = site.udp(site.dns, upstream, 53, at + 0.0002, port)
+    talk.request(number + question[2:])
+    talk.respond(number + answer[2:])
 
 
 def resolve(site: Site, client: Host, target: Host, at: float) -> float:

@@ -11,6 +11,7 @@ from infraspectre.simulation.scenarios import (
     brute_force,
     bulk,
     campaign,
+    day,
     dns_tunnel,
     domain_generation,
     exfiltration,
@@ -28,6 +29,7 @@ from infraspectre.simulation.scenarios.scenario import Played, Scenario
 _STORIES: tuple[Callable[..., Played], ...] = (
     office.office,
     attack.attack,
+    day.day,
     port_scan.port_scan,
     brute_force.brute_force,
     beacon.beacon,

@@ -72,7 +72,7 @@ def _template(play: Callable[[Site], object], seed: str, behaviour: Behaviour) -
     with site.behaving(behaviour):
         play(site)
     (flow,) = site.capture.flows
-    return Template(flow, site.capture.packets())
+    return Template(flow, list(site.capture.packets()))
 
 
 def _lookup(site: Site) -> None:

@@ -14,10 +14,11 @@ Value = bool | int | float | str
 
 LIMITS: dict[str, tuple[float, float]] = {
     "answers": (1, 1_000_000),
+    "attacks": (0, 100),
     "attempts": (1, 100_000),
     "bots": (1, 100),
     "duration_s": (10, 86_400),
-    "hosts": (1, 200),
+    "hosts": (1, 300),
     "intensity": (0.05, 20),
     "jitter": (0, 1),
     "megabytes": (0.001, 500),
