@@ -1,4 +1,4 @@
-"""Floods: so much of one kind of traffic against one host in ten seconds that it can only mean to exhaust it."""
+"""Floods: so much of one kind against one host at a time that it can only mean to exhaust it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_bytes
-from infraspectre.soma.techniques import DIRECT_FLOOD, REFLECTION, SERVICE_FLOOD
+from infraspectre.soma.techniques import APPLICATION_EXHAUSTION, DIRECT_FLOOD, OS_EXHAUSTION, REFLECTION, SERVICE_FLOOD
 
 BUCKET_S = 10
 """Length of the buckets in which rates are taken: long enough to even out bursts of a page load."""
-BUCKETS_KEPT = 4
-"""Latest buckets of a case that can still grow; flows end at most a few buckets out of order."""
+OPENING_S = 60
+"""Length of the buckets in which slow connections are counted by their beginning: tools open all of them at once."""
+BUCKETS_KEPT = 16
+"""Latest buckets of a case that can still grow; slow connections of one beginning end within some minutes."""
+MOST_NAMED = 256
+"""Senders up to which one is named: more of them are made up, since anyone can write any sender on a packet."""
 AMPLIFIERS = {
     17: "qotd",
     19: "chargen",
@@ -30,23 +34,50 @@ AMPLIFIERS = {
     11_211: "memcached",
 }
 """UDP services known to answer with much more than they are asked (US-CERT TA14-017A)."""
+WEB_PORTS = (80, 443, 8_000, 8_080, 8_443, 8_888)
+"""Usual ports of web servers (IANA port numbers)."""
+ERROR_TYPES = {"icmp": (3, 4, 5, 11, 12), "icmp6": (1, 2, 3, 4)}
+"""ICMP messages that answer other packets and follow a scan or flood the other way (RFC 792, RFC 4443)."""
+
+
+class Least(NamedTuple):
+    """Holds how much is a flood where it comes from outside, and where an inside host sends it."""
+
+    inbound: float
+    other: float
 
 
 class FloodSettings(msgspec.Struct, frozen=True):
     """Sets how much in ten seconds is a flood."""
 
-    half_open: float = 1_000.0
-    """SYN packets without a completed handshake to one port: a scan of one host seldom repeats a port."""
-    udp_packets: float = 20_000.0
-    """Unanswered UDP packets: media streams one way stay below 1,000 per second."""
-    icmp_packets: float = 1_000.0
+    half_open: Least = Least(300.0, 600.0)
+    """SYN packets without a completed handshake to one port: a scan of one host seldom repeats a port. When a server
+    fails, all the hosts of a site call it again and again."""
+    udp_packets: Least = Least(3_000.0, 20_000.0)
+    """Unanswered UDP packets: media streams one way stay below 1,000 per second, and none come from outside unasked."""
+    udp_burst: Least = Least(1_500.0, 3_000.0)
+    """The same in flows of a moment with large datagrams: a stream is one flow, and datagrams of scans are small."""
+    icmp_packets: Least = Least(500.0, 1_000.0)
     """ICMP packets: ping sends one per second, the fastest monitors ten."""
-    requests: float = 2_000.0
-    """HTTP requests to one host: the heaviest pages ask for a few hundred."""
-    amplified_bytes: float = 2e6
+    requests: Least = Least(300.0, 2_000.0)
+    """HTTP requests, or TLS connections, to one server: the heaviest pages ask for a few hundred, servers ask one
+    another for more."""
+    slow: Least = Least(20.0, 20.0)
+    """Connections that one client began within a minute and left almost silent: browsers open six to a host."""
+    amplified_bytes: Least = Least(1e6, 1e6)
     """Bytes of answers from amplifying services to one host: a busy resolver's client gets a tenth of it."""
-    reflected_bytes: float = 2e5
+    reflected_bytes: Least = Least(2e5, 2e5)
     """Bytes of answers never asked for: a late answer or a lost question leaves a few hundred."""
+    burst_ms: float = 1_000.0
+    """Longest flow of a burst."""
+    burst_bytes: int = 128
+    """Least mean IP payload of its datagrams: the probes of UDP scans are empty or of some dozen bytes."""
+    slow_ms: float = 20_000.0
+    """Shortest silent connection: servers wait that long for a request (Apache's RequestReadTimeout)."""
+    slow_bytes_per_s: float = 100.0
+    """Payload of both sides of a silent connection that was answered."""
+    slow_answered: float = 0.5
+    """How much one of those counts: browsers leave some open, too."""
     answer_bytes: int = 300
     """Mean bytes of such an answer: attackers choose questions with large answers."""
     amplification: float = 10.0
@@ -64,20 +95,22 @@ class Kind(NamedTuple):
 
     category: str
     unit: str
-    technique: Technique
-    least: float
-    port: str | None = None
-    """Column of the service's port, if the kind goes through one."""
+    techniques: tuple[Technique, ...]
+    least: Least
+    keys: tuple[str, ...] = ()
+    """Columns beside the victim that tell floods of this kind apart: the port of the service, or the sender."""
     victim: str = "resp_ip"
     sender: str = "orig_ip"
+    bucket_s: int = BUCKET_S
 
 
 class Scope(NamedTuple):
-    """Identifies a flood: its kind, the victim and the service it goes through."""
+    """Identifies a flood: its kind, the victim, whether it comes from outside and what tells it apart."""
 
     kind: str
     victim: str
-    port: int
+    inbound: bool
+    rest: tuple[int | str, ...]
 
 
 class FloodCase(Case):
@@ -90,6 +123,7 @@ class FloodCase(Case):
         self.peak = 0.0
         self.senders = DistinctCounter()
         self.sender = ""
+        self.most = 0.0
 
     def add(self, bucket: int, amount: float) -> None:
         """Add an amount to its bucket and forget buckets long past."""
@@ -98,13 +132,19 @@ class FloodCase(Case):
         while len(self.buckets) > BUCKETS_KEPT:
             del self.buckets[min(self.buckets)]
 
+    def name(self, sender: str, amount: float) -> None:
+        """Keep the name of who sent most in one flow."""
+        if amount > self.most:
+            self.sender, self.most = sender, amount
+
 
 class Flood:
-    """Finds SYN, UDP, ICMP and HTTP floods and amplification, by the most that came in ten seconds."""
+    """Finds SYN, UDP, ICMP and HTTP floods, slow connections and amplification, by the most that came at a time."""
 
     name = "flood"
     columns = frozenset(
         {
+            "app_protocol",
             "tcp_state",
             "duration_ms",
             "orig_port",
@@ -112,6 +152,8 @@ class Flood:
             "resp_packets",
             "orig_bytes",
             "resp_bytes",
+            "orig_payload_bytes",
+            "resp_payload_bytes",
             "http_request_count",
         }
     )
@@ -120,98 +162,147 @@ class Flood:
     def __init__(self, settings: FloodSettings | None = None) -> None:
         """Start with no case."""
         self._settings = settings = settings or FloodSettings()
+        through_port = ("resp_port",)
         self._kinds = {
-            "syn": Kind("syn_flood", "half-open connection attempts", DIRECT_FLOOD, settings.half_open, "resp_port"),
-            "udp": Kind("udp_flood", "unanswered UDP packets", DIRECT_FLOOD, settings.udp_packets),
-            "icmp": Kind("icmp_flood", "ICMP packets", DIRECT_FLOOD, settings.icmp_packets),
-            "http": Kind("http_flood", "HTTP requests", SERVICE_FLOOD, settings.requests, "resp_port"),
+            "syn": Kind(
+                "syn_flood",
+                "half-open connection attempts",
+                (DIRECT_FLOOD, OS_EXHAUSTION),
+                settings.half_open,
+                through_port,
+            ),
+            "udp": Kind("udp_flood", "unanswered UDP packets", (DIRECT_FLOOD,), settings.udp_packets),
+            "burst": Kind("udp_flood", "unanswered UDP packets", (DIRECT_FLOOD,), settings.udp_burst),
+            "icmp": Kind("icmp_flood", "ICMP packets", (DIRECT_FLOOD,), settings.icmp_packets),
+            "http": Kind("http_flood", "requests", (SERVICE_FLOOD,), settings.requests, through_port),
+            "slow": Kind(
+                "slow_http_flood",
+                "connections left open and almost silent",
+                (SERVICE_FLOOD, APPLICATION_EXHAUSTION),
+                settings.slow,
+                ("resp_port", "orig_ip"),
+                bucket_s=OPENING_S,
+            ),
             "amplified": Kind(
                 "amplification",
                 "of amplified answers",
-                REFLECTION,
+                (REFLECTION,),
                 settings.amplified_bytes,
-                "resp_port",
+                through_port,
                 "orig_ip",
                 "resp_ip",
             ),
             "reflected": Kind(
-                "amplification", "of answers never asked for", REFLECTION, settings.reflected_bytes, "orig_port"
+                "amplification", "of answers never asked for", (REFLECTION,), settings.reflected_bytes, ("orig_port",)
             ),
         }
         self._book: Casebook[Scope, FloodCase] = Casebook(self.name, settings.capacity, FloodCase, self._judge)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return floods that passed their thresholds or grew tenfold."""
-        flows = frame.filter(~pl.col("resp_group")).with_columns(
-            bucket=pl.col("ended_at") // (BUCKET_S * SECOND),
-            share=BUCKET_S * 1e3 / pl.max_horizontal(pl.col("duration_ms").fill_null(0.0), BUCKET_S * 1e3),
-        )
+        flows = frame.filter(~pl.col("resp_group")).with_columns(inbound=~pl.col("orig_inside"))
         return self._book.review([scope for kind in self._kinds for scope in self._gather(flows, kind)])
 
     def finish(self) -> list[Detection]:
         """Return floods that grew since their last report."""
         return self._book.close()
 
-    def _gather(self, flows: pl.DataFrame, kind: str) -> list[Scope]:
-        _, _, _, _, port, victim, sender = self._kinds[kind]
-        amounts = flows.with_columns(amount=self._amount(kind) * pl.col("share")).filter(pl.col("amount") > 0)
-        keys = [victim, "bucket", *([port] if port else [])]
-        share = pl.col("amount").sum().over(keys) / self._kinds[kind].least
+    def _gather(self, flows: pl.DataFrame, name: str) -> list[Scope]:
+        kind = self._kinds[name]
+        amounts = flows.with_columns(amount=self._amount(name)).filter(pl.col("amount") > 0)
+        bucketed = amounts.with_columns(
+            bucket=pl.col("started_at" if name == "slow" else "ended_at") // (kind.bucket_s * SECOND)
+        )
+        keys = [kind.victim, "inbound", "bucket", *kind.keys]
+        share = pl.col("amount").sum().over(keys) / kind.least.inbound
         rows = gathered(
-            amounts.filter(share >= self._settings.counted_share),
+            bucketed.filter(share >= self._settings.counted_share),
             keys,
             amount=pl.col("amount").sum(),
-            senders=pl.col(sender).unique(maintain_order=True).hash(),
-            sender=pl.col(sender).first(),
+            most=pl.col("amount").max(),
+            senders=pl.col(kind.sender).unique(maintain_order=True).hash(),
+            sender=pl.col(kind.sender).get(pl.col("amount").arg_max()),
         )
-        return [self._absorb(Scope(kind, row[victim], row[port] if port else 0), row) for row in rows]
+        return [
+            self._absorb(Scope(name, row[kind.victim], row["inbound"], tuple(row[key] for key in kind.keys)), row)
+            for row in rows
+        ]
 
     def _amount(self, kind: str) -> pl.Expr:
-        is_unanswered = pl.col("resp_packets") * 20 < pl.col("orig_packets")
+        """Return how much of a kind each flow brought; of what lasted, the part of one bucket."""
+        lasting = pl.max_horizontal(pl.col("duration_ms").fill_null(0.0), BUCKET_S * 1e3)
+        share = pl.lit(1.0) if kind == "slow" else BUCKET_S * 1e3 / lasting
+        chosen, amount = self._chosen()[kind]
+        return pl.when(chosen.fill_null(value=False)).then(amount.cast(pl.Float64) * share)
+
+    def _chosen(self) -> dict[str, tuple[pl.Expr, pl.Expr]]:
+        """Return for each kind which flows belong to it, and what is counted of them."""
+        settings, packets = self._settings, pl.col("orig_packets")
+        is_alone = (pl.col("protocol") == "udp") & (pl.col("resp_packets") * 20 < packets)
+        is_brief = (pl.col("duration_ms").fill_null(0.0) <= settings.burst_ms) & (
+            pl.col("orig_bytes") >= settings.burst_bytes * packets
+        )
         is_reflected = pl.col("resp_port").is_in(list(AMPLIFIERS)) & (
-            pl.col("resp_bytes") >= self._settings.amplification * pl.col("orig_bytes")
+            pl.col("resp_bytes") >= settings.amplification * pl.col("orig_bytes")
         )
-        is_large = pl.col("orig_port").is_in(list(AMPLIFIERS)) & (
-            pl.col("orig_bytes") >= self._settings.answer_bytes * pl.col("orig_packets")
+        is_answer = pl.col("orig_port").is_in(list(AMPLIFIERS)) & (
+            pl.col("orig_bytes") >= settings.answer_bytes * packets
         )
-        is_half_open = pl.col("tcp_state").is_in(["S0", "SH", "RSTOS0"])
-        amounts = {
-            "syn": pl.when(is_half_open).then(pl.col("orig_packets")),
-            "udp": pl.when((pl.col("protocol") == "udp") & is_unanswered).then(pl.col("orig_packets")),
-            "icmp": pl.when(pl.col("protocol").is_in(["icmp", "icmp6"])).then(pl.col("orig_packets")),
-            "http": pl.col("http_request_count"),
-            "reflected": pl.when((pl.col("protocol") == "udp") & is_unanswered & is_large).then(pl.col("orig_bytes")),
-            "amplified": pl.when((pl.col("protocol") == "udp") & is_reflected).then(pl.col("resp_bytes")),
+        is_error = pl.any_horizontal(
+            (pl.col("protocol") == protocol) & pl.col("orig_port").is_in(types)
+            for protocol, types in ERROR_TYPES.items()
+        )
+        requests = pl.max_horizontal(pl.col("http_request_count").fill_null(0), pl.col("app_protocol") == "tls")
+        return {
+            "syn": (pl.col("tcp_state").is_in(["S0", "SH", "RSTOS0"]), packets),
+            "udp": (is_alone & ~is_answer, packets),
+            "burst": (is_alone & is_brief & ~is_answer, packets),
+            "icmp": (pl.col("protocol").is_in(list(ERROR_TYPES)) & ~is_error, packets),
+            "http": (pl.col("resp_port").is_not_null(), requests),
+            "slow": (self._is_slow(), pl.when(_is_mute()).then(1.0).otherwise(settings.slow_answered)),
+            "reflected": (is_alone & is_answer, pl.col("orig_bytes")),
+            "amplified": ((pl.col("protocol") == "udp") & is_reflected, pl.col("resp_bytes")),
         }
-        return amounts[kind].cast(pl.Float64)
+
+    def _is_slow(self) -> pl.Expr:
+        """Tell whether a connection to a web server was kept open with hardly a byte."""
+        seconds, payload = pl.col("duration_ms") / 1e3, pl.col("orig_payload_bytes") + pl.col("resp_payload_bytes")
+        is_silent = _is_mute() | (payload <= self._settings.slow_bytes_per_s * seconds)
+        is_open = (pl.col("orig_payload_bytes") > 0) & (pl.col("duration_ms") >= self._settings.slow_ms)
+        return (pl.col("protocol") == "tcp") & pl.col("resp_port").is_in(WEB_PORTS) & is_open & is_silent
 
     def _absorb(self, scope: Scope, row: Row) -> Scope:
         case = self._book[scope]
         case.absorb(row)
         case.add(row["bucket"], row["amount"])
         case.senders.update(row["senders"])
-        case.sender = row["sender"]
+        case.name(row["sender"], row["most"])
         case.show([row["sender"]])
         return scope
 
     def _judge(self, scope: Scope, case: FloodCase) -> Finding | None:
         kind = self._kinds[scope.kind]
-        if case.peak < kind.least:
+        least = kind.least.inbound if scope.inbound else kind.least.other
+        if case.peak < least:
             return None
-        senders, is_amplified = case.senders.count(), kind.technique is REFLECTION
+        senders, is_amplified = case.senders.count(), REFLECTION in kind.techniques
         amount = in_bytes(case.peak) if is_amplified else f"{case.peak:,.0f}"
-        service = f" port {scope.port}" if scope.port else ""
-        if is_amplified:
-            service = f" through {AMPLIFIERS[scope.port]}"
+        through = f" through {AMPLIFIERS[int(scope.rest[0])]}" if is_amplified else ""
+        service = f" port {scope.rest[0]}" if scope.rest and not is_amplified else ""
         return Finding(
             category=kind.category,
-            techniques=(kind.technique,),
-            score=0.65 + 0.3 * log_ramp(case.peak, kind.least, kind.least * self._settings.full_scale),
-            orig=case.sender if senders == 1 else None,
+            techniques=kind.techniques,
+            score=0.65 + 0.3 * log_ramp(case.peak, least, least * self._settings.full_scale),
+            orig=case.sender if senders <= MOST_NAMED else None,
             resp=scope.victim,
-            summary=f"{scope.victim}{service} got {amount} {kind.unit} within {BUCKET_S} s "
-            f"from {plural(senders, 'host')}",
+            summary=f"{scope.victim}{service or through} got {amount} {kind.unit} within {kind.bucket_s} s "
+            f"from {plural(senders, 'host')}" + (f", such as {case.sender}" if 1 < senders <= MOST_NAMED else ""),
             size=case.peak,
-            measures={"peak_in_10_s": case.peak, "senders": senders, "duration_s": case.duration_s},
-            thresholds={"peak_in_10_s": kind.least},
+            measures={f"peak_in_{kind.bucket_s}_s": case.peak, "senders": senders, "duration_s": case.duration_s},
+            thresholds={f"peak_in_{kind.bucket_s}_s": least},
         )
+
+
+def _is_mute() -> pl.Expr:
+    """Tell whether the responder never sent a byte."""
+    return pl.col("resp_payload_bytes") == 0
