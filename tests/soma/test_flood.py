@@ -66,19 +66,29 @@ def test_a_flood_from_many_hosts_has_no_single_actor() -> None:
     assert found.evidence.measures["senders"] == pytest.approx(3_000, rel=0.1)
 
 
+DRIPPING: dict[str, Any] = {"duration_ms": 240_000.0, "flow_gap_ms_max": 9_000.0}
+
+
 @pytest.mark.parametrize("answer", [0, 2_000], ids=["slow headers", "slow reading or TLS"])
 def test_connections_left_open_are_found(answer: int) -> None:
     rows = [
-        flow(n / 10, resp_port=443, duration_ms=240_000.0, orig_payload_bytes=400, resp_payload_bytes=answer)
-        for n in range(80)
+        flow(n / 10, resp_port=443, orig_payload_bytes=400, resp_payload_bytes=answer, **DRIPPING) for n in range(80)
     ]
     found = found_in(Flood, frame(rows))[0]
     assert (found.category, found.orig, found.resp) == ("slow_http_flood", "10.0.0.5", "10.0.0.9")
     assert [each.id for each in found.techniques] == ["T1499.002", "T1499.003"]
 
 
+def test_slow_connections_of_many_outside_hosts_are_one_flood() -> None:
+    rows = [flow(n, orig_ip=f"198.51.100.{n}", resp_port=80, resp_payload_bytes=0, **DRIPPING) for n in range(40)]
+    assert [(each.category, each.resp) for each in found_in(Flood, frame(rows))] == [("slow_http_flood", "10.0.0.9")]
+
+
 def test_a_browser_that_leaves_some_connections_open_is_quiet() -> None:
-    idle = [flow(n * 5, resp_port=443, duration_ms=120_000.0, resp_payload_bytes=6_000) for n in range(200)]
+    idle = [
+        flow(n * 5, resp_port=443, duration_ms=120_000.0, resp_payload_bytes=6_000, flow_gap_ms_max=110_000.0)
+        for n in range(200)
+    ]
     assert found_in(Flood, frame(idle)) == []
 
 

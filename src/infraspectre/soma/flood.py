@@ -16,10 +16,10 @@ from infraspectre.soma.techniques import APPLICATION_EXHAUSTION, DIRECT_FLOOD, O
 
 BUCKET_S = 10
 """Length of the buckets in which rates are taken: long enough to even out bursts of a page load."""
-OPENING_S = 60
-"""Length of the buckets in which slow connections are counted by their beginning: tools open all of them at once."""
-BUCKETS_KEPT = 16
-"""Latest buckets of a case that can still grow; slow connections of one beginning end within some minutes."""
+SLOW_BUCKET_S = 600
+"""Length of the buckets in which slow connections are counted: each lasts for minutes."""
+BUCKETS_KEPT = 4
+"""Latest buckets of a case that can still grow; flows end at most a few buckets out of order."""
 MOST_NAMED = 256
 """Senders up to which one is named: more of them are made up, since anyone can write any sender on a packet."""
 AMPLIFIERS = {
@@ -53,9 +53,9 @@ class FloodSettings(msgspec.Struct, frozen=True):
     half_open: Least = Least(300.0, 600.0)
     """SYN packets without a completed handshake to one port: a scan of one host seldom repeats a port. When a server
     fails, all the hosts of a site call it again and again."""
-    udp_packets: Least = Least(3_000.0, 20_000.0)
+    udp_packets: Least = Least(1_000.0, 20_000.0)
     """Unanswered UDP packets: media streams one way stay below 1,000 per second, and none come from outside unasked."""
-    udp_burst: Least = Least(1_500.0, 3_000.0)
+    udp_burst: Least = Least(500.0, 3_000.0)
     """The same in flows of a moment with large datagrams: a stream is one flow, and datagrams of scans are small."""
     icmp_packets: Least = Least(500.0, 1_000.0)
     """ICMP packets: ping sends one per second, the fastest monitors ten."""
@@ -63,7 +63,8 @@ class FloodSettings(msgspec.Struct, frozen=True):
     """HTTP requests, or TLS connections, to one server: the heaviest pages ask for a few hundred, servers ask one
     another for more."""
     slow: Least = Least(20.0, 20.0)
-    """Connections that one client began within a minute and left almost silent: browsers open six to a host."""
+    """Connections within ten minutes that dripped without a pause, of all outside hosts or of one inside host: a
+    browser keeps one or two such open for messages."""
     amplified_bytes: Least = Least(1e6, 1e6)
     """Bytes of answers from amplifying services to one host: a busy resolver's client gets a tenth of it."""
     reflected_bytes: Least = Least(2e5, 2e5)
@@ -73,11 +74,12 @@ class FloodSettings(msgspec.Struct, frozen=True):
     burst_bytes: int = 128
     """Least mean IP payload of its datagrams: the probes of UDP scans are empty or of some dozen bytes."""
     slow_ms: float = 20_000.0
-    """Shortest silent connection: servers wait that long for a request (Apache's RequestReadTimeout)."""
+    """Shortest slow connection, and the longest pause in it: servers wait that long for a request (Apache's
+    RequestReadTimeout)."""
+    slow_pauses: float = 3.0
+    """Least parts into which its longest pause divides it: an idle connection is one long pause."""
     slow_bytes_per_s: float = 100.0
-    """Payload of both sides of a silent connection that was answered."""
-    slow_answered: float = 0.5
-    """How much one of those counts: browsers leave some open, too."""
+    """Most payload of both sides: who reads or writes a hundred bytes a second does not want to be done."""
     answer_bytes: int = 300
     """Mean bytes of such an answer: attackers choose questions with large answers."""
     amplification: float = 10.0
@@ -157,7 +159,7 @@ class Flood:
             "http_request_count",
         }
     )
-    helpful = frozenset[str]()
+    helpful = frozenset({"flow_gap_ms_max"})
 
     def __init__(self, settings: FloodSettings | None = None) -> None:
         """Start with no case."""
@@ -180,8 +182,8 @@ class Flood:
                 "connections left open and almost silent",
                 (SERVICE_FLOOD, APPLICATION_EXHAUSTION),
                 settings.slow,
-                ("resp_port", "orig_ip"),
-                bucket_s=OPENING_S,
+                ("resp_port", "client"),
+                bucket_s=SLOW_BUCKET_S,
             ),
             "amplified": Kind(
                 "amplification",
@@ -200,7 +202,10 @@ class Flood:
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return floods that passed their thresholds or grew tenfold."""
-        flows = frame.filter(~pl.col("resp_group")).with_columns(inbound=~pl.col("orig_inside"))
+        gap = pl.col("flow_gap_ms_max") if "flow_gap_ms_max" in frame.columns else pl.lit(None, pl.Float64)
+        flows = frame.filter(~pl.col("resp_group")).with_columns(
+            inbound=~pl.col("orig_inside"), client=pl.when("orig_inside").then("orig_ip").otherwise(pl.lit("")), gap=gap
+        )
         return self._book.review([scope for kind in self._kinds for scope in self._gather(flows, kind)])
 
     def finish(self) -> list[Detection]:
@@ -210,9 +215,7 @@ class Flood:
     def _gather(self, flows: pl.DataFrame, name: str) -> list[Scope]:
         kind = self._kinds[name]
         amounts = flows.with_columns(amount=self._amount(name)).filter(pl.col("amount") > 0)
-        bucketed = amounts.with_columns(
-            bucket=pl.col("started_at" if name == "slow" else "ended_at") // (kind.bucket_s * SECOND)
-        )
+        bucketed = amounts.with_columns(bucket=pl.col("ended_at") // (kind.bucket_s * SECOND))
         keys = [kind.victim, "inbound", "bucket", *kind.keys]
         share = pl.col("amount").sum().over(keys) / kind.least.inbound
         rows = gathered(
@@ -259,17 +262,19 @@ class Flood:
             "burst": (is_alone & is_brief & ~is_answer, packets),
             "icmp": (pl.col("protocol").is_in(list(ERROR_TYPES)) & ~is_error, packets),
             "http": (pl.col("resp_port").is_not_null(), requests),
-            "slow": (self._is_slow(), pl.when(_is_mute()).then(1.0).otherwise(settings.slow_answered)),
+            "slow": (self._is_slow(), pl.lit(1.0)),
             "reflected": (is_alone & is_answer, pl.col("orig_bytes")),
             "amplified": ((pl.col("protocol") == "udp") & is_reflected, pl.col("resp_bytes")),
         }
 
     def _is_slow(self) -> pl.Expr:
-        """Tell whether a connection to a web server was kept open with hardly a byte."""
-        seconds, payload = pl.col("duration_ms") / 1e3, pl.col("orig_payload_bytes") + pl.col("resp_payload_bytes")
-        is_silent = _is_mute() | (payload <= self._settings.slow_bytes_per_s * seconds)
-        is_open = (pl.col("orig_payload_bytes") > 0) & (pl.col("duration_ms") >= self._settings.slow_ms)
-        return (pl.col("protocol") == "tcp") & pl.col("resp_port").is_in(WEB_PORTS) & is_open & is_silent
+        """Tell whether a connection to a web server was kept alive with hardly a byte, drop by drop."""
+        settings, duration = self._settings, pl.col("duration_ms")
+        payload = pl.col("orig_payload_bytes") + pl.col("resp_payload_bytes")
+        is_dripping = (pl.col("gap") <= settings.slow_ms) & (pl.col("gap") * settings.slow_pauses <= duration)
+        is_open = (pl.col("orig_payload_bytes") > 0) & (duration >= settings.slow_ms)
+        is_little = payload * 1e3 <= settings.slow_bytes_per_s * duration
+        return (pl.col("protocol") == "tcp") & pl.col("resp_port").is_in(WEB_PORTS) & is_open & is_dripping & is_little
 
     def _absorb(self, scope: Scope, row: Row) -> Scope:
         case = self._book[scope]
@@ -301,8 +306,3 @@ class Flood:
             measures={f"peak_in_{kind.bucket_s}_s": case.peak, "senders": senders, "duration_s": case.duration_s},
             thresholds={f"peak_in_{kind.bucket_s}_s": least},
         )
-
-
-def _is_mute() -> pl.Expr:
-    """Tell whether the responder never sent a byte."""
-    return pl.col("resp_payload_bytes") == 0
