@@ -19,7 +19,7 @@ FLOODS: dict[str, list[dict[str, Any]]] = {
     "syn_flood": [unanswered(n / 1_000, orig_ip=spoofed(n)) for n in range(3_000)],
     "udp_flood": [unanswered(n / 100, protocol="udp", orig_packets=1_000, duration_ms=5_000.0) for n in range(50)],
     "icmp_flood": [flow(protocol="icmp", orig_port=8, resp_port=0, orig_packets=5_000, duration_ms=9_000.0)],
-    "http_flood": [flow(n / 100, http_request_count=30, resp_port=80) for n in range(200)],
+    "http_flood": [flow(n / 100, http_request_count=100, resp_port=80) for n in range(200)],
     "amplification": [
         flow(
             n / 100,
@@ -90,6 +90,24 @@ def test_a_browser_that_leaves_some_connections_open_is_quiet() -> None:
         for n in range(200)
     ]
     assert found_in(Flood, frame(idle)) == []
+
+
+def test_requests_for_one_thing_from_outside_are_a_flood_and_readers_are_none() -> None:
+    def asked(number: int, path: str) -> dict[str, Any]:
+        return flow(number / 10, orig_ip="198.51.100.7", resp_port=80, http_request_count=1, http_uris=[path])
+
+    flood = found_in(Flood, frame(asked(n, f"/?r={n}") for n in range(900)))
+    assert [(each.category, each.orig) for each in flood] == [("http_flood", "198.51.100.7")]
+    assert found_in(Flood, frame(asked(n, f"/image{n % 300}.png") for n in range(900))) == []
+
+
+def test_a_second_flood_hours_later_is_another() -> None:
+    floods = [
+        unanswered(at + n / 100, protocol="icmp", orig_port=8, orig_ip=sender)
+        for at, sender in ((0, "198.51.100.1"), (20_000, "198.51.100.2"))
+        for n in range(900)
+    ]
+    assert [each.orig for each in found_in(Flood, frame(floods))] == ["198.51.100.1", "198.51.100.2"]
 
 
 def test_a_burst_of_datagrams_is_a_flood_and_a_scan_by_datagrams_is_none() -> None:

@@ -16,10 +16,14 @@ from infraspectre.soma.techniques import APPLICATION_EXHAUSTION, DIRECT_FLOOD, O
 
 BUCKET_S = 10
 """Length of the buckets in which rates are taken: long enough to even out bursts of a page load."""
+REQUEST_BUCKET_S = 60
+"""The same for requests: readers ask for much in a moment, and then read."""
 SLOW_BUCKET_S = 600
 """Length of the buckets in which slow connections are counted: each lasts for minutes."""
 BUCKETS_KEPT = 4
 """Latest buckets of a case that can still grow; flows end at most a few buckets out of order."""
+EPISODE_S = 1_800
+"""Length of the spans that are told apart: what comes against one server hours later is another flood."""
 MOST_NAMED = 256
 """Senders up to which one is named: more of them are made up, since anyone can write any sender on a packet."""
 AMPLIFIERS = {
@@ -50,25 +54,28 @@ class Least(NamedTuple):
 class FloodSettings(msgspec.Struct, frozen=True):
     """Sets how much in ten seconds is a flood."""
 
-    half_open: Least = Least(300.0, 600.0)
-    """SYN packets without a completed handshake to one port: a scan of one host seldom repeats a port. When a server
-    fails, all the hosts of a site call it again and again."""
-    udp_packets: Least = Least(1_000.0, 20_000.0)
+    half_open: Least = Least(60.0, 600.0)
+    """SYN packets without a completed handshake to one port: strangers knock a few times a minute. When a server fails,
+    all the hosts of a site call it again and again."""
+    udp_packets: Least = Least(150.0, 20_000.0)
     """Unanswered UDP packets: media streams one way stay below 1,000 per second, and none come from outside unasked."""
-    udp_burst: Least = Least(500.0, 3_000.0)
+    udp_burst: Least = Least(150.0, 3_000.0)
     """The same in flows of a moment with large datagrams: a stream is one flow, and datagrams of scans are small."""
-    icmp_packets: Least = Least(500.0, 1_000.0)
-    """ICMP packets: ping sends one per second, the fastest monitors ten."""
-    requests: Least = Least(300.0, 2_000.0)
-    """HTTP requests, or TLS connections, to one server: the heaviest pages ask for a few hundred, servers ask one
-    another for more."""
+    icmp_packets: Least = Least(150.0, 1_000.0)
+    """ICMP packets: ping sends one per second, the fastest monitors ten, and few ping from outside."""
+    requests: Least = Least(300.0, 12_000.0)
+    """HTTP requests, or TLS connections, to one server in a minute: a reader's pages ask for some hundred different
+    things, servers ask one another for thousands."""
+    same_requests: float = 10.0
+    """Requests for each path from outside: readers ask for each thing once or a few times."""
     slow: Least = Least(20.0, 20.0)
     """Connections within ten minutes that dripped without a pause, of all outside hosts or of one inside host: a
     browser keeps one or two such open for messages."""
     amplified_bytes: Least = Least(1e6, 1e6)
     """Bytes of answers from amplifying services to one host: a busy resolver's client gets a tenth of it."""
-    reflected_bytes: Least = Least(2e5, 2e5)
-    """Bytes of answers never asked for: a late answer or a lost question leaves a few hundred."""
+    reflected_bytes: Least = Least(1e4, 2e5)
+    """Bytes of answers never asked for: a late answer or a lost question leaves a few hundred. Inside, devices answer
+    to questions that went to a group."""
     burst_ms: float = 1_000.0
     """Longest flow of a burst."""
     burst_bytes: int = 128
@@ -76,11 +83,11 @@ class FloodSettings(msgspec.Struct, frozen=True):
     slow_ms: float = 20_000.0
     """Shortest slow connection, and the longest pause in it: servers wait that long for a request (Apache's
     RequestReadTimeout)."""
-    slow_pauses: float = 3.0
+    slow_pauses: float = 2.0
     """Least parts into which its longest pause divides it: an idle connection is one long pause."""
     slow_bytes_per_s: float = 100.0
     """Most payload of both sides: who reads or writes a hundred bytes a second does not want to be done."""
-    answer_bytes: int = 300
+    answer_bytes: int = 200
     """Mean bytes of such an answer: attackers choose questions with large answers."""
     amplification: float = 10.0
     """Answer bytes per request byte: ordinary DNS answers are two to five times the question."""
@@ -112,6 +119,7 @@ class Scope(NamedTuple):
     kind: str
     victim: str
     inbound: bool
+    episode: int
     rest: tuple[int | str, ...]
 
 
@@ -124,6 +132,7 @@ class FloodCase(Case):
         self.buckets: dict[int, float] = {}
         self.peak = 0.0
         self.senders = DistinctCounter()
+        self.paths = DistinctCounter(256)
         self.sender = ""
         self.most = 0.0
 
@@ -159,7 +168,7 @@ class Flood:
             "http_request_count",
         }
     )
-    helpful = frozenset({"flow_gap_ms_max"})
+    helpful = frozenset({"flow_gap_ms_max", "http_uris"})
 
     def __init__(self, settings: FloodSettings | None = None) -> None:
         """Start with no case."""
@@ -176,7 +185,14 @@ class Flood:
             "udp": Kind("udp_flood", "unanswered UDP packets", (DIRECT_FLOOD,), settings.udp_packets),
             "burst": Kind("udp_flood", "unanswered UDP packets", (DIRECT_FLOOD,), settings.udp_burst),
             "icmp": Kind("icmp_flood", "ICMP packets", (DIRECT_FLOOD,), settings.icmp_packets),
-            "http": Kind("http_flood", "requests", (SERVICE_FLOOD,), settings.requests, through_port),
+            "http": Kind(
+                "http_flood",
+                "requests",
+                (SERVICE_FLOOD,),
+                settings.requests,
+                through_port,
+                bucket_s=REQUEST_BUCKET_S,
+            ),
             "slow": Kind(
                 "slow_http_flood",
                 "connections left open and almost silent",
@@ -218,23 +234,20 @@ class Flood:
         bucketed = amounts.with_columns(bucket=pl.col("ended_at") // (kind.bucket_s * SECOND))
         keys = [kind.victim, "inbound", "bucket", *kind.keys]
         share = pl.col("amount").sum().over(keys) / kind.least.inbound
-        rows = gathered(
-            bucketed.filter(share >= self._settings.counted_share),
-            keys,
-            amount=pl.col("amount").sum(),
-            most=pl.col("amount").max(),
-            senders=pl.col(kind.sender).unique(maintain_order=True).hash(),
-            sender=pl.col(kind.sender).get(pl.col("amount").arg_max()),
-        )
-        return [
-            self._absorb(Scope(name, row[kind.victim], row["inbound"], tuple(row[key] for key in kind.keys)), row)
-            for row in rows
-        ]
+        measures = {
+            "amount": pl.col("amount").sum(),
+            "most": pl.col("amount").max(),
+            "senders": pl.col(kind.sender).unique(maintain_order=True).hash(),
+            "sender": pl.col(kind.sender).get(pl.col("amount").arg_max()),
+        } | (_PATHS if name == "http" and "http_uris" in flows.columns else {})
+        rows = gathered(bucketed.filter(share >= self._settings.counted_share), keys, **measures)
+        return [self._absorb(name, row) for row in rows]
 
     def _amount(self, kind: str) -> pl.Expr:
         """Return how much of a kind each flow brought; of what lasted, the part of one bucket."""
-        lasting = pl.max_horizontal(pl.col("duration_ms").fill_null(0.0), BUCKET_S * 1e3)
-        share = pl.lit(1.0) if kind == "slow" else BUCKET_S * 1e3 / lasting
+        bucket_ms = self._kinds[kind].bucket_s * 1e3
+        lasting = pl.max_horizontal(pl.col("duration_ms").fill_null(0.0), bucket_ms)
+        share = pl.lit(1.0) if kind == "slow" else bucket_ms / lasting
         chosen, amount = self._chosen()[kind]
         return pl.when(chosen.fill_null(value=False)).then(amount.cast(pl.Float64) * share)
 
@@ -276,19 +289,28 @@ class Flood:
         is_little = payload * 1e3 <= settings.slow_bytes_per_s * duration
         return (pl.col("protocol") == "tcp") & pl.col("resp_port").is_in(WEB_PORTS) & is_open & is_dripping & is_little
 
-    def _absorb(self, scope: Scope, row: Row) -> Scope:
+    def _absorb(self, name: str, row: Row) -> Scope:
+        kind = self._kinds[name]
+        episode = row["bucket"] * kind.bucket_s // EPISODE_S
+        scope = Scope(name, row[kind.victim], row["inbound"], episode, tuple(row[key] for key in kind.keys))
         case = self._book[scope]
         case.absorb(row)
         case.add(row["bucket"], row["amount"])
         case.senders.update(row["senders"])
         case.name(row["sender"], row["most"])
+        case.paths.update(row.get("paths", ()))
         case.show([row["sender"]])
         return scope
+
+    def _is_reading(self, case: FloodCase) -> bool:
+        """Tell whether requests are for many different things, and no more than inside hosts may ask."""
+        is_varied = case.peak < self._settings.same_requests * case.paths.count()
+        return is_varied and case.peak < self._settings.requests.other
 
     def _judge(self, scope: Scope, case: FloodCase) -> Finding | None:
         kind = self._kinds[scope.kind]
         least = kind.least.inbound if scope.inbound else kind.least.other
-        if case.peak < least:
+        if case.peak < least or (scope.kind == "http" and scope.inbound and self._is_reading(case)):
             return None
         senders, is_amplified = case.senders.count(), REFLECTION in kind.techniques
         amount = in_bytes(case.peak) if is_amplified else f"{case.peak:,.0f}"
@@ -306,3 +328,14 @@ class Flood:
             measures={f"peak_in_{kind.bucket_s}_s": case.peak, "senders": senders, "duration_s": case.duration_s},
             thresholds={f"peak_in_{kind.bucket_s}_s": least},
         )
+
+
+_PATHS = {
+    "paths": pl.col("http_uris")
+    .list.eval(pl.element().str.split("?").list.first())
+    .explode()
+    .drop_nulls()
+    .hash()
+    .unique(maintain_order=True)
+}
+"""What was asked for over HTTP, without its parameters."""
