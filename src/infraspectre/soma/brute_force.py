@@ -95,6 +95,8 @@ class BruteForceSettings(msgspec.Struct, frozen=True):
     """Short sessions for each of them: monitors come again and again."""
     spray_patience_s: float = 3_600.0
     """How long that is watched before it is said of an inside host."""
+    spray_inside_score: float = 0.45
+    """Most for an inside host, for programs that manage servers hold such sessions, too."""
     full_scale: int = 50
     """Multiple of the threshold at which the score is full."""
     capacity: int = 8_192
@@ -401,10 +403,11 @@ class BruteForce:
             return None
         if case.is_orig_inside and not self._waiting.is_over(scope, case.first_seen):
             return None
+        score = 0.5 + 0.3 * log_ramp(targets, settings.spray_targets, settings.spray_targets * settings.full_scale)
         return Finding(
             category="password_spray",
             techniques=(PASSWORD_SPRAYING,),
-            score=0.5 + 0.3 * log_ramp(targets, settings.spray_targets, settings.spray_targets * settings.full_scale),
+            score=min(score, settings.spray_inside_score) if case.is_orig_inside else score,
             orig=scope.orig,
             resp=None,
             summary=f"{scope.orig} held {case.whole.count:,} {scope.service.upper()} sessions too short for work with "

@@ -31,16 +31,19 @@ class Service(NamedTuple):
 
     name: str
     techniques: tuple[Technique, ...]
+    workstations: int
+    """Workstations entered within an hour by one of their like: a help desk works on two or three so, but hardly ever
+    by remote procedure calls or administrative shares."""
 
 
 SERVICES = {
-    22: Service("SSH", (REMOTE_SSH,)),
-    135: Service("DCE/RPC", (DISTRIBUTED_COM, WMI)),
-    139: Service("SMB", (ADMIN_SHARES,)),
-    445: Service("SMB", (ADMIN_SHARES,)),
-    3_389: Service("RDP", (REMOTE_DESKTOP,)),
-    5_985: Service("WinRM", (WINDOWS_REMOTE_MANAGEMENT,)),
-    5_986: Service("WinRM", (WINDOWS_REMOTE_MANAGEMENT,)),
+    22: Service("SSH", (REMOTE_SSH,), 4),
+    135: Service("DCE/RPC", (DISTRIBUTED_COM, WMI), 3),
+    139: Service("SMB", (ADMIN_SHARES,), 3),
+    445: Service("SMB", (ADMIN_SHARES,), 3),
+    3_389: Service("RDP", (REMOTE_DESKTOP,), 4),
+    5_985: Service("WinRM", (WINDOWS_REMOTE_MANAGEMENT,), 4),
+    5_986: Service("WinRM", (WINDOWS_REMOTE_MANAGEMENT,), 4),
 }
 """Remote services by port (IANA port numbers)."""
 ADMIN_SHARE = r"(?i)(?:^|[\\/])(?:ADMIN|[A-Z])\$$"
@@ -68,8 +71,6 @@ class LateralSettings(msgspec.Struct, frozen=True):
 
     hosts: int = 8
     """Hosts entered through one service within an hour: users work with a few servers."""
-    workstations: int = 4
-    """The same of workstations: users have no business on those of others, and a help desk on one or two at a time."""
     window_s: float = 3_600.0
     """Length of that hour."""
     patience_s: float = 1_800.0
@@ -120,7 +121,7 @@ class EntryCase(Case):
         super().__init__()
         self.hosts = DistinctCounter(512)
         self.entered: dict[str, int] = {}
-        self.techniques: tuple[Technique, ...] = (ADMIN_SHARES,)
+        self.through = SERVICES[445]
         self.shares = 0
         self.pipes = 0
         self.programs = 0
@@ -174,7 +175,7 @@ class LateralMovement:
         case = self._book[scope]
         case.absorb(row)
         case.hosts.update(text_hashes([host]))
-        case.techniques = service.techniques
+        case.through = service
         if len(case.entered) < MOST_ENTERED:
             case.entered.setdefault(host, row["first"])
         case.show([host])
@@ -273,15 +274,17 @@ class LateralMovement:
 
     def _entering(self, scope: Scope, case: EntryCase) -> Finding | None:
         hosts, workstations = self._entered_in_window(case)
-        least, some = self._settings.hosts, self._settings.workstations
+        least, some = self._settings.hosts, case.through.workstations
         if (hosts < least and workstations < some) or not self._entered.is_over(scope, case.first_seen):
             return None
         size = max(hosts / least, workstations / some)
         score = 0.5 + 0.35 * log_ramp(size, 1.0, self._settings.full_scale)
         return Finding(
             category="lateral_movement",
-            techniques=case.techniques,
-            score=min(score, self._settings.known_score) if self._is_known(scope.orig, case) else score,
+            techniques=case.through.techniques,
+            score=min(score, self._settings.known_score)
+            if self._is_known(scope.orig, case, among_servers=workstations < some)
+            else score,
             orig=scope.orig,
             resp=None,
             summary=f"{scope.orig} exchanged data with {hosts:,} inside hosts over {scope.service} within an hour, "
@@ -303,9 +306,10 @@ class LateralMovement:
         window = int(self._settings.window_s * SECOND)
         return most_within(times, window), most_within(seated, window)
 
-    def _is_known(self, orig: str, case: EntryCase) -> bool:
+    def _is_known(self, orig: str, case: EntryCase, among_servers: bool) -> bool:
         """Tell whether an actor administers by habit, or is a machine that is there to manage the others."""
-        if self._is_manager(orig, case):
+        is_machine = among_servers and not self._standing.is_read_at(orig)
+        if is_machine or self._is_manager(orig, case):
             return True
         return self._rounds[orig].earlier > 0 and case.hosts.count() < self._settings.round_hosts
 
