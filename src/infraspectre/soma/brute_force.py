@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -347,15 +348,18 @@ class BruteForce:
 
     def _score(self, scope: Scope, case: LoginCase) -> float | None:
         """Score guessing by its fastest span, or by all of it where it is slow; jobs that keep time score low."""
+        scores = [*self._fast_score(scope, case), *self._slow_score(scope, case)]
+        return min(max(scores), JOB_SCORE if self._is_job(scope, case) else 1.0) if scores else None
+
+    def _fast_score(self, scope: Scope, case: LoginCase) -> Iterator[float]:
         least, floor = self._least(scope), FLOORS[scope.kind]
         if case.peak >= least:
-            score = floor + (0.95 - floor) * log_ramp(case.peak, least, least * self._settings.full_scale)
-        elif self._is_slow_guessing(scope, case):
-            least = self._settings.slow_attempts
-            score = SLOW_FLOOR + 0.3 * log_ramp(case.whole.count, least, least * self._settings.full_scale)
-        else:
-            return None
-        return min(score, JOB_SCORE) if self._is_job(scope, case) else score
+            yield floor + (0.95 - floor) * log_ramp(case.peak, least, least * self._settings.full_scale)
+
+    def _slow_score(self, scope: Scope, case: LoginCase) -> Iterator[float]:
+        least = self._settings.slow_attempts
+        if self._is_slow_guessing(scope, case):
+            yield SLOW_FLOOR + 0.3 * log_ramp(case.whole.count, least, least * self._settings.full_scale)
 
     def _is_slow_guessing(self, scope: Scope, case: LoginCase) -> bool:
         if case.whole.count < self._settings.slow_attempts:

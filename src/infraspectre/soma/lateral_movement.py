@@ -316,7 +316,8 @@ class LateralMovement:
     def _is_manager(self, orig: str, case: EntryCase | None) -> bool:
         """Tell whether a host at which nobody reads the web comes to so many hosts that this is its work."""
         hosts, settings = case.hosts.count() if case else 0, self._settings
-        if hosts < settings.managed_hosts or self._standing.is_read_at(orig):
+        is_seat = self._standing.is_workstation(orig) or self._standing.is_read_at(orig)
+        if hosts < settings.managed_hosts or is_seat:
             return False
         return self._standing.is_server(orig) or hosts >= settings.managed_share * self._standing.hosts()
 

@@ -9,10 +9,12 @@ from infraspectre.soma.detector import SECOND
 
 SERVERS_CLIENTS = 5
 """Inside hosts that a server serves at least: a colleague's machine or a shared printer serves fewer."""
-READERS_SITES = 15
-"""Outside hosts that somebody at a machine reaches at least: servers fetch updates and time from a handful."""
+READERS_SITES = 8
+"""Web sites outside that somebody at a machine reaches at least: servers fetch updates from two or three."""
 VISITED_SITES = 5
 """The same for the machine that is visited, of which little may have been seen yet."""
+WEB_PORTS = (80, 443)
+"""Ports of web sites (IANA port numbers)."""
 MOST_SERVICE_PORT = 5_000
 """Ports beyond are given out for a moment, or used by programs that share updates among clients."""
 ROUND_PAUSE_S = 3_600
@@ -40,7 +42,8 @@ class Standing:
         )
         within = answered.filter("resp_inside", pl.col("resp_port") <= MOST_SERVICE_PORT)
         _add(self._clients, within, "resp_ip", "orig_ip")
-        _add(self._sites, answered.filter(~pl.col("resp_inside")), "orig_ip", "resp_ip")
+        outward = answered.filter(~pl.col("resp_inside"), pl.col("resp_port").is_in(WEB_PORTS))
+        _add(self._sites, outward, "orig_ip", "resp_ip")
         self._hosts.update(answered["orig_ip"].unique(maintain_order=True).hash())
 
     def hosts(self) -> int:
