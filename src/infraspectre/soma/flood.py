@@ -214,13 +214,21 @@ class Flood:
                 "amplification", "of answers never asked for", (REFLECTION,), settings.reflected_bytes, ("orig_port",)
             ),
         }
+        self._amounts = [self._amount(kind, *chosen).alias(kind) for kind, chosen in self._chosen().items()]
         self._book: Casebook[Scope, FloodCase] = Casebook(self.name, settings.capacity, FloodCase, self._judge)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return floods that passed their thresholds or grew tenfold."""
         gap = pl.col("flow_gap_ms_max") if "flow_gap_ms_max" in frame.columns else pl.lit(None, pl.Float64)
-        flows = frame.filter(~pl.col("resp_group")).with_columns(
-            inbound=~pl.col("orig_inside"), client=pl.when("orig_inside").then("orig_ip").otherwise(pl.lit("")), gap=gap
+        gap = pl.col("flow_gap_ms_max") if "flow_gap_ms_max" in frame.columns else pl.lit(None, pl.Float64)
+        flows = (
+            frame.filter(~pl.col("resp_group"))
+            .with_columns(
+                inbound=~pl.col("orig_inside"),
+                client=pl.when("orig_inside").then("orig_ip").otherwise(pl.lit("")),
+                gap=gap,
+            )
+            .with_columns(self._amounts)
         )
         return self._book.review([scope for kind in self._kinds for scope in self._gather(flows, kind)])
 
@@ -230,8 +238,10 @@ class Flood:
 
     def _gather(self, flows: pl.DataFrame, name: str) -> list[Scope]:
         kind = self._kinds[name]
-        amounts = flows.with_columns(amount=self._amount(name)).filter(pl.col("amount") > 0)
-        bucketed = amounts.with_columns(bucket=pl.col("ended_at") // (kind.bucket_s * SECOND))
+        amounts = flows.filter(pl.col(name) > 0)
+        if amounts.is_empty():
+            return []
+        bucketed = amounts.with_columns(bucket=pl.col("ended_at") // (kind.bucket_s * SECOND), amount=name)
         keys = [kind.victim, "inbound", "bucket", *kind.keys]
         share = pl.col("amount").sum().over(keys) / kind.least.inbound
         measures = {
@@ -243,13 +253,12 @@ class Flood:
         rows = gathered(bucketed.filter(share >= self._settings.counted_share), keys, **measures)
         return [self._absorb(name, row) for row in rows]
 
-    def _amount(self, kind: str) -> pl.Expr:
+    def _amount(self, kind: str, is_chosen: pl.Expr, amount: pl.Expr) -> pl.Expr:
         """Return how much of a kind each flow brought; of what lasted, the part of one bucket."""
         bucket_ms = self._kinds[kind].bucket_s * 1e3
         lasting = pl.max_horizontal(pl.col("duration_ms").fill_null(0.0), bucket_ms)
         share = pl.lit(1.0) if kind == "slow" else bucket_ms / lasting
-        chosen, amount = self._chosen()[kind]
-        return pl.when(chosen.fill_null(value=False)).then(amount.cast(pl.Float64) * share)
+        return pl.when(is_chosen.fill_null(value=False)).then(amount.cast(pl.Float64) * share)
 
     def _chosen(self) -> dict[str, tuple[pl.Expr, pl.Expr]]:
         """Return for each kind which flows belong to it, and what is counted of them."""
