@@ -129,7 +129,7 @@ ENTERED = {
     "ftp": pl.col("ftp_user").is_not_null(),
     "smb": pl.col("smb_users").list.len() > 0,
     "smtp": pl.lit(value=False),
-    "kerberos": pl.col("kerberos_errors").list.len().fill_null(0) == 0,
+    "kerberos": pl.col("kerberos_clients").is_not_null() & (pl.col("kerberos_errors").list.len().fill_null(0) == 0),
 }
 """Whether a flow without a failed login shows a right one."""
 
@@ -215,7 +215,10 @@ class BruteForce:
         return self._book.close()
 
     def _told(self, frame: pl.DataFrame, service: str) -> list[Scope]:
-        said = frame.with_columns(attempts=TOLD[service].fill_null(0), users=USERS[service])
+        is_login = (TOLD[service] > 0) | ENTERED[service]
+        said = frame.filter(is_login).with_columns(attempts=TOLD[service].fill_null(0), users=USERS[service])
+        if said.is_empty():
+            return []
         users = pl.col("users").list.explode(keep_nulls=False, empty_as_null=False).drop_nulls()
         scopes = [
             scope
@@ -250,7 +253,9 @@ class BruteForce:
         return [self._service(row, "http", "posted") for row in rows]
 
     def _shaped(self, frame: pl.DataFrame) -> list[Scope]:
-        rows = self._rows(frame.filter(self._is_short_session()).with_columns(attempts=pl.lit(1)))
+        is_login = pl.col("resp_port").is_in(list(DOORS)) | pl.col("app_protocol").is_in(["ssh", "rdp"])
+        logins = frame.filter(is_login & (pl.col("orig_payload_bytes") > 0))
+        rows = self._rows(logins.filter(self._is_short_session()).with_columns(attempts=pl.lit(1)))
         return [
             scope
             for row in rows
@@ -263,7 +268,6 @@ class BruteForce:
 
     def _is_short_session(self) -> pl.Expr:
         settings, port = self._settings, pl.col("resp_port")
-        is_login = port.is_in(list(DOORS)) | pl.col("app_protocol").is_in(["ssh", "rdp"])
         is_page = port.is_in([number for number, door in DOORS.items() if door.service in MACHINES])
         most = pl.when(is_page).then(settings.page_bytes).otherwise(settings.session_bytes)
         least = port.replace_strict({number: door.sent for number, door in DOORS.items()}, default=1)
@@ -272,7 +276,7 @@ class BruteForce:
         )
         is_closed = pl.col("tcp_state").is_in(["SF", "RSTO", "RSTR", "S2", "S3"])
         is_ours = ~is_page | (pl.col("resp_inside") & pl.col("http_statuses").list.len().fill_null(0).eq(0))
-        return is_login & is_answered & is_closed & is_ours & (pl.col("duration_ms") <= settings.session_ms)
+        return is_answered & is_closed & is_ours & (pl.col("duration_ms") <= settings.session_ms)
 
     def _rows(self, flows: pl.DataFrame, **measures: pl.Expr) -> list[Row]:
         keys = ["orig_ip", "resp_ip", "resp_port", "bucket"]

@@ -62,7 +62,7 @@ FIRST_DYNAMIC_PORT = 49_152
 """First port of the range from which Windows gives ports to interfaces (RFC 6335)."""
 
 
-MOST_ENTERED = 512
+MOST_ENTERED = 128
 """Hosts of one actor whose first entry is remembered."""
 
 
