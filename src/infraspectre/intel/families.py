@@ -62,6 +62,7 @@ def family(category: str) -> Family:
 
 
 NOUNS = {
+    "asrep_roasting": "AS-REP roasting",
     "admin_share": "Use of an admin share",
     "generated_domains": "Generated domains",
     "hostile_by_model": "Traffic like that of attacks",
