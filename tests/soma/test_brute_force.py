@@ -97,6 +97,15 @@ def test_guessing_after_earlier_work_is_found() -> None:
     assert found_in(BruteForce, frame(early + late))[0].category == "ssh_brute_force"
 
 
+@pytest.mark.parametrize("service", ["ssh", "smb"])
+def test_a_login_that_goes_through_is_noted(service: str) -> None:
+    right = {"ssh": {"resp_payload_bytes": 90_000}, "smb": {"smb_auth_failures": 0, "smb_users": ["CORP\\eve"]}}
+    rows = [flow(n, **FAILING[service]) for n in range(50)] + [flow(60, **FAILING[service] | right[service])]
+    found = found_in(BruteForce, frame(rows))[-1]
+    assert found.evidence.measures["logins"] == 1
+    assert "1 login beside them went through" in found.evidence.summary
+
+
 def test_one_password_at_many_doors_is_spraying() -> None:
     tries = [flow(n * 20, **FAILING["ssh"] | {"resp_ip": f"10.0.1.{n % 20}"}) for n in range(40)]
     found = found_in(BruteForce, frame(tries))

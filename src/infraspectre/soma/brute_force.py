@@ -76,8 +76,10 @@ class BruteForceSettings(msgspec.Struct, frozen=True):
     """Accounts among slow attempts: a job tries one again and again."""
     regular: float = 0.1
     """Variation of the gaps between attempts up to which a machine keeps time: jobs with a wrong password do so."""
-    hasty_gap_s: float = 3.0
-    """Mean gap below which no job keeps time: schedules and restarts wait longer."""
+    job_gap_s: float = 15.0
+    """Mean gap below which it is no job that keeps time: schedules, and services that start again, wait longer."""
+    health_gap_s: float = 3.0
+    """The same for checks of web servers, which come every few seconds."""
     session_bytes: int = 8_000
     """Most payload bytes of one side of a session that ends at the login: keys and a few refusals (RFC 4253)."""
     page_bytes: int = 40_000
@@ -235,10 +237,14 @@ class BruteForce:
         """Count the logins that succeeded of hosts that also failed."""
         is_told = pl.col("users").list.len().fill_null(0) > 0
         entered = said.filter((pl.col("attempts") == 0) & is_told & ENTERED[service])
-        for orig, count in entered.group_by("orig_ip", maintain_order=True).len().iter_rows():
-            case = self._book.cases.get(Scope(orig, None, None, service, "spray"))
-            if case is not None:
-                case.entered += count
+        for orig, resp, port, count in _counted(entered):
+            self._note_entered(Scope(orig, None, None, service, "spray"), count)
+            self._note_entered(Scope(orig, resp, port, service, "told"), count)
+
+    def _note_entered(self, scope: Scope, count: int) -> None:
+        case = self._book.cases.get(scope)
+        if case is not None:
+            case.entered += count
 
     def _refused(self, frame: pl.DataFrame) -> list[Scope]:
         web = frame.filter(pl.col("http_statuses").list.len() > 0)
@@ -256,7 +262,7 @@ class BruteForce:
         is_login = pl.col("resp_port").is_in(list(DOORS)) | pl.col("app_protocol").is_in(["ssh", "rdp"])
         logins = frame.filter(is_login & (pl.col("orig_payload_bytes") > 0))
         rows = self._rows(logins.filter(self._is_short_session()).with_columns(attempts=pl.lit(1)))
-        return [
+        scopes = [
             scope
             for row in rows
             for service in [_door(row["resp_port"]).service]
@@ -265,6 +271,10 @@ class BruteForce:
                 *(() if service in MACHINES else (self._absorb(_targets(row, service), row),)),
             )
         ]
+        is_long = pl.max_horizontal("orig_payload_bytes", "resp_payload_bytes") > self._settings.session_bytes
+        for orig, resp, port, count in _counted(logins.filter(is_long)):
+            self._note_entered(Scope(orig, resp, port, _door(port).service, "shaped"), count)
+        return scopes
 
     def _is_short_session(self) -> pl.Expr:
         settings, port = self._settings, pl.col("resp_port")
@@ -302,12 +312,12 @@ class BruteForce:
             return span.count >= self._settings.refused_share * span.answers
         if scope.kind != "shaped":
             return True
-        is_machine = scope.service in MACHINES and self._keeps_time(span)
+        is_machine = scope.service in MACHINES and self._keeps_time(span, self._settings.health_gap_s)
         return span.size_variation <= _door(scope.port).variation and not is_machine
 
-    def _keeps_time(self, attempts: Attempts) -> bool:
-        """Tell whether attempts follow a clock, as those of jobs do."""
-        is_hasty = attempts.gaps.total < self._settings.hasty_gap_s * attempts.gaps.count
+    def _keeps_time(self, attempts: Attempts, least_gap_s: float) -> bool:
+        """Tell whether attempts follow a clock with gaps of some length, as those of jobs do."""
+        is_hasty = attempts.gaps.total < least_gap_s * attempts.gaps.count
         return attempts.flows > 5 and not is_hasty and attempts.gaps.variation <= self._settings.regular
 
     def _judge(self, scope: Scope, case: LoginCase) -> Finding | None:
@@ -325,18 +335,20 @@ class BruteForce:
             "posted": f"{service} posts to a login form",
         }.get(scope.kind, f"failed {service} logins")
         target = host_of(scope.resp or "", scope.port or 0)
+        success = f"; {plural(case.entered, 'login')} beside them went through" if case.entered else ""
         return Finding(
             category=f"{scope.service}_brute_force",
             techniques=self._techniques(scope, case),
             score=score,
             orig=scope.orig,
             resp=scope.resp,
-            summary=f"{scope.orig} made {attempts:,} {what} at {target} in {in_seconds(case.duration_s)}",
+            summary=f"{scope.orig} made {attempts:,} {what} at {target} in {in_seconds(case.duration_s)}{success}",
             size=attempts,
             measures={
                 "attempts": attempts,
                 "attempts_in_600_s": case.peak,
                 "accounts": case.users.count(),
+                "logins": case.entered,
                 "duration_s": case.duration_s,
             },
             thresholds={"attempts_in_600_s": least},
@@ -376,7 +388,7 @@ class BruteForce:
     def _is_job(self, scope: Scope, case: LoginCase) -> bool:
         """Tell whether attempts may be those of a job with a wrong password: one account, by the clock."""
         is_one = case.users.count() < self._settings.slow_accounts
-        return is_one and self._keeps_time(case.whole)
+        return is_one and self._keeps_time(case.whole, self._settings.job_gap_s)
 
     def _techniques(self, scope: Scope, case: LoginCase) -> tuple[Technique, ...]:
         """Name guessing, and spraying too where there are many accounts or nobody can tell them."""
@@ -427,6 +439,11 @@ class BruteForce:
 
 
 _ANSWERS = {"answers": pl.col("http_statuses").list.len().sum()}
+
+
+def _counted(flows: pl.DataFrame) -> Iterator[tuple[str, str, int, int]]:
+    """Yield how many flows there are between which ends."""
+    return flows.group_by("orig_ip", "resp_ip", "resp_port", maintain_order=True).len().iter_rows()
 
 
 def _door(port: int | None) -> Door:
