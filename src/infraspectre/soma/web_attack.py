@@ -136,7 +136,7 @@ class WebAttackSettings(msgspec.Struct, frozen=True):
     """Most that repetition adds to the score of one hit."""
     scanner_score: float = 0.55
     """Score of a scanner's name: anyone can claim it, and owners scan too."""
-    outward: float = 0.15
+    outward: float = 0.1
     """Less for requests from inside to outside, where addresses of pages hold code for many reasons."""
     orders: int = 5
     """Posts to a script among data: who commands by one sends order after order."""
