@@ -99,7 +99,10 @@ def test_guessing_after_earlier_work_is_found() -> None:
 
 @pytest.mark.parametrize("service", ["ssh", "smb"])
 def test_a_login_that_goes_through_is_noted(service: str) -> None:
-    right = {"ssh": {"resp_payload_bytes": 90_000}, "smb": {"smb_auth_failures": 0, "smb_users": ["CORP\\eve"]}}
+    right: dict[str, dict[str, Any]] = {
+        "ssh": {"resp_payload_bytes": 90_000},
+        "smb": {"smb_auth_failures": 0, "smb_users": ["CORP\\eve"]},
+    }
     rows = [flow(n, **FAILING[service]) for n in range(50)] + [flow(60, **FAILING[service] | right[service])]
     found = found_in(BruteForce, frame(rows))[-1]
     assert found.evidence.measures["logins"] == 1
