@@ -54,6 +54,67 @@ def test_form_posts_are_counted() -> None:
     assert [each.category for each in found_in(BruteForce, frame(posts))] == ["http_brute_force"]
 
 
+def short(at: float, **said: Any) -> dict[str, Any]:
+    return flow(at, **({"orig_payload_bytes": 470, "resp_payload_bytes": 1_380, "app_protocol": "tls"} | said))
+
+
+@pytest.mark.parametrize("port", [465, 993, 443])
+def test_equal_encrypted_sessions_in_a_row_are_guessing(port: int) -> None:
+    tries = [short(n * 2 + n % 7 / 5, resp_port=port, orig_payload_bytes=465 + n % 5) for n in range(200)]
+    found = found_in(BruteForce, frame(tries))[0]
+    assert found.severity == "medium"
+    assert [each.id for each in found.techniques] == ["T1110.001", "T1110.003"]
+
+
+def test_mail_programs_and_health_checks_are_quiet() -> None:
+    mail = [short(n * 30, resp_port=993, resp_payload_bytes=2_000 + n * 97 % 3_000) for n in range(300)]
+    health = [short(n * 5, orig_ip="10.0.0.2", resp_port=443) for n in range(800)]
+    outside = [short(n, resp_ip="192.0.2.1", resp_port=443) for n in range(800)]
+    assert found_in(BruteForce, frame(mail + health + outside)) == []
+
+
+def test_few_tries_an_hour_are_found_with_their_accounts() -> None:
+    tries = [flow(n * 700, resp_port=445, smb_auth_failures=1, smb_users=[f"CORP\\u{n % 5}"]) for n in range(40)]
+    found = found_in(BruteForce, frame(tries))
+    assert [(each.category, each.severity) for each in found][:1] == [("smb_brute_force", "medium")]
+
+
+@pytest.mark.parametrize("gap_s", [30, 900])
+def test_a_job_with_a_wrong_password_is_of_low_severity(gap_s: int) -> None:
+    tries = [flow(n * gap_s, resp_port=445, smb_auth_failures=1, smb_users=["CORP\\job"]) for n in range(60)]
+    assert {each.severity for each in found_in(BruteForce, frame(tries))} <= {"low"}
+
+
+def test_a_terminal_server_where_people_mistype_is_no_spray() -> None:
+    wrong = [flow(n * 600, resp_port=445, smb_auth_failures=1, smb_users=[f"CORP\\u{n}"]) for n in range(15)]
+    right = [flow(n * 100, resp_port=445, smb_auth_failures=0, smb_users=[f"CORP\\u{n % 40}"]) for n in range(90)]
+    assert found_in(BruteForce, frame(wrong + right)) == []
+
+
+def test_guessing_after_earlier_work_is_found() -> None:
+    early = [flow(n * 3_600, **FAILING["ssh"]) for n in range(3)]
+    late = [flow(20_000 + n * 5, **FAILING["ssh"]) for n in range(60)]
+    assert found_in(BruteForce, frame(early + late))[0].category == "ssh_brute_force"
+
+
+@pytest.mark.parametrize("service", ["ssh", "smb"])
+def test_a_login_that_goes_through_is_noted(service: str) -> None:
+    right: dict[str, dict[str, Any]] = {
+        "ssh": {"resp_payload_bytes": 90_000},
+        "smb": {"smb_auth_failures": 0, "smb_users": ["CORP\\eve"]},
+    }
+    rows = [flow(n, **FAILING[service]) for n in range(50)] + [flow(60, **FAILING[service] | right[service])]
+    found = found_in(BruteForce, frame(rows))[-1]
+    assert found.evidence.measures["logins"] == 1
+    assert "1 login beside them went through" in found.evidence.summary
+
+
+def test_one_password_at_many_doors_is_spraying() -> None:
+    tries = [flow(n * 20, **FAILING["ssh"] | {"resp_ip": f"10.0.1.{n % 20}"}) for n in range(40)]
+    found = found_in(BruteForce, frame(tries))
+    assert [(each.category, each.resp) for each in found] == [("password_spray", None)]
+
+
 def test_ordinary_use_is_quiet() -> None:
     jobs = [flow(n * 300, app_protocol="ssh", resp_port=22) for n in range(60)]
     work = [flow(n, app_protocol="ssh", resp_port=22, resp_payload_bytes=90_000) for n in range(60)]

@@ -17,9 +17,9 @@ def spoofed(number: int) -> str:
 
 FLOODS: dict[str, list[dict[str, Any]]] = {
     "syn_flood": [unanswered(n / 1_000, orig_ip=spoofed(n)) for n in range(3_000)],
-    "udp_flood": [unanswered(n / 100, protocol="udp", orig_packets=1_000) for n in range(50)],
+    "udp_flood": [unanswered(n / 100, protocol="udp", orig_packets=1_000, duration_ms=5_000.0) for n in range(50)],
     "icmp_flood": [flow(protocol="icmp", orig_port=8, resp_port=0, orig_packets=5_000, duration_ms=9_000.0)],
-    "http_flood": [flow(n / 100, http_request_count=30, resp_port=80) for n in range(200)],
+    "http_flood": [flow(n / 100, http_request_count=100, resp_port=80) for n in range(200)],
     "amplification": [
         flow(
             n / 100,
@@ -49,7 +49,7 @@ def test_answers_never_asked_for_are_amplification() -> None:
         for n in range(20)
     ]
     found = found_in(Flood, frame(answers))
-    assert [(each.category, each.orig, each.resp) for each in found] == [("amplification", None, "10.0.0.9")]
+    assert [(each.category, each.orig, each.resp) for each in found] == [("amplification", "198.51.100.0", "10.0.0.9")]
     assert "ntp" in found[0].evidence.summary
 
 
@@ -64,6 +64,65 @@ def test_a_flood_from_many_hosts_has_no_single_actor() -> None:
     found = found_in(Flood, frame(FLOODS["syn_flood"]))[0]
     assert found.orig is None
     assert found.evidence.measures["senders"] == pytest.approx(3_000, rel=0.1)
+
+
+DRIPPING: dict[str, Any] = {"duration_ms": 240_000.0, "flow_gap_ms_max": 9_000.0}
+
+
+@pytest.mark.parametrize("answer", [0, 2_000], ids=["slow headers", "slow reading or TLS"])
+def test_connections_left_open_are_found(answer: int) -> None:
+    rows = [
+        flow(n / 10, resp_port=443, orig_payload_bytes=400, resp_payload_bytes=answer, **DRIPPING) for n in range(80)
+    ]
+    found = found_in(Flood, frame(rows))[0]
+    assert (found.category, found.orig, found.resp) == ("slow_http_flood", "10.0.0.5", "10.0.0.9")
+    assert [each.id for each in found.techniques] == ["T1499.002", "T1499.003"]
+
+
+def test_slow_connections_of_many_outside_hosts_are_one_flood() -> None:
+    rows = [flow(n, orig_ip=f"198.51.100.{n}", resp_port=80, resp_payload_bytes=0, **DRIPPING) for n in range(40)]
+    assert [(each.category, each.resp) for each in found_in(Flood, frame(rows))] == [("slow_http_flood", "10.0.0.9")]
+
+
+def test_a_browser_that_leaves_some_connections_open_is_quiet() -> None:
+    idle = [
+        flow(n * 5, resp_port=443, duration_ms=120_000.0, resp_payload_bytes=6_000, flow_gap_ms_max=110_000.0)
+        for n in range(200)
+    ]
+    assert found_in(Flood, frame(idle)) == []
+
+
+def test_requests_for_one_thing_from_outside_are_a_flood_and_readers_are_none() -> None:
+    def asked(number: int, path: str) -> dict[str, Any]:
+        return flow(number / 10, orig_ip="198.51.100.7", resp_port=80, http_request_count=1, http_uris=[path])
+
+    flood = found_in(Flood, frame(asked(n, f"/?r={n}") for n in range(900)))
+    assert [(each.category, each.orig) for each in flood] == [("http_flood", "198.51.100.7")]
+    assert found_in(Flood, frame(asked(n, f"/image{n % 300}.png") for n in range(900))) == []
+
+
+def test_a_second_flood_hours_later_is_another() -> None:
+    floods = [
+        unanswered(at + n / 100, protocol="icmp", orig_port=8, orig_ip=sender)
+        for at, sender in ((0, "198.51.100.1"), (20_000, "198.51.100.2"))
+        for n in range(900)
+    ]
+    assert [each.orig for each in found_in(Flood, frame(floods))] == ["198.51.100.1", "198.51.100.2"]
+
+
+def test_a_burst_of_datagrams_is_a_flood_and_a_scan_by_datagrams_is_none() -> None:
+    large = {"orig_bytes": 520, "orig_payload_bytes": 512, "orig_packets": 1}
+    flood = [
+        unanswered(n / 400, protocol="udp", orig_port=n + 1_024, resp_port=n % 9_000 + 1, **large) for n in range(8_000)
+    ]
+    assert {each.category for each in found_in(Flood, frame(flood))} == {"udp_flood"}
+    scan = [unanswered(n / 400, protocol="udp", resp_port=n + 1, orig_packets=1, orig_bytes=8) for n in range(8_000)]
+    assert found_in(Flood, frame(scan)) == []
+
+
+def test_clients_that_call_a_failed_server_are_no_flood() -> None:
+    calls = [unanswered(n / 50, orig_ip=f"10.0.1.{n % 200}", orig_packets=1) for n in range(2_000)]
+    assert found_in(Flood, frame(calls)) == []
 
 
 def test_the_same_traffic_over_an_hour_is_no_flood() -> None:

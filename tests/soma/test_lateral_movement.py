@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flow_rows import flow, frame
@@ -42,6 +44,59 @@ def test_ordinary_file_service_is_quiet() -> None:
     ]
     outward = [flow(n, resp_ip=f"192.0.2.{n}", resp_port=22) for n in range(50)]
     assert found_in(LateralMovement, frame(files + outward)) == []
+
+
+def reading(ip: str, at: float = 0.0, sites: int = 10) -> list[dict[str, Any]]:
+    return [flow(at + n, orig_ip=ip, resp_ip=f"192.0.2.{n}", resp_port=443) for n in range(sites)]
+
+
+def entering(orig: str, hosts: int, port: int, at: float = 100.0, gap_s: float = 60.0) -> list[dict[str, Any]]:
+    return [
+        flow(at + n * gap_s, orig_ip=orig, resp_ip=f"10.0.1.{n}", resp_port=port, orig_payload_bytes=9_000)
+        for n in range(hosts)
+    ]
+
+
+def office(hosts: int) -> list[dict[str, Any]]:
+    return [row for n in range(hosts) for row in reading(f"10.0.1.{n}")]
+
+
+def levels(rows: list[dict[str, Any]], category: str = "lateral_movement") -> set[str]:
+    found = found_in(LateralMovement, frame(rows), size=64)
+    return {each.severity for each in found if each.category == category}
+
+
+@pytest.mark.parametrize(("port", "hosts"), [(135, 3), (3_389, 4), (22, 5), (5_986, 6)])
+def test_a_workstation_that_enters_others_is_found(port: int, hosts: int) -> None:
+    rows = office(8) + reading("10.0.0.66") + entering("10.0.0.66", hosts, port)
+    assert levels(rows) == {"medium"}
+
+
+def test_an_administrator_on_a_few_servers_or_one_workstation_is_quiet() -> None:
+    rows = reading("10.0.0.66") + entering("10.0.0.66", 6, 3_389)
+    assert levels(rows) == set()
+    assert levels(office(8) + reading("10.0.0.66") + entering("10.0.0.66", 2, 3_389)) == set()
+
+
+def test_rounds_of_before_make_an_administrator() -> None:
+    earlier = [row | {"resp_ip": f"10.0.2.{n}"} for n, row in enumerate(entering("10.0.0.66", 3, 22))]
+    later = entering("10.0.0.66", 5, 3_389, at=20_000.0)
+    assert levels([*earlier, *office(8), *reading("10.0.0.66"), *later]) == {"low"}
+
+
+def test_a_server_that_manages_servers_is_of_low_severity() -> None:
+    assert levels(entering("10.0.0.66", 10, 22)) == {"low"}
+
+
+def psexec(orig: str, hosts: int, gap_s: float = 30.0) -> list[dict[str, Any]]:
+    opened = {"smb_trees": ["\\\\PC\\ADMIN$"], "smb_files": ["svcctl", "tool.exe"]}
+    return [row | opened for row in entering(orig, hosts, 445, gap_s=gap_s)]
+
+
+def test_software_distribution_is_of_low_severity_and_its_like_from_a_workstation_is_not() -> None:
+    assert levels(office(40) + psexec("10.0.0.20", 20), "remote_execution") == {"low"}
+    assert levels(office(40) + reading("10.0.0.66") + psexec("10.0.0.66", 20), "remote_execution") == {"high"}
+    assert levels(office(40) + psexec("10.0.0.20", 3), "remote_execution") == {"high"}
 
 
 def test_a_winrm_session_is_of_low_severity() -> None:

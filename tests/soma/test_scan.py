@@ -32,12 +32,59 @@ def test_a_sweep_has_no_single_target() -> None:
     assert found[0].techniques[0].id == "T1018"
 
 
-def test_a_ping_sweep_counts_even_when_answered() -> None:
-    pings = [
-        flow(n, protocol="icmp", orig_port=8, resp_port=0, resp_ip=f"10.0.1.{n}", orig_ip="10.0.0.66")
+def pings(rounds: int) -> list[dict[str, Any]]:
+    return [
+        flow(each * 300 + n, protocol="icmp", orig_port=8, resp_port=0, resp_ip=f"10.0.1.{n}", orig_packets=1)
+        for each in range(rounds)
         for n in range(1, 100)
     ]
-    assert [each.category for each in found_in(Scan, frame(pings))] == ["ping_sweep"]
+
+
+def test_a_ping_sweep_counts_even_when_answered() -> None:
+    assert [each.category for each in found_in(Scan, frame(pings(1)))] == ["ping_sweep"]
+
+
+def test_a_monitor_that_comes_again_is_quiet() -> None:
+    checks = [
+        flow(each * 60 + n, resp_ip=f"10.0.1.{n}", resp_port=22, orig_payload_bytes=0, resp_payload_bytes=0)
+        for each in range(100)
+        for n in range(1, 41)
+    ]
+    assert found_in(Scan, frame([*pings(20), *checks]), size=512) == []
+
+
+def test_one_round_over_hosts_that_all_answer_is_found_after_a_while() -> None:
+    knocks = [
+        flow(n, resp_ip=f"10.0.1.{n}", resp_port=445, orig_payload_bytes=0, resp_payload_bytes=0) for n in range(40)
+    ]
+    later = [flow(n * 60, orig_ip="10.0.0.7") for n in range(100)]
+    found = found_in(Scan, frame([*knocks, *later]), size=64)
+    assert [(each.category, each.severity) for each in found] == [("host_sweep", "medium")]
+
+
+def test_many_ports_of_many_hosts_are_one_scan_of_the_network() -> None:
+    probes = [
+        unanswered(n * 16 + port, resp_ip=f"10.0.1.{n}", resp_port=port) for n in range(40) for port in range(20, 36)
+    ]
+    found = found_in(Scan, frame(probes), size=64)
+    (whole,) = [each for each in found if each.category == "network_scan"][-1:]
+    assert (whole.resp, whole.evidence.measures["distinct_doors"]) == (None, 512)
+    assert sum(each.category == "port_scan" for each in found) <= 9
+
+
+def test_random_doors_hours_apart_are_found() -> None:
+    probes = [unanswered(n * 200, resp_ip=f"10.0.1.{n * 7 % 61}", resp_port=20 + n * 5 % 23) for n in range(60)]
+    assert [each.category for each in found_in(Scan, frame(probes))] == ["network_scan"]
+
+
+def test_updates_from_peers_that_are_switched_off_are_of_low_severity() -> None:
+    calls = [unanswered(n, resp_ip=f"10.0.1.{n}", resp_port=7_680) for n in range(60)]
+    assert {each.severity for each in found_in(Scan, frame(calls))} == {"low"}
+
+
+def test_peers_of_long_ago_are_of_low_severity() -> None:
+    calls = [unanswered(n, protocol="udp", resp_ip=f"192.0.2.{n}", resp_port=6_881) for n in range(250)]
+    assert {each.severity for each in found_in(Scan, frame(calls))} == {"low"}
 
 
 def test_a_slow_scan_is_found_over_hours() -> None:

@@ -40,6 +40,14 @@ def test_a_logon_that_offers_rc4_alone_is_overpass_the_hash() -> None:
     assert "eve@CORP.EXAMPLE" in found[0].evidence.summary
 
 
+def test_asking_for_many_accounts_under_rc4_is_roasting() -> None:
+    asked = [exchange(n, "AS", "krbtgt/corp", [23], 18) | {"kerberos_clients": [f"u{n}@CORP"]} for n in range(12)]
+    refused = [row | {"kerberos_messages": ["AS-REQ", "KRB-ERROR"]} for row in asked[:9]]
+    found = found_in(TicketTheft, frame([*refused, *asked[9:]]))
+    (roasting,) = [each for each in found if each.category == "asrep_roasting"]
+    assert (roasting.techniques[0].id, roasting.severity) == ("T1558.004", "medium")
+
+
 def test_ordinary_kerberos_is_quiet() -> None:
     aes = [exchange(n, "TGS", f"cifs/srv{n}", MODERN, 18) for n in range(50)]
     one_old_service = [exchange(n, "TGS", "cifs/old", MODERN, 23) for n in range(50)]

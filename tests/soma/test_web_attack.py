@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ ATTACKS = {
     "/item?id=1;waitfor delay '0:0:5'--": "sql_injection",
     "/static/..%2f..%2f..%2fetc/passwd": "path_traversal",
     "/cgi-bin/%252e%252e/%252e%252e/windows/system32/cmd.exe": "path_traversal",
+    "/img/pic.php?cmd=whoami": "web_shell",
+    "/blog/c99.php": "web_shell",
     "/ping?host=127.0.0.1;cat%20/tmp/x": "command_injection",
     "/cgi?x=$(id)": "command_injection",
     "/search?q=%3Cscript%3Ealert(1)%3C/script%3E": "xss_injection",
@@ -31,6 +34,7 @@ ORDINARY = [
     "/a.js?v=1.2.3;jsessionid=ABCDEF",
     "/it's/fine?name=O%27Brien",
     "/../images/logo.png",
+    "/shop?command=list&c=cat&shell=bash5",
     "/script/app.js?cb=jQuery1234_5678&_=1",
     "/w/index.php?title=C%2B%2B&action=edit&section=1",
     "/track?u=https%3A%2F%2Fwww.example.org%2F%3Fa%3Db%26c%3Dd%7Ce",
@@ -82,3 +86,37 @@ def test_flows_are_counted_once_however_much_they_ask() -> None:
     (found,) = found_in(WebAttack, frame([flow(http_uris=uris, http_user_agents=["", ""])]))
     assert (found.evidence.measures["flows"], found.flow_ids) == (1, [1])
     assert found.evidence.measures["request_fields"] == 2
+
+
+def posts(path: str, count: int = 8) -> list[dict[str, Any]]:
+    return [
+        flow(n * 20, orig_ip="198.51.100.7", http_methods=["POST"], http_uris=[path], http_statuses=[200])
+        for n in range(count)
+    ]
+
+
+def test_orders_to_a_script_among_data_are_a_web_shell() -> None:
+    found = found_in(WebAttack, frame(posts("/uploads/2026/party.php")))
+    assert [(each.category, each.techniques[0].id) for each in found] == [("web_shell", "T1505.003")]
+
+
+@pytest.mark.parametrize("path", ["/files/upload.php", "/shop/order.php", "/uploads/party.png"])
+def test_other_posts_are_quiet(path: str) -> None:
+    assert found_in(WebAttack, frame(posts(path))) == []
+
+
+def asked(number: int, status: int, resp_ip: str = "10.0.0.9") -> dict[str, Any]:
+    path = f"/{number * 7919 % 10_007}.bak"
+    return flow(number, resp_ip=resp_ip, http_methods=["GET"], http_uris=[path], http_statuses=[status])
+
+
+def test_a_list_of_paths_that_are_not_there_is_a_scan() -> None:
+    found = found_in(WebAttack, frame(asked(n, 404 if n % 9 else 200) for n in range(120)))
+    assert [(each.category, each.severity) for each in found] == [("path_scan", "medium")]
+    assert found[0].techniques[0].id == "T1595.003"
+
+
+def test_some_missing_pages_among_many_and_crawlers_outward_are_no_incident() -> None:
+    reading = [asked(n, 200 if n % 5 else 404) for n in range(300)]
+    crawler = [asked(n, 404, "192.0.2.80") for n in range(300)]
+    assert {each.severity for each in found_in(WebAttack, frame(reading + crawler))} == {"low"}

@@ -34,7 +34,7 @@ _EXPLOITS = ("vulnerability", "web", "injection", "traversal", "xss", "exploit",
 FAMILIES = (
     Family("signature", ("signature",), "Signature match", "against", "initial-access"),
     Family("brute_force", ("brute", "spray", "login", "password"), "Password guessing", "against", "credential-access"),
-    Family("ticket_theft", ("kerberoast", "pass_the_hash"), "Ticket theft", "against", "credential-access"),
+    Family("ticket_theft", ("kerberoast", "roasting", "pass_the_hash"), "Ticket theft", "against", "credential-access"),
     Family("tunnel", ("tunnel",), "Tunnel", "to", _C2, slow=True),
     Family("dga", ("generated_domain", "dga"), "Generated domains", "to", _C2, slow=True),
     Family("beacon", ("beacon", "command_and_control", "c2", "periodic"), "Beacon", "to", _C2, slow=True),
@@ -62,6 +62,7 @@ def family(category: str) -> Family:
 
 
 NOUNS = {
+    "asrep_roasting": "AS-REP roasting",
     "admin_share": "Use of an admin share",
     "generated_domains": "Generated domains",
     "hostile_by_model": "Traffic like that of attacks",

@@ -11,7 +11,8 @@ from infraspectre.ml.bounded import BoundedTable, DistinctCounter, text_hashes
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import listed, plural
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
+from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_bytes
+from infraspectre.soma.standing import Rounds, Standing
 from infraspectre.soma.techniques import (
     ADMIN_SHARES,
     DISTRIBUTED_COM,
@@ -22,23 +23,27 @@ from infraspectre.soma.techniques import (
     WINDOWS_REMOTE_MANAGEMENT,
     WMI,
 )
+from infraspectre.soma.waiting import Waiting
 
 
 class Service(NamedTuple):
     """Describes a service through which hosts are entered."""
 
     name: str
-    technique: Technique
+    techniques: tuple[Technique, ...]
+    workstations: int
+    """Workstations entered within an hour by one of their like: a help desk works on two or three so, but hardly ever
+    by remote procedure calls or administrative shares."""
 
 
 SERVICES = {
-    22: Service("SSH", REMOTE_SSH),
-    135: Service("DCE/RPC", DISTRIBUTED_COM),
-    139: Service("SMB", ADMIN_SHARES),
-    445: Service("SMB", ADMIN_SHARES),
-    3_389: Service("RDP", REMOTE_DESKTOP),
-    5_985: Service("WinRM", WINDOWS_REMOTE_MANAGEMENT),
-    5_986: Service("WinRM", WINDOWS_REMOTE_MANAGEMENT),
+    22: Service("SSH", (REMOTE_SSH,), 4),
+    135: Service("DCE/RPC", (DISTRIBUTED_COM, WMI), 3),
+    139: Service("SMB", (ADMIN_SHARES,), 3),
+    445: Service("SMB", (ADMIN_SHARES,), 3),
+    3_389: Service("RDP", (REMOTE_DESKTOP,), 4),
+    5_985: Service("WinRM", (WINDOWS_REMOTE_MANAGEMENT,), 4),
+    5_986: Service("WinRM", (WINDOWS_REMOTE_MANAGEMENT,), 4),
 }
 """Remote services by port (IANA port numbers)."""
 ADMIN_SHARE = r"(?i)(?:^|[\\/])(?:ADMIN|[A-Z])\$$"
@@ -57,11 +62,29 @@ FIRST_DYNAMIC_PORT = 49_152
 """First port of the range from which Windows gives ports to interfaces (RFC 6335)."""
 
 
+MOST_ENTERED = 128
+"""Hosts of one actor whose first entry is remembered."""
+
+
 class LateralSettings(msgspec.Struct, frozen=True):
     """Sets the thresholds of lateral movement."""
 
     hosts: int = 8
-    """Hosts entered through one service: users work with a few servers."""
+    """Hosts entered through one service within an hour: users work with a few servers."""
+    window_s: float = 3_600.0
+    """Length of that hour."""
+    patience_s: float = 1_800.0
+    """How long the hosts of an entry are watched, to know what kind of hosts they are."""
+    execution_patience_s: float = 3_600.0
+    """How long a host where nobody reads the web is watched, to know whether it distributes software."""
+    managed_hosts: int = 8
+    """Hosts that a host manages at least, and the share of the site's, if it is there for managing: backup, monitoring
+    and software distribution come to most."""
+    managed_share: float = 0.2
+    known_score: float = 0.45
+    """Most for who manages hosts for a living, by rounds of before or by its role."""
+    round_hosts: int = 16
+    """Hosts beyond which even an administrator's round is worth a look."""
     share_score: float = 0.45
     """Score of opening an administrative share: administrators do."""
     pipe_score: float = 0.6
@@ -97,7 +120,8 @@ class EntryCase(Case):
         """Start with no entry."""
         super().__init__()
         self.hosts = DistinctCounter(512)
-        self.technique = ADMIN_SHARES
+        self.entered: dict[str, int] = {}
+        self.through = SERVICES[445]
         self.shares = 0
         self.pipes = 0
         self.programs = 0
@@ -114,13 +138,18 @@ class LateralMovement:
 
     def __init__(self, settings: LateralSettings | None = None) -> None:
         """Start with no case."""
-        self._settings = settings or LateralSettings()
-        self._book: Casebook[Scope, EntryCase] = Casebook(self.name, self._settings.capacity, EntryCase, self._judge)
-        self._directories: BoundedTable[str | None, object] = BoundedTable(self._settings.capacity, object)
+        self._settings = settings = settings or LateralSettings()
+        self._book: Casebook[Scope, EntryCase] = Casebook(self.name, settings.capacity, EntryCase, self._judge)
+        self._directories: BoundedTable[str | None, object] = BoundedTable(settings.capacity, object)
+        self._standing = Standing(settings.capacity)
+        self._rounds: BoundedTable[str, Rounds] = BoundedTable(settings.capacity, Rounds)
+        self._entered: Waiting[Scope] = Waiting(settings.patience_s, settings.capacity)
+        self._executed: Waiting[Scope] = Waiting(settings.execution_patience_s, settings.capacity)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return movement that passed its thresholds or grew tenfold."""
-        touched = self._entries(frame)
+        self._standing.learn(frame)
+        touched = self._entered.turn(frame) + self._executed.turn(frame) + self._entries(frame)
         if {"smb_trees", "smb_files"} <= set(frame.columns):
             touched += self._shares(frame)
         if "http_uris" in frame.columns:
@@ -129,23 +158,28 @@ class LateralMovement:
 
     def finish(self) -> list[Detection]:
         """Return movement that grew since its last report."""
+        self._entered.end()
+        self._executed.end()
         return self._book.close()
 
     def _entries(self, frame: pl.DataFrame) -> list[Scope]:
         is_within = pl.col("orig_inside") & pl.col("resp_inside") & ~pl.col("resp_group")
         entries = frame.filter(_is_answered() & is_within & pl.col("resp_port").is_in(list(SERVICES)))
-        return [
-            self._entry(row, SERVICES[row["resp_port"]])
-            for row in gathered(entries, ["orig_ip", "resp_port"], hosts=pl.col("resp_ip").unique(maintain_order=True))
-        ]
+        if {"smb_trees", "smb_files"} <= set(frame.columns):
+            entries = entries.filter(_is_opened())
+        rows = gathered(entries, ["orig_ip", "resp_ip", "resp_port"], first=pl.col("started_at").min())
+        return list(dict.fromkeys(self._entry(row, SERVICES[row["resp_port"]]) for row in rows))
 
     def _entry(self, row: Row, service: Service) -> Scope:
-        scope = Scope(row["orig_ip"], None, service.name)
+        scope, host = Scope(row["orig_ip"], None, service.name), row["resp_ip"]
         case = self._book[scope]
         case.absorb(row)
-        case.hosts.update(text_hashes(row["hosts"]))
-        case.technique = service.technique
-        case.show(row["hosts"])
+        case.hosts.update(text_hashes([host]))
+        case.through = service
+        if len(case.entered) < MOST_ENTERED:
+            case.entered.setdefault(host, row["first"])
+        case.show([host])
+        self._rounds[scope.orig].visit(host, row["first"])
         return scope
 
     def _shares(self, frame: pl.DataFrame) -> list[Scope]:
@@ -239,27 +273,60 @@ class LateralMovement:
         )
 
     def _entering(self, scope: Scope, case: EntryCase) -> Finding | None:
-        least = self._settings.hosts
-        hosts = case.hosts.count()
-        if hosts < least:
+        hosts, workstations = self._entered_in_window(case)
+        least, some = self._settings.hosts, case.through.workstations
+        if (hosts < least and workstations < some) or not self._entered.is_over(scope, case.first_seen):
             return None
+        size = max(hosts / least, workstations / some)
+        score = 0.5 + 0.35 * log_ramp(size, 1.0, self._settings.full_scale)
         return Finding(
             category="lateral_movement",
-            techniques=(case.technique,),
-            score=0.5 + 0.35 * log_ramp(hosts, least, least * self._settings.full_scale),
+            techniques=case.through.techniques,
+            score=min(score, self._settings.known_score)
+            if self._is_known(scope.orig, case, among_servers=workstations < some)
+            else score,
             orig=scope.orig,
             resp=None,
-            summary=f"{scope.orig} exchanged data with {hosts:,} inside hosts over {scope.service} "
-            f"in {in_seconds(case.duration_s)}",
-            size=hosts,
-            measures={"distinct_hosts": hosts, "duration_s": case.duration_s},
-            thresholds={"distinct_hosts": least},
+            summary=f"{scope.orig} exchanged data with {hosts:,} inside hosts over {scope.service} within an hour, "
+            f"{workstations:,} of them workstations",
+            size=case.hosts.count(),
+            measures={
+                "distinct_hosts": case.hosts.count(),
+                "hosts_in_window": hosts,
+                "workstations_in_window": workstations,
+                "duration_s": case.duration_s,
+            },
+            thresholds={"hosts_in_window": least, "workstations_in_window": some},
         )
+
+    def _entered_in_window(self, case: EntryCase) -> tuple[int, int]:
+        """Return the most hosts, and the most workstations, that were entered for the first time within a window."""
+        times = sorted(case.entered.values())
+        seated = sorted(at for host, at in case.entered.items() if self._standing.is_workstation(host))
+        window = int(self._settings.window_s * SECOND)
+        return most_within(times, window), most_within(seated, window)
+
+    def _is_known(self, orig: str, case: EntryCase, among_servers: bool) -> bool:
+        """Tell whether an actor administers by habit, or is a machine that is there to manage the others."""
+        is_machine = among_servers and not self._standing.is_read_at(orig)
+        if is_machine or self._is_manager(orig, case):
+            return True
+        return self._rounds[orig].earlier > 0 and case.hosts.count() < self._settings.round_hosts
+
+    def _is_manager(self, orig: str, case: EntryCase | None) -> bool:
+        """Tell whether a host at which nobody reads the web comes to so many hosts that this is its work."""
+        hosts, settings = case.hosts.count() if case else 0, self._settings
+        is_seat = self._standing.is_workstation(orig) or self._standing.is_read_at(orig)
+        if hosts < settings.managed_hosts or is_seat:
+            return False
+        return self._standing.is_server(orig) or hosts >= settings.managed_share * self._standing.hosts()
 
     def _executing(self, scope: Scope, case: EntryCase) -> Finding | None:
         score = self._share_score(case)
-        if score is None:
+        if score is None or not self._is_told_apart(scope, case):
             return None
+        if self._is_manager(scope.orig, self._book.cases.get(Scope(scope.orig, None, "SMB"))):
+            score = min(score, self._settings.known_score)
         steps = ((LATERAL_TOOL_TRANSFER, case.programs and case.shares), (SERVICE_EXECUTION, case.pipes))
         return Finding(
             category="remote_execution" if case.pipes else "admin_share",
@@ -272,6 +339,10 @@ class LateralMovement:
             measures={"admin_shares": case.shares, "control_pipes": case.pipes, "programs": case.programs},
             thresholds={"admin_shares": 1, "control_pipes": 1},
         )
+
+    def _is_told_apart(self, scope: Scope, case: EntryCase) -> bool:
+        """Tell whether it is known by now if an actor distributes software: somebody sits there, or time went by."""
+        return self._standing.is_read_at(scope.orig) or self._executed.is_over(scope, case.first_seen)
 
     def _share_score(self, case: EntryCase) -> float | None:
         """Choose the score by what was opened; programs on ordinary shares alone say nothing."""
@@ -286,6 +357,25 @@ class LateralMovement:
 
 def _is_answered() -> pl.Expr:
     return (pl.col("orig_payload_bytes") > 0) & (pl.col("resp_payload_bytes") > 0)
+
+
+def _is_opened() -> pl.Expr:
+    """Tell whether a flow may have entered a host: not if it is file service on ordinary shares."""
+    is_shown = pl.col("smb_trees").list.len().fill_null(0) > 0
+    is_entry = (_matching("smb_trees", ADMIN_SHARE).list.len() > 0) | (
+        _matching("smb_files", CONTROL_PIPE).list.len() > 0
+    )
+    return ~is_shown | is_entry
+
+
+def most_within(times: list[int], window: int) -> int:
+    """Return the most of some rising times that lie within a window."""
+    most, begin = 0, 0
+    for end, at in enumerate(times):
+        while at - times[begin] > window:
+            begin += 1
+        most = max(most, end - begin + 1)
+    return most
 
 
 def _matching(column: str, pattern: str) -> pl.Expr:

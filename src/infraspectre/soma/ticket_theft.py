@@ -11,7 +11,7 @@ from infraspectre.ml.bounded import DistinctCounter, text_hashes
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
 from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_seconds
-from infraspectre.soma.techniques import KERBEROASTING, PASS_THE_HASH
+from infraspectre.soma.techniques import ASREP_ROASTING, KERBEROASTING, PASS_THE_HASH
 
 RC4 = (23, 24)
 """Encryption types whose key is the NT hash: rc4-hmac and rc4-hmac-exp (RFC 4757)."""
@@ -26,8 +26,10 @@ class TicketSettings(msgspec.Struct, frozen=True):
 
     services: int = 5
     """Services for which weak tickets were given: a user of old servers meets one or two."""
+    clients: int = 5
+    """Accounts for which one host asked with RC4 alone: very old systems serve one or two people."""
     full_services: int = 50
-    """Services at which the score is full: a tool asks for all accounts with a service name."""
+    """Services, or accounts, at which the score is full: a tool asks for all that it finds."""
     legacy_score: float = 0.45
     """Score of a logon that offers RC4 without AES: a hash serves as key then, but so do very old systems."""
     capacity: int = 8_192
@@ -52,7 +54,7 @@ class TicketCase(Case):
 
 
 class TicketTheft:
-    """Finds many service tickets under RC4 (kerberoasting) and logons that offer RC4 alone (overpass the hash)."""
+    """Finds many tickets or logons under RC4 (roasting), and single logons that offer RC4 alone (overpass the hash)."""
 
     name = "ticket_theft"
     columns = frozenset({"kerberos_messages", "kerberos_services", "kerberos_clients", "kerberos_ciphers"})
@@ -68,6 +70,8 @@ class TicketTheft:
         asked = frame.filter(pl.col("kerberos_messages").list.len() > 0)
         logons = asked.filter(_holds("kerberos_messages", "AS-REP") & _offers(RC4) & ~_offers(AES))
         touched = self._gather(logons, "logon", pl.col("kerberos_clients"))
+        is_asking = _holds("kerberos_messages", "AS-REQ") & _offers(RC4) & ~_offers(AES)
+        touched += self._gather(asked.filter(is_asking), "accounts", pl.col("kerberos_clients"))
         if "kerberos_ticket_cipher" in frame.columns:
             is_weak = _holds("kerberos_messages", "TGS-REP") & pl.col("kerberos_ticket_cipher").is_in(RC4)
             touched += self._gather(asked.filter(is_weak), "service", pl.col("kerberos_services"))
@@ -91,7 +95,8 @@ class TicketTheft:
         return scope
 
     def _judge(self, scope: Scope, case: TicketCase) -> Finding | None:
-        return self._roasting(scope, case) if scope.kind == "service" else self._logon(scope, case)
+        judge = {"service": self._roasting, "accounts": self._roasting_logons, "logon": self._logon}
+        return judge[scope.kind](scope, case)
 
     def _roasting(self, scope: Scope, case: TicketCase) -> Finding | None:
         services, least = case.names.count(), self._settings.services
@@ -108,6 +113,23 @@ class TicketTheft:
             size=services,
             measures={"distinct_services": services, "duration_s": case.duration_s},
             thresholds={"distinct_services": least},
+        )
+
+    def _roasting_logons(self, scope: Scope, case: TicketCase) -> Finding | None:
+        clients, least = case.names.count(), self._settings.clients
+        if clients < least:
+            return None
+        return Finding(
+            category="asrep_roasting",
+            techniques=(ASREP_ROASTING,),
+            score=0.6 + 0.25 * log_ramp(clients, least, self._settings.full_services),
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} asked {scope.resp} for logons of {clients:,} accounts under RC4, whose answers can "
+            f"be cracked offline, in {in_seconds(case.duration_s)}",
+            size=clients,
+            measures={"distinct_accounts": clients, "duration_s": case.duration_s},
+            thresholds={"distinct_accounts": least},
         )
 
     def _logon(self, scope: Scope, case: TicketCase) -> Finding:

@@ -9,11 +9,18 @@ from urllib.parse import unquote_plus
 import msgspec
 import polars as pl
 
+from infraspectre.ml.bounded import DistinctCounter
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, Row, gathered_parts, host_of
-from infraspectre.soma.techniques import EXPLOIT_PUBLIC_APPLICATION, VULNERABILITY_SCANNING
+from infraspectre.soma.techniques import (
+    COMMAND_INTERPRETER,
+    EXPLOIT_PUBLIC_APPLICATION,
+    VULNERABILITY_SCANNING,
+    WEB_SHELL,
+    WORDLIST_SCANNING,
+)
 
 MAX_TEXT = 2_048
 """Most characters of a request that are judged."""
@@ -26,17 +33,27 @@ class Attack(NamedTuple):
 
     category: str
     pattern: re.Pattern[str]
-    technique: Technique
+    techniques: tuple[Technique, ...]
     score: float
 
 
-def _attack(category: str, score: float, *patterns: str) -> Attack:
-    return Attack(category, re.compile("|".join(patterns)), EXPLOIT_PUBLIC_APPLICATION, score)
+def _attack(
+    category: str, score: float, *patterns: str, techniques: tuple[Technique, ...] = (EXPLOIT_PUBLIC_APPLICATION,)
+) -> Attack:
+    return Attack(category, re.compile("|".join(patterns)), techniques, score)
 
 
 ATTACKS = (
     _attack("log4shell", 0.8, r"\$\{(?:jndi|[^{}]{0,40}\$\{[^{}]{0,40}:-?j)[^}]{0,200}"),
     _attack("shellshock", 0.8, r"\(\)\s{0,4}\{[^}]{0,40}\}\s{0,4};", r"\(\)\s{0,4}\{\s{0,4}[:_]"),
+    _attack(
+        "web_shell",
+        0.65,
+        r"[?&](?:cmd|exec|command|execute|shell)=(?:whoami|id|ls|cat|dir|net|ipconfig|ifconfig|uname|systeminfo|"
+        r"powershell|cmd|wget|curl|nc|pwd)(?:[ .;&|/]|$)",
+        r"/(?:c99|r57|b374k|wso\d{0,2}|weevely|aspxspy|webshell|web-shell|chopper|shell\d{0,2})\.(?:php\d?|phtml|aspx?|ashx|jspx?|cfm)\b",
+        techniques=(WEB_SHELL, COMMAND_INTERPRETER),
+    ),
     _attack(
         "sql_injection",
         0.6,
@@ -69,6 +86,7 @@ ATTACKS = (
         r"\$\(\s{0,4}(?:cat|ls|id|whoami|uname|wget|curl|nc|bash|sh|ping|sleep|echo|expr|nslookup)\b",
         r"/bin/(?:ba|da|z|k|c)?sh\b|\bcmd(?:\.exe)?\s{0,4}/c\b|\$\{?ifs\b",
         r"<!--\s{0,4}#\s{0,4}exec|<\?php|\beval\s{0,4}\(\s{0,4}(?:base64_decode|\$_)|\bsystem\s{0,4}\(\s{0,4}['\"$]",
+        techniques=(EXPLOIT_PUBLIC_APPLICATION, COMMAND_INTERPRETER),
     ),
     _attack(
         "xss_injection",
@@ -88,9 +106,25 @@ SCANNERS = (
 )
 """Names by which scanning tools introduce themselves."""
 CANDIDATE = (
-    r"""(?i)[%'"<>;|`{}$\\]|\.\./|/etc/|\b(?:select|union|script|exec|cmd|bash|php:)\b|\(\)|\b(?:and|or|where)[ +]"""
+    r"""(?i)[%'"<>;|`{}$\\]|\.\./|/etc/|\b(?:select|union|script|exec|cmd|bash|php:)\b|\(\)|\b(?:and|or|where)[ +]|"""
+    r"/(?:c99|r57|b374k|wso|weevely|aspxspy|web-?shell|chopper|shell)\d{0,2}\.|[?&](?:command|execute|shell)="
 )
 """What a request must hold to be worth a look; ordinary ones hold nothing of it."""
+DROPPED_SCRIPT = (
+    r"(?i)/(?:uploads?|images?|img|pictures?|files?|te?mp|cache|media|assets|css|js|fonts|avatars?|attachments?)"
+    r"/(?:[^?]{0,80}/)?[^/?]{1,60}\.(?:php\d?|phtml|aspx?|ashx|jspx?)(?:[?/]|$)"
+)
+"""A script where only data lies: what somebody left there is a web shell more often than not (NSA and ASD, Detect and
+Prevent Web Shell Malware, 2020)."""
+HANDLER = r"(?i)(?:upload|download|index|ajax|api|handler|connector|browse|manager|thumb|resize|image|captcha)[^/]*$"
+"""Names of scripts that sites keep beside their data on purpose."""
+MISSING = (403, 404, 410)
+"""Status codes of what is not there or not for everybody (RFC 9110, 15.5)."""
+
+
+ORDERS, GUESSES, TOOLS = "orders", "guesses", "vulnerability_scan"
+"""Scopes that no pattern of a text finds: orders to a web shell, guessed paths, and tools by their name."""
+_OTHERS = {ORDERS: (WEB_SHELL,), TOOLS: (VULNERABILITY_SCANNING,)}
 
 
 class WebAttackSettings(msgspec.Struct, frozen=True):
@@ -102,6 +136,18 @@ class WebAttackSettings(msgspec.Struct, frozen=True):
     """Most that repetition adds to the score of one hit."""
     scanner_score: float = 0.55
     """Score of a scanner's name: anyone can claim it, and owners scan too."""
+    outward: float = 0.1
+    """Less for requests from inside to outside, where addresses of pages hold code for many reasons."""
+    orders: int = 5
+    """Posts to a script among data: who commands by one sends order after order."""
+    missing: int = 25
+    """Different paths asked for that are not there: a broken page or crawler misses some, lists hold thousands."""
+    missing_share: float = 0.5
+    """Share of them among all answers: who reads mostly finds."""
+    full_missing: int = 1_000
+    """Missing paths at which the score is full."""
+    outward_score: float = 0.45
+    """Most for missing paths of outside servers, where crawlers and programs look for much that was moved."""
     capacity: int = 8_192
     """Cases kept."""
 
@@ -122,14 +168,17 @@ class RequestCase(Case):
         """Start with no hit."""
         super().__init__()
         self.hits = 0
+        self.answers = 0
+        self.paths = DistinctCounter(512)
+        self.is_outward = False
 
 
 class WebAttack:
-    """Finds injection, traversal and scripted requests in URIs and header fields."""
+    """Finds injection, traversal, web shells and lists of guessed paths in requests and their answers."""
 
     name = "web_attack"
     columns = frozenset({"http_uris", "http_user_agents"})
-    helpful = frozenset({"http_referrers"})
+    helpful = frozenset({"http_referrers", "http_methods", "http_statuses"})
 
     def __init__(self, settings: WebAttackSettings | None = None) -> None:
         """Start with no case."""
@@ -144,6 +193,8 @@ class WebAttack:
         columns = [name for name in ("http_uris", "http_user_agents", "http_referrers") if name in frame.columns]
         touched = [scope for column in columns for scope in self._requests(frame, column)]
         touched += self._scanners(frame)
+        if {"http_methods", "http_statuses"} <= set(frame.columns):
+            touched += self._orders(frame) + self._guesses(frame)
         return self._book.review(touched)
 
     def finish(self) -> list[Detection]:
@@ -158,13 +209,36 @@ class WebAttack:
 
     def _scanners(self, frame: pl.DataFrame) -> list[Scope]:
         named = _texts(frame, "http_user_agents").filter(pl.col("text").str.contains(SCANNERS))
-        return self._gather(named.with_columns(category=pl.lit("vulnerability_scan")))
+        return self._gather(named.with_columns(category=pl.lit(TOOLS)))
+
+    def _orders(self, frame: pl.DataFrame) -> list[Scope]:
+        """Gather posts to scripts that lie among data."""
+        posts = _parallel(frame.filter(pl.col("http_methods").list.contains("POST")), "http_methods")
+        is_order = (pl.col("value") == "POST") & pl.col("text").str.contains(DROPPED_SCRIPT)
+        orders = posts.filter(is_order & ~pl.col("text").str.split("?").list.first().str.contains(HANDLER))
+        return self._gather(orders.with_columns(category=pl.lit(ORDERS)))
+
+    def _guesses(self, frame: pl.DataFrame) -> list[Scope]:
+        """Gather paths that are not there, and count all answers of who asked for them."""
+        is_missing = pl.any_horizontal(pl.col("http_statuses").list.contains(code) for code in MISSING)
+        missed = _parallel(frame.filter(is_missing), "http_statuses").filter(pl.col("value").is_in(MISSING))
+        touched = self._gather(missed.with_columns(category=pl.lit(GUESSES)))
+        keys = ["orig_ip", "resp_ip", "resp_port"]
+        answered = frame.filter(pl.col("http_statuses").list.len() > 0)
+        answers = answered.group_by(keys, maintain_order=True).agg(pl.col("http_statuses").list.len().sum())
+        for orig, resp, port, count in answers.iter_rows():
+            case = self._book.cases.get(Scope(orig, resp, port, GUESSES))
+            if case is not None:
+                case.answers += count
+        return touched
 
     def _gather(self, hits: pl.DataFrame) -> list[Scope]:
         rows = gathered_parts(
             hits,
             ["orig_ip", "resp_ip", "resp_port", "category"],
             texts=pl.col("text").unique(maintain_order=True).head(8),
+            paths=pl.col("text").str.split("?").list.first().unique(maintain_order=True).hash(),
+            outward=(pl.col("orig_inside") & ~pl.col("resp_inside")).first(),
         )
         return [self._absorb(row) for row in rows]
 
@@ -172,18 +246,25 @@ class WebAttack:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], row["category"])
         case = self._book[scope]
         case.hits += row["rows"]
+        case.paths.update(row["paths"])
+        case.is_outward = row["outward"]
         case.absorb(row)
         case.show(row["texts"])
         return scope
 
     def _judge(self, scope: Scope, case: RequestCase) -> Finding | None:
+        if scope.category == GUESSES:
+            return self._guessing(scope, case)
+        if scope.category == ORDERS and case.hits < self._settings.orders:
+            return None
         attack, settings = self._kinds.get(scope.category), self._settings
-        floor = attack.score if attack else settings.scanner_score
-        kind = scope.category.replace("_", " ")
+        floor = (attack.score if attack else settings.scanner_score) - settings.outward * case.is_outward
+        category = "web_shell" if scope.category == ORDERS else scope.category
+        kind = category.replace("_", " ")
         example = next(iter(case.examples), "")
         return Finding(
-            category=scope.category,
-            techniques=(attack.technique if attack else VULNERABILITY_SCANNING,),
+            category=category,
+            techniques=attack.techniques if attack else _OTHERS[scope.category],
             score=floor + settings.repetition * log_ramp(case.hits, 1, settings.full_hits),
             orig=scope.orig,
             resp=scope.resp,
@@ -191,7 +272,26 @@ class WebAttack:
             f"{host_of(scope.resp, scope.port)}, such as {example[:80]!r}",
             size=case.hits,
             measures={"request_fields": case.hits},
-            thresholds={"request_fields": 1},
+            thresholds={"request_fields": settings.orders if scope.category == ORDERS else 1},
+            rule=scope.category,
+        )
+
+    def _guessing(self, scope: Scope, case: RequestCase) -> Finding | None:
+        paths, settings = case.paths.count(), self._settings
+        if paths < settings.missing or case.hits < settings.missing_share * case.answers:
+            return None
+        score = 0.5 + 0.3 * log_ramp(paths, settings.missing, settings.full_missing)
+        return Finding(
+            category="path_scan",
+            techniques=(WORDLIST_SCANNING, VULNERABILITY_SCANNING),
+            score=min(score, settings.outward_score) if case.is_outward else score,
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} asked {host_of(scope.resp, scope.port)} for {paths:,} paths that are not there, "
+            f"{case.hits:,} of {case.answers:,} answers",
+            size=paths,
+            measures={"missing_paths": paths, "missing_answers": case.hits, "answers": case.answers},
+            thresholds={"missing_paths": settings.missing, "missing_share": settings.missing_share},
         )
 
 
@@ -210,5 +310,17 @@ def normalized(text: str) -> str:
     return re.sub(r"[ \t\r\f\v]+", " ", plain)
 
 
+def _parallel(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Pair each request's target with its place in another list, where the two are of one length."""
+    paired = frame.filter(pl.col(column).list.len() == pl.col("http_uris").list.len())
+    columns = paired.select(*IDENTITY, "orig_inside", "resp_inside", text="http_uris", value=column)
+    return columns.explode("text", "value").drop_nulls("text")
+
+
 def _texts(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    return frame.filter(pl.col(column).list.len() > 0).select(*IDENTITY, text=column).explode("text").drop_nulls("text")
+    return (
+        frame.filter(pl.col(column).list.len() > 0)
+        .select(*IDENTITY, "orig_inside", "resp_inside", text=column)
+        .explode("text")
+        .drop_nulls("text")
+    )
