@@ -6,11 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from infraspectre.intel.calibration import calibration
 from infraspectre.records import Decision, Detection, Incident, Level
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.reflex.explain import explain
 from infraspectre.reflex.playbooks import Playbooks
-from infraspectre.reflex.score import ReflexSettings, probability, threat_score
+from infraspectre.reflex.likelihood import probability
+from infraspectre.reflex.score import ReflexSettings, level_of, parts_of, threat_score
 
 
 class Reflex:
@@ -28,7 +30,7 @@ class Reflex:
         return Decision(
             incident=incident,
             threat_score=score,
-            probability=probability(incident.detections, self.settings.largest_probability),
+            probability=probability(incident.detections, calibration(), self.settings.largest_probability),
             explanation=explain(incident, score),
             response_plan=self._playbooks.plan(incident, score.level),
         )
@@ -43,5 +45,5 @@ class Reflex:
         return known[enough - 1].at
 
     def _reaches(self, incident: Incident, known: list[Detection], level: Level) -> bool:
-        reached = threat_score(incident, known, self.settings).level
+        reached = level_of(parts_of(incident, known, self.settings), self.settings.thresholds)
         return SEVERITIES.index(reached) >= SEVERITIES.index(level)
