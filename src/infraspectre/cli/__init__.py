@@ -16,6 +16,7 @@ from infraspectre.security import printable
 COMMANDS = {
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
+    "respond": "Show how an incident is answered, and carry out what is approved.",
     "alerts": "Match rules in Suricata's language on captures and write the alerts as EVE JSON.",
     "rules": "Check, list, choose, profile, test and update detection rules.",
     "train": "Train a model on a table with labels and write it into a folder.",

@@ -17,7 +17,7 @@ def strongest(detections: Iterable[Detection]) -> Detection:
 
 def strongest_by(detections: Iterable[Detection], group: Callable[[Detection], Hashable]) -> list[float]:
     """Return the largest probability of each group, the largest first."""
-    return largest_by(((group(each), each.probability) for each in detections))
+    return largest_by((group(each), each.probability) for each in detections)
 
 
 def largest_by(values: Iterable[tuple[Hashable, float]]) -> list[float]:

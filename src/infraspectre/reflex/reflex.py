@@ -10,8 +10,8 @@ from infraspectre.intel.calibration import calibration
 from infraspectre.records import Decision, Detection, Incident, Level
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.reflex.explain import explain
-from infraspectre.reflex.playbooks import Playbooks
 from infraspectre.reflex.likelihood import probability
+from infraspectre.reflex.playbooks import Playbooks
 from infraspectre.reflex.score import ReflexSettings, level_of, parts_of, threat_score
 
 
