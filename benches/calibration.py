@@ -48,7 +48,7 @@ class Play(NamedTuple):
 def plays() -> list[Play]:
     """Return what is played with each seed: days where they can be simulated, single behaviours otherwise."""
     if "day" in SCENARIOS:
-        return [Play("day", {"hosts": 40, "duration_s": 14_400, "attacks": 12})]
+        return [Play("day", {"hosts": 40, "duration_s": 7_200, "attacks": 18})]
     short: dict[str, Any] = {"duration_s": 300.0, "hosts": 4}
     return [
         *(Play("port-scan", {**short, "kind": kind, "ports": 60}) for kind in ("vertical", "horizontal", "slow")),
@@ -166,8 +166,9 @@ CHOICES: dict[str, Callable[[Judged], bool]] = {
 
 def report(later: Sequence[Judged]) -> Report:
     """Return how often intervals hold, and how well probabilities agree with shares."""
+    wanted = ".86 to .94", ".88 to .92"
     figures = [
-        Figure(f"90% intervals that hold the outcome, {name}", share(list(filter(chosen, later))), "", ".86 to .94", ".88 to .92")
+        Figure(f"90% intervals that hold the outcome, {name}", share(list(filter(chosen, later))), "", *wanted)
         for name, chosen in CHOICES.items()
     ]  # fmt: skip
     brier = sum((each.likelihood - each.outcome / 100) ** 2 for each in later) / max(1, len(later))
@@ -176,8 +177,8 @@ def report(later: Sequence[Judged]) -> Report:
 
 
 METHOD = (
-    "Learnt on seeds below 100 and benign captures, measured on seeds of 1000 and above. An incident is an attack if it "
-    "overlaps one in time and names anybody in it; its outcome is then 100, else 0."
+    "Learnt on seeds below 100 and benign captures, measured on seeds of 1000 and above. An incident is an attack if "
+    "it overlaps one in time and names anybody in it; its outcome is then 100, else 0."
 )
 
 
@@ -211,7 +212,7 @@ def by_family(later: Sequence[Judged]) -> Table:
     return Table("By family", ("level", "family", "incidents", "attacks", "held"), rows)
 
 
-def measure(seeds: Sequence[int] = range(LATER, LATER + 2)) -> Report:
+def measure(seeds: Sequence[int] = range(LATER, LATER + 5)) -> Report:
     """Measure the calibration that comes with the package on later days."""
     return report(judge(simulated(seeds), calibration()))
 
@@ -219,8 +220,8 @@ def measure(seeds: Sequence[int] = range(LATER, LATER + 2)) -> Report:
 def main() -> int:
     """Learn anew, write the data, and measure."""
     parser = argparse.ArgumentParser(prog="python -m benches.calibration", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=6, help="days to learn from")
-    parser.add_argument("--later", type=int, default=2, help="later days to measure on")
+    parser.add_argument("--seeds", type=int, default=20, help="days to learn from")
+    parser.add_argument("--later", type=int, default=5, help="later days to measure on")
     arguments = parser.parse_args()
     learnt = learn([*simulated(range(arguments.seeds)), *benign()])
     DATA.write_bytes(msgspec.json.format(msgspec.json.encode(learnt), indent=0) + b"\n")

@@ -1,4 +1,4 @@
-"""The composition root of responses: incidents and the word of a person in; actions with a lease and an audit trail out."""
+"""The composition root of responses: incidents and a person's word in; actions with a lease and an audit trail out."""
 
 from __future__ import annotations
 
@@ -130,10 +130,10 @@ class Response:
     def is_automatic(self, incident: Known) -> bool:
         """Tell whether actions about an incident need no approval: by its level, and only if it is surely an attack."""
         least, score = self.settings.automatic_from, incident.threat_score
-        return bool(least) and SEVERITIES.index(score.level) >= SEVERITIES.index(least) and score.low > 0  # type: ignore[arg-type]
+        return bool(least) and SEVERITIES.index(score.level) >= SEVERITIES.index(least) and score.low > 0
 
     def carry_out(self, proposals: Iterable[Proposal], by: str) -> list[Outcome]:
-        """Carry out what is not refused; each action is in the audit trail before it begins. What has ended is undone."""
+        """Carry out what is not refused, each action noted before it begins; undo those whose lease has ended."""
         self.expire(by)
         return [self._carried_out(each.action, by) for each in proposals if each.refused is None]
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
     "respond": "Show how an incident is answered, and carry out what is approved.",
+    "playbooks": "List and check playbooks, and turn them into CACAO 2.0 and back.",
     "alerts": "Match rules in Suricata's language on captures and write the alerts as EVE JSON.",
     "rules": "Check, list, choose, profile, test and update detection rules.",
     "train": "Train a model on a table with labels and write it into a folder.",

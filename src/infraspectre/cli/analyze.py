@@ -57,6 +57,7 @@ def analyze(
     loaded, refused = load(others, options, common) if others else (None, EXIT_DONE)
     scanned, yara_refused = load_yara([*(yara or ()), *more], options)
     settings = app.chosen_settings(common.config)
+    broken = warn_refused(app.broken_playbooks(settings), "'infraspectre playbooks check'")
     with following("analyzing", common) as progress:
         analysis = app.analyze(
             *inputs,
@@ -74,7 +75,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused or yara_refused
+    return status_of(analysis.summary) or refused or yara_refused or broken
 
 
 def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:

@@ -91,14 +91,17 @@ def status_of(result: Losses) -> int:
     return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
-def warn_refused(refused: Sequence[object]) -> int:
-    """Report refusals of rules on stderr and return the exit status that says whether there were any."""
+def warn_refused(refused: Sequence[object], check: str = "'infraspectre rules check'") -> int:
+    """Report refusals, of rules if nothing else, and return the exit status that says whether there were any.
+
+    `check` is the command that names all of them.
+    """
     from infraspectre.security import printable
 
     for refusal in refused[:MOST_REFUSALS]:
         note(f"warning: {printable(str(refusal))}")
     if len(refused) > MOST_REFUSALS:
-        note(f"warning: {len(refused) - MOST_REFUSALS:,} more rules are refused; 'infraspectre rules check' names all")
+        note(f"warning: {len(refused) - MOST_REFUSALS:,} more are refused; {check} names all")
     return EXIT_LOSSES if refused else EXIT_DONE
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -90,9 +90,8 @@ def show_all(response: Response, common: Common) -> int:
     elif not common.quiet:
         print_table(["incident", "score", "level", "what"], [line(each) for each in incidents])
         for entry in in_force:
-            note(
-                f"{entry.state}: {entry.action.runner} {entry.action.target} by {entry.by}, {entry.said.splitlines()[0]}"
-            )
+            said = entry.said.partition("\n")[0]
+            note(f"{entry.state}: {entry.action.runner} {entry.action.target} by {entry.by}, {said}")
     return EXIT_DONE
 
 
@@ -114,20 +113,25 @@ def show_plan(incident: Known, common: Common) -> int:
     """Print the response plan of an incident."""
     from infraspectre.security import printable
 
-    plan = incident.response_plan
     if common.json:
-        print_json(about(incident) | {"response_plan": plan, "targets": incident.targets})
+        print_json(about(incident) | {"response_plan": incident.response_plan, "targets": incident.targets})
     elif not common.quiet:
-        print(printable(f"{incident.title}: {plan.playbook}, {plan.priority}, raised at {incident.raised_at}"))
-        for told in plan.escalations:
-            print(f"- tell the {told.to} within {told.within_minutes} minutes ({told.reason})")
-        for number, step in enumerate(plan.steps, start=1):
-            print(
-                f"{number}. {step.kind}: {step.title}{f' ({step.target})' if step.target else ''}, {span(step.deadline_s)}"
-            )
-            for tool, text in ({"": step.command} | step.queries).items() if step.command else ():
-                print(f"     {tool + ': ' if tool else ''}{text}")
+        print("\n".join(map(printable, plan_lines(incident))))
     return EXIT_DONE
+
+
+def plan_lines(incident: Known) -> Iterator[str]:
+    """Yield whom to tell and what to do, each step with its commands."""
+    plan = incident.response_plan
+    yield f"{incident.title}: {plan.playbook}, {plan.priority}, raised at {incident.raised_at}"
+    for told in plan.escalations:
+        yield f"- tell the {told.to} within {told.within_minutes} minutes ({told.reason})"
+    for number, step in enumerate(plan.steps, start=1):
+        whom = f" ({step.target})" if step.target else ""
+        yield f"{number}. {step.kind}: {step.title}{whom}, {span(step.deadline_s)}"
+        if step.command:
+            yield f"     {step.command}"
+        yield from (f"     {tool}: {text}" for tool, text in step.queries.items())
 
 
 def span(seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""Calibration: what scores have meant on traffic whose truth is known, as data that `python -m benches calibration` writes.
+"""Calibration: what scores have meant on traffic whose truth is known; `python -m benches.calibration` learns it.
 
 An incident's interval says where its outcome lies: 100 if somebody attacked, 0 if nobody did. Of a hundred later
 incidents it holds the outcome of about ninety, and that both of those which are attacks and of those which are not, as
@@ -8,7 +8,6 @@ Learning in a Random World, 2005, section 4.5; Vovk, 2012). So it holds however 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -18,9 +17,9 @@ import msgspec
 from infraspectre.intel.families import family, normal
 from infraspectre.ml.robust import logistic
 
-LEAST_EXAMPLES = 40
-"""Incidents of one outcome below which a family falls back to all families: with fewer, the share that an interval
-really holds is uncertain by more than 5 points (the standard deviation of a beta distribution, sqrt(.9 * .1 / n))."""
+LEAST_EXAMPLES = 20
+"""Incidents of one outcome below which a family falls back to all families: the 90% quantile of fewer is their largest
+or second largest, and says little."""
 POOL = "any"
 
 
@@ -43,7 +42,7 @@ class Residuals(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """Holds what was learnt: lines by family, the weights of traits of incidents, and residuals by group of incidents."""
+    """Holds what was learnt: lines by family, weights of traits of incidents, and residuals by group of incidents."""
 
     findings: dict[str, Line]
     intercept: float
@@ -72,7 +71,7 @@ class Calibration(msgspec.Struct, frozen=True):
         enough = next(
             (each for each in candidates if len(each) >= LEAST_EXAMPLES), candidates[-1] if candidates else ()
         )
-        place = math.ceil((len(enough) + 1) * confidence)
+        place = round((len(enough) + 1) * confidence)  # the next of n is below the k-th with probability k / (n + 1)
         return enough[place - 1] if place <= len(enough) else 1.0
 
 

@@ -1,4 +1,4 @@
-"""What the detections of an incident have in common: whose are the strongest, what followed from what, how long it went."""
+"""What detections of an incident have in common: which is strongest, what followed from what, how long it went."""
 
 from __future__ import annotations
 

@@ -21,8 +21,10 @@ CONFIDENCE = 0.9
 SUREST = 1e-4
 """Probabilities of findings nearer to 0 or 1 say no more."""
 LONGEST_S = 86_400.0
+DIGITS = 6
+"""Digits of probabilities: enough that hardly two incidents have the same, which no interval could tell apart."""
 NOTHING = 1e-6
-"""Points that are an error of rounding: probabilities have four digits."""
+"""Points that are an error of rounding."""
 
 
 def traits(detections: Sequence[Detection]) -> dict[str, float]:
@@ -43,12 +45,11 @@ def traits(detections: Sequence[Detection]) -> dict[str, float]:
     }
 
 
-def probability(detections: Sequence[Detection], learnt: Calibration, largest: float) -> float:
-    """Return the probability that an incident is an attack, at most `largest`."""
+def probability(detections: Sequence[Detection], learnt: Calibration) -> float:
+    """Return the probability that an incident is an attack."""
     found = traits(detections)
-    return round(
-        min(logistic(learnt.intercept + sum(w * found[name] for name, w in learnt.traits.items())), largest), 4
-    )
+    odds = learnt.intercept + sum(weight * found[name] for name, weight in learnt.traits.items())
+    return round(logistic(odds), DIGITS)
 
 
 def interval(

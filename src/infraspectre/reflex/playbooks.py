@@ -180,12 +180,30 @@ def read_folder(folder: Path) -> Shelf:
     """
     if not folder.is_dir():
         raise InputError("is not a folder of playbooks", path=folder)
+    return read_all([folder])
+
+
+def read_all(paths: Iterable[Path]) -> Shelf:
+    """Read playbooks and folders of them, and say everything wrong with others."""
     shelf = Shelf([], [])
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]):
+    for path in (file for each in paths for file in _files(each)):
         read, faults = read_file(path)
         shelf.playbooks.extend([read] if read else [])
         shelf.faults.extend(faults)
     return shelf
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted([*path.glob("*.yaml"), *path.glob("*.json")]) if path.is_dir() else [path]
+
+
+def in_yaml(playbook: Playbook) -> str:
+    """Write a playbook as `read_file` reads it."""
+    import yaml
+
+    plain = {key: value for key, value in msgspec.to_builtins(playbook).items() if key != "steps"}
+    steps = [{key: value for key, value in msgspec.to_builtins(each).items() if value} for each in playbook.steps]
+    return str(yaml.safe_dump(plain | {"steps": steps}, sort_keys=False, allow_unicode=True, width=120))
 
 
 def read_file(path: Path) -> tuple[Playbook | None, list[InputError]]:
@@ -217,7 +235,7 @@ def _faults(document: Document) -> Iterator[InputError]:
     """Yield what is wrong with each step, and then with the rest."""
     content = document.content if isinstance(document.content, dict) else {}
     steps = content.get("steps")
-    fields = [("$.steps[%d]" % place, PlaybookStep) for place in range(len(steps))] if isinstance(steps, list) else []
+    fields = [(f"$.steps[{place}]", PlaybookStep) for place in range(len(steps))] if isinstance(steps, list) else []
     for field, record in fields:
         if fault := _fault(document, record, field):
             yield fault

@@ -108,7 +108,7 @@ def channels(incident: Incident, detections: Sequence[Detection], thresholds: Th
 def parts_of(incident: Incident, detections: Sequence[Detection], settings: ReflexSettings) -> dict[str, float]:
     """Return the points of each channel of an incident's score by some of its detections; they add up to the score."""
     if settings.scorer == "learned":
-        likely = probability(detections, calibration(), settings.largest_probability)
+        likely = min(probability(detections, calibration()), settings.largest_probability)
         values = {"likelihood": likely, "context": _context(incident)}
     else:
         values = channels(incident, detections, settings.thresholds)
@@ -131,7 +131,7 @@ def threat_score(
     """Score an incident by some of its detections, where a share of the traffic was lost."""
     parts = parts_of(incident, detections, settings)
     value, level = value_of(parts), level_of(parts, settings.thresholds)
-    likely = probability(detections, calibration(), settings.largest_probability)
+    likely = probability(detections, calibration())
     low, high = interval(value, likely, detections, level, calibration(), lost)
     return ThreatScore(value, low, high, level, parts)
 

@@ -93,6 +93,6 @@ def _set_of(action: Action) -> str:
 
 
 def _freeing(action: Action) -> str:
-    """Return how an element is removed that may not be there: only what is there can be deleted, so it is added first."""
+    """Return how an element is removed that may not be there: it is added first, since else it could not be deleted."""
     element = f"element {TABLE} {_set_of(action)} {{ {action.target} }}\n"
     return f"add {element}delete {element}"

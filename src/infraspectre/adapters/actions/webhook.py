@@ -92,7 +92,7 @@ class Webhook:
         return f"{self._url.scheme}://{self._url.netloc}"
 
     def _post(self, message_id: str, body: bytes, timeout_s: float) -> tuple[int, str]:
-        """Send once; return the status, or 0 where there was no answer, and words about it. Redirects are not followed."""
+        """Send once, following no redirect; return the status, or 0 where there was no answer, and words about it."""
         make = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
         connection = make(self._url.hostname or "", self._url.port, timeout=timeout_s)
         target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
