@@ -27,6 +27,7 @@ BENCHES = {
     "survey": "Every capture of the test data, those that once crashed decoders included.",
     "calibration": "How often intervals hold the outcome on later days, and what probabilities are worth.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
+    "days": "Attacks found in simulated days of enterprises, and false incidents per day and 1,000 hosts.",
     "families": "Classes of attacks named on rows that have no equal among those learnt.",
     "cascade": "Flows judged by a model a second on one core, and how long a micro-batch takes.",
     "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",

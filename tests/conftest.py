@@ -16,6 +16,8 @@ FRAME = bytes.fromhex("0200000000020200000000010800") + bytes.fromhex(
     "4500002000010000401166ca0a0000010a0000029c400009000c000074657374"
 )
 
+SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"
+
 
 @pytest.fixture
 def capture(tmp_path: Path) -> Path:
@@ -38,3 +40,13 @@ def data() -> Path:
     if not folder or not Path(folder, "net").is_dir():
         pytest.skip("INFRASPECTRE_TEST_DATA names no folder with net/; tests on real data are skipped")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an analysis of the bundled capture wrote; nothing may be changed in it."""
+    import infraspectre
+
+    folder = tmp_path_factory.mktemp("analyzed")
+    infraspectre.analyze(SAMPLE, out=folder)
+    return folder

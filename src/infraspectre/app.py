@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from infraspectre.own_rules import YaraBench
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
+    from infraspectre.records.rules import Refusal
     from infraspectre.reflex import Reflex
     from infraspectre.rulebook import Scan
     from infraspectre.settings import Settings
@@ -313,6 +314,19 @@ def import_playbook(path: Path, out: Path, families: list[str] | None = None) ->
     if playbook is not None:
         write_whole(out, in_yaml(playbook).encode())
     return faults
+
+
+def use_attack(path: Path) -> list[Refusal]:
+    """Name techniques and tactics as a STIX bundle of ATT&CK does from now on; return what in it cannot be used.
+
+    Raises InputError for a file that is no such bundle.
+    """
+    from infraspectre.intel.attack import use
+    from infraspectre.intel.attack_bundle import read_bundle
+
+    bundle = read_bundle(path)
+    use(bundle.table)
+    return bundle.refused
 
 
 def model_detectors(names: Sequence[Source]) -> list[Detector]:

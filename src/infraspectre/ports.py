@@ -10,6 +10,7 @@ from infraspectre.records.flows import FlowBatch
 from infraspectre.records.payload import Payload
 
 if TYPE_CHECKING:
+    from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
     from infraspectre.records.response import Action, AuditEntry
 
@@ -154,4 +155,20 @@ class AuditTrail(Protocol):
 
     def entries(self) -> list[AuditEntry]:
         """Return all entries, the first one first; raises InputError naming file and line."""
+        ...
+
+
+class KnowledgeGraph(Protocol):
+    """Keeps the knowledge graph, and answers questions in Cypher; it can be built again at any time."""
+
+    def write(self, knowledge: Knowledge) -> None:
+        """Add nodes and edges, each once, however often they are written."""
+        ...
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """Answer a question that changes nothing; raises InputError for one that cannot be answered."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held."""
         ...

@@ -11,6 +11,11 @@ from infraspectre.errors import CaptureError
 
 PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "IPv6-ICMP": 58, "SCTP": 132, "GRE": 47, "ESP": 50, "IGMP": 2}
 """Numbers of the IP protocols that Suricata names (IANA, Protocol Numbers); it writes those of others as they are."""
+FLOW_PROTOCOLS = {
+    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "icmp6": 58,
+    "eigrp": 88, "ospf": 89, "pim": 103, "vrrp": 112, "sctp": 132, "udplite": 136,
+}  # fmt: skip
+"""Numbers of the IP protocols by the names that flows give them; of others flows have the number."""
 MOST_CONVERSATIONS = 1 << 20
 """Conversations that are remembered; further ones are counted."""
 
@@ -49,6 +54,12 @@ def conversation(event: dict[str, Any]) -> Conversation | None:
     if number is None or "src_ip" not in event or "dest_ip" not in event:
         return None
     return event["src_ip"], event.get("src_port", 0), event["dest_ip"], event.get("dest_port", 0), number
+
+
+def conversation_of_flow(orig: str, orig_port: int, resp: str, resp_port: int, protocol: str) -> Conversation | None:
+    """Return between whom a flow was; None for a protocol without a number."""
+    number = FLOW_PROTOCOLS.get(protocol, int(protocol) if protocol.isdecimal() else None)
+    return None if number is None else (orig, orig_port, resp, resp_port, number)
 
 
 class PacketSource:

@@ -25,6 +25,7 @@ def analyze(
     rules: list[Path] | None = None,
     yara: list[Path] | None = None,
     model: list[str] | None = None,
+    attack: Path | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -50,14 +51,17 @@ def analyze(
     model
         Let this model judge flows, or texts in them: a folder that 'train' wrote, or builtin: and a name; may be
         repeated.
+    attack
+        Name techniques and tactics as this STIX bundle of ATT&CK does (also .gz and .zst).
     """
     from infraspectre import app
 
     others, more = app.without_yara(rules or ())
     loaded, refused = load(others, options, common) if others else (None, EXIT_DONE)
     scanned, yara_refused = load_yara([*(yara or ()), *more], options)
+    misread = warn_refused(app.use_attack(attack), "the bundle holds them") if attack else EXIT_DONE
     settings = app.chosen_settings(common.config)
-    broken = warn_refused(app.broken_playbooks(settings), "'infraspectre playbooks check'")
+    broken = warn_refused(app.broken_playbooks(settings), "'infraspectre playbooks check' names all")
     with following("analyzing", common) as progress:
         analysis = app.analyze(
             *inputs,
@@ -75,7 +79,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused or yara_refused or broken
+    return status_of(analysis.summary) or refused or yara_refused or misread or broken
 
 
 def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:

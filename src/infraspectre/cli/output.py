@@ -91,17 +91,14 @@ def status_of(result: Losses) -> int:
     return EXIT_LOSSES if result.unreadable or shed or undecoded else EXIT_DONE
 
 
-def warn_refused(refused: Sequence[object], check: str = "'infraspectre rules check'") -> int:
-    """Report refusals, of rules if nothing else, and return the exit status that says whether there were any.
-
-    `check` is the command that names all of them.
-    """
+def warn_refused(refused: Sequence[object], told_by: str = "'infraspectre rules check' names all") -> int:
+    """Report refusals on stderr and return the exit status that says whether there were any."""
     from infraspectre.security import printable
 
     for refusal in refused[:MOST_REFUSALS]:
         note(f"warning: {printable(str(refusal))}")
     if len(refused) > MOST_REFUSALS:
-        note(f"warning: {len(refused) - MOST_REFUSALS:,} more are refused; {check} names all")
+        note(f"warning: {len(refused) - MOST_REFUSALS:,} more are refused; {told_by}")
     return EXIT_LOSSES if refused else EXIT_DONE
 
 

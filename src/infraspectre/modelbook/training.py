@@ -57,11 +57,17 @@ def train(
     from infraspectre.records.models import Manifest
 
     plan = plan or training.Plan()
+    if kind != COUNCIL:
+        unused = {
+            "--search or --search-time": plan.search is not None,
+            "--detector": detector != USUAL.anomaly,
+            "--device": device != "cpu",
+            "--drop": bool(drop),
+        }
+        require_sequences(data, task, [option for option, is_given in unused.items() if is_given])
     if plan.search is not None and task == "anomaly":
         raise UsageError("no settings are searched for the task anomaly", remedy="leave out --search, --search-time")
     usual = on_device(replace(USUAL, anomaly=detector), chosen_device(device))
-    if kind != COUNCIL:
-        require_sequences(data, task, plan, usual)
     table, groups = table_of(data, label, kinds=learnt_columns(kind, label, plan), progress=progress)
     if groups and not plan.split.columns and table.frame[groups].n_unique() >= TRIAL_PARTS:
         plan = replace(plan, split=replace(plan.split, group=groups))
@@ -75,7 +81,7 @@ def train(
         asked = [label, task, kind, sorted(drop), plan.split, plan.seed, plan.with_trial]
         checkpoint = Checkpoint(out, [__version__, table.files, asked, usual])
         stages = Stages(progress, plan.fits)
-        learn = learner(kind, label, task, plan.seed, stages, plan.split.group, checkpoint.states)
+        learn = learner(kind, label, task, plan.seed, stages, groups=plan.split.group, states=checkpoint.states)
         trained = training.train(frame, label, learn, plan, usual=usual, keep=stages.passing(checkpoint.keep))
     model = trained.model
     manifest = Manifest(
@@ -101,7 +107,7 @@ def train(
 
 
 def without(frame: pl.DataFrame, drop: Sequence[str]) -> pl.DataFrame:
-    """Return a table without some columns; raises InputError for one that it does not have."""
+    """Return a table without some columns; raises InputError for a column that it does not have."""
     for name in drop:
         if name not in frame.columns:
             raise InputError("there is no such column to drop", field=name, remedy="leave out its --drop")
@@ -167,12 +173,14 @@ def learner(
     task: Task,
     seed: int,
     stages: Stages | None = None,
+    *,
     groups: str | None = None,
     states: States | None = None,
 ) -> Learn:
-    """Return what learns a model of a kind from a table, told of its progress by `stages`.
+    """Return what learns a model of a kind from a table; raises UsageError for a kind that cannot be trained here.
 
-    `groups` names a column of the table, as in a `Split`; `states` are those of trainings that were interrupted.
+    `groups` names a column of the table, as in a `Split`, which a council keeps together; `states` are those of
+    trainings that were interrupted, with which models of packet sequences go on.
     """
     if kind == COUNCIL:
         return council_learner(label, task, seed, stages, groups)
@@ -180,7 +188,7 @@ def learner(
 
 
 def council_learner(label: str, task: Task, seed: int, stages: Stages | None, groups: str | None) -> Learn:
-    """Return what learns a council, as `learner` does."""
+    """Return what learns a council from a table."""
     council: Any = model_class("council")
 
     def learn(frame: pl.DataFrame, settings: CouncilSettings) -> Model:
@@ -202,16 +210,15 @@ def learnt_columns(kind: Kind, label: str, plan: Plan) -> dict[str, ColumnKind] 
     return {**dict.fromkeys(plan.split.columns, "text"), **dict.fromkeys(COLUMNS, "list"), label: "text"}
 
 
-def require_sequences(data: Path, task: Task, plan: Plan, settings: CouncilSettings) -> None:
-    """Raise UsageError for what a model of packet sequences cannot learn from or does not take."""
+def require_sequences(data: Path, task: Task, unused: Sequence[str]) -> None:
+    """Raise UsageError for what a model of packet sequences cannot learn from, and for options that it does not use."""
     from infraspectre.learning.labelled_captures import holds_captures
-    from infraspectre.ml.council import USUAL
 
     if task != "classify":
         raise UsageError("a model of packet sequences needs labels", remedy="use --kind council for --task anomaly")
-    if plan.search is not None or settings != USUAL:
-        remedy = "leave out --search, --search-time, --detector and --device, or use --kind council"
-        raise UsageError("a model of packet sequences has its own settings", remedy=remedy)
+    if unused:
+        remedy = "leave out what it does not take, or use --kind council"
+        raise UsageError(f"a model of packet sequences does not take {', '.join(unused)}", remedy=remedy)
     if holds_captures(data):
         remedy = "write their flows with 'infraspectre flows', and add labels"
         raise UsageError("a model of packet sequences learns from tables of flows", path=data, remedy=remedy)
@@ -228,7 +235,7 @@ def sequence_training() -> ModuleType:
 
 
 def sequence_learner(kind: str, label: str, seed: int, stages: Stages | None, states: States | None) -> Learn:
-    """Return what learns a model of packet sequences, as `learner` does; raises UsageError without JAX."""
+    """Return what learns a model of packet sequences; raises UsageError where JAX is not installed."""
     training = sequence_training()
 
     def learn(frame: pl.DataFrame, _settings: CouncilSettings) -> Model:

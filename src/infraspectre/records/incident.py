@@ -65,6 +65,8 @@ class Explanation(msgspec.Struct, frozen=True):
     summary: str
     steps: list[Statement]
     attributions: list[Attribution]
+    changes: list[Statement] = []
+    """What would change the verdict: the findings on which it hangs, and what more would raise it."""
 
 
 class ResponseStep(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from infraspectre.intel.calibration import calibration
 from infraspectre.records import Decision, Detection, Incident, Level
 from infraspectre.records.detection import SEVERITIES
+from infraspectre.reflex.counterfactual import changes
 from infraspectre.reflex.explain import explain
 from infraspectre.reflex.likelihood import probability
 from infraspectre.reflex.playbooks import Playbooks
@@ -33,7 +35,7 @@ class Reflex:
             incident=incident,
             threat_score=score,
             probability=round(min(likely, self.settings.largest_probability), 4),
-            explanation=explain(incident, score),
+            explanation=msgspec.structs.replace(explain(incident, score), changes=changes(incident, self._level)),
             response_plan=self._playbooks.plan(incident, score.level),
         )
 
@@ -53,5 +55,7 @@ class Reflex:
         return known[enough - 1].at
 
     def _reaches(self, incident: Incident, known: list[Detection], level: Level) -> bool:
-        reached = level_of(parts_of(incident, known, self.settings), self.settings.thresholds)
-        return SEVERITIES.index(reached) >= SEVERITIES.index(level)
+        return SEVERITIES.index(self._level(incident, known)) >= SEVERITIES.index(level)
+
+    def _level(self, incident: Incident, known: Sequence[Detection]) -> Level:
+        return level_of(parts_of(incident, known, self.settings), self.settings.thresholds)

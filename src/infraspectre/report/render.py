@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from infraspectre.files import write_whole
-from infraspectre.records import Decision, Detection, Summary, TacticTechnique
+from infraspectre.records import Decision, Detection, Summary
 from infraspectre.records.address import is_inside
 from infraspectre.records.times import from_datetime
 from infraspectre.records.words import figure, plural
+from infraspectre.reflex.comparable import Comparable
 from infraspectre.report import words
 from infraspectre.report.charts import graph, host_levels, timeline
 from infraspectre.report.statistics import FlowStatistics, Host
+from infraspectre.report.stories import picture
 
 MOST_INCIDENTS = 200
 MOST_HOSTS = 30
 MOST_PROTOCOLS = 12
 MOST_EVIDENCE = 2000
 """Detections in the evidence table; the rest is in detections.jsonl."""
+
+
+Comparables = Mapping[str, Sequence[Comparable]]
+"""Earlier incidents like one, by its identity."""
 
 
 class HostRow(msgspec.Struct, frozen=True):
@@ -51,14 +56,19 @@ def render(
     detections: Sequence[Detection],
     flow_stats: FlowStatistics,
     out_path: str | Path,
+    comparables: Comparables | None = None,
 ) -> None:
     """Write the report as one self-contained HTML file; raises OutputError."""
-    text = html(summary, decisions, detections, flow_stats)
+    text = html(summary, decisions, detections, flow_stats, comparables)
     write_whole(Path(out_path), text.encode("utf-8", errors="replace"))
 
 
 def html(
-    summary: Summary, decisions: Sequence[Decision], detections: Sequence[Detection], flow_stats: FlowStatistics
+    summary: Summary,
+    decisions: Sequence[Decision],
+    detections: Sequence[Detection],
+    flow_stats: FlowStatistics,
+    comparables: Comparables | None = None,
 ) -> str:
     """Return the report as text; the same input gives the same text."""
     ranked = sorted(
@@ -78,6 +88,7 @@ def html(
         hosts=_hosts(shown, flow_stats),
         protocols=_protocols(flow_stats),
         evidence=evidence,
+        comparables=comparables or {},
         anchors={each.detection_id for each in evidence},
         hidden_evidence=max(len(detections) - len(evidence), 0),
     )  # fmt: skip
@@ -108,16 +119,11 @@ def environment() -> Environment:
         figure,
         words.numbers,
         plural,
-        by_tactic,
+        words.by_tactic,
+        picture,
     )
     environment.filters.update({each.__name__: each for each in filters})
     return environment
-
-
-def by_tactic(techniques: Sequence[TacticTechnique]) -> list[tuple[str, list[TacticTechnique]]]:
-    """Group techniques, which come in kill-chain order, by tactic."""
-    groups = groupby(techniques, key=lambda each: each.tactic)
-    return [(tactic.replace("-", " "), list(members)) for tactic, members in groups]
 
 
 def _evidence(decisions: Sequence[Decision], detections: Sequence[Detection]) -> list[Detection]:

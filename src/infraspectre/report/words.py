@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
+from infraspectre.records import TacticTechnique
 from infraspectre.records.times import NANOSECONDS
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -47,3 +49,9 @@ def numbers(values: Sequence[int], most: int = 8) -> str:
     """List a few numbers and count the rest."""
     shown = ", ".join(str(value) for value in values[:most])
     return f"{shown} and {len(values) - most} more" if len(values) > most else shown
+
+
+def by_tactic(techniques: Sequence[TacticTechnique]) -> list[tuple[str, list[TacticTechnique]]]:
+    """Group techniques, which come in kill-chain order, by tactic."""
+    groups = groupby(techniques, key=lambda each: each.tactic)
+    return [(tactic.replace("-", " "), list(members)) for tactic, members in groups]

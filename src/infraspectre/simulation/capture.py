@@ -27,6 +27,8 @@ class Behaviour:
     control_servers: list[str] = field(default_factory=list)
     campaign: str = ""
     """What ties the stages of one intrusion together; empty for an attack by itself."""
+    parameters: dict[str, float | str] = field(default_factory=dict)
+    """What decides how hard it is to see, such as period_s, jitter or bytes_per_s."""
 
     @property
     def attack(self) -> bool:

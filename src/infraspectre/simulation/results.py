@@ -93,6 +93,7 @@ def behaviour_label(behaviour: Behaviour, started_at: int, ended_at: int, flows:
         "victims": behaviour.victims,
         "control_servers": behaviour.control_servers,
         "campaign": behaviour.campaign,
+        "parameters": behaviour.parameters,
         "started_at": rfc3339(started_at),
         "ended_at": rfc3339(ended_at),
         "flows": flows,
