@@ -25,6 +25,7 @@ BENCHES = {
     "evasion": "Attacks hidden from whoever reassembles otherwise than the receiver, and their benign twins.",
     "sigma": "Sigma rules: events recorded for them, and events per CPU-second with 1,000 rules.",
     "survey": "Every capture of the test data, those that once crashed decoders included.",
+    "calibration": "How often intervals hold the outcome on later days, and what probabilities are worth.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
     "days": "Attacks found in simulated days of enterprises, and false incidents per day and 1,000 hosts.",
     "families": "Classes of attacks named on rows that have no equal among those learnt.",

@@ -57,6 +57,10 @@ class Stages:
         self.calls.append("decide")
         return decision(incident.incident_id)
 
+    def doubt(self, decision: Decision, lost: float) -> Decision:
+        self.calls.append("doubt")
+        return decision
+
 
 @dataclass
 class Detecting(Stages):

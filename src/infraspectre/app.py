@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from infraspectre.pipeline import Pipeline
     from infraspectre.records import Decision, Detection, Summary
     from infraspectre.records.rules import Refusal
+    from infraspectre.reflex import Reflex
     from infraspectre.rulebook import Scan
     from infraspectre.settings import Settings
     from infraspectre.soma import Detector
@@ -210,15 +211,16 @@ def analyze(
     meter = Meter()
     log = None if signatures is None else AlertLog()
     scan = None if yara is None else open_scan(inputs, yara)
-    pipeline = compose(assets, log, sigma, own_rules, scan, models, correlation)
+    settings = settings or chosen_settings()
+    pipeline = compose(assets, log, sigma, own_rules, scan, models=models, correlation=correlation, settings=settings)
     source: FlowSource
     if signatures is None or log is None:
-        source = open_source(inputs, "full", settings or chosen_settings())
+        source = open_source(inputs, "full", settings)
     else:
         from infraspectre.rulebook import MatchedSource, match
 
         matched = match(inputs, signatures, log, progress)
-        source = MatchedSource(open_source(inputs, "full", settings or chosen_settings()), log, matched)
+        source = MatchedSource(open_source(inputs, "full", settings), log, matched)
     if scan is not None:
         source = scan.beside(source)
     if out is not None:
@@ -259,13 +261,13 @@ def compose(
     scan: Scan | None = None,
     models: Sequence[Source] = (),
     correlation: Sequence[Source] = (),
+    settings: Settings | None = None,
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex, load_rules
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
-    from infraspectre.reflex import Reflex
     from infraspectre.soma import CATALOGUE, Dga, Signatures, Soma
 
     detectors = [*(make() for make in CATALOGUE), Dga(domain_model), *chosen_rules(sigma, own_rules)]
@@ -274,7 +276,48 @@ def compose(
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
     cortex = Cortex(assets=known, rules=load_rules([Path(path) for path in correlation]))
-    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), cortex, Reflex())
+    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), cortex, judge(settings))
+
+
+def judge(settings: Settings | None) -> Reflex:
+    """Return what decides about incidents, as the settings say."""
+    from infraspectre.reflex import Reflex
+
+    return Reflex(settings.reflex if settings else None)
+
+
+def broken_playbooks(settings: Settings | None) -> list[InputError]:
+    """Return everything that is wrong with own playbooks; those concerned are left out."""
+    from infraspectre.reflex.playbooks import read_folder
+
+    folder = settings.reflex.playbooks if settings else ""
+    return read_folder(Path(folder)).faults if folder else []
+
+
+def export_playbook(path: Path, out: Path) -> list[InputError]:
+    """Write a playbook of ours as CACAO 2.0, or return everything that is wrong with it."""
+    import time
+
+    from infraspectre.adapters.results import json_document
+    from infraspectre.records.times import rfc3339
+    from infraspectre.reflex import cacao
+    from infraspectre.reflex.playbooks import read_file
+
+    playbook, faults = read_file(path)
+    if playbook is not None:
+        write_whole(out, json_document(cacao.write(playbook, rfc3339(time.time_ns()))))
+    return faults
+
+
+def import_playbook(path: Path, out: Path, families: list[str] | None = None) -> list[InputError]:
+    """Write a CACAO 2.0 playbook as one of ours, or return everything that is wrong with it."""
+    from infraspectre.reflex import cacao
+    from infraspectre.reflex.playbooks import in_yaml
+
+    playbook, faults = cacao.read(path, families)
+    if playbook is not None:
+        write_whole(out, in_yaml(playbook).encode())
+    return faults
 
 
 def use_attack(path: Path) -> list[Refusal]:
@@ -384,7 +427,9 @@ class Run:
                 decisions += self.pipeline.process(flow_batch)
                 self.statistics.add(flow_batch.frame)
             writer.close()
-        return ranked(decisions + self.pipeline.finish())
+        found = ranked(decisions + self.pipeline.finish())
+        lost = lost_share(self.source.account())
+        return [self.pipeline.reflex.doubt(each, lost) for each in found] if lost else found
 
     def write(self, decisions: list[Decision], meter: Meter) -> Summary:
         """Write the files beside the flows; return the summary."""
@@ -400,6 +445,16 @@ class Run:
         summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
         write_whole(self.folder / "summary.json", json_document(summary))
         return summary
+
+
+UNREADABLE = 0.5
+"""Share of the traffic taken as lost where inputs could be read in part only, since nobody knows how much it was."""
+
+
+def lost_share(account: Account) -> float:
+    """Return the share of the traffic that an analysis did not see."""
+    shed = sum(account.shed.values())
+    return max(shed / (account.flows + shed) if shed else 0.0, UNREADABLE if account.unreadable else 0.0)
 
 
 def ranked(decisions: list[Decision]) -> list[Decision]:

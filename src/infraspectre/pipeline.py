@@ -47,6 +47,10 @@ class Reflex(Protocol):
         """Return how bad an incident is, why, and what to do."""
         ...
 
+    def doubt(self, decision: Decision, lost: float) -> Decision:
+        """Return a decision that is less sure, since a share of the traffic was lost."""
+        ...
+
 
 @dataclass
 class Pipeline:

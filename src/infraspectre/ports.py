@@ -12,6 +12,7 @@ from infraspectre.records.payload import Payload
 if TYPE_CHECKING:
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
+    from infraspectre.records.response import Action, AuditEntry
 
 
 class Account:
@@ -118,6 +119,42 @@ class ModelStore(Protocol):
 
     def folder(self, name: str, version: int) -> Path:
         """Return the directory of a version; raises InputError if it holds another model than was registered."""
+        ...
+
+
+class ActionRunner(Protocol):
+    """Carries out actions upon addresses where something can: a firewall, a list, a remote service.
+
+    What it changes has to end by itself, or be undone, when the lease of the action ends.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name the runner."""
+        ...
+
+    def preview(self, action: Action) -> str:
+        """Return exactly what `run` would do, without doing any of it."""
+        ...
+
+    def run(self, action: Action) -> str:
+        """Carry an action out within its deadline, and return what was done; raises OutputError if that fails."""
+        ...
+
+    def undo(self, action: Action) -> str:
+        """Take an action back, also one that is gone already, and return what was done; raises OutputError."""
+        ...
+
+
+class AuditTrail(Protocol):
+    """Keeps what became of actions, in order; what is appended is durable when the call returns."""
+
+    def append(self, entry: AuditEntry) -> None:
+        """Add an entry; raises OutputError if it cannot be made durable."""
+        ...
+
+    def entries(self) -> list[AuditEntry]:
+        """Return all entries, the first one first; raises InputError naming file and line."""
         ...
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from infraspectre.capture.settings import FlowSettings
+from infraspectre.reflex.actions import ResponseSettings
+from infraspectre.reflex.score import ReflexSettings
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,3 +21,5 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     flows: FlowSettings = FlowSettings()
     models: ModelSettings = ModelSettings()
+    reflex: ReflexSettings = ReflexSettings()
+    response: ResponseSettings = ResponseSettings()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from infraspectre.cortex import Cortex
 from infraspectre.errors import InputError
 from infraspectre.intel.families import FAMILIES, OTHER
 from infraspectre.records import Detection, Incident, ResponsePlan
-from infraspectre.reflex.playbooks import Playbooks
+from infraspectre.reflex.playbooks import Playbooks, builtin_playbooks, in_yaml, read_file, read_folder
+from infraspectre.reflex.queries import queries
 
 FLOW_COLUMNS = """
     flow_id UBIGINT, orig_ip VARCHAR, orig_port USMALLINT, resp_ip VARCHAR, resp_port USMALLINT, protocol VARCHAR,
@@ -111,9 +113,57 @@ def test_an_own_playbook_comes_first(tmp_path: Path) -> None:
 )
 def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, words: str) -> None:
     (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=words) as caught:
-        Playbooks.load(tmp_path)
-    assert (caught.value.path, caught.value.line) == (str(tmp_path / "own.yaml"), line)
+    (fault,) = read_folder(tmp_path).faults
+    assert re.search(words, str(fault))
+    assert (fault.path, fault.line) == (str(tmp_path / "own.yaml"), line)
+
+
+def test_all_faults_are_told_at_once_and_the_rest_is_used(tmp_path: Path) -> None:
+    bad_step = "- {title: a, kind: destroy}\n"
+    (tmp_path / "a.yaml").write_text(
+        f"name: x\nfamilies: [scans]\nsteps:\n{bad_step}- kind: notify\n", encoding="utf-8"
+    )
+    (tmp_path / "b.json").write_text('{\n"type": "playbook"}', encoding="utf-8")
+    (tmp_path / "c.yaml").write_text("name: Good\nfamilies: [scan]\nsteps: []\n", encoding="utf-8")
+    (tmp_path / "escalation.yaml").write_text("- to: me\n  within_minutes: 0\n", encoding="utf-8")
+    shelf = read_folder(tmp_path)
+    assert [(Path(each.path or "").name, each.line) for each in shelf.faults][:3] == [
+        ("a.yaml", 4),
+        ("a.yaml", 5),
+        ("a.yaml", 1),
+    ]
+    assert {Path(each.path or "").name for each in shelf.faults} == {"a.yaml", "b.json", "escalation.yaml"}
+    assert [each.name for each in shelf.playbooks] == ["Good"]
+    assert Playbooks.load(tmp_path).plan(incident(finding(1)), "low").playbook == "Good"
+
+
+def test_steps_have_deadlines_and_what_changes_something_a_lease() -> None:
+    steps = plan(finding(1, "203.0.113.9", "10.0.0.5", category="ssh_brute_force", severity="high")).steps
+    assert all(step.deadline_s > 0 for step in steps)
+    assert {step.kind for step in steps if step.lease_s} == {"contain"}
+    (block,) = [step for step in steps if step.command.startswith("nft")]
+    assert (block.deadline_s, block.lease_s) == (900, 86_400)
+
+
+def test_questions_are_asked_of_other_tools_too() -> None:
+    steps = plan(finding(1, category="beacon", resp="192.0.2.7")).steps
+    asked = [step for step in steps if step.queries]
+    assert asked
+    assert all(step.queries.keys() == {"zeek", "suricata", "splunk"} for step in asked)
+    told = "\n".join(text for step in asked for text in step.queries.values())
+    assert "$address" not in told
+    assert "awk '$1 ==" in told
+
+
+def test_every_question_is_asked_by_a_playbook() -> None:
+    assert {step.query for each in builtin_playbooks() for step in each.steps} - {""} == queries().keys()
+
+
+def test_a_playbook_written_in_yaml_reads_the_same(tmp_path: Path) -> None:
+    for number, each in enumerate(builtin_playbooks()):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(in_yaml(each), encoding="utf-8")
+        assert read_file(path) == (each, [])
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from infraspectre.security import printable
 COMMANDS = {
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
+    "respond": "Show how an incident is answered, and carry out what is approved.",
+    "playbooks": "List and check playbooks, and turn them into CACAO 2.0 and back.",
     "alerts": "Match rules in Suricata's language on captures and write the alerts as EVE JSON.",
     "report": "Write what an analysis found as HTML or PDF, as a layer for the ATT&CK Navigator, and its packets.",
     "rules": "Check, list, choose, profile, test and update detection rules.",

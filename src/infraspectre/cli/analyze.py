@@ -64,6 +64,7 @@ def analyze(
     scanned, yara_refused = load_yara([*(yara or ()), *more], options)
     misread = warn_refused(app.use_attack(attack), "the bundle holds them") if attack else EXIT_DONE
     settings = app.chosen_settings(common.config)
+    broken = warn_refused(app.broken_playbooks(settings), "'infraspectre playbooks check' names all")
     with following("analyzing", common) as progress:
         analysis = app.analyze(
             *inputs,
@@ -82,7 +83,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused or yara_refused or misread
+    return status_of(analysis.summary) or refused or yara_refused or misread or broken
 
 
 def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:

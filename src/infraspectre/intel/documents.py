@@ -86,6 +86,24 @@ def read_documents(path: Path) -> list[Document]:
         raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
 
 
+def read_json(path: Path) -> Document:
+    """Read a JSON file of an object without repeated keys; raises InputError naming file and line."""
+    text = read_text(path)
+    try:
+        content = msgspec.json.decode(text)
+        # JSON is YAML but for tabs, which JSON has between its signs only; the parser of YAML tells the lines.
+        _refuse_expansion(path, plain := text.replace("\t", " "))
+        root = yaml.compose(plain, Loader=LOADER)
+    except msgspec.DecodeError as error:
+        place = re.search(r"byte (\d+)", str(error))
+        line = text.encode()[: int(place[1])].count(b"\n") + 1 if place else None
+        raise InputError(f"is not valid JSON: {error}", path=path, line=line) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
+    _refuse_repetition(path, root)
+    return Document(path, root, content)
+
+
 def read_text(path: Path) -> str:
     """Read a small UTF-8 file; raises InputError naming it."""
     try:

@@ -78,6 +78,20 @@ class ResponseStep(msgspec.Struct, frozen=True, omit_defaults=True):
     target: str = ""
     command: str = ""
     automatic: bool = False
+    queries: dict[str, str] = {}
+    """The question of the command for other tools: zeek, suricata, splunk."""
+    deadline_s: int = 0
+    """Seconds after the incident was raised by which it should be done."""
+    lease_s: int = 0
+    """Seconds after which what it changed has to be undone, or approved anew; 0 for a step that changes nothing."""
+
+
+class Escalation(msgspec.Struct, frozen=True):
+    """Says whom to tell of an incident, within how many minutes, and why."""
+
+    to: str
+    within_minutes: int
+    reason: str
 
 
 class ResponsePlan(msgspec.Struct, frozen=True):
@@ -86,6 +100,7 @@ class ResponsePlan(msgspec.Struct, frozen=True):
     playbook: str
     priority: str
     steps: list[ResponseStep]
+    escalations: list[Escalation] = []
 
 
 class Join(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,7 +9,7 @@ from infraspectre.intel.attack import tactic_name
 from infraspectre.intel.families import noun
 from infraspectre.records import Attribution, Detection, Explanation, Incident, Statement, ThreatScore
 from infraspectre.records.words import listed, plural
-from infraspectre.reflex.score import distinct_flows, follow_up
+from infraspectre.reflex.evidence import distinct_flows, follow_up
 
 MOST_STEPS = 20
 """Findings told one by one; the weaker rest is told in one sentence."""
@@ -19,6 +19,7 @@ CHANNELS = {
     "signatures": "signatures that matched",
     "anomalies": "suspicious behaviour",
     "correlation": "findings that support each other",
+    "likelihood": "likelihood learnt from labelled traffic",
     "context": "importance of the hosts concerned",
 }
 

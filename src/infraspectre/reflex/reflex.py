@@ -7,33 +7,43 @@ from pathlib import Path
 
 import msgspec
 
+from infraspectre.intel.calibration import calibration
 from infraspectre.records import Decision, Detection, Incident, Level
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.reflex.counterfactual import changes
 from infraspectre.reflex.explain import explain
+from infraspectre.reflex.likelihood import probability
 from infraspectre.reflex.playbooks import Playbooks
-from infraspectre.reflex.score import ReflexSettings, probability, threat_score
+from infraspectre.reflex.score import ReflexSettings, level_of, parts_of, threat_score
 
 
 class Reflex:
     """Judges incidents; it keeps no state between them."""
 
     def __init__(self, settings: ReflexSettings | None = None, playbook_folder: Path | None = None) -> None:
-        """Load the playbooks, those of the folder before those of the package; raises InputError."""
+        """Load the playbooks, those of the folder or of the settings before those of the package; raises InputError."""
         self.settings = settings or ReflexSettings()
-        self._playbooks = Playbooks.load(playbook_folder)
+        own = Path(self.settings.playbooks) if self.settings.playbooks else None
+        self._playbooks = Playbooks.load(playbook_folder or own)
 
     def decide(self, incident: Incident) -> Decision:
         """Judge one incident."""
         score = threat_score(incident, incident.detections, self.settings)
         incident = msgspec.structs.replace(incident, raised_at=self._raised_at(incident, score.level))
+        likely = probability(incident.detections, calibration())
         return Decision(
             incident=incident,
             threat_score=score,
-            probability=probability(incident.detections, self.settings.largest_probability),
+            probability=round(min(likely, self.settings.largest_probability), 4),
             explanation=msgspec.structs.replace(explain(incident, score), changes=changes(incident, self._level)),
             response_plan=self._playbooks.plan(incident, score.level),
         )
+
+    def doubt(self, decision: Decision, lost: float) -> Decision:
+        """Widen the interval of a decision, since a share of the traffic was lost."""
+        incident = decision.incident
+        score = threat_score(incident, incident.detections, self.settings, lost)
+        return msgspec.structs.replace(decision, threat_score=score)
 
     def _raised_at(self, incident: Incident, level: Level) -> int:
         """Find the event time at which the detections known by then gave the level; each of them only adds."""
@@ -48,4 +58,4 @@ class Reflex:
         return SEVERITIES.index(self._level(incident, known)) >= SEVERITIES.index(level)
 
     def _level(self, incident: Incident, known: Sequence[Detection]) -> Level:
-        return threat_score(incident, known, self.settings).level
+        return level_of(parts_of(incident, known, self.settings), self.settings.thresholds)

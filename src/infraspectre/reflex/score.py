@@ -19,13 +19,17 @@ factor at one instead of pulling the value down. Every term grows with every str
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
+from infraspectre.intel.calibration import calibration
 from infraspectre.intel.families import family
 from infraspectre.records import Detection, Incident, Level, ThreatScore
 from infraspectre.records.detection import SEVERITIES
+from infraspectre.reflex.evidence import follow_up, largest_by
+from infraspectre.reflex.likelihood import interval, probability
 
 CONTEXT_OF_CRITICALITY: dict[Level, float] = {
     "informational": 0.0,
@@ -37,14 +41,12 @@ CONTEXT_OF_CRITICALITY: dict[Level, float] = {
 """How much a known criticality counts; below 1, since an important host alone is no finding."""
 LARGEST_VALUE = 0.999
 """No channel is certain, so that every channel keeps a finite share."""
-LEADS = ("signatures", "anomalies")
+LEADS = ("signatures", "anomalies", "likelihood")
 """The channels that are findings; the others only support them."""
 FOLLOW_UP = 0.5
 """A victim that acts is strong evidence that the step before succeeded."""
 CORROBORATION = 0.5
 """A further detector counts half, since detectors see the same packets and are not quite independent."""
-Z_90 = 1.6449
-"""Two-sided 90% quantile of the normal distribution."""
 
 
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +80,10 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReflexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sets how incidents are judged."""
 
+    scorer: Literal["composite", "learned"] = "composite"
+    """What gives the score: channels of evidence with weights, or the likelihood learnt from labelled traffic."""
+    playbooks: str = ""
+    """Folder of own playbooks, which come before those of the package."""
     weights: Weights = Weights()
     thresholds: Thresholds = Thresholds()
     largest_probability: float = 0.99
@@ -99,53 +105,35 @@ def channels(incident: Incident, detections: Sequence[Detection], thresholds: Th
     return {name: min(value, LARGEST_VALUE) for name, value in values.items() if value > 0 or name in LEADS}
 
 
-def threat_score(incident: Incident, detections: Sequence[Detection], settings: ReflexSettings) -> ThreatScore:
-    """Score an incident by some of its detections."""
-    values = channels(incident, detections, settings.thresholds)
-    parts = _parts(values, msgspec.structs.asdict(settings.weights))
-    value = round(sum(parts.values()), 1)
-    low, high = interval(value, detections, settings.thresholds)
-    return ThreatScore(value, low, high, settings.thresholds.level(value), parts)
+def parts_of(incident: Incident, detections: Sequence[Detection], settings: ReflexSettings) -> dict[str, float]:
+    """Return the points of each channel of an incident's score by some of its detections; they add up to the score."""
+    if settings.scorer == "learned":
+        likely = min(probability(detections, calibration()), settings.largest_probability)
+        values = {"likelihood": likely, "context": _context(incident)}
+    else:
+        values = channels(incident, detections, settings.thresholds)
+    return _parts(values, msgspec.structs.asdict(settings.weights))
 
 
-def probability(detections: Sequence[Detection], largest: float) -> float:
-    """Return the probability that at least one finding is true: 1 - prod(1 - p) over independent detectors, capped."""
-    doubt = math.prod(1 - p for p in _strongest(detections, [each.probability for each in detections], _detector))
-    return round(min(1 - doubt, largest), 4)
+def level_of(parts: dict[str, float], thresholds: Thresholds) -> Level:
+    """Return the level of a score that is given by its parts."""
+    return thresholds.level(value_of(parts))
 
 
-def interval(value: float, detections: Sequence[Detection], thresholds: Thresholds) -> tuple[float, float]:
-    """Return a 90% interval around a value, by how much evidence there is; it is not yet calibrated on labels.
-
-    It is the score interval of Wilson (1927) for a share of value/100 seen in n trials, where
-    n = detectors * (1 + log2(1 + flows)) / (1 + 10 * spread): more independent detectors and more flows narrow it,
-    disagreement (the standard deviation of the detectors' strengths) widens it.
-    """
-    strengths = _strongest(detections, [strength(each, thresholds) for each in detections], _detector)
-    mean = sum(strengths) / len(strengths)
-    spread = math.sqrt(sum((each - mean) ** 2 for each in strengths) / len(strengths))
-    flows = distinct_flows(detections)
-    return _wilson(value / 100, len(strengths) * (1 + math.log2(1 + flows)) / (1 + 10 * spread))
+def value_of(parts: dict[str, float]) -> float:
+    """Return the score from 0 to 100 that is given by its parts."""
+    return round(sum(parts.values()), 1)
 
 
-def evidence_flows(detection: Detection) -> int:
-    """Return how many flows are behind a detection."""
-    counted = detection.evidence.measures.get("flows", 0.0)
-    return max(len(detection.flow_ids), int(counted) if math.isfinite(counted) else 0)
-
-
-def distinct_flows(detections: Sequence[Detection]) -> int:
-    """Return how many flows are behind some detections; one that several list counts once."""
-    listed = {flow for each in detections for flow in each.flow_ids}
-    return len(listed) + sum(evidence_flows(each) - len(each.flow_ids) for each in detections)
-
-
-def _wilson(share: float, trials: float) -> tuple[float, float]:
-    z2 = Z_90 * Z_90
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z_90 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
-    low, high = 100 * max(centre - half, 0.0), 100 * min(centre + half, 1.0)
-    return round(min(low, 100 * share), 1), round(max(high, 100 * share), 1)
+def threat_score(
+    incident: Incident, detections: Sequence[Detection], settings: ReflexSettings, lost: float = 0.0
+) -> ThreatScore:
+    """Score an incident by some of its detections, where a share of the traffic was lost."""
+    parts = parts_of(incident, detections, settings)
+    value, level = value_of(parts), level_of(parts, settings.thresholds)
+    likely = probability(detections, calibration())
+    low, high = interval(value, likely, detections, level, calibration(), lost)
+    return ThreatScore(value, low, high, level, parts)
 
 
 def _parts(values: dict[str, float], weights: dict[str, float]) -> dict[str, float]:
@@ -160,11 +148,14 @@ def _parts(values: dict[str, float], weights: dict[str, float]) -> dict[str, flo
 
 
 def _terms(values: dict[str, float], weights: dict[str, float], lead: str) -> dict[str, float]:
-    return {name: -math.log1p(-v) * (1.0 if name == lead else weights[name]) for name, v in values.items()}
+    return {name: -math.log1p(-v) * (1.0 if name == lead else weights.get(name, 0.0)) for name, v in values.items()}
 
 
 def _correlation(detections: Sequence[Detection], strengths: Sequence[float]) -> float:
-    further = _strongest(detections, strengths, _detector)[1:] + _strongest(detections, strengths, _tactic)[1:]
+    further = (
+        largest_by(zip(map(_detector, detections), strengths, strict=True))[1:]
+        + largest_by(zip(map(_tactic, detections), strengths, strict=True))[1:]
+    )
     apart = math.prod(1 - CORROBORATION * each for each in further)
     return 1 - apart * (1 - FOLLOW_UP if follow_up(detections) else 1)
 
@@ -172,38 +163,6 @@ def _correlation(detections: Sequence[Detection], strengths: Sequence[float]) ->
 def _context(incident: Incident) -> float:
     known = [asset.criticality for asset in incident.assets.values() if asset.criticality]
     return max((CONTEXT_OF_CRITICALITY[each] for each in known), default=0.0)
-
-
-def follow_up(detections: Iterable[Detection]) -> tuple[Detection, Detection] | None:
-    """Find a victim that became an actor: what hit it, and another family of activity that it began after that."""
-    suffered: dict[str, dict[str, Detection]] = {}
-    for detection in sorted(detections, key=lambda each: (begin(each), each.at, each.detection_id)):
-        kind = family(detection.category).name
-        before = [
-            each
-            for name, each in suffered.get(detection.orig or "", {}).items()
-            if name != kind and begin(each) < begin(detection)
-        ]
-        if before:
-            return before[0], detection
-        if detection.resp and detection.severity not in ("informational", "low"):
-            suffered.setdefault(detection.resp, {}).setdefault(kind, detection)
-    return None
-
-
-def begin(detection: Detection) -> int:
-    """Return the event time at which the behaviour began, which is before its detector became sure."""
-    return detection.first_seen or detection.at
-
-
-def _strongest(
-    detections: Sequence[Detection], strengths: Sequence[float], group: Callable[[Detection], Hashable]
-) -> list[float]:
-    """Return the largest strength of each group, the largest first."""
-    best: dict[Hashable, float] = {}
-    for detection, value in zip(detections, strengths, strict=True):
-        best[group(detection)] = max(best.get(group(detection), 0.0), value)
-    return sorted(best.values(), reverse=True)
 
 
 def _detector(detection: Detection) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 import polars as pl
 
+from infraspectre.intel.calibration import calibration
 from infraspectre.ml.bounded import BoundedTable
 from infraspectre.ml.robust import logistic
 from infraspectre.records import Detection, Evidence, Severity, Technique
@@ -185,7 +186,7 @@ def detection(detector: str, case: Case, finding: Finding) -> Detection:
         category=finding.category,
         severity=severity(finding.score),
         score=round(finding.score, 4),
-        probability=round(finding.probability or probability(finding.score), 4),
+        probability=round(finding.probability or calibration().probability(finding.category, finding.score), 4),
         flow_ids=list(case.flow_ids),
         orig=finding.orig,
         resp=finding.resp,
@@ -202,7 +203,7 @@ def severity(score: float) -> Severity:
 
 
 def probability(score: float) -> float:
-    """Map a score to an a-priori probability: 0.18 at 0.3, 0.5 at 0.55, 0.94 at 1; not yet calibrated on labels."""
+    """Map a score to a probability before anything is known of its family: 0.18 at 0.3, 0.5 at 0.55, 0.94 at 1."""
     return logistic(6.0 * (score - 0.55))
 
 

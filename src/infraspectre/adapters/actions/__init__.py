@@ -1,0 +1,1 @@
+"""What carries actions out: a file with a blocklist, nftables, and webhooks."""

@@ -1,0 +1,44 @@
+"""Responses: actions upon addresses, each with a lease and a deadline, and the entries of their audit trail."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+State = Literal["begun", "done", "failed", "undone", "not undone"]
+
+
+class Action(msgspec.Struct, frozen=True):
+    """Describes one action of one runner upon one address, because of an incident."""
+
+    action_id: str
+    incident_id: str
+    runner: str
+    target: str
+    reason: str
+    level: str
+    requested_at: int
+    """Nanoseconds since the epoch, UTC."""
+    expires_at: int
+    """When its lease ends: what it changed is undone by then."""
+    deadline_s: float
+    """Seconds that carrying it out may take, retries included."""
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """Says what became of an action, when, on whose word, and what was done in detail."""
+
+    at: str
+    """RFC 3339, UTC."""
+    state: State
+    by: str
+    said: str
+    action: Action
+
+
+def action_id(incident_id: str, runner: str, target: str, requested_at: int) -> str:
+    """Derive the identity of an action; asking again later is another action."""
+    text = "\x1f".join((incident_id, runner, target, str(requested_at)))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
