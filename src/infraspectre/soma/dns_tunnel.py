@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from infraspectre.intel.domains import REGISTERED
 from infraspectre.ml.bounded import DistinctCounter
 from infraspectre.ml.robust import entropy_bits, log_ramp
 from infraspectre.records import Detection
@@ -15,8 +16,6 @@ from infraspectre.soma.techniques import DNS, PROTOCOL_TUNNELING, UNENCRYPTED_AL
 
 SAMPLED_NAMES = 16
 """Names of a block whose entropy is measured; names of one tunnel are alike."""
-REGISTERED = r"((?:[^.]+\.)?(?:com?|net|org|gov|edu|ac|gob|nom|or|ne|go)\.[a-z]{2}|[^.]+\.[^.]+)$"
-"""Registered domain of a name: the last two labels, or three below such second levels as co.uk; a rule of thumb."""
 INFRASTRUCTURE = (
     r"(?:^|\.)(?:in-addr\.arpa|ip6\.arpa|local|lan|home|internal|localdomain|"
     r"sophosxl\.(?:net|com)|mcafee\.com|spamhaus\.(?:org|net)|e5\.sk|eset\.com|sorbs\.net|senderbase\.org|dnswl\.org|"
