@@ -83,6 +83,10 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Pieces of one size from which it is cut up on purpose."""
     piece_spread: float = 0.25
     """Robust spread of their sizes over the median."""
+    once: float = 0.1
+    """Off the score for a single connection: people upload one file now and then."""
+    steady: float = 0.08
+    """For data that flows on and on to one place: somebody is patient."""
     cut_up: float = 0.08
     """For data that was cut up: somebody avoids being seen."""
     stores: int = 5
@@ -263,6 +267,8 @@ class Exfiltration:
             "popular": -settings.popular * (case.domain_hosts >= settings.popular_hosts),
             "unnamed": settings.unnamed * (case.name is None),
             "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
+            "once": -settings.once * (len(case.pieces) == 1 and case.is_web),
+            "steady": settings.steady * self._is_channel(case),
             "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
             "store": -settings.store * (givers is not None and givers.count() >= settings.stores),
         }
@@ -275,11 +281,14 @@ class Exfiltration:
         if case.is_web and case.name is not None:
             is_storage = case.domain_hosts >= settings.popular_hosts or STORAGE.search(case.name) is not None
             named.append(CLOUD_STORAGE if is_storage else WEB_SERVICE)
-        if case.flows >= settings.channel_flows and case.duration_s >= settings.channel_s:
+        if self._is_channel(case):
             named.append(OVER_C2_CHANNEL)
         if case.is_cut_up(settings.pieces, settings.piece_spread):
             named.append(SIZE_LIMITS)
         return tuple(named)
+
+    def _is_channel(self, case: SentCase) -> bool:
+        return case.flows >= self._settings.channel_flows and case.duration_s >= self._settings.channel_s
 
     def _measured(self) -> Vector:
         """Return the sums sent, each to one destination, as sorted log10 bytes."""
