@@ -17,6 +17,7 @@ from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gat
 from infraspectre.soma.doorstep import Doorstep
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.rhythm import Rhythm, rhythm_of
+from infraspectre.soma.unusual_port import USUAL_PORTS
 from infraspectre.soma.techniques import (
     DNS,
     ENCRYPTED_CHANNEL,
@@ -69,12 +70,16 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     self_signed: float = 0.15
     """For a certificate that its server issued to itself: public services have theirs signed."""
     odd_port: float = 0.1
-    """For a web protocol on a port that is not the web's."""
+    """For a protocol on a port where it is not at home."""
     shaken: float = 0.07
     """For gaps shaken on purpose: programs wait equal times, or give or take a tenth."""
     shaken_spread: float = 0.13
     """Robust spread of gaps from which they are shaken: uniform jitter of a sixth."""
-    late: float = 0.06
+    wild: float = 0.05
+    """Beyond `shaken`, for gaps that only somebody who hides would shake so much."""
+    wild_spread: float = 0.35
+    """Robust spread of gaps from which they are: uniform jitter of a half."""
+    late: float = 0.08
     """For calls that began long after the host was first seen: installed programs begin with their host."""
     late_s: float = 1_800.0
     """How long after."""
@@ -126,7 +131,7 @@ QUIET_PORTS = (
     5355,
 )
 """Services periodic by design: names, time, leases, directories, management and discovery (IANA port numbers)."""
-WEB_PORTS = (80, 443, 8_080, 8_443)
+WEB_PORTS = (80, 443)
 """Ports at which web services are at home."""
 ECHO_TYPES = (8, 128)
 """Message types of echo requests (RFC 792, RFC 4443)."""
@@ -324,7 +329,7 @@ class Beacon:
         """Return what speaks for and against guilt, as parts of the score."""
         settings = self._settings
         is_dns, is_ping = scope.protocol == "dns", scope.protocol.startswith("icmp")
-        is_web = case.app_protocol in ("tls", "http", "quic")
+        is_late = (case.caller_age_s or 0.0) >= settings.late_s
         typical = float(np.median(case.sizes))
         parts = {
             "shared": -settings.shared * (callers - 1),
@@ -332,10 +337,11 @@ class Beacon:
             "unnamed": settings.unnamed * (not case.is_named and not is_dns and not is_ping),
             "own_software": settings.own_software * self._is_own_software(case),
             "self_signed": settings.self_signed * case.is_self_signed,
-            "odd_port": settings.odd_port * (is_web and scope.port not in WEB_PORTS),
+            "odd_port": settings.odd_port * (scope.port not in USUAL_PORTS.get(case.app_protocol or "", (scope.port,))),
             "shaken": settings.shaken * (rhythm.gap_spread >= settings.shaken_spread),
-            "late": settings.late * ((case.caller_age_s or 0.0) >= settings.late_s),
-            "devoted": -settings.devoted * ((case.caller_places or np.inf) <= settings.devoted_hosts),
+            "wild": settings.wild * (rhythm.gap_spread >= settings.wild_spread),
+            "late": settings.late * is_late,
+            "devoted": -settings.devoted * (not is_late and (case.caller_places or np.inf) <= settings.devoted_hosts),
             "carried": settings.carried * (case.carries_data if is_dns else is_ping and typical not in PING_BYTES),
             "plain_ping": -settings.plain_ping * (is_ping and typical in PING_BYTES),
             "foreign": -settings.foreign * (not case.is_caller_inside),

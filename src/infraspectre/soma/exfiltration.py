@@ -37,6 +37,7 @@ OPTIONAL: dict[str, pl.DataType] = {
     "tls_server_name": pl.String(),
     "http_hosts": pl.List(pl.String),
     "domain_orig_hosts": pl.Float32(),
+    "software_orig_hosts": pl.Float32(),
 }
 """Columns that are null where a source or an analysis does not tell them."""
 STORAGE = re.compile(
@@ -83,8 +84,10 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Pieces of one size from which it is cut up on purpose."""
     piece_spread: float = 0.25
     """Robust spread of their sizes over the median."""
-    once: float = 0.1
-    """Off the score for a single connection: people upload one file now and then."""
+    once: float = 0.16
+    """Off the score for a single connection: people upload a film or a folder now and then."""
+    own_software: float = 0.1
+    """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
     steady: float = 0.08
     """For data that flows on and on to one place: somebody is patient."""
     cut_up: float = 0.08
@@ -128,6 +131,7 @@ class SentCase(Case):
         self.apps: dict[str, None] = {}
         self.pieces: list[int] = []
         self.domain_hosts = 0.0
+        self.software_hosts: float | None = None
         self.name: str | None = None
 
     @property
@@ -153,6 +157,7 @@ class Exfiltration:
             "tls_server_name",
             "http_hosts",
             "domain_orig_hosts",
+            "software_orig_hosts",
         }
     )
 
@@ -200,6 +205,7 @@ class Exfiltration:
             received=pl.col("resp_payload_bytes").sum(),
             apps=pl.col("app_protocol").drop_nulls().unique(maintain_order=True),
             pieces=pl.col("orig_payload_bytes").filter(pl.col("orig_payload_bytes") >= self._settings.flow_bytes).head(PIECES),
+            software_hosts=pl.col("software_orig_hosts").last(),
             domain_hosts=pl.col("domain_orig_hosts").max(),
             name=pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()).drop_nulls().first(),
         )
@@ -213,6 +219,7 @@ class Exfiltration:
         case.apps |= dict.fromkeys(row["apps"])
         case.pieces += row["pieces"][: PIECES - len(case.pieces)]
         case.domain_hosts = max(case.domain_hosts, row["domain_hosts"] or 0.0)
+        case.software_hosts = row["software_hosts"] or case.software_hosts
         case.name = case.name or row["name"]
         self._senders[scope.resp].update([row["orig_hash"]])
         return scope
@@ -268,6 +275,7 @@ class Exfiltration:
             "unnamed": settings.unnamed * (case.name is None),
             "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
             "once": -settings.once * (len(case.pieces) == 1 and case.is_web),
+            "own_software": settings.own_software * (case.software_hosts is not None and case.software_hosts <= 2),
             "steady": settings.steady * self._is_channel(case),
             "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
             "store": -settings.store * (givers is not None and givers.count() >= settings.stores),

@@ -12,6 +12,8 @@ CHANCE = 0.5772
 """Irregularity of gaps between events that come by chance (a Poisson process): Euler's constant."""
 DOUBT = 1.2
 """One and a half standard errors of the irregularity of n gaps by chance, times the root of n: 1.5 * sqrt(pi^2/6 - 1)."""
+TIMER = 0.42
+"""Irregularity of a period with 95% jitter of whose calls a third is left out, and somewhat more."""
 SAME_CALL = 0.02
 """Calls closer than this share of the long gaps are one call: its redirects and its parallel connections."""
 PAUSE = 5.0
@@ -33,7 +35,7 @@ class Rhythm(NamedTuple):
     @property
     def is_timer(self) -> bool:
         """Tell whether chance would hardly be so regular; for few gaps only near equal ones are."""
-        return self.irregularity <= CHANCE - DOUBT / np.sqrt(max(1, self.calls - 1))
+        return self.irregularity <= min(TIMER, CHANCE - DOUBT / np.sqrt(max(1, self.calls - 1)))
 
 
 def rhythm_of(times_s: Vector, shortest_gap_s: float) -> Rhythm | None:
