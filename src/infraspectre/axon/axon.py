@@ -12,7 +12,6 @@ from infraspectre.axon.site import Site, SiteState
 from infraspectre.axon.window import Window, WindowState
 from infraspectre.records import FlowBatch
 
-
 CONTEXT = (*FEATURES, *PREVALENCE)
 """Every column that Axon adds to a flow, in order."""
 
@@ -48,9 +47,7 @@ class Axon:
         columns = self._site.extract(rows) | self._prevalence.extract(flows.frame, rows)
         for window in self._windows:
             columns |= window.extract(rows)
-        return FeatureBatch(
-            pl.DataFrame({feature.name: columns[feature.name] for feature in CONTEXT}).cast(pl.Float32)
-        )
+        return FeatureBatch(pl.DataFrame({feature.name: columns[feature.name] for feature in CONTEXT}).cast(pl.Float32))
 
     def save(self) -> AxonState:
         """Return everything remembered."""

@@ -134,4 +134,6 @@ def _hashes(frame: pl.DataFrame, texts: list[pl.Expr]) -> Hashes:
     if not texts:
         return np.zeros(len(frame), dtype=np.uint64)
     text = pl.coalesce(texts)
-    return frame.select(pl.when(text.is_null()).then(pl.lit(0, pl.UInt64)).otherwise(text.hash())).to_series().to_numpy()
+    return (
+        frame.select(pl.when(text.is_null()).then(pl.lit(0, pl.UInt64)).otherwise(text.hash())).to_series().to_numpy()
+    )

@@ -6,6 +6,8 @@ import polars as pl
 
 REGISTERED = r"((?:[^.]+\.)?(?:com?|net|org|gov|edu|ac|gob|nom|or|ne|go)\.[a-z]{2}|[^.]+\.[^.]+)$"
 """Registered domain of a name: the last two labels, or three below such second levels as co.uk; a rule of thumb."""
+REVERSED = r"^(?:\d{1,3}\.){3}\d{1,3}(?:\.|$)|^(?:[0-9a-f]\.){16}"
+"""Names that begin with an address written backwards, as block lists of any domain are asked (RFC 5782)."""
 NUMBERS = r"^[0-9.]+$|:"
 """Names that are addresses."""
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from infraspectre.intel.domains import registered
+from infraspectre.intel.domains import REVERSED, registered
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import log_ramp, relative_spread
 from infraspectre.records import Detection, Technique
@@ -17,7 +17,6 @@ from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gat
 from infraspectre.soma.doorstep import Doorstep
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.rhythm import Rhythm, rhythm_of
-from infraspectre.soma.unusual_port import USUAL_PORTS
 from infraspectre.soma.techniques import (
     DNS,
     ENCRYPTED_CHANNEL,
@@ -25,6 +24,7 @@ from infraspectre.soma.techniques import (
     NON_STANDARD_PORT,
     WEB_PROTOCOLS,
 )
+from infraspectre.soma.unusual_port import USUAL_PORTS
 
 CALLS_KEPT = 256
 """Latest calls of a case that are kept: enough for the statistics, 6 KiB each."""
@@ -61,8 +61,6 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """Score of a timer that calls, in one size, what no other host calls: many harmless programs do."""
     shared: float = 0.04
     """Off the score for every further host that calls the same."""
-    few: float = 0.02
-    """Off the score where calls are few."""
     unnamed: float = 0.15
     """For a destination without a name: services have names, and programs look them up."""
     own_software: float = 0.08
@@ -97,6 +95,8 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """Off the score for destinations inside, where monitors and agents poll."""
     one_socket: float = 0.1
     """Off the score for calls that all leave from one port: one association kept alive, rather than calls anew."""
+    odd: float = 0.1
+    """Oddity from which the number of calls counts too."""
     steady: float = 0.1
     """For calls that number `full_calls`, on a logarithmic scale."""
     full_calls: int = 1_000
@@ -133,10 +133,11 @@ QUIET_PORTS = (
 """Services periodic by design: names, time, leases, directories, management and discovery (IANA port numbers)."""
 WEB_PORTS = (80, 443)
 """Ports at which web services are at home."""
+DNS_PORT = 53
 ECHO_TYPES = (8, 128)
 """Message types of echo requests (RFC 792, RFC 4443)."""
 PING_BYTES = (0, 8, 24, 32, 40, 48, 56, 64)
-"""Data sizes that ping programs use unless told otherwise, with and without the header of 8 bytes (ping(8), Windows)."""
+"""Data sizes that ping programs use unless told otherwise, with and without its header of 8 bytes (ping(8), Windows)."""
 DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE")
 """Record types that bring orders (iodine, dnscat2 and Cobalt Strike documentation)."""
 NOVEL_NAMES = 0.5
@@ -206,7 +207,7 @@ class CallCase(Case):
 
     def _place(self, row: Row) -> None:
         """Learn how usual destination and software are here, from the latest flow, and how old the caller was."""
-        self.domain_callers = int(row["domain_orig_hosts"] or self.domain_callers)
+        self.domain_callers = int(row["callers"] or self.domain_callers)
         self.software_hosts = row["software_orig_hosts"] or self.software_hosts
         self.software_places = row["software_domains"] or self.software_places
         self.caller_places = row["orig_host_resp_hosts"] or self.caller_places
@@ -227,6 +228,7 @@ class Beacon:
             "dns_queries",
             "dns_query_types",
             "orig_packets",
+            "tcp_state",
             "resp_payload_bytes",
             "resp_host_orig_hosts",
             "domain_orig_hosts",
@@ -243,6 +245,7 @@ class Beacon:
         self._book: Casebook[Scope, CallCase] = Casebook(self.name, self._settings.capacity, CallCase, self._judge)
         self._doorstep = Doorstep(SCOPE, 4 * self._settings.capacity)
         self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, _few)
+        self._popular: BoundedTable[str, bool] = BoundedTable(4 * self._settings.capacity, bool)
         self._resolvers = Resolvers()
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
@@ -250,11 +253,13 @@ class Beacon:
         frame = frame.with_columns(
             pl.lit(None, kind).alias(name) for name, kind in OPTIONAL.items() if name not in frame.columns
         )
-        self._resolvers.learn(frame.filter(pl.col("resp_port") == 53))
-        calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).with_columns(
-            **_place(), is_named=_is_named(), is_self_signed=_is_self_signed()
-        )
-        rows = gathered(self._doorstep.admit(calls), list(SCOPE), **MEASURES)
+        self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
+        calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
+        is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
+        for place in calls.filter(is_popular)["place"].unique(maintain_order=True):
+            self._popular[place]
+        rare = calls.filter(~is_popular, pl.col("place").is_not_null())
+        rows = gathered(self._doorstep.admit(rare), list(SCOPE), **MEASURES)
         touched = [self._absorb(row) for row in rows]
         return self._book.review(scope for scope in touched if self._is_due(scope))
 
@@ -281,11 +286,15 @@ class Beacon:
 
     def _judge(self, scope: Scope, case: CallCase) -> Finding | None:
         settings, callers = self._settings, self._callers_of(scope, case)
-        if case.flows < settings.calls or callers > settings.callers or self._is_name_service(scope, case):
+        if case.flows < settings.calls or callers > settings.callers or scope.place in self._popular:
+            return None
+        if self._is_name_service(scope, case):
             return None
         rhythm = rhythm_of(np.asarray(case.times, dtype=np.float64) / SECOND, settings.shortest_gap_s)
         size_spread = _spread(case.sizes)
         if rhythm is None or not self._is_beacon(case, rhythm, size_spread):
+            return None
+        if rhythm.calls < settings.many_calls and callers > 1:
             return None
         app = f" {case.app_protocol.upper()}" if case.app_protocol else ""
         place = scope.place if scope.protocol == "dns" else host_of(scope.place, scope.port)
@@ -329,17 +338,17 @@ class Beacon:
         """Return what speaks for and against guilt, as parts of the score."""
         settings = self._settings
         is_dns, is_ping = scope.protocol == "dns", scope.protocol.startswith("icmp")
+        is_sure = rhythm.calls >= settings.many_calls
         is_late = (case.caller_age_s or 0.0) >= settings.late_s
         typical = float(np.median(case.sizes))
         parts = {
             "shared": -settings.shared * (callers - 1),
-            "few": -settings.few * (rhythm.calls < settings.many_calls),
             "unnamed": settings.unnamed * (not case.is_named and not is_dns and not is_ping),
             "own_software": settings.own_software * self._is_own_software(case),
             "self_signed": settings.self_signed * case.is_self_signed,
             "odd_port": settings.odd_port * (scope.port not in USUAL_PORTS.get(case.app_protocol or "", (scope.port,))),
-            "shaken": settings.shaken * (rhythm.gap_spread >= settings.shaken_spread),
-            "wild": settings.wild * (rhythm.gap_spread >= settings.wild_spread),
+            "shaken": settings.shaken * (is_sure and rhythm.gap_spread >= settings.shaken_spread),
+            "wild": settings.wild * (is_sure and rhythm.gap_spread >= settings.wild_spread),
             "late": settings.late * is_late,
             "devoted": -settings.devoted * (not is_late and (case.caller_places or np.inf) <= settings.devoted_hosts),
             "carried": settings.carried * (case.carries_data if is_dns else is_ping and typical not in PING_BYTES),
@@ -356,7 +365,10 @@ class Beacon:
     def _score(self, oddities: dict[str, float], case: CallCase) -> float:
         settings = self._settings
         many = log_ramp(case.flows, settings.many_calls, settings.full_calls)
-        return min(1.0, max(0.0, settings.base + settings.steady * many * (sum(oddities.values()) > 0.1) + sum(oddities.values())))
+        return min(
+            1.0,
+            max(0.0, settings.base + settings.steady * many * (sum(oddities.values()) > 0.1) + sum(oddities.values())),
+        )
 
 
 OPTIONAL: dict[str, pl.DataType] = {
@@ -367,6 +379,7 @@ OPTIONAL: dict[str, pl.DataType] = {
     "dns_queries": pl.List(pl.String),
     "dns_query_types": pl.List(pl.String),
     "orig_packets": pl.UInt32(),
+    "tcp_state": pl.String(),
     "resp_payload_bytes": pl.UInt64(),
     "domain_orig_hosts": pl.Float32(),
     "resp_host_orig_hosts": pl.Float32(),
@@ -380,8 +393,8 @@ QUESTION = pl.col("dns_queries").list.first()
 MEASURES = {
     "times": pl.col("started_at").tail(CALLS_KEPT),
     "sizes": pl.col("size").tail(CALLS_KEPT),
-    "answers": pl.col("resp_payload_bytes").fill_null(0).tail(CALLS_KEPT),
-    "orig_hash": pl.col("orig_ip").hash().first(),
+    "answers": pl.col("answer").tail(CALLS_KEPT),
+    "orig_hash": pl.col("orig_hash").first(),
     "orig_inside": pl.col("orig_inside").first(),
     "resp_inside": pl.col("resp_inside").first(),
     "app_protocol": pl.col("app_protocol").drop_nulls().first(),
@@ -389,38 +402,55 @@ MEASURES = {
     "resp": pl.col("resp_ip").last(),
     "is_named": pl.col("is_named").any(),
     "is_self_signed": pl.col("is_self_signed").any(),
-    "names": QUESTION.drop_nulls().hash(),
-    "data_types": pl.col("dns_query_types").list.first().is_in(DATA_TYPES).sum(),
-    "domain_orig_hosts": pl.max_horizontal("domain_orig_hosts", "resp_host_orig_hosts").last(),
+    "names": pl.col("name").drop_nulls(),
+    "data_types": pl.col("is_data").sum(),
+    "callers": pl.col("callers").last(),
     "software_orig_hosts": pl.col("software_orig_hosts").last(),
     "software_domains": pl.col("software_domains").last(),
     "orig_host_resp_hosts": pl.col("orig_host_resp_hosts").last(),
     "orig_host_age_s": pl.col("orig_host_age_s").first(),
 }
 """What a case takes from calls."""
+CARRIED = (
+    *("flow_id", "first_packet", "started_at", "ended_at", "orig_ip", "resp_ip", "resp_port", "orig_port"),
+    *("orig_inside", "resp_inside", "app_protocol", "software_orig_hosts", "software_domains"),
+    *("orig_host_resp_hosts", "orig_host_age_s"),
+)
+"""Columns of a call that stay as they are."""
 
 
 def _is_call() -> pl.Expr:
-    """Tell calls of services that are not periodic by design, pings to the outside, and questions for names."""
-    is_service = pl.col("protocol").is_in(["tcp", "udp"]) & ~pl.col("resp_port").is_in(QUIET_PORTS)
-    is_ping = pl.col("protocol").str.starts_with("icmp") & pl.col("orig_port").is_in(ECHO_TYPES) & ~pl.col("resp_inside")
-    is_question = (pl.col("app_protocol") == "dns") & (pl.col("resp_port") == 53) & registered(QUESTION).is_not_null()
-    return ~pl.col("resp_group") & (is_service | is_ping | is_question.fill_null(value=False))
+    """Tell calls of services that are not periodic by design, pings to the outside, and questions for names.
+
+    A part of a long connection that begins without a SYN is no call: cutting it makes it look periodic.
+    """
+    goes_on = (pl.col("tcp_state") == "OTH").fill_null(value=False)
+    is_service = pl.col("protocol").is_in(["tcp", "udp"]) & ~goes_on & ~pl.col("resp_port").is_in(QUIET_PORTS)
+    is_echo = pl.col("protocol").str.starts_with("icmp") & pl.col("orig_port").is_in(ECHO_TYPES)
+    is_question = (
+        (pl.col("app_protocol") == "dns") & (pl.col("resp_port") == DNS_PORT) & ~QUESTION.str.contains(REVERSED)
+    )
+    return ~pl.col("resp_group") & (is_service | is_echo & ~pl.col("resp_inside") | is_question.fill_null(value=False))
 
 
-def _place() -> dict[str, pl.Expr]:
-    """Tell what is called: the domain through DNS, else the address; and the size of a call."""
-    is_dns = pl.col("resp_port") == 53
+def _told_by_calls() -> list[pl.Expr]:
+    """Say of each call what is called (the domain through DNS, else the address), how much, and by how many hosts."""
+    is_dns, is_ping = pl.col("resp_port") == DNS_PORT, pl.col("protocol").str.starts_with("icmp")
     packets = pl.max_horizontal(pl.col("orig_packets"), 1).fill_null(1)
-    is_ping = pl.col("protocol").str.starts_with("icmp")
-    size = pl.when(is_ping).then(pl.col("orig_payload_bytes") // packets).otherwise("orig_payload_bytes")
-    return {
-        "place": pl.when(is_dns).then(registered(QUESTION)).otherwise("resp_ip"),
-        "protocol": pl.when(is_dns).then(pl.lit("dns")).otherwise("protocol"),
-        "domain_orig_hosts": pl.col("domain_orig_hosts"),
-        "resp_host_orig_hosts": pl.when(~is_dns).then("resp_host_orig_hosts"),
-        "size": size,
-    }
+    address_callers = pl.when(~is_dns).then("resp_host_orig_hosts")
+    return [
+        *map(pl.col, CARRIED),
+        pl.when(is_dns).then(registered(QUESTION)).otherwise("resp_ip").alias("place"),
+        pl.when(is_dns).then(pl.lit("dns")).otherwise("protocol").alias("protocol"),
+        pl.when(is_ping).then(pl.col("orig_payload_bytes") // packets).otherwise("orig_payload_bytes").alias("size"),
+        pl.col("resp_payload_bytes").fill_null(0).alias("answer"),
+        pl.col("orig_ip").hash().alias("orig_hash"),
+        pl.max_horizontal("domain_orig_hosts", address_callers).alias("callers"),
+        pl.when(is_dns).then(QUESTION.hash()).alias("name"),
+        pl.when(is_dns).then(pl.col("dns_query_types").list.first().is_in(DATA_TYPES)).alias("is_data"),
+        _is_named().alias("is_named"),
+        _is_self_signed().alias("is_self_signed"),
+    ]
 
 
 def _is_named() -> pl.Expr:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from infraspectre.intel.domains import REGISTERED
+from infraspectre.intel.domains import REGISTERED, REVERSED
 from infraspectre.ml.bounded import DistinctCounter
 from infraspectre.ml.robust import entropy_bits, log_ramp
 from infraspectre.records import Detection
@@ -25,8 +25,6 @@ INFRASTRUCTURE = (
     r"amazonaws\.com|googlevideo\.com|gvt1\.com|office\.com|windows\.net|trafficmanager\.net|azure\.com|measurement-\w+\.com)$"
 )
 """Reverse lookups, local names, and the domains through which scanners, block lists and CDNs look things up by name."""
-ADDRESS = r"^(?:\d{1,3}\.){3}\d{1,3}(?:\.|$)|^(?:[0-9a-f]\.){16}"
-"""Addresses written backwards, by which block lists are asked below domains of any name (RFC 5782)."""
 DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE", "TYPE65399")
 """Record types that carry most downstream data in tunnels (iodine and dnscat2 documentation)."""
 
@@ -234,4 +232,4 @@ def _questions(frame: pl.DataFrame) -> pl.DataFrame:
     domained = names.with_columns(domain=pl.col("dns_queries").str.extract(REGISTERED))
     prefix = pl.col("dns_queries").str.strip_suffix(pl.col("domain")).str.strip_chars_end(".")
     told = domained.with_columns(prefix=prefix)
-    return told.filter(pl.col("prefix").str.len_bytes() > 0, ~pl.col("prefix").str.contains(ADDRESS))
+    return told.filter(pl.col("prefix").str.len_bytes() > 0, ~pl.col("prefix").str.contains(REVERSED))

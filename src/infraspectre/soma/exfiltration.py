@@ -204,7 +204,9 @@ class Exfiltration:
             sent=pl.col("orig_payload_bytes").sum(),
             received=pl.col("resp_payload_bytes").sum(),
             apps=pl.col("app_protocol").drop_nulls().unique(maintain_order=True),
-            pieces=pl.col("orig_payload_bytes").filter(pl.col("orig_payload_bytes") >= self._settings.flow_bytes).head(PIECES),
+            pieces=pl.col("orig_payload_bytes")
+            .filter(pl.col("orig_payload_bytes") >= self._settings.flow_bytes)
+            .head(PIECES),
             software_hosts=pl.col("software_orig_hosts").last(),
             domain_hosts=pl.col("domain_orig_hosts").max(),
             name=pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()).drop_nulls().first(),

@@ -11,7 +11,7 @@ from infraspectre.ml.robust import Vector, relative_spread
 CHANCE = 0.5772
 """Irregularity of gaps between events that come by chance (a Poisson process): Euler's constant."""
 DOUBT = 1.2
-"""One and a half standard errors of the irregularity of n gaps by chance, times the root of n: 1.5 * sqrt(pi^2/6 - 1)."""
+"""One and a half standard errors of the irregularity of n gaps by chance times the root of n, 1.5 sqrt(pi^2/6 - 1)."""
 TIMER = 0.42
 """Irregularity of a period with 95% jitter of whose calls a third is left out, and somewhat more."""
 SAME_CALL = 0.02
@@ -30,7 +30,7 @@ class Rhythm(NamedTuple):
     gap_spread: float
     """Robust spread of the gaps over their median."""
     irregularity: float
-    """Log of the mean gap less the mean of the logs: 0 for equal gaps, .24 for a period with 95% jitter, .58 by chance."""
+    """Log of the mean gap less the mean of the logs: 0 for equal gaps, .24 for 95% jitter, .58 by chance."""
 
     @property
     def is_timer(self) -> bool:
