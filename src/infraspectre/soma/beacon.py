@@ -81,7 +81,7 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """For calls that began long after the host was first seen: installed programs begin with their host."""
     late_s: float = 1_800.0
     """How long after."""
-    devoted: float = 0.2
+    devoted: float = 0.12
     """Off the score for a host that hardly calls anybody else: a device that reports to its maker."""
     devoted_hosts: int = 8
     """Destinations that such a device has at most; a person's machine has dozens."""
@@ -137,7 +137,7 @@ DNS_PORT = 53
 ECHO_TYPES = (8, 128)
 """Message types of echo requests (RFC 792, RFC 4443)."""
 PING_BYTES = (0, 8, 24, 32, 40, 48, 56, 64)
-"""Data sizes that ping programs use unless told otherwise, with and without its header of 8 bytes (ping(8), Windows)."""
+"""Data sizes that ping programs use unless told otherwise, with or without 8 bytes of header (ping(8), Windows)."""
 DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE")
 """Record types that bring orders (iodine, dnscat2 and Cobalt Strike documentation)."""
 NOVEL_NAMES = 0.5
@@ -363,12 +363,10 @@ class Beacon:
         return case.software_hosts is not None and case.software_hosts <= 2 and (case.software_places or 0.0) <= 1
 
     def _score(self, oddities: dict[str, float], case: CallCase) -> float:
-        settings = self._settings
-        many = log_ramp(case.flows, settings.many_calls, settings.full_calls)
-        return min(
-            1.0,
-            max(0.0, settings.base + settings.steady * many * (sum(oddities.values()) > 0.1) + sum(oddities.values())),
-        )
+        """Add what is odd to the base; that there are many calls counts only where something is odd."""
+        settings, odd = self._settings, sum(oddities.values())
+        many = log_ramp(case.flows, settings.many_calls, settings.full_calls) if odd > settings.odd else 0.0
+        return min(1.0, max(0.0, settings.base + odd + settings.steady * many))
 
 
 OPTIONAL: dict[str, pl.DataType] = {

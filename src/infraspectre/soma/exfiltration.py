@@ -42,7 +42,7 @@ OPTIONAL: dict[str, pl.DataType] = {
 """Columns that are null where a source or an analysis does not tell them."""
 STORAGE = re.compile(
     r"(?:^|[.-])(?:storage|drive|dropbox|dropboxapi|onedrive|sharepoint|box|mega|s3|blob|backblazeb2|pcloud|"
-    r"mediafire|wetransfer|transfer|gofile|anonfiles|file|upload|icloud|googleapis)(?:[.-]|$)|\.mega\.|sharefile"
+    r"mediafire|wetransfer|transfer|share|gofile|anonfiles|file|upload|icloud|googleapis)(?:[.-]|$)|\.mega\.|sharefile"
 )
 """Names of services that keep files for everybody (techniques of MITRE ATT&CK T1567.002, procedure examples)."""
 
@@ -56,6 +56,8 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Bytes a flow must send to count: thousands of smaller ones would be needed for a theft."""
     sent_ratio: float = 4.0
     """Bytes sent per byte received: use of a service receives more than it sends, calls are even."""
+    greeting_bytes: int = 4_000
+    """Bytes that a server sends before it answers: a TLS handshake's certificates, a banner and its replies."""
     deviations: float = 3.0
     """Robust deviations of log10 bytes above the sums that this site sends to destinations outside."""
     population: int = 8
@@ -230,7 +232,8 @@ class Exfiltration:
         return self._echo(scope, case) if scope.kind == "echo" else self._transfer(scope, case)
 
     def _transfer(self, scope: Scope, case: SentCase) -> Finding | None:
-        settings, ratio = self._settings, case.sent / max(1, case.received)
+        settings = self._settings
+        ratio = case.sent / max(1, case.received - settings.greeting_bytes * case.flows)
         senders = self._senders[scope.resp].count()
         if case.sent < settings.sent_bytes or ratio < settings.sent_ratio or senders > settings.senders:
             return None
