@@ -13,7 +13,18 @@ from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import log_ramp, relative_spread
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import plural
-from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_seconds
+from infraspectre.soma.detector import (
+    SECOND,
+    Case,
+    Casebook,
+    Finding,
+    Row,
+    completed,
+    few_hosts,
+    gathered,
+    host_of,
+    in_seconds,
+)
 from infraspectre.soma.doorstep import Doorstep
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.rhythm import Rhythm, rhythm_of
@@ -146,6 +157,26 @@ SCOPE = ("orig_ip", "place", "resp_port", "protocol")
 """Columns that tell who calls what."""
 
 
+OPTIONAL: dict[str, pl.DataType] = {
+    "tls_server_name": pl.String(),
+    "http_hosts": pl.List(pl.String),
+    "tls_certificate_subjects": pl.List(pl.String),
+    "tls_certificate_issuers": pl.List(pl.String),
+    "dns_queries": pl.List(pl.String),
+    "dns_query_types": pl.List(pl.String),
+    "orig_packets": pl.UInt32(),
+    "tcp_state": pl.String(),
+    "resp_payload_bytes": pl.UInt64(),
+    "domain_orig_hosts": pl.Float32(),
+    "resp_host_orig_hosts": pl.Float32(),
+    "software_orig_hosts": pl.Float32(),
+    "software_domains": pl.Float32(),
+    "orig_host_resp_hosts": pl.Float32(),
+    "orig_host_age_s": pl.Float32(),
+}
+"""Columns that are null where a source or an analysis does not tell them."""
+
+
 class Scope(NamedTuple):
     """Identifies who calls what: an address, or a domain through DNS."""
 
@@ -219,40 +250,20 @@ class Beacon:
 
     name = "beacon"
     columns = frozenset({"app_protocol", "orig_port", "orig_payload_bytes"})
-    helpful = frozenset(
-        {
-            "tls_server_name",
-            "http_hosts",
-            "tls_certificate_subjects",
-            "tls_certificate_issuers",
-            "dns_queries",
-            "dns_query_types",
-            "orig_packets",
-            "tcp_state",
-            "resp_payload_bytes",
-            "resp_host_orig_hosts",
-            "domain_orig_hosts",
-            "software_orig_hosts",
-            "software_domains",
-            "orig_host_resp_hosts",
-            "orig_host_age_s",
-        }
-    )
+    helpful = frozenset(OPTIONAL)
 
     def __init__(self, settings: BeaconSettings | None = None) -> None:
         """Start with no case."""
         self._settings = settings or BeaconSettings()
         self._book: Casebook[Scope, CallCase] = Casebook(self.name, self._settings.capacity, CallCase, self._judge)
         self._doorstep = Doorstep(SCOPE, 4 * self._settings.capacity)
-        self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, _few)
+        self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
         self._popular: BoundedTable[str, bool] = BoundedTable(4 * self._settings.capacity, bool)
         self._resolvers = Resolvers()
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return beacons that became certain."""
-        frame = frame.with_columns(
-            pl.lit(None, kind).alias(name) for name, kind in OPTIONAL.items() if name not in frame.columns
-        )
+        frame = completed(frame, OPTIONAL)
         self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
         calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
         is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
@@ -369,24 +380,6 @@ class Beacon:
         return min(1.0, max(0.0, settings.base + odd + settings.steady * many))
 
 
-OPTIONAL: dict[str, pl.DataType] = {
-    "tls_server_name": pl.String(),
-    "http_hosts": pl.List(pl.String),
-    "tls_certificate_subjects": pl.List(pl.String),
-    "tls_certificate_issuers": pl.List(pl.String),
-    "dns_queries": pl.List(pl.String),
-    "dns_query_types": pl.List(pl.String),
-    "orig_packets": pl.UInt32(),
-    "tcp_state": pl.String(),
-    "resp_payload_bytes": pl.UInt64(),
-    "domain_orig_hosts": pl.Float32(),
-    "resp_host_orig_hosts": pl.Float32(),
-    "software_orig_hosts": pl.Float32(),
-    "software_domains": pl.Float32(),
-    "orig_host_resp_hosts": pl.Float32(),
-    "orig_host_age_s": pl.Float32(),
-}
-"""Columns that are null where a source or an analysis does not tell them."""
 QUESTION = pl.col("dns_queries").list.first()
 MEASURES = {
     "times": pl.col("started_at").tail(CALLS_KEPT),
@@ -495,7 +488,3 @@ def _told(oddities: dict[str, float]) -> str:
 
 def _spread(sizes: list[int]) -> float:
     return relative_spread(np.asarray(sizes, dtype=np.float64) + 1.0)
-
-
-def _few() -> DistinctCounter:
-    return DistinctCounter(16)

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 import polars as pl
 
-from infraspectre.ml.bounded import BoundedTable
+from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import logistic
 from infraspectre.records import Detection, Evidence, Severity, Technique
 from infraspectre.records.detection import detection_id
@@ -234,6 +234,18 @@ PARTS_OF_FLOWS = {
     "rows": pl.len(),
 }
 """What a case takes from rows of which a flow may have several, such as its requests, and how many `rows` there are."""
+
+
+def completed(frame: pl.DataFrame, optional: dict[str, pl.DataType]) -> pl.DataFrame:
+    """Add those of the optional columns that are missing, as null."""
+    return frame.with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in optional.items() if name not in frame.columns
+    )
+
+
+def few_hosts() -> DistinctCounter:
+    """Return a counter of hosts that are few or else of no interest."""
+    return DistinctCounter(16)
 
 
 def gathered(frame: pl.DataFrame, keys: list[str], **measures: pl.Expr) -> Iterator[Row]:

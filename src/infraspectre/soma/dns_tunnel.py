@@ -11,7 +11,7 @@ from infraspectre.intel.domains import REGISTERED, REVERSED
 from infraspectre.ml.bounded import DistinctCounter
 from infraspectre.ml.robust import entropy_bits, log_ramp
 from infraspectre.records import Detection
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered_parts, in_bytes, in_seconds
+from infraspectre.soma.detector import Case, Casebook, Finding, Row, completed, gathered_parts, in_bytes, in_seconds
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.techniques import DNS, PROTOCOL_TUNNELING, UNENCRYPTED_ALTERNATIVE
 
@@ -27,6 +27,10 @@ INFRASTRUCTURE = (
 """Reverse lookups, local names, and the domains through which scanners, block lists and CDNs look things up by name."""
 DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE", "TYPE65399")
 """Record types that carry most downstream data in tunnels (iodine and dnscat2 documentation)."""
+
+
+OPTIONAL: dict[str, pl.DataType] = {"dns_answer_bytes": pl.UInt64(), "domain_orig_hosts": pl.Float32()}
+"""Columns that are null where a source or an analysis does not tell them."""
 
 
 class DnsTunnelSettings(msgspec.Struct, frozen=True):
@@ -110,7 +114,7 @@ class DnsTunnel:
 
     name = "dns_tunnel"
     columns = frozenset({"dns_queries", "dns_query_types", "dns_query_count"})
-    helpful = frozenset({"dns_answer_bytes", "domain_orig_hosts"})
+    helpful = frozenset(OPTIONAL)
 
     def __init__(self, settings: DnsTunnelSettings | None = None) -> None:
         """Start with no case."""
@@ -120,9 +124,7 @@ class DnsTunnel:
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return tunnels that passed their thresholds or grew tenfold."""
-        frame = frame.with_columns(
-            pl.lit(None, pl.Float64).alias(name) for name in sorted(self.helpful) if name not in frame.columns
-        )
+        frame = completed(frame, OPTIONAL)
         self._resolvers.learn(frame.filter(pl.col("dns_queries").list.len() > 0))
         rows = gathered_parts(
             _questions(frame),

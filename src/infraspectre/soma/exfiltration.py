@@ -12,7 +12,17 @@ import polars as pl
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import Vector, centre_and_spread, log_ramp, relative_spread
 from infraspectre.records import Detection, Technique
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
+from infraspectre.soma.detector import (
+    Case,
+    Casebook,
+    Finding,
+    Row,
+    completed,
+    few_hosts,
+    gathered,
+    in_bytes,
+    in_seconds,
+)
 from infraspectre.soma.techniques import (
     ALTERNATIVE_PROTOCOL,
     CLOUD_STORAGE,
@@ -151,31 +161,19 @@ class Exfiltration:
 
     name = "exfiltration"
     columns = frozenset({"app_protocol", "orig_payload_bytes", "resp_payload_bytes"})
-    helpful = frozenset(
-        {
-            "flow_segment_bytes_std",
-            "orig_port",
-            "orig_packets",
-            "tls_server_name",
-            "http_hosts",
-            "domain_orig_hosts",
-            "software_orig_hosts",
-        }
-    )
+    helpful = frozenset(OPTIONAL)
 
     def __init__(self, settings: ExfiltrationSettings | None = None) -> None:
         """Start with no case."""
         self._settings = settings or ExfiltrationSettings()
         self._book: Casebook[Scope, SentCase] = Casebook(self.name, self._settings.capacity, SentCase, self._judge)
         self._sums: Vector = np.empty(0)
-        self._givers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, _few)
-        self._senders: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, _few)
+        self._givers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
+        self._senders: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return transfers that passed their thresholds or grew tenfold."""
-        frame = frame.with_columns(
-            pl.lit(None, kind).alias(name) for name, kind in OPTIONAL.items() if name not in frame.columns
-        )
+        frame = completed(frame, OPTIONAL)
         self._learn_stores(frame)
         is_outward = pl.col("orig_inside") & ~pl.col("resp_inside") & ~pl.col("resp_group")
         is_icmp = pl.col("protocol").is_in(list(ECHO_TYPES))
@@ -347,7 +345,3 @@ def _is_echo() -> pl.Expr:
     return pl.any_horizontal(
         (pl.col("protocol") == protocol) & pl.col("orig_port").is_in(types) for protocol, types in ECHO_TYPES.items()
     )
-
-
-def _few() -> DistinctCounter:
-    return DistinctCounter(16)
