@@ -54,7 +54,7 @@ def test_looking_up_a_name_is_not_calling_it() -> None:
 
 def test_addresses_and_missing_columns_name_nothing() -> None:
     found = context([flow(0, http_hosts=["203.0.113.9:8080"]), flow(1)])
-    assert found["domain_orig_hosts"].is_nan().all()
+    assert found["domain_orig_hosts"].is_null().all()
     bare = frame([flow()]).select(name for name in SCHEMA if not name.startswith(("tls", "http", "dns", "ssh")))
     assert len(Axon().extract(FlowBatch(bare))) == 1
 

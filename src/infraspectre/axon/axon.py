@@ -47,7 +47,8 @@ class Axon:
         columns = self._site.extract(rows) | self._prevalence.extract(flows.frame, rows)
         for window in self._windows:
             columns |= window.extract(rows)
-        return FeatureBatch(pl.DataFrame({feature.name: columns[feature.name] for feature in CONTEXT}).cast(pl.Float32))
+        told = pl.DataFrame({feature.name: columns[feature.name] for feature in CONTEXT}).cast(pl.Float32)
+        return FeatureBatch(told.with_columns(pl.all().fill_nan(None)))
 
     def save(self) -> AxonState:
         """Return everything remembered."""
