@@ -74,12 +74,22 @@ def test_the_model_is_not_read_for_ordinary_names() -> None:
     assert found_in(lambda: Dga(unread), frame(browsing + mistyped + few + private + single)) == []
 
 
+WORDS = ["river", "stone", "market", "green", "paper", "cloud", "silver", "forest", "window", "garden"]
+
+
+def put_together(count: int, gap_s: float) -> list[dict[str, Any]]:
+    """Ask for domains of two words that do not exist."""
+    pairs = [f"{a}{b}.com" for a in WORDS for b in WORDS if a != b]
+    return [asked(gap_s * n, [name], ["NXDOMAIN"]) for n, name in enumerate(pairs[:count])]
+
+
 def test_names_of_people_that_do_not_exist_are_no_generated_ones() -> None:
-    words = ["river", "stone", "market", "green", "paper", "cloud", "silver", "forest", "window", "garden"]
-    flows = [
-        asked(n, [f"{a}{b}.com"], ["NXDOMAIN"]) for n, (a, b) in enumerate(zip(words * 5, words[3:] * 8, strict=False))
-    ]
-    assert found_in(detector, frame(flows)) == []
+    assert found_in(detector, frame(put_together(15, 300.0))) == []
+
+
+def test_a_burst_of_domains_that_do_not_exist_is_a_search_whatever_they_look_like() -> None:
+    found = found_in(detector, frame(put_together(60, 1.0)))[-1]
+    assert (found.category, found.score >= 0.5) == ("generated_domains", True)
 
 
 def test_odd_looking_domains_that_exist_are_no_search() -> None:

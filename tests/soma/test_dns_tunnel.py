@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from flow_rows import flow, frame
+from flow_rows import SECOND, START, flow, frame
+from infraspectre.axon import Axon
+from infraspectre.records import FlowBatch
+from infraspectre.soma import Soma
 from infraspectre.soma.dns_tunnel import DnsTunnel
 from soma_runs import found_in
 
@@ -57,3 +60,25 @@ def test_flows_are_counted_once_however_much_they_ask() -> None:
     assert found.evidence.measures["flows"] == 20
     assert found.flow_ids == list(range(1, 21))
     assert found.evidence.measures["distinct_names"] == 160
+
+
+def test_half_a_byte_a_second_is_found_within_half_an_hour() -> None:
+    source = random.Random(4)
+    slow = [asked(110.0 * n, [f"{encoded(source, 88)}.evil.example"], "TXT") for n in range(60)]
+    others = [flow(10.0 * n, resp_ip=f"192.0.2.{n % 99}") for n in range(600)]
+    first = found_in(DnsTunnel, frame(sorted(slow + others, key=lambda row: row["ended_at"])))[0]
+    assert first.score >= 0.5
+    assert (first.at - START) / SECOND < 1_800
+
+
+def test_what_many_hosts_ask_for_is_a_service() -> None:
+    source = random.Random(4)
+    flows = [asked(n, [f"{encoded(source)}.avqs.vendor.example"], orig_ip=f"10.0.0.{n % 30}") for n in range(30 * 40)]
+    batch = FlowBatch(frame(flows))
+    soma = Soma([DnsTunnel()])
+    assert soma.detect(batch, Axon().extract(batch)) + soma.finish() == []
+
+
+def test_block_lists_of_any_domain_are_no_tunnels() -> None:
+    flows = [asked(n, [f"{n % 250}.{n % 7}.{n % 31}.203.blocks.lists.example"]) for n in range(500)]
+    assert found_in(DnsTunnel, frame(flows)) == []

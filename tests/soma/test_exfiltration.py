@@ -32,7 +32,7 @@ def test_other_protocols_have_their_own_technique() -> None:
         app: found_in(Exfiltration, frame([sent(80e6, app_protocol=app)]))[0].techniques[0].id
         for app in ("ftp", "quic", "ssh", None)
     }
-    assert ids == {"ftp": "T1048.003", "quic": "T1048.002", "ssh": "T1048", None: "T1048"}
+    assert ids == {"ftp": "T1048.003", "quic": "T1048.002", "ssh": "T1048.002", None: "T1048"}
 
 
 def test_many_small_uploads_add_up() -> None:
@@ -77,3 +77,33 @@ def test_errors_that_quote_packets_of_any_size_are_no_pings() -> None:
         for protocol, kind in (("icmp", 3), ("icmp", 11), ("icmp6", 1))
     ]
     assert found_in(Exfiltration, frame(unreachable)) == []
+
+
+def test_low_and_slow_to_one_place_is_found_though_certificates_come_back() -> None:
+    pieces = [
+        flow(600 * n, resp_ip="203.0.113.9", app_protocol="tls", orig_payload_bytes=6_000, resp_payload_bytes=4_300)
+        for n in range(140)
+    ]
+    found = found_in(Exfiltration, frame(sorted([*BROWSING, *pieces], key=lambda row: row["ended_at"])))[-1]
+    assert found.score >= 0.5
+    assert {"T1048.002", "T1041", "T1030"} <= {each.id for each in found.techniques}
+
+
+def test_one_upload_by_a_browser_weighs_less_than_the_same_in_pieces() -> None:
+    named = {"app_protocol": "tls", "tls_server_name": "www.shop.example"}
+    whole, cut = (found_in(Exfiltration, frame([*BROWSING, *[sent(8e6 / n, **named)] * n]))[-1].score for n in (1, 4))
+    assert whole < 0.5 <= cut
+
+
+def test_a_host_that_keeps_what_others_give_it_may_send_it_on() -> None:
+    given = [
+        flow(n, orig_ip=f"10.0.0.{60 + n}", resp_ip="10.0.0.5", resp_port=445, orig_payload_bytes=5_000_000)
+        for n in range(6)
+    ]
+    plain, store = (found_in(Exfiltration, frame([*BROWSING, *rows, sent(8e7)]))[-1].score for rows in ([], given))
+    assert store < plain
+
+
+def test_names_of_stores_for_everybody_have_their_own_technique() -> None:
+    stored = sent(80e6, app_protocol="tls", tls_server_name="content.dropbox.example")
+    assert "T1567.002" in {each.id for each in found_in(Exfiltration, frame([*BROWSING, stored]))[0].techniques}

@@ -1,4 +1,4 @@
-"""Beacons: a host that calls the same rare destination again and again at regular gaps, saying much the same."""
+"""Beacons: a host that calls a destination of its own again and again by a timer, saying much the same."""
 
 from __future__ import annotations
 
@@ -8,44 +8,109 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from infraspectre.intel.domains import REVERSED, registered
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
-from infraspectre.ml.robust import Vector, log_ramp, quartile_skewness, relative_spread
+from infraspectre.ml.robust import log_ramp, relative_spread
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import plural
-from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_seconds
+from infraspectre.soma.detector import (
+    SECOND,
+    Case,
+    Casebook,
+    Finding,
+    Row,
+    completed,
+    few_hosts,
+    gathered,
+    host_of,
+    in_seconds,
+)
 from infraspectre.soma.doorstep import Doorstep
-from infraspectre.soma.techniques import ENCRYPTED_CHANNEL, NON_APPLICATION_PROTOCOL, WEB_PROTOCOLS
+from infraspectre.soma.resolvers import Resolvers
+from infraspectre.soma.rhythm import Rhythm, rhythm_of
+from infraspectre.soma.techniques import (
+    DNS,
+    ENCRYPTED_CHANNEL,
+    NON_APPLICATION_PROTOCOL,
+    NON_STANDARD_PORT,
+    WEB_PROTOCOLS,
+)
+from infraspectre.soma.unusual_port import USUAL_PORTS
 
 CALLS_KEPT = 256
-"""Latest calls of a case that are kept: enough for the statistics, 4 KiB each."""
+"""Latest calls of a case that are kept: enough for the statistics, 6 KiB each."""
 GROWTH = 2
 """A case is judged when its calls have doubled, so that judging costs little per call."""
 
 
 class BeaconSettings(msgspec.Struct, frozen=True):
-    """Sets the thresholds of beacon detection."""
+    """Sets the thresholds of beacon detection; weights add to a score of which 0.5 is worth an analyst's time."""
 
-    calls: int = 12
-    """Calls needed: with fewer, chance makes regular gaps."""
+    calls: int = 4
+    """Calls needed: a period of 6 hours has no more in a day."""
+    many_calls: int = 12
+    """Calls from which regular gaps speak for themselves; fewer must repeat their sizes nearly to the byte."""
+    patience_s: float = 3_600.0
+    """Time for which a destination is watched first: who else calls it is known only after a while."""
     shortest_gap_s: float = 2.0
     """Calls closer than this are one activity: parallel connections and redirects."""
     longest_gap_s: float = 86_400.0
     """Longest period believed: one day."""
-    gap_spread: float = 0.45
-    """Robust spread of the gaps over their median: a sleep with 60% jitter has 0.45, people have 1 and more."""
-    size_spread: float = 0.25
-    """Robust spread of the bytes sent over their median: polls repeat themselves."""
-    skewness: float = 0.6
-    """Quartile skewness of the gaps: jitter is symmetric, people's pauses have a long tail."""
-    callers: int = 2
-    """Hosts that may call the destination: what many hosts call is a service of the site."""
-    foreign_weight: float = 0.75
-    """Factor for callers outside, of whom too little is seen."""
-    inside_weight: float = 0.85
-    """Factor for destinations inside, where monitors and agents poll."""
-    one_socket_weight: float = 0.75
-    """Factor for calls that all leave from one port: one lasting association kept alive, rather than calls anew."""
-    full_calls: int = 200
+    shortest_rare_gap_s: float = 600.0
+    """Shortest period believed of few calls: quicker ones would have given many."""
+    size_spread: float = 0.3
+    """Robust spread of the bytes sent over their median: polls repeat themselves, people's requests vary twofold."""
+    rare_size_spread: float = 0.1
+    """The same for few calls."""
+    rare_answer_spread: float = 0.3
+    """Robust spread of the bytes received over their median that few calls have at most."""
+    rare_irregularity: float = 0.25
+    """Irregularity of the gaps that few calls have at most: that of a period with 95% jitter."""
+    callers: int = 4
+    """Hosts that may call the destination or its domain: what many hosts call is a service of the site."""
+    base: float = 0.42
+    """Score of a timer that calls, in one size, what no other host calls: many harmless programs do."""
+    shared: float = 0.04
+    """Off the score for every further host that calls the same."""
+    unnamed: float = 0.15
+    """For a destination without a name: services have names, and programs look them up."""
+    own_software: float = 0.08
+    """For a TLS fingerprint or user agent that at most two hosts here show, and show to this destination alone."""
+    self_signed: float = 0.15
+    """For a certificate that its server issued to itself: public services have theirs signed."""
+    odd_port: float = 0.1
+    """For a protocol on a port where it is not at home."""
+    shaken: float = 0.07
+    """For gaps shaken on purpose: programs wait equal times, or give or take a tenth."""
+    shaken_spread: float = 0.13
+    """Robust spread of gaps from which they are shaken: uniform jitter of a sixth."""
+    wild: float = 0.05
+    """Beyond `shaken`, for gaps that only somebody who hides would shake so much."""
+    wild_spread: float = 0.35
+    """Robust spread of gaps from which they are: uniform jitter of a half."""
+    late: float = 0.08
+    """For calls that began long after the host was first seen: installed programs begin with their host."""
+    late_s: float = 1_800.0
+    """How long after."""
+    devoted: float = 0.12
+    """Off the score for a host that hardly calls anybody else: a device that reports to its maker."""
+    devoted_hosts: int = 8
+    """Destinations that such a device has at most; a person's machine has dozens."""
+    carried: float = 0.2
+    """For data in questions for names or in pings, which carry none by themselves."""
+    plain_ping: float = 0.2
+    """Off the score for pings of a size that ping uses."""
+    foreign: float = 0.12
+    """Off the score for callers outside, of whom too little is seen."""
+    inside: float = 0.2
+    """Off the score for destinations inside, where monitors and agents poll."""
+    one_socket: float = 0.1
+    """Off the score for calls that all leave from one port: one association kept alive, rather than calls anew."""
+    odd: float = 0.1
+    """Oddity from which the number of calls counts too."""
+    steady: float = 0.1
+    """For calls that number `full_calls`, on a logarithmic scale."""
+    full_calls: int = 1_000
     """Calls at which the count speaks fully."""
     capacity: int = 8_192
     """Cases kept."""
@@ -77,89 +142,135 @@ QUIET_PORTS = (
     5355,
 )
 """Services periodic by design: names, time, leases, directories, management and discovery (IANA port numbers)."""
-
-
-SCOPE = ("orig_ip", "resp_ip", "resp_port", "protocol")
+WEB_PORTS = (80, 443)
+"""Ports at which web services are at home."""
+DNS_PORT = 53
+ECHO_TYPES = (8, 128)
+"""Message types of echo requests (RFC 792, RFC 4443)."""
+PING_BYTES = (0, 8, 24, 32, 40, 48, 56, 64)
+"""Data sizes that ping programs use unless told otherwise, with or without 8 bytes of header (ping(8), Windows)."""
+DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE")
+"""Record types that bring orders (iodine, dnscat2 and Cobalt Strike documentation)."""
+NOVEL_NAMES = 0.5
+"""Share of names never asked before from which questions carry data."""
+SCOPE = ("orig_ip", "place", "resp_port", "protocol")
 """Columns that tell who calls what."""
 
 
+OPTIONAL: dict[str, pl.DataType] = {
+    "tls_server_name": pl.String(),
+    "http_hosts": pl.List(pl.String),
+    "tls_certificate_subjects": pl.List(pl.String),
+    "tls_certificate_issuers": pl.List(pl.String),
+    "dns_queries": pl.List(pl.String),
+    "dns_query_types": pl.List(pl.String),
+    "orig_packets": pl.UInt32(),
+    "tcp_state": pl.String(),
+    "resp_payload_bytes": pl.UInt64(),
+    "domain_orig_hosts": pl.Float32(),
+    "resp_host_orig_hosts": pl.Float32(),
+    "software_orig_hosts": pl.Float32(),
+    "software_domains": pl.Float32(),
+    "orig_host_resp_hosts": pl.Float32(),
+    "orig_host_age_s": pl.Float32(),
+}
+"""Columns that are null where a source or an analysis does not tell them."""
+
+
 class Scope(NamedTuple):
-    """Identifies who calls what."""
+    """Identifies who calls what: an address, or a domain through DNS."""
 
     orig: str
-    resp: str
+    place: str
     port: int
     protocol: str
 
 
 class CallCase(Case):
-    """Keeps the latest calls: when they began and how much was sent."""
+    """Keeps the latest calls, and what they say about caller and destination."""
 
     def __init__(self) -> None:
         """Start with no call."""
         super().__init__()
         self.times: list[int] = []
         self.sizes: list[int] = []
+        self.answers: list[int] = []
         self.judged = 0
         self.is_inside = False
         self.is_caller_inside = True
+        self.is_named = False
+        self.is_self_signed = False
         self.app_protocol: str | None = None
         self.ports: set[int] = set()
+        self.resp: str | None = None
+        self.domain_callers = 0
+        self.software_hosts: float | None = None
+        self.software_places: float | None = None
+        self.caller_places: float | None = None
+        self.caller_age_s: float | None = None
+        self.novel_names = DistinctCounter(CALLS_KEPT)
+        self.data_types = 0
 
     @property
     def is_one_socket(self) -> bool:
         """Tell whether all calls left from one port."""
-        return len(self.ports) == 1
+        return len(self.ports) == 1 and self.app_protocol != "icmp"
+
+    @property
+    def carries_data(self) -> bool:
+        """Tell whether most questions were of types that bring data, or for names never asked before."""
+        return max(self.data_types, self.novel_names.count()) >= NOVEL_NAMES * self.flows
 
     def call(self, row: Row) -> None:
         """Add calls and forget the oldest beyond CALLS_KEPT."""
         self.times = (self.times + row["times"])[-CALLS_KEPT:]
         self.sizes = (self.sizes + row["sizes"])[-CALLS_KEPT:]
+        self.answers = (self.answers + row["answers"])[-CALLS_KEPT:]
         self.is_inside, self.is_caller_inside = row["resp_inside"], row["orig_inside"]
         self.app_protocol = self.app_protocol or row["app_protocol"]
         self.ports.update(row["ports"][: 2 - len(self.ports)])
+        self.resp = row["resp"]
+        self.is_named |= row["is_named"]
+        self.is_self_signed |= row["is_self_signed"]
+        self.novel_names.update(row["names"])
+        self.data_types += row["data_types"]
+        self._place(row)
 
-
-class Rhythm(NamedTuple):
-    """Describes the calls of a case."""
-
-    calls: int
-    period_s: float
-    gap_spread: float
-    skewness: float
-    size_spread: float
+    def _place(self, row: Row) -> None:
+        """Learn how usual destination and software are here, from the latest flow, and how old the caller was."""
+        self.domain_callers = int(row["callers"] or self.domain_callers)
+        self.software_hosts = row["software_orig_hosts"] or self.software_hosts
+        self.software_places = row["software_domains"] or self.software_places
+        self.caller_places = row["orig_host_resp_hosts"] or self.caller_places
+        self.caller_age_s = self.caller_age_s if self.caller_age_s is not None else row["orig_host_age_s"]
 
 
 class Beacon:
-    """Finds periodic calls with any jitter; regularity alone is not guilt, rarity and sameness must join it."""
+    """Finds calls by a timer with any jitter; regularity alone is not guilt, rarity and oddity must join it."""
 
     name = "beacon"
     columns = frozenset({"app_protocol", "orig_port", "orig_payload_bytes"})
-    helpful = frozenset[str]()
+    helpful = frozenset(OPTIONAL)
 
     def __init__(self, settings: BeaconSettings | None = None) -> None:
         """Start with no case."""
         self._settings = settings or BeaconSettings()
         self._book: Casebook[Scope, CallCase] = Casebook(self.name, self._settings.capacity, CallCase, self._judge)
         self._doorstep = Doorstep(SCOPE, 4 * self._settings.capacity)
-        self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, _few)
+        self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
+        self._popular: BoundedTable[str, bool] = BoundedTable(4 * self._settings.capacity, bool)
+        self._resolvers = Resolvers()
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return beacons that became certain."""
-        is_call = (
-            pl.col("protocol").is_in(["tcp", "udp"]) & ~pl.col("resp_group") & ~pl.col("resp_port").is_in(QUIET_PORTS)
-        )
-        rows = gathered(
-            self._doorstep.admit(frame.filter(is_call & pl.col("orig_payload_bytes").is_not_null())),
-            list(SCOPE),
-            times=pl.col("started_at").tail(CALLS_KEPT),
-            sizes=pl.col("orig_payload_bytes").tail(CALLS_KEPT),
-            orig_hash=pl.col("orig_ip").hash().first(),
-            orig_inside=pl.col("orig_inside").first(),
-            resp_inside=pl.col("resp_inside").first(),
-            app_protocol=pl.col("app_protocol").drop_nulls().first(),
-            ports=pl.col("orig_port").drop_nulls().unique(maintain_order=True).head(2),
-        )
+        frame = completed(frame, OPTIONAL)
+        self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
+        calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
+        is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
+        for place in calls.filter(is_popular)["place"].unique(maintain_order=True):
+            self._popular[place]
+        rare = calls.filter(~is_popular, pl.col("place").is_not_null())
+        rows = gathered(self._doorstep.admit(rare), list(SCOPE), **MEASURES)
         touched = [self._absorb(row) for row in rows]
         return self._book.review(scope for scope in touched if self._is_due(scope))
 
@@ -168,89 +279,212 @@ class Beacon:
         return self._book.close()
 
     def _absorb(self, row: Row) -> Scope:
-        scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], row["protocol"])
+        scope = Scope(row["orig_ip"], row["place"], row["resp_port"], row["protocol"])
         case = self._book[scope]
         case.absorb(row)
         case.call(row)
-        self._callers[scope.resp].update([row["orig_hash"]])
+        self._callers[scope.place].update([row["orig_hash"]])
         return scope
 
     def _is_due(self, scope: Scope) -> bool:
         case = self._book.cases.get(scope)
         if case is None or case.flows < max(self._settings.calls, GROWTH * case.judged):
             return False
+        if case.duration_s < self._settings.patience_s:
+            return False
         case.judged = case.flows
         return True
 
     def _judge(self, scope: Scope, case: CallCase) -> Finding | None:
-        known = self._callers.get(scope.resp)
-        callers = known.count() if known is not None else 1
-        if case.flows < self._settings.calls or callers > self._settings.callers:
+        settings, callers = self._settings, self._callers_of(scope, case)
+        if case.flows < settings.calls or callers > settings.callers or scope.place in self._popular:
             return None
-        rhythm = rhythm_of(case, self._settings.shortest_gap_s)
-        if rhythm is None or not self._is_beacon(rhythm):
+        if self._is_name_service(scope, case):
             return None
-        settings = self._settings
+        rhythm = rhythm_of(np.asarray(case.times, dtype=np.float64) / SECOND, settings.shortest_gap_s)
+        size_spread = _spread(case.sizes)
+        if rhythm is None or not self._is_beacon(case, rhythm, size_spread):
+            return None
+        if rhythm.calls < settings.many_calls and callers > 1:
+            return None
         app = f" {case.app_protocol.upper()}" if case.app_protocol else ""
+        place = scope.place if scope.protocol == "dns" else host_of(scope.place, scope.port)
+        oddities = self._oddities(scope, case, rhythm, callers)
         return Finding(
             category="beacon",
-            techniques=_techniques(case),
-            score=self._score(rhythm, case),
+            techniques=_techniques(scope, case),
+            score=self._score(oddities, case),
             orig=scope.orig,
-            resp=scope.resp,
-            summary=f"{scope.orig} called {host_of(scope.resp, scope.port)}{app} {case.flows:,} times, every "
+            resp=_control_server(scope, case),
+            summary=f"{scope.orig} called {place}{app} {case.flows:,} times, every "
             f"{in_seconds(rhythm.period_s)} give or take {rhythm.gap_spread:.0%}; "
-            f"{plural(callers, 'host')} called it more than once",
+            f"{plural(callers, 'host')} called it{_told(oddities)}",
             size=case.flows,
-            measures={**rhythm._asdict(), "callers": callers},
-            thresholds={
-                "callers": settings.callers,
-                "calls": settings.calls,
-                "gap_spread": settings.gap_spread,
-                "size_spread": settings.size_spread,
-            },
+            measures={**rhythm._asdict(), "size_spread": size_spread, "callers": callers} | oddities,
+            thresholds={"callers": settings.callers, "calls": settings.calls, "size_spread": settings.size_spread},
         )
 
-    def _is_beacon(self, rhythm: Rhythm) -> bool:
+    def _callers_of(self, scope: Scope, case: CallCase) -> int:
+        known = self._callers.get(scope.place)
+        return max(known.count() if known is not None else 1, case.domain_callers, 1)
+
+    def _is_name_service(self, scope: Scope, case: CallCase) -> bool:
+        """Tell whether names are asked for to call what they name, or for others."""
+        return scope.protocol == "dns" and (not case.carries_data or scope.orig in self._resolvers)
+
+    def _is_beacon(self, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
         settings = self._settings
+        if rhythm.calls < settings.calls or rhythm.period_s > settings.longest_gap_s:
+            return False
+        if rhythm.calls >= settings.many_calls:
+            return rhythm.is_timer and size_spread <= settings.size_spread
         return (
-            rhythm.calls >= settings.calls
-            and rhythm.period_s <= settings.longest_gap_s
-            and rhythm.gap_spread <= settings.gap_spread
-            and abs(rhythm.skewness) <= settings.skewness
-            and rhythm.size_spread <= settings.size_spread
+            rhythm.period_s >= settings.shortest_rare_gap_s
+            and rhythm.irregularity <= settings.rare_irregularity
+            and size_spread <= settings.rare_size_spread
+            and _spread(case.answers) <= settings.rare_answer_spread
         )
 
-    def _score(self, rhythm: Rhythm, case: CallCase) -> float:
-        """Rise from 0.3 with regular gaps (up to 0.25), equal sizes (0.1) and many calls (0.15, logarithmic)."""
+    def _oddities(self, scope: Scope, case: CallCase, rhythm: Rhythm, callers: int) -> dict[str, float]:
+        """Return what speaks for and against guilt, as parts of the score."""
         settings = self._settings
-        regular = 1.0 - rhythm.gap_spread / settings.gap_spread
-        same = 1.0 - rhythm.size_spread / settings.size_spread
-        many = log_ramp(case.flows, settings.calls, settings.full_calls)
-        score = 0.3 + 0.25 * regular + 0.1 * same + 0.15 * many
-        score *= settings.inside_weight if case.is_inside else 1.0
-        score *= settings.one_socket_weight if case.is_one_socket else 1.0
-        return score if case.is_caller_inside else score * settings.foreign_weight
+        is_dns, is_ping = scope.protocol == "dns", scope.protocol.startswith("icmp")
+        is_sure = rhythm.calls >= settings.many_calls
+        is_late = (case.caller_age_s or 0.0) >= settings.late_s
+        typical = float(np.median(case.sizes))
+        parts = {
+            "shared": -settings.shared * (callers - 1),
+            "unnamed": settings.unnamed * (not case.is_named and not is_dns and not is_ping),
+            "own_software": settings.own_software * self._is_own_software(case),
+            "self_signed": settings.self_signed * case.is_self_signed,
+            "odd_port": settings.odd_port * (scope.port not in USUAL_PORTS.get(case.app_protocol or "", (scope.port,))),
+            "shaken": settings.shaken * (is_sure and rhythm.gap_spread >= settings.shaken_spread),
+            "wild": settings.wild * (is_sure and rhythm.gap_spread >= settings.wild_spread),
+            "late": settings.late * is_late,
+            "devoted": -settings.devoted * (not is_late and (case.caller_places or np.inf) <= settings.devoted_hosts),
+            "carried": settings.carried * (case.carries_data if is_dns else is_ping and typical not in PING_BYTES),
+            "plain_ping": -settings.plain_ping * (is_ping and typical in PING_BYTES),
+            "foreign": -settings.foreign * (not case.is_caller_inside),
+            "inside": -settings.inside * (case.is_inside and not is_dns),
+            "one_socket": -settings.one_socket * case.is_one_socket,
+        }
+        return {name: float(part) for name, part in parts.items() if part}
+
+    def _is_own_software(self, case: CallCase) -> bool:
+        return case.software_hosts is not None and case.software_hosts <= 2 and (case.software_places or 0.0) <= 1
+
+    def _score(self, oddities: dict[str, float], case: CallCase) -> float:
+        """Add what is odd to the base; that there are many calls counts only where something is odd."""
+        settings, odd = self._settings, sum(oddities.values())
+        many = log_ramp(case.flows, settings.many_calls, settings.full_calls) if odd > settings.odd else 0.0
+        return min(1.0, max(0.0, settings.base + odd + settings.steady * many))
 
 
-def rhythm_of(case: CallCase, shortest_gap_s: float) -> Rhythm | None:
-    """Measure the rhythm of calls; calls closer than `shortest_gap_s` to the one before count as one."""
-    order = np.argsort(case.times, kind="stable")
-    times, sizes = np.asarray(case.times, dtype=np.float64)[order], np.asarray(case.sizes, dtype=np.float64)[order]
-    fresh = np.diff(times, prepend=-np.inf) >= shortest_gap_s * SECOND
-    gaps: Vector = np.diff(times[fresh]) / SECOND
-    if len(gaps) < 2:
-        return None
-    period, spread, skewness = float(np.median(gaps)), relative_spread(gaps), quartile_skewness(gaps)
-    wide = spread > 0.02  # below this the quartiles differ by capture noise only
-    return Rhythm(len(gaps) + 1, period, spread, skewness if wide else 0.0, relative_spread(sizes + 1.0))
+QUESTION = pl.col("dns_queries").list.first()
+MEASURES = {
+    "times": pl.col("started_at").tail(CALLS_KEPT),
+    "sizes": pl.col("size").tail(CALLS_KEPT),
+    "answers": pl.col("answer").tail(CALLS_KEPT),
+    "orig_hash": pl.col("orig_hash").first(),
+    "orig_inside": pl.col("orig_inside").first(),
+    "resp_inside": pl.col("resp_inside").first(),
+    "app_protocol": pl.col("app_protocol").drop_nulls().first(),
+    "ports": pl.col("orig_port").drop_nulls().unique(maintain_order=True).head(2),
+    "resp": pl.col("resp_ip").last(),
+    "is_named": pl.col("is_named").any(),
+    "is_self_signed": pl.col("is_self_signed").any(),
+    "names": pl.col("name").drop_nulls(),
+    "data_types": pl.col("is_data").sum(),
+    "callers": pl.col("callers").last(),
+    "software_orig_hosts": pl.col("software_orig_hosts").last(),
+    "software_domains": pl.col("software_domains").last(),
+    "orig_host_resp_hosts": pl.col("orig_host_resp_hosts").last(),
+    "orig_host_age_s": pl.col("orig_host_age_s").first(),
+}
+"""What a case takes from calls."""
+CARRIED = (
+    *("flow_id", "first_packet", "started_at", "ended_at", "orig_ip", "resp_ip", "resp_port", "orig_port"),
+    *("orig_inside", "resp_inside", "app_protocol", "software_orig_hosts", "software_domains"),
+    *("orig_host_resp_hosts", "orig_host_age_s"),
+)
+"""Columns of a call that stay as they are."""
 
 
-def _techniques(case: CallCase) -> tuple[Technique, ...]:
+def _is_call() -> pl.Expr:
+    """Tell calls of services that are not periodic by design, pings to the outside, and questions for names.
+
+    A part of a long connection that begins without a SYN is no call: cutting it makes it look periodic.
+    """
+    goes_on = (pl.col("tcp_state") == "OTH").fill_null(value=False)
+    is_service = pl.col("protocol").is_in(["tcp", "udp"]) & ~goes_on & ~pl.col("resp_port").is_in(QUIET_PORTS)
+    is_echo = pl.col("protocol").str.starts_with("icmp") & pl.col("orig_port").is_in(ECHO_TYPES)
+    is_question = (
+        (pl.col("app_protocol") == "dns") & (pl.col("resp_port") == DNS_PORT) & ~QUESTION.str.contains(REVERSED)
+    )
+    return ~pl.col("resp_group") & (is_service | is_echo & ~pl.col("resp_inside") | is_question.fill_null(value=False))
+
+
+def _told_by_calls() -> list[pl.Expr]:
+    """Say of each call what is called (the domain through DNS, else the address), how much, and by how many hosts."""
+    is_dns, is_ping = pl.col("resp_port") == DNS_PORT, pl.col("protocol").str.starts_with("icmp")
+    packets = pl.max_horizontal(pl.col("orig_packets"), 1).fill_null(1)
+    address_callers = pl.when(~is_dns).then("resp_host_orig_hosts")
+    return [
+        *map(pl.col, CARRIED),
+        pl.when(is_dns).then(registered(QUESTION)).otherwise("resp_ip").alias("place"),
+        pl.when(is_dns).then(pl.lit("dns")).otherwise("protocol").alias("protocol"),
+        pl.when(is_ping).then(pl.col("orig_payload_bytes") // packets).otherwise("orig_payload_bytes").alias("size"),
+        pl.col("resp_payload_bytes").fill_null(0).alias("answer"),
+        pl.col("orig_ip").hash().alias("orig_hash"),
+        pl.max_horizontal("domain_orig_hosts", address_callers).alias("callers"),
+        pl.when(is_dns).then(QUESTION.hash()).alias("name"),
+        pl.when(is_dns).then(pl.col("dns_query_types").list.first().is_in(DATA_TYPES)).alias("is_data"),
+        _is_named().alias("is_named"),
+        _is_self_signed().alias("is_self_signed"),
+    ]
+
+
+def _is_named() -> pl.Expr:
+    """Tell whether a flow names its destination."""
+    named = registered(pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()))
+    return named.is_not_null()
+
+
+def _is_self_signed() -> pl.Expr:
+    subject, issuer = (pl.col(f"tls_certificate_{name}").list.first() for name in ("subjects", "issuers"))
+    return (subject == issuer).fill_null(value=False)
+
+
+def _control_server(scope: Scope, case: CallCase) -> str | None:
+    """Return the server that is called; a resolver inside only passes questions on."""
+    return case.resp if scope.protocol != "dns" or not case.is_inside else None
+
+
+def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
+    if scope.protocol == "dns":
+        return (DNS,)
+    odd = (NON_STANDARD_PORT,) if scope.port not in WEB_PORTS and not scope.protocol.startswith("icmp") else ()
     if case.app_protocol in ("tls", "quic"):
-        return (WEB_PROTOCOLS, ENCRYPTED_CHANNEL)
-    return (WEB_PROTOCOLS,) if case.app_protocol == "http" else (NON_APPLICATION_PROTOCOL,)
+        return (WEB_PROTOCOLS, ENCRYPTED_CHANNEL, *odd)
+    return (WEB_PROTOCOLS, *odd) if case.app_protocol == "http" else (NON_APPLICATION_PROTOCOL, *odd)
 
 
-def _few() -> DistinctCounter:
-    return DistinctCounter(16)
+WORDS = {
+    "unnamed": "it has no name",
+    "own_software": "the calling program is seen nowhere else here",
+    "self_signed": "its certificate is signed by itself",
+    "odd_port": "its port is unusual",
+    "shaken": "the gaps are shaken on purpose",
+    "late": "the calls began long after the host was first seen",
+    "carried": "the calls carry data where none belongs",
+}
+
+
+def _told(oddities: dict[str, float]) -> str:
+    """Say for people what is odd."""
+    odd = [WORDS[name] for name in oddities if name in WORDS]
+    return f"; {', '.join(odd)}" if odd else ""
+
+
+def _spread(sizes: list[int]) -> float:
+    return relative_spread(np.asarray(sizes, dtype=np.float64) + 1.0)

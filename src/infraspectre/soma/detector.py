@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from infraspectre.intel.calibration import calibration
-from infraspectre.ml.bounded import BoundedTable
+from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import logistic
 from infraspectre.records import Detection, Evidence, Severity, Technique
 from infraspectre.records.detection import detection_id
@@ -29,6 +29,8 @@ ESCALATION = 10
 """A case is reported again when it has grown by this factor, so that a growing attack speaks in decades."""
 FINAL_GROWTH = 2
 """At the end of the input a reported case is reported once more if it has grown by this factor."""
+WORTH_TIME = 0.5
+"""Score of medium severity: a case that was below it is reported again once it reaches it."""
 SEVERITY_FLOORS: tuple[tuple[float, Severity], ...] = (
     (0.9, "critical"),
     (0.7, "high"),
@@ -78,6 +80,7 @@ class Case:
         self.packets: list[int] = []
         self.examples: dict[str, None] = {}
         self.reported = 0.0
+        self.reported_score = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -127,7 +130,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Casebook(Generic[Key, CaseT]):
-    """Keeps a bounded number of cases and reports each when it passes its thresholds and when it has grown much."""
+    """Keeps a bounded number of cases and reports each when it passes its thresholds, grows much, or becomes grave."""
 
     def __init__(
         self,
@@ -164,9 +167,14 @@ class Casebook(Generic[Key, CaseT]):
         for key in keys:
             case = self.cases.get(key)
             finding = self._judge(key, case) if case is not None else None
-            if case is not None and finding is not None and finding.size >= growth * case.reported:
-                case.reported = finding.size
+            if case is not None and finding is not None and _is_news(case, finding, growth):
+                case.reported, case.reported_score = finding.size, finding.score
                 yield detection(finding.detector or self._detector, case, self._tell(key, case, finding))
+
+
+def _is_news(case: Case, finding: Finding, growth: float) -> bool:
+    """Tell whether a case grew by a factor since its last report, or became worth an analyst's time."""
+    return finding.size >= growth * case.reported or case.reported_score < WORTH_TIME <= finding.score
 
 
 def detection(detector: str, case: Case, finding: Finding) -> Detection:
@@ -227,6 +235,18 @@ PARTS_OF_FLOWS = {
     "rows": pl.len(),
 }
 """What a case takes from rows of which a flow may have several, such as its requests, and how many `rows` there are."""
+
+
+def completed(frame: pl.DataFrame, optional: dict[str, pl.DataType]) -> pl.DataFrame:
+    """Add those of the optional columns that are missing, as null."""
+    return frame.with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in optional.items() if name not in frame.columns
+    )
+
+
+def few_hosts() -> DistinctCounter:
+    """Return a counter of hosts that are few or else of no interest."""
+    return DistinctCounter(16)
 
 
 def gathered(frame: pl.DataFrame, keys: list[str], **measures: pl.Expr) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from infraspectre.ml.detector import Model
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
 from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered_parts, in_seconds
+from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.techniques import DOMAIN_GENERATION
 from infraspectre.soma.text_models import registered_name
 
@@ -36,6 +37,12 @@ class DgaSettings(msgspec.Struct, frozen=True):
     """Most of the generated domains that may exist: only few of an algorithm's are ever registered."""
     full: int = 256
     """Generated domains at which the score is full."""
+    burst: int = 20
+    """Domains that do not exist, of one block of flows: whatever they look like, such as words put together."""
+    missing_share: float = 0.5
+    """Share of them among the domains of that block: programs that follow links find most of them."""
+    burst_score: float = 0.55
+    """Score of such a burst; it rises with the number of domains as that of generated ones does."""
     kept_names: int = 256
     """Domains kept of a host, those that do not exist and those that do; what comes after is not judged."""
     capacity: int = 2_048
@@ -51,6 +58,8 @@ class AskingCase(Case):
         self.missing: dict[str, bool | None] = {}
         """Whether each is generated; None until the model was asked."""
         self.existing: dict[str, bool | None] = {}
+        self.burst = 0
+        """Most domains that newly did not exist in one block of which they were the larger part."""
 
     def add(self, names: dict[str, bool | None], asked: list[str], most: int) -> None:
         """Keep the registered domains of names, up to `most`."""
@@ -74,11 +83,13 @@ class Dga:
         """Start with no case; `model` reads a model that judges a column "domain"."""
         self._settings = settings or DgaSettings()
         self._read = model
+        self._resolvers = Resolvers()
         self._model: Model | None = None
         self._book: Casebook[str, AskingCase] = Casebook(self.name, self._settings.capacity, AskingCase, self._judge)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return hosts that passed the thresholds, or whose generated domains grew tenfold."""
+        self._resolvers.learn(frame.filter(pl.col("dns_queries").list.len() > 0))
         answered = frame.filter(pl.col("dns_response_codes").list.len() > 0)
         misses = pl.col("dns_response_codes").list.contains(MISSING)
         hosts = set(answered.filter(misses)["orig_ip"]) | {host for host, _ in self._book.cases.items()}
@@ -97,8 +108,12 @@ class Dga:
     def _absorb(self, row: Row) -> str:
         case, most = self._book[row["orig_ip"]], self._settings.kept_names
         case.absorb(row)
+        before = len(case.missing)
         case.add(case.missing, row["missing"], most)
         case.add(case.existing, row["existing"], most)
+        news, found = len(case.missing) - before, len({registered_name(name) for name in row["existing"]})
+        if news >= self._settings.missing_share * (news + found):
+            case.burst = max(case.burst, news)
         return str(row["orig_ip"])
 
     def _ask(self, names: dict[str, bool | None]) -> list[str]:
@@ -115,36 +130,45 @@ class Dga:
         settings, missing = self._settings, len(case.missing)
         if missing < settings.missing:
             return None
+        if host in self._resolvers:
+            return None
         generated = self._ask(case.missing)
         share = len(generated) / missing
-        if len(generated) < settings.generated or share < settings.generated_share:
+        existing = len(self._ask(case.existing)) if generated else 0
+        existing_share = existing / max(1, existing + len(generated))
+        looks = (
+            len(generated) >= settings.generated
+            and share >= settings.generated_share
+            and existing_share <= settings.existing_share
+        )
+        if not looks and case.burst < settings.burst:
             return None
-        existing = len(self._ask(case.existing))
-        existing_share = existing / (existing + len(generated))
-        if existing_share > settings.existing_share:
-            return None
-        case.show(generated)
+        case.show(generated or case.missing)
         return Finding(
             category="generated_domains",
             techniques=(DOMAIN_GENERATION,),
-            score=0.55 + 0.2 * log_ramp(len(generated), settings.generated, settings.full) + 0.2 * share,
+            score=settings.burst_score
+            + 0.2 * log_ramp(missing, settings.generated, settings.full)
+            + 0.2 * (share if looks else 0.0),
             orig=host,
             resp=None,
             summary=f"{host} asked for {missing} domains that do not exist in {in_seconds(case.duration_s)}; "
-            f"{len(generated)} of them look generated, such as {generated[0]}",
-            size=len(generated),
+            f"{len(generated)} of them look generated, such as {next(iter(case.examples))}",
+            size=missing,
             measures={
                 "missing_domains": missing,
                 "generated_domains": len(generated),
                 "generated_share": share,
                 "existing_generated_domains": existing,
                 "existing_share": existing_share,
+                "burst_domains": case.burst,
             },
             thresholds={
                 "missing_domains": settings.missing,
                 "generated_domains": settings.generated,
                 "generated_share": settings.generated_share,
                 "existing_share": settings.existing_share,
+                "burst_domains": settings.burst,
             },
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
@@ -9,29 +10,64 @@ import numpy as np
 import polars as pl
 
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
-from infraspectre.ml.robust import Vector, centre_and_spread, log_ramp
+from infraspectre.ml.robust import Vector, centre_and_spread, log_ramp, relative_spread
 from infraspectre.records import Detection, Technique
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_bytes, in_seconds
+from infraspectre.soma.detector import (
+    Case,
+    Casebook,
+    Finding,
+    Row,
+    completed,
+    few_hosts,
+    gathered,
+    in_bytes,
+    in_seconds,
+)
 from infraspectre.soma.techniques import (
     ALTERNATIVE_PROTOCOL,
+    CLOUD_STORAGE,
     ENCRYPTED_ALTERNATIVE,
     NON_APPLICATION_PROTOCOL,
+    OVER_C2_CHANNEL,
+    SIZE_LIMITS,
     UNENCRYPTED_ALTERNATIVE,
+    WEB_SERVICE,
 )
 
 ECHO_TYPES = {"icmp": (8, 0), "icmp6": (128, 129)}
 """Message types of echo requests and replies (RFC 792, RFC 4443); errors quote packets, and so vary by nature."""
 
 
+PIECES = 64
+"""Sizes of pieces that a case keeps."""
+OPTIONAL: dict[str, pl.DataType] = {
+    "flow_segment_bytes_std": pl.Float32(),
+    "orig_port": pl.UInt16(),
+    "orig_packets": pl.UInt32(),
+    "tls_server_name": pl.String(),
+    "http_hosts": pl.List(pl.String),
+    "domain_orig_hosts": pl.Float32(),
+    "software_orig_hosts": pl.Float32(),
+}
+"""Columns that are null where a source or an analysis does not tell them."""
+STORAGE = re.compile(
+    r"(?:^|[.-])(?:storage|drive|dropbox|dropboxapi|onedrive|sharepoint|box|mega|s3|blob|backblazeb2|pcloud|"
+    r"mediafire|wetransfer|transfer|share|gofile|anonfiles|file|upload|icloud|googleapis)(?:[.-]|$)|\.mega\.|sharefile"
+)
+"""Names of services that keep files for everybody (techniques of MITRE ATT&CK T1567.002, procedure examples)."""
+
+
 class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Sets the thresholds of suspicious transfers."""
 
-    sent_bytes: float = 5e6
-    """Bytes sent to one destination: photos and mails are smaller, archives larger."""
+    sent_bytes: float = 5e5
+    """Bytes sent to one destination in all: forms and photos are smaller, archives larger."""
     flow_bytes: int = 1_000
     """Bytes a flow must send to count: thousands of smaller ones would be needed for a theft."""
     sent_ratio: float = 4.0
     """Bytes sent per byte received: use of a service receives more than it sends, calls are even."""
+    greeting_bytes: int = 4_000
+    """Bytes that a server sends before it answers: a TLS handshake's certificates, a banner and its replies."""
     deviations: float = 3.0
     """Robust deviations of log10 bytes above the sums that this site sends to destinations outside."""
     population: int = 8
@@ -40,10 +76,50 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Hosts that may send to the destination: a backup service is used by many."""
     full_scale: int = 200
     """Multiple of the threshold at which the score is full."""
+    base: float = 0.42
+    """Score of a transfer of `sent_bytes` to what no other host sends to."""
+    size_weight: float = 0.35
+    """What its size adds at most."""
+    unknown_site: float = 0.1
+    """Off the score where too little is known of what is usual."""
+    shared: float = 0.06
+    """Off the score for every further host that sends there."""
+    popular: float = 0.12
+    """Off the score for a domain that many hosts use, if only to read: people now and then give it something, too."""
+    popular_hosts: int = 4
+    """Hosts that make a domain popular."""
+    unnamed: float = 0.06
+    """For a destination without a name."""
+    copied: float = 0.08
+    """For file transfer or remote shells to the outside, which people seldom use."""
+    pieces: int = 3
+    """Pieces of one size from which it is cut up on purpose."""
+    piece_spread: float = 0.25
+    """Robust spread of their sizes over the median."""
+    once: float = 0.16
+    """Off the score for a single connection: people upload a film or a folder now and then."""
+    own_software: float = 0.1
+    """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
+    steady: float = 0.08
+    """For data that flows on and on to one place: somebody is patient."""
+    cut_up: float = 0.08
+    """For data that was cut up: somebody avoids being seen."""
+    stores: int = 5
+    """Hosts here from which a host takes in much, whose business it is to keep data: backups go outside from there."""
+    stored_bytes: float = 1e6
+    """What is much."""
+    store: float = 0.25
+    """Off the score for such a host."""
+    channel_s: float = 1_800.0
+    """Time for which data flows to one place through many connections before the place is called a control channel."""
+    channel_flows: int = 12
+    """How many connections."""
     echo_bytes: float = 20_000.0
     """Bytes of echo payloads that vary in size: ping repeats one size."""
     echo_packet_std: float = 16.0
     """Standard deviation of echo payload sizes in bytes that ping never has."""
+    echo_packet_bytes: int = 192
+    """Size of echo payloads that ping never has unless told to."""
     capacity: int = 16_384
     """Pairs of host and destination kept."""
 
@@ -65,6 +141,19 @@ class SentCase(Case):
         self.sent = 0
         self.received = 0
         self.apps: dict[str, None] = {}
+        self.pieces: list[int] = []
+        self.domain_hosts = 0.0
+        self.software_hosts: float | None = None
+        self.name: str | None = None
+
+    @property
+    def is_web(self) -> bool:
+        """Tell whether the web's protocols carried it."""
+        return bool(self.apps.keys() & {"tls", "quic", "http"})
+
+    def is_cut_up(self, least: int, spread: float) -> bool:
+        """Tell whether it went in pieces of one size."""
+        return len(self.pieces) >= least and relative_spread(np.asarray(self.pieces, dtype=np.float64)) <= spread
 
 
 class Exfiltration:
@@ -72,26 +161,27 @@ class Exfiltration:
 
     name = "exfiltration"
     columns = frozenset({"app_protocol", "orig_payload_bytes", "resp_payload_bytes"})
-    helpful = frozenset({"flow_segment_bytes_std", "orig_port"})
+    helpful = frozenset(OPTIONAL)
 
     def __init__(self, settings: ExfiltrationSettings | None = None) -> None:
         """Start with no case."""
         self._settings = settings or ExfiltrationSettings()
         self._book: Casebook[Scope, SentCase] = Casebook(self.name, self._settings.capacity, SentCase, self._judge)
         self._sums: Vector = np.empty(0)
-        self._senders: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, DistinctCounter)
+        self._givers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
+        self._senders: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return transfers that passed their thresholds or grew tenfold."""
+        frame = completed(frame, OPTIONAL)
+        self._learn_stores(frame)
         is_outward = pl.col("orig_inside") & ~pl.col("resp_inside") & ~pl.col("resp_group")
         is_icmp = pl.col("protocol").is_in(list(ECHO_TYPES))
-        touched = self._gather(
-            frame.filter(is_outward & ~is_icmp & (pl.col("orig_payload_bytes") >= self._settings.flow_bytes)),
-            "transfer",
-        )
-        if {"flow_segment_bytes_std", "orig_port"} <= set(frame.columns):
-            is_varied = pl.col("flow_segment_bytes_std") >= self._settings.echo_packet_std
-            touched += self._gather(frame.filter(_is_echo() & is_varied), "echo")
+        is_much = (pl.col("orig_payload_bytes") >= self._settings.flow_bytes) | (pl.col("app_protocol") == "ftp")
+        touched = self._gather(frame.filter(is_outward & ~is_icmp & is_much), "transfer")
+        is_varied = pl.col("flow_segment_bytes_std") >= self._settings.echo_packet_std
+        is_large = pl.col("orig_payload_bytes") >= self._settings.echo_packet_bytes * pl.col("orig_packets")
+        touched += self._gather(frame.filter(_is_echo() & (is_varied | is_large)), "echo")
         self._sums = self._measured()
         return self._book.review(touched)
 
@@ -99,6 +189,12 @@ class Exfiltration:
         """Return transfers that grew since their last report, or stand out only now."""
         self._sums = self._measured()
         return self._book.close()
+
+    def _learn_stores(self, frame: pl.DataFrame) -> None:
+        """Remember which hosts take in much from others here."""
+        inward = frame.filter("orig_inside", "resp_inside", pl.col("orig_payload_bytes") >= self._settings.stored_bytes)
+        for host, givers in inward.group_by("resp_ip", maintain_order=True).agg(pl.col("orig_ip").hash()).iter_rows():
+            self._givers[host].update(givers)
 
     def _gather(self, flows: pl.DataFrame, kind: str) -> list[Scope]:
         rows = gathered(
@@ -108,6 +204,12 @@ class Exfiltration:
             sent=pl.col("orig_payload_bytes").sum(),
             received=pl.col("resp_payload_bytes").sum(),
             apps=pl.col("app_protocol").drop_nulls().unique(maintain_order=True),
+            pieces=pl.col("orig_payload_bytes")
+            .filter(pl.col("orig_payload_bytes") >= self._settings.flow_bytes)
+            .head(PIECES),
+            software_hosts=pl.col("software_orig_hosts").last(),
+            domain_hosts=pl.col("domain_orig_hosts").max(),
+            name=pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()).drop_nulls().first(),
         )
         return [self._absorb(Scope(row["orig_ip"], row["resp_ip"], kind), row) for row in rows]
 
@@ -117,6 +219,10 @@ class Exfiltration:
         case.sent += row["sent"]
         case.received += row["received"]
         case.apps |= dict.fromkeys(row["apps"])
+        case.pieces += row["pieces"][: PIECES - len(case.pieces)]
+        case.domain_hosts = max(case.domain_hosts, row["domain_hosts"] or 0.0)
+        case.software_hosts = row["software_hosts"] or case.software_hosts
+        case.name = case.name or row["name"]
         self._senders[scope.resp].update([row["orig_hash"]])
         return scope
 
@@ -124,22 +230,21 @@ class Exfiltration:
         return self._echo(scope, case) if scope.kind == "echo" else self._transfer(scope, case)
 
     def _transfer(self, scope: Scope, case: SentCase) -> Finding | None:
-        settings, ratio = self._settings, case.sent / max(1, case.received)
-        senders = self._senders.get(scope.resp)
-        if case.sent < settings.sent_bytes or ratio < settings.sent_ratio:
-            return None
-        if senders is not None and senders.count() > settings.senders:
+        settings = self._settings
+        ratio = case.sent / max(1, case.received - settings.greeting_bytes * case.flows)
+        senders = self._senders[scope.resp].count()
+        if case.sent < settings.sent_bytes or ratio < settings.sent_ratio or senders > settings.senders:
             return None
         deviations, population = self._outlying(case)
-        if population >= settings.population and deviations < settings.deviations:
+        is_known = population >= settings.population
+        if is_known and deviations < settings.deviations:
             return None
-        known = population >= settings.population
-        usual = f", {deviations:.1f} robust deviations above what this site sends elsewhere" if known else ""
+        usual = f", {deviations:.1f} robust deviations above what this site sends elsewhere" if is_known else ""
+        parts = self._oddities(scope, case, senders, is_known)
         return Finding(
             category="exfiltration",
-            techniques=(_technique(case),),
-            score=(0.55 if known else 0.4)
-            + 0.3 * log_ramp(case.sent, settings.sent_bytes, settings.sent_bytes * settings.full_scale),
+            techniques=self._techniques(case),
+            score=settings.base + sum(parts.values()),
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} sent {in_bytes(case.sent)} to {scope.resp} in {in_seconds(case.duration_s)} and got "
@@ -151,13 +256,50 @@ class Exfiltration:
                 "sent_ratio": ratio,
                 "deviations": deviations,
                 "destinations": population,
-            },
+            }
+            | parts,
             thresholds={
                 "sent_bytes": settings.sent_bytes,
                 "sent_ratio": settings.sent_ratio,
                 "deviations": settings.deviations,
             },
         )
+
+    def _oddities(self, scope: Scope, case: SentCase, senders: int, is_known: bool) -> dict[str, float]:
+        """Return what speaks for and against theft, as parts of the score."""
+        settings = self._settings
+        givers = self._givers.get(scope.orig)
+        parts = {
+            "size": settings.size_weight
+            * log_ramp(case.sent, settings.sent_bytes, settings.sent_bytes * settings.full_scale),
+            "unknown_site": -settings.unknown_site * (not is_known),
+            "shared": -settings.shared * (senders - 1),
+            "popular": -settings.popular * (case.domain_hosts >= settings.popular_hosts),
+            "unnamed": settings.unnamed * (case.name is None),
+            "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
+            "once": -settings.once * (len(case.pieces) == 1 and case.is_web),
+            "own_software": settings.own_software * (case.software_hosts is not None and case.software_hosts <= 2),
+            "steady": settings.steady * self._is_channel(case),
+            "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
+            "store": -settings.store * (givers is not None and givers.count() >= settings.stores),
+        }
+        return {name: float(part) for name, part in parts.items() if part}
+
+    def _techniques(self, case: SentCase) -> tuple[Technique, ...]:
+        """Return the techniques that protocol, name and course tell."""
+        settings = self._settings
+        named = [_technique(case)]
+        if case.is_web and case.name is not None:
+            is_storage = case.domain_hosts >= settings.popular_hosts or STORAGE.search(case.name) is not None
+            named.append(CLOUD_STORAGE if is_storage else WEB_SERVICE)
+        if self._is_channel(case):
+            named.append(OVER_C2_CHANNEL)
+        if case.is_cut_up(settings.pieces, settings.piece_spread):
+            named.append(SIZE_LIMITS)
+        return tuple(named)
+
+    def _is_channel(self, case: SentCase) -> bool:
+        return case.flows >= self._settings.channel_flows and case.duration_s >= self._settings.channel_s
 
     def _measured(self) -> Vector:
         """Return the sums sent, each to one destination, as sorted log10 bytes."""
@@ -193,7 +335,7 @@ class Exfiltration:
 
 def _technique(case: SentCase) -> Technique:
     """Return the technique that the protocols tell; whether the destination gave orders, too, they do not tell."""
-    if case.apps.keys() & {"tls", "quic"}:
+    if case.apps.keys() & {"tls", "quic", "ssh"}:
         return ENCRYPTED_ALTERNATIVE
     return UNENCRYPTED_ALTERNATIVE if case.apps.keys() & {"http", "ftp", "smtp"} else ALTERNATIVE_PROTOCOL
 

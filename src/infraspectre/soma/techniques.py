@@ -33,6 +33,10 @@ ENCRYPTED_ALTERNATIVE = Technique(
 UNENCRYPTED_ALTERNATIVE = Technique(
     "T1048.003", "Exfiltration Over Alternative Protocol: Exfiltration Over Unencrypted Non-C2 Protocol"
 )
+OVER_C2_CHANNEL = Technique("T1041", "Exfiltration Over C2 Channel")
+WEB_SERVICE = Technique("T1567", "Exfiltration Over Web Service")
+CLOUD_STORAGE = Technique("T1567.002", "Exfiltration Over Web Service: Exfiltration to Cloud Storage")
+SIZE_LIMITS = Technique("T1030", "Data Transfer Size Limits")
 REMOTE_DESKTOP = Technique("T1021.001", "Remote Services: Remote Desktop Protocol")
 ADMIN_SHARES = Technique("T1021.002", "Remote Services: SMB/Windows Admin Shares")
 DISTRIBUTED_COM = Technique("T1021.003", "Remote Services: Distributed Component Object Model")
