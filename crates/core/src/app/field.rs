@@ -163,6 +163,15 @@ fields! {
     KerberosErrors "kerberos_errors" NumberList "error codes of KRB-ERROR";
     KerberosCiphers "kerberos_ciphers" NumberList "distinct encryption types offered in requests (RFC 3961 numbers; negative ones as unsigned 32-bit)";
     KerberosTicketCipher "kerberos_ticket_cipher" Number "encryption type of the first ticket issued";
+    // Internet relay chat: RFC 2812.
+    IrcNick "irc_nick" Text "first name that the client gave itself (NICK)";
+    IrcUser "irc_user" Text "parameters of USER";
+    IrcChannels "irc_channels" TextList "channels that the client joined, several in one message separated by commas";
+    IrcTexts "irc_texts" TextList "texts said to channels or hosts (PRIVMSG) and topics, by both sides";
+    // Mining pools: Stratum (Bitcoin wiki), its extension by XMRig, EIP-1571.
+    StratumMethods "stratum_methods" TextList "methods called by both sides (mining.subscribe, mining.submit, login, job, ...)";
+    StratumWorker "stratum_worker" Text "wallet or account that the miner works for";
+    StratumAgent "stratum_agent" Text "the miner's program";
 }
 
 /// The application fields found in one flow; empty until a parser reports something.
