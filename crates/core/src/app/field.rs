@@ -68,6 +68,7 @@ fields! {
     DnsAnswers "dns_answers" TextList "answer data as text (addresses, names, texts)";
     DnsAnswerTypes "dns_answer_types" TextList "answer types, parallel to dns_answers";
     DnsTtls "dns_ttls" NumberList "answer times to live in seconds, parallel to dns_answers";
+    DnsAnnouncedNames "dns_announced_names" TextList "names whose addresses a response gives without repeating a question (mDNS, NetBIOS)";
     DnsNxdomainCount "dns_nxdomain_count" Count "responses with code NXDOMAIN";
     DnsQueryNameBytes "dns_query_name_bytes" Count "sum of the lengths of all names asked for";
     DnsAnswerBytes "dns_answer_bytes" Count "sum of the lengths of all answer data";
