@@ -14,7 +14,8 @@ MASTER = "203.0.113.9"
 
 
 def chat(**columns: Any) -> dict[str, Any]:
-    return flow(**({"resp_ip": MASTER, "resp_port": 6_667, "app_protocol": "irc"} | columns))
+    said: dict[str, Any] = {"resp_ip": MASTER, "resp_port": 6_667, "app_protocol": "irc"}
+    return flow(**(said | columns))
 
 
 def post(at_s: float, **columns: Any) -> dict[str, Any]:

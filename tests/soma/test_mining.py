@@ -30,7 +30,12 @@ def work(at_s: float = 0.0, **columns: Any) -> dict[str, Any]:
 
 
 def test_the_protocol_of_miners_is_found_at_once() -> None:
-    said = {"app_protocol": "stratum", "stratum_methods": ["login", "job"], "stratum_worker": "48abc", "resp_port": 443}
+    said: dict[str, Any] = {
+        "app_protocol": "stratum",
+        "stratum_methods": ["login", "job"],
+        "stratum_worker": "48abc",
+        "resp_port": 443,
+    }
     found = found_in(Mining, frame([work(duration_ms=2_000.0, **said)]))
     assert [(each.category, each.severity, each.orig, each.resp) for each in found] == [
         ("crypto_mining", "high", "10.0.0.5", POOL)

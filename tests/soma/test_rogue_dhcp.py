@@ -13,8 +13,9 @@ SERVER, ROGUE = "10.0.0.1", "10.0.0.66"
 
 def lease(at_s: float, server: str, client: int) -> dict[str, Any]:
     return flow(
-        at_s, orig_ip=server, orig_port=67, resp_ip="255.255.255.255", resp_port=68, protocol="udp", app_protocol="dhcp",
-        dhcp_message_types=["OFFER", "ACK"], dhcp_server=server, dhcp_client_mac=f"02:00:00:00:00:{client:02x}",
+        at_s, orig_ip=server, orig_port=67, resp_ip="255.255.255.255", resp_port=68, protocol="udp",
+        app_protocol="dhcp", dhcp_message_types=["OFFER", "ACK"], dhcp_server=server,
+        dhcp_client_mac=f"02:00:00:00:00:{client:02x}",
         dhcp_address=f"10.0.0.{100 + client}",
     )  # fmt: skip
 

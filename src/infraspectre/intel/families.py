@@ -48,6 +48,7 @@ FAMILIES = (
     Family("web_attack", _EXPLOITS, "Web attack", "against", "initial-access"),
     Family("scan", ("scan", "sweep"), "Port scan", "of", "discovery"),
     Family("malware_download", ("download", "malware", "executable", "file"), "Suspicious download", "from", _C2),
+    Family("new_service", ("new_service",), "New service", "on", "persistence", slow=True),
     Family("rare_protocol", ("rare", "port", "protocol"), "Unusual protocol or port", "to", _C2, slow=True),
     Family("weak_encryption", ("cleartext", "tls", "certificate", "cipher"), "Weak or odd encryption", "to", _C2),
     Family("anomaly", ("anomal", "outlier"), "Anomalous traffic", "to", _C2),

@@ -21,8 +21,8 @@ IRC_PORTS = (194, 994, 6_660, 6_661, 6_662, 6_663, 6_664, 6_665, 6_666, 6_667, 6
 MADE_NAME = re.compile(r"^[\[{(|<]|\d{3}|^[a-z]{2,3}[|_-].*\d|bot|^(?=.*\d)[a-z0-9]{10,}$", re.IGNORECASE)
 """Names that programs make: fields in brackets, long numbers, a country's code, or many letters mixed with digits."""
 ORDER = (
-    r"(?i)^[.!@$~]\s?(?:\w+[. ])?(?:ddos|udp|syn|tcp|http|flood|attack|scan|spread|adv|update|download|dl|exec|cmd|shell|"
-    r"run|login|auth|kill|die|stop|visit|open|rndnick|sysinfo|info|version|uninstall|remove|mine|keylog|pscan|socks)"
+    r"(?i)^[.!@$~]\s?(?:\w+[. ])?(?:ddos|udp|syn|tcp|http|flood|attack|scan|spread|adv|update|download|dl|exec|cmd|"
+    r"shell|run|login|auth|kill|die|stop|visit|open|rndnick|sysinfo|info|version|uninstall|remove|mine|keylog|pscan|socks)"
 )
 """Orders to bots, which begin with a mark and a verb (Barford and Yegneswaran, An Inside Look at Botnets, 2007)."""
 ADDRESS = r"^(?:(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(?::\d+)?)?$"
@@ -89,7 +89,7 @@ class Bot:
     columns = frozenset({"app_protocol", "tcp_state", "orig_port"})
     helpful = frozenset(
         {"irc_nick", "irc_channels", "irc_texts", "http_methods", "http_hosts", "http_uris", "http_user_agents"}
-        | {"http_referrers", "http_request_body_bytes", "http_request_count"}
+        | {"http_referrers", "http_request_body_bytes", "http_request_count", "orig_syn_packets"}
     )
 
     def __init__(self, settings: BotSettings | None = None) -> None:
@@ -103,7 +103,7 @@ class Bot:
         touched: list[Scope] = []
         if {"irc_nick", "irc_channels", "irc_texts"} <= set(frame.columns):
             touched += self._chats(outward(frame.filter(pl.col("app_protocol") == "irc")))
-        if HTTP <= set(frame.columns):
+        if set(frame.columns) >= HTTP:
             touched += self._posts(_reports(frame))
         return self._book.review(touched)
 

@@ -137,7 +137,7 @@ class Mining:
     )
     helpful = frozenset(
         {"stratum_methods", "stratum_worker", "stratum_agent", "tls_server_name", "http_hosts"}
-        | {"orig_segment_bytes_mean", "orig_segment_bytes_std"}
+        | {"orig_segment_bytes_mean", "orig_segment_bytes_std", "orig_syn_packets"}
     )
 
     def __init__(self, settings: MiningSettings | None = None) -> None:

@@ -182,7 +182,7 @@ def _plain(name: str) -> str:
 
 
 def _decoded(label: str) -> str:
-    """Decode the first level encoding of NetBIOS names: a letter from a to p for each half of a byte (RFC 1001, 14.1)."""
+    """Decode the first level encoding of NetBIOS names: a letter for each half of a byte (RFC 1001, 14.1)."""
     halves = [ord(letter) - ord("a") for letter in label]
     if not all(0 <= half < 16 for half in halves):
         return label

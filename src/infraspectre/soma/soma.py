@@ -23,6 +23,8 @@ from infraspectre.soma.hosts import located
 from infraspectre.soma.lateral_movement import LateralMovement
 from infraspectre.soma.mining import Mining
 from infraspectre.soma.name_poisoning import NamePoisoning
+from infraspectre.soma.new_service import NewService
+from infraspectre.soma.reverse_shell import ReverseShell
 from infraspectre.soma.rogue_dhcp import RogueDhcp
 from infraspectre.soma.scan import Scan
 from infraspectre.soma.ticket_theft import TicketTheft
@@ -47,6 +49,8 @@ CATALOGUE: tuple[Callable[[], Detector], ...] = (
     Bot,
     NamePoisoning,
     RogueDhcp,
+    ReverseShell,
+    NewService,
     Anomaly,
 )
 """Every detector, in the order of its reports."""
