@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from flow_rows import SCHEMA, flow, frame, unanswered
-from infraspectre.axon import FEATURES, Axon, AxonState
+from infraspectre.axon import Axon, AxonState
+from infraspectre.axon.axon import CONTEXT
 from infraspectre.records import FlowBatch
 
 
@@ -26,7 +27,7 @@ def context(flows: pl.DataFrame, size: int) -> pl.DataFrame:
 
 
 def test_columns_are_those_of_the_table() -> None:
-    assert context(rows(), 1_000).columns == [feature.name for feature in FEATURES]
+    assert context(rows(), 1_000).columns == [feature.name for feature in CONTEXT]
 
 
 def test_a_scan_shows_in_the_window_of_its_host() -> None:

@@ -219,7 +219,7 @@ def test_versions_are_told_by_names_and_migrate() -> None:
 
 def test_a_table_of_version_1_becomes_one_of_the_present() -> None:
     flows = FlowBatch(rows())
-    old = Axon().extract(flows).frame.with_columns(label=pl.lit("benign"))
+    old = Axon().extract(flows).frame.select(feature.name for feature in FEATURES).with_columns(label=pl.lit("benign"))
     migrated, made = VECTOR.migrate(old, 1), vectors(rows())
     assert migrated.columns == ["label", *VECTOR.names]
     kept = [name for name in VECTOR.names if name not in VECTOR.changes[0].added]

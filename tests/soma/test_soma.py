@@ -66,6 +66,9 @@ def attacks() -> Iterator[dict[str, Any]]:
     for at in range(0, 4_000, 20):
         yield flow(at, orig_ip="10.0.0.82", resp_ip="10.0.0.83", resp_port=(80, 389, 636, 3_306, 8_080)[at % 100 // 20])
     yield flow(6_000, orig_ip="10.0.0.82", resp_ip="10.0.0.84", resp_port=4_444)
+    for hour in range(9):
+        sent = 10**9 if hour == 8 else 1_000
+        yield flow(3_600 * hour, orig_ip="10.0.0.85", resp_port=80, orig_payload_bytes=sent)
     for at, server in ((0, "10.0.0.1"), (9, "10.0.0.1"), (60, "10.0.0.1"), (90, "10.0.0.1"), (7_000, "10.0.0.81")):
         lease = {"dhcp_message_types": ["ACK"], "dhcp_server": server}
         yield flow(at, orig_ip=server, orig_port=67, resp_port=68, protocol="udp", **lease)

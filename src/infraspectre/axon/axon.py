@@ -5,11 +5,15 @@ from __future__ import annotations
 import msgspec
 import polars as pl
 
+from infraspectre.axon.baselines import RHYTHM_FEATURES, Baselines, BaselineState
 from infraspectre.axon.features import FEATURES, WINDOWS_S, FeatureBatch
 from infraspectre.axon.rows import Rows
 from infraspectre.axon.site import Site, SiteState
 from infraspectre.axon.window import Window, WindowState
 from infraspectre.records import FlowBatch
+
+CONTEXT = (*FEATURES, *RHYTHM_FEATURES)
+"""What each flow is given: the rhythm is for detectors alone, and no part of vectors."""
 
 
 class AxonState(msgspec.Struct):
@@ -18,6 +22,7 @@ class AxonState(msgspec.Struct):
     clock_s: int
     windows: list[WindowState]
     site: SiteState
+    baselines: BaselineState
 
 
 class Axon:
@@ -31,23 +36,24 @@ class Axon:
         self._clock_s = 0
         self._windows = [Window(length_s) for length_s in WINDOWS_S]
         self._site = Site()
+        self._baselines = Baselines()
 
     def extract(self, flows: FlowBatch) -> FeatureBatch:
         """Return the context features of each row."""
         if not len(flows):
-            return FeatureBatch(pl.DataFrame(schema={feature.name: pl.Float32 for feature in FEATURES}))
+            return FeatureBatch(pl.DataFrame(schema={feature.name: pl.Float32 for feature in CONTEXT}))
         rows = Rows.read(flows.frame, self._clock_s)
         self._clock_s = int(rows.clock_s[-1])
-        columns = self._site.extract(rows)
+        columns = self._site.extract(rows) | self._baselines.extract(rows, flows.frame["orig_ip"])
         for window in self._windows:
             columns |= window.extract(rows)
-        return FeatureBatch(
-            pl.DataFrame({feature.name: columns[feature.name] for feature in FEATURES}).cast(pl.Float32)
-        )
+        return FeatureBatch(pl.DataFrame({feature.name: columns[feature.name] for feature in CONTEXT}).cast(pl.Float32))
 
     def save(self) -> AxonState:
         """Return everything remembered."""
-        return AxonState(self._clock_s, [window.save() for window in self._windows], self._site.save())
+        return AxonState(
+            self._clock_s, [window.save() for window in self._windows], self._site.save(), self._baselines.save()
+        )
 
     def load(self, state: AxonState) -> None:
         """Go on from a saved state."""
@@ -55,3 +61,4 @@ class Axon:
         for window, saved in zip(self._windows, state.windows, strict=True):
             window.load(saved)
         self._site.load(state.site)
+        self._baselines.load(state.baselines)

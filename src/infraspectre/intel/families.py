@@ -51,7 +51,7 @@ FAMILIES = (
     Family("new_service", ("new_service",), "New service", "on", "persistence", slow=True),
     Family("rare_protocol", ("rare", "port", "protocol"), "Unusual protocol or port", "to", _C2, slow=True),
     Family("weak_encryption", ("cleartext", "tls", "certificate", "cipher"), "Weak or odd encryption", "to", _C2),
-    Family("anomaly", ("anomal", "outlier"), "Anomalous traffic", "to", _C2),
+    Family("anomaly", ("anomal", "outlier", "rhythm"), "Anomalous traffic", "to", _C2),
 )
 # fmt: on
 OTHER = Family("other", (), "Suspicious activity", "to", "discovery")

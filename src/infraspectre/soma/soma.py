@@ -25,6 +25,7 @@ from infraspectre.soma.mining import Mining
 from infraspectre.soma.name_poisoning import NamePoisoning
 from infraspectre.soma.new_service import NewService
 from infraspectre.soma.reverse_shell import ReverseShell
+from infraspectre.soma.rhythm import Rhythm
 from infraspectre.soma.rogue_dhcp import RogueDhcp
 from infraspectre.soma.scan import Scan
 from infraspectre.soma.ticket_theft import TicketTheft
@@ -51,6 +52,7 @@ CATALOGUE: tuple[Callable[[], Detector], ...] = (
     RogueDhcp,
     ReverseShell,
     NewService,
+    Rhythm,
     Anomaly,
 )
 """Every detector, in the order of its reports."""
