@@ -121,3 +121,12 @@ def test_captures_are_read(tmp_path: Path) -> None:
     write_pcap(path, ((START + round(at * SECOND), arp(mac, address, reply)) for at, address, mac, reply in said))
     found = analyze(path).detections
     assert [(each.category, each.orig) for each in found[:1]] == [("arp_poisoning", "10.0.0.66")]
+
+
+def test_a_host_whose_address_nobody_knows_is_not_named_by_that_of_another() -> None:
+    said = [each for each in usual() if each[2] != POISONER]
+    third = [(at + 0.2, "10.0.0.7", POISONER, True) for at in range(120, 600, 5)]
+    owner = [(100.0, "10.0.0.7", "02:00:00:00:00:07", False)]
+    found = found_in([*said, *poisoned(), *third, *owner])
+    assert {each.orig for each in found} == {None}
+    assert POISONER in found[0].evidence.summary

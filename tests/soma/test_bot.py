@@ -62,3 +62,11 @@ def test_other_posts_are_quiet(other: dict[str, Any]) -> None:
 def test_what_many_hosts_post_to_is_a_service() -> None:
     many = [post(90.0 * n, orig_ip=f"10.0.0.{host}") for n in range(12) for host in range(9)]
     assert found_in(Bot, frame(many)) == []
+
+
+def test_irc_in_tls_counts_once_it_lasts() -> None:
+    def hidden(duration_ms: float) -> dict[str, Any]:
+        return flow(resp_ip=MASTER, resp_port=6_697, app_protocol="tls", duration_ms=duration_ms)
+
+    assert found_in(Bot, frame([hidden(2_000.0)])) == []
+    assert [each.severity for each in found_in(Bot, frame([hidden(900_000.0)]))] == ["medium"]

@@ -79,3 +79,8 @@ def test_own_names_aliases_and_domains_are_quiet() -> None:
 
 def test_answers_that_give_another_host_are_quiet() -> None:
     assert found_in(NamePoisoning, frame([answer(n, f"x{n}", dns_answers=["10.0.0.9"]) for n in range(9)])) == []
+
+
+def test_multicast_answers_to_simple_clients_repeat_the_question() -> None:
+    rows = [answer(n, f"printer{n}.local", orig_port=5_353, resp_port=50_000 + n) for n in range(4)]
+    assert [each.orig for each in found_in(NamePoisoning, frame(rows))] == [POISONER]

@@ -41,3 +41,9 @@ def test_a_pair_and_a_relayed_client_are_quiet() -> None:
         dhcp_message_types=["REQUEST", "ACK"], dhcp_server=SERVER,
     )  # fmt: skip
     assert found_in(RogueDhcp, frame([*(lease(600.0 * n, SERVER, n) for n in range(8)), asked])) == []
+
+
+def test_a_client_whose_lease_both_confirm_tells_at_once() -> None:
+    usual = [lease(10.0 * n, SERVER, n) for n in range(8)]
+    found = found_in(RogueDhcp, frame([*usual, lease(90.0, ROGUE, 3)]))
+    assert [(each.orig, each.score) for each in found] == [(ROGUE, 0.6)]

@@ -34,7 +34,7 @@ _EXPLOITS = ("vulnerability", "web", "injection", "traversal", "xss", "exploit",
 FAMILIES = (
     Family("signature", ("signature",), "Signature match", "against", "initial-access"),
     Family("mining", ("mining",), "Mining", "for", "impact", slow=True),
-    Family("bot", ("bot",), "Bot", "of", _C2, slow=True),
+    Family("bot", ("bot",), "Bot", "for", _C2, slow=True),
     Family("poisoning", ("poison", "rogue_dhcp"), "Poisoning", "of", "credential-access", slow=True),
     Family("reverse_shell", ("reverse_shell",), "Reverse shell", "to", _C2, slow=True),
     Family("brute_force", ("brute", "spray", "login", "password"), "Password guessing", "against", "credential-access"),

@@ -70,7 +70,7 @@ class Claim(NamedTuple):
 class Owner:
     """Remembers whose an address is, and which claims of others the owner has not yet contradicted."""
 
-    __slots__ = ("claims", "contested", "last", "mac")
+    __slots__ = ("claims", "contested", "has_rivals", "last", "mac")
 
     def __init__(self) -> None:
         """Start with no owner."""
@@ -78,6 +78,8 @@ class Owner:
         self.claims = 0
         self.last = 0
         self.contested: list[Claim] = []
+        self.has_rivals = False
+        """Whether anybody else ever claimed it."""
 
 
 class TakenCase(Case):
@@ -107,7 +109,7 @@ class ArpPoisoning:
 
     name = "arp_poisoning"
     columns = frozenset({"last_packet"})
-    helpful = frozenset({"orig_mac"})
+    helpful = frozenset({"orig_mac", "dhcp_client_mac", "dhcp_address"})
 
     def __init__(self, source: Claims, settings: ArpPoisoningSettings | None = None) -> None:
         """Take the claims of the source that gives the flows."""
@@ -116,14 +118,13 @@ class ArpPoisoning:
         self._waiting: pl.DataFrame | None = None
         capacity = self._settings.capacity
         self._owners: BoundedTable[tuple[int | None, str], Owner] = BoundedTable(capacity, Owner)
-        self._claimed: BoundedTable[Scope, dict[str, None]] = BoundedTable(capacity, dict)
+        self._claimed: BoundedTable[Scope, dict[str, bool]] = BoundedTable(capacity, dict)
         self._seen: BoundedTable[str, list[str]] = BoundedTable(capacity, list)
         self._book: Casebook[Scope, TakenCase] = Casebook(self.name, capacity, TakenCase, self._judge)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return poisoning that became certain with the packets up to the last one of these flows."""
-        if "orig_mac" in frame.columns:
-            self._see(frame)
+        self._see(frame)
         reached = frame["last_packet"].max()
         return self._look(self._taken(reached if isinstance(reached, int) else 0))
 
@@ -132,11 +133,14 @@ class ArpPoisoning:
         return self._look(self._taken(None)) + self._book.close()
 
     def _see(self, frame: pl.DataFrame) -> None:
-        """Remember under which address a hardware address was seen first, for hosts that never ask by ARP."""
-        first = frame.filter("orig_inside").group_by("orig_mac", maintain_order=True).agg(pl.col("orig_ip").first())
-        for mac, address in first.drop_nulls().iter_rows():
-            if not (seen := self._seen[mac]):
-                seen.append(address)
+        """Remember which address a hardware address got or used first, for hosts that never ask by ARP."""
+        for mac, address in (("dhcp_client_mac", "dhcp_address"), ("orig_mac", "orig_ip")):
+            if {mac, address} <= set(frame.columns):
+                told = frame.filter(pl.col("orig_inside") & pl.col(mac).is_not_null())
+                first = told.group_by(mac, maintain_order=True).agg(pl.col(address).drop_nulls().first()).drop_nulls()
+                for key, value in first.iter_rows():
+                    if not (seen := self._seen[key]):
+                        seen.append(value)
 
     def _taken(self, reached: int | None) -> pl.DataFrame:
         """Return the claims up to a packet, or all, and keep the rest: the same however flows are cut into batches."""
@@ -153,12 +157,13 @@ class ArpPoisoning:
     def _note(self, claim: Claim) -> list[Scope]:
         """Note a claim; return who took an address that its owner now claims again."""
         claimed = self._claimed[claim.scope]
-        if len(claimed) < self._settings.kept:
-            claimed[claim.address] = None
+        if claim.address in claimed or len(claimed) < self._settings.kept:
+            claimed[claim.address] = claimed.get(claim.address, False) or not claim.is_reply
         owner = self._owners[claim.vlan, claim.address]
         if owner.mac == claim.mac:
             owner.claims, owner.last = owner.claims + 1, claim.at
             return self._contradicted(owner, claim)
+        owner.has_rivals |= bool(owner.mac)
         is_known = owner.claims >= self._settings.known_claims
         if is_known and claim.at - owner.last <= self._settings.alive_s * SECOND:
             owner.contested = [*owner.contested, claim][-self._settings.kept :]
@@ -203,9 +208,15 @@ class ArpPoisoning:
         return settings.single_score + many if 2 * case.replies > case.claims else settings.doubtful_score
 
     def _own(self, scope: Scope, case: TakenCase) -> str | None:
-        """Return the address that a host bears itself: claimed without contradiction, or seen in its flows."""
-        known = [*(self._claimed.get(scope) or ()), *(self._seen.get(scope.mac) or ())]
-        return next((address for address in known if address not in case.addresses), None)
+        """Return the address of a host: with which it asked, of its lease or first flow, or that it alone claims."""
+        claimed = self._claimed.get(scope) or {}
+        asked = [address for address, has_asked in claimed.items() if has_asked]
+        known = [*asked, *(self._seen.get(scope.mac) or ()), *claimed]
+        return next((each for each in known if each not in case.addresses and self._may_own(scope, each)), None)
+
+    def _may_own(self, scope: Scope, address: str) -> bool:
+        owner = self._owners.get((scope.vlan, address))
+        return owner is None or (owner.mac == scope.mac and not owner.has_rivals)
 
 
 def _condensed(claims: pl.DataFrame) -> pl.DataFrame:

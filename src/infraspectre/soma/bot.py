@@ -16,6 +16,8 @@ from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, h
 from infraspectre.soma.sides import outward
 from infraspectre.soma.techniques import APPLICATION_PROTOCOL, NON_STANDARD_PORT, WEB_PROTOCOLS
 
+IRC_TLS_PORT = 6_697
+"""Port of IRC in TLS (RFC 7194)."""
 IRC_PORTS = (194, 994, 6_660, 6_661, 6_662, 6_663, 6_664, 6_665, 6_666, 6_667, 6_668, 6_669, 6_697, 7_000)
 """Ports of IRC (RFC 7194, IANA, and wide custom)."""
 MADE_NAME = re.compile(r"^[\[{(|<]|\d{3}|^[a-z]{2,3}[|_-].*\d|bot|^(?=.*\d)[a-z0-9]{10,}$", re.IGNORECASE)
@@ -36,6 +38,10 @@ class BotSettings(msgspec.Struct, frozen=True):
 
     irc_score: float = 0.4
     """Score of talk in IRC: some people do."""
+    hidden_score: float = 0.5
+    """Score of a lasting connection in TLS to a port of IRC alone."""
+    hidden_s: float = 300.0
+    """Time that it lasts at least."""
     sign_score: float = 0.15
     """What each sign of a program adds: a made name, an order, a port that is not IRC's."""
     posts: int = 8
@@ -73,6 +79,7 @@ class BotCase(Case):
     def __init__(self) -> None:
         """Start with nothing said."""
         super().__init__()
+        self.is_hidden = False
         self.nick = ""
         self.channel = ""
         self.order = ""
@@ -102,7 +109,9 @@ class Bot:
         """Return bots that became certain."""
         touched: list[Scope] = []
         if {"irc_nick", "irc_channels", "irc_texts"} <= set(frame.columns):
-            touched += self._chats(outward(frame.filter(pl.col("app_protocol") == "irc")))
+            is_hidden = (pl.col("app_protocol") == "tls") & (pl.col("resp_port") == IRC_TLS_PORT)
+            talk = outward(frame.filter((pl.col("app_protocol") == "irc") | is_hidden))
+            touched += self._chats(talk.with_columns(hidden=is_hidden))
         if set(frame.columns) >= HTTP:
             touched += self._posts(_reports(frame))
         return self._book.review(touched)
@@ -116,6 +125,7 @@ class Bot:
         rows = gathered(
             talk,
             ["orig_ip", "resp_ip", "resp_port"],
+            hidden=pl.col("hidden").all(),
             nick=pl.col("irc_nick").drop_nulls().first(),
             channel=pl.col("irc_channels").list.first().drop_nulls().first(),
             order=texts.filter(texts.str.contains(ORDER)).first(),
@@ -126,6 +136,7 @@ class Bot:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], "irc")
         case = self._book[scope]
         case.absorb(row)
+        case.is_hidden = row["hidden"]
         for name in ("nick", "channel", "order"):
             setattr(case, name, getattr(case, name) or row[name] or "")
         case.show([row["nick"], row["channel"], row["order"]])
@@ -160,18 +171,22 @@ class Bot:
     def _judge(self, scope: Scope, case: BotCase) -> Finding | None:
         return self._irc(scope, case) if scope.app == "irc" else self._http(scope, case)
 
-    def _irc(self, scope: Scope, case: BotCase) -> Finding:
+    def _irc(self, scope: Scope, case: BotCase) -> Finding | None:
+        if case.is_hidden and case.duration_s < self._settings.hidden_s:
+            return None
         settings, is_odd = self._settings, scope.port not in IRC_PORTS
+        base = settings.hidden_score if case.is_hidden else settings.irc_score
         signs = is_odd + bool(case.order) + bool(MADE_NAME.search(case.nick))
+        hidden = " in TLS" if case.is_hidden else ""
         ordered = f" and was told {case.order!r}" if case.order else ""
         return Finding(
             category="irc_bot",
             techniques=(APPLICATION_PROTOCOL, NON_STANDARD_PORT) if is_odd else (APPLICATION_PROTOCOL,),
             orig=scope.orig,
             resp=scope.resp,
-            score=settings.irc_score + settings.sign_score * signs,
-            summary=f"{scope.orig} was in IRC as {case.nick or 'somebody'} on {host_of(scope.resp, scope.port)}, "
-            f"channel {case.channel or 'unknown'}, for {in_seconds(case.duration_s)}{ordered}",
+            score=base + settings.sign_score * signs,
+            summary=f"{scope.orig} was in IRC{hidden} as {case.nick or 'somebody'} on "
+            f"{host_of(scope.resp, scope.port)}, channel {case.channel or 'unknown'}, for {in_seconds(case.duration_s)}{ordered}",
             size=case.flows,
             measures={"signs": signs},
             thresholds={"flows": 1},

@@ -56,8 +56,10 @@ class MiningSettings(msgspec.Struct, frozen=True):
     """Least mean message of the miner: keepalives are shorter."""
     most_message_bytes: float = 700.0
     """Greatest mean message of the miner: a share has some 100 to 400 bytes."""
-    most_answer_bytes: float = 6_000.0
-    """Greatest mean message of the pool: work for Bitcoin has up to some kilobytes."""
+    most_answer_bytes: float = 1_200.0
+    """Greatest mean segment of the pool: full ones are a transfer."""
+    most_answers: int = 12
+    """Most messages of the pool for each of the miner: new work comes as often as shares, or some times as often."""
     message_spread: float = 0.6
     """Deviation of the miner's messages over their mean: all shares are alike."""
     callers: int = 3
@@ -137,7 +139,7 @@ class Mining:
     )
     helpful = frozenset(
         {"stratum_methods", "stratum_worker", "stratum_agent", "tls_server_name", "http_hosts"}
-        | {"orig_segment_bytes_mean", "orig_segment_bytes_std", "orig_syn_packets"}
+        | {"orig_segment_bytes_mean", "orig_segment_bytes_std", "orig_packets", "orig_syn_packets"}
     )
 
     def __init__(self, settings: MiningSettings | None = None) -> None:
@@ -218,6 +220,7 @@ class Mining:
             and settings.shortest_gap_s <= case.gap_s <= settings.longest_gap_s
             and settings.least_message_bytes <= case.message_bytes <= settings.most_message_bytes
             and settings.least_message_bytes <= case.answer_bytes <= settings.most_answer_bytes
+            and case.resp_messages <= settings.most_answers * case.orig_messages
             and case.spread <= settings.message_spread
         )
 
@@ -248,11 +251,7 @@ def _sums(columns: list[str]) -> dict[str, pl.Expr]:
         known("tls_server_name", pl.col("tls_server_name"), nothing),
         known("http_hosts", pl.col("http_hosts").list.first(), nothing),
     )
-    share = known(
-        "orig_segment_bytes_std",
-        pl.col("orig_segment_bytes_std") / pl.col("orig_segment_bytes_mean"),
-        pl.lit(0.0),
-    )
+    spread = known("orig_segment_bytes_std", _message_spread(), pl.lit(0.0))
     methods = known("stratum_methods", pl.col("stratum_methods").list.len().sum(), never)
     return {
         "connected_ns": (pl.col("ended_at") - pl.col("started_at")).sum(),
@@ -260,7 +259,7 @@ def _sums(columns: list[str]) -> dict[str, pl.Expr]:
         "resp_messages": pl.col("resp_data_packets").sum(),
         "orig_bytes": pl.col("orig_payload_bytes").sum(),
         "resp_bytes": pl.col("resp_payload_bytes").sum(),
-        "varied": (share.fill_nan(None).fill_null(0.0) * pl.col("orig_data_packets")).sum(),
+        "varied": (spread.fill_nan(None).fill_null(0.0) * pl.col("orig_data_packets")).sum(),
         "methods": methods,
         "said": known(
             "stratum_methods",
@@ -271,3 +270,12 @@ def _sums(columns: list[str]) -> dict[str, pl.Expr]:
         "agent": known("stratum_agent", pl.col("stratum_agent").drop_nulls().first(), nothing),
         "pool_name": name.filter(name.str.contains(POOL_NAME)).drop_nulls().first(),
     }
+
+
+def _message_spread() -> pl.Expr:
+    """Return the deviation over the mean of orig's segments that carry data, from moments of all of its segments."""
+    count, messages = pl.col("orig_packets"), pl.col("orig_data_packets")
+    mean, deviation = pl.col("orig_segment_bytes_mean"), pl.col("orig_segment_bytes_std")
+    squares = (count - 1) * deviation**2 + count * mean**2
+    message_bytes = pl.col("orig_payload_bytes") / messages
+    return (squares / messages - message_bytes**2).clip(0.0).sqrt() / message_bytes

@@ -200,11 +200,11 @@ def _answers(frame: pl.DataFrame) -> list[Row]:
         & pl.col("orig_inside")
         & (pl.col("dns_answers").list.len() > 0)
     ).with_columns(announced=announced)
-    is_multicast = pl.col("orig_port") == MULTICAST_DNS
+    is_between_peers = (pl.col("orig_port") == MULTICAST_DNS) & (pl.col("resp_port") == MULTICAST_DNS)
     owned = responses.filter(_gives_itself()).with_columns(
         asked=pl.when(pl.col("resp_group"))
         .then(None)
-        .when(is_multicast)  # its questions are those that it asked itself
+        .when(is_between_peers)  # its questions are those that it asked itself
         .then("announced")
         .otherwise(pl.coalesce("dns_queries", "announced")),
         announced=pl.when("resp_group").then("announced").otherwise(None),

@@ -28,7 +28,7 @@ class RogueDhcpSettings(msgspec.Struct, frozen=True):
     client_score: float = 0.15
     """What a server adds that had taken a lease itself: servers have fixed addresses."""
     race_score: float = 0.1
-    """What a client adds that got offers from the new and from a known server."""
+    """What a client adds whose lease both confirmed: of a pair, the one that gave it does (RFC 2131, 4.3.2)."""
     kept: int = 64
     """Clients remembered for a server."""
     capacity: int = 1_024
@@ -42,6 +42,7 @@ class ServerCase(Case):
         """Start with no lease."""
         super().__init__()
         self.clients: dict[str, None] = {}
+        """Those whose lease it confirmed."""
 
 
 class RogueDhcp:
@@ -70,7 +71,11 @@ class RogueDhcp:
         rows = gathered(
             answers.filter(pl.col("server").is_not_null()),
             ["server"],
-            clients=pl.col("mac").drop_nulls().unique(maintain_order=True).head(self._settings.kept),
+            clients=pl.col("mac")
+            .filter(pl.col("dhcp_message_types").list.contains("ACK"))
+            .drop_nulls()
+            .unique(maintain_order=True)
+            .head(self._settings.kept),
         )
         return self._book.review([self._absorb(row) for row in rows])
 
@@ -92,15 +97,13 @@ class RogueDhcp:
         known = {
             other: each
             for other, each in self._book.cases.items()
-            if other != server
-            and each.flows >= settings.known_messages
-            and case.first_seen - each.first_seen >= settings.known_s * SECOND
+            if other != server and each.flows >= settings.known_messages and each.first_seen < case.first_seen
         }
-        if not known:
-            return None
         raced = [mac for mac in case.clients if any(mac in each.clients for each in known.values())]
+        alone_s = (case.first_seen - min((each.first_seen for each in known.values()), default=0)) / SECOND
+        if not known or (not raced and alone_s < settings.known_s):
+            return None
         was_client = server in self._leased
-        alone = min(each.first_seen for each in known.values())
         score = settings.new_score + settings.client_score * was_client + settings.race_score * bool(raced)
         return Finding(
             category="rogue_dhcp_server",
@@ -109,7 +112,7 @@ class RogueDhcp:
             orig=server,
             resp=None,
             summary=f"{server} began to give leases, to {plural(len(case.clients), 'client')}, after "
-            f"{listed(list(known)[:3])} had done so alone for {in_seconds((case.first_seen - alone) / SECOND)}"
+            f"{listed(list(known)[:3])} had done so alone for {in_seconds(alone_s)}"
             f"{', and had taken a lease itself' if was_client else ''}",
             size=case.flows,
             measures={"clients": len(case.clients), "clients_of_known": len(raced), "had_lease": float(was_client)},
