@@ -186,7 +186,8 @@ class Bot:
             resp=scope.resp,
             score=base + settings.sign_score * signs,
             summary=f"{scope.orig} was in IRC{hidden} as {case.nick or 'somebody'} on "
-            f"{host_of(scope.resp, scope.port)}, channel {case.channel or 'unknown'}, for {in_seconds(case.duration_s)}{ordered}",
+            f"{host_of(scope.resp, scope.port)}, channel {case.channel or 'unknown'}, "
+            f"for {in_seconds(case.duration_s)}{ordered}",
             size=case.flows,
             measures={"signs": signs},
             thresholds={"flows": 1},
