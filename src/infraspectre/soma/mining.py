@@ -34,6 +34,8 @@ POOL_PORTS = (
     45_700,
 )
 """Ports that the documentation of pools gives for miners (XMRig, Nanopool, SupportXMR, MoneroOcean, Ethermine)."""
+PUSH_PORTS = (1_883, 5_222, 5_223, 5_228, 8_883)
+"""Ports of push services, chat and things, whose connections last, too (MQTT, XMPP, APNs, FCM)."""
 POOL_NAME = (
     r"(?i)(?:^|[.-])(?:stratum\d*|xmr\d*|xmrpool|monero\w*|minexmr|supportxmr|nanopool|ethermine|etherpool|f2pool|nicehash|"
     r"hashvault|2miners|viabtc|antpool|slushpool|braiins|poolin|unmineable|minergate|coinhive|coin-hive|cryptonight|"
@@ -68,8 +70,12 @@ class MiningSettings(msgspec.Struct, frozen=True):
     """Score of the shape on a port of pools."""
     named_score: float = 0.65
     """Score of the shape with a pool's name."""
-    shape_score: float = 0.4
-    """Score of the shape alone: chat and push services come near it."""
+    shape_score: float = 0.3
+    """Score of the shape alone, if it is busy: chat, push services and things come near it."""
+    busy_gap_s: float = 60.0
+    """Longest mean time between messages of a busy miner: pools send work every minute at least."""
+    busy_messages: int = 60
+    """Least messages of a busy miner."""
     spoken_score: float = 0.85
     """Score of the protocol itself."""
     full_duration_s: float = 36_000.0
@@ -211,7 +217,10 @@ class Mining:
             return settings.named_score + lasting
         if len(self._callers[scope.pool]) > settings.callers:
             return None
-        return settings.port_score + lasting if scope.port in POOL_PORTS else settings.shape_score
+        if scope.port in POOL_PORTS:
+            return settings.port_score + lasting
+        is_busy = case.gap_s <= settings.busy_gap_s and case.orig_messages >= settings.busy_messages
+        return settings.shape_score if is_busy and scope.port not in PUSH_PORTS else None
 
     def _is_shaped(self, case: WorkCase) -> bool:
         settings = self._settings
