@@ -52,6 +52,18 @@ WRITTEN_SESSIONS = {
     "template": b"5:Hello3:Bye",
 }  # fmt: skip
 """First messages of protocols that no simulation speaks."""
+WRITTEN_TALKS = {
+    "irc": (
+        b"PASS x\r\nNICK a\r\nUSER a 0 * :b c\r\nJOIN #d\r\nPRIVMSG #d :e\r\n",
+        b":s NOTICE * :f\r\n@t=1 :s 332 a #d :.g\r\n",
+    ),
+    "stratum": (
+        b'{"id":1,"method":"mining.subscribe","params":["a/1"]}\n{"method":"mining.authorize","params":["w.1","x"]}\n',
+        b'{"method":"login","params":{"login":"w","pass":"x","agent":"b/2"}}\n',
+        b'{"method":"job","params":{"blob":"07","job_id":"1"}}\n',
+    ),
+}
+"""What is said first in protocols that the core knows and no simulation speaks."""
 RULES = rb"""
 alert http $HOME_NET any -> [10.0.0.0/8,!10.1.0.0/16] [80,8000:8080] (msg:"a\; b"; flow:established,to_server; \
   http.uri; url_decode; content:"/a|3b|b"; nocase; startswith; pcre:"/^x(y|z)[0-9]{2}$/Ri"; bsize:>5; sid:1; rev:2;)
@@ -140,12 +152,13 @@ def all_seeds() -> dict[str, list[bytes]]:
             if seed not in seeds[target]:
                 seeds[target].append(seed)
     chosen = {target: spread(found) for target, found in seeds.items()}
+    talks = {name: [talk(data) for data in said] for name, said in WRITTEN_TALKS.items()}
     written = {
         "sessions": list(protocol_seeds(chosen)),
         "rules": RULES.strip().split(b"\n\n"),
         "matcher": list(matcher_seeds(chosen["flow"])),
     }
-    return {**chosen, **written}
+    return {**chosen, **talks, **written}
 
 
 def matcher_seeds(captures: list[bytes]) -> Iterator[bytes]:
@@ -161,7 +174,12 @@ def protocol_seeds(chosen: dict[str, list[bytes]]) -> Iterator[bytes]:
     for target, name in SIMULATED_SESSIONS.items():
         yield from (name.encode() + b"\0" + seed for seed in chosen[target])
     for name, data in WRITTEN_SESSIONS.items():
-        yield name.encode() + b"\0" + struct.pack("<BH", True, len(data) // 2) + data
+        yield name.encode() + b"\0" + talk(data)
+
+
+def talk(data: bytes) -> bytes:
+    """Return the seed of a session: that the originator speaks, where the bytes are cut, and the bytes."""
+    return struct.pack("<BH", True, len(data) // 2) + data
 
 
 def spread(seeds: list[bytes]) -> list[bytes]:

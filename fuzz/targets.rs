@@ -5,7 +5,8 @@
 use std::io::Cursor;
 
 use infraspectre_core::app::{
-    dhcp, dns, ftp, http, kerberos, ntp, quic, rdp, smb, smtp, ssh, tls, Direction, Fields, Probe, Session, Transport,
+    dhcp, dns, ftp, http, irc, kerberos, ntp, quic, rdp, smb, smtp, ssh, stratum, tls, Direction, Fields, Probe,
+    Session, Transport,
 };
 use infraspectre_core::engine::{Engine, Options as EngineOptions};
 use infraspectre_core::flow::Limits;
@@ -26,6 +27,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dns", |data| session(data, BOTH, 53, dns::probe, dns::Session::new)),
     ("ftp", |data| session(data, &[Transport::Stream], 21, ftp::probe, ftp::Session::new)),
     ("http", |data| session(data, &[Transport::Stream], 80, http::probe, http::Session::new)),
+    ("irc", |data| session(data, &[Transport::Stream], 6667, irc::probe, irc::Session::new)),
     ("kerberos", |data| session(data, BOTH, 88, kerberos::probe, kerberos::Session::new)),
     ("ntp", |data| session(data, &[Transport::Datagram], 123, ntp::probe, ntp::Session::new)),
     ("quic", |data| session(data, &[Transport::Datagram], 443, quic::probe, quic::Session::new)),
@@ -33,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("smb", |data| session(data, &[Transport::Stream], 445, smb::probe, smb::Session::new)),
     ("smtp", |data| session(data, &[Transport::Stream], 25, smtp::probe, smtp::Session::new)),
     ("ssh", |data| session(data, &[Transport::Stream], 22, ssh::probe, ssh::Session::new)),
+    ("stratum", |data| session(data, &[Transport::Stream], 3333, stratum::probe, stratum::Session::new)),
     ("tls", |data| session(data, BOTH, 443, tls::probe, tls::Session::new)),
 ];
 

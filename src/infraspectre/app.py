@@ -12,7 +12,7 @@ from infraspectre import __version__, config
 from infraspectre.capture import CaptureSource, FeatureSet, InputKind, classify_all
 from infraspectre.errors import InputError, UsageError
 from infraspectre.files import make_folder, write_whole, writing_to
-from infraspectre.ports import Account, Alerts, FlowSource, FlowWriter
+from infraspectre.ports import Account, Alerts, Claims, FlowSource, FlowWriter
 from infraspectre.records.flows import FlowBatch
 
 if TYPE_CHECKING:
@@ -210,17 +210,29 @@ def analyze(
 
     meter = Meter()
     log = None if signatures is None else AlertLog()
+    if signatures is not None:
+        from infraspectre.rulebook import require_files
+
+        require_files(inputs, "flows")
     scan = None if yara is None else open_scan(inputs, yara)
     settings = settings or chosen_settings()
-    pipeline = compose(assets, log, sigma, own_rules, scan, models=models, correlation=correlation, settings=settings)
-    source: FlowSource
-    if signatures is None or log is None:
-        source = open_source(inputs, "full", settings)
-    else:
+    source = open_source(inputs, "full", settings)
+    pipeline = compose(
+        assets,
+        log,
+        sigma,
+        own_rules,
+        scan,
+        models=models,
+        correlation=correlation,
+        settings=settings,
+        claims=claims_of(source),
+    )
+    if signatures is not None and log is not None:
         from infraspectre.rulebook import MatchedSource, match
 
         matched = match(inputs, signatures, log, progress)
-        source = MatchedSource(open_source(inputs, "full", settings), log, matched)
+        source = MatchedSource(source, log, matched)
     if scan is not None:
         source = scan.beside(source)
     if out is not None:
@@ -262,21 +274,28 @@ def compose(
     models: Sequence[Source] = (),
     correlation: Sequence[Source] = (),
     settings: Settings | None = None,
+    claims: Claims | None = None,
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex, load_rules
     from infraspectre.intel.assets import load_assets
     from infraspectre.pipeline import Pipeline
-    from infraspectre.soma import CATALOGUE, Dga, Signatures, Soma
+    from infraspectre.soma import CATALOGUE, ArpPoisoning, Dga, Signatures, Soma
 
     detectors = [*(make() for make in CATALOGUE), Dga(domain_model), *chosen_rules(sigma, own_rules)]
     known = None if assets is None else load_assets(Path(assets))
+    claimed = [] if claims is None else [ArpPoisoning(claims)]
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
     cortex = Cortex(assets=known, rules=load_rules([Path(path) for path in correlation]))
-    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), cortex, judge(settings))
+    return Pipeline(Axon(), Soma([*detectors, *claimed, *matched, *scanned, *judging]), cortex, judge(settings))
+
+
+def claims_of(source: FlowSource) -> Claims | None:
+    """Return what gives the ARP claims beside flows; logs have none."""
+    return source if isinstance(source, CaptureSource) else None
 
 
 def judge(settings: Settings | None) -> Reflex:

@@ -10,6 +10,8 @@ from infraspectre.records.flows import FlowBatch
 from infraspectre.records.payload import Payload
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
     from infraspectre.records.response import Action, AuditEntry
@@ -54,6 +56,17 @@ class Alerts(Protocol):
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
+
+
+class Claims(Protocol):
+    """Hands over what hosts claimed by ARP about the owners of addresses."""
+
+    def claims(self) -> pl.DataFrame:
+        """Return the claims since the last call, in the order of packets.
+
+        Columns: packet (its number), at (nanoseconds since the epoch), vlan, address, mac, target, is_reply.
+        """
+        ...
 
 
 class FlowSource(Protocol):

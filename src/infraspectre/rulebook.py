@@ -271,11 +271,7 @@ def load_yara(paths: Source | Sequence[Source], settings: Mapping[str, str] | No
 
 
 def match(inputs: Sequence[Source], rules: Rules, log: AlertLog, progress: Progress | None) -> AlertAccount:
-    """Log the alerts that rules raise on captures whose flows are read afterwards.
-
-    Raises UsageError for what can be read only once.
-    """
-    require_files(inputs, "flows")
+    """Log the alerts that rules raise on captures whose flows are read afterwards; see `require_files`."""
     source = alerts_of(inputs, rules)
     for lines in source:
         for line in lines.splitlines(keepends=True):

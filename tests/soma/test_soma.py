@@ -50,6 +50,28 @@ def attacks() -> Iterator[dict[str, Any]]:
     logon = {"kerberos_messages": ["AS-REQ", "AS-REP"], "kerberos_ciphers": [23], "kerberos_clients": ["eve@CORP"]}
     yield flow(8.5, orig_ip="10.0.0.76", resp_port=88, app_protocol="kerberos", **logon)
     yield flow(9, orig_ip="10.0.0.75", resp_ip=OUTSIDE, tls_version="SSLv3")
+    yield flow(10, orig_ip="10.0.0.77", resp_ip=OUTSIDE, app_protocol="stratum", stratum_methods=["login"])
+    yield flow(11, orig_ip="10.0.0.78", resp_ip=OUTSIDE, resp_port=6_667, app_protocol="irc", irc_nick="bot1")
+    typed: dict[str, Any] = {
+        "orig_data_packets": 9,
+        "resp_data_packets": 9,
+        "orig_ascii_ratio": 1.0,
+        "resp_ascii_ratio": 1.0,
+    }
+    talk: dict[str, Any] = {"orig_payload_bytes": 900, "resp_payload_bytes": 90, "duration_ms": 99_000.0}
+    yield flow(12, orig_ip="10.0.0.79", resp_ip="203.0.113.79", resp_port=4_444, **typed, **talk)
+    for name in ("wpad", "fileserver", "printer"):
+        told = {"dns_queries": [name], "dns_answers": ["10.0.0.80"], "dns_answer_types": ["A"]}
+        yield flow(13, orig_ip="10.0.0.80", orig_port=5_355, resp_port=60_000, protocol="udp", **told)
+    for at in range(0, 4_000, 20):
+        yield flow(at, orig_ip="10.0.0.82", resp_ip="10.0.0.83", resp_port=(80, 389, 636, 3_306, 8_080)[at % 100 // 20])
+    yield flow(6_000, orig_ip="10.0.0.82", resp_ip="10.0.0.84", resp_port=4_444)
+    for hour in range(9):
+        sent = 10**9 if hour == 8 else 1_000
+        yield flow(3_600 * hour, orig_ip="10.0.0.85", resp_port=80, orig_payload_bytes=sent)
+    for at, server in ((0, "10.0.0.1"), (9, "10.0.0.1"), (60, "10.0.0.1"), (90, "10.0.0.1"), (7_000, "10.0.0.81")):
+        lease = {"dhcp_message_types": ["ACK"], "dhcp_server": server}
+        yield flow(at, orig_ip=server, orig_port=67, resp_port=68, protocol="udp", **lease)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::batch::BatchBuilder;
+use crate::claims::Claims;
 use crate::flow::{FlowTable, Limits};
 use crate::schema::{FeatureSet, Row};
 use crate::source::{Options as SourceOptions, SourceError, Sources};
@@ -62,6 +63,7 @@ pub struct Engine {
     decoder: Decoder,
     table: FlowTable,
     builder: BatchBuilder,
+    claims: Claims,
     batch_rows: usize,
     packets: u64,
     bytes: u64,
@@ -84,6 +86,7 @@ impl Engine {
             decoder: Decoder::default(),
             table: FlowTable::new(options.limits),
             builder: BatchBuilder::new(options.features),
+            claims: Claims::default(),
             batch_rows: options.batch_rows.max(1),
             packets: 0,
             bytes: 0,
@@ -132,6 +135,7 @@ impl Engine {
     pub fn account(&self) -> Account {
         let table = self.table.shed;
         let shed = [
+            ("address_claims", self.claims.dropped()),
             ("contexts_merged", self.decoder.context_overflows()),
             ("datagrams_evicted", self.decoder.datagrams_evicted()),
             ("flows_evicted", table.flows_evicted),
@@ -149,6 +153,11 @@ impl Engine {
             start: self.span.map(|(start, _)| start),
             end: self.span.map(|(_, end)| end),
         }
+    }
+
+    /// Hands over what hosts claimed about the owners of addresses since the last call.
+    pub fn take_claims(&mut self) -> Result<RecordBatch, ArrowError> {
+        self.claims.take(self.decoder.contexts())
     }
 
     /// Returns bytes read and bytes in all, as far as known, of the files on disk.
@@ -171,6 +180,7 @@ impl Engine {
             if let Outcome::Segment(segment) = &self.decoder.decode(&packet) {
                 self.table.observe(segment);
             }
+            self.claims.note(self.decoder.take_claim());
         }
     }
 

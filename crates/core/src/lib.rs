@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod batch;
+mod claims;
 pub mod engine;
 pub mod extract;
 pub mod feature;

@@ -145,6 +145,12 @@ impl FlowReader {
         Ok(summary)
     }
 
+    /// Returns what hosts claimed about the owners of addresses since the last call.
+    fn claims(&self, py: Python<'_>) -> PyResult<FlowColumns> {
+        let batch = py.detach(|| lock(&self.engine).take_claims()).map_err(arrow_error)?;
+        Ok(FlowColumns { batch })
+    }
+
     /// Returns bytes read and bytes in all, as far as known.
     fn progress(&self, py: Python<'_>) -> (u64, u64) {
         py.detach(|| lock(&self.engine).progress())

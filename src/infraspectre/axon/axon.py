@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import polars as pl
 
+from infraspectre.axon.baselines import RHYTHM_FEATURES, Baselines, BaselineState
 from infraspectre.axon.features import FEATURES, WINDOWS_S, FeatureBatch
 from infraspectre.axon.prevalence import PREVALENCE, Prevalence, PrevalenceState
 from infraspectre.axon.rows import Rows
@@ -12,8 +13,8 @@ from infraspectre.axon.site import Site, SiteState
 from infraspectre.axon.window import Window, WindowState
 from infraspectre.records import FlowBatch
 
-CONTEXT = (*FEATURES, *PREVALENCE)
-"""Every column that Axon adds to a flow, in order."""
+CONTEXT = (*FEATURES, *PREVALENCE, *RHYTHM_FEATURES)
+"""Every column that Axon adds to a flow, in order; prevalence and rhythm are for detectors alone, no part of vectors."""
 
 
 class AxonState(msgspec.Struct):
@@ -23,6 +24,7 @@ class AxonState(msgspec.Struct):
     windows: list[WindowState]
     site: SiteState
     prevalence: PrevalenceState
+    baselines: BaselineState
 
 
 class Axon:
@@ -37,6 +39,7 @@ class Axon:
         self._windows = [Window(length_s) for length_s in WINDOWS_S]
         self._site = Site()
         self._prevalence = Prevalence()
+        self._baselines = Baselines()
 
     def extract(self, flows: FlowBatch) -> FeatureBatch:
         """Return the context features of each row."""
@@ -45,6 +48,7 @@ class Axon:
         rows = Rows.read(flows.frame, self._clock_s)
         self._clock_s = int(rows.clock_s[-1])
         columns = self._site.extract(rows) | self._prevalence.extract(flows.frame, rows)
+        columns |= self._baselines.extract(rows, flows.frame["orig_ip"])
         for window in self._windows:
             columns |= window.extract(rows)
         told = pl.DataFrame({feature.name: columns[feature.name] for feature in CONTEXT}).cast(pl.Float32)
@@ -53,7 +57,8 @@ class Axon:
     def save(self) -> AxonState:
         """Return everything remembered."""
         windows = [window.save() for window in self._windows]
-        return AxonState(self._clock_s, windows, self._site.save(), self._prevalence.save())
+        parts = self._site.save(), self._prevalence.save(), self._baselines.save()
+        return AxonState(self._clock_s, windows, *parts)
 
     def load(self, state: AxonState) -> None:
         """Go on from a saved state."""
@@ -62,3 +67,4 @@ class Axon:
             window.load(saved)
         self._site.load(state.site)
         self._prevalence.load(state.prevalence)
+        self._baselines.load(state.baselines)

@@ -11,6 +11,8 @@ from infraspectre.ports import Account, Alerts
 from infraspectre.records.flows import FlowBatch
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from infraspectre.capture.settings import FlowSettings
 
 FeatureSet = Literal["base", "cic", "full"]
@@ -38,6 +40,12 @@ class CaptureSource:
     def account(self) -> Account:
         """Return what was read and lost so far."""
         return Account.of(self._reader.summary())
+
+    def claims(self) -> pl.DataFrame:
+        """Return what hosts claimed by ARP about the owners of addresses since the last call, packet by packet."""
+        import polars as pl  # only here: whoever merely writes flows should not wait for it
+
+        return pl.DataFrame(self._reader.claims())
 
     def progress(self) -> tuple[int, int]:
         """Return the bytes read and the bytes in all; 0 in all where that is unknown."""

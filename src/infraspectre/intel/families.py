@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Preposition = Literal["of", "on", "to", "from", "by", "against", "through"]
+Preposition = Literal["of", "on", "to", "from", "by", "for", "against", "through"]
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -33,6 +33,10 @@ _EXPLOITS = ("vulnerability", "web", "injection", "traversal", "xss", "exploit",
 # fmt: off
 FAMILIES = (
     Family("signature", ("signature",), "Signature match", "against", "initial-access"),
+    Family("mining", ("mining",), "Mining", "for", "impact", slow=True),
+    Family("bot", ("bot",), "Bot", "for", _C2, slow=True),
+    Family("poisoning", ("poison", "rogue_dhcp"), "Poisoning", "of", "credential-access", slow=True),
+    Family("reverse_shell", ("reverse_shell",), "Reverse shell", "to", _C2, slow=True),
     Family("brute_force", ("brute", "spray", "login", "password"), "Password guessing", "against", "credential-access"),
     Family("ticket_theft", ("kerberoast", "roasting", "pass_the_hash"), "Ticket theft", "against", "credential-access"),
     Family("tunnel", ("tunnel",), "Tunnel", "to", _C2, slow=True),
@@ -44,14 +48,15 @@ FAMILIES = (
     Family("web_attack", _EXPLOITS, "Web attack", "against", "initial-access"),
     Family("scan", ("scan", "sweep"), "Port scan", "of", "discovery"),
     Family("malware_download", ("download", "malware", "executable", "file"), "Suspicious download", "from", _C2),
+    Family("new_service", ("new_service",), "New service", "on", "persistence", slow=True),
     Family("rare_protocol", ("rare", "port", "protocol"), "Unusual protocol or port", "to", _C2, slow=True),
     Family("weak_encryption", ("cleartext", "tls", "certificate", "cipher"), "Weak or odd encryption", "to", _C2),
-    Family("anomaly", ("anomal", "outlier"), "Anomalous traffic", "to", _C2),
+    Family("anomaly", ("anomal", "outlier", "rhythm"), "Anomalous traffic", "to", _C2),
 )
 # fmt: on
 OTHER = Family("other", (), "Suspicious activity", "to", "discovery")
 ACRONYMS = {"c2", "dns", "ftp", "http", "icmp", "ip", "ntp", "quic", "rdp", "smb", "smtp", "sql", "ssh", "syn", "tcp"}
-ACRONYMS |= {"tls", "udp", "vnc", "xss"}
+ACRONYMS |= {"arp", "dhcp", "irc", "tls", "udp", "vnc", "xss"}
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from infraspectre.axon import Axon
+from infraspectre.axon import FEATURES, Axon
 from infraspectre.capture import CaptureSource
 from infraspectre.capture.inputs import CAPTURE_MAGICS, peek
 from infraspectre.errors import InputError
@@ -85,10 +85,10 @@ def flows_of(path: Path) -> pl.DataFrame:
 
 def flow_batches(path: Path) -> Iterator[pl.DataFrame]:
     """Yield what `flows_of` returns, in parts; raise as it does."""
-    axon = Axon()
+    axon, context = Axon(), [feature.name for feature in FEATURES]
     for batch in CaptureSource([str(path)], "full"):
         if len(batch):
-            yield batch.frame.hstack(axon.extract(batch).frame)
+            yield batch.frame.hstack(axon.extract(batch).frame.select(context))
 
 
 def _simulated(folder: Path, label: str, tell: Progress) -> Iterator[pl.DataFrame]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from infraspectre.records import Detection, FlowBatch
 from infraspectre.soma.anomaly import Anomaly
 from infraspectre.soma.beacon import Beacon
+from infraspectre.soma.bot import Bot
 from infraspectre.soma.brute_force import BruteForce
 from infraspectre.soma.detector import IDENTITY, SECOND, Detector
 from infraspectre.soma.dns_tunnel import DnsTunnel
@@ -20,9 +21,15 @@ from infraspectre.soma.file_download import FileDownload
 from infraspectre.soma.flood import Flood
 from infraspectre.soma.hosts import located
 from infraspectre.soma.lateral_movement import LateralMovement
+from infraspectre.soma.mining import Mining
+from infraspectre.soma.name_poisoning import NamePoisoning
+from infraspectre.soma.new_service import NewService
+from infraspectre.soma.reverse_shell import ReverseShell
+from infraspectre.soma.rogue_dhcp import RogueDhcp
 from infraspectre.soma.scan import Scan
 from infraspectre.soma.ticket_theft import TicketTheft
 from infraspectre.soma.unusual_port import UnusualPort
+from infraspectre.soma.unusual_rhythm import UnusualRhythm
 from infraspectre.soma.weak_encryption import WeakEncryption
 from infraspectre.soma.web_attack import WebAttack
 
@@ -39,6 +46,13 @@ CATALOGUE: tuple[Callable[[], Detector], ...] = (
     WebAttack,
     FileDownload,
     WeakEncryption,
+    Mining,
+    Bot,
+    NamePoisoning,
+    RogueDhcp,
+    ReverseShell,
+    NewService,
+    UnusualRhythm,
     Anomaly,
 )
 """Every detector, in the order of its reports."""

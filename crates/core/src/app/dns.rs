@@ -17,6 +17,10 @@ const HEADER: usize = 12;
 const MIN_RECORD: usize = 11;
 /// Ports of DNS, mDNS (RFC 6762), LLMNR (RFC 4795) and the NetBIOS name service (RFC 1002).
 const PORTS: [u16; 4] = [53, 5353, 5355, 137];
+/// Types of addresses (RFC 1035, RFC 3596, RFC 1002).
+const A: u16 = 1;
+const AAAA: u16 = 28;
+const NETBIOS: u16 = 32;
 /// Type of the EDNS pseudo record (RFC 6891).
 const OPT: u16 = 41;
 /// Response code of a name that does not exist (RFC 1035, 4.1.1).
@@ -496,6 +500,9 @@ impl Session {
         }
         if message.is_response() {
             report_code(message.response_code(), fields);
+            if message.questions.is_empty() {
+                report_owners(&message.answers, &mut text, fields)?;
+            }
             report_answers(&message.answers, &mut text, fields)?;
         }
         Ok(message.cut)
@@ -513,6 +520,18 @@ fn report_questions(questions: &[Question<'_>], text: &mut Vec<u8>, fields: &mut
         fields.text(Field::DnsQueries, text);
         fields.text(Field::DnsQueryTypes, type_name(question.kind).as_bytes());
         fields.number(Field::DnsQueryNameBytes, text.len() as u64);
+    }
+    Ok(())
+}
+
+/// Reports whose addresses are given.
+fn report_owners(answers: &[Record<'_>], text: &mut Vec<u8>, fields: &mut Fields) -> Result<(), Stop> {
+    for answer in answers.iter().filter(|answer| matches!(answer.kind, A | NETBIOS | AAAA)) {
+        if !fields.is_full(Field::DnsAnnouncedNames) {
+            text.clear();
+            answer.name.write(text)?;
+            fields.text(Field::DnsAnnouncedNames, text);
+        }
     }
     Ok(())
 }
@@ -622,6 +641,16 @@ mod tests {
         let (fields, _) = read(&[RESPONSE]);
         assert_eq!(texts(&fields, Field::DnsQueries), ["mail.example"]);
         assert_eq!(fields.get(Field::DnsQueryCount), None);
+    }
+
+    #[test]
+    fn a_response_without_a_question_tells_whose_addresses_it_gives() {
+        let header = b"\0\0\x84\0\0\0\0\x02\0\0\0\0";
+        let address = b"\x04Host\x05local\0\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\0\x02\x01";
+        let pointer = b"\x01a\0\0\x0c\0\x01\0\0\0\x78\0\x03\x01b\0";
+        let (fields, _) = read(&[&[&header[..], address, pointer].concat()]);
+        assert_eq!(texts(&fields, Field::DnsAnnouncedNames), ["host.local"]);
+        assert_eq!(fields.get(Field::DnsQueries), None);
     }
 
     #[test]

@@ -68,6 +68,7 @@ fields! {
     DnsAnswers "dns_answers" TextList "answer data as text (addresses, names, texts)";
     DnsAnswerTypes "dns_answer_types" TextList "answer types, parallel to dns_answers";
     DnsTtls "dns_ttls" NumberList "answer times to live in seconds, parallel to dns_answers";
+    DnsAnnouncedNames "dns_announced_names" TextList "names whose addresses a response gives without repeating a question (mDNS, NetBIOS)";
     DnsNxdomainCount "dns_nxdomain_count" Count "responses with code NXDOMAIN";
     DnsQueryNameBytes "dns_query_name_bytes" Count "sum of the lengths of all names asked for";
     DnsAnswerBytes "dns_answer_bytes" Count "sum of the lengths of all answer data";
@@ -163,6 +164,15 @@ fields! {
     KerberosErrors "kerberos_errors" NumberList "error codes of KRB-ERROR";
     KerberosCiphers "kerberos_ciphers" NumberList "distinct encryption types offered in requests (RFC 3961 numbers; negative ones as unsigned 32-bit)";
     KerberosTicketCipher "kerberos_ticket_cipher" Number "encryption type of the first ticket issued";
+    // Internet relay chat: RFC 2812.
+    IrcNick "irc_nick" Text "first name that the client gave itself (NICK)";
+    IrcUser "irc_user" Text "parameters of USER";
+    IrcChannels "irc_channels" TextList "channels that the client joined, several in one message separated by commas";
+    IrcTexts "irc_texts" TextList "texts said to channels or hosts (PRIVMSG) and topics, by both sides";
+    // Mining pools: Stratum (Bitcoin wiki), its extension by XMRig, EIP-1571.
+    StratumMethods "stratum_methods" TextList "methods called by both sides (mining.subscribe, mining.submit, login, job, ...)";
+    StratumWorker "stratum_worker" Text "wallet or account that the miner works for";
+    StratumAgent "stratum_agent" Text "the miner's program";
 }
 
 /// The application fields found in one flow; empty until a parser reports something.

@@ -60,6 +60,8 @@ protocols! {
     Rdp rdp "rdp";
     Smtp smtp "smtp";
     Ftp ftp "ftp";
+    Irc irc "irc";
+    Stratum stratum "stratum";
 }
 
 impl Protocol {

@@ -14,6 +14,7 @@ pub mod field;
 pub mod ftp;
 pub mod http;
 pub mod inspector;
+pub mod irc;
 pub mod kerberos;
 pub mod line;
 pub mod ntlm;
@@ -23,6 +24,7 @@ pub mod rdp;
 pub mod smb;
 pub mod smtp;
 pub mod ssh;
+pub mod stratum;
 pub mod tls;
 
 pub use field::{Field, Fields, Kind, Value};

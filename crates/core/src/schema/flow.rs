@@ -68,7 +68,8 @@ fn push_protocol(text: &mut String, number: u8) -> bool {
     }
 }
 
-fn push_mac(text: &mut String, mac: Option<[u8; 6]>) -> bool {
+/// Writes a hardware address in lower-case hexadecimal with colons.
+pub(crate) fn push_mac(text: &mut String, mac: Option<[u8; 6]>) -> bool {
     let Some(mac) = mac else { return false };
     for (index, byte) in mac.iter().enumerate() {
         if index > 0 {

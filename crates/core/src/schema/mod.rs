@@ -12,6 +12,7 @@ use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt16Type, UInt32
 
 use crate::app::Field;
 use crate::batch::{Numbers, Texts};
+pub(crate) use flow::push_mac;
 pub use row::Row;
 
 /// Version of the columns and their definitions.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::arp::Claim;
 use super::context::{Context, Contexts, Tag};
 use super::fragment::{Added, Fragment, Fragments};
 use super::ip::Ipv4;
@@ -45,6 +46,8 @@ pub struct Decoder {
     /// What is odd about the last packet, and what that has come to.
     oddities: Vec<&'static str>,
     odd: Option<Odd>,
+    /// What the last packet claims about the owner of an address.
+    claim: Option<Claim>,
     malformed: BTreeMap<&'static str, u64>,
     other: BTreeMap<&'static str, u64>,
 }
@@ -113,6 +116,7 @@ pub(super) struct Walk<'a, 'w> {
     /// Whether IPv6 extension headers, and fragment headers among them, came before the present one.
     pub(super) has_extension: bool,
     pub(super) has_fragment: bool,
+    pub(super) claim: Option<Claim>,
 }
 
 impl<'a, 'w> Walk<'a, 'w> {
@@ -124,7 +128,18 @@ impl<'a, 'w> Walk<'a, 'w> {
         oddities: &'w mut Vec<&'static str>,
     ) -> Self {
         let (has_extension, has_fragment) = (false, false);
-        Walk { segment, carrier: None, tunnels: 0, contexts, views, carriers, oddities, has_extension, has_fragment }
+        Walk {
+            segment,
+            carrier: None,
+            tunnels: 0,
+            contexts,
+            views,
+            carriers,
+            oddities,
+            has_extension,
+            has_fragment,
+            claim: None,
+        }
     }
 
     /// Enters a tunnel that the current segment carries; None beyond the limit of nesting.
@@ -239,11 +254,12 @@ impl Decoder {
     }
 
     fn decode_any<'a>(&'a mut self, packet: &Packet<'a>) -> Outcome<'a> {
-        let Decoder { contexts, fragments, assembled, views, carriers, oddities, odd, malformed, other } = self;
+        let Decoder { contexts, fragments, assembled, views, carriers, oddities, odd, claim, malformed, other } = self;
         let mut segment = Segment::of(packet);
         let mut walk = Walk::new(&mut segment, contexts, views, carriers, oddities);
         let first = link::enter(&mut walk, packet.link, Span::new(packet.data, packet.wire_len as usize));
         let verdict = walk.follow(first, fragments, assembled);
+        *claim = walk.claim;
         let packets = u64::from(segment.packets);
         let is_malformed = matches!(verdict, Verdict::Malformed(_));
         *odd = (!oddities.is_empty()).then(|| Odd {
@@ -288,6 +304,11 @@ impl Decoder {
     /// Returns the last packet if there is something odd about it.
     pub fn take_odd(&mut self) -> Option<Odd> {
         self.odd.take()
+    }
+
+    /// Returns what the last packet claims about the owner of an address, if it is an ARP message.
+    pub fn take_claim(&mut self) -> Option<Claim> {
+        self.claim.take()
     }
 
     /// Hands over datagrams that are still incomplete 30 s after their first fragment (RFC 8200, 4.5).

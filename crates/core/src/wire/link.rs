@@ -2,7 +2,7 @@
 
 use super::decoder::{Layer, Next, Walk};
 use super::span::Span;
-use super::{ip, wlan};
+use super::{arp, ip, wlan};
 use crate::source::LinkType;
 
 pub(super) const ETHERNET: LinkType = 1;
@@ -17,6 +17,7 @@ const NFLOG_PAYLOAD: u16 = 9;
 /// Values of the Ethernet type field (IANA IEEE 802 numbers) that lead to IP or name what else it is.
 pub(super) mod ether_type {
     pub const IPV4: u16 = 0x0800;
+    pub const ARP: u16 = 0x0806;
     pub const VLAN: u16 = 0x8100;
     pub const IPV6: u16 = 0x86dd;
     pub const PPP: u16 = 0x880b;
@@ -101,6 +102,7 @@ pub(super) fn ether_type<'a>(walk: &mut Walk<'a, '_>, kind: u16, span: Span<'a>)
         ether_type::VLAN | ether_type::SERVICE_VLAN | ether_type::OLD_SERVICE_VLAN | ether_type::OLDER_SERVICE_VLAN => {
             vlan(walk, span)
         }
+        ether_type::ARP => arp::message(walk, span),
         ether_type::MPLS | ether_type::MPLS_MULTICAST => mpls(span),
         ether_type::PPPOE_SESSION => pppoe(span),
         ether_type::PPP => Next::Layer(Layer::Ppp, span),
@@ -115,7 +117,6 @@ pub(super) fn ether_type<'a>(walk: &mut Walk<'a, '_>, kind: u16, span: Span<'a>)
 
 fn name(kind: u16) -> &'static str {
     match kind {
-        0x0806 => "arp",
         0x8035 => "rarp",
         0x809b | 0x80f3 => "appletalk",
         0x8137 | 0x8138 => "ipx",

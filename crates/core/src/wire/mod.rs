@@ -1,5 +1,6 @@
 //! Checked views of packet headers: from a captured packet to the segment a flow consumes.
 
+mod arp;
 mod context;
 mod decoder;
 mod fragment;
@@ -13,6 +14,7 @@ mod transport;
 mod tunnel;
 mod wlan;
 
+pub use arp::Claim;
 pub use context::Context;
 pub use decoder::{Decoder, Odd, Outcome};
 

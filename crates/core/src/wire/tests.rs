@@ -210,6 +210,33 @@ fn what_is_not_ip_is_named() {
     assert_eq!(decoder.other().values().sum::<u64>(), 6);
 }
 
+/// An ARP message (RFC 826) of the host with this hardware and protocol address.
+fn arp(operation: u8, mac: u8, address: u8, target: u8) -> Vec<u8> {
+    let (sender, asked) = ([2, 0, 0, 0, 0, mac, 10, 0, 0, address], [0, 0, 0, 0, 0, 0, 10, 0, 0, target]);
+    [&[0, 1, 8, 0, 6, 4, 0, operation][..], &sender, &asked].concat()
+}
+
+#[test]
+fn arp_messages_claim_the_address_of_their_sender() {
+    let mut decoder = Decoder::default();
+    let tagged = [&[0, 5, 8, 6][..], &arp(2, 7, 1, 9)].concat();
+    for (frame, claimed) in [
+        (ethernet(0x0806, &arp(1, 7, 1, 9)), Some((1, false, 0))),
+        (ethernet(0x8100, &tagged), Some((1, true, 1))),
+        (ethernet(0x0806, &arp(3, 7, 1, 9)), None),
+        (ethernet(0x0806, &arp(2, 7, 1, 9)[..27]), None),
+        (ethernet(0x0800, &inner()), None),
+    ] {
+        outcome_of(&mut decoder, &packet(ETHERNET, &frame));
+        let claim = decoder.take_claim();
+        assert_eq!(claim.map(|claim| (claim.address[3], claim.is_reply, claim.context)), claimed);
+        assert!(claim.is_none_or(|claim| claim.mac == [2, 0, 0, 0, 0, 7] && claim.target == [10, 0, 0, 9]));
+    }
+    let probe = ethernet(0x0806, &[&[0, 1, 8, 0, 6, 4, 0, 1][..], &[2, 0, 0, 0, 0, 7], &[0; 14]].concat());
+    assert_eq!(outcome_of(&mut decoder, &packet(ETHERNET, &probe)), "other arp");
+    assert_eq!(decoder.take_claim(), None);
+}
+
 #[test]
 fn tunnels_lead_to_the_innermost_datagram() {
     let ip = inner();

@@ -1,0 +1,248 @@
+"""Bots: programs that take orders over IRC, or report again and again by small posts to a bare address."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import msgspec
+import polars as pl
+
+from infraspectre.ml.bounded import BoundedTable
+from infraspectre.ml.robust import log_ramp
+from infraspectre.records import Detection
+from infraspectre.records.words import plural
+from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, host_of, in_seconds
+from infraspectre.soma.sides import outward
+from infraspectre.soma.techniques import APPLICATION_PROTOCOL, NON_STANDARD_PORT, WEB_PROTOCOLS
+
+IRC_TLS_PORT = 6_697
+"""Port of IRC in TLS (RFC 7194)."""
+IRC_PORTS = (194, 994, 6_660, 6_661, 6_662, 6_663, 6_664, 6_665, 6_666, 6_667, 6_668, 6_669, 6_697, 7_000)
+"""Ports of IRC (RFC 7194, IANA, and wide custom)."""
+MADE_NAME = re.compile(r"^[\[{(|<]|\d{3}|^[a-z]{2,3}[|_-].*\d|bot|^(?=.*\d)[a-z0-9]{10,}$", re.IGNORECASE)
+"""Names that programs make: fields in brackets, long numbers, a country's code, or many letters mixed with digits."""
+ORDER = (
+    r"(?i)^[.!@$~]\s?(?:\w+[. ])?(?:ddos|udp|syn|tcp|http|flood|attack|scan|spread|adv|update|download|dl|exec|cmd|"
+    r"shell|run|login|auth|kill|die|stop|visit|open|rndnick|sysinfo|info|version|uninstall|remove|mine|keylog|pscan|socks)"
+)
+"""Orders to bots, which begin with a mark and a verb (Barford and Yegneswaran, An Inside Look at Botnets, 2007)."""
+ADDRESS = r"^(?:(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(?::\d+)?)?$"
+"""A Host header that is an address, or is absent."""
+BROWSERS = "Mozilla/5.0 "
+"""Begins the user agent of every browser of this age (RFC 9110, 10.1.5, and wide custom); others are programs."""
+
+
+class BotSettings(msgspec.Struct, frozen=True):
+    """Sets the thresholds of bots."""
+
+    irc_score: float = 0.4
+    """Score of talk in IRC: some people do."""
+    hidden_score: float = 0.5
+    """Score of a lasting connection in TLS to a port of IRC alone."""
+    hidden_s: float = 300.0
+    """Time that it lasts at least."""
+    sign_score: float = 0.15
+    """What each sign of a program adds: a made name, an order, a port that is not IRC's."""
+    posts: int = 8
+    """Posts to one address: with fewer it may be a form."""
+    span_s: float = 600.0
+    """Time over which they are made: a person who fills forms is done by then."""
+    post_bytes: float = 8_192.0
+    """Greatest mean post: reports are small, uploads are not."""
+    uris: int = 3
+    """Different targets: reports go to one gate."""
+    callers: int = 3
+    """Hosts that may post there: what more post to is a service of the site."""
+    post_score: float = 0.45
+    """Score of such posts to a bare address."""
+    program_score: float = 0.1
+    """What a missing or odd user agent adds."""
+    full_posts: int = 200
+    """Posts at which the score is full."""
+    capacity: int = 8_192
+    """Cases kept."""
+
+
+class Scope(NamedTuple):
+    """Identifies who talks with whom, and how."""
+
+    orig: str
+    resp: str
+    port: int
+    app: str
+
+
+class BotCase(Case):
+    """Sums up what a bot said or posted."""
+
+    def __init__(self) -> None:
+        """Start with nothing said."""
+        super().__init__()
+        self.is_hidden = False
+        self.nick = ""
+        self.channel = ""
+        self.order = ""
+        self.posts = 0
+        self.bytes = 0
+        self.uris: dict[str, None] = {}
+        self.agent: str | None = None
+
+
+class Bot:
+    """Finds hosts that are ordered about over IRC, and those that report by small posts."""
+
+    name = "bot"
+    columns = frozenset({"app_protocol", "tcp_state", "orig_port"})
+    helpful = frozenset(
+        {"irc_nick", "irc_channels", "irc_texts", "http_methods", "http_hosts", "http_uris", "http_user_agents"}
+        | {"http_referrers", "http_request_body_bytes", "http_request_count", "orig_syn_packets"}
+    )
+
+    def __init__(self, settings: BotSettings | None = None) -> None:
+        """Start with no case."""
+        self._settings = settings or BotSettings()
+        self._book: Casebook[Scope, BotCase] = Casebook(self.name, self._settings.capacity, BotCase, self._judge)
+        self._callers: BoundedTable[str, dict[str, None]] = BoundedTable(self._settings.capacity, dict)
+
+    def detect(self, frame: pl.DataFrame) -> list[Detection]:
+        """Return bots that became certain."""
+        touched: list[Scope] = []
+        if {"irc_nick", "irc_channels", "irc_texts"} <= set(frame.columns):
+            is_hidden = (pl.col("app_protocol") == "tls") & (pl.col("resp_port") == IRC_TLS_PORT)
+            talk = outward(frame.filter((pl.col("app_protocol") == "irc") | is_hidden))
+            touched += self._chats(talk.with_columns(hidden=is_hidden))
+        if set(frame.columns) >= HTTP:
+            touched += self._posts(_reports(frame))
+        return self._book.review(touched)
+
+    def finish(self) -> list[Detection]:
+        """Return bots that grew since their last report."""
+        return self._book.close()
+
+    def _chats(self, talk: pl.DataFrame) -> list[Scope]:
+        texts = pl.col("irc_texts").explode().drop_nulls()
+        rows = gathered(
+            talk,
+            ["orig_ip", "resp_ip", "resp_port"],
+            hidden=pl.col("hidden").all(),
+            nick=pl.col("irc_nick").drop_nulls().first(),
+            channel=pl.col("irc_channels").list.first().drop_nulls().first(),
+            order=texts.filter(texts.str.contains(ORDER)).first(),
+        )
+        return [self._chat(row) for row in rows]
+
+    def _chat(self, row: Row) -> Scope:
+        scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], "irc")
+        case = self._book[scope]
+        case.absorb(row)
+        case.is_hidden = row["hidden"]
+        for name in ("nick", "channel", "order"):
+            setattr(case, name, getattr(case, name) or row[name] or "")
+        case.show([row["nick"], row["channel"], row["order"]])
+        return scope
+
+    def _posts(self, posts: pl.DataFrame) -> list[Scope]:
+        rows = gathered(
+            posts,
+            ["orig_ip", "resp_ip", "resp_port"],
+            posts=pl.col("http_request_count").sum(),
+            bytes=pl.col("http_request_body_bytes").sum(),
+            uris=pl.col("http_uris").explode().unique(maintain_order=True).head(self._settings.uris + 1),
+            agent=pl.col("http_user_agents").list.first().first(),
+        )
+        return [self._post(row) for row in rows]
+
+    def _post(self, row: Row) -> Scope:
+        scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], "http")
+        case = self._book[scope]
+        case.absorb(row)
+        case.posts += row["posts"]
+        case.bytes += row["bytes"] or 0
+        if len(case.uris) <= self._settings.uris:
+            case.uris |= dict.fromkeys(row["uris"])
+        case.agent = row["agent"] if case.agent is None else case.agent
+        case.show(row["uris"])
+        callers = self._callers[scope.resp]
+        if len(callers) <= self._settings.callers:
+            callers[scope.orig] = None
+        return scope
+
+    def _judge(self, scope: Scope, case: BotCase) -> Finding | None:
+        return self._irc(scope, case) if scope.app == "irc" else self._http(scope, case)
+
+    def _irc(self, scope: Scope, case: BotCase) -> Finding | None:
+        if case.is_hidden and case.duration_s < self._settings.hidden_s:
+            return None
+        settings, is_odd = self._settings, scope.port not in IRC_PORTS
+        base = settings.hidden_score if case.is_hidden else settings.irc_score
+        signs = is_odd + bool(case.order) + bool(MADE_NAME.search(case.nick))
+        hidden = " in TLS" if case.is_hidden else ""
+        ordered = f" and was told {case.order!r}" if case.order else ""
+        return Finding(
+            category="irc_bot",
+            techniques=(APPLICATION_PROTOCOL, NON_STANDARD_PORT) if is_odd else (APPLICATION_PROTOCOL,),
+            orig=scope.orig,
+            resp=scope.resp,
+            score=base + settings.sign_score * signs,
+            summary=f"{scope.orig} was in IRC{hidden} as {case.nick or 'somebody'} on "
+            f"{host_of(scope.resp, scope.port)}, channel {case.channel or 'unknown'}, "
+            f"for {in_seconds(case.duration_s)}{ordered}",
+            size=case.flows,
+            measures={"signs": signs},
+            thresholds={"flows": 1},
+        )
+
+    def _http(self, scope: Scope, case: BotCase) -> Finding | None:
+        settings = self._settings
+        if not self._reports_to_gate(scope, case):
+            return None
+        is_program = not (case.agent or "").startswith(BROWSERS)
+        many = log_ramp(case.posts, settings.posts, settings.full_posts)
+        return Finding(
+            category="http_bot",
+            techniques=(WEB_PROTOCOLS,),
+            orig=scope.orig,
+            resp=scope.resp,
+            score=settings.post_score + settings.program_score * is_program + 0.1 * many,
+            summary=f"{scope.orig} posted {plural(case.posts, 'time')} some {case.bytes / case.posts:.0f} bytes to "
+            f"{next(iter(case.uris), '')} at the bare address {host_of(scope.resp, scope.port)} in "
+            f"{in_seconds(case.duration_s)}, with the user agent {case.agent or 'left out'}",
+            size=case.posts,
+            measures={"posts": case.posts, "mean_bytes": case.bytes / case.posts, "targets": len(case.uris)},
+            thresholds={"posts": settings.posts, "targets": settings.uris, "mean_bytes": settings.post_bytes},
+        )
+
+    def _reports_to_gate(self, scope: Scope, case: BotCase) -> bool:
+        settings = self._settings
+        return (
+            case.posts >= settings.posts
+            and case.duration_s >= settings.span_s
+            and case.bytes <= settings.post_bytes * case.posts
+            and len(case.uris) <= settings.uris
+            and len(self._callers[scope.resp]) <= settings.callers
+        )
+
+
+HTTP = frozenset(
+    {"http_methods", "http_hosts", "http_uris", "http_user_agents", "http_request_body_bytes", "http_request_count"}
+    | {"http_referrers"}
+)
+"""Columns that posts are told by."""
+
+
+def _reports(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep flows to outside addresses that hold posts alone, without a referrer, to a Host that is an address."""
+    is_posted = pl.col("http_methods").list.eval(pl.element() == "POST").list.all()
+    is_bare = pl.col("http_hosts").list.eval(pl.element().str.contains(ADDRESS)).list.all()
+    is_cold = pl.col("http_referrers").list.eval(pl.element() == "").list.all()
+    is_asked = pl.col("http_request_count") > 0
+    return frame.filter(
+        (pl.col("app_protocol") == "http")
+        & pl.col("orig_inside")
+        & ~pl.col("resp_inside")
+        & is_asked
+        & is_posted
+        & is_bare
+        & is_cold
+    )
