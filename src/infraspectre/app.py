@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from infraspectre.adapters.yara import YaraRules
     from infraspectre.capture.signatures import Rules
+    from infraspectre.intel.indicators import Collection
     from infraspectre.ml.detector import Model
     from infraspectre.own_rules import Report as RuleTests
     from infraspectre.own_rules import YaraBench
@@ -190,6 +191,7 @@ def analyze(
     own_rules: Sequence[Source] = (),
     yara: YaraRules | None = None,
     models: Sequence[Source] = (),
+    intel: Collection | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -200,7 +202,7 @@ def analyze(
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
     `yara`, from `load_yara`, scans what the flows of captures carried. `models` names folders of models, or built-in
-    ones such as builtin:dga; they judge flows, or texts in them.
+    ones such as builtin:dga; they judge flows, or texts in them. `intel`, from `load_intel`, is looked for in flows.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
@@ -208,7 +210,7 @@ def analyze(
     meter = Meter()
     log = None if signatures is None else AlertLog()
     scan = None if yara is None else open_scan(inputs, yara)
-    pipeline = compose(assets, log, sigma, own_rules, scan, models)
+    pipeline = compose(assets, log, sigma, own_rules, scan, models, intel)
     source: FlowSource
     if signatures is None or log is None:
         source = open_source(inputs, "full", settings or chosen_settings())
@@ -256,6 +258,7 @@ def compose(
     own_rules: Sequence[Source] = (),
     scan: Scan | None = None,
     models: Sequence[Source] = (),
+    intel: Collection | None = None,
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
@@ -270,7 +273,8 @@ def compose(
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
-    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging]), Cortex(assets=known), Reflex())
+    looking = [] if intel is None else [intelligence_detector(intel)]
+    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging, *looking]), Cortex(assets=known), Reflex())
 
 
 def use_attack(path: Path) -> list[Refusal]:
@@ -291,6 +295,20 @@ def model_detectors(names: Sequence[Source]) -> list[Detector]:
     from infraspectre.modelbook import flow_detector
 
     return [flow_detector(fspath(name)) for name in dict.fromkeys(names)]
+
+
+def load_intel(paths: Sequence[Source]) -> Collection:
+    """Read indicators and warninglists from files and folders; what cannot be used is in `findings`."""
+    from infraspectre.intel.indicators import read_indicators
+
+    return read_indicators([Path(path) for path in paths])
+
+
+def intelligence_detector(intel: Collection) -> Detector:
+    """Return what finds indicators in flows."""
+    from infraspectre.soma.intelligence import Intelligence
+
+    return Intelligence(intel.index)
 
 
 def domain_model() -> Model:

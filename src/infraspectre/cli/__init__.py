@@ -19,6 +19,7 @@ COMMANDS = {
     "alerts": "Match rules in Suricata's language on captures and write the alerts as EVE JSON.",
     "report": "Write what an analysis found as HTML or PDF, as a layer for the ATT&CK Navigator, and its packets.",
     "rules": "Check, list, choose, profile, test and update detection rules.",
+    "intel": "Check what sources of threat intelligence hold, and look up values in them.",
     "train": "Train a model on a table with labels and write it into a folder.",
     "predict": "Judge each row of a table and write row, label, score, probability, low and high as CSV.",
     "evaluate": "Judge a table with labels and write a report card: report.json and report.html.",

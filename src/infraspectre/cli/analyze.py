@@ -12,6 +12,7 @@ from infraspectre.errors import EXIT_DONE, InputError
 if TYPE_CHECKING:
     from infraspectre.adapters.yara import YaraRules
     from infraspectre.app import Analysis
+    from infraspectre.intel.indicators import Collection
     from infraspectre.records import Decision
     from infraspectre.rulebook import Loaded
 
@@ -26,6 +27,7 @@ def analyze(
     yara: list[Path] | None = None,
     model: list[str] | None = None,
     attack: Path | None = None,
+    intel: list[Path] | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -53,6 +55,9 @@ def analyze(
         repeated.
     attack
         Name techniques and tactics as this STIX bundle of ATT&CK does (also .gz and .zst).
+    intel
+        Look for the indicators in this file or folder: STIX, MISP, OTX, CSV or plain lists, and MISP's warninglists;
+        may be repeated.
     """
     from infraspectre import app
 
@@ -60,6 +65,7 @@ def analyze(
     loaded, refused = load(others, options, common) if others else (None, EXIT_DONE)
     scanned, yara_refused = load_yara([*(yara or ()), *more], options)
     misread = warn_refused(app.use_attack(attack), "the bundle holds them") if attack else EXIT_DONE
+    indicators, intel_refused = load_intel(intel or [])
     settings = app.chosen_settings(common.config)
     with following("analyzing", common) as progress:
         analysis = app.analyze(
@@ -71,6 +77,7 @@ def analyze(
             own_rules=loaded.own if loaded else (),
             yara=scanned,
             models=model or (),
+            intel=indicators,
             settings=settings,
             progress=progress,
         )
@@ -78,7 +85,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused or yara_refused or misread
+    return status_of(analysis.summary) or refused or yara_refused or misread or intel_refused
 
 
 def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:
@@ -104,6 +111,16 @@ def load_yara(rules: list[Path], options: RuleOptions) -> tuple[YaraRules | None
 
     loaded = load_yara(rules, Told(*options).settings())
     return loaded, warn_refused(loaded.refused)
+
+
+def load_intel(paths: list[Path]) -> tuple[Collection | None, int]:
+    """Return the indicators in files and folders, if any are given, and the status that says whether any is broken."""
+    if not paths:
+        return None, EXIT_DONE
+    from infraspectre import app
+
+    collection = app.load_intel(paths)
+    return collection, warn_refused(collection.findings.refused, "'infraspectre intel check' names all")
 
 
 def show(analysis: Analysis) -> None:

@@ -33,6 +33,7 @@ _EXPLOITS = ("vulnerability", "web", "injection", "traversal", "xss", "exploit",
 # fmt: off
 FAMILIES = (
     Family("signature", ("signature",), "Signature match", "against", "initial-access"),
+    Family("indicator", ("indicator",), "Traffic of a known threat", "to", _C2, slow=True),
     Family("brute_force", ("brute", "spray", "login", "password"), "Password guessing", "against", "credential-access"),
     Family("ticket_theft", ("kerberoast", "pass_the_hash"), "Ticket theft", "against", "credential-access"),
     Family("tunnel", ("tunnel",), "Tunnel", "to", _C2, slow=True),
@@ -63,6 +64,7 @@ def family(category: str) -> Family:
 
 NOUNS = {
     "admin_share": "Use of an admin share",
+    "indicator_match": "Traffic of a known threat",
     "generated_domains": "Generated domains",
     "hostile_by_model": "Traffic like that of attacks",
     "cleartext_executable": "Program sent in the clear",
