@@ -198,7 +198,8 @@ def analyze(
     """Analyze captures or logs and write flows, detections, incidents, summary and report into a folder.
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
-    file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    file that says what is known about the network's hosts, and who may do what; incidents of critical hosts score
+    higher, and what is allowed scores lower.
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
     `yara`, from `load_yara`, scans what the flows of captures carried. `models` names folders of models, or built-in
@@ -263,18 +264,20 @@ def compose(
     """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex
-    from infraspectre.intel.assets import load_assets
+    from infraspectre.intel.context import Context, ReflexInContext, SomaInContext
+    from infraspectre.intel.site import load_site
     from infraspectre.pipeline import Pipeline
     from infraspectre.reflex import Reflex
     from infraspectre.soma import CATALOGUE, Dga, Signatures, Soma
 
     detectors = [*(make() for make in CATALOGUE), Dga(domain_model), *chosen_rules(sigma, own_rules)]
-    known = None if assets is None else load_assets(Path(assets))
+    context = Context() if assets is None else Context(*load_site(Path(assets)))
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
     looking = [] if intel is None else [intelligence_detector(intel)]
-    return Pipeline(Axon(), Soma([*detectors, *matched, *scanned, *judging, *looking]), Cortex(assets=known), Reflex())
+    soma = SomaInContext(Soma([*detectors, *matched, *scanned, *judging, *looking]), context)
+    return Pipeline(Axon(), soma, Cortex(assets=context.assets), ReflexInContext(Reflex(), context))
 
 
 def use_attack(path: Path) -> list[Refusal]:

@@ -43,8 +43,9 @@ def analyze(
     out
         Write the results into this folder.
     assets
-        Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
-        criticality, or YAML; incidents of critical assets score higher.
+        Read what is known about the site from this file: hosts and networks in CSV with the columns network, name,
+        owner, criticality and roles, or YAML that also says who may scan, what is maintained when, and what else is
+        allowed; incidents of critical hosts score higher, and what is allowed scores lower.
     rules
         Use the rules in this file or folder: rules in Suricata's language (.rules) and YARA rules (.yar, .yara), on
         captures, Sigma rules and own rules (.yaml, .yml); may be repeated.

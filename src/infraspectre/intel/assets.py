@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from infraspectre.errors import InputError
-from infraspectre.intel.documents import read_text, read_yaml
 from infraspectre.records import Asset
 from infraspectre.records.address import parse_address
 
-CSV_COLUMNS = {"network", "name", "owner", "criticality"}
-
-
-class AssetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Describes the YAML form of an asset list."""
-
-    assets: list[Asset]
+CSV_COLUMNS = {"network", "name", "owner", "criticality", "roles"}
 
 
 class Assets:
@@ -47,27 +39,23 @@ class Assets:
         return next((self._by_network[network] for network in candidates if network in self._by_network), None)
 
 
-def load_assets(path: Path) -> Assets:
-    """Read an asset list from CSV or YAML; raises InputError naming file, line and field."""
-    read = _read_csv if path.suffix.lower() == ".csv" else _read_yaml
-    return Assets(read(path))
-
-
-def _read_yaml(path: Path) -> list[Asset]:
-    return read_yaml(path, AssetFile).assets
-
-
-def _read_csv(path: Path) -> list[Asset]:
-    rows = csv.DictReader(read_text(path).splitlines())
+def read_rows(text: str) -> Iterator[tuple[int, Asset | str]]:
+    """Yield the line and the asset of each row of a CSV table, or what is wrong with it."""
+    rows = csv.DictReader(text.splitlines())
     columns = set(rows.fieldnames or ())
     if "network" not in columns or columns - CSV_COLUMNS:
         remedy = f"the columns are {', '.join(sorted(CSV_COLUMNS))}; only network is needed"
-        raise InputError(f"has the columns {', '.join(sorted(columns))}", path=path, line=1, remedy=remedy)
-    return [_asset_of_row(row, path, rows.line_num) for row in rows]
+        yield 1, f"has the columns {', '.join(sorted(columns))}; {remedy}"
+        return
+    for row in rows:
+        yield rows.line_num, _asset_of_row(row)
 
 
-def _asset_of_row(row: dict[str, Any], path: Path, line: int) -> Asset:
+def _asset_of_row(row: dict[str, Any]) -> Asset | str:
+    told: dict[str, Any] = {key: value for key, value in row.items() if value}
+    if "roles" in told:
+        told["roles"] = [role.strip() for role in told["roles"].replace(";", " ").split() if role.strip()]
     try:
-        return msgspec.convert({key: value for key, value in row.items() if value}, Asset)
+        return msgspec.convert(told, Asset)
     except (msgspec.ValidationError, TypeError) as error:
-        raise InputError(str(error), path=path, line=line) from error
+        return str(error)

@@ -28,7 +28,7 @@ class IntelligenceSettings(msgspec.Struct, frozen=True):
     """Factor where a known threat calls: whoever is in the internet is tried daily by listed scanners; a host inside
     that calls a known threat itself is what tells of an infection."""
     mention_factor: float = 0.8
-    """Factor where a name was only asked for, or an address only answered; many products look up names to judge them."""
+    """Factor where a name was only asked for, or an address only answered: many products look names up to judge."""
     capacity: int = 65_536
     """Cases kept."""
 
@@ -61,9 +61,7 @@ SIGHTINGS = (
     Sighting("address", "source", ("orig_ip",), pl.col("orig_ip"), is_caller=True),
     Sighting("address", "address in an answer of DNS", ("dns_answers",), pl.col("dns_answers"), is_mention=True),
     Sighting("endpoint", "destination", ("resp_ip", "resp_port"), _endpoint("resp_ip", "resp_port")),
-    Sighting(
-        "domain", "name asked for", ("dns_queries",), pl.col("dns_queries").list.eval(FIRST), is_mention=True
-    ),
+    Sighting("domain", "name asked for", ("dns_queries",), pl.col("dns_queries").list.eval(FIRST), is_mention=True),
     Sighting("domain", "TLS server name", ("tls_server_name",), pl.col("tls_server_name").str.to_lowercase()),
     Sighting(
         "domain",
@@ -125,9 +123,7 @@ class Intelligence:
         found = self._index.match(sighting.space, rows["value"])
         if not len(found):
             return
-        met = rows.join(found, on="value", maintain_order="left").filter(
-            pl.col("started_at") <= pl.col("valid_until")
-        )
+        met = rows.join(found, on="value", maintain_order="left").filter(pl.col("started_at") <= pl.col("valid_until"))
         keys = ["orig_ip", "resp_ip", "indicator"]
         for row in gathered_parts(met, keys, examples=pl.col("value").unique(maintain_order=True).head(8)):
             scope = Scope(row["orig_ip"], row["resp_ip"], self._sightings.index(sighting), row["indicator"])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.intel.indicators.findings import words
 from infraspectre.intel.indicators.ranges import NOWHERE, Ranges
-from infraspectre.intel.indicators.values import endpoint, pack, typed
-from infraspectre.intel.indicators.warninglists import HARMLESS, Warning, Warninglists
+from infraspectre.intel.indicators.values import endpoint, typed
+from infraspectre.intel.indicators.warninglists import HARMLESS, Warninglists
 from infraspectre.records.indicators import About, FoundIndicator, Indicator, IndicatorKind
 
 DAY = 86_400 * 1_000_000_000
@@ -55,7 +54,14 @@ by versions, and a hash always means the same bytes."""
 UNSTATED = 0.5
 """Confidence where a source states none: possibly true (STIX 2.1, appendix A, scale none/low/med/high)."""
 LARGEST = 0.99
-TRUST: dict[IndicatorKind, float] = {"cidr": 0.8, "ja3": 0.6, "ja3s": 0.4, "ja4": 0.7, "hassh": 0.6, "hassh_server": 0.5}
+TRUST: dict[IndicatorKind, float] = {
+    "cidr": 0.8,
+    "ja3": 0.6,
+    "ja3s": 0.4,
+    "ja4": 0.7,
+    "hassh": 0.6,
+    "hassh_server": 0.5,
+}
 """Factor for what several things share: innocent programs built on the same library greet alike, and a server's answer
 is the same for many (abuse.ch warns so of its own list of JA3); in a listed network not each address is evil."""
 LEAST = 0.1

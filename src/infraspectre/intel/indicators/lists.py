@@ -164,4 +164,3 @@ def read_line(line: str, number: int, findings: Findings, about: About) -> None:
         return
     is_hosts_file = parts[0] in HOSTS_FILE and len(parts) > 1
     findings.guess(parts[1 if is_hosts_file else 0].strip("\"'"), about, number)
-

@@ -49,8 +49,9 @@ CONFIDENCE = {
 NOT_FOR_DETECTION = 0.3
 """Most confidence of an attribute whose to_ids is not set: whoever wrote it thought it unfit for detection alone."""
 GALAXY_TAG = re.compile(r'misp-galaxy:([\w-]+)="([^"]{1,200})"')
-THREATS = ("threat-actor", "malpedia", "ransomware", "tool", "banker", "rat", "stealer", "botnet", "backdoor")
-THREATS += ("mitre-intrusion-set", "mitre-malware", "mitre-tool", "microsoft-activity-group")
+THREATS = {"threat-actor", "malpedia", "ransomware", "tool", "banker", "rat", "stealer", "botnet", "backdoor"}
+THREATS |= {"mitre-intrusion-set", "mitre-malware", "mitre-tool", "microsoft-activity-group"}
+"""Galaxies of malware and actors."""
 TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 
 

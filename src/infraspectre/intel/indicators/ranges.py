@@ -51,7 +51,8 @@ def _outermost_first(item: tuple[tuple[int, int], int]) -> tuple[int, int]:
 
 def _flattened(spans: list[tuple[int, int, int]]) -> tuple[list[int], list[int]]:
     """Cut networks, of which any two are apart or one in the other, at their edges; inner ones count."""
-    starts, numbers = [], []
+    starts: list[int] = []
+    numbers: list[int] = []
     open_spans: list[tuple[int, int]] = []
 
     def begin(at: int, number: int) -> None:

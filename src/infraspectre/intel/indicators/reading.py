@@ -20,8 +20,10 @@ from infraspectre.records.indicators import About, IndicatorCheck
 
 MAXIMUM_BYTES = 1 << 30
 """Larger files are refused: they hold more indicators than are kept."""
-SUFFIXES = (".json", ".stix", ".stix2", ".misp", ".csv", ".tsv", ".txt", ".list", ".lst", ".ioc", ".iocs", ".netset", ".ipset")
-SUFFIXES += (".md5", ".sha1", ".sha256")
+SUFFIXES = (
+    *(".json", ".stix", ".stix2", ".misp", ".csv", ".tsv", ".txt", ".list", ".lst", ".ioc", ".iocs"),
+    *(".netset", ".ipset", ".md5", ".sha1", ".sha256"),
+)
 """Files that are read in folders; a file that is named is read whatever it is called."""
 NOTHING = msgspec.Raw(b"")
 
@@ -187,5 +189,3 @@ def _listed(data: bytes) -> msgspec.Raw:
 
 def _as_list(raw: msgspec.Raw) -> msgspec.Raw:
     return raw if bytes(raw).lstrip()[:1] == b"[" else _listed(bytes(raw))
-
-

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from infraspectre.intel.indicators.findings import Findings, tlp_in, words
+from infraspectre.intel.indicators.findings import Findings, moment, tlp_in, words
 from infraspectre.intel.indicators.patterns import values_of
 from infraspectre.records.indicators import About
 from infraspectre.records.times import from_datetime
@@ -128,9 +128,9 @@ def about_of(found: StixObject, meaning: Meaning, source: str) -> About:
     return About(
         sources=(meaning.names.get(found.created_by_ref or "") or source,),
         confidence=None if found.confidence is None else min(max(found.confidence / 100, 0.0), 1.0),
-        first_seen=found.valid_from and from_datetime(found.valid_from),
+        first_seen=moment(found.valid_from),
         last_seen=max((from_datetime(each) for each in stated if each), default=None),
-        valid_until=found.valid_until and from_datetime(found.valid_until),
+        valid_until=moment(found.valid_until),
         labels=words([*(found.labels or ()), *(found.indicator_types or ()), *phases]),
         threats=words(meaning.threats.get(found.id, [])),
         techniques=words(techniques_of(found) + meaning.techniques.get(found.id, [])),
@@ -142,7 +142,9 @@ def about_of(found: StixObject, meaning: Meaning, source: str) -> About:
 def techniques_of(found: StixObject) -> list[str]:
     """Return the ATT&CK identities among the references of an object."""
     references = found.external_references or ()
-    return [each.external_id for each in references if each.source_name.startswith("mitre-") and each.external_id[:1] == "T"]
+    return [
+        each.external_id for each in references if each.source_name.startswith("mitre-") and each.external_id[:1] == "T"
+    ]
 
 
 def tlp_of(found: StixObject, meaning: Meaning) -> str | None:

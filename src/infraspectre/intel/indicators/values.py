@@ -25,7 +25,10 @@ LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 DOMAIN = re.compile(rf"(?:{LABEL}\.)+(?!\d+\Z){LABEL}")
 LONGEST_DOMAIN = 253
 """Characters of a name (RFC 1035, 2.3.4)."""
-URL = re.compile(r"(?:([a-z][a-z0-9+.-]*)://)?(?:[^@/?#]*@)?(\[[0-9a-f:.]+\]|[^:/?#@]+)(?::(\d{1,5}))?([/?][^#]*)?(?:#.*)?", re.I | re.S)
+URL = re.compile(
+    r"(?:([a-z][a-z0-9+.-]*)://)?(?:[^@/?#]*@)?(\[[0-9a-f:.]+\]|[^:/?#@]+)(?::(\d{1,5}))?([/?][^#]*)?(?:#.*)?",
+    re.I | re.S,
+)
 PORTS = {"http": 80, "https": 443}
 LONGEST_VALUE = 2_048
 """Characters of the longest value; a longer URL is hardly ever seen whole."""

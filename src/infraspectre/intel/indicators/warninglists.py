@@ -27,7 +27,7 @@ MOST_PARTS = 4_096
 class Warninglist(msgspec.Struct):
     """Reads a warninglist."""
 
-    list: list[str]
+    entries: list[str] = msgspec.field(name="list")
     name: str = ""
     type: str = "string"
     matching_attributes: list[str] = []
@@ -68,7 +68,7 @@ class Warninglists:
             return findings.skip("is a warninglist of regular expressions")
         number = len(self.names)
         self.names.append(found.name or "a warninglist")
-        for entry in found.list:
+        for entry in found.entries:
             self._add(entry.strip().lower(), found.type, number, findings)
         return None
 
