@@ -14,7 +14,7 @@ IndicatorKind = Literal[
 """An endpoint is an address with a port; what a hash is of, a file or a certificate, it does not say itself."""
 
 
-class About(msgspec.Struct, frozen=True, omit_defaults=True):
+class About(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Says what sources know about an indicator; None and empty are unknown. Times are nanoseconds since the epoch."""
 
     sources: tuple[str, ...]
@@ -34,7 +34,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
     """Identity of the object that says it, in its source."""
 
 
-class Indicator(msgspec.Struct, frozen=True):
+class Indicator(msgspec.Struct, frozen=True, gc=False):
     """Holds one value in its canonical form, and what is known about it."""
 
     kind: IndicatorKind

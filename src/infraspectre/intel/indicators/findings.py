@@ -113,6 +113,8 @@ def identity(raw: msgspec.Raw) -> str:
 
 def words(values: Any) -> tuple[str, ...]:
     """Return the first distinct texts of a list, each shortened."""
+    if not values:
+        return ()
     if isinstance(values, str):
         values = values.replace(";", ",").replace("|", ",").split(",")
     texts = (value.strip()[:LONGEST_WORD] for value in values or () if isinstance(value, str) and value.strip())

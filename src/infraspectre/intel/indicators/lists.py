@@ -37,6 +37,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "tlp": ("tlp",),
 }
 """Columns that are understood, by the names that tables give them."""
+DESCRIBING = tuple(meaning for meaning in COLUMNS if meaning not in ("value", "type", "port"))
+NOTHING = ("none", "null", "n/a")
+MOST_KNOWN = 4_096
+"""Descriptions that rows share which are kept to be used again."""
 LIKE = re.compile(r"[a-z0-9_:. -]{1,40}")
 BARE = re.compile(r"[\s,;]+")
 HOSTS_FILE = ("0.0.0.0", "127.0.0.1", "::", "::1")  # noqa: S104 - what such files write before a name
@@ -95,39 +99,48 @@ def table_of(line: str) -> Table | None:
 
 def read_table(table: Table, lines: Sequence[str], header: int, findings: Findings, about: About) -> None:
     """Add the indicators of the rows below a header."""
+    places = sorted({place for meaning in DESCRIBING for place in table.places[meaning]})
     known: dict[tuple[str, ...], About] = {}
     for number, line in enumerate(lines[header:], header + 1):
-        if not line.strip() or line.startswith("#") or len(line) > LONGEST_LINE:
+        if not line or line[0] == "#" or len(line) > LONGEST_LINE or line.isspace():
             continue
-        row = next(csv.reader([line], delimiter=table.delimiter, skipinitialspace=True), [])
-        told = tuple(cell(table, row, meaning) for meaning in COLUMNS if meaning not in ("value", "type", "port"))
+        row = cells(line, table.delimiter)
+        told = tuple([row[place] for place in places if place < len(row)])
         if told not in known:
-            known = known if len(known) < 4_096 else {}
+            known = known if len(known) < MOST_KNOWN else {}
             known[told] = about_row(table, row, about)
         read_row(table, row, number, findings, known[told])
 
 
+def cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line; only quotes need the reader of tables."""
+    return (
+        next(csv.reader([line], delimiter=delimiter, skipinitialspace=True)) if '"' in line else line.split(delimiter)
+    )
+
+
 def cell(table: Table, row: Sequence[str], meaning: str) -> str:
     """Return what a row says of a meaning; empty if nothing."""
-    found = (row[place].strip() for place in table.places[meaning] if place < len(row))
-    return next((text for text in found if text and text.lower() not in ("none", "null", "n/a")), "")
+    for place in table.places[meaning]:
+        text = row[place].strip() if place < len(row) else ""
+        if text and text.lower() not in NOTHING:
+            return text
+    return ""
 
 
 def read_row(table: Table, row: Sequence[str], number: int, findings: Findings, about: About) -> None:
     """Add the values of a row."""
-    stated = cell(table, row, "type").lower().removesuffix("_hash")
+    stated = KINDS.get(cell(table, row, "type").lower().removesuffix("_hash"))
     port = cell(table, row, "port")
-    for place, kind in table.values:
+    for place, named in table.values:
         text = row[place].strip() if place < len(row) else ""
-        kind = kind or KINDS.get(stated)
-        if not text:
-            continue
-        if port.isdigit() and pack(text) is not None:
+        kind = named or stated
+        if text and port.isdigit() and pack(text) is not None:
             findings.take("endpoint", endpoint(text, int(port)), about, number)
-        elif kind is None:
-            findings.guess(text, about, number)
-        else:
+        elif text and kind:
             findings.take(kind, text, about, number)
+        elif text:
+            findings.guess(text, about, number)
 
 
 def about_row(table: Table, row: Sequence[str], about: About) -> About:

@@ -55,14 +55,16 @@ def values_of(pattern: str) -> list[Typed]:
     """Return the values by which a pattern can be found in flows; raises ValueError with the reason there are none."""
     simple = SIMPLE.fullmatch(pattern)
     if simple:
-        return [_most_telling((Comparison(simple[1], _plain(simple[2])),))]
+        path, value = simple[1], _plain(simple[2])
+        kind = KINDS.get(path)
+        return [typed_as(kind, value) if kind else _most_telling((Comparison(path, value),))]
     if len(pattern) > LONGEST_PATTERN:
         raise ValueError("has a pattern that is too long")
     return list(dict.fromkeys(_most_telling(each) for each in Parser(pattern).observations()))
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text)
+    return re.sub(r"\\(.)", r"\1", text) if "\\" in text else text
 
 
 class Parser:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_network
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infraspectre.intel.indicators.values import pack
 
-BITS = 128
+BITS, V4_BITS = 128, 32
 NOWHERE = -1
 
 
@@ -39,9 +38,12 @@ class Ranges:
 
 def _span(text: str, number: int) -> tuple[tuple[int, int], int]:
     """Return the first and the last address of a network, as numbers of IPv6."""
-    network = ip_network(text, strict=False)
-    first = int.from_bytes(pack(str(network.network_address)) or b"", "big")
-    return (first, first + network.num_addresses - 1), number
+    address, _, prefix = text.partition("/")
+    packed = pack(address) or b""
+    whole = BITS if ":" in address else V4_BITS
+    low = (1 << whole - int(prefix or whole)) - 1
+    first = int.from_bytes(packed, "big") & ~low
+    return (first, first + low), number
 
 
 def _outermost_first(item: tuple[tuple[int, int], int]) -> tuple[int, int]:

@@ -11,7 +11,6 @@ import msgspec
 from infraspectre.intel.indicators.findings import Findings, moment, tlp_in, words
 from infraspectre.intel.indicators.patterns import values_of
 from infraspectre.records.indicators import About
-from infraspectre.records.times import from_datetime
 
 TLP_MARKINGS = {
     "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": "clear",
@@ -97,7 +96,7 @@ def latest(objects: Iterable[StixObject]) -> list[StixObject]:
 
 
 def _modified(found: StixObject) -> int:
-    return from_datetime(found.modified) if found.modified else 0
+    return moment(found.modified) or 0
 
 
 def read_indicator(found: StixObject, meaning: Meaning, findings: Findings, source: str) -> None:
@@ -124,12 +123,12 @@ def read_indicator(found: StixObject, meaning: Meaning, findings: Findings, sour
 def about_of(found: StixObject, meaning: Meaning, source: str) -> About:
     """Return what an indicator says about itself."""
     phases = [each.phase_name for each in found.kill_chain_phases or ()]
-    stated = [found.valid_from, found.modified]
+    valid_from, modified = moment(found.valid_from), moment(found.modified)
     return About(
         sources=(meaning.names.get(found.created_by_ref or "") or source,),
         confidence=None if found.confidence is None else min(max(found.confidence / 100, 0.0), 1.0),
-        first_seen=moment(found.valid_from),
-        last_seen=max((from_datetime(each) for each in stated if each), default=None),
+        first_seen=valid_from,
+        last_seen=max(valid_from or 0, modified or 0) or None,
         valid_until=moment(found.valid_until),
         labels=words([*(found.labels or ()), *(found.indicator_types or ()), *phases]),
         threats=words(meaning.threats.get(found.id, [])),
@@ -149,7 +148,9 @@ def techniques_of(found: StixObject) -> list[str]:
 
 def tlp_of(found: StixObject, meaning: Meaning) -> str | None:
     """Return the Traffic Light Protocol under which an object was given."""
-    marks = (TLP_MARKINGS.get(each) or meaning.markings.get(each) for each in found.object_marking_refs or ())
+    if not found.object_marking_refs:
+        return None
+    marks = (TLP_MARKINGS.get(each) or meaning.markings.get(each) for each in found.object_marking_refs)
     return next((each for each in marks if each), None)
 
 

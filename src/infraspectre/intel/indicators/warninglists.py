@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
 from typing import NamedTuple
 
 import msgspec
@@ -13,10 +12,12 @@ from infraspectre.intel.indicators.ranges import Ranges
 from infraspectre.intel.indicators.values import pack
 from infraspectre.records.indicators import Indicator
 
-WEAKENED = 0.3
-"""Factor for what many share: an address of a CDN is evil for one of thousands of its customers only."""
+WEAKENED = 0.5
+"""Factor for what lies within a listed network or domain, such as that of a CDN: others share it, or had it before."""
 SHARED = ("vpn", "sinkhole", "dynamic", "parking", "shorten", "link-in-bio", "lots", "ipfs", "disposable", "tor")
-"""Words in names of lists whose entries themselves may well be evil, or show an infection: they only weaken."""
+"""Words in names of lists of services that anybody may rent a part of, or whose entries show an infection: a listed
+value itself only counts less, and a part of it, such as a name below a provider of dynamic DNS, counts in full."""
+V4_BITS, V6_BITS = 32, 128
 ADDRESSES = ("ip-src", "ip-dst", "domain|ip")
 NAMES = ("domain", "hostname", "url", "domain|ip")
 HASHES = ("md5", "sha1", "sha256", "x509-fingerprint-sha1")
@@ -73,26 +74,25 @@ class Warninglists:
         return None
 
     def judge(self, indicator: Indicator) -> Warning:
-        """Return how much an indicator counts: nothing if it is a listed value, less if it lies within one."""
+        """Return how much an indicator counts: nothing if it is a listed value, less if it lies within one.
+
+        A URL is one page of a site: that many visit the site says nothing of the page.
+        """
         kind, value = indicator.kind, indicator.value
         if kind in ("ip", "endpoint", "cidr"):
             return self._judge_address(value if kind != "endpoint" else value.rpartition(":")[0].strip("[]"))
         if kind == "domain":
             return self._judge_name(value)
-        if kind == "url":
-            host = value.partition("/")[0].partition(":")[0]
-            warning = self._judge_name(host)
-            return Warning(WEAKENED, warning.reason) if warning.factor < 1 else warning
         return self._exactly(value) or HARMLESS
 
     def _add(self, entry: str, kind: str, number: int, findings: Findings) -> None:
         if kind == "cidr":
-            try:
-                network = ip_network(entry, strict=False)
-            except ValueError:
-                return findings.refuse(f"{entry[:120]!r} of {self.names[number]} is no network")
-            if network.prefixlen == network.max_prefixlen:
-                self._exact.setdefault(str(network.network_address), number)
+            address, _, prefix = entry.partition("/")
+            packed, whole = pack(address), V6_BITS if ":" in address else V4_BITS
+            if packed is None or not (prefix or "0").isdigit() or int(prefix or whole) > whole:
+                findings.refuse(f"{entry[:120]!r} of {self.names[number]} is no network")
+            elif int(prefix or whole) == whole:
+                self._exact.setdefault(address, number)
             else:
                 self._networks.append((entry, number))
         elif kind == "hostname":
@@ -101,23 +101,24 @@ class Warninglists:
             self._parts.setdefault(entry, number)
         elif kind == "string":
             self._exact.setdefault(entry.rstrip("."), number)
-        return None
 
     def _exactly(self, value: str) -> Warning | None:
         number = self._exact.get(value)
         return None if number is None else self._vetoed(number)
 
     def _vetoed(self, number: int) -> Warning:
-        is_shared = any(word in self.names[number].lower() for word in SHARED)
-        return self._weakened(number) if is_shared else Warning(0.0, f"is listed in {self.names[number]}")
+        return Warning(WEAKENED if self._is_shared(number) else 0.0, f"is listed in {self.names[number]}")
 
-    def _weakened(self, number: int) -> Warning:
-        return Warning(WEAKENED, f"lies within {self.names[number]}")
+    def _within(self, number: int) -> Warning:
+        return HARMLESS if self._is_shared(number) else Warning(WEAKENED, f"lies within {self.names[number]}")
+
+    def _is_shared(self, number: int) -> bool:
+        return any(word in self.names[number].lower() for word in SHARED)
 
     def _judge_address(self, value: str) -> Warning:
         self._ranges = self._ranges or Ranges(self._networks)
         found = int(self._ranges.find([value.partition("/")[0]])[0])
-        return self._exactly(value) or (self._weakened(found) if found >= 0 else HARMLESS)
+        return self._exactly(value) or (self._within(found) if found >= 0 else HARMLESS)
 
     def _judge_name(self, name: str) -> Warning:
         if pack(name) is not None:
@@ -128,9 +129,9 @@ class Warninglists:
             return self._vetoed(self._hosts[name])
         for above in parents(name):
             if above in self._hosts:
-                return self._weakened(self._hosts[above])
+                return self._within(self._hosts[above])
         part = next((number for part, number in self._parts.items() if part in name), None)
-        return HARMLESS if part is None else self._weakened(part)
+        return HARMLESS if part is None else self._within(part)
 
 
 MAIL = ("email-src", "email-dst", "target-email", "whois-registrant-email", "dns-soa-email")
