@@ -87,27 +87,32 @@ def write_flows(
     features: FeatureSet | Literal["vector"] = "full",
     settings: Settings | None = None,
     progress: Progress | None = None,
+    intel: Collection | None = None,
 ) -> Account:
-    """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek)."""
+    """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek).
+
+    What `intel`, from `load_intel`, says of hosts and names goes into the features of vectors.
+    """
     from infraspectre.adapters.exports import flow_writer
 
     source = open_source(inputs, "full" if features == "vector" else features, settings or chosen_settings())
     writer = flow_writer(Path(out))
     with discarding(writer):
         batches = reported(source, progress)
-        for flow_batch in vectors(batches) if features == "vector" else batches:
+        for flow_batch in vectors(batches, intel) if features == "vector" else batches:
             writer.write(flow_batch)
         writer.close()
     return source.account()
 
 
-def vectors(batches: Iterable[FlowBatch]) -> Iterator[FlowBatch]:
+def vectors(batches: Iterable[FlowBatch], intel: Collection | None = None) -> Iterator[FlowBatch]:
     """Yield the feature vectors of flows, each behind its flow's id; first none, so that a file has its columns."""
     import polars as pl
 
     from infraspectre.axon import VECTOR, Axon, Vectors
+    from infraspectre.axon.intelligence import IndicatorFacts
 
-    axon, maker = Axon(), Vectors()
+    axon, maker = Axon(), Vectors(None if intel is None else IndicatorFacts(intel.index))
     yield FlowBatch(pl.DataFrame(schema={"flow_id": pl.UInt64} | dict.fromkeys(VECTOR.names, pl.Float32)))
     for flows in batches:
         vector = maker.extract(flows, axon.extract(flows))
@@ -223,11 +228,13 @@ def analyze(
     if scan is not None:
         source = scan.beside(source)
     if out is not None:
-        return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
-    return analyze_aside(source, pipeline, progress, meter)
+        return Run(source, pipeline, make_folder(Path(out)), intel).complete(progress, meter)
+    return analyze_aside(source, pipeline, intel, progress, meter)
 
 
-def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | None, meter: Meter) -> Analysis:
+def analyze_aside(
+    source: FlowSource, pipeline: Pipeline, intel: Collection | None, progress: Progress | None, meter: Meter
+) -> Analysis:
     """Analyze into a temporary folder that goes with the returned object."""
     from functools import partial
     from shutil import rmtree
@@ -237,7 +244,7 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     folder = Path(mkdtemp(prefix="infraspectre-"))
     remove = partial(rmtree, folder, ignore_errors=True)
     try:
-        analysis = Run(source, pipeline, folder).complete(progress, meter)
+        analysis = Run(source, pipeline, folder, intel).complete(progress, meter)
     except BaseException:
         remove()
         raise
@@ -372,13 +379,14 @@ def open_yara(paths: Sequence[Path]) -> YaraBench:
 class Run:
     """Carries one analysis from its source to its files."""
 
-    def __init__(self, source: FlowSource, pipeline: Pipeline, folder: Path) -> None:
-        """Prepare to analyze a source into a folder."""
+    def __init__(self, source: FlowSource, pipeline: Pipeline, folder: Path, intel: Collection | None = None) -> None:
+        """Prepare to analyze a source into a folder, with the intelligence that the pipeline has."""
         from infraspectre.report import FlowStatistics
 
         self.source = source
         self.pipeline = pipeline
         self.folder = folder
+        self.intel = intel
         self.statistics = FlowStatistics()
 
     def complete(self, progress: Progress | None, meter: Meter) -> Analysis:
@@ -412,11 +420,18 @@ class Run:
         write_lines(self.folder / "alerts.jsonl", alerts)
         write_lines(self.folder / "detections.jsonl", map(detection_object, detections))
         write_lines(self.folder / "incidents.jsonl", map(incident_object, decisions))
-        summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
+        summary = self.summarize(len(alerts), len(detections), len(decisions), meter)
         render(summary, decisions, detections, self.statistics, self.folder / "report.html")
-        summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
+        summary = self.summarize(len(alerts), len(detections), len(decisions), meter)
         write_whole(self.folder / "summary.json", json_document(summary))
         return summary
+
+    def summarize(self, alerts: int, detections: int, incidents: int, meter: Meter) -> Summary:
+        """Return the account of the run so far."""
+        from msgspec.structs import replace
+
+        summary = summarize(self.source.account(), alerts, detections, incidents, meter)
+        return summary if self.intel is None else replace(summary, indicators=self.intel.account())
 
 
 def ranked(decisions: list[Decision]) -> list[Decision]:

@@ -62,6 +62,12 @@ class Collection:
         """Return how many distinct indicators there are of each kind, by kind."""
         return dict(sorted(Counter(each.kind for each in self.index.indicators).items()))
 
+    def account(self) -> dict[str, int]:
+        """Return what was read in numbers: indicators by kind, and what of it is not used."""
+        check = self.check()
+        losses = {"vetoed": check.vetoed, "unusable": sum(check.unusable.values()), "refused": len(check.refused)}
+        return check.indicators | losses
+
     def check(self) -> IndicatorCheck:
         """Return what the files hold, and what of it cannot be used."""
         factors = [warning.factor for warning in self.index.warnings]
