@@ -15,9 +15,8 @@ from infraspectre.intel.identity import Identities
 from infraspectre.intel.roles import Roles
 from infraspectre.records import Asset, Decision, Detection, FlowBatch, Incident, Statement
 
-ADDRESS = re.compile(
-    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5}\b)?|\[?[0-9a-f]*:[0-9a-f:]*:[0-9a-f.:]*[0-9a-f]\]?)(?![\w])"
-)
+V4, V6 = r"\d{1,3}(?:\.\d{1,3}){3}", r"[0-9a-f]*:[0-9a-f:]*:[0-9a-f.:]*[0-9a-f]"
+ADDRESS = re.compile(rf"(?<![\w.:])(?:(?:{V4}|\[{V6}\])(?::\d{{1,5}}\b)?|{V6})(?!\w)")
 """An address in a sentence, with its port."""
 NEEDED = ("ended_at", "orig_ip")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -21,7 +22,7 @@ from infraspectre.records.indicators import About, Indicator
 NOW = 1_767_225_600_000_000_000
 
 
-def indicator(text: str, source: str = "a", confidence: float | None = 0.8, **about: int) -> Indicator:
+def indicator(text: str, source: str = "a", confidence: float | None = 0.8, **about: Any) -> Indicator:
     """Return an indicator."""
     return Indicator(*typed(text), About((source,), confidence, **about))
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from infraspectre.intel.indicators.findings import words
 from infraspectre.intel.indicators.ranges import NOWHERE, Ranges
 from infraspectre.intel.indicators.values import endpoint, typed
-from infraspectre.intel.indicators.warninglists import HARMLESS, Warninglists
+from infraspectre.intel.indicators.warninglists import HARMLESS, Warninglists, parents
 from infraspectre.records.indicators import About, FoundIndicator, Indicator, IndicatorKind
 
 DAY = 86_400 * 1_000_000_000
@@ -67,6 +65,7 @@ is the same for many (abuse.ch warns so of its own list of JA3); in a listed net
 LEAST = 0.1
 """Below so much confidence an indicator says nothing and is not matched."""
 ALWAYS = 2**63 - 1
+FOUND = {"value": pl.String, "indicator": pl.Int64}
 TLP_ORDER = ("clear", "green", "amber", "amber+strict", "red")
 
 
@@ -80,10 +79,11 @@ class IndicatorIndex:
         self._rows = {(each.kind, each.value): row for row, each in enumerate(self.indicators)}
         self._valid_until = pl.Series([each.about.valid_until or ALWAYS for each in self.indicators], dtype=pl.Int64)
         matched = [row for row, warning in enumerate(self.warnings) if warning.factor > 0]
-        self._values = {space: self._table(space, matched) for space in dict.fromkeys(SPACES.values())}
+        self._values: dict[Space, dict[str, int]] = {}
+        for row in matched:
+            self._values.setdefault(SPACES[self.indicators[row].kind], {})[self.indicators[row].value] = row
         networks = [row for row in matched if self.indicators[row].kind in ("ip", "cidr")]
         self._ranges = Ranges((self.indicators[row].value, row) for row in networks)
-        self._deepest = max((name.count(".") + 1 for name in self._values["domain"]["value"]), default=0)
 
     def __len__(self) -> int:
         return len(self.indicators)
@@ -91,19 +91,15 @@ class IndicatorIndex:
     @property
     def spaces(self) -> frozenset[Space]:
         """Return what there is something to match of."""
-        return frozenset(space for space, table in self._values.items() if len(table))
+        return frozenset(self._values)
 
     def match(self, space: Space, values: pl.Series) -> pl.DataFrame:
         """Return those of some values that indicators name: value, indicator (its row) and valid_until."""
         distinct = values.drop_nulls().unique(maintain_order=True).alias("value")
-        if space not in self.spaces or not len(distinct):
-            return pl.DataFrame(schema={"value": pl.String, "indicator": pl.Int64, "valid_until": pl.Int64})
-        if space == "address":
-            found = self._addresses(distinct)
-        elif space == "domain":
-            found = self._domains(distinct)
-        else:
-            found = distinct.to_frame().join(self._values[space], on="value", maintain_order="left")
+        rows = self._ranges.find(distinct) if space == "address" else self._looked_up(space, distinct.to_list())
+        found = pl.DataFrame({"value": distinct, "indicator": rows}, schema=FOUND).filter(
+            pl.col("indicator") != NOWHERE
+        )
         return found.with_columns(valid_until=self._valid_until.gather(found["indicator"]))
 
     def confidence(self, row: int, at: int) -> float:
@@ -139,29 +135,12 @@ class IndicatorIndex:
             above = value.partition(".")[2]
             yield from self._named("domain", above) if "." in above else ()
 
-    def _table(self, space: Space, rows: Sequence[int]) -> pl.DataFrame:
-        """Return values and rows of what is compared by equality."""
-        chosen = [row for row in rows if SPACES[self.indicators[row].kind] == space]
-        values = [self.indicators[row].value for row in chosen]
-        return pl.DataFrame({"value": values, "indicator": chosen}, schema={"value": pl.String, "indicator": pl.Int64})
-
-    def _addresses(self, distinct: pl.Series) -> pl.DataFrame:
-        rows: NDArray[np.int64] = self._ranges.find(distinct)
-        return pl.DataFrame({"value": distinct, "indicator": rows}).filter(pl.col("indicator") != NOWHERE)
-
-    def _domains(self, distinct: pl.Series) -> pl.DataFrame:
-        """Match names, and then again and again what is above those not found; the longest name that matches counts."""
-        labels = distinct.str.split(".")
-        waiting = pl.DataFrame({"value": distinct, "above": labels.list.tail(self._deepest).list.join(".")})
-        known = self._values["domain"].rename({"value": "above"})
-        found = []
-        while len(waiting):
-            found.append(waiting.join(known, on="above", maintain_order="left").select("value", "indicator"))
-            rest = waiting.join(known, on="above", how="anti", maintain_order="left")
-            waiting = rest.filter(pl.col("above").str.contains(".", literal=True)).with_columns(
-                pl.col("above").str.replace(r"^[^.]*\.", "")
-            )
-        return pl.concat(found)
+    def _looked_up(self, space: Space, values: Sequence[str]) -> list[int]:
+        """Return the rows of values; of a name that nothing names, that of the longest name above it."""
+        known = self._values.get(space, {})
+        if space != "domain" or not known:
+            return [known.get(value, NOWHERE) for value in values]
+        return [next((known[name] for name in (value, *parents(value)) if name in known), NOWHERE) for value in values]
 
 
 SAME_FORM: tuple[IndicatorKind, ...] = ("ja3", "ja3s", "hassh", "hassh_server")
