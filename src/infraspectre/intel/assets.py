@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
 import msgspec
@@ -20,10 +20,11 @@ class Assets:
 
     def __init__(self, assets: list[Asset] | None = None) -> None:
         """Index assets by network."""
-        self._by_network: dict[IPv4Network | IPv6Network, Asset] = {}
+        self._by_network: dict[tuple[int, int, int], Asset] = {}
         for asset in assets or []:
-            self._by_network[ip_network(asset.network, strict=False)] = asset
-        self._prefixes = sorted({(net.version, net.prefixlen) for net in self._by_network}, reverse=True)
+            network = ip_network(asset.network, strict=False)
+            self._by_network[_key(network.network_address, network.prefixlen)] = asset
+        self._prefixes = sorted({(version, length) for version, length, _ in self._by_network}, reverse=True)
 
     def __len__(self) -> int:
         return len(self._by_network)
@@ -33,10 +34,13 @@ class Assets:
         ip = parse_address(address)
         if ip is None:
             return None
-        candidates = (
-            ip_network((ip, length), strict=False) for version, length in self._prefixes if version == ip.version
-        )
-        return next((self._by_network[network] for network in candidates if network in self._by_network), None)
+        keys = (_key(ip, length) for version, length in self._prefixes if version == ip.version)
+        return next((self._by_network[key] for key in keys if key in self._by_network), None)
+
+
+def _key(address: IPv4Address | IPv6Address, length: int) -> tuple[int, int, int]:
+    """Identify the network of a length around an address."""
+    return address.version, length, int(address) >> (address.max_prefixlen - length)
 
 
 def read_rows(text: str) -> Iterator[tuple[int, Asset | str]]:

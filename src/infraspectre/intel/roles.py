@@ -39,13 +39,6 @@ DHCP = "dhcp-server"
 USED = ("known_at", "protocol", "orig_ip", "resp_ip", "resp_port", "resp_payload_bytes")
 
 
-class Duty(NamedTuple):
-    """Identifies a host in a role."""
-
-    address: str
-    role: str
-
-
 class Evidence:
     """Counts those who used a role of a host, until there are enough."""
 
@@ -67,12 +60,12 @@ class Roles:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._duties: BoundedTable[Duty, Evidence] = BoundedTable(MOST_HOSTS, Evidence)
+        self._hosts: BoundedTable[str, dict[str, Evidence]] = BoundedTable(MOST_HOSTS, dict)
 
     def of(self, address: str, at: int) -> list[str]:
         """Return the roles that were known of an address at a time."""
-        known = ((role, self._duties.get(Duty(address, role))) for role in ROLES)
-        return [role for role, duty in known if duty and duty.known_at is not None and duty.known_at <= at]
+        known = self._hosts.get(address) or {}
+        return sorted(role for role, each in known.items() if each.known_at is not None and each.known_at <= at)
 
     def learn(self, flows: pl.DataFrame) -> None:
         """Take in flows that have, besides their own columns, `known_at`: the clock when they were seen."""
@@ -91,14 +84,14 @@ class Roles:
         pairs = used.group_by(host, client, maintain_order=True).agg(pl.col("known_at").min())
         for address, other, known_at in pairs.iter_rows():
             if is_inside(address) and is_inside(other):
-                self._duties[Duty(address, service.role)].add(other, service.clients, known_at)
+                self._note(address, service.role).add(other, service.clients, known_at)
 
     def _learn_leasing(self, flows: pl.DataFrame) -> None:
         """Note who leases addresses: whoever acknowledges them."""
         given = flows.filter(pl.col("dhcp_server").is_not_null(), pl.col("dhcp_message_types").list.contains("ACK"))
         pairs = given.group_by("dhcp_server", maintain_order=True).agg(pl.col("known_at").min())
         for address, known_at in pairs.iter_rows():
-            self._duties[Duty(address, DHCP)].add(address, 1, known_at)
+            self._note(address, DHCP).add(address, 1, known_at)
 
-
-ROLES = tuple(dict.fromkeys([DHCP, *(service.role for service in SERVICES), MONITORING.role]))
+    def _note(self, address: str, role: str) -> Evidence:
+        return self._hosts[address].setdefault(role, Evidence())
