@@ -82,7 +82,9 @@ def explain(error: Exception) -> int:
     """Say on stderr what went wrong and what to do; return the exit status."""
     match error:
         case InfraSpectreError():
-            return complain(str(error), error.exit_status)
+            for each in (error, *error.others):
+                complain(each.message, each.exit_status)
+            return error.exit_status
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return complain(f"{name}{error.strerror or error}", EXIT_FAILED)

@@ -91,11 +91,16 @@ def _site(
 
 
 def _raise(errors: list[InputError]) -> None:
-    """Raise an error that names all, at the place of the first."""
+    """Raise the first of some errors with the others, if there are any."""
     if not errors:
         return
     first, *others = sorted(errors, key=lambda error: error.line or 0)
-    also = [f"\n{error}" for error in others[: MOST_NAMED - 1]]
-    more = [f"\nand {len(errors) - MOST_NAMED} more"] if len(errors) > MOST_NAMED else []
-    problem = f"{first.problem}; {first.remedy}" if first.remedy else first.problem
-    raise InputError(problem + "".join(also + more), path=first.path, line=first.line, field=first.field)
+    problem = first.problem if len(others) < MOST_NAMED else f"{first.problem} (one of {len(errors):,} errors)"
+    raise InputError(
+        problem,
+        path=first.path,
+        line=first.line,
+        field=first.field,
+        remedy=first.remedy,
+        others=others[:MOST_NAMED],
+    )
