@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from infraspectre.lazy import lazy
 
 if TYPE_CHECKING:
-    from infraspectre.app import Analysis, analyze, flows
+    from infraspectre.app import Analysis, analyze, flows, load_intel
     from infraspectre.records import FlowBatch
     from infraspectre.rulebook import load_rules, load_yara
     from infraspectre.soma import Detector
@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "analyze",
     "flows",
+    "load_intel",
     "load_rules",
     "load_sigma",
     "load_yara",
@@ -30,6 +31,7 @@ _HOMES = {
     "Analysis": "app",
     "analyze": "app",
     "flows": "app",
+    "load_intel": "app",
     "FlowBatch": "records",
     "Detector": "soma",
     "load_rules": "rulebook",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from infraspectre.adapters.yara import YaraRules
     from infraspectre.capture.signatures import Rules
+    from infraspectre.intel.indicators import Collection
     from infraspectre.ml.detector import Model
     from infraspectre.own_rules import Report as RuleTests
     from infraspectre.own_rules import YaraBench
@@ -87,27 +88,32 @@ def write_flows(
     features: FeatureSet | Literal["vector"] = "full",
     settings: Settings | None = None,
     progress: Progress | None = None,
+    intel: Collection | None = None,
 ) -> Account:
-    """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek)."""
+    """Write the flows in captures or logs to a file whose name ends with .parquet, .csv, .jsonl or .log (Zeek).
+
+    What `intel`, from `load_intel`, says of hosts and names goes into the features of vectors.
+    """
     from infraspectre.adapters.exports import flow_writer
 
     source = open_source(inputs, "full" if features == "vector" else features, settings or chosen_settings())
     writer = flow_writer(Path(out))
     with discarding(writer):
         batches = reported(source, progress)
-        for flow_batch in vectors(batches) if features == "vector" else batches:
+        for flow_batch in vectors(batches, intel) if features == "vector" else batches:
             writer.write(flow_batch)
         writer.close()
     return source.account()
 
 
-def vectors(batches: Iterable[FlowBatch]) -> Iterator[FlowBatch]:
+def vectors(batches: Iterable[FlowBatch], intel: Collection | None = None) -> Iterator[FlowBatch]:
     """Yield the feature vectors of flows, each behind its flow's id; first none, so that a file has its columns."""
     import polars as pl
 
     from infraspectre.axon import VECTOR, Axon, Vectors
+    from infraspectre.axon.intelligence import IndicatorFacts
 
-    axon, maker = Axon(), Vectors()
+    axon, maker = Axon(), Vectors(None if intel is None else IndicatorFacts(intel.index))
     yield FlowBatch(pl.DataFrame(schema={"flow_id": pl.UInt64} | dict.fromkeys(VECTOR.names, pl.Float32)))
     for flows in batches:
         vector = maker.extract(flows, axon.extract(flows))
@@ -192,18 +198,20 @@ def analyze(
     yara: YaraRules | None = None,
     models: Sequence[Source] = (),
     correlation: Sequence[Source] = (),
+    intel: Collection | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
     """Analyze captures or logs and write flows, detections, incidents, summary and report into a folder.
 
     Without `out`, the files lie in a temporary folder that goes with the returned object. `assets` names a CSV or YAML
-    file that says what is known about the network's hosts; critical ones raise the score of their incidents.
+    file that says what is known about the network's hosts, and who may do what; incidents of critical hosts score
+    higher, and what is allowed scores lower.
     `signatures`, from `load_rules`, are matched on captures, and their alerts become detections.
     `sigma`, from `load_sigma`, is evaluated over flows. `own_rules` names files and folders of own rules in YAML.
     `yara`, from `load_yara`, scans what the flows of captures carried. `models` names folders of models, or built-in
     ones such as builtin:dga; they judge flows, or texts in them. `correlation` names files and folders of rules that
-    say which detections are joined.
+    say which detections are joined. `intel`, from `load_intel`, is looked for in flows.
     """
     from infraspectre.adapters.alert_log import AlertLog
     from infraspectre.telemetry import Meter
@@ -225,6 +233,7 @@ def analyze(
         scan,
         models=models,
         correlation=correlation,
+        intel=intel,
         settings=settings,
         claims=claims_of(source),
     )
@@ -236,11 +245,13 @@ def analyze(
     if scan is not None:
         source = scan.beside(source)
     if out is not None:
-        return Run(source, pipeline, make_folder(Path(out))).complete(progress, meter)
-    return analyze_aside(source, pipeline, progress, meter)
+        return Run(source, pipeline, make_folder(Path(out)), intel).complete(progress, meter)
+    return analyze_aside(source, pipeline, intel, progress, meter)
 
 
-def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | None, meter: Meter) -> Analysis:
+def analyze_aside(
+    source: FlowSource, pipeline: Pipeline, intel: Collection | None, progress: Progress | None, meter: Meter
+) -> Analysis:
     """Analyze into a temporary folder that goes with the returned object."""
     from functools import partial
     from shutil import rmtree
@@ -250,7 +261,7 @@ def analyze_aside(source: FlowSource, pipeline: Pipeline, progress: Progress | N
     folder = Path(mkdtemp(prefix="infraspectre-"))
     remove = partial(rmtree, folder, ignore_errors=True)
     try:
-        analysis = Run(source, pipeline, folder).complete(progress, meter)
+        analysis = Run(source, pipeline, folder, intel).complete(progress, meter)
     except BaseException:
         remove()
         raise
@@ -273,24 +284,28 @@ def compose(
     scan: Scan | None = None,
     models: Sequence[Source] = (),
     correlation: Sequence[Source] = (),
+    intel: Collection | None = None,
     settings: Settings | None = None,
     claims: Claims | None = None,
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex, load_rules
-    from infraspectre.intel.assets import load_assets
+    from infraspectre.intel.context import Context, ReflexInContext, SomaInContext
+    from infraspectre.intel.site import load_site
     from infraspectre.pipeline import Pipeline
     from infraspectre.soma import CATALOGUE, ArpPoisoning, Dga, Signatures, Soma
 
     detectors = [*(make() for make in CATALOGUE), Dga(domain_model), *chosen_rules(sigma, own_rules)]
-    known = None if assets is None else load_assets(Path(assets))
+    context = Context() if assets is None else Context(*load_site(Path(assets)))
     claimed = [] if claims is None else [ArpPoisoning(claims)]
     matched = [] if alerts is None else [Signatures(alerts)]
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
-    cortex = Cortex(assets=known, rules=load_rules([Path(path) for path in correlation]))
-    return Pipeline(Axon(), Soma([*detectors, *claimed, *matched, *scanned, *judging]), cortex, judge(settings))
+    looking = [] if intel is None else [intelligence_detector(intel)]
+    soma = Soma([*detectors, *claimed, *matched, *scanned, *judging, *looking])
+    cortex = Cortex(assets=context.assets, rules=load_rules([Path(path) for path in correlation]))
+    return Pipeline(Axon(), SomaInContext(soma, context), cortex, ReflexInContext(judge(settings), context))
 
 
 def claims_of(source: FlowSource) -> Claims | None:
@@ -359,6 +374,20 @@ def model_detectors(names: Sequence[Source]) -> list[Detector]:
     return [flow_detector(fspath(name)) for name in dict.fromkeys(names)]
 
 
+def load_intel(paths: Sequence[Source]) -> Collection:
+    """Read indicators and warninglists from files and folders; what cannot be used is in `findings`."""
+    from infraspectre.intel.indicators import read_indicators
+
+    return read_indicators([Path(path) for path in paths])
+
+
+def intelligence_detector(intel: Collection) -> Detector:
+    """Return what finds indicators in flows."""
+    from infraspectre.soma.intelligence import Intelligence
+
+    return Intelligence(intel.index)
+
+
 def domain_model() -> Model:
     """Read the built-in model of generated domains."""
     from infraspectre.modelbook import open_model
@@ -417,13 +446,14 @@ def open_yara(paths: Sequence[Path]) -> YaraBench:
 class Run:
     """Carries one analysis from its source to its files."""
 
-    def __init__(self, source: FlowSource, pipeline: Pipeline, folder: Path) -> None:
-        """Prepare to analyze a source into a folder."""
+    def __init__(self, source: FlowSource, pipeline: Pipeline, folder: Path, intel: Collection | None = None) -> None:
+        """Prepare to analyze a source into a folder, with the intelligence that the pipeline has."""
         from infraspectre.report import FlowStatistics
 
         self.source = source
         self.pipeline = pipeline
         self.folder = folder
+        self.intel = intel
         self.statistics = FlowStatistics()
 
     def complete(self, progress: Progress | None, meter: Meter) -> Analysis:
@@ -459,11 +489,18 @@ class Run:
         write_lines(self.folder / "alerts.jsonl", alerts)
         write_lines(self.folder / "detections.jsonl", map(detection_object, detections))
         write_lines(self.folder / "incidents.jsonl", map(incident_object, decisions))
-        summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
+        summary = self.summarize(len(alerts), len(detections), len(decisions), meter)
         render(summary, decisions, detections, self.statistics, self.folder / "report.html")
-        summary = summarize(self.source.account(), len(alerts), len(detections), len(decisions), meter)
+        summary = self.summarize(len(alerts), len(detections), len(decisions), meter)
         write_whole(self.folder / "summary.json", json_document(summary))
         return summary
+
+    def summarize(self, alerts: int, detections: int, incidents: int, meter: Meter) -> Summary:
+        """Return the account of the run so far."""
+        from msgspec.structs import replace
+
+        summary = summarize(self.source.account(), alerts, detections, incidents, meter)
+        return summary if self.intel is None else replace(summary, indicators=self.intel.account())
 
 
 UNREADABLE = 0.5

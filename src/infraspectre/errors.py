@@ -13,6 +13,7 @@ Malformed traffic is not an error: it is counted in the summary. Status 0 is suc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 EXIT_DONE = 0
@@ -37,14 +38,19 @@ class InfraSpectreError(Exception):
         line: int | None = None,
         field: str | None = None,
         remedy: str | None = None,
+        others: Sequence[InfraSpectreError] = (),
     ) -> None:
-        """Describe the problem; `path`, `line` and `field` say where it is, `remedy` what to do."""
+        """Describe the problem; `path`, `line` and `field` say where it is, `remedy` what to do.
+
+        `others` are further problems of the same input, so that all can be mended at once.
+        """
         super().__init__(problem)
         self.problem = problem
         self.path = None if path is None else str(path)
         self.line = line
         self.field = field
         self.remedy = remedy
+        self.others = tuple(others)
 
     @property
     def place(self) -> str:
@@ -53,6 +59,11 @@ class InfraSpectreError(Exception):
         return ": ".join(part for part in (where, self.field) if part)
 
     def __str__(self) -> str:
+        return "\n".join([self.message, *(other.message for other in self.others)])
+
+    @property
+    def message(self) -> str:
+        """Return the problem with its place and remedy, without the others."""
         message = f"{self.place}: {self.problem}" if self.place else self.problem
         return f"{message}; {self.remedy}" if self.remedy else message
 

@@ -14,7 +14,7 @@ from infraspectre.axon import Axon
 from infraspectre.axon.axon import AxonState
 from infraspectre.axon.baselines import MOST_HOSTS
 from infraspectre.records import FlowBatch
-from infraspectre.soma.rhythm import Rhythm
+from infraspectre.soma.unusual_rhythm import UnusualRhythm
 from soma_runs import found_in
 
 HOUR = 3_600
@@ -85,5 +85,5 @@ def test_a_broken_rhythm_is_a_hint() -> None:
     burst = flow(24 * 8 * HOUR + 99, orig_ip="10.0.0.12", resp_ip="10.0.0.1", orig_payload_bytes=900_000_000)
     flows = frame([*days(24 * 8), burst])
     flows = flows.hstack(Axon().extract(FlowBatch(flows)).frame.select(NAMES))
-    found = found_in(Rhythm, flows)
+    found = found_in(UnusualRhythm, flows)
     assert [(each.category, each.severity, each.orig) for each in found] == [("unusual_rhythm", "low", "10.0.0.12")]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infraspectre.errors import InputError
-from infraspectre.intel.assets import Assets, load_assets
+from infraspectre.intel.assets import Assets
+from infraspectre.intel.site import load_site
 from infraspectre.records import Asset
 
 
@@ -27,7 +28,7 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     for path in (table, document):
-        assets = load_assets(path)
+        assets = load_site(path).assets
         assert assets.find("10.0.0.5") == Asset("10.0.0.5", "db", "Ops", "high")
         assert assets.find("10.0.1.7") == Asset("10.0.1.0/24")
 
@@ -46,5 +47,5 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
 def test_errors_name_file_and_line(tmp_path: Path, name: str, text: str, place: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
-        load_assets(tmp_path / name)
+        load_site(tmp_path / name)
     assert caught.value.place.startswith(str(tmp_path / place))

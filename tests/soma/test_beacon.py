@@ -106,8 +106,8 @@ def test_pings_that_carry_data_are_a_beacon_and_pings_of_the_usual_size_are_not(
 
 
 def test_context_makes_rare_software_guilty_and_popular_domains_innocent() -> None:
-    rare = {"app_protocol": "tls", "tls_server_name": "api.new.example", "tls_ja3": "d" * 32}
-    popular = {"app_protocol": "tls", "tls_server_name": "push.known.example", "tls_ja3": "b" * 32}
+    rare: dict[str, Any] = {"app_protocol": "tls", "tls_server_name": "api.new.example", "tls_ja3": "d" * 32}
+    popular: dict[str, Any] = {"app_protocol": "tls", "tls_server_name": "push.known.example", "tls_ja3": "b" * 32}
     readers = [
         flow(n, orig_ip=f"10.0.1.{n}", resp_ip=f"192.0.2.{n}", **popular | {"tls_server_name": "www.known.example"})
         for n in range(20)

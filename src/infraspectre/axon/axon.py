@@ -14,7 +14,7 @@ from infraspectre.axon.window import Window, WindowState
 from infraspectre.records import FlowBatch
 
 CONTEXT = (*FEATURES, *PREVALENCE, *RHYTHM_FEATURES)
-"""Every column that Axon adds to a flow, in order; prevalence and rhythm are for detectors alone, no part of vectors."""
+"""Every column that Axon adds to a flow, in order; prevalence and rhythm are for detectors, no part of vectors."""
 
 
 class AxonState(msgspec.Struct):

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.axon.window import Columns
+from infraspectre.intel.indicators.index import IndicatorIndex, Space
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -43,6 +44,38 @@ class Intelligence(Protocol):
     def domains(self, names: Sequence[str]) -> Sequence[DomainFacts]:
         """Return what is known of each name."""
         ...
+
+
+class IndicatorFacts:
+    """Knows what indicators say; an address or name that none names stays unknown, for silence is no praise."""
+
+    def __init__(self, index: IndicatorIndex) -> None:
+        """Take the index of indicators."""
+        self._index = index
+
+    def hosts(self, addresses: Sequence[str]) -> Sequence[HostFacts]:
+        """Return what indicators say of each address."""
+        rows = self._rows("address", addresses)
+        return [HostFacts() if row is None else self._host(row) for row in map(rows.get, addresses)]
+
+    def domains(self, names: Sequence[str]) -> Sequence[DomainFacts]:
+        """Return what indicators say of each name."""
+        rows = self._rows("domain", names)
+        return [DomainFacts() if row is None else DomainFacts(self._worth(row)) for row in map(rows.get, names)]
+
+    def _rows(self, space: Space, values: Sequence[str]) -> dict[str, int]:
+        found = self._index.match(space, pl.Series(values, dtype=pl.String))
+        return dict(found.select("value", "indicator").iter_rows())
+
+    def _host(self, row: int) -> HostFacts:
+        about = self._index.indicators[row].about
+        is_tor = any(word.startswith("tor") for label in about.labels for word in label.lower().split())
+        return HostFacts(self._worth(row), is_tor=is_tor or None, first_seen_at=about.first_seen)
+
+    def _worth(self, row: int) -> float:
+        """Return how much an indicator is worth when its sources last spoke: a table has no one time to age it to."""
+        about = self._index.indicators[row].about
+        return self._index.confidence(row, about.last_seen or about.first_seen or 0)
 
 
 Facts = HostFacts | DomainFacts

@@ -21,6 +21,7 @@ COMMANDS = {
     "alerts": "Match rules in Suricata's language on captures and write the alerts as EVE JSON.",
     "report": "Write what an analysis found as HTML or PDF, as a layer for the ATT&CK Navigator, and its packets.",
     "rules": "Check, list, choose, profile, test and update detection rules.",
+    "intel": "Check what sources of threat intelligence hold, and look up values in them.",
     "train": "Train a model on a table with labels and write it into a folder.",
     "predict": "Judge each row of a table and write row, label, score, probability, low and high as CSV.",
     "evaluate": "Judge a table with labels and write a report card: report.json and report.html.",
@@ -83,7 +84,9 @@ def explain(error: Exception) -> int:
     """Say on stderr what went wrong and what to do; return the exit status."""
     match error:
         case InfraSpectreError():
-            return complain(str(error), error.exit_status)
+            for each in (error, *error.others):
+                complain(each.message, each.exit_status)
+            return error.exit_status
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return complain(f"{name}{error.strerror or error}", EXIT_FAILED)

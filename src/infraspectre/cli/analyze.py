@@ -12,6 +12,7 @@ from infraspectre.errors import EXIT_DONE, InputError
 if TYPE_CHECKING:
     from infraspectre.adapters.yara import YaraRules
     from infraspectre.app import Analysis
+    from infraspectre.intel.indicators import Collection
     from infraspectre.records import Decision
     from infraspectre.rulebook import Loaded
 
@@ -27,6 +28,7 @@ def analyze(
     model: list[str] | None = None,
     attack: Path | None = None,
     correlation: list[Path] | None = None,
+    intel: list[Path] | None = None,
     options: RuleOptions = AS_GIVEN,
     common: Common = DEFAULT,
 ) -> int:
@@ -42,8 +44,9 @@ def analyze(
     out
         Write the results into this folder.
     assets
-        Read what is known about hosts and networks from this file: CSV with the columns network, name, owner and
-        criticality, or YAML; incidents of critical assets score higher.
+        Read what is known about the site from this file: hosts and networks in CSV with the columns network, name,
+        owner, criticality and roles, or YAML that also says who may scan, what is maintained when, and what else is
+        allowed; incidents of critical hosts score higher, and what is allowed scores lower.
     rules
         Use the rules in this file or folder: rules in Suricata's language (.rules) and YARA rules (.yar, .yara), on
         captures, Sigma rules and own rules (.yaml, .yml); may be repeated.
@@ -56,6 +59,9 @@ def analyze(
         Name techniques and tactics as this STIX bundle of ATT&CK does (also .gz and .zst).
     correlation
         Join detections by the rules in this file or folder, too; may be repeated.
+    intel
+        Look for the indicators in this file or folder: STIX, MISP, OTX, CSV or plain lists, and MISP's warninglists;
+        may be repeated.
     """
     from infraspectre import app
 
@@ -63,6 +69,7 @@ def analyze(
     loaded, refused = load(others, options, common) if others else (None, EXIT_DONE)
     scanned, yara_refused = load_yara([*(yara or ()), *more], options)
     misread = warn_refused(app.use_attack(attack), "the bundle holds them") if attack else EXIT_DONE
+    indicators, intel_refused = load_intel(intel or [])
     settings = app.chosen_settings(common.config)
     broken = warn_refused(app.broken_playbooks(settings), "'infraspectre playbooks check' names all")
     with following("analyzing", common) as progress:
@@ -76,6 +83,7 @@ def analyze(
             yara=scanned,
             models=model or (),
             correlation=correlation or (),
+            intel=indicators,
             settings=settings,
             progress=progress,
         )
@@ -83,7 +91,7 @@ def analyze(
         print_json(analysis.summary)
     elif not common.quiet:
         show(analysis)
-    return status_of(analysis.summary) or refused or yara_refused or misread or broken
+    return status_of(analysis.summary) or refused or yara_refused or misread or intel_refused or broken
 
 
 def load(paths: list[Path], options: RuleOptions, common: Common) -> tuple[Loaded, int]:
@@ -109,6 +117,16 @@ def load_yara(rules: list[Path], options: RuleOptions) -> tuple[YaraRules | None
 
     loaded = load_yara(rules, Told(*options).settings())
     return loaded, warn_refused(loaded.refused)
+
+
+def load_intel(paths: list[Path]) -> tuple[Collection | None, int]:
+    """Return the indicators in files and folders, if any are given, and the status that says whether any is broken."""
+    if not paths:
+        return None, EXIT_DONE
+    from infraspectre import app
+
+    collection = app.load_intel(paths)
+    return collection, warn_refused(collection.findings.refused, "'infraspectre intel check' names all")
 
 
 def show(analysis: Analysis) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from infraspectre.cli.analyze import load_intel
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import following, note, print_json, status_of
 
@@ -15,6 +16,7 @@ def flows(
     *,
     out: Path,
     features: Literal["base", "cic", "full", "vector"] = "full",
+    intel: list[Path] | None = None,
     common: Common = DEFAULT,
 ) -> int:
     """Write flow records and features of captures or logs to a file.
@@ -28,16 +30,19 @@ def flows(
     features
         Write identity and totals, the columns of CICFlowMeter under its names, everything, or the flow's id and the
         100 features of its vector.
+    intel
+        Write into vectors what the indicators in this file or folder say of hosts and names; may be repeated.
     """
     from infraspectre import app
 
+    indicators, refused = load_intel(intel or [])
     settings = app.chosen_settings(common.config)
     with following("reading", common) as progress:
-        account = app.write_flows(inputs, out, features, settings, progress)
+        account = app.write_flows(inputs, out, features, settings, progress, indicators)
     if common.json:
         print_json(app.account_object(account))
     elif not common.quiet:
         from infraspectre.records.words import plural
 
         note(f"{plural(account.packets, 'packet')}, {plural(account.flows, 'flow')} written to {out}")
-    return status_of(account)
+    return status_of(account) or refused

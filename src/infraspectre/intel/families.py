@@ -37,6 +37,7 @@ FAMILIES = (
     Family("bot", ("bot",), "Bot", "for", _C2, slow=True),
     Family("poisoning", ("poison", "rogue_dhcp"), "Poisoning", "of", "credential-access", slow=True),
     Family("reverse_shell", ("reverse_shell",), "Reverse shell", "to", _C2, slow=True),
+    Family("indicator", ("indicator",), "Traffic of a known threat", "to", _C2, slow=True),
     Family("brute_force", ("brute", "spray", "login", "password"), "Password guessing", "against", "credential-access"),
     Family("ticket_theft", ("kerberoast", "roasting", "pass_the_hash"), "Ticket theft", "against", "credential-access"),
     Family("tunnel", ("tunnel",), "Tunnel", "to", _C2, slow=True),
@@ -69,6 +70,7 @@ def family(category: str) -> Family:
 NOUNS = {
     "asrep_roasting": "AS-REP roasting",
     "admin_share": "Use of an admin share",
+    "indicator_match": "Traffic of a known threat",
     "generated_domains": "Generated domains",
     "hostile_by_model": "Traffic like that of attacks",
     "cleartext_executable": "Program sent in the clear",

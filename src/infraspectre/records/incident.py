@@ -37,6 +37,12 @@ class Asset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str | None = None
     owner: str | None = None
     criticality: Level | None = None
+    roles: list[str] = []
+    """What it is for, such as dns-server, printer, scanner or backup."""
+    seen_name: str | None = None
+    """How it called itself at the time, in DHCP, NTLM, Kerberos or DNS."""
+    seen_roles: list[str] = []
+    """What traffic showed it to be for until then."""
 
     def __post_init__(self) -> None:
         """Refuse what is no network; raises ValueError."""

@@ -28,3 +28,5 @@ class Summary(msgspec.Struct, frozen=True):
     peak_rss_bytes: int
     version: str
     schema_version: int
+    indicators: dict[str, int] = {}
+    """Distinct indicators that were looked for, by kind, and how many are vetoed, unusable and refused."""
