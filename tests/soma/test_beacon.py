@@ -21,7 +21,7 @@ SIZES = (300, 900, 2_100, 400, 1_500)
 
 def questions(name: Callable[[int], str], **columns: Any) -> list[dict[str, Any]]:
     """Ask the resolver for a name each minute or so."""
-    told = {"resp_ip": "10.0.0.2", "resp_port": 53, "protocol": "udp", "app_protocol": "dns"} | columns
+    told: dict[str, Any] = {"resp_ip": "10.0.0.2", "resp_port": 53, "protocol": "udp", "app_protocol": "dns"} | columns
     rows = calls(60.0, 0.3, **told)
     return [row | {"dns_queries": [name(n)], "dns_query_types": ["A"]} for n, row in enumerate(rows)]
 
@@ -99,7 +99,7 @@ def test_a_resolver_does_not_speak_for_itself() -> None:
 
 
 def test_pings_that_carry_data_are_a_beacon_and_pings_of_the_usual_size_are_not() -> None:
-    echo = {"protocol": "icmp", "orig_port": 8, "resp_port": 0, "orig_packets": 1}
+    echo: dict[str, Any] = {"protocol": "icmp", "orig_port": 8, "resp_port": 0, "orig_packets": 1}
     odd, plain = (found_in(Beacon, frame(calls(60.0, 0.1, **echo, orig_payload_bytes=size)))[-1] for size in (200, 64))
     assert odd.score >= 0.5 > plain.score
     assert [each.id for each in odd.techniques] == ["T1095"]
