@@ -248,7 +248,8 @@ class Cortex:
     def _is_way_in(self, story: Story, match: Match, detection: Detection) -> bool:
         """Tell whether a host that acts came under control just here: before it first acted, and nowhere else later.
 
-        Otherwise all who ever attacked a popular server would be one campaign as soon as it acts.
+        Otherwise all who ever attacked a popular server would be one campaign as soon as it acts. An attack that goes
+        on after that has probably not succeeded, so one that was over is taken instead.
         """
         if match.rule.by != "victim-then-actor":
             return True
@@ -258,7 +259,7 @@ class Cortex:
         ways_in = self._matcher.ways_in(match, begun)
         if any(self._is_tied(acting, each.story) for each in ways_in if each.story != story.key or acting is story):
             return False
-        latest = max(ways_in, key=lambda each: (each.last, each.story), default=None)
+        latest = max(ways_in, key=lambda each: (each.last <= begun, each.last, each.story), default=None)
         return begins(detection) <= begun if match.way.is_first else latest is match.mention
 
     def _is_tied(self, story: Story, key: int) -> bool:
