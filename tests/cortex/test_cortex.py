@@ -187,13 +187,14 @@ def test_one_activity_may_pause_for_minutes_but_not_for_hours() -> None:
     assert groups(incidents(poisoned)) == [[1, 2, 3, 4]]
 
 
-def test_what_lasts_alike_is_found_out_while_it_grows() -> None:
+@pytest.mark.parametrize("step", [1, -1])
+def test_what_lasts_alike_is_found_out_while_it_grows(step: int) -> None:
     reports = [
         finding(1, "a", "dns", category="dns_tunnel", at=300.0, lasting=300.0),
         finding(2, "a", None, category="beacon", at=3600.0, lasting=3600.0),
-        finding(3, "a", "dns", category="dns_tunnel", at=3700.0, lasting=3700.0, score=0.8),
     ]
-    (incident,) = incidents(reports)
+    grown = finding(3, "a", "dns", category="dns_tunnel", at=3700.0, lasting=3700.0, score=0.8)
+    (incident,) = incidents([*reports[::step], grown])
     assert (incident.detection_count, incident.entities) == (3, ["a", "dns"])
 
 
