@@ -187,6 +187,36 @@ def test_one_activity_may_pause_for_minutes_but_not_for_hours() -> None:
     assert groups(incidents(poisoned)) == [[1, 2, 3, 4]]
 
 
+FAMILIES = (
+    "port_scan", "beacon", "dns_tunnel", "icmp_tunnel", "icmp_flood", "ssh_brute_force", "exfiltration", "web_shell",
+    "lateral_movement", "kerberoasting", "name_poisoning", "remote_execution", "crypto_mining",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_merged_nothing_is_told_twice_and_nothing_dangles(seed: int) -> None:
+    chance = random.Random(seed)
+    hosts = [*(f"10.0.0.{n}" for n in range(6)), "203.0.113.1", "203.0.113.2"]
+    found = [
+        finding(
+            n, chance.choice(hosts), chance.choice([*hosts, None]), category=chance.choice(FAMILIES), at=n * 200.0,
+            severity=chance.choice(["low", "medium", "high"]), score=chance.random(),
+            lasting=chance.choice([0, 60, n * 100]),
+        )
+        for n in range(1, 100)
+    ]  # fmt: skip
+    chosen = CortexSettings(most_stories=chance.choice([3, 4096]), most_kept=chance.choice([20, 65_536]))
+    cortex = Cortex(chosen)
+    told = [each for one in found for each in cortex.correlate([one])] + cortex.finish()
+    latest = {each.incident_id: each for each in told}.values()
+    identities = [one.detection_id for each in latest if each.merged_into is None for one in each.detections]
+    assert len(identities) == len(set(identities))
+    saved = cortex.save()
+    keys = {story["key"] for story in saved["stories"]}
+    assert keys >= {mention["story"] for _, mentions in saved["nodes"] for mention in mentions}
+    assert keys >= {int(member) for campaign in saved["campaigns"].values() for member in campaign["members"]}
+
+
 @pytest.mark.parametrize("step", [1, -1])
 def test_what_lasts_alike_is_found_out_while_it_grows(step: int) -> None:
     reports = [
