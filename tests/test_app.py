@@ -32,7 +32,7 @@ def conn_log(tmp_path: Path) -> Path:
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Pipeline(Stages(), Detecting(), Correlating(), Stages())
-    monkeypatch.setattr(app, "compose", lambda *_: fake)
+    monkeypatch.setattr(app, "compose", lambda *_, **__: fake)
 
 
 @pytest.mark.usefixtures("faked")

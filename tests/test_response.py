@@ -51,9 +51,9 @@ class Desk:
     """Holds a folder of results with one incident, and what answers it."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        cortex = Cortex()
-        cortex.correlate([finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)])
-        write_lines(folder / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in cortex.finish()])
+        found = finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)
+        told = Cortex().correlate([found])
+        write_lines(folder / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in told])
         self.now = NOW
         self.runner = FakeRunner()
         self.folder = folder

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from benches.days import Attack, Day, Outcome, Played, completeness, outcome
+from msgspec.structs import replace
 
 from findings import SECOND, START, finding
 from infraspectre.cortex import Cortex
@@ -40,7 +41,8 @@ def raised(*targets: str, at: float = 300, techniques: tuple[str, ...] = ("T1046
         finding(number, resp=target, at=at + number, techniques=techniques, severity="high")
         for number, target in enumerate(targets or (VICTIM,))
     ]
-    return [Reflex().decide(each) for each in cortex.correlate(found) + cortex.finish()]
+    told = {each.incident_id: each for each in cortex.correlate(found) + cortex.finish()}
+    return [Reflex().decide(each) for each in told.values()]
 
 
 def test_an_incident_that_names_attacker_and_technique_in_time_is_strict() -> None:
@@ -69,7 +71,9 @@ def test_an_incident_of_another_time_or_of_others_is_not_about_an_attack() -> No
 
 
 def test_naming_everybody_is_not_strict() -> None:
-    judged = outcome(attack(), raised(*(f"10.0.1.{number}" for number in range(1, 30))))
+    (narrow,) = raised()
+    many = [ATTACKER, *(f"10.0.1.{number}" for number in range(1, 30))]
+    judged = outcome(attack(), [replace(narrow, incident=replace(narrow.incident, entities=many))])
     assert (judged.is_found, judged.is_named) == (True, False)
 
 

@@ -124,5 +124,5 @@ def test_a_simulated_search_is_found_and_content_networks_are_not(kind: str, cou
 def test_the_detector_is_part_of_the_pipeline() -> None:
     flows = frame(missed(60))
     soma: Any = compose().soma
-    soma.detect(ins.records.FlowBatch(flows))
+    soma.detect(ins.records.FlowBatch(flows), None)
     assert "dga" in {each.detector for each in soma.finish()}
