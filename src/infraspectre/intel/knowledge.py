@@ -184,9 +184,9 @@ def _add_campaign(graph: Knowledge, identity: str, members: list[tuple[Incident,
     steps = [list(_steps(graph, incident)) for incident, _ in members]
     for technique in chain.from_iterable(steps):
         graph.join("USES", campaign, technique)
-    for before, after in pairwise(each for each in steps if each):
-        if before[-1] != after[0]:
-            graph.join("PRECEDED_BY", before[-1], after[0])
+    for earlier, later in pairwise(each for each in steps if each):
+        if earlier[-1] != later[0]:
+            graph.join("PRECEDED_BY", earlier[-1], later[0])
     for incident, _ in members:
         for name in incident.resp[:MOST_INDICATORS]:
             target = graph.add(Node("Target", name, {"name": name, "sector": None, "region": None}))
