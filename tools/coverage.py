@@ -75,6 +75,7 @@ def play(kind: str, seed: int) -> tuple[set[str], set[str]]:
         return {identity for each in attacks for identity in each["techniques"]}, said
 
 
+VERSION = attack_table().version
 PARTS = ("attackers", "victims", "control_servers")
 
 
@@ -95,8 +96,8 @@ def page(shown: Proofs, named: Proofs) -> str:
 
 HEAD = f"""# ATT&CK coverage
 
-ATT&CK {attack_table().version}. A technique counts only if a simulated capture that shows it makes an incident about its hosts
-name it. `python tools/coverage.py` writes this page and [a layer](attack-coverage.json) for the ATT&CK Navigator;
+ATT&CK {VERSION}. A technique counts only if a simulated capture that shows it makes an incident about its hosts name it.
+`python tools/coverage.py` writes this page and [a layer](attack-coverage.json) for the ATT&CK Navigator;
 `infraspectre simulate attack -O kind=NAME` plays the captures.
 
 | tactic | technique | proven by |
@@ -128,10 +129,9 @@ def name_of(identity: str) -> str:
 
 def layer(named: Mapping[str, list[str]]) -> dict[str, Any]:
     """Return the coverage as a layer."""
-    version = attack_table().version
     return {
         "name": "InfraSpectre: proven techniques",
-        "versions": {"attack": version.partition(".")[0], **FORMAT},
+        "versions": {"attack": VERSION.partition(".")[0], **FORMAT},
         "domain": "enterprise-attack",
         "description": "Techniques that incidents about simulated captures name",
         "techniques": [
