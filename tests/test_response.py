@@ -7,10 +7,9 @@ import msgspec
 import polars as pl
 import pytest
 
-from findings import finding
+from findings import correlated, finding
 from infraspectre.adapters.audit_log import AuditLog
 from infraspectre.adapters.results import incident_object, write_lines
-from infraspectre.cortex import Cortex
 from infraspectre.errors import InputError, OutputError, UsageError
 from infraspectre.records import Level
 from infraspectre.records.response import Action
@@ -51,9 +50,8 @@ class Desk:
     """Holds a folder of results with one incident, and what answers it."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        found = finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)
-        told = Cortex().correlate([found])
-        write_lines(folder / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in told])
+        found = correlated([finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)])
+        write_lines(folder / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in found])
         self.now = NOW
         self.runner = FakeRunner()
         self.folder = folder

@@ -64,7 +64,7 @@ def told() -> Knowledge:
         finding(1, "192.0.2.9", "192.168.1.1", techniques=("T1566",)),
         finding(2, "192.168.1.1", "192.0.2.1", category="remote_execution", techniques=("T1059",), at=20),
         finding(
-            3, "192.168.1.1", "192.0.2.1", category="dns_beacon", techniques=("T1071.004",), at=40,
+            3, "192.168.1.1", "192.0.2.1", category="malware_download", techniques=("T1071.004",), at=40,
             evidence=Evidence("called", examples=["cdn.evil.example", "not a name"]),
         ),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ and what is older than the longest window is gone.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -53,12 +54,12 @@ def is_weak(detection: Detection) -> bool:
 
 def node(kind: str, *about: object) -> Node:
     """Name a node."""
-    return msgspec.json.encode((kind, *about)).decode()
+    return json.dumps((kind, *about))
 
 
 def shared(at: Node) -> str:
     """Return what a node is about, for people."""
-    kind, *about = msgspec.json.decode(at)
+    kind, *about = json.loads(at)
     return f"{about[1].replace('_', ' ')}" if kind in ("finding", "case") else str(about[0])
 
 
