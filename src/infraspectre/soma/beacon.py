@@ -212,11 +212,6 @@ class CallCase(Case):
         self.data_types = 0
 
     @property
-    def is_one_socket(self) -> bool:
-        """Tell whether all calls left from one port."""
-        return len(self.ports) == 1 and self.app_protocol != "icmp"
-
-    @property
     def carries_data(self) -> bool:
         """Tell whether most questions were of types that bring data, or for names never asked before."""
         return max(self.data_types, self.novel_names.count()) >= NOVEL_NAMES * self.flows
@@ -366,7 +361,7 @@ class Beacon:
             "plain_ping": -settings.plain_ping * (is_ping and typical in PING_BYTES),
             "foreign": -settings.foreign * (not case.is_caller_inside),
             "inside": -settings.inside * (case.is_inside and not is_dns),
-            "one_socket": -settings.one_socket * case.is_one_socket,
+            "one_socket": -settings.one_socket * (len(case.ports) == 1 and not is_ping),
         }
         return {name: float(part) for name, part in parts.items() if part}
 

@@ -89,7 +89,7 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     popular_hosts: int = 4
     """Hosts that make a domain popular."""
     unnamed: float = 0.06
-    """For a destination without a name."""
+    """For a destination of the web without a name; other protocols do not say any."""
     copied: float = 0.08
     """For file transfer or remote shells to the outside, which people seldom use."""
     pieces: int = 3
@@ -97,7 +97,11 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     piece_spread: float = 0.25
     """Robust spread of their sizes over the median."""
     once: float = 0.16
-    """Off the score for a single connection: people upload a film or a folder now and then."""
+    """Off the score for a single connection of the web: people upload a film or a folder now and then."""
+    once_usual: float = 0.3
+    """The same where the program is one that others here use, such as a browser: size alone is then no proof."""
+    once_copied: float = 0.06
+    """The same for file transfer and remote shells, by which people copy a single file, too."""
     own_software: float = 0.1
     """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
     steady: float = 0.08
@@ -150,6 +154,11 @@ class SentCase(Case):
     def is_web(self) -> bool:
         """Tell whether the web's protocols carried it."""
         return bool(self.apps.keys() & {"tls", "quic", "http"})
+
+    @property
+    def is_own_software(self) -> bool:
+        """Tell whether at most two hosts here show the program that sent it."""
+        return self.software_hosts is not None and self.software_hosts <= 2
 
     def is_cut_up(self, least: int, spread: float) -> bool:
         """Tell whether it went in pieces of one size."""
@@ -275,15 +284,24 @@ class Exfiltration:
             "unknown_site": -settings.unknown_site * (not is_known),
             "shared": -settings.shared * (senders - 1),
             "popular": -settings.popular * (case.domain_hosts >= settings.popular_hosts),
-            "unnamed": settings.unnamed * (case.name is None),
+            "unnamed": settings.unnamed * (case.is_web and case.name is None),
             "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
-            "once": -settings.once * (len(case.pieces) == 1 and case.is_web),
-            "own_software": settings.own_software * (case.software_hosts is not None and case.software_hosts <= 2),
+            "once": -self._once(case),
+            "own_software": settings.own_software * case.is_own_software,
             "steady": settings.steady * self._is_channel(case),
             "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
             "store": -settings.store * (givers is not None and givers.count() >= settings.stores),
         }
         return {name: float(part) for name, part in parts.items() if part}
+
+    def _once(self, case: SentCase) -> float:
+        """Return what goes off the score of a transfer by a single connection."""
+        settings = self._settings
+        if len(case.pieces) != 1:
+            return 0.0
+        if not case.is_web:
+            return settings.once_copied
+        return settings.once if case.is_own_software or case.software_hosts is None else settings.once_usual
 
     def _techniques(self, case: SentCase) -> tuple[Technique, ...]:
         """Return the techniques that protocol, name and course tell."""
