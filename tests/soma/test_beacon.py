@@ -48,7 +48,7 @@ def test_a_beacon_is_found_under_jitter(period_s: float, jitter: float) -> None:
     found = found_in(Beacon, frame(calls(period_s, jitter, app_protocol="tls")))[-1]
     assert (found.category, found.orig, found.resp) == ("beacon", "10.0.0.5", "203.0.113.9")
     assert found.evidence.measures["period_s"] == pytest.approx(period_s, rel=0.35)
-    assert [each.id for each in found.techniques] == ["T1071.001", "T1573"]
+    assert [each.id for each in found.techniques] == ["T1071.001", "T1573.002"]
 
 
 def test_gaps_shaken_on_purpose_are_more_suspicious() -> None:

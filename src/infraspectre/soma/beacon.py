@@ -26,13 +26,18 @@ from infraspectre.soma.detector import (
     in_seconds,
 )
 from infraspectre.soma.doorstep import Doorstep
+from infraspectre.soma.own_domains import OPTIONAL as NAMING
+from infraspectre.soma.own_domains import OwnDomains
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.rhythm import Rhythm, rhythm_of
 from infraspectre.soma.techniques import (
+    ASYMMETRIC_CRYPTOGRAPHY,
     DNS,
-    ENCRYPTED_CHANNEL,
+    ENCRYPTED_ALTERNATIVE,
     NON_APPLICATION_PROTOCOL,
     NON_STANDARD_PORT,
+    OVER_C2_CHANNEL,
+    UNENCRYPTED_ALTERNATIVE,
     WEB_PROTOCOLS,
 )
 from infraspectre.soma.unusual_port import USUAL_PORTS
@@ -91,7 +96,7 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     late: float = 0.08
     """For calls that began long after the host was first seen: installed programs begin with their host."""
     late_s: float = 1_800.0
-    """How long after."""
+    """How long after, and longer than the period: a program calls within its first."""
     devoted: float = 0.12
     """Off the score for a host that hardly calls anybody else: a device that reports to its maker."""
     devoted_hosts: int = 8
@@ -151,15 +156,19 @@ PING_BYTES = (0, 8, 24, 32, 40, 48, 56, 64)
 """Data sizes that ping programs use unless told otherwise, with or without 8 bytes of header (ping(8), Windows)."""
 DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE")
 """Record types that bring orders (iodine, dnscat2 and Cobalt Strike documentation)."""
+UPLOAD_BYTES = 1_500
+"""Bytes sent by a call that hands something over: a hello in TLS or a request with its cookies has fewer."""
+UPLOAD_RATIO = 4.0
+"""Bytes sent by such a call per byte received beyond GREETING_BYTES, as exfiltration asks for."""
+GREETING_BYTES = 4_000
+"""Bytes that a server sends before it answers: the certificates of a TLS handshake."""
 NOVEL_NAMES = 0.5
 """Share of names never asked before from which questions carry data."""
 SCOPE = ("orig_ip", "place", "resp_port", "protocol")
 """Columns that tell who calls what."""
 
 
-OPTIONAL: dict[str, pl.DataType] = {
-    "tls_server_name": pl.String(),
-    "http_hosts": pl.List(pl.String),
+OPTIONAL: dict[str, pl.DataType] = NAMING | {
     "tls_certificate_subjects": pl.List(pl.String),
     "tls_certificate_issuers": pl.List(pl.String),
     "dns_queries": pl.List(pl.String),
@@ -255,10 +264,12 @@ class Beacon:
         self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
         self._popular: BoundedTable[str, bool] = BoundedTable(4 * self._settings.capacity, bool)
         self._resolvers = Resolvers()
+        self._own = OwnDomains()
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return beacons that became certain."""
         frame = completed(frame, OPTIONAL)
+        self._own.learn(frame)
         self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
         calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
         is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
@@ -324,8 +335,9 @@ class Beacon:
         return max(known.count() if known is not None else 1, case.domain_callers, 1)
 
     def _is_name_service(self, scope: Scope, case: CallCase) -> bool:
-        """Tell whether names are asked for to call what they name, or for others."""
-        return scope.protocol == "dns" and (not case.carries_data or scope.orig in self._resolvers)
+        """Tell whether names are asked for to call what they name, for others, or to watch the site's own names."""
+        is_service = not case.carries_data or scope.orig in self._resolvers or scope.place in self._own
+        return scope.protocol == "dns" and is_service
 
     def _is_beacon(self, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
         settings = self._settings
@@ -345,7 +357,7 @@ class Beacon:
         settings = self._settings
         is_dns, is_ping = scope.protocol == "dns", scope.protocol.startswith("icmp")
         is_sure = rhythm.calls >= settings.many_calls
-        is_late = (case.caller_age_s or 0.0) >= settings.late_s
+        is_late = (case.caller_age_s or 0.0) >= max(settings.late_s, rhythm.period_s)
         typical = float(np.median(case.sizes))
         parts = {
             "shared": -settings.shared * (callers - 1),
@@ -458,10 +470,19 @@ def _control_server(scope: Scope, case: CallCase) -> str | None:
 def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
     if scope.protocol == "dns":
         return (DNS,)
+    is_encrypted = case.app_protocol in ("tls", "quic")
     odd = (NON_STANDARD_PORT,) if scope.port not in WEB_PORTS and not scope.protocol.startswith("icmp") else ()
-    if case.app_protocol in ("tls", "quic"):
-        return (WEB_PROTOCOLS, ENCRYPTED_CHANNEL, *odd)
-    return (WEB_PROTOCOLS, *odd) if case.app_protocol == "http" else (NON_APPLICATION_PROTOCOL, *odd)
+    stolen = (OVER_C2_CHANNEL, ENCRYPTED_ALTERNATIVE if is_encrypted else UNENCRYPTED_ALTERNATIVE)
+    more = (*odd, *stolen) if _carries_off(case) else odd
+    if is_encrypted:
+        return (WEB_PROTOCOLS, ASYMMETRIC_CRYPTOGRAPHY, *more)
+    return (WEB_PROTOCOLS if case.app_protocol == "http" else NON_APPLICATION_PROTOCOL, *more)
+
+
+def _carries_off(case: CallCase) -> bool:
+    """Tell whether the calls bring out much more than they bring in, beyond what a server sends by way of greeting."""
+    sent, received = float(np.median(case.sizes)), float(np.median(case.answers))
+    return sent >= max(UPLOAD_BYTES, UPLOAD_RATIO * (received - GREETING_BYTES))
 
 
 WORDS = {

@@ -97,11 +97,9 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     piece_spread: float = 0.25
     """Robust spread of their sizes over the median."""
     once: float = 0.16
-    """Off the score for a single connection of the web: people upload a film or a folder now and then."""
+    """Off the score for a single connection: people upload a film or a folder now and then, and give partners files."""
     once_usual: float = 0.3
     """The same where the program is one that others here use, such as a browser: size alone is then no proof."""
-    once_copied: float = 0.06
-    """The same for file transfer and remote shells, by which people copy a single file, too."""
     own_software: float = 0.1
     """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
     steady: float = 0.08
@@ -157,8 +155,8 @@ class SentCase(Case):
 
     @property
     def is_own_software(self) -> bool:
-        """Tell whether at most two hosts here show the program that sent it."""
-        return self.software_hosts is not None and self.software_hosts <= 2
+        """Tell whether at most two hosts here show the program of the web that sent it; few hosts use any other."""
+        return self.is_web and self.software_hosts is not None and self.software_hosts <= 2
 
     def is_cut_up(self, least: int, spread: float) -> bool:
         """Tell whether it went in pieces of one size."""
@@ -299,9 +297,8 @@ class Exfiltration:
         settings = self._settings
         if len(case.pieces) != 1:
             return 0.0
-        if not case.is_web:
-            return settings.once_copied
-        return settings.once if case.is_own_software or case.software_hosts is None else settings.once_usual
+        is_usual = case.is_web and case.software_hosts is not None and not case.is_own_software
+        return settings.once_usual if is_usual else settings.once
 
     def _techniques(self, case: SentCase) -> tuple[Technique, ...]:
         """Return the techniques that protocol, name and course tell."""
