@@ -30,6 +30,7 @@ from infraspectre.soma.own_domains import OPTIONAL as NAMING
 from infraspectre.soma.own_domains import OwnDomains
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.rhythm import Rhythm, rhythm_of
+from infraspectre.soma.servers import Servers
 from infraspectre.soma.techniques import (
     ASYMMETRIC_CRYPTOGRAPHY,
     DNS,
@@ -81,6 +82,8 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """For a destination without a name: services have names, and programs look them up."""
     own_software: float = 0.08
     """For a TLS fingerprint or user agent that at most two hosts here show, and show to this destination alone."""
+    outdated: float = 0.1
+    """For a user agent that claims to be a browser of ten years ago: malware copies those, nobody uses them."""
     self_signed: float = 0.15
     """For a certificate that its server issued to itself: public services have theirs signed."""
     odd_port: float = 0.1
@@ -162,6 +165,8 @@ UPLOAD_RATIO = 4.0
 """Bytes sent by such a call per byte received beyond GREETING_BYTES, as exfiltration asks for."""
 GREETING_BYTES = 4_000
 """Bytes that a server sends before it answers: the certificates of a TLS handshake."""
+OUTDATED = r"^Mozilla/[1-4]\.|MSIE |Trident/|Windows NT (?:5|6\.[01])|Firefox/[1-4]?\d\.|Chrome/[1-4]?\d\."
+"""User agents of browsers and systems whose support ended years ago (Microsoft, Mozilla and Google release notes)."""
 NOVEL_NAMES = 0.5
 """Share of names never asked before from which questions carry data."""
 SCOPE = ("orig_ip", "place", "resp_port", "protocol")
@@ -169,6 +174,7 @@ SCOPE = ("orig_ip", "place", "resp_port", "protocol")
 
 
 OPTIONAL: dict[str, pl.DataType] = NAMING | {
+    "http_user_agents": pl.List(pl.String),
     "tls_certificate_subjects": pl.List(pl.String),
     "tls_certificate_issuers": pl.List(pl.String),
     "dns_queries": pl.List(pl.String),
@@ -209,6 +215,7 @@ class CallCase(Case):
         self.is_caller_inside = True
         self.is_named = False
         self.is_self_signed = False
+        self.is_outdated = False
         self.app_protocol: str | None = None
         self.ports: set[int] = set()
         self.resp: str | None = None
@@ -236,6 +243,7 @@ class CallCase(Case):
         self.resp = row["resp"]
         self.is_named |= row["is_named"]
         self.is_self_signed |= row["is_self_signed"]
+        self.is_outdated |= row["is_outdated"]
         self.novel_names.update(row["names"])
         self.data_types += row["data_types"]
         self._place(row)
@@ -265,11 +273,13 @@ class Beacon:
         self._popular: BoundedTable[str, bool] = BoundedTable(4 * self._settings.capacity, bool)
         self._resolvers = Resolvers()
         self._own = OwnDomains()
+        self._servers = Servers()
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return beacons that became certain."""
         frame = completed(frame, OPTIONAL)
         self._own.learn(frame)
+        self._servers.learn(frame)
         self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
         calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
         is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
@@ -368,7 +378,8 @@ class Beacon:
             "shaken": settings.shaken * (is_sure and rhythm.gap_spread >= settings.shaken_spread),
             "wild": settings.wild * (is_sure and rhythm.gap_spread >= settings.wild_spread),
             "late": settings.late * is_late,
-            "devoted": -settings.devoted * (not is_late and (case.caller_places or np.inf) <= settings.devoted_hosts),
+            "devoted": -settings.devoted * (not is_late and self._is_device(scope, case)),
+            "outdated": settings.outdated * case.is_outdated,
             "carried": settings.carried * (case.carries_data if is_dns else is_ping and typical not in PING_BYTES),
             "plain_ping": -settings.plain_ping * (is_ping and typical in PING_BYTES),
             "foreign": -settings.foreign * (not case.is_caller_inside),
@@ -376,6 +387,11 @@ class Beacon:
             "one_socket": -settings.one_socket * (len(case.ports) == 1 and not is_ping),
         }
         return {name: float(part) for name, part in parts.items() if part}
+
+    def _is_device(self, scope: Scope, case: CallCase) -> bool:
+        """Tell whether a caller calls hardly anybody, and serves nobody either: servers call few by nature."""
+        is_quiet = (case.caller_places or np.inf) <= self._settings.devoted_hosts
+        return is_quiet and scope.orig not in self._servers
 
     def _is_own_software(self, case: CallCase) -> bool:
         return case.software_hosts is not None and case.software_hosts <= 2 and (case.software_places or 0.0) <= 1
@@ -400,6 +416,7 @@ MEASURES = {
     "resp": pl.col("resp_ip").last(),
     "is_named": pl.col("is_named").any(),
     "is_self_signed": pl.col("is_self_signed").any(),
+    "is_outdated": pl.col("is_outdated").any(),
     "names": pl.col("name").drop_nulls(),
     "data_types": pl.col("is_data").sum(),
     "callers": pl.col("callers").last(),
@@ -448,6 +465,7 @@ def _told_by_calls() -> list[pl.Expr]:
         pl.when(is_dns).then(pl.col("dns_query_types").list.first().is_in(DATA_TYPES)).alias("is_data"),
         _is_named().alias("is_named"),
         _is_self_signed().alias("is_self_signed"),
+        pl.col("http_user_agents").list.first().str.contains(OUTDATED).fill_null(value=False).alias("is_outdated"),
     ]
 
 
@@ -488,6 +506,7 @@ def _carries_off(case: CallCase) -> bool:
 WORDS = {
     "unnamed": "it has no name",
     "own_software": "the calling program is seen nowhere else here",
+    "outdated": "the caller says to be a browser that nobody uses any more",
     "self_signed": "its certificate is signed by itself",
     "odd_port": "its port is unusual",
     "shaken": "the gaps are shaken on purpose",

@@ -143,8 +143,8 @@ class Bot:
         touched: list[Scope] = []
         if {"irc_nick", "irc_channels", "irc_texts"} | TALK <= set(frame.columns):
             is_hidden = (pl.col("app_protocol") == "tls") & ~pl.col("resp_port").is_in(TLS_PORTS)
-            talk = outward(frame.filter((pl.col("app_protocol") == "irc") | is_hidden))
-            touched += self._chats(talk.with_columns(hidden=is_hidden))
+            talk = outward(frame.filter(pl.col("app_protocol").is_in(["irc", "tls"])))
+            touched += self._chats(talk.filter((pl.col("app_protocol") == "irc") | is_hidden))
         if set(frame.columns) >= HTTP:
             touched += self._posts(_reports(frame))
         return self._book.review(touched)
@@ -159,7 +159,7 @@ class Bot:
             talk,
             ["orig_ip", "resp_ip", "resp_port"],
             orig_hash=pl.col("orig_ip").hash().first(),
-            hidden=pl.col("hidden").all(),
+            hidden=(pl.col("app_protocol") == "tls").all(),
             connected_ns=(pl.col("ended_at") - pl.col("started_at")).sum(),
             messages=(pl.col("orig_data_packets") + pl.col("resp_data_packets")).sum(),
             said_bytes=(pl.col("orig_payload_bytes") + pl.col("resp_payload_bytes")).sum(),
@@ -222,7 +222,7 @@ class Bot:
         said = (
             f"{scope.orig} exchanged a few small messages in TLS now and then, as in IRC, with {where}"
             if case.is_hidden
-            else f"{scope.orig} was in IRC as {case.nick or 'somebody'} on {where}, channel {case.channel or 'unknown'},"
+            else f"{scope.orig} was in IRC as {case.nick or 'somebody'} on {where}, channel {case.channel or 'none'},"
         )
         ordered = f" and was told {case.order!r}" if case.order else ""
         return Finding(

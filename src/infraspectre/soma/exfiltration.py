@@ -23,6 +23,7 @@ from infraspectre.soma.detector import (
     in_bytes,
     in_seconds,
 )
+from infraspectre.soma.servers import Servers
 from infraspectre.soma.techniques import (
     ALTERNATIVE_PROTOCOL,
     CLOUD_STORAGE,
@@ -99,19 +100,17 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     once: float = 0.16
     """Off the score for a single connection: people upload a film or a folder now and then, and give partners files."""
     once_usual: float = 0.3
-    """The same where the program is one that others here use, such as a browser: size alone is then no proof."""
+    """The same, and for two connections, where others here use the program, such as a browser: size is no proof."""
     own_software: float = 0.1
     """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
     steady: float = 0.08
     """For data that flows on and on to one place: somebody is patient."""
     cut_up: float = 0.08
     """For data that was cut up: somebody avoids being seen."""
-    stores: int = 5
-    """Hosts here from which a host takes in much, whose business it is to keep data: backups go outside from there."""
     stored_bytes: float = 1e6
-    """What is much."""
+    """Bytes that a host takes in at once if it is its business to keep data."""
     store: float = 0.25
-    """Off the score for such a host."""
+    """Off the score for a host that takes in as much from several others: backups go outside from there."""
     channel_s: float = 1_800.0
     """Time for which data flows to one place through many connections before the place is called a control channel."""
     channel_flows: int = 12
@@ -175,13 +174,13 @@ class Exfiltration:
         self._settings = settings or ExfiltrationSettings()
         self._book: Casebook[Scope, SentCase] = Casebook(self.name, self._settings.capacity, SentCase, self._judge)
         self._sums: Vector = np.empty(0)
-        self._givers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
+        self._stores = Servers()
         self._senders: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return transfers that passed their thresholds or grew tenfold."""
         frame = completed(frame, OPTIONAL)
-        self._learn_stores(frame)
+        self._stores.learn(frame.filter(pl.col("orig_payload_bytes") >= self._settings.stored_bytes))
         is_outward = pl.col("orig_inside") & ~pl.col("resp_inside") & ~pl.col("resp_group")
         is_icmp = pl.col("protocol").is_in(list(ECHO_TYPES))
         is_much = (pl.col("orig_payload_bytes") >= self._settings.flow_bytes) | (pl.col("app_protocol") == "ftp")
@@ -196,12 +195,6 @@ class Exfiltration:
         """Return transfers that grew since their last report, or stand out only now."""
         self._sums = self._measured()
         return self._book.close()
-
-    def _learn_stores(self, frame: pl.DataFrame) -> None:
-        """Remember which hosts take in much from others here."""
-        inward = frame.filter("orig_inside", "resp_inside", pl.col("orig_payload_bytes") >= self._settings.stored_bytes)
-        for host, givers in inward.group_by("resp_ip", maintain_order=True).agg(pl.col("orig_ip").hash()).iter_rows():
-            self._givers[host].update(givers)
 
     def _gather(self, flows: pl.DataFrame, kind: str) -> list[Scope]:
         rows = gathered(
@@ -275,7 +268,6 @@ class Exfiltration:
     def _oddities(self, scope: Scope, case: SentCase, senders: int, is_known: bool) -> dict[str, float]:
         """Return what speaks for and against theft, as parts of the score."""
         settings = self._settings
-        givers = self._givers.get(scope.orig)
         parts = {
             "size": settings.size_weight
             * log_ramp(case.sent, settings.sent_bytes, settings.sent_bytes * settings.full_scale),
@@ -288,17 +280,17 @@ class Exfiltration:
             "own_software": settings.own_software * case.is_own_software,
             "steady": settings.steady * self._is_channel(case),
             "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
-            "store": -settings.store * (givers is not None and givers.count() >= settings.stores),
+            "store": -settings.store * (scope.orig in self._stores),
         }
         return {name: float(part) for name, part in parts.items() if part}
 
     def _once(self, case: SentCase) -> float:
-        """Return what goes off the score of a transfer by a single connection."""
+        """Return what goes off the score of a transfer by a single connection, or by two of a usual program."""
         settings = self._settings
-        if len(case.pieces) != 1:
-            return 0.0
         is_usual = case.is_web and case.software_hosts is not None and not case.is_own_software
-        return settings.once_usual if is_usual else settings.once
+        if is_usual and len(case.pieces) < settings.pieces:
+            return settings.once_usual
+        return settings.once if len(case.pieces) == 1 else 0.0
 
     def _techniques(self, case: SentCase) -> tuple[Technique, ...]:
         """Return the techniques that protocol, name and course tell."""

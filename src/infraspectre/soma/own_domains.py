@@ -1,4 +1,4 @@
-"""Own domains: what a site calls its machines by, below which monitoring may ask for names that nobody else asks for."""
+"""Own domains: what a site calls its machines by, below which monitoring may ask for names that no other host asks."""
 
 from __future__ import annotations
 
