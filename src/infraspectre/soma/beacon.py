@@ -35,6 +35,7 @@ from infraspectre.soma.techniques import (
     ASYMMETRIC_CRYPTOGRAPHY,
     DNS,
     ENCRYPTED_ALTERNATIVE,
+    FILE_TRANSFER_PROTOCOLS,
     NON_APPLICATION_PROTOCOL,
     NON_STANDARD_PORT,
     OVER_C2_CHANNEL,
@@ -84,6 +85,10 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """For a TLS fingerprint or user agent that at most two hosts here show, and show to this destination alone."""
     outdated: float = 0.1
     """For a user agent that claims to be a browser of ten years ago: malware copies those, nobody uses them."""
+    posing: float = 0.08
+    """For a browser's user agent whose calls never come from a page: of a page, a browser fetches the rest, too."""
+    unknown_protocol: float = 0.1
+    """For calls outside over TCP in no known protocol."""
     self_signed: float = 0.15
     """For a certificate that its server issued to itself: public services have theirs signed."""
     odd_port: float = 0.1
@@ -165,6 +170,8 @@ UPLOAD_RATIO = 4.0
 """Bytes sent by such a call per byte received beyond GREETING_BYTES, as exfiltration asks for."""
 GREETING_BYTES = 4_000
 """Bytes that a server sends before it answers: the certificates of a TLS handshake."""
+BROWSER = r"^Mozilla/5\."
+"""Begins the user agent of every browser of this age (RFC 9110, 10.1.5, and wide custom)."""
 OUTDATED = r"^Mozilla/[1-4]\.|MSIE |Trident/|Windows NT (?:5|6\.[01])|Firefox/[1-4]?\d\.|Chrome/[1-4]?\d\."
 """User agents of browsers and systems whose support ended years ago (Microsoft, Mozilla and Google release notes)."""
 NOVEL_NAMES = 0.5
@@ -175,6 +182,7 @@ SCOPE = ("orig_ip", "place", "resp_port", "protocol")
 
 OPTIONAL: dict[str, pl.DataType] = NAMING | {
     "http_user_agents": pl.List(pl.String),
+    "http_referrers": pl.List(pl.String),
     "tls_certificate_subjects": pl.List(pl.String),
     "tls_certificate_issuers": pl.List(pl.String),
     "dns_queries": pl.List(pl.String),
@@ -216,6 +224,7 @@ class CallCase(Case):
         self.is_named = False
         self.is_self_signed = False
         self.is_outdated = False
+        self.is_posing = True
         self.app_protocol: str | None = None
         self.ports: set[int] = set()
         self.resp: str | None = None
@@ -244,6 +253,7 @@ class CallCase(Case):
         self.is_named |= row["is_named"]
         self.is_self_signed |= row["is_self_signed"]
         self.is_outdated |= row["is_outdated"]
+        self.is_posing &= row["is_posing"]
         self.novel_names.update(row["names"])
         self.data_types += row["data_types"]
         self._place(row)
@@ -319,7 +329,7 @@ class Beacon:
             return None
         rhythm = rhythm_of(np.asarray(case.times, dtype=np.float64) / SECOND, settings.shortest_gap_s)
         size_spread = _spread(case.sizes)
-        if rhythm is None or not self._is_beacon(case, rhythm, size_spread):
+        if rhythm is None or not self._is_beacon(scope, case, rhythm, size_spread):
             return None
         if rhythm.calls < settings.many_calls and callers > 1:
             return None
@@ -349,18 +359,18 @@ class Beacon:
         is_service = not case.carries_data or scope.orig in self._resolvers or scope.place in self._own
         return scope.protocol == "dns" and is_service
 
-    def _is_beacon(self, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
+    def _is_beacon(self, scope: Scope, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
+        """Tell whether calls come from a timer and are alike; names that carry data differ in length by nature."""
         settings = self._settings
         if rhythm.calls < settings.calls or rhythm.period_s > settings.longest_gap_s:
             return False
         if rhythm.calls >= settings.many_calls:
             return rhythm.is_timer and size_spread <= settings.size_spread
-        return (
-            rhythm.period_s >= settings.shortest_rare_gap_s
-            and rhythm.irregularity <= settings.rare_irregularity
-            and size_spread <= settings.rare_size_spread
-            and _spread(case.answers) <= settings.rare_answer_spread
-        )
+        if rhythm.period_s < settings.shortest_rare_gap_s or rhythm.irregularity > settings.rare_irregularity:
+            return False
+        if scope.protocol == "dns":
+            return size_spread <= settings.size_spread
+        return size_spread <= settings.rare_size_spread and _spread(case.answers) <= settings.rare_answer_spread
 
     def _oddities(self, scope: Scope, case: CallCase, rhythm: Rhythm, callers: int) -> dict[str, float]:
         """Return what speaks for and against guilt, as parts of the score."""
@@ -379,6 +389,8 @@ class Beacon:
             "wild": settings.wild * (is_sure and rhythm.gap_spread >= settings.wild_spread),
             "late": settings.late * is_late,
             "devoted": -settings.devoted * (not is_late and self._is_device(scope, case)),
+            "posing": settings.posing * case.is_posing,
+            "unknown_protocol": settings.unknown_protocol * self._is_unknown(scope, case),
             "outdated": settings.outdated * case.is_outdated,
             "carried": settings.carried * (case.carries_data if is_dns else is_ping and typical not in PING_BYTES),
             "plain_ping": -settings.plain_ping * (is_ping and typical in PING_BYTES),
@@ -392,6 +404,9 @@ class Beacon:
         """Tell whether a caller calls hardly anybody, and serves nobody either: servers call few by nature."""
         is_quiet = (case.caller_places or np.inf) <= self._settings.devoted_hosts
         return is_quiet and scope.orig not in self._servers
+
+    def _is_unknown(self, scope: Scope, case: CallCase) -> bool:
+        return scope.protocol == "tcp" and case.app_protocol is None and not case.is_inside
 
     def _is_own_software(self, case: CallCase) -> bool:
         return case.software_hosts is not None and case.software_hosts <= 2 and (case.software_places or 0.0) <= 1
@@ -417,6 +432,7 @@ MEASURES = {
     "is_named": pl.col("is_named").any(),
     "is_self_signed": pl.col("is_self_signed").any(),
     "is_outdated": pl.col("is_outdated").any(),
+    "is_posing": pl.col("is_posing").all(),
     "names": pl.col("name").drop_nulls(),
     "data_types": pl.col("is_data").sum(),
     "callers": pl.col("callers").last(),
@@ -465,7 +481,8 @@ def _told_by_calls() -> list[pl.Expr]:
         pl.when(is_dns).then(pl.col("dns_query_types").list.first().is_in(DATA_TYPES)).alias("is_data"),
         _is_named().alias("is_named"),
         _is_self_signed().alias("is_self_signed"),
-        pl.col("http_user_agents").list.first().str.contains(OUTDATED).fill_null(value=False).alias("is_outdated"),
+        _says(OUTDATED).alias("is_outdated"),
+        (_says(BROWSER) & ~_says(OUTDATED) & (pl.col("http_referrers").list.first() == "")).alias("is_posing"),
     ]
 
 
@@ -473,6 +490,11 @@ def _is_named() -> pl.Expr:
     """Tell whether a flow names its destination."""
     named = registered(pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()))
     return named.is_not_null()
+
+
+def _says(agent: str) -> pl.Expr:
+    """Tell whether the caller's user agent matches."""
+    return pl.col("http_user_agents").list.first().str.contains(agent).fill_null(value=False)
 
 
 def _is_self_signed() -> pl.Expr:
@@ -485,16 +507,25 @@ def _control_server(scope: Scope, case: CallCase) -> str | None:
     return case.resp if scope.protocol != "dns" or not case.is_inside else None
 
 
+CALLED_BY = {
+    "http": (WEB_PROTOCOLS,),
+    "tls": (WEB_PROTOCOLS, ASYMMETRIC_CRYPTOGRAPHY),
+    "quic": (WEB_PROTOCOLS, ASYMMETRIC_CRYPTOGRAPHY),
+    "ssh": (ASYMMETRIC_CRYPTOGRAPHY,),
+    "ftp": (FILE_TRANSFER_PROTOCOLS, UNENCRYPTED_ALTERNATIVE),
+}
+"""What calls by a protocol show; a timer that calls FTP brings files or fetches some."""
+
+
 def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
     if scope.protocol == "dns":
         return (DNS,)
-    is_encrypted = case.app_protocol in ("tls", "quic")
-    odd = (NON_STANDARD_PORT,) if scope.port not in WEB_PORTS and not scope.protocol.startswith("icmp") else ()
+    app = case.app_protocol or ""
+    usual = USUAL_PORTS.get(app, ()) if app in CALLED_BY else WEB_PORTS
+    odd = () if scope.port in (*usual, *WEB_PORTS) or scope.protocol.startswith("icmp") else (NON_STANDARD_PORT,)
+    is_encrypted = ASYMMETRIC_CRYPTOGRAPHY in CALLED_BY.get(app, ())
     stolen = (OVER_C2_CHANNEL, ENCRYPTED_ALTERNATIVE if is_encrypted else UNENCRYPTED_ALTERNATIVE)
-    more = (*odd, *stolen) if _carries_off(case) else odd
-    if is_encrypted:
-        return (WEB_PROTOCOLS, ASYMMETRIC_CRYPTOGRAPHY, *more)
-    return (WEB_PROTOCOLS if case.app_protocol == "http" else NON_APPLICATION_PROTOCOL, *more)
+    return (*CALLED_BY.get(app, (NON_APPLICATION_PROTOCOL,)), *odd, *(stolen if _carries_off(case) else ()))
 
 
 def _carries_off(case: CallCase) -> bool:
@@ -506,6 +537,8 @@ def _carries_off(case: CallCase) -> bool:
 WORDS = {
     "unnamed": "it has no name",
     "own_software": "the calling program is seen nowhere else here",
+    "posing": "the caller says to be a browser, but comes from no page",
+    "unknown_protocol": "nobody knows the protocol",
     "outdated": "the caller says to be a browser that nobody uses any more",
     "self_signed": "its certificate is signed by itself",
     "odd_port": "its port is unusual",

@@ -39,6 +39,8 @@ ECHO_TYPES = {"icmp": (8, 0), "icmp6": (128, 129)}
 """Message types of echo requests and replies (RFC 792, RFC 4443); errors quote packets, and so vary by nature."""
 
 
+OWN_HOSTS = 2
+"""Hosts that may show a program which is nobody else's."""
 PIECES = 64
 """Sizes of pieces that a case keeps."""
 OPTIONAL: dict[str, pl.DataType] = {
@@ -155,7 +157,12 @@ class SentCase(Case):
     @property
     def is_own_software(self) -> bool:
         """Tell whether at most two hosts here show the program of the web that sent it; few hosts use any other."""
-        return self.is_web and self.software_hosts is not None and self.software_hosts <= 2
+        return self.is_web and self.software_hosts is not None and self.software_hosts <= OWN_HOSTS
+
+    @property
+    def is_usual(self) -> bool:
+        """Tell whether a program that others use, too, sent it, and encrypted as browsers do by now."""
+        return "http" not in self.apps and self.is_web and (self.software_hosts or 0) > OWN_HOSTS
 
     def is_cut_up(self, least: int, spread: float) -> bool:
         """Tell whether it went in pieces of one size."""
@@ -287,8 +294,7 @@ class Exfiltration:
     def _once(self, case: SentCase) -> float:
         """Return what goes off the score of a transfer by a single connection, or by two of a usual program."""
         settings = self._settings
-        is_usual = case.is_web and case.software_hosts is not None and not case.is_own_software
-        if is_usual and len(case.pieces) < settings.pieces:
+        if case.is_usual and len(case.pieces) < settings.pieces:
             return settings.once_usual
         return settings.once if len(case.pieces) == 1 else 0.0
 

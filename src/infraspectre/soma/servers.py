@@ -8,7 +8,7 @@ from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.soma.detector import few_hosts
 
 CAPACITY = 16_384
-CLIENTS = 5
+CLIENTS = 4
 """Hosts that a server has for clients; monitoring and an administrator or two call any device."""
 
 
