@@ -174,6 +174,8 @@ BROWSER = r"^Mozilla/5\."
 """Begins the user agent of every browser of this age (RFC 9110, 10.1.5, and wide custom)."""
 OUTDATED = r"^Mozilla/[1-4]\.|MSIE |Trident/|Windows NT (?:5|6\.[01])|Firefox/[1-4]?\d\.|Chrome/[1-4]?\d\."
 """User agents of browsers and systems whose support ended years ago (Microsoft, Mozilla and Google release notes)."""
+OWN_HOSTS = 2
+"""Hosts that may show a program which is nobody else's."""
 NOVEL_NAMES = 0.5
 """Share of names never asked before from which questions carry data."""
 SCOPE = ("orig_ip", "place", "resp_port", "protocol")
@@ -382,7 +384,7 @@ class Beacon:
         parts = {
             "shared": -settings.shared * (callers - 1),
             "unnamed": settings.unnamed * (not case.is_named and not is_dns and not is_ping),
-            "own_software": settings.own_software * self._is_own_software(case),
+            "own_software": settings.own_software * self._is_own_software(scope, case),
             "self_signed": settings.self_signed * case.is_self_signed,
             "odd_port": settings.odd_port * (scope.port not in USUAL_PORTS.get(case.app_protocol or "", (scope.port,))),
             "shaken": settings.shaken * (is_sure and rhythm.gap_spread >= settings.shaken_spread),
@@ -401,15 +403,17 @@ class Beacon:
         return {name: float(part) for name, part in parts.items() if part}
 
     def _is_device(self, scope: Scope, case: CallCase) -> bool:
-        """Tell whether a caller calls hardly anybody, and serves nobody either: servers call few by nature."""
+        """Tell whether a caller calls hardly anybody and what it calls has a name: servers call few by nature, too."""
         is_quiet = (case.caller_places or np.inf) <= self._settings.devoted_hosts
-        return is_quiet and scope.orig not in self._servers
+        return is_quiet and (case.is_named or scope.protocol != "tcp") and scope.orig not in self._servers
 
     def _is_unknown(self, scope: Scope, case: CallCase) -> bool:
         return scope.protocol == "tcp" and case.app_protocol is None and not case.is_inside
 
-    def _is_own_software(self, case: CallCase) -> bool:
-        return case.software_hosts is not None and case.software_hosts <= 2 and (case.software_places or 0.0) <= 1
+    def _is_own_software(self, scope: Scope, case: CallCase) -> bool:
+        """Tell whether the calling program is seen nowhere else; of a server, most programs are not."""
+        is_own = (case.software_hosts or np.inf) <= OWN_HOSTS and (case.software_places or 0.0) <= 1
+        return is_own and scope.orig not in self._servers
 
     def _score(self, oddities: dict[str, float], case: CallCase) -> float:
         """Add what is odd to the base; that there are many calls counts only where something is odd."""
