@@ -20,6 +20,7 @@ OS_EXHAUSTION = Technique("T1499.001", "Endpoint Denial of Service: OS Exhaustio
 APPLICATION_EXHAUSTION = Technique("T1499.003", "Endpoint Denial of Service: Application Exhaustion Flood")
 SERVICE_FLOOD = Technique("T1499.002", "Endpoint Denial of Service: Service Exhaustion Flood")
 WEB_PROTOCOLS = Technique("T1071.001", "Application Layer Protocol: Web Protocols")
+FILE_TRANSFER_PROTOCOLS = Technique("T1071.002", "Application Layer Protocol: File Transfer Protocols")
 DNS = Technique("T1071.004", "Application Layer Protocol: DNS")
 DOMAIN_GENERATION = Technique("T1568.002", "Dynamic Resolution: Domain Generation Algorithms")
 NON_APPLICATION_PROTOCOL = Technique("T1095", "Non-Application Layer Protocol")
