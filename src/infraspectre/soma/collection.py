@@ -38,7 +38,7 @@ class CollectionSettings(msgspec.Struct, frozen=True):
     score: float = 0.5
     """Score at the threshold: somebody who copies a folder for a journey does the same."""
     machine_score: float = 0.35
-    """Most for hosts at which nobody reads the web: backup and indexing read whole shares."""
+    """Most for hosts at which nobody sits: backup and indexing read whole shares."""
     full_scale: int = 20
     """Multiple of the threshold at which the score is full."""
     capacity: int = 8_192
@@ -136,7 +136,7 @@ class Collection:
         return Finding(
             category="share_collection",
             techniques=(SHARED_DRIVE,),
-            score=score if self._standing.is_read_at(scope.orig) else min(score, settings.machine_score),
+            score=score if self._is_seat(scope.orig) else min(score, settings.machine_score),
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} opened {plural(files, 'file')} of {scope.resp} within ten minutes and got "
@@ -145,3 +145,6 @@ class Collection:
             measures={"files": files, "most_before": most, "received_bytes": case.received},
             thresholds={"files": settings.files, "ratio": settings.ratio},
         )
+
+    def _is_seat(self, host: str) -> bool:
+        return self._standing.is_read_at(host) or self._standing.is_among_workstations(host)

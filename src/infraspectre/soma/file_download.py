@@ -108,7 +108,6 @@ class FileDownload:
         """Return downloads newly seen or grown tenfold."""
         due = self._waiting.turn(frame)
         self._began = self._began or int(frame["started_at"].min() or 0)  # type: ignore[arg-type]
-        self._note_callers(frame)
         files = self._scored(_programs(completed(frame, OPTIONAL))).filter(pl.col("kind").is_not_null())
         rows = gathered_parts(
             files,
@@ -118,7 +117,9 @@ class FileDownload:
             by_hand=pl.col("by_hand").any(),
             names=pl.format("{}{} ({})", "host", "uri", "mime").unique(maintain_order=True).head(8),
         )
-        return self._book.review([self._absorb(row) for row in rows] + due)
+        touched = [self._absorb(row) for row in rows]
+        self._note_callers(frame)
+        return self._book.review(touched + due)
 
     def finish(self) -> list[Detection]:
         """Return downloads that grew since their last report."""

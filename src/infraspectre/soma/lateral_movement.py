@@ -81,7 +81,7 @@ class LateralSettings(msgspec.Struct, frozen=True):
     """Hosts that a host manages at least, and the share of the site's, if it is there for managing: backup, monitoring
     and software distribution come to most."""
     managed_share: float = 0.2
-    known_score: float = 0.45
+    known_score: float = 0.35
     """Most for who manages hosts for a living, by rounds of before or by its role."""
     round_hosts: int = 16
     """Hosts beyond which even an administrator's round is worth a look."""
@@ -302,9 +302,12 @@ class LateralMovement:
     def _entered_in_window(self, case: EntryCase) -> tuple[int, int]:
         """Return the most hosts, and the most workstations, that were entered for the first time within a window."""
         times = sorted(case.entered.values())
-        seated = sorted(at for host, at in case.entered.items() if self._standing.is_workstation(host))
+        seated = sorted(at for host, at in case.entered.items() if self._is_seat(host))
         window = int(self._settings.window_s * SECOND)
         return most_within(times, window), most_within(seated, window)
+
+    def _is_seat(self, host: str) -> bool:
+        return self._standing.is_workstation(host) or self._standing.is_among_workstations(host)
 
     def _is_known(self, orig: str, case: EntryCase, among_servers: bool) -> bool:
         """Tell whether an actor administers by habit, or is a machine that is there to manage the others."""
