@@ -69,8 +69,8 @@ MOST_ENTERED = 128
 class LateralSettings(msgspec.Struct, frozen=True):
     """Sets the thresholds of lateral movement."""
 
-    hosts: int = 8
-    """Hosts entered through one service within an hour: users work with a few servers."""
+    hosts: int = 10
+    """Hosts entered through one service within an hour: users work with a few servers, administrators come to more."""
     window_s: float = 3_600.0
     """Length of that hour."""
     patience_s: float = 1_800.0
@@ -95,6 +95,8 @@ class LateralSettings(msgspec.Struct, frozen=True):
     """Score of a program on a share together with a control pipe: the course of PsExec."""
     management_score: float = 0.45
     """Score of a WinRM session: administrators hold them."""
+    habit_score: float = 0.25
+    """The same for who made rounds before."""
     procedure_score: float = 0.35
     """Score of calls to a dynamic port after the endpoint mapper: printers and agents are called so, too."""
     procedure_bytes: int = 4_096
@@ -245,7 +247,7 @@ class LateralMovement:
         return Finding(
             category="remote_management",
             techniques=(WINDOWS_REMOTE_MANAGEMENT,),
-            score=self._settings.management_score,
+            score=self._settings.habit_score if self._rounds[scope.orig].earlier else self._settings.management_score,
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} managed {scope.resp} through WinRM in {plural(case.flows, 'flow')} and sent "
