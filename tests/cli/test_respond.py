@@ -18,9 +18,9 @@ ACTOR = "203.0.113.9"
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    cortex = Cortex()
-    cortex.correlate([finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)])
-    write_lines(tmp_path / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in cortex.finish()])
+    found = finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)
+    told = Cortex().correlate([found])
+    write_lines(tmp_path / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in told])
     return tmp_path
 
 
