@@ -220,7 +220,6 @@ class Flood:
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return floods that passed their thresholds or grew tenfold."""
         gap = pl.col("flow_gap_ms_max") if "flow_gap_ms_max" in frame.columns else pl.lit(None, pl.Float64)
-        gap = pl.col("flow_gap_ms_max") if "flow_gap_ms_max" in frame.columns else pl.lit(None, pl.Float64)
         flows = (
             frame.filter(~pl.col("resp_group"))
             .with_columns(
