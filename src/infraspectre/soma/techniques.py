@@ -51,7 +51,6 @@ EXPLOIT_PUBLIC_APPLICATION = Technique("T1190", "Exploit Public-Facing Applicati
 MALICIOUS_FILE = Technique("T1204.002", "User Execution: Malicious File")
 SHARED_DRIVE = Technique("T1039", "Data from Network Shared Drive")
 INGRESS_TOOL_TRANSFER = Technique("T1105", "Ingress Tool Transfer")
-DOMAIN_GENERATION = Technique("T1568.002", "Dynamic Resolution: Domain Generation Algorithms")
 EXPLOIT_REMOTE_SERVICE = Technique("T1210", "Exploitation of Remote Services")
 REMOTE_SERVICES = Technique("T1021", "Remote Services")
 WEB_SHELL = Technique("T1505.003", "Server Software Component: Web Shell")
