@@ -423,6 +423,7 @@ class Beacon:
 
 
 QUESTION = pl.col("dns_queries").list.first()
+SERVER_NAME = pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()).str.to_lowercase()
 MEASURES = {
     "times": pl.col("started_at").tail(CALLS_KEPT),
     "sizes": pl.col("size").tail(CALLS_KEPT),
@@ -469,13 +470,17 @@ def _is_call() -> pl.Expr:
 
 
 def _told_by_calls() -> list[pl.Expr]:
-    """Say of each call what is called (the domain through DNS, else the address), how much, and by how many hosts."""
+    """Say of each call what is called, how much, and by how many hosts.
+
+    A server is called by its name where the call tells it: a name with several addresses is called at each in turn by
+    chance, which makes the steadiest timer look shaken, and many names share an address.
+    """
     is_dns, is_ping = pl.col("resp_port") == DNS_PORT, pl.col("protocol").str.starts_with("icmp")
     packets = pl.max_horizontal(pl.col("orig_packets"), 1).fill_null(1)
     address_callers = pl.when(~is_dns).then("resp_host_orig_hosts")
     return [
         *map(pl.col, CARRIED),
-        pl.when(is_dns).then(registered(QUESTION)).otherwise("resp_ip").alias("place"),
+        pl.when(is_dns).then(registered(QUESTION)).otherwise(pl.coalesce(SERVER_NAME, "resp_ip")).alias("place"),
         pl.when(is_dns).then(pl.lit("dns")).otherwise("protocol").alias("protocol"),
         pl.when(is_ping).then(pl.col("orig_payload_bytes") // packets).otherwise("orig_payload_bytes").alias("size"),
         pl.col("resp_payload_bytes").fill_null(0).alias("answer"),
@@ -492,8 +497,7 @@ def _told_by_calls() -> list[pl.Expr]:
 
 def _is_named() -> pl.Expr:
     """Tell whether a flow names its destination."""
-    named = registered(pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()))
-    return named.is_not_null()
+    return registered(SERVER_NAME).is_not_null()
 
 
 def _says(agent: str) -> pl.Expr:
