@@ -64,9 +64,26 @@ def test_what_many_hosts_post_to_is_a_service() -> None:
     assert found_in(Bot, frame(many)) == []
 
 
-def test_irc_in_tls_counts_once_it_lasts() -> None:
-    def hidden(duration_ms: float) -> dict[str, Any]:
-        return flow(resp_ip=MASTER, resp_port=6_697, app_protocol="tls", duration_ms=duration_ms)
+def hidden(duration_s: float, port: int = 6_697, **columns: Any) -> dict[str, Any]:
+    few = {"orig_data_packets": 20, "resp_data_packets": 20, "orig_payload_bytes": 2_000, "resp_payload_bytes": 6_000}
+    talk = few | {"resp_ip": MASTER, "resp_port": port, "app_protocol": "tls", "duration_ms": duration_s * 1_000}
+    return flow(**(talk | columns))
 
-    assert found_in(Bot, frame([hidden(2_000.0)])) == []
-    assert [each.severity for each in found_in(Bot, frame([hidden(900_000.0)]))] == ["medium"]
+
+def test_slow_talk_in_tls_counts_once_it_lasts() -> None:
+    assert found_in(Bot, frame([hidden(2.0)])) == []
+    assert [each.severity for each in found_in(Bot, frame([hidden(900.0)]))] == ["medium"]
+    (odd,) = found_in(Bot, frame([hidden(900.0, 7_401)]))
+    assert {each.id for each in odd.techniques} == {"T1071", "T1573.002", "T1571"}
+
+
+@pytest.mark.parametrize(
+    "other", [{"port": 443}, {"resp_payload_bytes": 900_000}, {"orig_data_packets": 4_000}, {"resp_ip": "10.0.0.9"}]
+)
+def test_services_in_tls_are_quiet(other: dict[str, Any]) -> None:
+    assert found_in(Bot, frame([hidden(900.0, **other)])) == []
+
+
+def test_what_many_hosts_talk_to_is_a_service() -> None:
+    rows = [hidden(900.0, 7_401, orig_ip=f"10.0.0.{n}") for n in range(10)]
+    assert found_in(Bot, frame(rows)) == []

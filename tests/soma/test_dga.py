@@ -113,6 +113,14 @@ def test_odd_rows_pass() -> None:
     assert found_in(detector, frame(rows)) == []
 
 
+def test_a_name_mistyped_hours_before_does_not_lengthen_the_search() -> None:
+    early = [asked(0, ["goglee.com"], ["NXDOMAIN"])]
+    source = random.Random(1)
+    late = [asked(30_000 + n, [drawn(source)], ["NXDOMAIN"]) for n in range(60)]
+    (found,) = found_in(detector, frame(early + late))
+    assert found.last_seen - found.first_seen < 60 * 1_000_000_000
+
+
 @pytest.mark.parametrize(("kind", "count"), [("letters", 1), ("hex", 1), ("none", 0)])
 def test_a_simulated_search_is_found_and_content_networks_are_not(kind: str, count: int, tmp_path: Path) -> None:
     simulate("domain-generation", tmp_path, 1, kind=kind, hosts=4, duration_s=120)
@@ -124,5 +132,5 @@ def test_a_simulated_search_is_found_and_content_networks_are_not(kind: str, cou
 def test_the_detector_is_part_of_the_pipeline() -> None:
     flows = frame(missed(60))
     soma: Any = compose().soma
-    soma.detect(ins.records.FlowBatch(flows))
+    soma.detect(ins.records.FlowBatch(flows), None)
     assert "dga" in {each.detector for each in soma.finish()}

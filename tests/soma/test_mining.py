@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from flow_rows import flow, frame
 from infraspectre.soma.mining import Mining
 from soma_runs import found_in
@@ -57,8 +59,15 @@ def test_the_shape_counts_with_a_port_or_a_name_of_pools() -> None:
     assert [each.severity for each in found_in(Mining, frame([work()]))] == ["medium"]
     named = work(resp_port=443, app_protocol="tls", tls_server_name="eu.xmrpool.example")
     assert [each.severity for each in found_in(Mining, frame([named]))] == ["medium"]
-    unnamed = work(resp_port=443, app_protocol="tls", tls_server_name="push.vendor.example")
-    assert [each.severity for each in found_in(Mining, frame([unnamed]))] == ["low"]
+
+
+@pytest.mark.parametrize(
+    ("other", "severity"),
+    [({}, "medium"), ({"orig_segment_bytes_std": 80.0}, "low"), ({"resp_data_packets": 110}, "low")],
+)
+def test_on_any_port_messages_must_be_alike_and_answers_more(other: dict[str, Any], severity: str) -> None:
+    found = found_in(Mining, frame([work(**({"resp_port": 443, "app_protocol": "tls"} | other))]))
+    assert [each.severity for each in found] == [severity]
 
 
 def test_other_talk_is_quiet() -> None:

@@ -26,7 +26,7 @@ PREVALENCE = (
     Feature("software_orig_hosts", "hosts", "distinct hosts seen with the client's fingerprint or user agent so far"),
     Feature("software_domains", "domains", "distinct far ends that this software was used with so far, by domain"),
     Feature("orig_host_resp_hosts", "hosts", "distinct hosts that the orig host began to talk to so far"),
-    Feature("orig_host_age_s", "s", "time since the orig host was first seen to begin a flow"),
+    Feature("orig_host_age_s", "s", "time since the orig host began to talk, first or after half an hour of silence"),
 )
 """Features beside FEATURES that only detectors read; null where a flow names no domain or shows no software."""
 
@@ -34,6 +34,9 @@ NAMES = ("tls_server_name", "http_hosts", "dns_queries")
 """Columns that name what a flow is about, the best first."""
 SOFTWARE = ("tls_ja4", "tls_ja3", "ssh_hassh", "http_user_agents")
 """Columns that tell client software apart, the best first."""
+
+SILENCE_S = 1_800
+"""Time without a flow after which a host begins anew: it slept or was switched off, and its programs start with it."""
 
 Past = OrderedDict[int, list[int]]
 
@@ -81,23 +84,22 @@ class Prevalence:
             groups = Groups(_of_kind(kind, things[told]))
             pairs = Groups(_of_kind(kind, mix(things[told], others[told])))
             new = pairs.flag_first(self._pairs.add_new(pairs.keys))[:, None]
-            before = self._read(groups.keys, 0)
+            before = self._read(groups.keys, [0])
             self._write(groups.keys, groups.totals(new, before))
             counts[told] = groups.running(new, before)[:, 0]
         return counts
 
     def _age(self, rows: Rows) -> Counts:
-        """Return the seconds since each row's orig was first seen."""
+        """Return the seconds since each row's orig began to talk."""
         groups = Groups(_of_kind(5, rows.orig))
-        first = rows.clock_s[groups.first_rows][:, None]
-        known = self._read(groups.keys, -1)
-        since = np.where(known < 0, first, known)
-        self._write(groups.keys, since)
-        nothing = np.zeros((len(rows.orig), 1), dtype=np.int64)
-        return np.asarray(rows.clock_s - groups.running(nothing, since)[:, 0])
+        begun, latest = self._read(groups.keys, [0, -SILENCE_S - 1]).T
+        is_anew = rows.clock_s - groups.previous(rows.clock_s, latest) > SILENCE_S
+        since = groups.highest(np.where(is_anew, rows.clock_s, 0), begun)
+        self._write(groups.keys, np.column_stack([groups.last(since), groups.last(rows.clock_s)]))
+        return np.asarray(rows.clock_s - since)
 
-    def _read(self, keys: list[int], nothing: int) -> Counts:
-        return np.array([self._counts.get(key, [nothing]) for key in keys], dtype=np.int64).reshape(-1, 1)
+    def _read(self, keys: list[int], nothing: list[int]) -> Counts:
+        return np.array([self._counts.get(key, nothing) for key in keys], dtype=np.int64).reshape(-1, len(nothing))
 
     def _write(self, keys: list[int], values: Counts) -> None:
         self._counts.update(zip(keys, values.tolist(), strict=True))

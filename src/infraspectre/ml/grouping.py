@@ -67,6 +67,15 @@ class Groups:
         out[self._order] = shifted
         return out
 
+    def highest(self, values: Counts, before: Counts) -> Counts:
+        """Return the greatest value so far in each row's group, `before` (groups) included; all from 0 to 2**40."""
+        floor = self._codes[self._order] << 40
+        sorted_values = values[self._order] + floor
+        sorted_values[self._starts] = np.maximum(sorted_values[self._starts], before + floor[self._starts])
+        out = np.empty_like(values)
+        out[self._order] = np.maximum.accumulate(sorted_values) - floor
+        return out
+
     def last(self, values: Counts) -> Counts:
         """Return the value of the last row of each group."""
         ends = np.append(self._starts[1:], len(values)) - 1

@@ -26,13 +26,20 @@ from infraspectre.soma.detector import (
     in_seconds,
 )
 from infraspectre.soma.doorstep import Doorstep
+from infraspectre.soma.own_domains import OPTIONAL as NAMING
+from infraspectre.soma.own_domains import OwnDomains
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.rhythm import Rhythm, rhythm_of
+from infraspectre.soma.servers import Servers
 from infraspectre.soma.techniques import (
+    ASYMMETRIC_CRYPTOGRAPHY,
     DNS,
-    ENCRYPTED_CHANNEL,
+    ENCRYPTED_ALTERNATIVE,
+    FILE_TRANSFER_PROTOCOLS,
     NON_APPLICATION_PROTOCOL,
     NON_STANDARD_PORT,
+    OVER_C2_CHANNEL,
+    UNENCRYPTED_ALTERNATIVE,
     WEB_PROTOCOLS,
 )
 from infraspectre.soma.unusual_port import USUAL_PORTS
@@ -76,6 +83,12 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """For a destination without a name: services have names, and programs look them up."""
     own_software: float = 0.08
     """For a TLS fingerprint or user agent that at most two hosts here show, and show to this destination alone."""
+    outdated: float = 0.1
+    """For a user agent that claims to be a browser of ten years ago: malware copies those, nobody uses them."""
+    posing: float = 0.08
+    """For a browser's user agent whose calls never come from a page: of a page, a browser fetches the rest, too."""
+    unknown_protocol: float = 0.1
+    """For calls outside over TCP in no known protocol."""
     self_signed: float = 0.15
     """For a certificate that its server issued to itself: public services have theirs signed."""
     odd_port: float = 0.1
@@ -91,7 +104,7 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     late: float = 0.08
     """For calls that began long after the host was first seen: installed programs begin with their host."""
     late_s: float = 1_800.0
-    """How long after."""
+    """How long after, and longer than the period: a program calls within its first."""
     devoted: float = 0.12
     """Off the score for a host that hardly calls anybody else: a device that reports to its maker."""
     devoted_hosts: int = 8
@@ -151,15 +164,27 @@ PING_BYTES = (0, 8, 24, 32, 40, 48, 56, 64)
 """Data sizes that ping programs use unless told otherwise, with or without 8 bytes of header (ping(8), Windows)."""
 DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE")
 """Record types that bring orders (iodine, dnscat2 and Cobalt Strike documentation)."""
+UPLOAD_BYTES = 1_500
+"""Bytes sent by a call that hands something over: a hello in TLS or a request with its cookies has fewer."""
+UPLOAD_RATIO = 4.0
+"""Bytes sent by such a call per byte received beyond GREETING_BYTES, as exfiltration asks for."""
+GREETING_BYTES = 4_000
+"""Bytes that a server sends before it answers: the certificates of a TLS handshake."""
+BROWSER = r"^Mozilla/5\."
+"""Begins the user agent of every browser of this age (RFC 9110, 10.1.5, and wide custom)."""
+OUTDATED = r"^Mozilla/[1-4]\.|MSIE |Trident/|Windows NT (?:5|6\.[01])|Firefox/[1-4]?\d\.|Chrome/[1-4]?\d\."
+"""User agents of browsers and systems whose support ended years ago (Microsoft, Mozilla and Google release notes)."""
+OWN_HOSTS = 2
+"""Hosts that may show a program which is nobody else's."""
 NOVEL_NAMES = 0.5
 """Share of names never asked before from which questions carry data."""
 SCOPE = ("orig_ip", "place", "resp_port", "protocol")
 """Columns that tell who calls what."""
 
 
-OPTIONAL: dict[str, pl.DataType] = {
-    "tls_server_name": pl.String(),
-    "http_hosts": pl.List(pl.String),
+OPTIONAL: dict[str, pl.DataType] = NAMING | {
+    "http_user_agents": pl.List(pl.String),
+    "http_referrers": pl.List(pl.String),
     "tls_certificate_subjects": pl.List(pl.String),
     "tls_certificate_issuers": pl.List(pl.String),
     "dns_queries": pl.List(pl.String),
@@ -200,6 +225,8 @@ class CallCase(Case):
         self.is_caller_inside = True
         self.is_named = False
         self.is_self_signed = False
+        self.is_outdated = False
+        self.is_posing = True
         self.app_protocol: str | None = None
         self.ports: set[int] = set()
         self.resp: str | None = None
@@ -210,11 +237,6 @@ class CallCase(Case):
         self.caller_age_s: float | None = None
         self.novel_names = DistinctCounter(CALLS_KEPT)
         self.data_types = 0
-
-    @property
-    def is_one_socket(self) -> bool:
-        """Tell whether all calls left from one port."""
-        return len(self.ports) == 1 and self.app_protocol != "icmp"
 
     @property
     def carries_data(self) -> bool:
@@ -232,6 +254,8 @@ class CallCase(Case):
         self.resp = row["resp"]
         self.is_named |= row["is_named"]
         self.is_self_signed |= row["is_self_signed"]
+        self.is_outdated |= row["is_outdated"]
+        self.is_posing &= row["is_posing"]
         self.novel_names.update(row["names"])
         self.data_types += row["data_types"]
         self._place(row)
@@ -260,10 +284,14 @@ class Beacon:
         self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
         self._popular: BoundedTable[str, bool] = BoundedTable(4 * self._settings.capacity, bool)
         self._resolvers = Resolvers()
+        self._own = OwnDomains()
+        self._servers = Servers()
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return beacons that became certain."""
         frame = completed(frame, OPTIONAL)
+        self._own.learn(frame)
+        self._servers.learn(frame)
         self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
         calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
         is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
@@ -303,7 +331,7 @@ class Beacon:
             return None
         rhythm = rhythm_of(np.asarray(case.times, dtype=np.float64) / SECOND, settings.shortest_gap_s)
         size_spread = _spread(case.sizes)
-        if rhythm is None or not self._is_beacon(case, rhythm, size_spread):
+        if rhythm is None or not self._is_beacon(scope, case, rhythm, size_spread):
             return None
         if rhythm.calls < settings.many_calls and callers > 1:
             return None
@@ -329,49 +357,63 @@ class Beacon:
         return max(known.count() if known is not None else 1, case.domain_callers, 1)
 
     def _is_name_service(self, scope: Scope, case: CallCase) -> bool:
-        """Tell whether names are asked for to call what they name, or for others."""
-        return scope.protocol == "dns" and (not case.carries_data or scope.orig in self._resolvers)
+        """Tell whether names are asked for to call what they name, for others, or to watch the site's own names."""
+        is_service = not case.carries_data or scope.orig in self._resolvers or scope.place in self._own
+        return scope.protocol == "dns" and is_service
 
-    def _is_beacon(self, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
+    def _is_beacon(self, scope: Scope, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
+        """Tell whether calls come from a timer and are alike; names that carry data differ in length by nature."""
         settings = self._settings
         if rhythm.calls < settings.calls or rhythm.period_s > settings.longest_gap_s:
             return False
         if rhythm.calls >= settings.many_calls:
             return rhythm.is_timer and size_spread <= settings.size_spread
-        return (
-            rhythm.period_s >= settings.shortest_rare_gap_s
-            and rhythm.irregularity <= settings.rare_irregularity
-            and size_spread <= settings.rare_size_spread
-            and _spread(case.answers) <= settings.rare_answer_spread
-        )
+        if rhythm.period_s < settings.shortest_rare_gap_s or rhythm.irregularity > settings.rare_irregularity:
+            return False
+        if scope.protocol == "dns":
+            return size_spread <= settings.size_spread
+        return size_spread <= settings.rare_size_spread and _spread(case.answers) <= settings.rare_answer_spread
 
     def _oddities(self, scope: Scope, case: CallCase, rhythm: Rhythm, callers: int) -> dict[str, float]:
         """Return what speaks for and against guilt, as parts of the score."""
         settings = self._settings
         is_dns, is_ping = scope.protocol == "dns", scope.protocol.startswith("icmp")
         is_sure = rhythm.calls >= settings.many_calls
-        is_late = (case.caller_age_s or 0.0) >= settings.late_s
+        is_late = (case.caller_age_s or 0.0) >= max(settings.late_s, rhythm.period_s)
         typical = float(np.median(case.sizes))
         parts = {
             "shared": -settings.shared * (callers - 1),
             "unnamed": settings.unnamed * (not case.is_named and not is_dns and not is_ping),
-            "own_software": settings.own_software * self._is_own_software(case),
+            "own_software": settings.own_software * self._is_own_software(scope, case),
             "self_signed": settings.self_signed * case.is_self_signed,
             "odd_port": settings.odd_port * (scope.port not in USUAL_PORTS.get(case.app_protocol or "", (scope.port,))),
             "shaken": settings.shaken * (is_sure and rhythm.gap_spread >= settings.shaken_spread),
             "wild": settings.wild * (is_sure and rhythm.gap_spread >= settings.wild_spread),
             "late": settings.late * is_late,
-            "devoted": -settings.devoted * (not is_late and (case.caller_places or np.inf) <= settings.devoted_hosts),
+            "devoted": -settings.devoted * (not is_late and self._is_device(scope, case)),
+            "posing": settings.posing * case.is_posing,
+            "unknown_protocol": settings.unknown_protocol * self._is_unknown(scope, case),
+            "outdated": settings.outdated * case.is_outdated,
             "carried": settings.carried * (case.carries_data if is_dns else is_ping and typical not in PING_BYTES),
             "plain_ping": -settings.plain_ping * (is_ping and typical in PING_BYTES),
             "foreign": -settings.foreign * (not case.is_caller_inside),
             "inside": -settings.inside * (case.is_inside and not is_dns),
-            "one_socket": -settings.one_socket * case.is_one_socket,
+            "one_socket": -settings.one_socket * (len(case.ports) == 1 and not is_ping),
         }
         return {name: float(part) for name, part in parts.items() if part}
 
-    def _is_own_software(self, case: CallCase) -> bool:
-        return case.software_hosts is not None and case.software_hosts <= 2 and (case.software_places or 0.0) <= 1
+    def _is_device(self, scope: Scope, case: CallCase) -> bool:
+        """Tell whether a caller calls hardly anybody and what it calls has a name: servers call few by nature, too."""
+        is_quiet = (case.caller_places or np.inf) <= self._settings.devoted_hosts
+        return is_quiet and (case.is_named or scope.protocol != "tcp") and scope.orig not in self._servers
+
+    def _is_unknown(self, scope: Scope, case: CallCase) -> bool:
+        return scope.protocol == "tcp" and case.app_protocol is None and not case.is_inside
+
+    def _is_own_software(self, scope: Scope, case: CallCase) -> bool:
+        """Tell whether the calling program is seen nowhere else; of a server, most programs are not."""
+        is_own = (case.software_hosts or np.inf) <= OWN_HOSTS and (case.software_places or 0.0) <= 1
+        return is_own and scope.orig not in self._servers
 
     def _score(self, oddities: dict[str, float], case: CallCase) -> float:
         """Add what is odd to the base; that there are many calls counts only where something is odd."""
@@ -381,6 +423,7 @@ class Beacon:
 
 
 QUESTION = pl.col("dns_queries").list.first()
+SERVER_NAME = pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()).str.to_lowercase()
 MEASURES = {
     "times": pl.col("started_at").tail(CALLS_KEPT),
     "sizes": pl.col("size").tail(CALLS_KEPT),
@@ -393,6 +436,8 @@ MEASURES = {
     "resp": pl.col("resp_ip").last(),
     "is_named": pl.col("is_named").any(),
     "is_self_signed": pl.col("is_self_signed").any(),
+    "is_outdated": pl.col("is_outdated").any(),
+    "is_posing": pl.col("is_posing").all(),
     "names": pl.col("name").drop_nulls(),
     "data_types": pl.col("is_data").sum(),
     "callers": pl.col("callers").last(),
@@ -425,13 +470,17 @@ def _is_call() -> pl.Expr:
 
 
 def _told_by_calls() -> list[pl.Expr]:
-    """Say of each call what is called (the domain through DNS, else the address), how much, and by how many hosts."""
+    """Say of each call what is called, how much, and by how many hosts.
+
+    A server is called by its name where the call tells it: a name with several addresses is called at each in turn by
+    chance, which makes the steadiest timer look shaken, and many names share an address.
+    """
     is_dns, is_ping = pl.col("resp_port") == DNS_PORT, pl.col("protocol").str.starts_with("icmp")
     packets = pl.max_horizontal(pl.col("orig_packets"), 1).fill_null(1)
     address_callers = pl.when(~is_dns).then("resp_host_orig_hosts")
     return [
         *map(pl.col, CARRIED),
-        pl.when(is_dns).then(registered(QUESTION)).otherwise("resp_ip").alias("place"),
+        pl.when(is_dns).then(registered(QUESTION)).otherwise(pl.coalesce(SERVER_NAME, "resp_ip")).alias("place"),
         pl.when(is_dns).then(pl.lit("dns")).otherwise("protocol").alias("protocol"),
         pl.when(is_ping).then(pl.col("orig_payload_bytes") // packets).otherwise("orig_payload_bytes").alias("size"),
         pl.col("resp_payload_bytes").fill_null(0).alias("answer"),
@@ -441,13 +490,19 @@ def _told_by_calls() -> list[pl.Expr]:
         pl.when(is_dns).then(pl.col("dns_query_types").list.first().is_in(DATA_TYPES)).alias("is_data"),
         _is_named().alias("is_named"),
         _is_self_signed().alias("is_self_signed"),
+        _says(OUTDATED).alias("is_outdated"),
+        (_says(BROWSER) & ~_says(OUTDATED) & (pl.col("http_referrers").list.first() == "")).alias("is_posing"),
     ]
 
 
 def _is_named() -> pl.Expr:
     """Tell whether a flow names its destination."""
-    named = registered(pl.coalesce("tls_server_name", pl.col("http_hosts").list.first()))
-    return named.is_not_null()
+    return registered(SERVER_NAME).is_not_null()
+
+
+def _says(agent: str) -> pl.Expr:
+    """Tell whether the caller's user agent matches."""
+    return pl.col("http_user_agents").list.first().str.contains(agent).fill_null(value=False)
 
 
 def _is_self_signed() -> pl.Expr:
@@ -460,18 +515,39 @@ def _control_server(scope: Scope, case: CallCase) -> str | None:
     return case.resp if scope.protocol != "dns" or not case.is_inside else None
 
 
+CALLED_BY = {
+    "http": (WEB_PROTOCOLS,),
+    "tls": (WEB_PROTOCOLS, ASYMMETRIC_CRYPTOGRAPHY),
+    "quic": (WEB_PROTOCOLS, ASYMMETRIC_CRYPTOGRAPHY),
+    "ssh": (ASYMMETRIC_CRYPTOGRAPHY,),
+    "ftp": (FILE_TRANSFER_PROTOCOLS, UNENCRYPTED_ALTERNATIVE),
+}
+"""What calls by a protocol show; a timer that calls FTP brings files or fetches some."""
+
+
 def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
     if scope.protocol == "dns":
         return (DNS,)
-    odd = (NON_STANDARD_PORT,) if scope.port not in WEB_PORTS and not scope.protocol.startswith("icmp") else ()
-    if case.app_protocol in ("tls", "quic"):
-        return (WEB_PROTOCOLS, ENCRYPTED_CHANNEL, *odd)
-    return (WEB_PROTOCOLS, *odd) if case.app_protocol == "http" else (NON_APPLICATION_PROTOCOL, *odd)
+    app = case.app_protocol or ""
+    usual = USUAL_PORTS.get(app, ()) if app in CALLED_BY else WEB_PORTS
+    odd = () if scope.port in (*usual, *WEB_PORTS) or scope.protocol.startswith("icmp") else (NON_STANDARD_PORT,)
+    is_encrypted = ASYMMETRIC_CRYPTOGRAPHY in CALLED_BY.get(app, ())
+    stolen = (OVER_C2_CHANNEL, ENCRYPTED_ALTERNATIVE if is_encrypted else UNENCRYPTED_ALTERNATIVE)
+    return (*CALLED_BY.get(app, (NON_APPLICATION_PROTOCOL,)), *odd, *(stolen if _carries_off(case) else ()))
+
+
+def _carries_off(case: CallCase) -> bool:
+    """Tell whether the calls bring out much more than they bring in, beyond what a server sends by way of greeting."""
+    sent, received = float(np.median(case.sizes)), float(np.median(case.answers))
+    return sent >= max(UPLOAD_BYTES, UPLOAD_RATIO * (received - GREETING_BYTES))
 
 
 WORDS = {
     "unnamed": "it has no name",
     "own_software": "the calling program is seen nowhere else here",
+    "posing": "the caller says to be a browser, but comes from no page",
+    "unknown_protocol": "nobody knows the protocol",
+    "outdated": "the caller says to be a browser that nobody uses any more",
     "self_signed": "its certificate is signed by itself",
     "odd_port": "its port is unusual",
     "shaken": "the gaps are shaken on purpose",

@@ -8,16 +8,34 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from infraspectre.ml.bounded import BoundedTable
+from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, host_of, in_seconds
+from infraspectre.soma.detector import (
+    SECOND,
+    Case,
+    Casebook,
+    Finding,
+    Row,
+    few_hosts,
+    gathered,
+    host_of,
+    in_seconds,
+)
 from infraspectre.soma.sides import outward
-from infraspectre.soma.techniques import APPLICATION_PROTOCOL, NON_STANDARD_PORT, WEB_PROTOCOLS
+from infraspectre.soma.techniques import (
+    APPLICATION_PROTOCOL,
+    ASYMMETRIC_CRYPTOGRAPHY,
+    NON_STANDARD_PORT,
+    WEB_PROTOCOLS,
+)
+from infraspectre.soma.unusual_port import USUAL_PORTS
 
 IRC_TLS_PORT = 6_697
 """Port of IRC in TLS (RFC 7194)."""
+TLS_PORTS = (443, *(port for port in USUAL_PORTS["tls"] if port != IRC_TLS_PORT))
+"""Ports at which TLS is at home, where talk that lasts is that of services."""
 IRC_PORTS = (194, 994, 6_660, 6_661, 6_662, 6_663, 6_664, 6_665, 6_666, 6_667, 6_668, 6_669, 6_697, 7_000)
 """Ports of IRC (RFC 7194, IANA, and wide custom)."""
 MADE_NAME = re.compile(r"^[\[{(|<]|\d{3}|^[a-z]{2,3}[|_-].*\d|bot|^(?=.*\d)[a-z0-9]{10,}$", re.IGNORECASE)
@@ -33,17 +51,27 @@ BROWSERS = "Mozilla/5.0 "
 """Begins the user agent of every browser of this age (RFC 9110, 10.1.5, and wide custom); others are programs."""
 
 
+TALK = frozenset({"orig_data_packets", "resp_data_packets", "orig_payload_bytes", "resp_payload_bytes"})
+"""Columns that tell how much was said, and in how many messages."""
+
+
 class BotSettings(msgspec.Struct, frozen=True):
     """Sets the thresholds of bots."""
 
     irc_score: float = 0.4
     """Score of talk in IRC: some people do."""
     hidden_score: float = 0.5
-    """Score of a lasting connection in TLS to a port of IRC alone."""
-    hidden_s: float = 300.0
-    """Time that it lasts at least."""
+    """Score of talk that lasts in TLS, on a port of IRC or on one where TLS is not at home."""
+    hidden_s: float = 600.0
+    """Time for which it lasts at least: signs of life come every few minutes."""
+    hidden_gap_s: float = 5.0
+    """Least mean time between its messages: transfers and terminals are quicker."""
+    hidden_bytes: float = 500.0
+    """Greatest mean message: a line of IRC has 512 bytes at most (RFC 1459), and few are long."""
     sign_score: float = 0.15
     """What each sign of a program adds: a made name, an order, a port that is not IRC's."""
+    talkers: int = 6
+    """Hosts that may talk so with the same server: a service of the site has more."""
     posts: int = 8
     """Posts to one address: with fewer it may be a form."""
     span_s: float = 600.0
@@ -80,6 +108,9 @@ class BotCase(Case):
         """Start with nothing said."""
         super().__init__()
         self.is_hidden = False
+        self.connected_ns = 0
+        self.messages = 0
+        self.said_bytes = 0
         self.nick = ""
         self.channel = ""
         self.order = ""
@@ -97,6 +128,7 @@ class Bot:
     helpful = frozenset(
         {"irc_nick", "irc_channels", "irc_texts", "http_methods", "http_hosts", "http_uris", "http_user_agents"}
         | {"http_referrers", "http_request_body_bytes", "http_request_count", "orig_syn_packets"}
+        | TALK
     )
 
     def __init__(self, settings: BotSettings | None = None) -> None:
@@ -104,14 +136,15 @@ class Bot:
         self._settings = settings or BotSettings()
         self._book: Casebook[Scope, BotCase] = Casebook(self.name, self._settings.capacity, BotCase, self._judge)
         self._callers: BoundedTable[str, dict[str, None]] = BoundedTable(self._settings.capacity, dict)
+        self._talkers: BoundedTable[tuple[str, int], DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return bots that became certain."""
         touched: list[Scope] = []
-        if {"irc_nick", "irc_channels", "irc_texts"} <= set(frame.columns):
-            is_hidden = (pl.col("app_protocol") == "tls") & (pl.col("resp_port") == IRC_TLS_PORT)
-            talk = outward(frame.filter((pl.col("app_protocol") == "irc") | is_hidden))
-            touched += self._chats(talk.with_columns(hidden=is_hidden))
+        if {"irc_nick", "irc_channels", "irc_texts"} | TALK <= set(frame.columns):
+            is_hidden = (pl.col("app_protocol") == "tls") & ~pl.col("resp_port").is_in(TLS_PORTS)
+            talk = outward(frame.filter(pl.col("app_protocol").is_in(["irc", "tls"])))
+            touched += self._chats(talk.filter((pl.col("app_protocol") == "irc") | is_hidden))
         if set(frame.columns) >= HTTP:
             touched += self._posts(_reports(frame))
         return self._book.review(touched)
@@ -125,7 +158,11 @@ class Bot:
         rows = gathered(
             talk,
             ["orig_ip", "resp_ip", "resp_port"],
-            hidden=pl.col("hidden").all(),
+            orig_hash=pl.col("orig_ip").hash().first(),
+            hidden=(pl.col("app_protocol") == "tls").all(),
+            connected_ns=(pl.col("ended_at") - pl.col("started_at")).sum(),
+            messages=(pl.col("orig_data_packets") + pl.col("resp_data_packets")).sum(),
+            said_bytes=(pl.col("orig_payload_bytes") + pl.col("resp_payload_bytes")).sum(),
             nick=pl.col("irc_nick").drop_nulls().first(),
             channel=pl.col("irc_channels").list.first().drop_nulls().first(),
             order=texts.filter(texts.str.contains(ORDER)).first(),
@@ -137,6 +174,9 @@ class Bot:
         case = self._book[scope]
         case.absorb(row)
         case.is_hidden = row["hidden"]
+        for name in ("connected_ns", "messages", "said_bytes"):
+            setattr(case, name, getattr(case, name) + row[name])
+        self._talkers[(scope.resp, scope.port)].update([row["orig_hash"]])
         for name in ("nick", "channel", "order"):
             setattr(case, name, getattr(case, name) or row[name] or "")
         case.show([row["nick"], row["channel"], row["order"]])
@@ -172,25 +212,38 @@ class Bot:
         return self._irc(scope, case) if scope.app == "irc" else self._http(scope, case)
 
     def _irc(self, scope: Scope, case: BotCase) -> Finding | None:
-        if case.is_hidden and case.duration_s < self._settings.hidden_s:
-            return None
         settings, is_odd = self._settings, scope.port not in IRC_PORTS
+        if case.is_hidden and not self._is_chat(scope, case):
+            return None
         base = settings.hidden_score if case.is_hidden else settings.irc_score
-        signs = is_odd + bool(case.order) + bool(MADE_NAME.search(case.nick))
-        hidden = " in TLS" if case.is_hidden else ""
+        signs = (is_odd and not case.is_hidden) + bool(case.order) + bool(MADE_NAME.search(case.nick))
+        techniques = (APPLICATION_PROTOCOL, ASYMMETRIC_CRYPTOGRAPHY) if case.is_hidden else (APPLICATION_PROTOCOL,)
+        where = host_of(scope.resp, scope.port)
+        said = (
+            f"{scope.orig} exchanged a few small messages in TLS now and then, as in IRC, with {where}"
+            if case.is_hidden
+            else f"{scope.orig} was in IRC as {case.nick or 'somebody'} on {where}, channel {case.channel or 'none'},"
+        )
         ordered = f" and was told {case.order!r}" if case.order else ""
         return Finding(
             category="irc_bot",
-            techniques=(APPLICATION_PROTOCOL, NON_STANDARD_PORT) if is_odd else (APPLICATION_PROTOCOL,),
+            techniques=(*techniques, NON_STANDARD_PORT) if is_odd else techniques,
             orig=scope.orig,
             resp=scope.resp,
             score=base + settings.sign_score * signs,
-            summary=f"{scope.orig} was in IRC{hidden} as {case.nick or 'somebody'} on "
-            f"{host_of(scope.resp, scope.port)}, channel {case.channel or 'unknown'}, "
-            f"for {in_seconds(case.duration_s)}{ordered}",
+            summary=f"{said} for {in_seconds(case.duration_s)}{ordered}",
             size=case.flows,
             measures={"signs": signs},
             thresholds={"flows": 1},
+        )
+
+    def _is_chat(self, scope: Scope, case: BotCase) -> bool:
+        """Tell whether what is hidden lasts, says little at a time, and is no service of the site."""
+        settings, connected_s = self._settings, case.connected_ns / SECOND
+        return (
+            connected_s >= max(settings.hidden_s, case.messages * settings.hidden_gap_s)
+            and case.said_bytes <= settings.hidden_bytes * case.messages
+            and self._talkers[(scope.resp, scope.port)].count() <= settings.talkers
         )
 
     def _http(self, scope: Scope, case: BotCase) -> Finding | None:

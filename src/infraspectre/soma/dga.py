@@ -49,24 +49,40 @@ class DgaSettings(msgspec.Struct, frozen=True):
     """Hosts kept."""
 
 
+Verdicts = dict[str, bool | None]
+"""Whether each domain is generated; None until the model was asked."""
+
+
 class AskingCase(Case):
     """Keeps the registered domains that a host asked for, by whether they exist."""
 
     def __init__(self) -> None:
         """Start with no name."""
         super().__init__()
-        self.missing: dict[str, bool | None] = {}
-        """Whether each is generated; None until the model was asked."""
-        self.existing: dict[str, bool | None] = {}
-        self.burst = 0
-        """Most domains that newly did not exist in one block of which they were the larger part."""
+        self.missing: Verdicts = {}
+        self.existing: Verdicts = {}
+        self.asked_at: dict[str, int] = {}
+        """When each missing domain was first asked for, in nanoseconds."""
+        self.burst: list[str] = []
+        """Domains that newly did not exist in the blocks of which many such were the larger part."""
 
-    def add(self, names: dict[str, bool | None], asked: list[str], most: int) -> None:
-        """Keep the registered domains of names, up to `most`."""
-        for name in asked:
-            if len(names) >= most:
-                return
-            names.setdefault(registered_name(name), None)
+    def add_missing(self, asked: list[str], times: list[int], most: int) -> list[str]:
+        """Keep the registered domains of names that do not exist, up to `most` in all, and return the new ones."""
+        before = len(self.missing)
+        for name, at in zip(map(registered_name, asked), times, strict=True):
+            if len(self.missing) < most and name not in self.missing:
+                self.missing[name], self.asked_at[name] = None, at
+        return list(self.missing)[before:]
+
+    def add_existing(self, asked: list[str], most: int) -> None:
+        """Keep the registered domains of names that exist, up to `most` in all."""
+        for name in asked[: most - len(self.existing)]:
+            self.existing.setdefault(registered_name(name), None)
+
+    def span(self, domains: list[str]) -> None:
+        """Let the case last from the first of these domains to the last: mistyped ones before say nothing about it."""
+        times = [self.asked_at[name] for name in domains]
+        self.first_seen, self.last_seen = min(times), max(times)
 
 
 class Dga:
@@ -93,11 +109,13 @@ class Dga:
         answered = frame.filter(pl.col("dns_response_codes").list.len() > 0)
         misses = pl.col("dns_response_codes").list.contains(MISSING)
         hosts = set(answered.filter(misses)["orig_ip"]) | {host for host, _ in self._book.cases.items()}
+        is_missing = pl.col("is_missing")
         rows = gathered_parts(
             _asked(answered.filter(pl.col("orig_ip").is_in(sorted(hosts)))),
             ["orig_ip"],
-            missing=pl.col("name").filter(pl.col("is_missing")).unique(maintain_order=True).head(NAMES_OF_ROW),
-            existing=pl.col("name").filter(~pl.col("is_missing")).unique(maintain_order=True).head(NAMES_OF_ROW),
+            missing=pl.col("name").filter(is_missing).head(NAMES_OF_ROW),
+            times=pl.col("started_at").filter(is_missing).head(NAMES_OF_ROW),
+            existing=pl.col("name").filter(~is_missing).head(NAMES_OF_ROW),
         )
         return self._book.review([self._absorb(row) for row in rows])
 
@@ -108,15 +126,14 @@ class Dga:
     def _absorb(self, row: Row) -> str:
         case, most = self._book[row["orig_ip"]], self._settings.kept_names
         case.absorb(row)
-        before = len(case.missing)
-        case.add(case.missing, row["missing"], most)
-        case.add(case.existing, row["existing"], most)
-        news, found = len(case.missing) - before, len({registered_name(name) for name in row["existing"]})
-        if news >= self._settings.missing_share * (news + found):
-            case.burst = max(case.burst, news)
+        news = case.add_missing(row["missing"], row["times"], most)
+        case.add_existing(row["existing"], most)
+        found = len({registered_name(name) for name in row["existing"]})
+        if len(news) >= max(self._settings.burst, self._settings.missing_share * (len(news) + found)):
+            case.burst += news
         return str(row["orig_ip"])
 
-    def _ask(self, names: dict[str, bool | None]) -> list[str]:
+    def _ask(self, names: Verdicts) -> list[str]:
         """Return the generated ones among names; those not judged yet are judged."""
         new = [name for name, verdict in names.items() if verdict is None]
         if new:
@@ -141,9 +158,10 @@ class Dga:
             and share >= settings.generated_share
             and existing_share <= settings.existing_share
         )
-        if not looks and case.burst < settings.burst:
+        if not looks and not case.burst:
             return None
         case.show(generated or case.missing)
+        case.span(generated if looks else case.burst)
         return Finding(
             category="generated_domains",
             techniques=(DOMAIN_GENERATION,),
@@ -161,7 +179,7 @@ class Dga:
                 "generated_share": share,
                 "existing_generated_domains": existing,
                 "existing_share": existing_share,
-                "burst_domains": case.burst,
+                "burst_domains": len(case.burst),
             },
             thresholds={
                 "missing_domains": settings.missing,
@@ -174,7 +192,7 @@ class Dga:
 
 
 def _asked(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a row for each name asked for and answered, and whether it does not exist.
+    """Return a row for each name that a host asked for and got an answer to, and whether it does not exist.
 
     Where a flow has not as many responses as questions, its names are missing if most of its responses say so.
     """
@@ -185,4 +203,6 @@ def _asked(frame: pl.DataFrame) -> pl.DataFrame:
     told = pl.when(is_missing.list.len() == questions).then(is_missing).otherwise(mostly.repeat_by(questions))
     rows = asked.with_columns(is_missing=told).rename({"dns_queries": "name"}).explode("name", "is_missing")
     is_public = pl.col("name").str.contains(".", literal=True) & ~pl.col("name").str.contains(PRIVATE)
-    return rows.filter(is_public, pl.col("is_missing").is_not_null())
+    told_apart = ["orig_ip", "name", "is_missing"]
+    known = rows.filter(is_public, pl.col("is_missing").is_not_null())
+    return known.unique(told_apart, keep="first", maintain_order=True)

@@ -12,6 +12,8 @@ from infraspectre.ml.bounded import DistinctCounter
 from infraspectre.ml.robust import entropy_bits, log_ramp
 from infraspectre.records import Detection
 from infraspectre.soma.detector import Case, Casebook, Finding, Row, completed, gathered_parts, in_bytes, in_seconds
+from infraspectre.soma.own_domains import OPTIONAL as NAMING
+from infraspectre.soma.own_domains import OwnDomains
 from infraspectre.soma.resolvers import Resolvers
 from infraspectre.soma.techniques import DNS, PROTOCOL_TUNNELING, UNENCRYPTED_ALTERNATIVE
 
@@ -29,7 +31,7 @@ DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE", "TYPE65399"
 """Record types that carry most downstream data in tunnels (iodine and dnscat2 documentation)."""
 
 
-OPTIONAL: dict[str, pl.DataType] = {"dns_answer_bytes": pl.UInt64(), "domain_orig_hosts": pl.Float32()}
+OPTIONAL: dict[str, pl.DataType] = {"dns_answer_bytes": pl.UInt64(), "domain_orig_hosts": pl.Float32(), **NAMING}
 """Columns that are null where a source or an analysis does not tell them."""
 
 
@@ -40,6 +42,8 @@ class DnsTunnelSettings(msgspec.Struct, frozen=True):
     """Estimated different names below one domain: large sites have a dozen hosts that one asks for."""
     name_bytes: float = 500.0
     """Bytes that these names carry: half an hour at half a byte a second, encoded."""
+    name_bytes_per_s: float = 0.2
+    """Bytes of names a second: slower ones bring nobody anything, and probes of monitoring are as slow."""
     label_bytes: float = 15.0
     """Mean length of what is before the domain: host names have 3 to 12 characters."""
     entropy_bits: float = 3.0
@@ -120,11 +124,13 @@ class DnsTunnel:
         """Start with no case."""
         self._settings = settings or DnsTunnelSettings()
         self._resolvers = Resolvers()
+        self._own = OwnDomains()
         self._book: Casebook[Scope, NameCase] = Casebook(self.name, self._settings.capacity, NameCase, self._judge)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return tunnels that passed their thresholds or grew tenfold."""
         frame = completed(frame, OPTIONAL)
+        self._own.learn(frame)
         self._resolvers.learn(frame.filter(pl.col("dns_queries").list.len() > 0))
         rows = gathered_parts(
             _questions(frame),
@@ -163,7 +169,7 @@ class DnsTunnel:
         return scope
 
     def _judge(self, scope: Scope, case: NameCase) -> Finding | None:
-        if scope.orig in self._resolvers or not self._is_tunnel(case):
+        if scope.orig in self._resolvers or scope.domain in self._own or not self._is_tunnel(case):
             return None
         settings, data_bytes = self._settings, case.asked * case.mean_bytes
         data_share = case.data_types / case.listed
@@ -208,7 +214,7 @@ class DnsTunnel:
             and case.mean_entropy_bits >= settings.entropy_bits
             and case.unique_share >= settings.unique_share
             and case.names >= settings.names
-            and case.names * case.mean_bytes >= settings.name_bytes
+            and case.names * case.mean_bytes >= max(settings.name_bytes, settings.name_bytes_per_s * case.duration_s)
             and case.callers <= (settings.busy_callers if case.names >= settings.busy_names else settings.callers)
         )
 

@@ -23,6 +23,7 @@ from infraspectre.soma.detector import (
     in_bytes,
     in_seconds,
 )
+from infraspectre.soma.servers import Servers
 from infraspectre.soma.techniques import (
     ALTERNATIVE_PROTOCOL,
     CLOUD_STORAGE,
@@ -38,6 +39,8 @@ ECHO_TYPES = {"icmp": (8, 0), "icmp6": (128, 129)}
 """Message types of echo requests and replies (RFC 792, RFC 4443); errors quote packets, and so vary by nature."""
 
 
+OWN_HOSTS = 2
+"""Hosts that may show a program which is nobody else's."""
 PIECES = 64
 """Sizes of pieces that a case keeps."""
 OPTIONAL: dict[str, pl.DataType] = {
@@ -89,7 +92,7 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     popular_hosts: int = 4
     """Hosts that make a domain popular."""
     unnamed: float = 0.06
-    """For a destination without a name."""
+    """For a destination of the web without a name; other protocols do not say any."""
     copied: float = 0.08
     """For file transfer or remote shells to the outside, which people seldom use."""
     pieces: int = 3
@@ -97,19 +100,19 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     piece_spread: float = 0.25
     """Robust spread of their sizes over the median."""
     once: float = 0.16
-    """Off the score for a single connection: people upload a film or a folder now and then."""
+    """Off the score for a single connection: people upload a film or a folder now and then, and give partners files."""
+    once_usual: float = 0.3
+    """The same, and for two connections, where others here use the program, such as a browser: size is no proof."""
     own_software: float = 0.1
     """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
     steady: float = 0.08
     """For data that flows on and on to one place: somebody is patient."""
     cut_up: float = 0.08
     """For data that was cut up: somebody avoids being seen."""
-    stores: int = 5
-    """Hosts here from which a host takes in much, whose business it is to keep data: backups go outside from there."""
     stored_bytes: float = 1e6
-    """What is much."""
+    """Bytes that a host takes in at once if it is its business to keep data."""
     store: float = 0.25
-    """Off the score for such a host."""
+    """Off the score for a host that takes in as much from several others: backups go outside from there."""
     channel_s: float = 1_800.0
     """Time for which data flows to one place through many connections before the place is called a control channel."""
     channel_flows: int = 12
@@ -151,6 +154,16 @@ class SentCase(Case):
         """Tell whether the web's protocols carried it."""
         return bool(self.apps.keys() & {"tls", "quic", "http"})
 
+    @property
+    def is_own_software(self) -> bool:
+        """Tell whether at most two hosts here show the program of the web that sent it; few hosts use any other."""
+        return self.is_web and self.software_hosts is not None and self.software_hosts <= OWN_HOSTS
+
+    @property
+    def is_usual(self) -> bool:
+        """Tell whether a program that others use, too, sent it, and encrypted as browsers do by now."""
+        return "http" not in self.apps and self.is_web and (self.software_hosts or 0) > OWN_HOSTS
+
     def is_cut_up(self, least: int, spread: float) -> bool:
         """Tell whether it went in pieces of one size."""
         return len(self.pieces) >= least and relative_spread(np.asarray(self.pieces, dtype=np.float64)) <= spread
@@ -168,13 +181,13 @@ class Exfiltration:
         self._settings = settings or ExfiltrationSettings()
         self._book: Casebook[Scope, SentCase] = Casebook(self.name, self._settings.capacity, SentCase, self._judge)
         self._sums: Vector = np.empty(0)
-        self._givers: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
+        self._stores = Servers()
         self._senders: BoundedTable[str, DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return transfers that passed their thresholds or grew tenfold."""
         frame = completed(frame, OPTIONAL)
-        self._learn_stores(frame)
+        self._stores.learn(frame.filter(pl.col("orig_payload_bytes") >= self._settings.stored_bytes))
         is_outward = pl.col("orig_inside") & ~pl.col("resp_inside") & ~pl.col("resp_group")
         is_icmp = pl.col("protocol").is_in(list(ECHO_TYPES))
         is_much = (pl.col("orig_payload_bytes") >= self._settings.flow_bytes) | (pl.col("app_protocol") == "ftp")
@@ -189,12 +202,6 @@ class Exfiltration:
         """Return transfers that grew since their last report, or stand out only now."""
         self._sums = self._measured()
         return self._book.close()
-
-    def _learn_stores(self, frame: pl.DataFrame) -> None:
-        """Remember which hosts take in much from others here."""
-        inward = frame.filter("orig_inside", "resp_inside", pl.col("orig_payload_bytes") >= self._settings.stored_bytes)
-        for host, givers in inward.group_by("resp_ip", maintain_order=True).agg(pl.col("orig_ip").hash()).iter_rows():
-            self._givers[host].update(givers)
 
     def _gather(self, flows: pl.DataFrame, kind: str) -> list[Scope]:
         rows = gathered(
@@ -268,22 +275,28 @@ class Exfiltration:
     def _oddities(self, scope: Scope, case: SentCase, senders: int, is_known: bool) -> dict[str, float]:
         """Return what speaks for and against theft, as parts of the score."""
         settings = self._settings
-        givers = self._givers.get(scope.orig)
         parts = {
             "size": settings.size_weight
             * log_ramp(case.sent, settings.sent_bytes, settings.sent_bytes * settings.full_scale),
             "unknown_site": -settings.unknown_site * (not is_known),
             "shared": -settings.shared * (senders - 1),
             "popular": -settings.popular * (case.domain_hosts >= settings.popular_hosts),
-            "unnamed": settings.unnamed * (case.name is None),
+            "unnamed": settings.unnamed * (case.is_web and case.name is None),
             "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
-            "once": -settings.once * (len(case.pieces) == 1 and case.is_web),
-            "own_software": settings.own_software * (case.software_hosts is not None and case.software_hosts <= 2),
+            "once": -self._once(case),
+            "own_software": settings.own_software * case.is_own_software,
             "steady": settings.steady * self._is_channel(case),
             "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
-            "store": -settings.store * (givers is not None and givers.count() >= settings.stores),
+            "store": -settings.store * (scope.orig in self._stores),
         }
         return {name: float(part) for name, part in parts.items() if part}
+
+    def _once(self, case: SentCase) -> float:
+        """Return what goes off the score of a transfer by a single connection, or by two of a usual program."""
+        settings = self._settings
+        if case.is_usual and len(case.pieces) < settings.pieces:
+            return settings.once_usual
+        return settings.once if len(case.pieces) == 1 else 0.0
 
     def _techniques(self, case: SentCase) -> tuple[Technique, ...]:
         """Return the techniques that protocol, name and course tell."""

@@ -76,6 +76,14 @@ class MiningSettings(msgspec.Struct, frozen=True):
     """Longest mean time between messages of a busy miner: pools send work every minute at least."""
     busy_messages: int = 60
     """Least messages of a busy miner."""
+    steady_score: float = 0.5
+    """Score of a busy shape that is that of shares and of nothing else in wide use."""
+    steady_s: float = 1_800.0
+    """Least time connected of such."""
+    steady_spread: float = 0.4
+    """Deviation of its messages over their mean: shares differ in a few digits, talk of people and things in size."""
+    share_bytes: float = 100.0
+    """Least mean message: a share holds a job's name, a nonce and a digest, with TLS or without; heartbeats do not."""
     spoken_score: float = 0.85
     """Score of the protocol itself."""
     full_duration_s: float = 36_000.0
@@ -220,7 +228,19 @@ class Mining:
         if scope.port in POOL_PORTS:
             return settings.port_score + lasting
         is_busy = case.gap_s <= settings.busy_gap_s and case.orig_messages >= settings.busy_messages
-        return settings.shape_score if is_busy and scope.port not in PUSH_PORTS else None
+        if not is_busy or scope.port in PUSH_PORTS:
+            return None
+        return settings.steady_score if self._is_steady(case) else settings.shape_score
+
+    def _is_steady(self, case: WorkCase) -> bool:
+        """Tell whether messages are as alike as shares, and answers, each to a share or with new work, are more."""
+        settings = self._settings
+        return (
+            case.connected_s >= settings.steady_s
+            and case.spread <= settings.steady_spread
+            and case.message_bytes >= settings.share_bytes
+            and case.resp_messages > case.orig_messages
+        )
 
     def _is_shaped(self, case: WorkCase) -> bool:
         settings = self._settings
