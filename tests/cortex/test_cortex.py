@@ -159,6 +159,12 @@ def test_a_domain_ties_what_a_resolver_hides() -> None:
     assert [each.why for each in found[1].joins] == ["evil.example was seen in both incidents"]
 
 
+def test_a_far_end_behind_a_resolver_is_named_by_its_domain() -> None:
+    names = Evidence("seen", examples=["x1.t.evil.example", "x2.t.evil.example"])
+    (incident,) = incidents([finding(1, "a", "10.0.0.53", category="dns_tunnel", evidence=names)])
+    assert (incident.entities, incident.entity_count) == (["a", "10.0.0.53", "evil.example"], 2)
+
+
 def test_a_crowd_that_floods_one_target_is_one_incident_and_no_campaign() -> None:
     found = incidents(
         [
