@@ -69,8 +69,8 @@ def _edge(source: str, target: str, category: str, findings: list[Any]) -> Actio
         target,
         category,
         max((each.severity for each in findings), key=SEVERITIES.index),
-        rfc3339(min(each.first_seen or each.at for each in findings)),
-        rfc3339(max(max(each.last_seen, each.at) for each in findings)),
+        rfc3339(min(each.begin for each in findings)),
+        rfc3339(max(each.end for each in findings)),
         sorted({technique.id for each in findings for technique in each.techniques}),
         [each.detection_id for each in findings],
     )
