@@ -128,3 +128,15 @@ def test_a_graph_is_asked_and_not_changed(tmp_path: Path) -> None:
         again.query("MATCH (a:Actor) DETACH DELETE a")
     assert again.query("MATCH (a:Actor) RETURN COUNT(*) AS n").rows == [[1]]
     again.close()
+
+
+@pytest.mark.parametrize("begin", ["", "// asked; ';\n", "RETURN ';';", "/* ' */ RETURN 1 ;\n"])
+def test_no_question_writes_a_file(begin: str, tmp_path: Path) -> None:
+    pytest.importorskip("ladybug", reason="the extra graph is not installed")
+    open_graph(str(tmp_path / "graph"), is_new=True).close()
+    opened = open_graph(str(tmp_path / "graph"))
+    with pytest.raises(InputError, match="is no question"):
+        opened.query(f"{begin} COPY (MATCH (t:Threat) RETURN t.name) TO '{tmp_path / 'a.csv'}'")
+    assert opened.query("// first\n MATCH (t:Threat {name: 'a;b'}) RETURN t.name;").rows == []
+    opened.close()
+    assert not (tmp_path / "a.csv").exists()

@@ -58,3 +58,7 @@ def test_graphviz_reads_the_graph() -> None:
 
 def test_quotes_of_names_are_escaped_for_graphviz() -> None:
     assert b'"x\\"]; <&> ' in as_dot(attack_graph(decisions(HOSTILE)))
+
+
+def test_a_backslash_at_the_end_ends_no_name() -> None:
+    assert b'"x\\\\" [' in as_dot(attack_graph(decisions("x\\")))

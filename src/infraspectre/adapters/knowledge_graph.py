@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ BATCH = 4096
 TYPES = {"text": "STRING", "texts": "STRING[]", "number": "DOUBLE"}
 MEMORY_BYTES = 256 << 20
 """Memory that the database may use for its pages."""
+QUESTION = re.compile(r"\s*(?:MATCH|OPTIONAL|UNWIND|WITH|RETURN|CALL)\b", re.IGNORECASE)
+"""How questions begin; a database that is opened for reading still writes files (COPY TO) and loads extensions."""
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|//[^\n]*|/\*.*?\*/""", re.DOTALL)
+"""Texts, names and remarks."""
 
 
 class LadybugGraph:
@@ -49,6 +54,9 @@ class LadybugGraph:
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> Answer:
         """Answer a question that changes nothing; raises InputError for one that cannot be answered."""
+        statements = [each for each in QUOTED.sub(" ", text).split(";") if each.strip()]
+        if not all(map(QUESTION.match, statements)):
+            raise InputError("is no question", path="query", remedy="begin it with MATCH, UNWIND, WITH, CALL or RETURN")
         try:
             result = self._connection.execute(text, dict(parameters or {}))
         except RuntimeError as error:

@@ -40,12 +40,12 @@ DIGEST = re.compile(r"^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$|^[tqd][0-9a-z
 
 def begins(detection: Detection) -> int:
     """Return the event time at which the behaviour began."""
-    return detection.first_seen or detection.at
+    return detection.begin
 
 
 def ends(detection: Detection) -> int:
     """Return the event time at which the behaviour was last seen."""
-    return max(detection.last_seen, detection.at)
+    return detection.end
 
 
 def is_weak(detection: Detection) -> bool:

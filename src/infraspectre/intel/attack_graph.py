@@ -69,8 +69,8 @@ def _edge(source: str, target: str, category: str, findings: list[Any]) -> Actio
         target,
         category,
         max((each.severity for each in findings), key=SEVERITIES.index),
-        rfc3339(min(each.first_seen or each.at for each in findings)),
-        rfc3339(max(max(each.last_seen, each.at) for each in findings)),
+        rfc3339(min(each.begin for each in findings)),
+        rfc3339(max(each.end for each in findings)),
         sorted({technique.id for each in findings for technique in each.techniques}),
         [each.detection_id for each in findings],
     )
@@ -87,14 +87,14 @@ def as_dot(graph: AttackGraph) -> bytes:
     shapes = {True: "box, style=rounded", False: "box"}
     lines += [f"  {_quoted(node.id)} [shape={shapes[node.is_inside]}];" for node in graph.nodes]
     for edge in graph.edges:
-        label = "\\n".join(filter(None, (edge.category, ", ".join(edge.techniques), edge.first_seen[:19])))
-        lines.append(f"  {_quoted(edge.source)} -> {_quoted(edge.target)} [label={_quoted(label)}];")
+        label = filter(None, (edge.category, ", ".join(edge.techniques), edge.first_seen[:19]))
+        lines.append(f"  {_quoted(edge.source)} -> {_quoted(edge.target)} [label={_quoted(*label)}];")
     return ("\n".join([*lines, "}"]) + "\n").encode()
 
 
-def _quoted(text: str) -> str:
-    """Return a text as Graphviz reads it back; the line break that labels have stays one."""
-    return '"' + text.replace('"', '\\"') + '"'
+def _quoted(*lines: str) -> str:
+    """Return lines as Graphviz reads them back, whatever signs are in them."""
+    return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
 
 
 NODE_FIELDS = {"is_inside": "boolean", "incidents": "string"}

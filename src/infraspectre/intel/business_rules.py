@@ -182,12 +182,11 @@ class _Compiled:
 
     def allows(self, detection: Detection) -> bool:
         """Tell whether all of a detection is allowed, from its first flow to its last."""
-        begin, end = detection.first_seen or detection.at, max(detection.at, detection.last_seen)
         return (
             self._names(detection)
             and self._who.holds(detection.orig)
             and self._whom.holds(detection.resp)
-            and (not self._windows or (self._is_open(begin) and self._is_open(end)))
+            and (not self._windows or (self._is_open(detection.begin) and self._is_open(detection.end)))
         )
 
     def _names(self, detection: Detection) -> bool:

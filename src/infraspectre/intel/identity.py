@@ -104,14 +104,16 @@ class Identities:
         """Note addresses and names, each pair once at its first time."""
         pairs = told.drop_nulls().group_by("address", "name", maintain_order=True).agg(pl.col("known_at").min())
         for address, text, known_at in pairs.iter_rows():
-            name = plain(text)
-            if name and is_inside(address):
+            if is_inside(address) and (name := plain(text)):
                 self._pasts[address].call(known_at, source, name)
 
 
 def plain(name: str | None) -> str | None:
     """Return a name as it is shown, without what terminals could take for orders; None for an empty one."""
-    text = "".join(letter for letter in name or "" if letter.isprintable()).strip(" .")[:LONGEST_NAME]
+    shown = name or ""
+    if not shown.isprintable():
+        shown = "".join(letter for letter in shown if letter.isprintable())
+    text = shown.strip(" .")[:LONGEST_NAME]
     return text or None
 
 

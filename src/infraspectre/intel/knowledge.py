@@ -169,7 +169,7 @@ def _indicator(graph: Knowledge, value: str, probability: float) -> Key:
 def _steps(graph: Knowledge, incident: Incident) -> Iterator[Key]:
     """Yield the techniques of an incident in the order in which they were first seen, each once."""
     shown = {each.id: each for each in incident.techniques}
-    findings = sorted(incident.detections, key=lambda each: (each.first_seen or each.at, each.detection_id))
+    findings = sorted(incident.detections, key=lambda each: (each.begin, each.detection_id))
     seen = dict.fromkeys(each.id for found in findings for each in found.techniques if each.id in shown)
     for identity in [*seen, *(each for each in shown if each not in seen)]:
         told = {"mitre_id": identity, "name": shown[identity].name, "tactic": ", ".join(tactics(identity))}

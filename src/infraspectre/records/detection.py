@@ -56,6 +56,16 @@ class Detection(msgspec.Struct, frozen=True):
     """Event time of the first flow behind it, nanoseconds since the epoch."""
     last_seen: int = 0
 
+    @property
+    def begin(self) -> int:
+        """Return the event time at which the behaviour began, which is before its detector became sure."""
+        return self.first_seen or self.at
+
+    @property
+    def end(self) -> int:
+        """Return the event time at which the behaviour was last seen."""
+        return max(self.last_seen, self.at)
+
 
 def detection_id(detector: str, category: str, orig: str | None, resp: str | None, first_seen: int, *more: Any) -> str:
     """Derive a stable identity, equal for the same finding in every run over the same input."""

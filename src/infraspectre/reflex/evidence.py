@@ -30,7 +30,7 @@ def largest_by(values: Iterable[tuple[Hashable, float]]) -> list[float]:
 
 def span_s(detections: Iterable[Detection]) -> float:
     """Return the seconds of event time that the longest-lasting finding went on; none where a log's time goes back."""
-    return max(0.0, *((each.last_seen - begin(each)) / 1e9 for each in detections))
+    return max(0.0, *((each.last_seen - each.begin) / 1e9 for each in detections))
 
 
 def evidence_flows(detection: Detection) -> int:
@@ -48,20 +48,15 @@ def distinct_flows(detections: Sequence[Detection]) -> int:
 def follow_up(detections: Iterable[Detection]) -> tuple[Detection, Detection] | None:
     """Find a victim that became an actor: what hit it, and another family of activity that it began after that."""
     suffered: dict[str, dict[str, Detection]] = {}
-    for detection in sorted(detections, key=lambda each: (begin(each), each.at, each.detection_id)):
+    for detection in sorted(detections, key=lambda each: (each.begin, each.at, each.detection_id)):
         kind = family(detection.category).name
         before = [
             each
             for name, each in suffered.get(detection.orig or "", {}).items()
-            if name != kind and begin(each) < begin(detection)
+            if name != kind and each.begin < detection.begin
         ]
         if before:
             return before[0], detection
         if detection.resp and detection.severity not in ("informational", "low"):
             suffered.setdefault(detection.resp, {}).setdefault(kind, detection)
     return None
-
-
-def begin(detection: Detection) -> int:
-    """Return the event time at which the behaviour began, which is before its detector became sure."""
-    return detection.first_seen or detection.at

@@ -50,7 +50,7 @@ def evidence_weight(detection: Detection) -> float:
 
 def _finding(detection: Detection) -> Statement:
     text = detection.evidence.summary.rstrip(". ") or f"{noun(detection.category)} was seen"
-    return _statement(f"{clock(detection.first_seen or detection.at)}: {text}.", [detection])
+    return _statement(f"{clock(detection.begin)}: {text}.", [detection])
 
 
 def _statement(text: str, proofs: Sequence[Detection]) -> Statement:

@@ -72,7 +72,7 @@ class Picture(msgspec.Struct, frozen=True):
 def picture(decision: Decision) -> Picture:
     """Lay out an incident; the same incident gives the same picture."""
     incident = decision.incident
-    findings = sorted(incident.detections, key=lambda each: (each.first_seen or each.at, each.at, each.detection_id))
+    findings = sorted(incident.detections, key=lambda each: (each.begin, each.at, each.detection_id))
     pairs = _pairs(findings)
     columns = _columns(pairs)
     shown = [name for column in columns for name in column]
@@ -150,7 +150,7 @@ def _track(row: int, each: Detection, begin: int, end: int) -> Track:
         share = (min(max(at, begin), end) - begin) / max(end - begin, 1)
         return round(TRACK_LEFT + share * (WIDTH - TRACK_LEFT - 6), 1)
 
-    start, stop = x(each.first_seen or each.at), x(max(each.last_seen, each.at))
+    start, stop = x(each.begin), x(each.end)
     told = f"{noun(each.category)}, {each.orig or 'unknown'} to {each.resp or 'several'}"
     return Track(
         row * TRACK_HEIGHT, start, max(round(stop - start, 1), 4.0), x(each.at), each.severity,

@@ -78,9 +78,10 @@ class Patience(NamedTuple):
 
 NEEDED = ("started_at", "ended_at", "orig_ip", "resp_ip")
 """Columns without whose values a flow, from a log that does not say them, is no evidence: who, with whom and when."""
-PATIENCE = (Patience(8_192, 0), Patience(512, 60), Patience(64, 600))
+PATIENCE = (Patience(8_192, 0), Patience(2_048, 60), Patience(64, 600))
 """Blocks are cut by rows and event time alone, so that batch boundaries leave no trace: 8,192 rows bound memory, a
-minute is the wait on a busy network and ten minutes on a quiet one, and 64 rows spread the cost of looking."""
+minute is the wait on a network of thousands and ten minutes on any other, and 64 rows spread the cost of looking, which
+is much the same for a hundred rows and a thousand."""
 
 
 class Soma:
