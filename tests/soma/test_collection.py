@@ -45,7 +45,7 @@ def test_ordinary_work_is_quiet_and_so_is_much_where_others_read_much() -> None:
 
 
 def test_nothing_is_said_of_a_server_that_few_read() -> None:
-    assert levels(*work(readers=3), reading(7_300.0, "10.0.0.20", 30)) == []
+    assert levels(*work(readers=2), reading(7_300.0, "10.0.0.20", 30)) == []
 
 
 def test_where_a_flow_tells_no_more_names_bytes_say_how_much_was_read() -> None:

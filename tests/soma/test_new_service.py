@@ -52,7 +52,7 @@ def test_known_ports_high_ports_and_the_first_hour_are_quiet() -> None:
 
 def test_a_listener_that_others_use_again_and_again_is_found() -> None:
     used = [flow(9_000.0 + n, orig_ip=f"10.0.0.{20 + n % 4}", resp_ip="10.0.0.33", resp_port=7_123) for n in range(40)]
-    assert [each.severity for each in after(*CALLED, *used)] == ["low", "medium"]
+    assert [each.severity for each in after(*CALLED, *used)] == ["medium"]
     elsewhere = [row | {"resp_ip": "10.0.0.2"} for row in used]
     spoken = [row | {"app_protocol": "http"} for row in used]
     assert {each.severity for each in after(*CALLED, *elsewhere)} == {"informational"}
@@ -62,3 +62,10 @@ def test_a_listener_that_others_use_again_and_again_is_found() -> None:
 def test_being_called_for_management_is_no_new_service_of_weight() -> None:
     managed = flow(9_000.0, orig_ip="10.0.0.21", resp_ip="10.0.0.22", resp_port=5_985)
     assert [each.severity for each in after(managed)] == ["informational"]
+
+
+def test_a_workstation_that_answers_a_stranger_is_found() -> None:
+    stranger = flow(9_000.0, orig_ip="203.0.113.9", resp_ip="10.0.0.22", resp_port=7_123)
+    published = stranger | {"resp_ip": "10.0.0.1"}
+    assert [each.severity for each in after(stranger)] == ["medium"]
+    assert [each.severity for each in after(published)] == ["informational"]

@@ -33,7 +33,7 @@ class CollectionSettings(msgspec.Struct, frozen=True):
     """Different files opened in ten minutes: a person opens a handful, and a folder's preview a dozen."""
     ratio: float = 3.0
     """Multiple of what the busiest others, and the host before, opened in as much time."""
-    peers: int = 5
+    peers: int = 3
     """Readers of a server that have to be known: without them nobody knows what is usual there."""
     score: float = 0.5
     """Score at the threshold: somebody who copies a folder for a journey does the same."""

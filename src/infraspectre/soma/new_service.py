@@ -11,15 +11,14 @@ from infraspectre.ml.bounded import BoundedTable
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_seconds
+from infraspectre.soma.scan import EPHEMERAL, PEER_PORTS
 from infraspectre.soma.techniques import NON_STANDARD_PORT
 
-EPHEMERAL = 32_768
-"""First port that systems hand out by themselves (Linux; RFC 6335 begins later): services there come and go."""
 BACKDOOR_PORTS = (1_234, 1_337, 2_323, 4_444, 4_445, 5_554, 5_555, 6_666, 7_777, 9_001, 9_999, 12_345, 13_337, 31_337)
 """Ports that shells of penetration testing tools and worms listen on by default or custom (Metasploit, netcat)."""
 
-USUAL_PORTS = (22, 135, 139, 445, 3_389, 5_985, 5_986, 7_680)
-"""Ports that hosts offer from the start, for management and for shared updates; what is new is that somebody calls."""
+USUAL_PORTS = (22, 135, 139, 445, 3_389, 5_985, 5_986, *PEER_PORTS)
+"""Ports that hosts offer from the start, for management and for peers; what is new is that somebody calls."""
 
 
 class NewServiceSettings(msgspec.Struct, frozen=True):
@@ -37,10 +36,12 @@ class NewServiceSettings(msgspec.Struct, frozen=True):
     """What a host adds that had called others and never served: workstations do not serve."""
     backdoor_score: float = 0.2
     """What a port of backdoors, without a protocol that is known, adds."""
+    outside_score: float = 0.15
+    """What it adds if a stranger outside is answered there: routers and firewalls let nobody in to workstations."""
     used_score: float = 0.15
     """What it adds if others use it again and again, no other host serves it, and no protocol is known."""
-    used_clients: int = 3
-    used_flows: int = 20
+    used_clients: int = 2
+    used_flows: int = 10
     """Hosts that use it, and their connections: more than one program's listener is asked by chance."""
     reports: int = 4
     """New ports reported for a host: a program that serves on many is peer-to-peer."""
@@ -67,6 +68,7 @@ class ServiceCase(Case):
         self.app: str | None = None
         self.is_new = False
         self.was_client = False
+        self.from_outside = False
 
 
 class NewService:
@@ -92,18 +94,19 @@ class NewService:
         """Return services that are new."""
         served = frame.filter(
             (pl.col("protocol") == "tcp")
-            & pl.col("orig_inside")
+            & (pl.col("orig_inside") | pl.col("resp_inside"))
             & pl.col("tcp_state").is_in(["SF", "S1", "S2", "S3", "RSTO", "RSTR"])
             & (pl.col("orig_payload_bytes") > 0)
             & (pl.col("resp_payload_bytes") > 0)
         )
-        self._note_clients(served)
+        self._note_clients(served.filter("orig_inside"))
         inside = served.filter(pl.col("resp_inside") & (pl.col("resp_port") < EPHEMERAL))
         rows = gathered(
             inside.sort("started_at", maintain_order=True),
             ["resp_ip", "resp_port"],
             clients=pl.col("orig_ip").unique(maintain_order=True).head(4),
             app=pl.col("app_protocol").drop_nulls().first(),
+            from_outside=(~pl.col("orig_inside")).any(),
         )
         found = self._book.review([self._absorb(row) for row in rows])
         self._served += len(served)
@@ -128,6 +131,7 @@ class NewService:
         case = self._book[scope]
         case.absorb(row)
         case.app = case.app or row["app"]
+        case.from_outside |= row["from_outside"]
         case.show(row["clients"])
         if len(case.clients) < 64:
             case.clients |= dict.fromkeys(row["clients"])
@@ -175,5 +179,6 @@ class NewService:
         return (
             settings.client_score * case.was_client
             + settings.backdoor_score * (scope.port in BACKDOOR_PORTS and case.app is None)
+            + settings.outside_score * (case.from_outside and case.was_client)
             + settings.used_score * (is_used and case.was_client and case.app is None)
         )
