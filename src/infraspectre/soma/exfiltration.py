@@ -93,6 +93,8 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Hosts that make a domain popular."""
     unnamed: float = 0.06
     """For a destination of the web without a name; other protocols do not say any."""
+    clear: float = 0.08
+    """For HTTP in the clear: services that take files encrypt by now."""
     copied: float = 0.08
     """For file transfer or remote shells to the outside, which people seldom use."""
     pieces: int = 3
@@ -282,6 +284,7 @@ class Exfiltration:
             "shared": -settings.shared * (senders - 1),
             "popular": -settings.popular * (case.domain_hosts >= settings.popular_hosts),
             "unnamed": settings.unnamed * (case.is_web and case.name is None),
+            "clear": settings.clear * ("http" in case.apps),
             "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
             "once": -self._once(case),
             "own_software": settings.own_software * case.is_own_software,
