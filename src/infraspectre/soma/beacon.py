@@ -419,8 +419,9 @@ class Beacon:
         return scope.protocol == "tcp" and case.app_protocol is None and not case.is_inside
 
     def _is_own_software(self, scope: Scope, case: CallCase) -> bool:
-        """Tell whether the calling program is seen nowhere else; of a server, most programs are not."""
-        is_own = (case.software_hosts or np.inf) <= OWN_HOSTS and (case.software_places or 0.0) <= 1
+        """Tell whether the calling program is seen at the callers alone; most of a server's are."""
+        users = max(OWN_HOSTS, self._callers_of(scope, case))
+        is_own = (case.software_hosts or np.inf) <= users and (case.software_places or 0.0) <= 1
         return is_own and scope.orig not in self._servers
 
     def _score(self, oddities: dict[str, float], case: CallCase) -> float:
