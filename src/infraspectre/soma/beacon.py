@@ -171,7 +171,7 @@ UPLOAD_BYTES = 1_500
 UPLOAD_RATIO = 4.0
 """Bytes sent by such a call per byte received beyond GREETING_BYTES, as exfiltration asks for."""
 GREETING_BYTES = 4_000
-"""Bytes that a server sends before it answers: the certificates of a TLS handshake."""
+"""Bytes that a server sends before it answers: the certificates of a TLS handshake; in SSH both sides send some."""
 BROWSER = r"^Mozilla/5\."
 """Begins the user agent of every browser of this age (RFC 9110, 10.1.5, and wide custom)."""
 OUTDATED = r"^Mozilla/[1-4]\.|MSIE |Trident/|Windows NT (?:5|6\.[01])|Firefox/[1-4]?\d\.|Chrome/[1-4]?\d\."
@@ -369,12 +369,13 @@ class Beacon:
         return scope.protocol == "dns" and is_service
 
     def _is_beacon(self, scope: Scope, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
-        """Tell whether calls come from a timer and are alike; names that carry data differ in length by nature."""
+        """Tell whether calls come from a timer and are alike; names and uploads that carry data differ in length."""
         settings = self._settings
         if rhythm.calls < settings.calls or rhythm.period_s > settings.longest_gap_s:
             return False
         if rhythm.calls >= settings.many_calls:
-            return rhythm.is_timer and size_spread <= settings.size_spread
+            is_upload = _carries_off(case) and _spread(case.answers) <= settings.size_spread
+            return rhythm.is_timer and (size_spread <= settings.size_spread or is_upload)
         if rhythm.period_s < settings.shortest_rare_gap_s or rhythm.irregularity > settings.rare_irregularity:
             return False
         if scope.protocol == "dns":
@@ -544,7 +545,8 @@ def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
 def _carries_off(case: CallCase) -> bool:
     """Tell whether the calls bring out much more than they bring in, beyond what a server sends by way of greeting."""
     sent, received = float(np.median(case.sizes)), float(np.median(case.answers))
-    return sent >= max(UPLOAD_BYTES, UPLOAD_RATIO * (received - GREETING_BYTES))
+    least = GREETING_BYTES if case.app_protocol == "ssh" else UPLOAD_BYTES
+    return sent >= max(least, UPLOAD_RATIO * (received - GREETING_BYTES))
 
 
 WORDS = {
