@@ -51,7 +51,10 @@ GROWTH = 2
 
 
 class BeaconSettings(msgspec.Struct, frozen=True):
-    """Sets the thresholds of beacon detection; weights add to a score of which 0.5 is worth an analyst's time."""
+    """Sets the thresholds of beacon detection; weights add to a score of which 0.5 is worth an analyst's time.
+
+    What programs of a single user often show, such as a late beginning, is not worth it alone.
+    """
 
     calls: int = 4
     """Calls needed: a period of 6 hours has no more in a day."""
@@ -81,11 +84,11 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """Off the score for every further host that calls the same."""
     unnamed: float = 0.15
     """For a destination without a name: services have names, and programs look them up."""
-    own_software: float = 0.08
+    own_software: float = 0.07
     """For a TLS fingerprint or user agent that at most two hosts here show, and show to this destination alone."""
     outdated: float = 0.1
     """For a user agent that claims to be a browser of ten years ago: malware copies those, nobody uses them."""
-    posing: float = 0.08
+    posing: float = 0.07
     """For a browser's user agent whose calls never come from a page: of a page, a browser fetches the rest, too."""
     unknown_protocol: float = 0.1
     """For calls outside over TCP in no known protocol."""
@@ -101,7 +104,7 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """Beyond `shaken`, for gaps that only somebody who hides would shake so much."""
     wild_spread: float = 0.35
     """Robust spread of gaps from which they are: uniform jitter of a half."""
-    late: float = 0.08
+    late: float = 0.07
     """For calls that began long after the host was first seen: installed programs begin with their host."""
     late_s: float = 1_800.0
     """How long after, and longer than the period: a program calls within its first."""
