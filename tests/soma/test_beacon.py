@@ -194,3 +194,17 @@ def test_a_server_that_calls_few_is_no_device() -> None:
     clients = [flow(n, orig_ip=f"10.0.0.{n}", resp_ip="10.0.0.5", resp_port=445) for n in range(20, 26)]
     device, server = (in_context(rows)[-1].evidence.measures for rows in (polls, [*clients, *polls]))
     assert ("devoted" in device, "devoted" in server) == (True, False)
+
+
+def test_a_resolver_that_passes_questions_on_is_no_further_caller() -> None:
+    told: dict[str, Any] = {"protocol": "udp", "resp_port": 53, "app_protocol": "dns"}
+    asked = [
+        row | {"dns_queries": [f"{n * 7919:08x}.evil.example"], "dns_query_types": ["TXT"]}
+        for n, row in enumerate(calls(1_800.0, 0.1, 9, **told | {"resp_ip": "10.0.0.2"}))
+    ]
+    passed_on = [row | {"orig_ip": "10.0.0.2", "resp_ip": "198.51.100.53"} for row in asked]
+    others = [
+        flow(n, orig_ip=f"10.0.0.{n}", dns_queries=["a.example"], **told | {"resp_ip": "10.0.0.2"}) for n in (6, 7)
+    ]
+    found = in_context([*others, *asked, *passed_on])
+    assert [(each.orig, each.evidence.measures["callers"]) for each in found][-1] == ("10.0.0.5", 1)
