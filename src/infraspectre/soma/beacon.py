@@ -293,7 +293,8 @@ class Beacon:
         self._own.learn(frame)
         self._servers.learn(frame)
         self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
-        calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
+        is_call = _is_call() & pl.col("orig_payload_bytes").is_not_null()
+        calls = frame.filter(is_call).select(_told_by_calls(self._resolvers.forwarders()))
         is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
         for place in calls.filter(is_popular)["place"].unique(maintain_order=True):
             self._popular[place]
@@ -311,7 +312,8 @@ class Beacon:
         case = self._book[scope]
         case.absorb(row)
         case.call(row)
-        self._callers[scope.place].update([row["orig_hash"]])
+        if not (scope.protocol == "dns" and scope.orig in self._resolvers):
+            self._callers[scope.place].update([row["orig_hash"]])
         return scope
 
     def _is_due(self, scope: Scope) -> bool:
@@ -469,8 +471,8 @@ def _is_call() -> pl.Expr:
     return ~pl.col("resp_group") & (is_service | is_echo & ~pl.col("resp_inside") | is_question.fill_null(value=False))
 
 
-def _told_by_calls() -> list[pl.Expr]:
-    """Say of each call what is called, how much, and by how many hosts.
+def _told_by_calls(forwarders: int) -> list[pl.Expr]:
+    """Say of each call what is called, how much, and by how many hosts, of which so many ask for names for others.
 
     A server is called by its name where the call tells it: a name with several addresses is called at each in turn by
     chance, which makes the steadiest timer look shaken, and many names share an address.
@@ -478,6 +480,7 @@ def _told_by_calls() -> list[pl.Expr]:
     is_dns, is_ping = pl.col("resp_port") == DNS_PORT, pl.col("protocol").str.starts_with("icmp")
     packets = pl.max_horizontal(pl.col("orig_packets"), 1).fill_null(1)
     address_callers = pl.when(~is_dns).then("resp_host_orig_hosts")
+    repeated = pl.when(is_dns).then(pl.min_horizontal(forwarders, pl.col("domain_orig_hosts") - 1)).otherwise(0)
     return [
         *map(pl.col, CARRIED),
         pl.when(is_dns).then(registered(QUESTION)).otherwise(pl.coalesce(SERVER_NAME, "resp_ip")).alias("place"),
@@ -485,7 +488,7 @@ def _told_by_calls() -> list[pl.Expr]:
         pl.when(is_ping).then(pl.col("orig_payload_bytes") // packets).otherwise("orig_payload_bytes").alias("size"),
         pl.col("resp_payload_bytes").fill_null(0).alias("answer"),
         pl.col("orig_ip").hash().alias("orig_hash"),
-        pl.max_horizontal("domain_orig_hosts", address_callers).alias("callers"),
+        pl.max_horizontal(pl.col("domain_orig_hosts") - repeated, address_callers).alias("callers"),
         pl.when(is_dns).then(QUESTION.hash()).alias("name"),
         pl.when(is_dns).then(pl.col("dns_query_types").list.first().is_in(DATA_TYPES)).alias("is_data"),
         _is_named().alias("is_named"),
