@@ -509,8 +509,9 @@ def _says(agent: str) -> pl.Expr:
 
 
 def _is_self_signed() -> pl.Expr:
+    """Tell who issued itself the certificate of a service of TLS; remote desktops and databases always do."""
     subject, issuer = (pl.col(f"tls_certificate_{name}").list.first() for name in ("subjects", "issuers"))
-    return (subject == issuer).fill_null(value=False)
+    return (subject == issuer).fill_null(value=False) & (pl.col("app_protocol") == "tls").fill_null(value=False)
 
 
 def _control_server(scope: Scope, case: CallCase) -> str | None:
