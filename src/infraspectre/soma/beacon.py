@@ -155,6 +155,8 @@ QUIET_PORTS = (
     5355,
 )
 """Services periodic by design: names, time, leases, directories, management and discovery (IANA port numbers)."""
+DIRECTORY_PORTS = (88, 389, 464, 636)
+"""Ports of Kerberos and LDAP, through which members of a domain log on; devices are hardly ever members."""
 WEB_PORTS = (80, 443)
 """Ports at which web services are at home."""
 DNS_PORT = 53
@@ -286,12 +288,17 @@ class Beacon:
         self._resolvers = Resolvers()
         self._own = OwnDomains()
         self._servers = Servers()
+        self._members: BoundedTable[str, bool] = BoundedTable(self._settings.capacity, bool)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return beacons that became certain."""
         frame = completed(frame, OPTIONAL)
         self._own.learn(frame)
         self._servers.learn(frame)
+        for member in frame.filter("resp_inside", pl.col("resp_port").is_in(DIRECTORY_PORTS))["orig_ip"].unique(
+            maintain_order=True
+        ):
+            self._members[member]
         self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
         is_call = _is_call() & pl.col("orig_payload_bytes").is_not_null()
         calls = frame.filter(is_call).select(_told_by_calls(self._resolvers.forwarders()))
@@ -405,9 +412,10 @@ class Beacon:
         return {name: float(part) for name, part in parts.items() if part}
 
     def _is_device(self, scope: Scope, case: CallCase) -> bool:
-        """Tell whether a caller calls hardly anybody and what it calls has a name: servers call few by nature, too."""
+        """Tell whether a caller calls hardly anybody, by name, and is neither a server nor a member of a domain."""
         is_quiet = (case.caller_places or np.inf) <= self._settings.devoted_hosts
-        return is_quiet and (case.is_named or scope.protocol != "tcp") and scope.orig not in self._servers
+        is_known = scope.orig in self._servers or scope.orig in self._members
+        return is_quiet and (case.is_named or scope.protocol != "tcp") and not is_known
 
     def _is_unknown(self, scope: Scope, case: CallCase) -> bool:
         return scope.protocol == "tcp" and case.app_protocol is None and not case.is_inside

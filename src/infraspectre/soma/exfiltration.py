@@ -97,8 +97,8 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """For file transfer or remote shells to the outside, which people seldom use."""
     pieces: int = 3
     """Pieces of one size from which it is cut up on purpose."""
-    piece_spread: float = 0.25
-    """Robust spread of their sizes over the median."""
+    piece_spread: float = 0.1
+    """Robust spread of their sizes over the median: what is split has equal pieces and a smaller last one."""
     once: float = 0.16
     """Off the score for a single connection: people upload a film or a folder now and then, and give partners files."""
     once_usual: float = 0.3
