@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from infraspectre.records import Detection, Evidence, Severity, Technique
+from collections.abc import Iterable
+
+from infraspectre.cortex import Cortex
+from infraspectre.intel.assets import Assets
+from infraspectre.records import Detection, Evidence, Incident, Severity, Technique
 
 SECOND = 1_000_000_000
 START = 1_763_640_000 * SECOND
@@ -39,3 +43,10 @@ def finding(
         first_seen=START + int((at - lasting) * SECOND),
         last_seen=START + int(at * SECOND),
     )
+
+
+def correlated(detections: Iterable[Detection], assets: Assets | None = None) -> list[Incident]:
+    """Return the latest telling of each incident that is made of detections."""
+    cortex = Cortex(assets=assets)
+    told = cortex.correlate(list(detections)) + cortex.finish()
+    return list({each.incident_id: each for each in told if each.merged_into is None}.values())

@@ -4,6 +4,7 @@ import gc
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import infraspectre
@@ -11,7 +12,7 @@ from infraspectre import app
 from infraspectre.app import load_settings
 from infraspectre.errors import ConfigError, InputError, OutputError
 from infraspectre.pipeline import Pipeline
-from pipeline_fakes import Correlating, Detecting, Stages, decision
+from pipeline_fakes import Correlating, Detecting, Stages, decision, detection
 from sigma_rules import BROKEN, DISCARD
 
 ZEEK = """#separator \\x09
@@ -32,7 +33,7 @@ def conn_log(tmp_path: Path) -> Path:
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Pipeline(Stages(), Detecting(), Correlating(), Stages())
-    monkeypatch.setattr(app, "compose", lambda *_: fake)
+    monkeypatch.setattr(app, "compose", lambda *_, **__: fake)
 
 
 @pytest.mark.usefixtures("faked")
@@ -71,6 +72,13 @@ def test_two_runs_write_the_same_bytes(conn_log: Path, tmp_path: Path) -> None:
         infraspectre.analyze(conn_log, out=tmp_path / name)
     for name in FILES - {"summary.json", "report.html"}:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
+
+
+def test_detections_read_as_their_incident_tells_them() -> None:
+    told = decision("d1")
+    raised = msgspec.structs.replace(detection("d1"), severity="critical")
+    told = msgspec.structs.replace(told, incident=msgspec.structs.replace(told.incident, detections=[raised]))
+    assert [each.severity for each in app.as_told([detection("d1"), detection("d2")], [told])] == ["critical", "high"]
 
 
 @pytest.mark.usefixtures("faked")

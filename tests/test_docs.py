@@ -17,6 +17,8 @@ import pytest
 from infraspectre import _core
 from infraspectre.adapters.rules.updates import read_sources
 from infraspectre.cli import COMMANDS
+from infraspectre.records import Technique
+from infraspectre.soma import techniques
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -35,6 +37,12 @@ def generator() -> ModuleType:
 def test_reference_pages_are_fresh(name: str) -> None:
     page = ROOT / "docs" / "reference" / name
     assert page.read_text() == generator().pages()[name], "run `make docs`"
+
+
+def test_every_technique_that_detectors_name_is_proven_or_said_not_to_be() -> None:
+    page = (ROOT / "docs" / "reference" / "attack-coverage.md").read_text()
+    claimed = {each.id for each in vars(techniques).values() if isinstance(each, Technique)}
+    assert claimed <= set(re.findall(r"\bT\d{4}(?:\.\d{3})?\b", page)), "run python tools/coverage.py"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,10 +7,9 @@ import msgspec
 import polars as pl
 import pytest
 
-from findings import finding
+from findings import correlated, finding
 from infraspectre.adapters.audit_log import AuditLog
 from infraspectre.adapters.results import incident_object, write_lines
-from infraspectre.cortex import Cortex
 from infraspectre.errors import InputError, OutputError, UsageError
 from infraspectre.records import Level
 from infraspectre.records.response import Action
@@ -51,9 +50,8 @@ class Desk:
     """Holds a folder of results with one incident, and what answers it."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        cortex = Cortex()
-        cortex.correlate([finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)])
-        write_lines(folder / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in cortex.finish()])
+        found = correlated([finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)])
+        write_lines(folder / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in found])
         self.now = NOW
         self.runner = FakeRunner()
         self.folder = folder
@@ -174,3 +172,31 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
 def test_what_answering_needs_is_in_the_results(desk: Desk) -> None:
     assert isinstance(desk.incident, Known)
     assert desk.incident.targets == [ACTOR]
+
+
+def test_an_action_that_cannot_be_undone_keeps_no_other_from_being_undone(desk: Desk) -> None:
+    desk.response.carry_out(desk.response.propose(desk.incident, ["blocklist"]), "ana")
+    lost = msgspec.structs.replace(desk.response.open()[0].action, action_id="0", runner="webhook")
+    log = AuditLog(desk.folder / AUDIT_FILE)
+    log.append(msgspec.structs.replace(log.entries()[0], action=lost))
+    assert [each.state for each in desk.response.undo("ana")] == ["undone", "not undone"]
+
+
+@pytest.mark.parametrize("name", ["x\n8.8.8.8", "../../etc/x", ""])
+def test_an_identity_from_a_foreign_folder_gets_into_no_list_and_no_path(desk: Desk, name: str) -> None:
+    path = desk.folder / "incidents.jsonl"
+    path.write_bytes(path.read_bytes().replace(desk.incident.incident_id.encode(), msgspec.json.encode(name)[1:-1]))
+    with pytest.raises(InputError, match="is no incident"):
+        desk.response.incidents()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("target", "fe80::1%a } ; flush ruleset"), ("target", "1.2.3.4\n"), ("action_id", "../../x")]
+)
+def test_a_foreign_audit_trail_gets_into_no_command_and_no_path(desk: Desk, field: str, value: str) -> None:
+    desk.response.carry_out(desk.response.propose(desk.incident, ["blocklist"]), "ana")
+    path = desk.folder / AUDIT_FILE
+    entry = msgspec.json.decode(path.read_bytes().splitlines()[0])
+    path.write_bytes(msgspec.json.encode(entry | {"action": entry["action"] | {field: value}}))
+    with pytest.raises(InputError, match="is no audit entry"):
+        desk.response.undo("ana")

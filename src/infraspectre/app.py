@@ -461,8 +461,9 @@ class Run:
         with writing_to(self.folder / "summary.json"):
             (self.folder / "summary.json").unlink(missing_ok=True)
         decisions = self.detect(progress)
-        summary = self.write(decisions, meter)
-        return Analysis(summary, decisions, self.pipeline.detections, self.folder)
+        detections = as_told(self.pipeline.detections, decisions)
+        summary = self.write(decisions, detections, meter)
+        return Analysis(summary, decisions, detections, self.folder)
 
     def detect(self, progress: Progress | None) -> list[Decision]:
         """Write the flows while detecting; return the decisions, the most threatening first."""
@@ -480,12 +481,12 @@ class Run:
         lost = lost_share(self.source.account())
         return [self.pipeline.reflex.doubt(each, lost) for each in found] if lost else found
 
-    def write(self, decisions: list[Decision], meter: Meter) -> Summary:
+    def write(self, decisions: list[Decision], detections: list[Detection], meter: Meter) -> Summary:
         """Write the files beside the flows; return the summary."""
         from infraspectre.adapters.results import detection_object, incident_object, json_document, write_lines
         from infraspectre.report import render
 
-        alerts, detections = self.source.alerts(), self.pipeline.detections
+        alerts = self.source.alerts()
         write_lines(self.folder / "alerts.jsonl", alerts)
         write_lines(self.folder / "detections.jsonl", map(detection_object, detections))
         write_lines(self.folder / "incidents.jsonl", map(incident_object, decisions))
@@ -520,6 +521,12 @@ def ranked(decisions: list[Decision]) -> list[Decision]:
         (decision for decision in latest.values() if decision.incident.merged_into is None),
         key=lambda one: (-one.threat_score.value, one.incident.first_seen, one.incident.incident_id),
     )
+
+
+def as_told(detections: list[Detection], decisions: list[Decision]) -> list[Detection]:
+    """Return detections as incidents tell them: in an intrusion under way, severities were raised."""
+    told = {each.detection_id: each for decision in decisions for each in decision.incident.detections}
+    return [told.get(each.detection_id, each) for each in detections]
 
 
 def account_object(account: Account) -> dict[str, Any]:

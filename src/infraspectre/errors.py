@@ -92,3 +92,21 @@ class CaptureError(InputError):
 
 class OutputError(InfraSpectreError):
     """Says which result cannot be written."""
+
+
+MOST_NAMED = 100
+"""Further errors of one input are counted."""
+
+
+def all_of(errors: Sequence[InputError]) -> InputError:
+    """Return the first of some errors, by file and line, with the others."""
+    first, *others = sorted(errors, key=lambda error: (error.path or "", error.line or 0))
+    problem = first.problem if len(others) < MOST_NAMED else f"{first.problem} (one of {len(errors):,} errors)"
+    return InputError(
+        problem,
+        path=first.path,
+        line=first.line,
+        field=first.field,
+        remedy=first.remedy,
+        others=others[:MOST_NAMED],
+    )

@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from infraspectre.errors import InputError, OutputError, UsageError
+from infraspectre.errors import InfraSpectreError, InputError, UsageError
 from infraspectre.ports import ActionRunner, AuditTrail
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.incident import Asset, Level, ResponsePlan
-from infraspectre.records.response import Action, AuditEntry, State, action_id
+from infraspectre.records.response import Action, AuditEntry, Identity, State, action_id
 from infraspectre.records.times import NANOSECONDS, rfc3339
 from infraspectre.reflex.actions import ResponseSettings
 from infraspectre.reflex.guard import Guard
@@ -43,7 +43,7 @@ class Score(msgspec.Struct, frozen=True):
 class Known(msgspec.Struct, frozen=True):
     """Is an incident as `analyze` wrote it, as far as answering it needs."""
 
-    incident_id: str
+    incident_id: Identity
     title: str
     raised_at: str
     threat_score: Score
@@ -179,13 +179,13 @@ class Response:
         return self._tried(action, by, runner.run, "done", "failed")
 
     def _undone(self, action: Action, by: str) -> Outcome:
-        return self._tried(action, by, self._runner(action.runner).undo, "undone", "not undone")
+        return self._tried(action, by, lambda each: self._runner(each.runner).undo(each), "undone", "not undone")
 
     def _tried(self, action: Action, by: str, do: Callable[[Action], str], well: State, badly: State) -> Outcome:
         """Do something and note what became of it; a failure is noted, and does not keep others from being tried."""
         try:
             outcome = Outcome(action, well, do(action))
-        except OutputError as error:
+        except InfraSpectreError as error:
             outcome = Outcome(action, badly, str(error))
         self._note(action, outcome.state, by, outcome.said)
         return outcome

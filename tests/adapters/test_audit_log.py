@@ -10,7 +10,7 @@ from infraspectre.errors import InputError
 from infraspectre.records.response import Action, AuditEntry
 
 ENTRY = AuditEntry(
-    "2026-01-01T00:00:00Z", "begun", "me", "said\nmore", Action("a1", "i1", "x", "t", "r", "high", 1, 2, 3.0)
+    "2026-01-01T00:00:00Z", "begun", "me", "said\nmore", Action("a1", "i1", "x", "192.0.2.1", "r", "high", 1, 2, 3.0)
 )
 
 

@@ -96,11 +96,13 @@ def test_a_folder_without_connections_is_named(tmp_path: Path) -> None:
 def test_numbers_that_no_column_holds_are_unknown(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text(
-        '{"ts":1.5,"id.orig_h":"10.0.0.1","id.orig_p":70000,"id.resp_h":"10.0.0.2","proto":"tcp","orig_pkts":-1}'
+        '{"ts":1.5,"id.orig_h":"10.0.0.1","id.orig_p":70000,"id.resp_h":"10.0.0.2","proto":"tcp","orig_pkts":-1,'
+        f'"resp_pkts":"{"9" * 5000}"}}'
     )
     (batch,) = infraspectre.flows(path)
     assert batch.frame["orig_port"].to_list() == [None]
     assert batch.frame["orig_packets"].to_list() == [None]
+    assert batch.frame["resp_packets"].to_list() == [None]
 
 
 @pytest.mark.parametrize("text", [FLOW, f"{CSV}80,1,6,10.0.0.1\n"], ids=["eve", "table"])

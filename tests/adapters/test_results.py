@@ -64,3 +64,11 @@ def test_a_time_that_is_none_is_refused(value: Any, folder: Path) -> None:
 def test_a_folder_without_results_says_what_would_be_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'infraspectre analyze'"):
         read_results(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["joins", "kill_chain", "detections"])
+@pytest.mark.parametrize("value", [None, [5], 7])
+def test_a_list_that_is_none_is_named(name: str, value: Any, folder: Path) -> None:
+    change(folder / "incidents.jsonl", 1, **{name: value})
+    with pytest.raises(InputError, match=r"incidents\.jsonl:1"):
+        read_results(folder)

@@ -68,3 +68,8 @@ def test_unknown_values_and_empty_batches_pass() -> None:
         pl.lit(None).cast(SCHEMA[name]).alias(name) for name in SCHEMA if name != "flow_id"
     )
     assert len(Axon().extract(FlowBatch(unknown))) == 1
+
+
+def test_bytes_that_no_flow_has_are_no_error_and_no_sum_runs_over() -> None:
+    flows = frame(flow(at, orig_payload_bytes=2**63 + at, resp_payload_bytes=2**63) for at in range(9))
+    assert context(flows, 4)["orig_hour_sent_bytes"].to_list() == pytest.approx([n * 2.0**48 for n in range(1, 10)])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from benches.days import Attack, Day, Outcome, Played, completeness, outcome
 
-from findings import SECOND, START, finding
-from infraspectre.cortex import Cortex
+from findings import SECOND, START, correlated, finding
 from infraspectre.records import Decision
 from infraspectre.records.times import rfc3339
 from infraspectre.reflex import Reflex
@@ -35,12 +35,11 @@ def attack(
 
 
 def raised(*targets: str, at: float = 300, techniques: tuple[str, ...] = ("T1046",)) -> list[Decision]:
-    cortex = Cortex()
     found = [
         finding(number, resp=target, at=at + number, techniques=techniques, severity="high")
         for number, target in enumerate(targets or (VICTIM,))
     ]
-    return [Reflex().decide(each) for each in cortex.correlate(found) + cortex.finish()]
+    return [Reflex().decide(each) for each in correlated(found)]
 
 
 def test_an_incident_that_names_attacker_and_technique_in_time_is_strict() -> None:
@@ -69,7 +68,10 @@ def test_an_incident_of_another_time_or_of_others_is_not_about_an_attack() -> No
 
 
 def test_naming_everybody_is_not_strict() -> None:
-    judged = outcome(attack(), raised(*(f"10.0.1.{number}" for number in range(1, 30))))
+    (decision,) = raised()
+    everybody = [ATTACKER, *(f"10.0.1.{number}" for number in range(1, 30))]
+    named = msgspec.structs.replace(decision.incident, entities=everybody)
+    judged = outcome(attack(), [msgspec.structs.replace(decision, incident=named)])
     assert (judged.is_found, judged.is_named) == (True, False)
 
 

@@ -133,4 +133,4 @@ def test_many_refusals_do_not_hide_the_rest(capture: Path, rules: Path, capsys: 
     assert run(["alerts", str(capture), "--rules", str(rules)]) == 3
     told = capsys.readouterr().err
     assert told.count("there is no keyword") == 20
-    assert "10 more rules are refused; 'infraspectre rules check' names all" in told
+    assert "10 more are refused; 'infraspectre rules check' names all" in told

@@ -47,7 +47,7 @@ def test_correlations_join_the_incidents_of_the_bundled_capture(folder: Path, tm
     assert run(["analyze", str(sample), *arguments]) == 0
     incidents = map(json.loads, (tmp_path / "out" / "incidents.jsonl").read_text().splitlines())
     (found,) = [one for one in incidents if any(each["detector"] == "sigma" for each in one["detections"])]
-    assert {"scan", "brute_force", "sigma"} <= {each["detector"] for each in found["detections"]}
+    assert {"scan", "lateral_movement", "sigma"} <= {each["detector"] for each in found["detections"]}
     assert [each["category"] for each in found["detections"] if each["detector"] == "sigma"] == ["many"]
 
 

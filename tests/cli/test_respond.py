@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from findings import finding
+from findings import correlated, finding
 from infraspectre.adapters.results import incident_object, write_lines
 from infraspectre.cli import run
-from infraspectre.cortex import Cortex
 from infraspectre.reflex import Reflex
 
 ACTOR = "203.0.113.9"
@@ -18,9 +17,8 @@ ACTOR = "203.0.113.9"
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    cortex = Cortex()
-    cortex.correlate([finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)])
-    write_lines(tmp_path / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in cortex.finish()])
+    found = correlated([finding(1, ACTOR, "10.0.0.5", category="ssh_brute_force", severity="high", score=0.9)])
+    write_lines(tmp_path / "incidents.jsonl", [incident_object(Reflex().decide(each)) for each in found])
     return tmp_path
 
 

@@ -64,7 +64,7 @@ def told() -> Knowledge:
         finding(1, "192.0.2.9", "192.168.1.1", techniques=("T1566",)),
         finding(2, "192.168.1.1", "192.0.2.1", category="remote_execution", techniques=("T1059",), at=20),
         finding(
-            3, "192.168.1.1", "192.0.2.1", category="dns_beacon", techniques=("T1071.004",), at=40,
+            3, "192.168.1.1", "192.0.2.1", category="malware_download", techniques=("T1071.004",), at=40,
             evidence=Evidence("called", examples=["cdn.evil.example", "not a name"]),
         ),
     ]  # fmt: skip
@@ -80,7 +80,8 @@ def told() -> Knowledge:
 
 
 def decided(cortex: Cortex, reflex: Reflex, found: list[Detection]) -> list[Decision]:
-    return [reflex.decide(each) for each in cortex.correlate(found) + cortex.finish()]
+    told = {each.incident_id: each for each in cortex.correlate(found) + cortex.finish()}
+    return [reflex.decide(each) for each in told.values()]
 
 
 def test_the_founding_questions_are_answered_as_they_were_written(graph: KnowledgeGraph) -> None:
@@ -100,7 +101,7 @@ def test_what_is_written_twice_is_there_once(graph: KnowledgeGraph) -> None:
     graph.write(told())
     graph.write(told())
     assert graph.query("MATCH (n:Actor) RETURN COUNT(*) AS n").rows == [[1]]
-    assert graph.query("MATCH (:Campaign)-[e:USES]->(:Technique) RETURN COUNT(*) AS n").rows == [[1]]
+    assert graph.query("MATCH (:Campaign {id: 'C1'})-[e:USES]->(:Technique) RETURN COUNT(*) AS n").rows == [[1]]
 
 
 def test_questions_have_parameters_and_bad_ones_say_why(graph: KnowledgeGraph) -> None:

@@ -171,6 +171,44 @@ def test_a_crowd_that_floods_one_target_is_one_incident_and_no_campaign() -> Non
     assert all(each.campaign_id is None for each in found)
 
 
+def test_what_a_flood_looks_like_beside_is_part_of_it() -> None:
+    tunnels = [finding(n, f"a{n}", "victim", category="icmp_tunnel", at=60.0, lasting=60.0) for n in range(45)]
+    flood = finding(900, "a1", "victim", category="icmp_flood", at=30.0, lasting=20.0)
+    apart = finding(901, "x", "other", category="icmp_tunnel", at=60.0, lasting=60.0)
+    for told in ([*tunnels, flood, apart], [flood, apart, *tunnels]):
+        assert sorted(each.detection_count for each in incidents(told)) == [1, 46]
+
+
+def test_one_activity_may_pause_for_minutes_but_not_for_hours() -> None:
+    steps = [finding(n, "a", f"b{n}", category="remote_execution", at=n * 1500.0) for n in range(1, 4)]
+    later = finding(9, "a", "b9", category="remote_execution", at=4500.0 + 3700.0)
+    assert groups(incidents([*steps, later])) == [[1, 2, 3], [9]]
+    poisoned = [finding(n, "a", f"b{n}", category="name_poisoning", at=n * 3000.0) for n in range(1, 5)]
+    assert groups(incidents(poisoned)) == [[1, 2, 3, 4]]
+
+
+def test_what_lasts_alike_is_found_out_while_it_grows() -> None:
+    reports = [
+        finding(1, "a", "dns", category="dns_tunnel", at=300.0, lasting=300.0),
+        finding(2, "a", None, category="beacon", at=3600.0, lasting=3600.0),
+        finding(3, "a", "dns", category="dns_tunnel", at=3700.0, lasting=3700.0, score=0.8),
+    ]
+    (incident,) = incidents(reports)
+    assert (incident.detection_count, incident.entities) == (3, ["a", "dns"])
+
+
+def test_the_way_in_is_an_attack_that_was_over_when_the_host_acted() -> None:
+    found = incidents(
+        [
+            finding(1, "x", "server", category="web_shell", at=1000.0, lasting=500.0),
+            finding(2, "y", "server", category="http_brute_force", at=1200.0, lasting=800.0),
+            finding(3, "y", "server", category="http_brute_force", at=5000.0, lasting=4600.0, score=0.9),
+            finding(4, "server", "c2", category="beacon", at=9000.0, lasting=7000.0),
+        ]
+    )
+    assert [1, 4] in campaigns(found)
+
+
 def test_a_host_that_acts_everywhere_ties_nothing_more() -> None:
     acts = [finding(n, "gateway", f"b{n}", category="web_attack", at=n * 9000.0) for n in range(25)]
     found = incidents(acts)

@@ -13,6 +13,7 @@ import pytest
 from infraspectre.errors import InputError
 from infraspectre.intel import attack
 from infraspectre.intel.attack_bundle import read_bundle
+from infraspectre.intel.knowledge import add_attack, empty
 from infraspectre.records import TacticTechnique, Technique
 
 
@@ -133,3 +134,43 @@ def test_the_table_of_the_package_is_that_of_the_bundle(data: Path) -> None:
         builtin.tactics,
         builtin.successors,
     )
+
+
+ANYTHING = (None, 5, "x", [], {}, [[]], [{}], [None], {"a": []}, True)
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where something stands in lists and objects."""
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*place, key)
+        if isinstance(each, dict | list):
+            yield from places(each, (*place, key))
+
+
+def replaced(value: Any, place: tuple[Any, ...], other: Any) -> Any:
+    """Return a copy with another value in a place."""
+    copy = json.loads(json.dumps(value))
+    inner = copy
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = other
+    return copy
+
+
+def test_nothing_in_any_place_stops_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    actor = {"type": "intrusion-set", "id": "intrusion-set--1", "name": "Group", "aliases": ["Gang"]}
+    uses = revoked("T1046", "T1046.001") | {"id": "relationship--uses", "relationship_type": "uses"}
+    whole = [*SOUND, actor, uses | {"source_ref": actor["id"]}]
+    for place in places(whole):
+        for other in ANYTHING:
+            path.write_text(json.dumps({"type": "bundle", "objects": replaced(whole, place, other)}))
+            bundle = read_bundle(path)
+            add_attack(empty(), bundle)
+            assert bundle.table.techniques
+
+
+def test_what_is_nested_without_end_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(InputError, match="is no JSON"):
+        read_bundle(tmp_path / "a.json")

@@ -11,6 +11,7 @@ import pytest
 from flow_rows import flow, frame
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.context import Context, ReflexInContext, SomaInContext, with_names
+from infraspectre.intel.identity import MOST_NAMES
 from infraspectre.records import Asset, Detection, FlowBatch
 from pipeline_fakes import decision
 
@@ -62,6 +63,18 @@ def test_names_of_the_inside_alone_are_learnt() -> None:
         None,
     ]
     assert context.asset("10.0.0.1", ends[-1]) == Asset("10.0.0.0/24", "office", seen_roles=["dhcp-server"])
+
+
+def test_an_address_of_many_names_has_none() -> None:
+    probes = [
+        {"dns_queries": [f"probe-{n}.example"], "dns_answers": ["10.0.0.8"], "dns_answer_types": ["A"]}
+        for n in range(MOST_NAMES)
+    ]
+    rows = frame(flow(n, **each) for n, each in enumerate(probes))
+    context = Context()
+    context.learn(FlowBatch(rows))
+    found = [context.asset("10.0.0.8", at) for at in rows["ended_at"][-2:]]
+    assert [asset and asset.seen_name for asset in found] == [f"probe-{MOST_NAMES - 2}.example", None]
 
 
 def test_a_role_is_known_once_enough_hosts_use_it() -> None:

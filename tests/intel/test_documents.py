@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from infraspectre.errors import InputError
-from infraspectre.intel.documents import read_yaml
+from infraspectre.intel.documents import read_json, read_yaml
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,3 +57,9 @@ def test_missing_and_binary_files_are_named(tmp_path: Path) -> None:
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="larger than"):
         read(tmp_path / "a.yaml", "#" * (1 << 21))
+
+
+def test_json_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="nested too deep"):
+        read_json(tmp_path / "a.json")

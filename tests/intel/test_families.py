@@ -18,6 +18,7 @@ from infraspectre.intel.families import FAMILIES, OTHER, family, noun
         ("dns_tunnel", "tunnel"),
         ("suspicious_transfer", "exfiltration"),
         ("exfiltration", "exfiltration"),
+        ("share_collection", "collection"),
         ("lateral_movement", "lateral_movement"),
         ("rare_port", "rare_protocol"),
         ("web_attack", "web_attack"),

@@ -91,3 +91,9 @@ def test_all_rows_of_a_table_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_site(path)
     assert ["site.csv:3" in str(caught.value), "site.csv:4" in str(caught.value)] == [True, True]
+
+
+def test_a_table_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("network,name\n10.0.0.1," + "a" * 200_000)
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        load_site(tmp_path / "a.csv")

@@ -9,7 +9,7 @@ import pytest
 
 from infraspectre.errors import InputError
 from infraspectre.reflex import cacao
-from infraspectre.reflex.playbooks import Playbook, builtin_playbooks
+from infraspectre.reflex.playbooks import Playbook, PlaybookStep, builtin_playbooks, in_yaml, read_file
 
 AT = "2026-01-01T00:00:00.000000Z"
 FOREIGN: dict[str, Any] = {
@@ -115,3 +115,43 @@ def test_tabs_between_signs_are_json(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text(json.dumps(FOREIGN, indent="\t"), encoding="utf-8")
     assert cacao.read(path)[1] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"playbook_types": None},
+        {"playbook_types": [[]]},
+        {"workflow_start": []},
+        {"playbook_extensions": {cacao.EXTENSION: {"families": 5}}},
+        {"playbook_extensions": {cacao.EXTENSION: {"families": [5]}}},
+        {"workflow": {name: each | {"type": []} for name, each in FOREIGN["workflow"].items()}},
+        {"workflow": {name: each | {"agent": [[]]} for name, each in FOREIGN["workflow"].items()}},
+    ],
+)
+def test_a_value_of_another_type_is_told(wrong: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(FOREIGN | wrong))
+    playbook, faults = cacao.read(tmp_path / "a.json")
+    assert playbook is None
+    assert faults
+
+
+def test_a_step_of_ours_may_have_lost_its_name(tmp_path: Path) -> None:
+    written = cacao.write(builtin_playbooks()[0], AT)
+    steps = {
+        name: {key: value for key, value in each.items() if key != "name"} for name, each in written["workflow"].items()
+    }
+    (tmp_path / "a.json").write_text(json.dumps(written | {"workflow": steps}))
+    playbook, faults = cacao.read(tmp_path / "a.json")
+    assert not faults
+    assert playbook
+    assert {each.title for each in playbook.steps} == {"action"}
+
+
+def test_a_step_that_lasts_no_time_is_one_in_yaml_too(tmp_path: Path) -> None:
+    step = PlaybookStep("Look", "contain", lease_s=0)
+    (tmp_path / "a.yaml").write_text(in_yaml(Playbook("Look", ["scan"], [step])))
+    playbook, faults = read_file(tmp_path / "a.yaml")
+    assert not faults
+    assert playbook
+    assert playbook.steps == [step]

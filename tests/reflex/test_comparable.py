@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from findings import finding
-from infraspectre.cortex import Cortex
+from findings import correlated, finding
 from infraspectre.records import Detection, Incident
 from infraspectre.reflex.comparable import comparable
 
 
 def incident(*found: Detection) -> Incident:
-    cortex = Cortex()
-    (made,) = cortex.correlate(list(found)) + cortex.finish()
+    (made,) = correlated(found)
     return made
 
 

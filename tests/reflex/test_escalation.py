@@ -3,8 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from findings import START, finding
-from infraspectre.cortex import Cortex
+from findings import START, correlated, finding
 from infraspectre.records import Asset, Escalation, Incident, Level
 from infraspectre.reflex.escalation import EscalationRule, escalations, load_escalation
 
@@ -13,10 +12,8 @@ HOUR = 3_600 * 1_000_000_000
 
 
 def incident(at: int = START, criticality: Level | None = None) -> Incident:
-    cortex = Cortex()
-    cortex.correlate([finding(1)])
     assets = {"10.0.0.5": Asset("10.0.0.5", "db", "Ops", criticality)}
-    return msgspec.structs.replace(cortex.finish()[0], raised_at=at, assets=assets)
+    return msgspec.structs.replace(correlated([finding(1)])[0], raised_at=at, assets=assets)
 
 
 def told(found: list[Escalation]) -> dict[str, int]:

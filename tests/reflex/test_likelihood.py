@@ -88,3 +88,8 @@ def test_probabilities_follow_the_family() -> None:
     data = msgspec.structs.replace(NONE, findings=lines)
     assert data.probability("unheard", 1.0) == 0.5
     assert data.probability("port_scan", 1.0) > 0.9 > data.probability("port_scan", 0.2)
+
+
+def test_a_finding_that_ends_before_it_begins_did_not_last() -> None:
+    backwards = msgspec.structs.replace(finding(1, lasting=10_000.0), last_seen=0)
+    assert traits([backwards])["persistence"] == 0.0

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from findings import finding
-from infraspectre.cortex import Cortex
+from findings import correlated, finding
 from infraspectre.errors import InputError
 from infraspectre.intel.families import FAMILIES, OTHER
 from infraspectre.records import Detection, Incident, ResponsePlan
@@ -26,9 +25,7 @@ BOOKS = Playbooks.load()
 
 
 def incident(*detections: Detection) -> Incident:
-    cortex = Cortex()
-    cortex.correlate(list(detections))
-    return cortex.finish()[0]
+    return correlated(detections)[0]
 
 
 def plan(*detections: Detection) -> ResponsePlan:
@@ -58,9 +55,9 @@ def test_every_query_runs(category: str, tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_story_of_several_families_is_answered_in_all_of_them() -> None:
     story = plan(
         finding(1, "203.0.113.9", "10.0.0.5", category="ssh_brute_force", severity="high", at=1),
-        finding(2, "10.0.0.5", "192.0.2.7", category="beacon", severity="medium", at=2),
+        finding(2, "10.0.0.5", "192.0.2.7", category="malware_download", severity="medium", at=2),
     )
-    assert story.playbook == "Answer to password guessing; Answer to command and control"
+    assert story.playbook == "Answer to password guessing; Answer to a suspicious download"
     assert {"203.0.113.9", "192.0.2.7", "10.0.0.5"} <= {step.target for step in story.steps if step.kind == "contain"}
     assert len({(step.title, step.target) for step in story.steps}) == len(story.steps)
     kinds = [step.kind for step in story.steps]

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from findings import finding
-from infraspectre.cortex import Cortex
+from findings import correlated, finding
 from infraspectre.records import Asset, Detection, Incident
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.reflex import ReflexSettings
@@ -32,11 +31,9 @@ detections = st.builds(
 )
 
 
-def incident_of(*told: Detection) -> Incident:
+def incident_of(*joined: Detection) -> Incident:
     """Join detections by force, whatever they share."""
-    cortex = Cortex()
-    cortex.correlate([told[0]])
-    return msgspec.structs.replace(cortex.finish()[0], detections=list(told))
+    return msgspec.structs.replace(correlated(joined[:1])[0], detections=list(joined))
 
 
 def value(*told: Detection, assets: dict[str, Asset] | None = None, settings: ReflexSettings = SETTINGS) -> float:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import math
 
-from findings import SECOND, START, finding
-from infraspectre.cortex import Cortex
+from findings import SECOND, START, correlated, finding
 from infraspectre.records import Decision
 from infraspectre.reflex import Reflex
 from infraspectre.report import FlowStatistics
@@ -12,9 +11,8 @@ from infraspectre.report.statistics import Host, Traffic
 
 
 def decisions(number: int) -> list[Decision]:
-    cortex, reflex = Cortex(), Reflex()
-    cortex.correlate([finding(n, f"192.0.2.{n}", f"10.0.0.{n}", at=n * 10) for n in range(number)])
-    return [reflex.decide(each) for each in cortex.finish()]
+    incidents = correlated(finding(n, f"192.0.2.{n}", f"10.0.0.{n}", at=n * 10) for n in range(number))
+    return [Reflex().decide(each) for each in incidents]
 
 
 def busy(hosts: int) -> FlowStatistics:

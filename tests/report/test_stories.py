@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from findings import finding
-from infraspectre.cortex import Cortex
+from findings import correlated, finding
 from infraspectre.records import Decision, Detection
 from infraspectre.reflex import Reflex
 from infraspectre.report.stories import MOST_HOSTS, MOST_TRACKS, NODE_WIDTH, WIDTH, picture
 
 
 def decided(*found: Detection) -> Decision:
-    cortex = Cortex()
-    incident = (cortex.correlate(list(found)) + cortex.finish())[0]
+    incident = correlated(found)[0]
     return Reflex().decide(msgspec.structs.replace(incident, detections=list(found)))
 
 
@@ -52,7 +50,7 @@ def test_many_hosts_and_findings_are_cut_and_counted() -> None:
     drawn = picture(many)
     assert len(drawn.hosts) == MOST_HOSTS
     assert len(drawn.tracks) == MOST_TRACKS
-    assert drawn.hidden == len(many.incident.entities) - MOST_HOSTS
+    assert drawn.hidden == many.incident.entity_count - MOST_HOSTS == 48
 
 
 def test_the_same_incident_gives_the_same_picture_and_one_without_targets_gives_none() -> None:

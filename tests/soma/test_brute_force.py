@@ -120,3 +120,12 @@ def test_ordinary_use_is_quiet() -> None:
     work = [flow(n, app_protocol="ssh", resp_port=22, resp_payload_bytes=90_000) for n in range(60)]
     ntlm = [flow(n, http_statuses=[401, 401, 200, 200, 200], http_methods=["GET"] * 5) for n in range(60)]
     assert found_in(BruteForce, frame(jobs + work + ntlm)) == []
+
+
+def test_guessing_lasts_from_its_first_burst_to_its_last() -> None:
+    everyday = [short(n * 1_200, resp_port=993, resp_payload_bytes=2_000 + n * 97 % 3_000) for n in range(30)]
+    tries = [short(15_000 + n * 5 + n % 7 / 5, resp_port=993) for n in range(200)]
+    rows = sorted(everyday + tries, key=lambda row: row["started_at"])
+    found = found_in(BruteForce, frame(rows), size=16)[-1]
+    assert found.category == "imaps_brute_force"
+    assert found.evidence.measures["duration_s"] < 2_000

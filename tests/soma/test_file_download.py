@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 
 from flow_rows import flow, frame
@@ -58,3 +59,21 @@ def test_lists_of_different_length_are_not_paired() -> None:
         "http_mime_types": ["text/html", "application/x-dosexec"]
     }
     assert [each.category for each in found_in(FileDownload, frame([row]))] == ["cleartext_executable"]
+
+
+def fetched(at: float, agent: str = "Mozilla/5.0") -> dict[str, Any]:
+    row = got("application/x-dosexec", "dl.example", "/setup.exe", "", http_user_agents=[agent])
+    return row | {name: flow(at)[name] for name in ("started_at", "ended_at")}
+
+
+def severities(*rows: dict[str, Any], callers: float = 1.0) -> list[str]:
+    flows = frame([flow(0.0), *rows]).with_columns(resp_host_orig_hosts=pl.lit(callers, pl.Float32))
+    return [each.severity for each in found_in(FileDownload, flows, size=1)]
+
+
+def test_a_program_fetched_by_hand_where_nobody_else_goes_is_found() -> None:
+    assert severities(fetched(7_200.0)) == ["low", "medium"]
+    assert severities(fetched(7_200.0, agent="Microsoft-Delivery-Optimization/10.0")) == ["low"]
+    assert severities(fetched(7_200.0), callers=3.0) == ["low"]
+    assert severities(fetched(600.0)) == ["low"]
+    assert severities(fetched(7_200.0), flow(7_300.0, orig_ip="10.0.0.6", resp_ip=OUTSIDE, resp_port=80)) == ["low"]

@@ -137,3 +137,10 @@ def test_streams_and_page_loads_are_quiet() -> None:
         flow(n / 10, protocol="udp", resp_port=53, orig_payload_bytes=40, resp_payload_bytes=160) for n in range(900)
     ]
     assert found_in(Flood, frame(video + pages + names)) == []
+
+
+def test_who_sends_most_in_all_is_named() -> None:
+    readers = [flow(n, orig_ip="203.0.113.7", http_request_count=40, resp_port=80) for n in range(1)]
+    attack = [flow(n / 20, orig_ip="203.0.113.66", http_request_count=1, resp_port=80) for n in range(1_000)]
+    found = found_in(Flood, frame(readers + attack))
+    assert [(each.category, each.orig) for each in found] == [("http_flood", "203.0.113.66")]

@@ -37,6 +37,9 @@ def test_a_new_port_alone_is_a_hint() -> None:
     assert [each.severity for each in after(workstation)] == ["low"]
 
 
+CALLED = [flow(8_000.0, orig_ip="10.0.0.33", resp_ip="10.0.0.1", resp_port=80)]
+
+
 def test_known_ports_high_ports_and_the_first_hour_are_quiet() -> None:
     known = flow(9_000.0, resp_ip="10.0.0.30", resp_port=445)
     high = flow(9_000.0, resp_ip="10.0.0.30", resp_port=50_123)
@@ -45,3 +48,17 @@ def test_known_ports_high_ports_and_the_first_hour_are_quiet() -> None:
     unanswered = flow(9_000.0, resp_ip="10.0.0.30", resp_port=4_444, resp_payload_bytes=0)
     assert after(known, high, outside, unanswered) == []
     assert found_in(NewService, frame(sorted([*usual(), early], key=lambda row: row["started_at"]))) == []
+
+
+def test_a_listener_that_others_use_again_and_again_is_found() -> None:
+    used = [flow(9_000.0 + n, orig_ip=f"10.0.0.{20 + n % 4}", resp_ip="10.0.0.33", resp_port=7_123) for n in range(40)]
+    assert [each.severity for each in after(*CALLED, *used)] == ["low", "medium"]
+    elsewhere = [row | {"resp_ip": "10.0.0.2"} for row in used]
+    spoken = [row | {"app_protocol": "http"} for row in used]
+    assert {each.severity for each in after(*CALLED, *elsewhere)} == {"informational"}
+    assert {each.severity for each in after(*CALLED, *spoken)} == {"low"}
+
+
+def test_being_called_for_management_is_no_new_service_of_weight() -> None:
+    managed = flow(9_000.0, orig_ip="10.0.0.21", resp_ip="10.0.0.22", resp_port=5_985)
+    assert [each.severity for each in after(managed)] == ["informational"]

@@ -138,3 +138,45 @@ def test_a_host_that_is_reached_again_and_again_does_not_hide_a_sweep() -> None:
     assert found.category == "host_sweep"
     assert found.evidence.measures["reached_hosts"] <= 1
     assert "of 60 hosts" in found.evidence.summary
+
+
+def servers() -> list[dict[str, Any]]:
+    """Give a network of servers with their clients."""
+    return [
+        flow(n, orig_ip=f"10.0.9.{n % 8}", resp_ip=f"10.0.1.{n // 8}", resp_port=443, resp_payload_bytes=900)
+        for n in range(40)
+    ]
+
+
+def knocks(orig: str, ports: int) -> list[dict[str, Any]]:
+    ends = [(host, port) for host in range(1, 20) for port in range(20, 20 + ports)]
+    return [
+        unanswered(1_000 + n, orig_ip=orig, resp_ip=f"10.0.1.{host}", resp_port=port)
+        for n, (host, port) in enumerate(ends)
+    ]
+
+
+def severities(rows: list[dict[str, Any]]) -> set[str]:
+    return {each.severity for each in found_in(Scan, frame(rows), size=64)}
+
+
+def test_a_machine_among_servers_that_only_scans_seems_to_be_there_for_it() -> None:
+    assert severities(servers() + knocks("10.0.1.99", 20)) == {"low"}
+    assert "medium" in severities(servers() + knocks("10.0.1.99", 3))
+    assert "low" not in severities(servers() + knocks("10.0.9.1", 20))
+    assert "low" not in severities(servers() + knocks("10.0.1.1", 20))
+
+
+def test_a_scan_begins_with_what_belongs_to_it() -> None:
+    stale = [unanswered(600 * n, orig_ip="10.0.0.66", resp_ip="10.0.1.200", resp_port=445) for n in range(60)]
+    sweep = [unanswered(20_000 + n, orig_ip="10.0.0.66", resp_ip=f"10.0.1.{n}", resp_port=445) for n in range(1, 120)]
+    others = [flow(10 * n, orig_ip="10.0.0.7") for n in range(3_600)]
+    rows = sorted(stale + sweep + others, key=lambda row: row["started_at"])
+    found = found_in(Scan, frame(rows), size=64)[-1]
+    assert found.category == "host_sweep"
+    assert found.evidence.measures["duration_s"] < 1_200
+
+
+def test_answers_to_questions_for_a_group_are_no_scan() -> None:
+    answers = [unanswered(n, protocol="udp", orig_port=5_355, resp_port=50_000 + n) for n in range(60)]
+    assert found_in(Scan, frame(answers)) == []

@@ -54,3 +54,12 @@ def test_ordinary_kerberos_is_quiet() -> None:
     logons = [exchange(n, "AS", "krbtgt/corp", MODERN, 18) for n in range(50)]
     old_domain = [exchange(n, "TGS", "krbtgt/corp", MODERN, 23) for n in range(50)]
     assert found_in(TicketTheft, frame(aes + one_old_service + logons + old_domain)) == []
+
+
+def test_tickets_of_many_accounts_of_people_in_a_row_are_kerberoasting_under_any_cipher() -> None:
+    services = [f"MSSQLSvc/sql{n}:1433" for n in range(4)] + ["HTTP/app", "svc-backup"]
+    found = found_in(TicketTheft, frame(exchange(n, "TGS", name, MODERN, 18) for n, name in enumerate(services)))
+    assert [(each.category, each.severity) for each in found] == [("kerberoasting", "medium")]
+    slowly = frame(exchange(900 * n, "TGS", name, MODERN, 18) for n, name in enumerate(services))
+    machines = frame(exchange(n, "TGS", f"srv{n}$@CORP.EXAMPLE", MODERN, 18) for n in range(20))
+    assert found_in(TicketTheft, slowly) == found_in(TicketTheft, machines) == []

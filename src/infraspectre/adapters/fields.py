@@ -8,6 +8,8 @@ from typing import Any
 
 from infraspectre.adapters.columns import MAX_LIST
 
+DIGITS = 20
+"""Digits of the largest number that 64 bits hold."""
 Row = dict[str, Any]
 Keep = Callable[[Row, str, Any], None]
 
@@ -82,7 +84,7 @@ def texts(value: Any) -> list[str] | None:
 def number(value: Any) -> int | None:
     """Return a count as an integer; None for what is none or is negative."""
     if isinstance(value, str):
-        return int(value) if value.isdecimal() else None
+        return int(value) if value.isdecimal() and len(value) <= DIGITS else None
     return int(value) if isinstance(value, int | float) and 0 <= value < 2**64 else None
 
 

@@ -87,7 +87,7 @@ def read_lines(path: Path, read: Callable[[dict[str, Any]], Read]) -> Iterator[R
 def _read_line(path: Path, number: int, line: bytes, read: Callable[[dict[str, Any]], Read]) -> Read:
     try:
         return read(msgspec.json.decode(line, type=dict[str, Any]))
-    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+    except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
         missing = f"has no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(missing, path=path, line=number) from error
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from infraspectre.capture.settings import FlowSettings
 
 FeatureSet = Literal["base", "cic", "full"]
+CLAIMS = "address_claims"
+"""What the core calls the claims that found no room."""
 
 
 class CaptureSource:
@@ -30,6 +32,7 @@ class CaptureSource:
             self._reader = _core.FlowReader(list(paths), features=features, options=options)
         except (OSError, ValueError) as error:
             raise CaptureError(str(error)) from error
+        self._gives_claims = False
 
     def __iter__(self) -> Iterator[FlowBatch]:
         try:
@@ -38,13 +41,17 @@ class CaptureSource:
             raise CaptureError(str(error)) from error
 
     def account(self) -> Account:
-        """Return what was read and lost so far."""
-        return Account.of(self._reader.summary())
+        """Return what was read and lost so far; claims count as lost only where somebody takes them."""
+        account = Account.of(self._reader.summary())
+        if not self._gives_claims:
+            account.shed = {name: count for name, count in account.shed.items() if name != CLAIMS}
+        return account
 
     def claims(self) -> pl.DataFrame:
         """Return what hosts claimed by ARP about the owners of addresses since the last call, packet by packet."""
         import polars as pl  # only here: whoever merely writes flows should not wait for it
 
+        self._gives_claims = True
         return pl.DataFrame(self._reader.claims())
 
     def progress(self) -> tuple[int, int]:

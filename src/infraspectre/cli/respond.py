@@ -82,6 +82,7 @@ def respond(
 def show_all(response: Response, common: Common) -> int:
     """Print the incidents, and the actions that are in force."""
     from infraspectre.response import action_object
+    from infraspectre.security import printable
 
     incidents, in_force = response.incidents(), response.open()
     if common.json:
@@ -91,7 +92,7 @@ def show_all(response: Response, common: Common) -> int:
         print_table(["incident", "score", "level", "what"], [line(each) for each in incidents])
         for entry in in_force:
             said = entry.said.partition("\n")[0]
-            note(f"{entry.state}: {entry.action.runner} {entry.action.target} by {entry.by}, {said}")
+            note(printable(f"{entry.state}: {entry.action.runner} {entry.action.target} by {entry.by}, {said}"))
     return EXIT_DONE
 
 
@@ -169,10 +170,11 @@ def show_proposals(proposals: Sequence[Proposal], common: Common) -> int:
 def told(outcomes: Sequence[Outcome], common: Common) -> int:
     """Print what became of actions; the status says whether any failed."""
     from infraspectre.response import outcome_object
+    from infraspectre.security import printable
 
     if common.json:
         print_json([outcome_object(each) for each in outcomes])
     elif not common.quiet:
         for each in outcomes:
-            print(f"{each.state}: {each.action.runner} {each.action.target}: {each.said}")
+            print(printable(f"{each.state}: {each.action.runner} {each.action.target}: {each.said}"))
     return EXIT_FAILED if any(each.state in ("failed", "not undone") for each in outcomes) else EXIT_DONE

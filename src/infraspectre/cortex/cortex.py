@@ -136,13 +136,13 @@ class Cortex:
     def _take(self, detection: Detection) -> None:
         """Add a detection to the stories it belongs to, made one, or begin a story with it."""
         matches = self._matching(detection)
-        story = self._stories[min(matches)] if matches else self._begin(detection)
-        for key, match in sorted(matches.items()):
-            if key != story.key and self._has_room(story, self._stories[key], match.rule):
-                self._merge(story, self._stories[key], match, detection)
+        story = self._stories[_home(matches)] if matches else self._begin(detection)
         if story.key in matches:
             story.explain(matches[story.key].join(detection))
         self._add(story, detection)
+        for key, match in sorted(matches.items()):
+            if key != story.key and self._has_room(story, self._stories[key], match.rule):
+                story = self._merge(story, self._stories[key], match, detection)
         self._tie(story, detection)
         self._forget_oldest()
 
@@ -199,8 +199,9 @@ class Cortex:
         is_short = not rule.alike and (rule.longest_ns is None or whole <= rule.longest_ns)
         return is_short or 2 * shorter >= whole
 
-    def _merge(self, story: Story, other: Story, match: Match, detection: Detection) -> None:
-        """Let a story take over a later one, which is told for the last time if it was told before."""
+    def _merge(self, one: Story, another: Story, match: Match, detection: Detection) -> Story:
+        """Let the earlier of two stories take over the later, which is told for the last time if it was told before."""
+        story, other = sorted((one, another), key=lambda each: each.key)
         held = len(story.kept) + len(other.kept)
         story.explain(match.join(detection, other.incident_id))
         if other.campaign is not None:
@@ -213,7 +214,8 @@ class Cortex:
             self._gone.append(msgspec.structs.replace(self._incident(other), merged_into=story.incident_id))
         self._kept += len(story.kept) - held
         self._drop(other.key)
-        self._news[story.key] = None
+        self._changed[story.key] = self._news[story.key] = None
+        return story
 
     def _tie(self, story: Story, detection: Detection) -> None:
         """Tie a story to those that rules of campaigns name; a weak one is tied once at most."""
@@ -246,7 +248,8 @@ class Cortex:
     def _is_way_in(self, story: Story, match: Match, detection: Detection) -> bool:
         """Tell whether a host that acts came under control just here: before it first acted, and nowhere else later.
 
-        Otherwise all who ever attacked a popular server would be one campaign as soon as it acts.
+        Otherwise all who ever attacked a popular server would be one campaign as soon as it acts. An attack that goes
+        on after that has probably not succeeded, so one that was over is taken instead.
         """
         if match.rule.by != "victim-then-actor":
             return True
@@ -256,7 +259,7 @@ class Cortex:
         ways_in = self._matcher.ways_in(match, begun)
         if any(self._is_tied(acting, each.story) for each in ways_in if each.story != story.key or acting is story):
             return False
-        latest = max(ways_in, key=lambda each: (each.last, each.story), default=None)
+        latest = max(ways_in, key=lambda each: (each.last <= begun, each.last, each.story), default=None)
         return begins(detection) <= begun if match.way.is_first else latest is match.mention
 
     def _is_tied(self, story: Story, key: int) -> bool:
@@ -316,6 +319,11 @@ class Cortex:
     def _window_ns(self, detection: Detection) -> int:
         window_s = self.settings.slow_window_s if family(detection.category).slow else self.settings.window_s
         return int(window_s * NANOSECONDS)
+
+
+def _home(matches: dict[int, Match]) -> int:
+    """Return the story to which a detection goes: where the finding was before, else the earliest."""
+    return min(matches, key=lambda key: (matches[key].rule.by != "finding", key))
 
 
 def cascade(story: Story, incident: Incident) -> Join:

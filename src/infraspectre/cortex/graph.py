@@ -7,9 +7,11 @@ and what is older than the longest window is gone.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -22,9 +24,9 @@ from infraspectre.records.times import UNITS
 
 Node = str
 """A kind of node and what it is about, as a JSON array: no two are written alike, whatever traffic calls itself."""
-RELAYED = frozenset({"tunnel", "dga", "ticket_theft"})
+RELAYED = frozenset({"dga", "ticket_theft"})
 """Families whose target only serves whoever asks, as a resolver or a domain controller does: it says nothing about who
-is behind, and is not taken over."""
+is behind, and is not taken over. What is done by DNS is of this kind, too."""
 NAMING = frozenset({"tunnel", "beacon", "exfiltration", "rare_protocol"})
 """Families whose examples name the far end; those of downloads are files, generated domains are drawn by lot."""
 HALF_LIFE_NS = 6 * UNITS["h"]
@@ -51,14 +53,15 @@ def is_weak(detection: Detection) -> bool:
     return SEVERITIES.index(detection.severity) < MEDIUM
 
 
+@lru_cache(maxsize=1024)
 def node(kind: str, *about: object) -> Node:
-    """Name a node."""
-    return msgspec.json.encode((kind, *about)).decode()
+    """Name a node; one detection is looked for at each of its nodes again and again."""
+    return json.dumps((kind, *about))
 
 
 def shared(at: Node) -> str:
     """Return what a node is about, for people."""
-    kind, *about = msgspec.json.decode(at)
+    kind, *about = json.loads(at)
     return f"{about[1].replace('_', ' ')}" if kind in ("finding", "case") else str(about[0])
 
 
@@ -71,9 +74,10 @@ def finding_nodes(detection: Detection) -> list[Node]:
                                                        begins(detection))]  # fmt: skip
 
 
-def is_relayed(detection: Detection) -> bool:
-    """Tell whether the target only passes on what it gets."""
-    return family(detection.category).name in RELAYED or "dns" in normal(detection.category).split("_")
+@lru_cache(maxsize=1024)
+def is_relayed(category: str) -> bool:
+    """Tell whether the target of such a finding only passes on what it gets."""
+    return family(category).name in RELAYED or "dns" in normal(category).split("_")
 
 
 def targets(detection: Detection) -> list[str]:
@@ -84,14 +88,13 @@ def targets(detection: Detection) -> list[str]:
 
 
 def crowd_nodes(detection: Detection) -> list[Node]:
-    """Return the target of one kind of activity, whoever else may act upon it alike."""
-    is_named = detection.resp and not is_relayed(detection)
-    return [node("crowd", detection.resp, family(detection.category).name)] if is_named else []
+    """Return the target of an activity, whoever else may act upon it."""
+    return [node("crowd", detection.resp)] if detection.resp and not is_relayed(detection.category) else []
 
 
 def server_nodes(detection: Detection) -> list[Node]:
     """Return the outside server that a host talked to; a resolver is none."""
-    outside = detection.resp and not is_relayed(detection) and not is_inside(detection.resp)
+    outside = detection.resp and not is_relayed(detection.category) and not is_inside(detection.resp)
     return [node("server", detection.resp)] if outside else []
 
 
@@ -168,7 +171,7 @@ class Graph:
 
     def is_narrow(self, detection: Detection) -> bool:
         """Tell whether the link between actor and target says something about both."""
-        return not is_relayed(detection) and not any(map(self.fans.is_broad, fans_of(detection)))
+        return not is_relayed(detection.category) and not any(map(self.fans.is_broad, fans_of(detection)))
 
     def move(self, nodes: Iterable[Node], old: int, new: int) -> None:
         """Let mentions of one story be of another."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from infraspectre.errors import InputError
+from infraspectre.errors import InputError, all_of
 from infraspectre.intel.attack import attack_table
 from infraspectre.intel.documents import Document, read_document
 from infraspectre.intel.families import FAMILIES, OTHER, Family
@@ -153,16 +153,8 @@ def load_rules(paths: Sequence[Path] = ()) -> Rules:
         built_in = [each for each in _read([folder], faults) if each[0].id not in seen]
     rules = [_rule(*each, faults) for each in (*own, *built_in)]
     if faults:
-        raise _together(faults)
+        raise all_of(faults)
     return Rules(rule for rule, (text, *_) in zip(rules, (*own, *built_in), strict=True) if rule and text.enabled)
-
-
-def _together(faults: Sequence[InputError]) -> InputError:
-    """Return one error that says all of them."""
-    if len(faults) == 1:
-        return faults[0]
-    faults = sorted(faults, key=lambda each: (each.path or "", each.line or 0))
-    return InputError("\n".join([f"{len(faults)} faults in correlation rules", *map(str, faults)]))
 
 
 def _read(paths: Iterable[Path], faults: list[InputError]) -> Iterator[tuple[RuleText, Document, str]]:

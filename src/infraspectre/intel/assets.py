@@ -45,7 +45,13 @@ def _key(address: IPv4Address | IPv6Address, length: int) -> tuple[int, int, int
 
 def read_rows(text: str) -> Iterator[tuple[int, Asset | str]]:
     """Yield the line and the asset of each row of a CSV table, or what is wrong with it."""
-    rows = csv.DictReader(text.splitlines())
+    try:
+        yield from _read_rows(csv.DictReader(text.splitlines()))
+    except csv.Error as error:
+        yield 1, f"cannot be read as a table: {error}"
+
+
+def _read_rows(rows: csv.DictReader[str]) -> Iterator[tuple[int, Asset | str]]:
     columns = set(rows.fieldnames or ())
     if "network" not in columns or columns - CSV_COLUMNS:
         remedy = f"the columns are {', '.join(sorted(CSV_COLUMNS))}; only network is needed"

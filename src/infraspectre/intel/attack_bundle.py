@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +41,24 @@ _NAMED = (_PATTERN, "intrusion-set", "campaign", "malware", "tool", "x-mitre-tac
 """Objects that are of no use without a name."""
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+SHAPES: dict[str, Callable[[Any], bool]] = {
+    "source_ref": _is_text,
+    "target_ref": _is_text,
+    "x_mitre_shortname": _is_text,
+    "tactic_refs": _is_texts,
+    "aliases": _is_texts,
+}
+"""What properties must be where they are told (STIX 2.1, and the extensions of ATT&CK)."""
+
+
 class AttackBundle(NamedTuple):
     """Holds the objects of a bundle that are in force, and what became of those that are not."""
 
@@ -63,7 +81,7 @@ def read_bundle(path: Path) -> AttackBundle:
         raise InputError(str(error), path=path) from error
     try:
         content = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"is no JSON: {error}", path=path) from error
     listed = content.get("objects") if isinstance(content, dict) else None
     if not isinstance(listed, list):
@@ -118,8 +136,13 @@ def _fault(each: Any) -> str | None:
         if external_id(each) is None:
             return "has no identity of ATT&CK"
         phases = each.get("kill_chain_phases", [])
-        if not isinstance(phases, list) or not all(isinstance(p, dict) and "phase_name" in p for p in phases):
+        if not isinstance(phases, list) or not all(
+            isinstance(p, dict) and _is_text(p.get("phase_name")) for p in phases
+        ):
             return "has kill_chain_phases that are none"
+    wrong = [name for name, is_right in SHAPES.items() if name in each and not is_right(each[name])]
+    if wrong:
+        return f"has {wrong[0]} that is none"
     return "has no name" if each["type"] in _NAMED and not isinstance(each.get("name"), str) else None
 
 

@@ -94,6 +94,8 @@ def read_json(path: Path) -> Document:
         # JSON is YAML but for tabs, which JSON has between its signs only; the parser of YAML tells the lines.
         _refuse_expansion(path, plain := text.replace("\t", " "))
         root = yaml.compose(plain, Loader=LOADER)
+    except RecursionError as error:
+        raise InputError("is nested too deep", path=path) from error
     except msgspec.DecodeError as error:
         place = re.search(r"byte (\d+)", str(error))
         line = text.encode()[: int(place[1])].count(b"\n") + 1 if place else None

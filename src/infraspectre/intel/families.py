@@ -45,6 +45,7 @@ FAMILIES = (
     Family("beacon", ("beacon", "command_and_control", "c2", "periodic"), "Beacon", "to", _C2, slow=True),
     Family("exfiltration", ("exfil", "transfer", "upload"), "Data theft", "to", "exfiltration", slow=True),
     Family("lateral_movement", ("lateral", "admin_share", "remote_"), "Lateral movement", "to", "lateral-movement"),
+    Family("collection", ("collection",), "Collection", "from", "collection"),
     Family("flood", ("flood", "amplification", "denial"), "Flood", "against", "impact"),
     Family("web_attack", _EXPLOITS, "Web attack", "against", "initial-access"),
     Family("scan", ("scan", "sweep"), "Port scan", "of", "discovery"),

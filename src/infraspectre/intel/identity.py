@@ -12,7 +12,7 @@ from infraspectre.records.address import is_inside
 
 MOST_ADDRESSES = 65_536
 MOST_NAMES = 8
-"""Names kept of an address and a source; an address with more is a shared one, whose names tell little."""
+"""Names kept of an address and a source; an address with as many is a shared one, and none of them names it."""
 MOST_LEASES = 64
 """Changes of the owner of an address that are kept, the last ones."""
 LONGEST_NAME = 64
@@ -65,7 +65,7 @@ class Past:
         since = lease.known_at if lease is not None else 0
         for source in SOURCES:
             known = [each for each in self.names.get(source, ()) if since <= each.known_at <= at]
-            if known:
+            if 0 < len(known) < MOST_NAMES:
                 return known[-1].name
         return None
 

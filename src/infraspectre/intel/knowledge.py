@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from infraspectre.intel.attack import tactics
@@ -181,9 +181,13 @@ def _add_campaign(graph: Knowledge, identity: str, members: list[tuple[Incident,
     first, last = members[0][0], max((each for each, _ in members), key=lambda each: each.last_seen)
     dates = {"start_date": rfc3339(first.first_seen), "end_date": rfc3339(last.last_seen)}
     campaign = graph.add(Node("Campaign", identity, {"name": first.title} | dates))
+    steps = [list(_steps(graph, incident)) for incident, _ in members]
+    for technique in chain.from_iterable(steps):
+        graph.join("USES", campaign, technique)
+    for earlier, later in pairwise(each for each in steps if each):
+        if earlier[-1] != later[0]:
+            graph.join("PRECEDED_BY", earlier[-1], later[0])
     for incident, _ in members:
-        for technique in _steps(graph, incident):
-            graph.join("USES", campaign, technique)
         for name in incident.resp[:MOST_INDICATORS]:
             target = graph.add(Node("Target", name, {"name": name, "sector": None, "region": None}))
             graph.join("TARGETS", campaign, target)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from infraspectre.errors import InputError
+from infraspectre.errors import InputError, all_of
 from infraspectre.intel.assets import Assets, read_rows
 from infraspectre.intel.business_rules import BusinessRule, BusinessRules, Maintenance, Scanner
 from infraspectre.intel.documents import Document, read_document, read_text
@@ -22,8 +22,6 @@ SECTIONS: dict[str, type[Any]] = {
 """The lists that a file may hold, and what their items are."""
 SCANNING = "scanner"
 """The role of hosts that are authorised to scan the site at any time."""
-MOST_NAMED = 100
-"""Errors that are named; further ones are counted."""
 
 Item = TypeVar("Item")
 
@@ -42,7 +40,8 @@ def load_site(path: Path) -> Site:
 
 def _read_csv(path: Path) -> Site:
     rows = list(read_rows(read_text(path)))
-    _raise([InputError(row, path=path, line=line) for line, row in rows if isinstance(row, str)])
+    if errors := [InputError(row, path=path, line=line) for line, row in rows if isinstance(row, str)]:
+        raise all_of(errors)
     return _site([row for _, row in rows if isinstance(row, Asset)], [], [], [])
 
 
@@ -59,7 +58,8 @@ def _read_yaml(path: Path) -> Site:
         zone_of(str(zone))
     except ValueError as error:
         errors.append(document.fault(str(error), "$.time_zone"))
-    _raise(errors)
+    if errors:
+        raise all_of(errors)
     return _site(read["assets"], read["scanners"], read["maintenance"], read["rules"], str(zone))
 
 
@@ -88,19 +88,3 @@ def _site(
     declared = [Scanner(each.name or each.network, (each.network,)).rule for each in named]
     declared += [each.rule for each in scanners] + [rule for each in maintenance for rule in each.rules]
     return Site(known, BusinessRules([*rules, *declared], known, zone_of(zone)))
-
-
-def _raise(errors: list[InputError]) -> None:
-    """Raise the first of some errors with the others, if there are any."""
-    if not errors:
-        return
-    first, *others = sorted(errors, key=lambda error: error.line or 0)
-    problem = first.problem if len(others) < MOST_NAMED else f"{first.problem} (one of {len(errors):,} errors)"
-    raise InputError(
-        problem,
-        path=first.path,
-        line=first.line,
-        field=first.field,
-        remedy=first.remedy,
-        others=others[:MOST_NAMED],
-    )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 State = Literal["begun", "done", "failed", "undone", "not undone"]
+Identity = Annotated[str, Meta(pattern=r"\A[\w-]{1,64}\Z")]
+"""An identity that may stand in names of files and in lists, whoever wrote what it is read from."""
+Address = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f:.]{2,45}\Z")]
+"""The signs of an address without a zone, which may stand in commands."""
 
 
 class Action(msgspec.Struct, frozen=True):
     """Describes one action of one runner upon one address, because of an incident."""
 
-    action_id: str
-    incident_id: str
+    action_id: Identity
+    incident_id: Identity
     runner: str
-    target: str
+    target: Address
     reason: str
     level: str
     requested_at: int

@@ -167,6 +167,14 @@ def _wrong_properties(document: Document) -> Iterator[InputError]:
             yield document.fault(f"is {content[name]!r}, which is not of the form that CACAO asks for", f"$.{name}")
     if str(content.get("modified", "~")) < str(content.get("created", "")):
         yield document.fault("is before created", "$.modified")
+    if not _is_texts(content.get("playbook_types", [])):
+        yield document.fault("is no list of texts", "$.playbook_types")
+    if not _is_texts(_own(content.get("playbook_extensions")).get("families", [])):
+        yield document.fault("has families that are no list of texts", "$.playbook_extensions")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _wrong_workflow(document: Document) -> Iterator[InputError]:
@@ -181,13 +189,13 @@ def _wrong_workflow(document: Document) -> Iterator[InputError]:
         count = sum(isinstance(step, dict) and step.get("type") == wanted for step in workflow.values())
         if not count or (wanted == "start" and count > 1):
             yield document.fault(f"has not {words}", "$.workflow")
-    if document.content.get("workflow_start") not in workflow:
+    if str(document.content.get("workflow_start")) not in workflow:
         yield document.fault("names no step of the workflow", "$.workflow_start")
 
 
 def _wrong_step(document: Document, name: str, step: Any) -> Iterator[str]:
     kind = step.get("type") if isinstance(step, dict) else None
-    if kind not in STEP_TYPES:
+    if not isinstance(kind, str) or kind not in STEP_TYPES:
         yield f"is of the type {kind!r}; there are {', '.join(STEP_TYPES)}"
         return
     if not re.fullmatch(rf"{kind}--{UUID}", name):
@@ -206,7 +214,7 @@ def _wrong_step(document: Document, name: str, step: Any) -> Iterator[str]:
 
 def _wrong_action(document: Document, step: Mapping[str, Any]) -> Iterator[str]:
     agents = document.content.get("agent_definitions")
-    if step.get("agent") and not (isinstance(agents, dict) and step["agent"] in agents):
+    if step.get("agent") and not (isinstance(agents, dict) and str(step["agent"]) in agents):
         yield f"has the agent {step['agent']}, which is not among agent_definitions"
     commands = step.get("commands")
     if commands is not None and not (isinstance(commands, list) and all(map(_is_command, commands))):
@@ -257,9 +265,9 @@ def _reached(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _step(step: Mapping[str, Any], kind: Kind) -> PlaybookStep:
     own = _own(step.get("step_extensions"))
-    if own:
-        return msgspec.convert(own | {"title": step["name"]}, PlaybookStep)
     title = str(step.get("name") or step.get("description") or step["type"])
+    if own:
+        return msgspec.convert(own | {"title": title}, PlaybookStep)
     if condition := step.get("condition") or step.get("switch"):
         title += f" (only if {condition})"
     commands = "; ".join(_texts(step.get("commands", ())))

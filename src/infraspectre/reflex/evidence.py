@@ -29,8 +29,8 @@ def largest_by(values: Iterable[tuple[Hashable, float]]) -> list[float]:
 
 
 def span_s(detections: Iterable[Detection]) -> float:
-    """Return the seconds of event time that the longest-lasting finding went on."""
-    return max((each.last_seen - begin(each)) / 1e9 for each in detections)
+    """Return the seconds of event time that the longest-lasting finding went on; none where a log's time goes back."""
+    return max(0.0, *((each.last_seen - begin(each)) / 1e9 for each in detections))
 
 
 def evidence_flows(detection: Detection) -> int:

@@ -25,6 +25,8 @@ class Guard(msgspec.Struct, frozen=True):
         address = parse_address(target)
         if address is None or "%" in target:
             return "is no address"
+        address = getattr(address, "ipv4_mapped", None) or address  # lists may be read by what takes both for one
+        target = str(address)
         if address.is_multicast or address.is_unspecified or address.is_loopback or target == "255.255.255.255":
             return "is no address of a single remote host"
         if is_inside(target):

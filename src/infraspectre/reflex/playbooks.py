@@ -202,7 +202,10 @@ def in_yaml(playbook: Playbook) -> str:
     import yaml
 
     plain = {key: value for key, value in msgspec.to_builtins(playbook).items() if key != "steps"}
-    steps = [{key: value for key, value in msgspec.to_builtins(each).items() if value} for each in playbook.steps]
+    steps = [
+        {key: value for key, value in msgspec.to_builtins(each).items() if value not in (None, "")}
+        for each in playbook.steps
+    ]
     return str(yaml.safe_dump(plain | {"steps": steps}, sort_keys=False, allow_unicode=True, width=120))
 
 

@@ -82,7 +82,7 @@ def picture(decision: Decision) -> Picture:
     return Picture(
         list(boxes.values()), [_arrow(boxes, pair, its) for pair, its in pairs.items() if set(pair) <= set(boxes)],
         tracks, tallest * ROW_HEIGHT, len(tracks) * TRACK_HEIGHT, moment(incident.first_seen),
-        moment(incident.last_seen), max(len(incident.entities) - len(shown), 0),
+        moment(incident.last_seen), max(incident.entity_count - len(shown), 0),
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ class BruteForceSettings(msgspec.Struct, frozen=True):
     """Short sessions for each of them: monitors come again and again."""
     spray_patience_s: float = 3_600.0
     """How long that is watched before it is said of an inside host."""
-    spray_inside_score: float = 0.45
+    spray_inside_score: float = 0.35
     """Most for an inside host, for programs that manage servers hold such sessions, too."""
     full_scale: int = 50
     """Multiple of the threshold at which the score is full."""
@@ -155,6 +155,7 @@ class LoginCase(Case):
         self.whole = Attempts()
         self.buckets: dict[int, Attempts] = {}
         self.peak = 0
+        self.has_burst = False
         self.entered = 0
         self.is_orig_inside = True
         self.users = DistinctCounter()
@@ -170,6 +171,15 @@ class LoginCase(Case):
             del self.buckets[min(self.buckets)]
         self.is_orig_inside = row["orig_inside"]
         return span
+
+    def bound(self, row: Row, is_burst: bool, last_seen: int) -> None:
+        """Let the case last from its first burst to its last: what lies around is an ordinary day's."""
+        if is_burst and not self.has_burst:
+            self.has_burst = True
+            self.first_seen = max(self.first_seen, row["bucket"] * BUCKET_S * SECOND)
+            self.flow_ids, self.packets = row["flow_ids"], row["packets"]
+        elif self.has_burst and not is_burst:
+            self.last_seen = last_seen
 
 
 class BruteForce:
@@ -297,9 +307,12 @@ class BruteForce:
 
     def _absorb(self, scope: Scope, row: Row) -> Scope:
         case = self._book[scope]
+        last_seen = case.last_seen
         span = case.add(row)
-        if self._is_like_guessing(scope, span):
-            case.peak = max(case.peak, span.count)
+        is_like = self._is_like_guessing(scope, span)
+        case.peak = max(case.peak, span.count) if is_like else case.peak
+        if scope.resp is not None:
+            case.bound(row, is_like and span.count >= self._least(scope), last_seen)
         users = row.get("users", [])
         case.users.update(text_hashes(users))
         case.targets.update(text_hashes([row["resp_ip"]]))

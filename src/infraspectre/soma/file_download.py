@@ -7,10 +7,23 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
-from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, Row, gathered_parts, host_of
-from infraspectre.soma.techniques import INGRESS_TOOL_TRANSFER
+from infraspectre.soma.detector import (
+    IDENTITY,
+    SECOND,
+    Case,
+    Casebook,
+    Finding,
+    Row,
+    completed,
+    few_hosts,
+    gathered_parts,
+    host_of,
+)
+from infraspectre.soma.techniques import INGRESS_TOOL_TRANSFER, MALICIOUS_FILE
+from infraspectre.soma.waiting import Waiting
 
 PROGRAM = (
     r"(?i)dosexec|msdownload|portable-executable|x-executable|x-elf|x-sharedlib|mach-o|android\.dex|ms-shortcut|x-msi"
@@ -26,6 +39,10 @@ HARMLESS_NAME = r"(?i)\.(?:jpe?g|png|gif|ico|bmp|svg|webp|css|txt|html?|woff2?|m
 """Endings of names that never are a program's."""
 BARE_ADDRESS = r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\])?(?::\d+)?$"
 """Host header that is an address or empty."""
+HAND = r"(?i)^(?:$|mozilla/|opera/|curl/|wget/|python|go-http|powershell|certutil|winhttp|java/|okhttp)"
+"""Programs with which people and scripts fetch files; an updater names itself after its product (RFC 9110, 10.1.5)."""
+OPTIONAL: dict[str, pl.DataType] = {"resp_host_orig_hosts": pl.Float32(), "http_user_agents": pl.List(pl.String)}
+"""Columns that are null where a source or an analysis does not tell them."""
 
 
 class DownloadSettings(msgspec.Struct, frozen=True):
@@ -41,6 +58,13 @@ class DownloadSettings(msgspec.Struct, frozen=True):
     """Factor for scripts: installers and devices fetch them in the clear."""
     plain_score: float = 0.3
     """Score of a program over clear HTTP from a named server: anyone on the way can turn it into harm."""
+    lone_score: float = 0.55
+    """The same fetched by hand, from outside, from a server that no other host of the site calls: few vendors are
+    unknown to all, and fewer still without encryption."""
+    known_s: float = 3_600.0
+    """Time for which the site was watched before a server is unknown: servers of a site are mostly called within it."""
+    patience_s: float = 3_600.0
+    """Time for which others may still call the server, as those do whose software comes from there, too."""
     capacity: int = 8_192
     """Cases kept."""
 
@@ -62,34 +86,55 @@ class FileCase(Case):
         super().__init__()
         self.files = 0
         self.score = 0.0
+        self.by_hand = False
 
 
 class FileDownload:
-    """Finds programs and scripts that came from bare addresses, in disguise, or in the clear."""
+    """Finds programs and scripts from bare addresses, in disguise, in the clear, or from where nobody goes."""
 
     name = "file_download"
     columns = frozenset({"http_mime_types", "http_content_types", "http_hosts", "http_uris"})
-    helpful = frozenset[str]()
+    helpful = frozenset(OPTIONAL)
 
     def __init__(self, settings: DownloadSettings | None = None) -> None:
         """Start with no case."""
-        self._settings = settings or DownloadSettings()
+        self._settings = settings = settings or DownloadSettings()
+        self._waiting: Waiting[Scope] = Waiting(settings.patience_s, settings.capacity)
+        self._callers: BoundedTable[str, DistinctCounter] = BoundedTable(settings.capacity, few_hosts)
+        self._began: int | None = None
         self._book: Casebook[Scope, FileCase] = Casebook(self.name, self._settings.capacity, FileCase, self._judge)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return downloads newly seen or grown tenfold."""
-        files = self._scored(_programs(frame)).filter(pl.col("kind").is_not_null())
+        due = self._waiting.turn(frame)
+        self._began = self._began or int(frame["started_at"].min() or 0)  # type: ignore[arg-type]
+        files = self._scored(_programs(completed(frame, OPTIONAL))).filter(pl.col("kind").is_not_null())
         rows = gathered_parts(
             files,
             ["orig_ip", "resp_ip", "resp_port", "kind"],
             score=pl.col("score").max(),
+            callers=pl.col("callers").max(),
+            by_hand=pl.col("by_hand").any(),
             names=pl.format("{}{} ({})", "host", "uri", "mime").unique(maintain_order=True).head(8),
         )
-        return self._book.review([self._absorb(row) for row in rows])
+        touched = [self._absorb(row) for row in rows]
+        self._note_callers(frame)
+        return self._book.review(touched + due)
 
     def finish(self) -> list[Detection]:
         """Return downloads that grew since their last report."""
+        self._waiting.end()
         return self._book.close()
+
+    def _note_callers(self, frame: pl.DataFrame) -> None:
+        """Count who else calls the servers from which a program came."""
+        if not len(self._callers):
+            return
+        calls = frame.filter(pl.col("resp_ip").is_in([server for server, _ in self._callers.items()]))
+        for server, callers in (
+            calls.group_by("resp_ip", maintain_order=True).agg(pl.col("orig_ip").unique().hash()).iter_rows()
+        ):
+            self._callers[server].update(callers)
 
     def _scored(self, files: pl.DataFrame) -> pl.DataFrame:
         settings = self._settings
@@ -109,6 +154,9 @@ class FileDownload:
         case.absorb(row)
         case.files += row["rows"]
         case.score = max(case.score, row["score"])
+        if row["by_hand"] and row["callers"] is not None and row["callers"] <= 1:
+            case.by_hand = True
+            _ = self._callers[scope.resp]
         case.show(row["names"])
         return scope
 
@@ -118,30 +166,45 @@ class FileDownload:
             "bare": "from a server without a name",
             "plain": "over HTTP in the clear",
         }[scope.kind]
+        is_lone = self._is_lone(scope, case)
         return Finding(
-            category="cleartext_executable" if scope.kind == "plain" else "suspicious_file_download",
-            techniques=(INGRESS_TOOL_TRANSFER,),
-            score=case.score,
+            category="cleartext_executable" if scope.kind == "plain" and not is_lone else "suspicious_file_download",
+            techniques=(INGRESS_TOOL_TRANSFER, MALICIOUS_FILE) if is_lone else (INGRESS_TOOL_TRANSFER,),
+            score=max(case.score, self._settings.lone_score) if is_lone else case.score,
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} got {plural(case.files, 'file')} with a program or script {how} from "
-            f"{host_of(scope.resp, scope.port)}, such as {next(iter(case.examples), '')[:100]}",
+            f"{host_of(scope.resp, scope.port)}, such as {next(iter(case.examples), '')[:100]}"
+            + ("; no other host of the site calls that server" if is_lone else ""),
             size=case.files,
             measures={"files": case.files},
             thresholds={"files": 1},
         )
 
+    def _is_lone(self, scope: Scope, case: FileCase) -> bool:
+        """Tell whether a program was fetched by hand from a server that, once the site is known, nobody else calls."""
+        if not case.by_hand or case.first_seen - (self._began or 0) < self._settings.known_s * SECOND:
+            return False
+        callers = self._callers.get(scope.resp)
+        return callers is not None and callers.count() <= 1 and self._waiting.is_over(scope, case.first_seen)
+
 
 def _programs(frame: pl.DataFrame) -> pl.DataFrame:
     """Return one row per response that is a program or script, with its request where both lists are whole."""
     count = pl.col("http_mime_types").list.len()
-    lists = {"declared": "http_content_types", "host": "http_hosts", "uri": "http_uris"}
+    lists = {"declared": "http_content_types", "host": "http_hosts", "uri": "http_uris", "agent": "http_user_agents"}
     same = {
         name: pl.when(pl.col(column).list.len() == count).then(column).otherwise(_blank(count))
         for name, column in lists.items()
     }
-    files = frame.filter(count > 0).select(*IDENTITY, "resp_inside", mime="http_mime_types", **same)
+    has_none = pl.col("http_user_agents").list.len().fill_null(0) == 0
+    same["agent"] = pl.when(has_none).then(pl.lit("").repeat_by(count)).otherwise(same["agent"])
+    files = frame.filter(count > 0).select(
+        *IDENTITY, "resp_inside", mime="http_mime_types", callers="resp_host_orig_hosts", **same
+    )
     rows = files.explode("mime", *lists).with_columns(pl.col(*lists).fill_null(""))
+    is_by_hand = ~pl.col("resp_inside") & pl.col("agent").str.contains(HAND) & pl.col("mime").str.contains(PROGRAM)
+    rows = rows.with_columns(by_hand=is_by_hand)
     return rows.filter(pl.col("mime").str.contains(f"{PROGRAM}|{SCRIPT}"))
 
 

@@ -26,6 +26,8 @@ EPISODE_S = 1_800
 """Length of the spans that are told apart: what comes against one server hours later is another flood."""
 MOST_NAMED = 256
 """Senders up to which one is named: more of them are made up, since anyone can write any sender on a packet."""
+SENDERS_KEPT = 32
+"""Senders of which it is counted how much each sent, about those that sent most."""
 AMPLIFIERS = {
     17: "qotd",
     19: "chargen",
@@ -133,8 +135,7 @@ class FloodCase(Case):
         self.peak = 0.0
         self.senders = DistinctCounter()
         self.paths = DistinctCounter(256)
-        self.sender = ""
-        self.most = 0.0
+        self.shares: dict[str, float] = {}
 
     def add(self, bucket: int, amount: float) -> None:
         """Add an amount to its bucket and forget buckets long past."""
@@ -143,10 +144,19 @@ class FloodCase(Case):
         while len(self.buckets) > BUCKETS_KEPT:
             del self.buckets[min(self.buckets)]
 
-    def name(self, sender: str, amount: float) -> None:
-        """Keep the name of who sent most in one flow."""
-        if amount > self.most:
-            self.sender, self.most = sender, amount
+    def count(self, sender: str, amount: float) -> None:
+        """Add to what a sender sent; a new one takes the place of whoever sent least, if that was less."""
+        if sender not in self.shares and len(self.shares) >= SENDERS_KEPT:
+            least = min(self.shares, key=self.shares.__getitem__)
+            if self.shares[least] >= amount:
+                return
+            del self.shares[least]
+        self.shares[sender] = self.shares.get(sender, 0.0) + amount
+
+    @property
+    def sender(self) -> str:
+        """Return who sent most."""
+        return max(self.shares, key=self.shares.__getitem__)
 
 
 class Flood:
@@ -220,7 +230,6 @@ class Flood:
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return floods that passed their thresholds or grew tenfold."""
         gap = pl.col("flow_gap_ms_max") if "flow_gap_ms_max" in frame.columns else pl.lit(None, pl.Float64)
-        gap = pl.col("flow_gap_ms_max") if "flow_gap_ms_max" in frame.columns else pl.lit(None, pl.Float64)
         flows = (
             frame.filter(~pl.col("resp_group"))
             .with_columns(
@@ -244,13 +253,14 @@ class Flood:
         bucketed = amounts.with_columns(bucket=pl.col("ended_at") // (kind.bucket_s * SECOND), amount=name)
         keys = [kind.victim, "inbound", "bucket", *kind.keys]
         share = pl.col("amount").sum().over(keys) / kind.least.inbound
+        counted = bucketed.filter(share >= self._settings.counted_share)
+        each = counted.with_columns(sent=pl.col("amount").sum().over([*keys, kind.sender]))
         measures = {
             "amount": pl.col("amount").sum(),
-            "most": pl.col("amount").max(),
             "senders": pl.col(kind.sender).unique(maintain_order=True).hash(),
-            "sender": pl.col(kind.sender).get(pl.col("amount").arg_max()),
+            "named": _most_active(kind.sender),
         } | (_PATHS if name == "http" and "http_uris" in flows.columns else {})
-        rows = gathered(bucketed.filter(share >= self._settings.counted_share), keys, **measures)
+        rows = gathered(each, keys, **measures)
         return [self._absorb(name, row) for row in rows]
 
     def _amount(self, kind: str, is_chosen: pl.Expr, amount: pl.Expr) -> pl.Expr:
@@ -306,9 +316,10 @@ class Flood:
         case.absorb(row)
         case.add(row["bucket"], row["amount"])
         case.senders.update(row["senders"])
-        case.name(row["sender"], row["most"])
+        for each in row["named"]:
+            case.count(each[kind.sender], each["sent"])
         case.paths.update(row.get("paths", ()))
-        case.show([row["sender"]])
+        case.show([each[kind.sender] for each in row["named"]])
         return scope
 
     def _is_reading(self, case: FloodCase) -> bool:
@@ -337,6 +348,12 @@ class Flood:
             measures={f"peak_in_{kind.bucket_s}_s": case.peak, "senders": senders, "duration_s": case.duration_s},
             thresholds={f"peak_in_{kind.bucket_s}_s": least},
         )
+
+
+def _most_active(sender: str) -> pl.Expr:
+    """Return the senders that sent most, each with how much."""
+    pairs = pl.struct(sender, "sent").sort_by("sent", descending=True, maintain_order=True)
+    return pairs.unique(maintain_order=True).head(SENDERS_KEPT)
 
 
 _PATHS = {

@@ -69,8 +69,8 @@ MOST_ENTERED = 128
 class LateralSettings(msgspec.Struct, frozen=True):
     """Sets the thresholds of lateral movement."""
 
-    hosts: int = 8
-    """Hosts entered through one service within an hour: users work with a few servers."""
+    hosts: int = 10
+    """Hosts entered through one service within an hour: users work with a few servers, administrators come to more."""
     window_s: float = 3_600.0
     """Length of that hour."""
     patience_s: float = 1_800.0
@@ -81,7 +81,7 @@ class LateralSettings(msgspec.Struct, frozen=True):
     """Hosts that a host manages at least, and the share of the site's, if it is there for managing: backup, monitoring
     and software distribution come to most."""
     managed_share: float = 0.2
-    known_score: float = 0.45
+    known_score: float = 0.35
     """Most for who manages hosts for a living, by rounds of before or by its role."""
     round_hosts: int = 16
     """Hosts beyond which even an administrator's round is worth a look."""
@@ -95,6 +95,8 @@ class LateralSettings(msgspec.Struct, frozen=True):
     """Score of a program on a share together with a control pipe: the course of PsExec."""
     management_score: float = 0.45
     """Score of a WinRM session: administrators hold them."""
+    habit_score: float = 0.25
+    """The same for who made rounds before."""
     procedure_score: float = 0.35
     """Score of calls to a dynamic port after the endpoint mapper: printers and agents are called so, too."""
     procedure_bytes: int = 4_096
@@ -245,7 +247,7 @@ class LateralMovement:
         return Finding(
             category="remote_management",
             techniques=(WINDOWS_REMOTE_MANAGEMENT,),
-            score=self._settings.management_score,
+            score=self._settings.habit_score if self._rounds[scope.orig].earlier else self._settings.management_score,
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} managed {scope.resp} through WinRM in {plural(case.flows, 'flow')} and sent "
@@ -302,9 +304,12 @@ class LateralMovement:
     def _entered_in_window(self, case: EntryCase) -> tuple[int, int]:
         """Return the most hosts, and the most workstations, that were entered for the first time within a window."""
         times = sorted(case.entered.values())
-        seated = sorted(at for host, at in case.entered.items() if self._standing.is_workstation(host))
+        seated = sorted(at for host, at in case.entered.items() if self._is_seat(host))
         window = int(self._settings.window_s * SECOND)
         return most_within(times, window), most_within(seated, window)
+
+    def _is_seat(self, host: str) -> bool:
+        return self._standing.is_workstation(host) or self._standing.is_among_workstations(host)
 
     def _is_known(self, orig: str, case: EntryCase, among_servers: bool) -> bool:
         """Tell whether an actor administers by habit, or is a machine that is there to manage the others."""

@@ -18,12 +18,15 @@ EPHEMERAL = 32_768
 BACKDOOR_PORTS = (1_234, 1_337, 2_323, 4_444, 4_445, 5_554, 5_555, 6_666, 7_777, 9_001, 9_999, 12_345, 13_337, 31_337)
 """Ports that shells of penetration testing tools and worms listen on by default or custom (Metasploit, netcat)."""
 
+USUAL_PORTS = (22, 135, 139, 445, 3_389, 5_985, 5_986, 7_680)
+"""Ports that hosts offer from the start, for management and for shared updates; what is new is that somebody calls."""
+
 
 class NewServiceSettings(msgspec.Struct, frozen=True):
     """Sets when the services of a site are known."""
 
-    known_s: float = 3_600.0
-    """Time for which the site was watched before a service is new: most services are used within an hour."""
+    known_s: float = 1_800.0
+    """Time for which the site was watched before a service is new: most services are used within half an hour."""
     known_services: int = 3
     """Ports served before: with fewer, little of the site is seen."""
     known_flows: int = 200
@@ -34,6 +37,11 @@ class NewServiceSettings(msgspec.Struct, frozen=True):
     """What a host adds that had called others and never served: workstations do not serve."""
     backdoor_score: float = 0.2
     """What a port of backdoors, without a protocol that is known, adds."""
+    used_score: float = 0.15
+    """What it adds if others use it again and again, no other host serves it, and no protocol is known."""
+    used_clients: int = 3
+    used_flows: int = 20
+    """Hosts that use it, and their connections: more than one program's listener is asked by chance."""
     reports: int = 4
     """New ports reported for a host: a program that serves on many is peer-to-peer."""
     capacity: int = 8_192
@@ -144,8 +152,7 @@ class NewService:
         new = self._new.get(scope.server) or []
         if not case.is_new or len(new) > settings.reports:
             return None
-        is_backdoor = scope.port in BACKDOOR_PORTS and case.app is None
-        score = settings.new_score + settings.client_score * case.was_client + settings.backdoor_score * is_backdoor
+        score = settings.new_score + (self._oddity(scope, case) if scope.port not in USUAL_PORTS else 0.0)
         return Finding(
             category="new_service",
             techniques=(NON_STANDARD_PORT,),
@@ -159,4 +166,14 @@ class NewService:
             size=len(case.clients),
             measures={"clients": len(case.clients), "was_client": float(case.was_client)},
             thresholds={"known_s": settings.known_s},
+        )
+
+    def _oddity(self, scope: Scope, case: ServiceCase) -> float:
+        """Return what the kind of host, the port and its use add to the score of a new service."""
+        settings, is_alone = self._settings, len(self._ports[scope.port]) < 2
+        is_used = len(case.clients) >= settings.used_clients and case.flows >= settings.used_flows and is_alone
+        return (
+            settings.client_score * case.was_client
+            + settings.backdoor_score * (scope.port in BACKDOOR_PORTS and case.app is None)
+            + settings.used_score * (is_used and case.was_client and case.app is None)
         )

@@ -10,8 +10,9 @@ import polars as pl
 from infraspectre.ml.bounded import DistinctCounter, SmallIntegers
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_seconds
+from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_seconds
 from infraspectre.soma.doorstep import Doorstep
+from infraspectre.soma.standing import Standing
 from infraspectre.soma.techniques import NETWORK_SERVICE_DISCOVERY, REMOTE_SYSTEM_DISCOVERY, SCANNING_IP_BLOCKS
 from infraspectre.soma.waiting import Waiting
 
@@ -43,6 +44,14 @@ class ScanSettings(msgspec.Struct, frozen=True):
     """Multiple of the threshold at which the score is full: a scan of 1,000 ports is as sure as it gets."""
     outside_weight: float = 0.95
     """Factor for scans from outside, the daily noise of the Internet."""
+    pause_s: float = 3_600.0
+    """Pause without anything new after which a scan not yet told begins afresh: a client that calls what is gone is no
+    part of what somebody does on its machine hours later."""
+    scanner_hosts: int = 8
+    scanner_ports: int = 10
+    """Hosts, and ports, of whoever checks a site for weaknesses: who looks for a way in mostly asks for less."""
+    scanner_score: float = 0.45
+    """Most for a machine among servers that serves nobody, reads nothing and scans so much: sites scan themselves."""
     peers_score: float = 0.45
     """Most for programs that call peers and servers of long ago: peer-to-peer, time and name service."""
     capacity: int = 32_768
@@ -67,8 +76,9 @@ SOUGHT_PORTS = (
 PEER_PORTS = (7_680, 17_500, 22_000, 27_036, 57_621)
 """Ports by which programs look for peers of their kind in the site: Windows Delivery Optimization, Dropbox, Syncthing,
 Steam and Spotify. Peers are often switched off."""
-
-
+GROUP_PORTS = (137, 1_900, 3_702, 5_353, 5_355)
+"""Ports from which hosts answer questions to a group, NetBIOS, SSDP, WS-Discovery, mDNS and LLMNR: each answer is a
+flow of its own that goes to another port and is not answered."""
 REACHED_KEPT = 64
 """Hashes by which the hosts that a case reached are counted: exactly up to twice as many, estimated beyond."""
 VERTICAL = ("orig_ip", "resp_ip", "protocol")
@@ -98,9 +108,28 @@ class ScanCase(Case):
         self.hosts = DistinctCounter()
         self.failed = DistinctCounter()
         self.packets_sent = 0
+        self.last_new = 0
         self.reached: DistinctCounter | None = None
         self.is_orig_inside = True
         self.is_resp_inside = True
+
+    def add(self, row: Row, pause_s: float) -> None:
+        """Add probes; those that try nothing new count, but do not make the scan last longer."""
+        before = self._tried()
+        self.ports.update(row.get("ports", ()))
+        self.hosts.update(row.get("hosts", ()))
+        self.failed.update(row.get("failed", ()))
+        self.packets_sent += row.get("packets_sent", 0)
+        if self._tried() == before:
+            self.flows += row["flows"]
+            return
+        self.absorb(row)
+        if not self.reported and row["first_seen"] > self.last_new + pause_s * SECOND:
+            self.first_seen, self.flow_ids, self.packets = row["first_seen"], row["flow_ids"], row["packets"]
+        self.last_new = max(self.last_new, row["last_seen"])
+
+    def _tried(self) -> tuple[int, ...]:
+        return len(self.ports), self.hosts.count(), self.failed.count()
 
 
 class Scan:
@@ -116,11 +145,13 @@ class Scan:
         """Start with no case."""
         self._settings = settings = settings or ScanSettings()
         self._doorstep = Doorstep(VERTICAL, settings.capacity)
+        self._standing = Standing(settings.capacity)
         self._waiting: Waiting[Scope] = Waiting(settings.patience_s, settings.capacity)
         self._book: Casebook[Scope, ScanCase] = Casebook(self.name, settings.capacity, ScanCase, self._judge)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return scans that passed their thresholds or grew tenfold."""
+        self._standing.learn(frame)
         due = self._waiting.turn(frame)
         attempts = frame.filter(~pl.col("resp_group")).with_columns(
             probe=_is_probe(),
@@ -147,11 +178,7 @@ class Scan:
     def _absorb(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row.get("resp_ip"), row["protocol"], row.get("resp_port"))
         case = self._book[scope]
-        case.absorb(row)
-        case.ports.update(row.get("ports", ()))
-        case.hosts.update(row.get("hosts", ()))
-        case.failed.update(row.get("failed", ()))
-        case.packets_sent += row.get("packets_sent", 0)
+        case.add(row, self._settings.pause_s)
         case.show(row.get("hosts_shown", ()))
         case.is_orig_inside, case.is_resp_inside = row["orig_inside"], row["resp_inside"]
         return scope
@@ -179,7 +206,7 @@ class Scan:
         return Finding(
             category="port_scan",
             techniques=self._techniques(case, NETWORK_SERVICE_DISCOVERY),
-            score=self._score(ports, least, case),
+            score=self._score(scope, ports, least, case),
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} tried {ports:,} {scope.protocol.upper()} ports of {scope.resp} "
@@ -204,7 +231,7 @@ class Scan:
         return Finding(
             category="network_scan",
             techniques=self._techniques(case, NETWORK_SERVICE_DISCOVERY),
-            score=self._score(doors, settings.doors, case),
+            score=self._score(scope, doors, settings.doors, case),
             orig=scope.orig,
             resp=None,
             summary=f"{scope.orig} tried {doors:,} {scope.protocol.upper()} ports of {hosts:,} hosts in vain "
@@ -230,7 +257,7 @@ class Scan:
         reached = case.reached.count() if case.reached else 0
         target = "pinged" if is_ping else f"tried {scope.protocol.upper()} port {scope.port} of"
         about = "" if case.hosts.is_exact else "about "
-        score = self._score(hosts, least, case)
+        score = self._score(scope, hosts, least, case)
         return Finding(
             category="ping_sweep" if is_ping else "host_sweep",
             techniques=self._techniques(
@@ -262,10 +289,25 @@ class Scan:
         is_brief = scope.protocol not in ECHO_REQUEST or case.packets_sent <= settings.echoes * hosts
         return is_brief and case.flows <= settings.rounds * hosts and self._waiting.is_over(scope, case.first_seen)
 
-    def _score(self, size: int, least: int, case: ScanCase) -> float:
+    def _score(self, scope: Scope, size: int, least: int, case: ScanCase) -> float:
         """Rise from 0.5 at the threshold to 0.89, still high, at full scale, with the logarithm of the size."""
         score = 0.5 + 0.39 * log_ramp(size, least, least * self._settings.full_scale)
+        if self._is_of_the_site(scope, case):
+            return min(score, self._settings.scanner_score)
         return score if case.is_orig_inside else score * self._settings.outside_weight
+
+    def _is_of_the_site(self, scope: Scope, case: ScanCase) -> bool:
+        """Tell whether a machine seems to be there for scanning; one that began may still show it."""
+        standing, settings = self._standing, self._settings
+        if not case.is_orig_inside or standing.is_read_at(scope.orig) or standing.is_server(scope.orig):
+            return False
+        if not standing.is_among_servers(scope.orig):
+            return False
+        network = self._book.cases.get(Scope(scope.orig, None, scope.protocol, None))
+        is_thorough = network is not None and (
+            network.hosts.count() >= settings.scanner_hosts and len(network.ports) >= settings.scanner_ports
+        )
+        return is_thorough or not self._waiting.is_over(scope, case.first_seen)
 
     def _techniques(self, case: ScanCase, *inside: Technique) -> tuple[Technique, ...]:
         if case.is_orig_inside or not case.is_resp_inside:
@@ -319,8 +361,9 @@ def _is_probe() -> pl.Expr:
     is_midway = (pl.col("tcp_state") == "OTH") & is_client & is_answered & (pl.col("resp_port") < pl.col("orig_port"))
     is_bare = is_silent & (pl.col("tcp_state").is_in(PROBE_STATES) | is_midway)
     tcp = (pl.col("protocol") == "tcp") & (is_bare | _is_logged_failure()).fill_null(value=False)
+    is_answer = pl.col("orig_port").is_in(GROUP_PORTS)
     is_traceroute = pl.col("resp_port").is_between(*TRACEROUTE_PORTS)
-    udp = (pl.col("protocol") == "udp") & (pl.col("resp_packets") == 0) & is_client & ~is_traceroute
+    udp = (pl.col("protocol") == "udp") & (pl.col("resp_packets") == 0) & is_client & ~is_traceroute & ~is_answer
     echo = pl.any_horizontal(
         (pl.col("protocol") == protocol) & (pl.col("orig_port") == kind) for protocol, kind in ECHO_REQUEST.items()
     )

@@ -14,6 +14,7 @@ from infraspectre.soma.anomaly import Anomaly
 from infraspectre.soma.beacon import Beacon
 from infraspectre.soma.bot import Bot
 from infraspectre.soma.brute_force import BruteForce
+from infraspectre.soma.collection import Collection
 from infraspectre.soma.detector import IDENTITY, SECOND, Detector
 from infraspectre.soma.dns_tunnel import DnsTunnel
 from infraspectre.soma.exfiltration import Exfiltration
@@ -41,6 +42,7 @@ CATALOGUE: tuple[Callable[[], Detector], ...] = (
     DnsTunnel,
     Exfiltration,
     LateralMovement,
+    Collection,
     TicketTheft,
     UnusualPort,
     WebAttack,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import polars as pl
 
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter
@@ -17,6 +19,9 @@ WEB_PORTS = (80, 443)
 """Ports of web sites (IANA port numbers)."""
 MOST_SERVICE_PORT = 5_000
 """Ports beyond are given out for a moment, or used by programs that share updates among clients."""
+NEIGHBOURS = 3
+"""Servers, or machines at which somebody reads, that make a network one of theirs, if they are that many times as many
+as the others."""
 ROUND_PAUSE_S = 3_600
 """Pause between two rounds of an administrator."""
 ROUND_HOSTS = 3
@@ -31,6 +36,7 @@ class Standing:
         self._clients: BoundedTable[str, DistinctCounter] = BoundedTable(capacity, lambda: DistinctCounter(16))
         self._sites: BoundedTable[str, DistinctCounter] = BoundedTable(capacity, lambda: DistinctCounter(32))
         self._hosts = DistinctCounter()
+        self._networks: dict[str, tuple[int, int]] | None = None
 
     def learn(self, frame: pl.DataFrame) -> None:
         """Take in flows with `orig_payload_bytes` and `resp_payload_bytes`."""
@@ -44,6 +50,7 @@ class Standing:
         _add(self._clients, within, "resp_ip", "orig_ip")
         outward = answered.filter(~pl.col("resp_inside"), pl.col("resp_port").is_in(WEB_PORTS))
         _add(self._sites, outward, "orig_ip", "resp_ip")
+        self._networks = None
         self._hosts.update(answered["orig_ip"].unique(maintain_order=True).hash())
 
     def hosts(self) -> int:
@@ -61,6 +68,29 @@ class Standing:
     def is_workstation(self, host: str) -> bool:
         """Tell whether a host reaches the web and serves hardly anybody."""
         return _count(self._sites, host) >= VISITED_SITES and not self.is_server(host)
+
+    def is_among_servers(self, host: str) -> bool:
+        """Tell whether a host is plugged in where servers are, and hardly anybody reads."""
+        servers, readers = self._neighbours(host)
+        return servers >= max(NEIGHBOURS, NEIGHBOURS * readers)
+
+    def is_among_workstations(self, host: str) -> bool:
+        """Tell whether a host that is no server is plugged in where people read the web; today its own may not."""
+        servers, readers = self._neighbours(host)
+        return not self.is_server(host) and readers >= max(NEIGHBOURS, NEIGHBOURS * servers)
+
+    def _neighbours(self, host: str) -> tuple[int, int]:
+        """Return how many servers, and how many workstations, there are in the network of a host."""
+        if self._networks is None:
+            servers = Counter(network(each) for each, _ in self._clients.items() if self.is_server(each))
+            readers = Counter(network(each) for each, _ in self._sites.items() if self.is_workstation(each))
+            self._networks = {each: (servers[each], readers[each]) for each in servers | readers}
+        return self._networks.get(network(host), (0, 0))
+
+
+def network(host: str) -> str:
+    """Return the network of a host: the first 24 bits of IPv4, the first 64 of IPv6, as sites are mostly divided."""
+    return ":".join(host.split(":")[:4]) if ":" in host else host.rpartition(".")[0]
 
 
 class Rounds:

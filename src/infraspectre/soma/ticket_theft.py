@@ -10,13 +10,20 @@ import polars as pl
 from infraspectre.ml.bounded import DistinctCounter, text_hashes
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
-from infraspectre.soma.detector import Case, Casebook, Finding, Row, gathered, in_seconds
+from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_seconds
 from infraspectre.soma.techniques import ASREP_ROASTING, KERBEROASTING, PASS_THE_HASH
 
 RC4 = (23, 24)
 """Encryption types whose key is the NT hash: rc4-hmac and rc4-hmac-exp (RFC 4757)."""
 AES = (17, 18, 19, 20)
 """Encryption types with AES keys (RFC 3962, RFC 8009); Windows offers them since Vista."""
+MACHINE_SERVICE = (
+    r"(?i)^(?:krbtgt|kadmin|cifs|host|ldap|gc|dns|rpc|rpcss|termsrv|wsman|restrictedkrbhost|dfsr-[^/]*|e3514235-[^/]*)(?:/|$)"
+    r"|\$(?:@|$)"
+)
+"""Services that run under a machine's account, whose long random password nobody cracks (Metcalf's list of SPNs)."""
+BURST_S = 600
+"""Length of the spans in which tickets under AES are counted: a tool asks in a row, people use what they need."""
 TICKET_GRANTING = "krbtgt"
 """Service of the tickets that get tickets (RFC 4120); its cipher is the domain's affair."""
 
@@ -28,6 +35,10 @@ class TicketSettings(msgspec.Struct, frozen=True):
     """Services for which weak tickets were given: a user of old servers meets one or two."""
     clients: int = 5
     """Accounts for which one host asked with RC4 alone: very old systems serve one or two people."""
+    burst: int = 5
+    """Services of people's accounts asked for in ten minutes, under any cipher: a morning's work needs two or three."""
+    burst_score: float = 0.52
+    """Score of such a burst at its threshold."""
     full_services: int = 50
     """Services, or accounts, at which the score is full: a tool asks for all that it finds."""
     legacy_score: float = 0.45
@@ -42,6 +53,7 @@ class Scope(NamedTuple):
     orig: str
     resp: str
     kind: str
+    bucket: int = 0
 
 
 class TicketCase(Case):
@@ -75,6 +87,7 @@ class TicketTheft:
         if "kerberos_ticket_cipher" in frame.columns:
             is_weak = _holds("kerberos_messages", "TGS-REP") & pl.col("kerberos_ticket_cipher").is_in(RC4)
             touched += self._gather(asked.filter(is_weak), "service", pl.col("kerberos_services"))
+        touched += self._bursts(asked.filter(_holds("kerberos_messages", "TGS-REP")))
         return self._book.review(touched)
 
     def finish(self) -> list[Detection]:
@@ -87,6 +100,14 @@ class TicketTheft:
         rows = gathered(flows, ["orig_ip", "resp_ip"], names=told)
         return [self._absorb(Scope(row["orig_ip"], row["resp_ip"], kind), row) for row in rows]
 
+    def _bursts(self, flows: pl.DataFrame) -> list[Scope]:
+        flat = pl.col("kerberos_services").explode().drop_nulls()
+        told = flat.filter(~flat.str.contains(MACHINE_SERVICE)).unique(maintain_order=True)
+        in_spans = flows.with_columns(bucket=pl.col("started_at") // (BURST_S * SECOND))
+        rows = gathered(in_spans, ["orig_ip", "resp_ip", "bucket"], names=told)
+        named = [row for row in rows if row["names"]]
+        return [self._absorb(Scope(row["orig_ip"], row["resp_ip"], "burst", row["bucket"]), row) for row in named]
+
     def _absorb(self, scope: Scope, row: Row) -> Scope:
         case = self._book[scope]
         case.absorb(row)
@@ -95,7 +116,9 @@ class TicketTheft:
         return scope
 
     def _judge(self, scope: Scope, case: TicketCase) -> Finding | None:
-        judge = {"service": self._roasting, "accounts": self._roasting_logons, "logon": self._logon}
+        judge = {
+            "service": self._roasting, "burst": self._bursting, "accounts": self._roasting_logons, "logon": self._logon
+        }  # fmt: skip
         return judge[scope.kind](scope, case)
 
     def _roasting(self, scope: Scope, case: TicketCase) -> Finding | None:
@@ -110,6 +133,24 @@ class TicketTheft:
             resp=scope.resp,
             summary=f"{scope.orig} got tickets for {services:,} services from {scope.resp} under RC4, which can be "
             f"cracked offline, in {in_seconds(case.duration_s)}",
+            size=services,
+            measures={"distinct_services": services, "duration_s": case.duration_s},
+            thresholds={"distinct_services": least},
+        )
+
+    def _bursting(self, scope: Scope, case: TicketCase) -> Finding | None:
+        services, least, settings = case.names.count(), self._settings.burst, self._settings
+        weak = self._book.cases.get(Scope(scope.orig, scope.resp, "service"))
+        if services < least or (weak is not None and weak.names.count() >= settings.services):
+            return None
+        return Finding(
+            category="kerberoasting",
+            techniques=(KERBEROASTING,),
+            score=settings.burst_score + 0.25 * log_ramp(services, least, settings.full_services),
+            orig=scope.orig,
+            resp=scope.resp,
+            summary=f"{scope.orig} got tickets for {services:,} services of people's accounts from {scope.resp} in "
+            f"{in_seconds(case.duration_s)}; weak passwords of such accounts can be guessed offline",
             size=services,
             measures={"distinct_services": services, "duration_s": case.duration_s},
             thresholds={"distinct_services": least},

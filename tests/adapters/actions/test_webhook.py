@@ -117,13 +117,20 @@ def test_a_preview_sends_nothing(service: Service) -> None:
     assert service.got == []
 
 
-@pytest.mark.parametrize("url", ["http://example.org/", "ftp://example.org/", "example.org", "https://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://example.org/", "ftp://example.org/", "example.org", "https://", "https://example.org:99999/"),
+        *("https://example.org:port/", "https://[::1/", "https://example.org/\u00e4", "https://me:hush@example.org/"),
+    ],
+)
 def test_only_https_is_taken_by_default(url: str) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         Webhook(url, SECRET)
+    assert "hush" not in str(caught.value)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "no base64!"])
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "no base64!", "whsec_\u00e9"])
 def test_a_secret_that_is_none_is_refused_and_not_shown(secret: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Webhook("https://example.org/", secret)

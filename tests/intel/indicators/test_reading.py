@@ -168,3 +168,25 @@ def test_real_feeds_are_read(data: Path) -> None:
     assert found.counts["ja3"] > 70
     assert found.counts["ja4"] > 30
     assert found.counts["domain"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "ip,port\n192.0.2.1,\u00b2\n"),
+        ("a.csv", f"ip,port\n192.0.2.1,{'9' * 5000}\n"),
+        ("a.txt", '"' + "a" * 200_000),
+        ("a.json", {"Event": {"Attribute": [{"type": "ip-dst|port", "value": "192.0.2.1|\u00b2"}]}}),
+        ("a.json", {"Event": {"Attribute": [{"type": "ip-dst|port", "value": f"192.0.2.1|{'9' * 5000}"}]}}),
+        ("a.json", {"list": ["192.0.2.1/\u00b2"], "type": "cidr", "matching_attributes": ["ip-src"]}),
+        ("a.json", {"list": [f"192.0.2.1/{'9' * 5000}"], "type": "cidr", "matching_attributes": ["ip-src"]}),
+    ],
+)
+def test_numbers_that_are_none_are_refused(tmp_path: Path, name: str, content: Any) -> None:
+    assert len(read(tmp_path, name, content).check().refused) == 1
+
+
+def test_times_that_no_clock_reaches_are_unknown_or_never(tmp_path: Path) -> None:
+    rows = "192.0.2.1,0001-01-01,9999-12-31\n192.0.2.2,9999999999999999,0001-01-01\n"
+    found = read(tmp_path, "a.csv", "ip,first_seen,valid_until\n" + rows).index.indicators
+    assert [(each.about.first_seen, each.about.valid_until) for each in found] == [(None, None)] * 2

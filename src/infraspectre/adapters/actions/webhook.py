@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -118,9 +117,16 @@ class Webhook:
 
 def checked_url(url: str, allow_http: bool) -> SplitResult:
     """Return the parts of an address that requests may be sent to; raises ConfigError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ConfigError(f"{url!r} is no address of a web service", field="response.webhook.url")
+    try:
+        parts = urlsplit(url)
+        is_sound = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        is_sound = False
+    if not is_sound or not url.isascii():
+        raise ConfigError("is no address of a web service", field="response.webhook.url")
+    if "@" in parts.netloc:
+        remedy = "leave it out: requests are signed by the secret"
+        raise ConfigError("the address holds a user or password", field="response.webhook.url", remedy=remedy)
     if parts.scheme == "http" and not allow_http:
         remedy = "use https, or set response.webhook.allow_http where nobody can listen"
         raise ConfigError("the address is not encrypted", field="response.webhook.url", remedy=remedy)
@@ -131,7 +137,7 @@ def key_of(secret: str) -> bytes:
     """Return the key in a secret; raises ConfigError, which does not show it."""
     try:
         key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:  # not Base64, or not even ASCII
         key = b""
     if len(key) < LEAST_SECRET:
         remedy = f"write {SECRET_PREFIX} and at least {LEAST_SECRET} random bytes as Base64 into it"

@@ -12,7 +12,7 @@ import msgspec
 from infraspectre.intel.indicators.values import typed, typed_as
 from infraspectre.records.indicators import About, Indicator, IndicatorKind
 from infraspectre.records.rules import Refusal
-from infraspectre.records.times import from_datetime
+from infraspectre.records.times import bounded, from_datetime
 
 MOST_REFUSALS = 10_000
 """Broken entries that are named; further ones are counted."""
@@ -128,13 +128,18 @@ def tlp_in(texts: Any) -> str | None:
 
 
 def moment(value: Any) -> int | None:
-    """Return a time as nanoseconds since the epoch: ISO 8601 or seconds; None for what is none."""
+    """Return a time as nanoseconds since the epoch: ISO 8601 or seconds; None for what is none, or means never."""
     try:
-        if isinstance(value, datetime):
-            return from_datetime(value)
-        if isinstance(value, str) and not value.strip().isdigit():
-            return from_datetime(datetime.fromisoformat(value.strip().removesuffix(" UTC")))
-        seconds = float(value)
-        return from_datetime(datetime.fromtimestamp(seconds, UTC)) if seconds > 0 else None
+        return bounded(from_datetime(_read(value)))
     except (ValueError, TypeError, OverflowError, OSError):
         return None
+
+
+def _read(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and not value.strip().isdigit():
+        return datetime.fromisoformat(value.strip().removesuffix(" UTC"))
+    if (seconds := float(value)) <= 0:
+        raise ValueError("no time is written as 0")
+    return datetime.fromtimestamp(seconds, UTC)

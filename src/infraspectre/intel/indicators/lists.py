@@ -87,6 +87,8 @@ def find_header(lines: Sequence[str]) -> tuple[Table | None, int]:
 
 def table_of(line: str) -> Table | None:
     """Return the table that a line is the header of, if it names a column of values."""
+    if len(line) > LONGEST_LINE:
+        return None
     delimiter = max(",;\t", key=line.count)
     names = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])]
     if not all(LIKE.fullmatch(name) for name in names):
@@ -136,7 +138,7 @@ def read_row(table: Table, row: Sequence[str], number: int, findings: Findings, 
         text = row[place].strip() if place < len(row) else ""
         kind = named or stated
         if text and port.isdigit() and pack(text) is not None:
-            findings.take("endpoint", endpoint(text, int(port)), about, number)
+            findings.take("endpoint", endpoint(text, port), about, number)
         elif text and kind:
             findings.take(kind, text, about, number)
         elif text:

@@ -165,7 +165,7 @@ def read_attribute(attribute: Attribute, event: About, findings: Findings) -> No
     parts = attribute.value.split("|")
     text = parts[part] if part < len(parts) else attribute.value
     if attribute.type in ENDPOINTS and len(parts) > 1 and parts[1].isdigit() and pack(parts[0]) is not None:
-        return findings.take("endpoint", endpoint(parts[0], int(parts[1])), about)
+        return findings.take("endpoint", endpoint(parts[0], parts[1]), about)
     if attribute.type == "uri":
         return findings.skip("is a path without its host")
     if attribute.type == "link":

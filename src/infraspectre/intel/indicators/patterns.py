@@ -208,7 +208,7 @@ def _most_telling(comparisons: Sequence[Comparison]) -> Typed:
         raise ValueError("has a pattern that joins several addresses")
     ports = [each.value for each in comparisons if each.path == "network-traffic:dst_port"]
     if best[0] == "ip" and ports and _is_destination(comparisons):
-        return typed_as("endpoint", endpoint(best[1], int(ports[0]))) if ports[0].isdigit() else best
+        return typed_as("endpoint", endpoint(best[1], ports[0])) if ports[0].isdigit() else best
     return best
 
 

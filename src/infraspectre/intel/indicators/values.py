@@ -29,6 +29,7 @@ URL = re.compile(
     r"(?:([a-z][a-z0-9+.-]*)://)?(?:[^@/?#]*@)?(\[[0-9a-f:.]+\]|[^:/?#@]+)(?::(\d{1,5}))?([/?][^#]*)?(?:#.*)?",
     re.I | re.S,
 )
+PORT = re.compile(r"[0-9]{1,5}")
 PORTS = {"http": 80, "https": 443}
 LONGEST_VALUE = 2_048
 """Characters of the longest value; a longer URL is hardly ever seen whole."""
@@ -105,13 +106,13 @@ def _network(text: str) -> Typed:
 def _endpoint(text: str) -> Typed:
     host, _, port = text.rpartition(":")
     address = pack(host.strip("[]"))
-    if address is None or not port.isdigit() or not 0 < int(port) < 65_536:
+    if address is None or not PORT.fullmatch(port) or not 0 < int(port) < 65_536:
         return _refuse("is no address with a port")
     return "endpoint", endpoint(_address(host.strip("[]"))[1], int(port))
 
 
-def endpoint(address: str, port: int) -> str:
-    """Write an address with a port."""
+def endpoint(address: str, port: int | str) -> str:
+    """Write an address with a port, or with what is to be one."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

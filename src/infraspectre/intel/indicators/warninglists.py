@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ SHARED = ("vpn", "sinkhole", "dynamic", "parking", "shorten", "link-in-bio", "lo
 """Words in names of lists of services that anybody may rent a part of, or whose entries show an infection: a listed
 value itself only counts less, and a part of it, such as a name below a provider of dynamic DNS, counts in full."""
 V4_BITS, V6_BITS = 32, 128
+PREFIX = re.compile(r"[0-9]{0,3}")
 ADDRESSES = ("ip-src", "ip-dst", "domain|ip")
 NAMES = ("domain", "hostname", "url", "domain|ip")
 HASHES = ("md5", "sha1", "sha256", "x509-fingerprint-sha1")
@@ -89,7 +91,7 @@ class Warninglists:
         if kind == "cidr":
             address, _, prefix = entry.partition("/")
             packed, whole = pack(address), V6_BITS if ":" in address else V4_BITS
-            if packed is None or not (prefix or "0").isdigit() or int(prefix or whole) > whole:
+            if packed is None or not PREFIX.fullmatch(prefix) or int(prefix or whole) > whole:
                 findings.refuse(f"{entry[:120]!r} of {self.names[number]} is no network")
             elif int(prefix or whole) == whole:
                 self._exact.setdefault(address, number)
