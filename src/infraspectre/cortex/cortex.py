@@ -140,8 +140,9 @@ class Cortex:
         if story.key in matches:
             story.explain(matches[story.key].join(detection))
         self._add(story, detection)
+        home = story.key  # an earlier story may take it over on the way
         for key, match in sorted(matches.items()):
-            if key != story.key and self._has_room(story, self._stories[key], match.rule):
+            if key != home and self._has_room(story, self._stories[key], match.rule):
                 story = self._merge(story, self._stories[key], match, detection)
         self._tie(story, detection)
         self._forget_oldest()
