@@ -176,3 +176,58 @@ def test_remote_desktops_sign_their_own_certificates() -> None:
     web, desk = (found_in(Beacon, frame(calls(60.0, 0.0, app_protocol=app, **own)))[-1] for app in ("tls", "rdp"))
     assert "self_signed" in web.evidence.measures
     assert "self_signed" not in desk.evidence.measures
+
+
+OLD = "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1)"
+NEW = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36"
+
+
+def asked_of_web(agent: str, referrer: str = "") -> dict[str, float]:
+    """Return what speaks for and against guilt of calls over HTTP."""
+    named: dict[str, Any] = {"app_protocol": "http", "resp_port": 80, "http_hosts": ["status.vendor.example"]}
+    rows = calls(60.0, 0.02, http_user_agents=[agent], http_referrers=[referrer], **named)
+    return found_in(Beacon, frame(rows))[-1].evidence.measures
+
+
+@pytest.mark.parametrize(
+    ("agent", "referrer", "oddity"),
+    [(OLD, "", "outdated"), (NEW, "", "posing"), (NEW, "http://status.vendor.example/", ""), ("updater/2.1", "", "")],
+)
+def test_what_says_to_be_a_browser_and_behaves_as_none_is_odd(agent: str, referrer: str, oddity: str) -> None:
+    assert asked_of_web(agent, referrer).keys() & {"outdated", "posing"} == {oddity} - {""}
+
+
+def test_calls_that_carry_data_off_say_so() -> None:
+    rows = calls(300.0, 0.5, app_protocol="tls", orig_payload_bytes=9_000, resp_payload_bytes=3_500)
+    assert {"T1041", "T1048.002"} <= {each.id for each in found_in(Beacon, frame(rows))[-1].techniques}
+
+
+def test_a_site_watches_its_own_names() -> None:
+    probes = questions(lambda n: f"probe-{n * 7919}.health.corp.example")
+    users = [
+        flow(n, orig_ip=f"10.0.0.{n}", resp_ip="10.0.0.3", resp_port=88, kerberos_clients=["user@CORP.EXAMPLE"])
+        for n in range(20, 24)
+    ]
+    assert found_in(Beacon, frame(probes))
+    assert found_in(Beacon, frame([*users, *probes])) == []
+
+
+def test_a_server_that_calls_few_is_no_device() -> None:
+    polls = calls(60.0, 0.0, app_protocol="tls", tls_server_name="status.vendor.example")
+    clients = [flow(n, orig_ip=f"10.0.0.{n}", resp_ip="10.0.0.5", resp_port=445) for n in range(20, 26)]
+    device, server = (in_context(rows)[-1].evidence.measures for rows in (polls, [*clients, *polls]))
+    assert ("devoted" in device, "devoted" in server) == (True, False)
+
+
+def test_a_resolver_that_passes_questions_on_is_no_further_caller() -> None:
+    told: dict[str, Any] = {"protocol": "udp", "resp_port": 53, "app_protocol": "dns"}
+    asked = [
+        row | {"dns_queries": [f"{n * 7919:08x}.evil.example"], "dns_query_types": ["TXT"]}
+        for n, row in enumerate(calls(1_800.0, 0.1, 9, **told | {"resp_ip": "10.0.0.2"}))
+    ]
+    passed_on = [row | {"orig_ip": "10.0.0.2", "resp_ip": "198.51.100.53"} for row in asked]
+    others = [
+        flow(n, orig_ip=f"10.0.0.{n}", dns_queries=["a.example"], **told | {"resp_ip": "10.0.0.2"}) for n in (6, 7)
+    ]
+    found = in_context([*others, *asked, *passed_on])
+    assert [(each.orig, each.evidence.measures["callers"]) for each in found][-1] == ("10.0.0.5", 1)

@@ -65,7 +65,12 @@ def test_what_many_hosts_post_to_is_a_service() -> None:
 
 
 def hidden(duration_s: float, port: int = 6_697, **columns: Any) -> dict[str, Any]:
-    few = {"orig_data_packets": 20, "resp_data_packets": 20, "orig_payload_bytes": 2_000, "resp_payload_bytes": 6_000}
+    few: dict[str, Any] = {
+        "orig_data_packets": 20,
+        "resp_data_packets": 20,
+        "orig_payload_bytes": 2_000,
+        "resp_payload_bytes": 6_000,
+    }
     talk = few | {"resp_ip": MASTER, "resp_port": port, "app_protocol": "tls", "duration_ms": duration_s * 1_000}
     return flow(**(talk | columns))
 

@@ -82,3 +82,9 @@ def test_what_many_hosts_ask_for_is_a_service() -> None:
 def test_block_lists_of_any_domain_are_no_tunnels() -> None:
     flows = [asked(n, [f"{n % 250}.{n % 7}.{n % 31}.203.blocks.lists.example"]) for n in range(500)]
     assert found_in(DnsTunnel, frame(flows)) == []
+
+
+def test_a_few_odd_names_in_hours_are_no_tunnel() -> None:
+    source = random.Random(5)
+    probes = [asked(600.0 * n, [f"probe-{encoded(source, 26)}.health.vendor.example"]) for n in range(60)]
+    assert found_in(DnsTunnel, frame(probes)) == []

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
+import pytest
+
 from flow_rows import flow, frame
 from infraspectre.soma.exfiltration import Exfiltration
 from soma_runs import found_in
@@ -107,3 +110,10 @@ def test_a_host_that_keeps_what_others_give_it_may_send_it_on() -> None:
 def test_names_of_stores_for_everybody_have_their_own_technique() -> None:
     stored = sent(80e6, app_protocol="tls", tls_server_name="content.dropbox.example")
     assert "T1567.002" in {each.id for each in found_in(Exfiltration, frame([*BROWSING, stored]))[0].techniques}
+
+
+@pytest.mark.parametrize(("hosts", "count", "severity"), [(40, 1, "low"), (1, 1, "medium"), (40, 4, "high")])
+def test_one_upload_by_a_usual_program_is_of_low_severity(hosts: int, count: int, severity: str) -> None:
+    uploads = [sent(60e6 / count, app_protocol="tls", tls_server_name="upload.example") for _ in range(count)]
+    flows = frame([*BROWSING, *uploads]).with_columns(software_orig_hosts=pl.lit(hosts))
+    assert [each.severity for each in found_in(Exfiltration, flows)][-1] == severity

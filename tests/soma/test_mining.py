@@ -66,7 +66,8 @@ def test_the_shape_counts_with_a_port_or_a_name_of_pools() -> None:
     [({}, "medium"), ({"orig_segment_bytes_std": 80.0}, "low"), ({"resp_data_packets": 110}, "low")],
 )
 def test_on_any_port_messages_must_be_alike_and_answers_more(other: dict[str, Any], severity: str) -> None:
-    found = found_in(Mining, frame([work(**({"resp_port": 443, "app_protocol": "tls"} | other))]))
+    columns: dict[str, Any] = {"resp_port": 443, "app_protocol": "tls"} | other
+    found = found_in(Mining, frame([work(**columns)]))
     assert [each.severity for each in found] == [severity]
 
 

@@ -51,7 +51,10 @@ GROWTH = 2
 
 
 class BeaconSettings(msgspec.Struct, frozen=True):
-    """Sets the thresholds of beacon detection; weights add to a score of which 0.5 is worth an analyst's time."""
+    """Sets the thresholds of beacon detection; weights add to a score of which 0.5 is worth an analyst's time.
+
+    What programs of a single user often show, such as a late beginning, is not worth it alone.
+    """
 
     calls: int = 4
     """Calls needed: a period of 6 hours has no more in a day."""
@@ -81,11 +84,11 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """Off the score for every further host that calls the same."""
     unnamed: float = 0.15
     """For a destination without a name: services have names, and programs look them up."""
-    own_software: float = 0.08
+    own_software: float = 0.07
     """For a TLS fingerprint or user agent that at most two hosts here show, and show to this destination alone."""
     outdated: float = 0.1
     """For a user agent that claims to be a browser of ten years ago: malware copies those, nobody uses them."""
-    posing: float = 0.08
+    posing: float = 0.07
     """For a browser's user agent whose calls never come from a page: of a page, a browser fetches the rest, too."""
     unknown_protocol: float = 0.1
     """For calls outside over TCP in no known protocol."""
@@ -101,7 +104,7 @@ class BeaconSettings(msgspec.Struct, frozen=True):
     """Beyond `shaken`, for gaps that only somebody who hides would shake so much."""
     wild_spread: float = 0.35
     """Robust spread of gaps from which they are: uniform jitter of a half."""
-    late: float = 0.08
+    late: float = 0.07
     """For calls that began long after the host was first seen: installed programs begin with their host."""
     late_s: float = 1_800.0
     """How long after, and longer than the period: a program calls within its first."""
@@ -171,7 +174,7 @@ UPLOAD_BYTES = 1_500
 UPLOAD_RATIO = 4.0
 """Bytes sent by such a call per byte received beyond GREETING_BYTES, as exfiltration asks for."""
 GREETING_BYTES = 4_000
-"""Bytes that a server sends before it answers: the certificates of a TLS handshake."""
+"""Bytes that a server sends before it answers: the certificates of a TLS handshake; in SSH both sides send some."""
 BROWSER = r"^Mozilla/5\."
 """Begins the user agent of every browser of this age (RFC 9110, 10.1.5, and wide custom)."""
 OUTDATED = r"^Mozilla/[1-4]\.|MSIE |Trident/|Windows NT (?:5|6\.[01])|Firefox/[1-4]?\d\.|Chrome/[1-4]?\d\."
@@ -362,8 +365,10 @@ class Beacon:
         )
 
     def _callers_of(self, scope: Scope, case: CallCase) -> int:
+        """Return how many hosts call a place; a resolver that passes its clients' questions on is none of them."""
         known = self._callers.get(scope.place)
-        return max(known.count() if known is not None else 1, case.domain_callers, 1)
+        callers = max(known.count() if known is not None else 1, case.domain_callers)
+        return max(1, callers - (scope._replace(orig=case.resp or "") in self._book))
 
     def _is_name_service(self, scope: Scope, case: CallCase) -> bool:
         """Tell whether names are asked for to call what they name, for others, or to watch the site's own names."""
@@ -371,12 +376,13 @@ class Beacon:
         return scope.protocol == "dns" and is_service
 
     def _is_beacon(self, scope: Scope, case: CallCase, rhythm: Rhythm, size_spread: float) -> bool:
-        """Tell whether calls come from a timer and are alike; names that carry data differ in length by nature."""
+        """Tell whether calls come from a timer and are alike; names and uploads that carry data differ in length."""
         settings = self._settings
         if rhythm.calls < settings.calls or rhythm.period_s > settings.longest_gap_s:
             return False
         if rhythm.calls >= settings.many_calls:
-            return rhythm.is_timer and size_spread <= settings.size_spread
+            is_upload = _carries_off(case) and _spread(case.answers) <= settings.size_spread
+            return rhythm.is_timer and (size_spread <= settings.size_spread or is_upload)
         if rhythm.period_s < settings.shortest_rare_gap_s or rhythm.irregularity > settings.rare_irregularity:
             return False
         if scope.protocol == "dns":
@@ -421,8 +427,9 @@ class Beacon:
         return scope.protocol == "tcp" and case.app_protocol is None and not case.is_inside
 
     def _is_own_software(self, scope: Scope, case: CallCase) -> bool:
-        """Tell whether the calling program is seen nowhere else; of a server, most programs are not."""
-        is_own = (case.software_hosts or np.inf) <= OWN_HOSTS and (case.software_places or 0.0) <= 1
+        """Tell whether the calling program is seen at the callers alone; most of a server's are."""
+        users = max(OWN_HOSTS, self._callers_of(scope, case))
+        is_own = (case.software_hosts or np.inf) <= users and (case.software_places or 0.0) <= 1
         return is_own and scope.orig not in self._servers
 
     def _score(self, oddities: dict[str, float], case: CallCase) -> float:
@@ -551,7 +558,8 @@ def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
 def _carries_off(case: CallCase) -> bool:
     """Tell whether the calls bring out much more than they bring in, beyond what a server sends by way of greeting."""
     sent, received = float(np.median(case.sizes)), float(np.median(case.answers))
-    return sent >= max(UPLOAD_BYTES, UPLOAD_RATIO * (received - GREETING_BYTES))
+    least = GREETING_BYTES if case.app_protocol == "ssh" else UPLOAD_BYTES
+    return sent >= max(least, UPLOAD_RATIO * (received - GREETING_BYTES))
 
 
 WORDS = {

@@ -65,6 +65,12 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
 
     sent_bytes: float = 5e5
     """Bytes sent to one destination in all: forms and photos are smaller, archives larger."""
+    slow_bytes: float = 1e5
+    """The same for data that flows on and on to one place: a few bytes a second for the hours of a working day."""
+    slow: float = 0.06
+    """Off the score for less than `sent_bytes`: programs report to their makers, too."""
+    piece_bytes: float = 1_500.0
+    """Mean bytes of a connection that hands over a piece; a hello in TLS or a request with its cookies has fewer."""
     flow_bytes: int = 1_000
     """Bytes a flow must send to count: thousands of smaller ones would be needed for a theft."""
     sent_ratio: float = 4.0
@@ -93,6 +99,8 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Hosts that make a domain popular."""
     unnamed: float = 0.06
     """For a destination of the web without a name; other protocols do not say any."""
+    clear: float = 0.08
+    """For HTTP in the clear: services that take files encrypt by now."""
     copied: float = 0.08
     """For file transfer or remote shells to the outside, which people seldom use."""
     pieces: int = 3
@@ -240,11 +248,14 @@ class Exfiltration:
         settings = self._settings
         ratio = case.sent / max(1, case.received - settings.greeting_bytes * case.flows)
         senders = self._senders[scope.resp].count()
-        if case.sent < settings.sent_bytes or ratio < settings.sent_ratio or senders > settings.senders:
+        is_slow = case.sent < settings.sent_bytes and self._is_slow(case)
+        if not (is_slow or case.sent >= settings.sent_bytes):
+            return None
+        if ratio < settings.sent_ratio or senders > settings.senders:
             return None
         deviations, population = self._outlying(case)
         is_known = population >= settings.population
-        if is_known and deviations < settings.deviations:
+        if is_known and deviations < settings.deviations and not is_slow:
             return None
         usual = f", {deviations:.1f} robust deviations above what this site sends elsewhere" if is_known else ""
         parts = self._oddities(scope, case, senders, is_known)
@@ -279,9 +290,11 @@ class Exfiltration:
             "size": settings.size_weight
             * log_ramp(case.sent, settings.sent_bytes, settings.sent_bytes * settings.full_scale),
             "unknown_site": -settings.unknown_site * (not is_known),
+            "slow": -settings.slow * (case.sent < settings.sent_bytes),
             "shared": -settings.shared * (senders - 1),
             "popular": -settings.popular * (case.domain_hosts >= settings.popular_hosts),
             "unnamed": settings.unnamed * (case.is_web and case.name is None),
+            "clear": settings.clear * ("http" in case.apps),
             "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
             "once": -self._once(case),
             "own_software": settings.own_software * case.is_own_software,
@@ -310,6 +323,12 @@ class Exfiltration:
         if case.is_cut_up(settings.pieces, settings.piece_spread):
             named.append(SIZE_LIMITS)
         return tuple(named)
+
+    def _is_slow(self, case: SentCase) -> bool:
+        """Tell whether data flows on and on in pieces, however little."""
+        settings = self._settings
+        is_enough = case.sent >= max(settings.slow_bytes, settings.piece_bytes * case.flows)
+        return is_enough and self._is_channel(case)
 
     def _is_channel(self, case: SentCase) -> bool:
         return case.flows >= self._settings.channel_flows and case.duration_s >= self._settings.channel_s
