@@ -365,10 +365,8 @@ class Beacon:
         )
 
     def _callers_of(self, scope: Scope, case: CallCase) -> int:
-        """Return how many hosts call a place; a resolver that passes its clients' questions on is none of them."""
         known = self._callers.get(scope.place)
-        callers = max(known.count() if known is not None else 1, case.domain_callers)
-        return max(1, callers - (scope._replace(orig=case.resp or "") in self._book))
+        return max(known.count() if known is not None else 1, case.domain_callers, 1)
 
     def _is_name_service(self, scope: Scope, case: CallCase) -> bool:
         """Tell whether names are asked for to call what they name, for others, or to watch the site's own names."""
