@@ -51,9 +51,11 @@ DOORS = {
     995: Door("pop3s", *_MAIL, 300),
     443: Door("https", *_WEB, 300),
     8_443: Door("https", *_WEB, 300),
+    389: Door("ldap", *_WEB),
+    636: Door("ldaps", *_WEB, 300),
 }
 """Login services by port (IANA port numbers); key exchange and handshake take some hundred bytes (RFC 4253, 8446)."""
-MACHINES = ("https",)
+MACHINES = ("https", "ldap", "ldaps")
 """Services that machines call all day in equal sessions; guessing is where they are called irregularly or at speed."""
 
 
