@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +23,10 @@ SCALED = CortexSettings(
 """A fraction of the usual bounds, for memory: the first quarter fills them."""
 WARM = 500
 """Detections before the first is timed."""
+MOST, LONGEST_S, BATCH = 10_000_000, 30.0, 1000
+"""The long run ends after so many detections or so much processor time, whichever comes first."""
+FILLED = 100_000
+"""Detections of the long run after which all bounds have been reached."""
 START = 1_763_640_000_000_000_000
 MILLISECOND = 1e-3
 Share = Callable[[int], tuple[str, str]]
@@ -36,7 +42,9 @@ SHARES: dict[str, tuple[Share, str, Severity]] = {
 
 METHOD = (
     f"Every detection is a batch of its own, in processor time; {COUNT:,} of each kind after {WARM:,}. Memory is "
-    "measured with a fraction of the usual bounds, which the first quarter fills."
+    "measured with a fraction of the usual bounds, which the first quarter fills. The long run has the usual bounds "
+    f"and floods one target in batches of {BATCH:,} for {LONGEST_S:.0f} s of processor time; its memory is that of the "
+    f"process, at the end against after {FILLED:,}."
 )
 
 
@@ -59,7 +67,8 @@ def detections(share: Share, category: str, severity: Severity) -> Iterator[Dete
 
 
 def measure() -> Report:
-    """Insert detections one by one, and compare with inserting ones that share nothing."""
+    """Insert as many as time allows, then one by one, and compare with inserting ones that share nothing."""
+    count, rate, flat = lasting(*SHARES["one target"])
     apart = inserted(lambda n: (address(n), address(n + (1 << 23))), "web_attack", "medium")
     rows = [(name, *inserted(*share)) for name, share in SHARES.items()]
     growth = {name: grown(*share) for name, share in SHARES.items()}
@@ -73,6 +82,10 @@ def measure() -> Report:
             Figure("p99 of an insert, ms", f"{slowest:.3f}", "", "1"),
             Figure("the same against detections that share nothing", f"{slowest / apart[1]:.1f}", "times"),
             Figure("memory after four times as many detections", f"{largest:.2f}", "times", "1.1"),
+            Figure("detections of the long run that share one value", f"{count:,}"),
+            Figure("the same, a second", f"{rate:,.0f}"),
+            Figure("10 million at this rate, minutes", f"{MOST / rate / 60:.0f}"),
+            Figure("memory at the end of the long run", f"{flat:.2f}", "times", "1.1"),
         ],
         [Table("By what is shared", ("shared", "p50 ms", "p99 ms", "p99 against apart", "memory"), shown)],
         [METHOD],
@@ -89,6 +102,25 @@ def inserted(share: Share, category: str, severity: Severity) -> tuple[float, fl
         cortex.correlate([each])
         took.append(time.process_time() - start)
     return float(np.median(took)) / MILLISECOND, float(np.quantile(took, 0.99)) / MILLISECOND
+
+
+def lasting(share: Share, category: str, severity: Severity) -> tuple[int, float, float]:
+    """Return how many detections were inserted, how many a second, and how memory grew once bounds were reached."""
+    cortex, stream = Cortex(), detections(share, category, severity)
+    count, took, filled = 0, 0.0, 0
+    while count < MOST and (took < LONGEST_S or count <= FILLED):
+        batch = list(itertools.islice(stream, BATCH))
+        start = time.process_time()
+        cortex.correlate(batch)
+        took += time.process_time() - start
+        count += BATCH
+        filled = resident_bytes() if count == FILLED else filled
+    return count, count / took, resident_bytes() / filled
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that is in use now (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def grown(share: Share, category: str, severity: Severity) -> float:

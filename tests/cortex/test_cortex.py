@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from findings import START, finding
+from findings import SECOND, START, finding
 from infraspectre.cortex import Cortex, CortexSettings
 from infraspectre.intel.assets import Assets
 from infraspectre.records import Asset, Detection, Evidence, Incident
@@ -192,13 +192,14 @@ def test_one_activity_may_pause_for_minutes_but_not_for_hours() -> None:
     assert groups(incidents(poisoned)) == [[1, 2, 3, 4]]
 
 
-def test_what_lasts_alike_is_found_out_while_it_grows() -> None:
+@pytest.mark.parametrize("step", [1, -1])
+def test_what_lasts_alike_is_found_out_while_it_grows(step: int) -> None:
     reports = [
         finding(1, "a", "dns", category="dns_tunnel", at=300.0, lasting=300.0),
         finding(2, "a", None, category="beacon", at=3600.0, lasting=3600.0),
-        finding(3, "a", "dns", category="dns_tunnel", at=3700.0, lasting=3700.0, score=0.8),
     ]
-    (incident,) = incidents(reports)
+    grown = finding(3, "a", "dns", category="dns_tunnel", at=3700.0, lasting=3700.0, score=0.8)
+    (incident,) = incidents([*reports[::step], grown])
     assert (incident.detection_count, incident.entities) == (3, ["a", "dns"])
 
 
@@ -237,16 +238,17 @@ def test_weak_detections_do_not_bridge() -> None:
 
 def test_a_weak_sign_of_the_next_step_counts_more_in_an_intrusion_under_way() -> None:
     shy = finding(3, "a", "b", category="lateral_movement", severity="low", score=0.4, at=9000.0)
-    (alone,) = incidents([shy])
-    assert alone.detections[0].severity == "low"
-    *_, last = incidents(
-        [
-            finding(1, "x", "a", category="ssh_brute_force", severity="high", techniques=()),
-            finding(2, "a", "c2", category="beacon", at=4000.0, techniques=()),
-            finding(4, "a", None, category="port_scan", at=5000.0, techniques=()),
-            shy,
-        ]
-    )
+    intrusion = [
+        finding(1, "x", "a", category="ssh_brute_force", severity="high", techniques=()),
+        finding(2, "a", "c2", category="beacon", at=4000.0, techniques=()),
+        finding(4, "a", None, category="port_scan", at=5000.0, techniques=()),
+    ]
+    older = msgspec.structs.replace(shy, first_seen=START + 4500 * SECOND)
+    for told in ([shy], [*intrusion, older]):
+        assert [
+            each.severity for one in incidents(told) for each in one.detections if each.category == shy.category
+        ] == ["low"]
+    *_, last = incidents([*intrusion, shy])
     assert last.detections[0].severity == "medium"
     assert [each.rule for each in last.joins] == ["campaign-actor", "severity-cascade"]
     assert last.campaign_id == f"{1:020}"

@@ -86,9 +86,14 @@ class Campaigns:
         return in_order((campaign or story).reached.values())
 
     def is_under_way(self, story: Story) -> bool:
-        """Tell whether a story belongs to an intrusion that has shown several tactics, not all of them doubtful."""
+        """Tell whether a story began in an intrusion that had shown several tactics, not all of them doubtful.
+
+        What went on before it is no sign of its next step.
+        """
         campaign = self.of(story)
-        return campaign is not None and len(campaign.reached) >= CASCADE and campaign.severity >= HIGH
+        if campaign is None or len(campaign.reached) < CASCADE or campaign.severity < HIGH:
+            return False
+        return story.first >= in_order(campaign.reached.values())[CASCADE - 1].at
 
     def _begun(self, story: Story) -> int:
         return story.key if story.campaign is None else story.campaign

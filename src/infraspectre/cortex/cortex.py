@@ -137,12 +137,12 @@ class Cortex:
         """Add a detection to the stories it belongs to, made one, or begin a story with it."""
         matches = self._matching(detection)
         story = self._stories[_home(matches)] if matches else self._begin(detection)
-        if story.key in matches:
-            story.explain(matches[story.key].join(detection))
+        home = matches.pop(story.key, None)
+        if home is not None:
+            story.explain(home.join(detection))
         self._add(story, detection)
-        home = story.key  # an earlier story may take it over on the way
         for key, match in sorted(matches.items()):
-            if key != home and self._has_room(story, self._stories[key], match.rule):
+            if self._has_room(story, self._stories[key], match.rule):
                 story = self._merge(story, self._stories[key], match, detection)
         self._tie(story, detection)
         self._forget_oldest()

@@ -53,7 +53,7 @@ def is_weak(detection: Detection) -> bool:
     return SEVERITIES.index(detection.severity) < MEDIUM
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def node(kind: str, *about: object) -> Node:
     """Name a node; one detection is looked for at each of its nodes again and again."""
     return json.dumps((kind, *about))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from string import Template
 from typing import NamedTuple
 
@@ -119,20 +119,21 @@ class Matcher:
 
 def ways(by: By, detection: Detection) -> list[Way]:
     """Return the nodes at which a rule looks for what a detection shares."""
-    acting = [node("actor", detection.orig)] if detection.orig else []
-    hit = [node("target", detection.resp)] if detection.resp else []
     if by == "victim-then-actor":
         victim = [Way(node("target", detection.orig))] if detection.orig else []
         return victim + [Way(node("actor", each), is_first=True) for each in targets(detection)]
-    nodes = {
-        "finding": finding_nodes,
-        "actor": lambda _: acting,
-        "target": lambda _: hit,
-        "crowd": crowd_nodes,
-        "server": server_nodes,
-        "indicator": indicators,
-    }[by](detection)
-    return [Way(each) for each in nodes]
+    return [Way(each) for each in NODES[by](detection)]
+
+
+NODES: dict[By, Callable[[Detection], list[Node]]] = {
+    "finding": finding_nodes,
+    "actor": lambda detection: [node("actor", detection.orig)] if detection.orig else [],
+    "target": lambda detection: [node("target", detection.resp)] if detection.resp else [],
+    "crowd": crowd_nodes,
+    "server": server_nodes,
+    "indicator": indicators,
+}
+"""The nodes at which both findings are mentioned, by what a rule asks them to share."""
 
 
 def _allows(rule: Rule, way: Way, mention: Mention, detection: Detection, kin: Family) -> bool:
