@@ -88,6 +88,20 @@ def test_a_server_that_manages_servers_is_of_low_severity() -> None:
     assert levels(entering("10.0.0.66", 10, 22)) == {"low"}
 
 
+def test_a_round_begins_with_what_belongs_to_it() -> None:
+    habit = [flow(600.0 * n, orig_ip="10.0.0.66", resp_ip="10.0.2.1", resp_port=22) for n in range(60)]
+    quiet = [flow(20.0 * n, orig_ip="10.0.0.7") for n in range(1_800)]
+    round_ = entering("10.0.0.66", 14, 22, at=30_000.0, gap_s=20.0)
+    rows = sorted(office(16) + habit + quiet + round_, key=lambda row: row["started_at"])
+    found = [each for each in found_in(LateralMovement, frame(rows), size=64) if each.category == "lateral_movement"]
+    assert found[-1].evidence.measures["duration_s"] < 1_800
+
+
+def test_a_server_that_enters_a_part_of_the_workstations_is_no_manager() -> None:
+    serving = [flow(n, orig_ip=f"10.0.3.{n}", resp_ip="10.0.0.20", resp_port=443) for n in range(60)]
+    assert levels(office(60) + serving + entering("10.0.0.20", 9, 22, gap_s=100.0)) == {"medium"}
+
+
 def psexec(orig: str, hosts: int, gap_s: float = 30.0) -> list[dict[str, Any]]:
     opened = {"smb_trees": ["\\\\PC\\ADMIN$"], "smb_files": ["svcctl", "tool.exe"]}
     return [row | opened for row in entering(orig, hosts, 445, gap_s=gap_s)]

@@ -123,12 +123,25 @@ class EntryCase(Case):
         super().__init__()
         self.hosts = DistinctCounter(512)
         self.entered: dict[str, int] = {}
+        self.last_new = 0
         self.through = SERVICES[445]
         self.shares = 0
         self.pipes = 0
         self.programs = 0
         self.mapped = 0
         self.sent = 0
+
+    def enter(self, host: str, row: Row, pause_s: float) -> None:
+        """Add flows to a host; only hosts not entered before make a round last longer, and after a pause begin it."""
+        if host in self.entered:
+            self.flows += row["flows"]
+            return
+        self.absorb(row)
+        if not self.reported and row["first_seen"] > self.last_new + pause_s * SECOND:
+            self.first_seen, self.flow_ids, self.packets = row["first_seen"], row["flow_ids"], row["packets"]
+        self.last_new = max(self.last_new, row["last_seen"])
+        if len(self.entered) < MOST_ENTERED:
+            self.entered[host] = row["first_seen"]
 
 
 class LateralMovement:
@@ -169,19 +182,17 @@ class LateralMovement:
         entries = frame.filter(_is_answered() & is_within & pl.col("resp_port").is_in(list(SERVICES)))
         if {"smb_trees", "smb_files"} <= set(frame.columns):
             entries = entries.filter(_is_opened())
-        rows = gathered(entries, ["orig_ip", "resp_ip", "resp_port"], first=pl.col("started_at").min())
+        rows = gathered(entries, ["orig_ip", "resp_ip", "resp_port"])
         return list(dict.fromkeys(self._entry(row, SERVICES[row["resp_port"]]) for row in rows))
 
     def _entry(self, row: Row, service: Service) -> Scope:
         scope, host = Scope(row["orig_ip"], None, service.name), row["resp_ip"]
         case = self._book[scope]
-        case.absorb(row)
+        case.enter(host, row, self._settings.window_s)
         case.hosts.update(text_hashes([host]))
         case.through = service
-        if len(case.entered) < MOST_ENTERED:
-            case.entered.setdefault(host, row["first"])
         case.show([host])
-        self._rounds[scope.orig].visit(host, row["first"])
+        self._rounds[scope.orig].visit(host, row["first_seen"])
         return scope
 
     def _shares(self, frame: pl.DataFrame) -> list[Scope]:
@@ -324,7 +335,7 @@ class LateralMovement:
         is_seat = self._standing.is_workstation(orig) or self._standing.is_read_at(orig)
         if hosts < settings.managed_hosts or is_seat:
             return False
-        return self._standing.is_server(orig) or hosts >= settings.managed_share * self._standing.hosts()
+        return hosts >= settings.managed_share * self._standing.hosts()
 
     def _executing(self, scope: Scope, case: EntryCase) -> Finding | None:
         score = self._share_score(case)

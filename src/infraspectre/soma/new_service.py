@@ -11,6 +11,7 @@ from infraspectre.ml.bounded import BoundedTable
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_seconds
+from infraspectre.soma.scan import PEER_PORTS
 from infraspectre.soma.techniques import NON_STANDARD_PORT
 
 EPHEMERAL = 32_768
@@ -18,8 +19,8 @@ EPHEMERAL = 32_768
 BACKDOOR_PORTS = (1_234, 1_337, 2_323, 4_444, 4_445, 5_554, 5_555, 6_666, 7_777, 9_001, 9_999, 12_345, 13_337, 31_337)
 """Ports that shells of penetration testing tools and worms listen on by default or custom (Metasploit, netcat)."""
 
-USUAL_PORTS = (22, 135, 139, 445, 3_389, 5_985, 5_986, 7_680)
-"""Ports that hosts offer from the start, for management and for shared updates; what is new is that somebody calls."""
+USUAL_PORTS = (22, 135, 139, 445, 3_389, 5_985, 5_986, *PEER_PORTS)
+"""Ports that hosts offer from the start, for management and for peers; what is new is that somebody calls."""
 
 
 class NewServiceSettings(msgspec.Struct, frozen=True):
@@ -39,8 +40,8 @@ class NewServiceSettings(msgspec.Struct, frozen=True):
     """What a port of backdoors, without a protocol that is known, adds."""
     used_score: float = 0.15
     """What it adds if others use it again and again, no other host serves it, and no protocol is known."""
-    used_clients: int = 3
-    used_flows: int = 20
+    used_clients: int = 2
+    used_flows: int = 10
     """Hosts that use it, and their connections: more than one program's listener is asked by chance."""
     reports: int = 4
     """New ports reported for a host: a program that serves on many is peer-to-peer."""
