@@ -107,10 +107,10 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Pieces of one size from which it is cut up on purpose."""
     piece_spread: float = 0.1
     """Robust spread of their sizes over the median: what is split has equal pieces and a smaller last one."""
-    once: float = 0.16
-    """Off the score for a single connection: people upload a film or a folder now and then, and give partners files."""
-    once_usual: float = 0.3
-    """The same, and for two connections, where others here use the program, such as a browser: size is no proof."""
+    by_hand: float = 0.16
+    """Off the score for what neither flows on and on nor was cut up: people upload films and give partners files."""
+    few_usual: float = 0.3
+    """The same for one or two connections of a program that others here use, too: of a browser, size is no proof."""
     own_software: float = 0.1
     """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
     steady: float = 0.08
@@ -296,7 +296,7 @@ class Exfiltration:
             "unnamed": settings.unnamed * (case.is_web and case.name is None),
             "clear": settings.clear * ("http" in case.apps),
             "copied": settings.copied * bool(case.apps.keys() & {"ftp", "ssh"}),
-            "once": -self._once(case),
+            "by_hand": -self._by_hand(case),
             "own_software": settings.own_software * case.is_own_software,
             "steady": settings.steady * self._is_channel(case),
             "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
@@ -304,12 +304,12 @@ class Exfiltration:
         }
         return {name: float(part) for name, part in parts.items() if part}
 
-    def _once(self, case: SentCase) -> float:
-        """Return what goes off the score of a transfer by a single connection, or by two of a usual program."""
+    def _by_hand(self, case: SentCase) -> float:
+        """Return what goes off the score of what a person may have sent."""
         settings = self._settings
-        if case.is_usual and len(case.pieces) < settings.pieces:
-            return settings.once_usual
-        return settings.once if len(case.pieces) == 1 else 0.0
+        if case.is_cut_up(settings.pieces, settings.piece_spread) or self._is_channel(case):
+            return 0.0
+        return settings.few_usual if case.is_usual and len(case.pieces) < settings.pieces else settings.by_hand
 
     def _techniques(self, case: SentCase) -> tuple[Technique, ...]:
         """Return the techniques that protocol, name and course tell."""
