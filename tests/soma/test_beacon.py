@@ -231,3 +231,11 @@ def test_a_resolver_that_passes_questions_on_is_no_further_caller() -> None:
     ]
     found = in_context([*others, *asked, *passed_on])
     assert [(each.orig, each.evidence.measures["callers"]) for each in found][-1] == ("10.0.0.5", 1)
+
+
+def test_a_web_server_at_a_further_port_is_odd_outside_alone() -> None:
+    found = [
+        found_in(Beacon, frame(calls(60.0, 0.0, app_protocol="http", resp_port=8_080, resp_ip=resp)))[-1]
+        for resp in ("203.0.113.9", "10.0.0.9")
+    ]
+    assert ["odd_port" in each.evidence.measures for each in found] == [True, False]

@@ -399,7 +399,7 @@ class Beacon:
             "unnamed": settings.unnamed * (not case.is_named and not is_dns and not is_ping),
             "own_software": settings.own_software * self._is_own_software(scope, case),
             "self_signed": settings.self_signed * case.is_self_signed,
-            "odd_port": settings.odd_port * (scope.port not in USUAL_PORTS.get(case.app_protocol or "", (scope.port,))),
+            "odd_port": settings.odd_port * _is_odd_port(scope, case),
             "shaken": settings.shaken * (is_sure and rhythm.gap_spread >= settings.shaken_spread),
             "wild": settings.wild * (is_sure and rhythm.gap_spread >= settings.wild_spread),
             "late": settings.late * is_late,
@@ -551,6 +551,14 @@ def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
     is_encrypted = ASYMMETRIC_CRYPTOGRAPHY in CALLED_BY.get(app, ())
     stolen = (OVER_C2_CHANNEL, ENCRYPTED_ALTERNATIVE if is_encrypted else UNENCRYPTED_ALTERNATIVE)
     return (*CALLED_BY.get(app, (NON_APPLICATION_PROTOCOL,)), *odd, *(stolen if _carries_off(case) else ()))
+
+
+def _is_odd_port(scope: Scope, case: CallCase) -> bool:
+    """Tell whether a protocol is not at home on a port; web servers at further ports are for those inside."""
+    app = case.app_protocol or ""
+    if app == "http" and not case.is_inside:
+        return scope.port not in WEB_PORTS
+    return scope.port not in USUAL_PORTS.get(app, (scope.port,))
 
 
 def _carries_off(case: CallCase) -> bool:
