@@ -164,6 +164,12 @@ def test_a_domain_ties_what_a_resolver_hides() -> None:
     assert [each.why for each in found[1].joins] == ["evil.example was seen in both incidents"]
 
 
+def test_a_far_end_behind_a_resolver_is_named_by_its_domain() -> None:
+    names = Evidence("seen", examples=["x1.t.evil.example", "x2.t.evil.example"])
+    (incident,) = incidents([finding(1, "a", "10.0.0.53", category="dns_tunnel", evidence=names)])
+    assert (incident.entities, incident.entity_count) == (["a", "10.0.0.53", "evil.example"], 2)
+
+
 def test_a_crowd_that_floods_one_target_is_one_incident_and_no_campaign() -> None:
     found = incidents(
         [
@@ -190,6 +196,36 @@ def test_one_activity_may_pause_for_minutes_but_not_for_hours() -> None:
     assert groups(incidents([*steps, later])) == [[1, 2, 3], [9]]
     poisoned = [finding(n, "a", f"b{n}", category="name_poisoning", at=n * 3000.0) for n in range(1, 5)]
     assert groups(incidents(poisoned)) == [[1, 2, 3, 4]]
+
+
+FAMILIES = (
+    "port_scan", "beacon", "dns_tunnel", "icmp_tunnel", "icmp_flood", "ssh_brute_force", "exfiltration", "web_shell",
+    "lateral_movement", "kerberoasting", "name_poisoning", "remote_execution", "crypto_mining",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_merged_nothing_is_told_twice_and_nothing_dangles(seed: int) -> None:
+    chance = random.Random(seed)
+    hosts = [*(f"10.0.0.{n}" for n in range(6)), "203.0.113.1", "203.0.113.2"]
+    found = [
+        finding(
+            n, chance.choice(hosts), chance.choice([*hosts, None]), category=chance.choice(FAMILIES), at=n * 200.0,
+            severity=chance.choice(["low", "medium", "high"]), score=chance.random(),
+            lasting=chance.choice([0, 60, n * 100]),
+        )
+        for n in range(1, 100)
+    ]  # fmt: skip
+    chosen = CortexSettings(most_stories=chance.choice([3, 4096]), most_kept=chance.choice([20, 65_536]))
+    cortex = Cortex(chosen)
+    told = [each for one in found for each in cortex.correlate([one])] + cortex.finish()
+    latest = {each.incident_id: each for each in told}.values()
+    identities = [one.detection_id for each in latest if each.merged_into is None for one in each.detections]
+    assert len(identities) == len(set(identities))
+    saved = cortex.save()
+    keys = {story["key"] for story in saved["stories"]}
+    assert keys >= {mention["story"] for _, mentions in saved["nodes"] for mention in mentions}
+    assert keys >= {int(member) for campaign in saved["campaigns"].values() for member in campaign["members"]}
 
 
 @pytest.mark.parametrize("step", [1, -1])

@@ -100,13 +100,22 @@ def server_nodes(detection: Detection) -> list[Node]:
 
 def indicators(detection: Detection) -> list[Node]:
     """Return domains, fingerprints and hashes among the examples of a detection, at most MOST_INDICATORS."""
-    texts = [each.strip().lower().rstrip(".") for each in detection.evidence.examples]
+    digests = [text for text in _examples(detection) if DIGEST.match(text)]
+    found = dict.fromkeys([*digests, *far_names(detection)])
+    return [node("indicator", text) for text in list(found)[:MOST_INDICATORS]]
+
+
+def far_names(detection: Detection) -> list[str]:
+    """Return the domains that the examples of a detection give for the far end, those of a tunnel as registered."""
     known = family(detection.category).name
-    found = [text for text in texts if DIGEST.match(text)]
-    if known in NAMING:
-        names = (text for text in texts if NAME.match(text) and parse_address(text) is None)
-        found += [registered(name) if known == "tunnel" else name for name in names]
-    return [node("indicator", text) for text in list(dict.fromkeys(found))[:MOST_INDICATORS]]
+    if known not in NAMING:
+        return []
+    names = (text for text in _examples(detection) if NAME.match(text) and parse_address(text) is None)
+    return list(dict.fromkeys(registered(name) if known == "tunnel" else name for name in names))
+
+
+def _examples(detection: Detection) -> list[str]:
+    return [each.strip().lower().rstrip(".") for each in detection.evidence.examples]
 
 
 def registered(name: str) -> str:

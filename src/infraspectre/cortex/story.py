@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from infraspectre.cortex.graph import MEDIUM, begins, ends, finding_nodes, is_weak
+from infraspectre.cortex.graph import MEDIUM, begins, ends, far_names, finding_nodes, is_weak
 from infraspectre.cortex.title import title
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.attack import in_tactic, kill_chain_position
@@ -19,6 +19,8 @@ from infraspectre.records.detection import SEVERITIES
 T = TypeVar("T")
 MOST_NAMED = 8
 """Actors and targets that an incident names, each: who names everybody says nothing. The rest is counted."""
+MOST_DOMAINS = 2
+"""Names of far ends that an incident names: behind a resolver there is no address of whoever controls."""
 MOST_TECHNIQUES = 12
 MOST_JOINS = 32
 """Reasons kept for one incident."""
@@ -110,7 +112,8 @@ class Story(msgspec.Struct):
         told = sorted(map(raised, kept) if is_raised else kept, key=_in_time)
         telling = [each for each in told if not is_weak(each)] or told
         orig, resp = by_count(each.orig for each in telling), by_count(each.resp for each in telling)
-        entities = list(dict.fromkeys([*orig[:MOST_NAMED], *resp[:MOST_NAMED]]))
+        domains = by_count(name for each in telling for name in far_names(each))[:MOST_DOMAINS]
+        entities = list(dict.fromkeys([*orig[:MOST_NAMED], *resp[:MOST_NAMED], *domains]))
         return Incident(
             incident_id=self.incident_id,
             first_seen=self.first,

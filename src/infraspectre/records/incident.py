@@ -145,6 +145,7 @@ class Incident(msgspec.Struct, frozen=True):
     """Event time at which it reached its level, in nanoseconds since the epoch."""
     title: str
     entities: list[str]
+    """A few of who takes part: hosts, and domains by which far ends are called."""
     orig: list[str]
     """Who acted, most active first; at most a few are named."""
     resp: list[str]

@@ -350,6 +350,7 @@ class Beacon:
         app = f" {case.app_protocol.upper()}" if case.app_protocol else ""
         place = scope.place if scope.protocol == "dns" else host_of(scope.place, scope.port)
         oddities = self._oddities(scope, case, rhythm, callers)
+        case.show([] if scope.place == case.resp else [scope.place])
         return Finding(
             category="beacon",
             techniques=_techniques(scope, case),
