@@ -73,7 +73,7 @@ def severities(*rows: dict[str, Any], callers: float = 1.0) -> list[str]:
 
 def test_a_program_fetched_by_hand_where_nobody_else_goes_is_found() -> None:
     assert severities(fetched(7_200.0)) == ["low", "medium"]
-    assert severities(fetched(7_200.0, agent="Microsoft-Delivery-Optimization/10.0")) == ["low"]
+    assert severities(fetched(7_200.0, agent="Microsoft-Delivery-Optimization/10.0")) == ["informational"]
     assert severities(fetched(7_200.0), callers=3.0) == ["low"]
     assert severities(fetched(600.0)) == ["low"]
     assert severities(fetched(7_200.0), flow(7_300.0, orig_ip="10.0.0.6", resp_ip=OUTSIDE, resp_port=80)) == ["low"]

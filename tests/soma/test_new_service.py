@@ -62,3 +62,10 @@ def test_a_listener_that_others_use_again_and_again_is_found() -> None:
 def test_being_called_for_management_is_no_new_service_of_weight() -> None:
     managed = flow(9_000.0, orig_ip="10.0.0.21", resp_ip="10.0.0.22", resp_port=5_985)
     assert [each.severity for each in after(managed)] == ["informational"]
+
+
+def test_a_workstation_that_answers_a_stranger_is_found() -> None:
+    stranger = flow(9_000.0, orig_ip="203.0.113.9", resp_ip="10.0.0.22", resp_port=7_123)
+    published = stranger | {"resp_ip": "10.0.0.1"}
+    assert [each.severity for each in after(stranger)] == ["medium"]
+    assert [each.severity for each in after(published)] == ["informational"]

@@ -47,3 +47,12 @@ def test_a_client_whose_lease_both_confirm_tells_at_once() -> None:
     usual = [lease(10.0 * n, SERVER, n) for n in range(8)]
     found = found_in(RogueDhcp, frame([*usual, lease(90.0, ROGUE, 3)]))
     assert [(each.orig, each.score) for each in found] == [(ROGUE, 0.6)]
+
+
+def test_a_workstation_that_offers_leases_beside_a_server_tells_at_once() -> None:
+    offers = [
+        lease(100.0 + n, server, 3) | {"dhcp_message_types": ["OFFER"]} for n, server in enumerate((ROGUE, SERVER))
+    ]
+    read = [flow(n, orig_ip=ROGUE, resp_ip=f"192.0.2.{n}", resp_port=443) for n in range(10)]
+    assert [(each.orig, each.score) for each in found_in(RogueDhcp, frame([*read, *offers]))] == [(ROGUE, 0.65)]
+    assert found_in(RogueDhcp, frame(offers)) == []

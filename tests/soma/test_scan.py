@@ -180,3 +180,16 @@ def test_a_scan_begins_with_what_belongs_to_it() -> None:
 def test_answers_to_questions_for_a_group_are_no_scan() -> None:
     answers = [unanswered(n, protocol="udp", orig_port=5_355, resp_port=50_000 + n) for n in range(60)]
     assert found_in(Scan, frame(answers)) == []
+
+
+def test_asking_services_what_they_are_is_a_scan_of_ports() -> None:
+    ports = (21, 22, 23, 25, 53, 80, 110, 111, 135, 139, 143, 443, 445, 3_306, 3_389, 5_432, 5_900, 8_080)
+    asked = [
+        flow(n, resp_port=port, orig_payload_bytes=18, resp_payload_bytes=80, duration_ms=250.0)
+        if n % 3
+        else unanswered(n, resp_port=port)
+        for n, port in enumerate(ports)
+    ]
+    assert [each.category for each in found_in(Scan, frame(asked))] == ["port_scan"]
+    used = [row | {"orig_payload_bytes": 900} for row in asked if row["resp_payload_bytes"]]
+    assert found_in(Scan, frame(used)) == []

@@ -57,9 +57,11 @@ def test_ordinary_kerberos_is_quiet() -> None:
 
 
 def test_tickets_of_many_accounts_of_people_in_a_row_are_kerberoasting_under_any_cipher() -> None:
-    services = [f"MSSQLSvc/sql{n}:1433" for n in range(4)] + ["HTTP/app", "svc-backup"]
+    services = [f"MSSQLSvc/sql{n}:1433" for n in range(5)] + ["HTTP/app", "svc-backup"]
     found = found_in(TicketTheft, frame(exchange(n, "TGS", name, MODERN, 18) for n, name in enumerate(services)))
     assert [(each.category, each.severity) for each in found] == [("kerberoasting", "medium")]
     slowly = frame(exchange(900 * n, "TGS", name, MODERN, 18) for n, name in enumerate(services))
     machines = frame(exchange(n, "TGS", f"srv{n}$@CORP.EXAMPLE", MODERN, 18) for n in range(20))
+    spellings = [f"HTTP/{name}{port}" for name in ("app", "app.corp.example", "APP", "www") for port in ("", ":8080")]
+    assert found_in(TicketTheft, frame(exchange(n, "TGS", each, MODERN, 18) for n, each in enumerate(spellings))) == []
     assert found_in(TicketTheft, slowly) == found_in(TicketTheft, machines) == []

@@ -35,7 +35,7 @@ class Door(NamedTuple):
     """Least payload bytes of the client, so that it came as far as to log in."""
 
 
-_LOGIN, _MAIL, _WEB = (15, 0.25), (30, 0.1), (60, 0.1)
+_LOGIN, _MAIL, _WEB, _DIRECTORY = (15, 0.25), (30, 0.1), (60, 0.1), (60, 0.1)
 DOORS = {
     22: Door("ssh", *_LOGIN, 400),
     23: Door("telnet", *_LOGIN),
@@ -49,10 +49,10 @@ DOORS = {
     587: Door("smtp", *_MAIL),
     993: Door("imaps", *_MAIL, 300),
     995: Door("pop3s", *_MAIL, 300),
+    389: Door("ldap", *_DIRECTORY),
+    636: Door("ldaps", *_DIRECTORY, 300),
     443: Door("https", *_WEB, 300),
     8_443: Door("https", *_WEB, 300),
-    389: Door("ldap", *_WEB),
-    636: Door("ldaps", *_WEB, 300),
 }
 """Login services by port (IANA port numbers); key exchange and handshake take some hundred bytes (RFC 4253, 8446)."""
 MACHINES = ("https", "ldap", "ldaps")

@@ -41,6 +41,8 @@ BARE_ADDRESS = r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\])?(?::\d+)?$"
 """Host header that is an address or empty."""
 HAND = r"(?i)^(?:$|mozilla/|opera/|curl/|wget/|python|go-http|powershell|certutil|winhttp|java/|okhttp)"
 """Programs with which people and scripts fetch files; an updater names itself after its product (RFC 9110, 10.1.5)."""
+UNTOLD = "?"
+"""What stands for a request's part where it is not told which response it belongs to."""
 OPTIONAL: dict[str, pl.DataType] = {"resp_host_orig_hosts": pl.Float32(), "http_user_agents": pl.List(pl.String)}
 """Columns that are null where a source or an analysis does not tell them."""
 
@@ -58,6 +60,8 @@ class DownloadSettings(msgspec.Struct, frozen=True):
     """Factor for scripts: installers and devices fetch them in the clear."""
     plain_score: float = 0.3
     """Score of a program over clear HTTP from a named server: anyone on the way can turn it into harm."""
+    updater_score: float = 0.2
+    """The same fetched by a program of another name: updaters do so all day, and check what they got."""
     lone_score: float = 0.55
     """The same fetched by hand, from outside, from a server that no other host of the site calls: few vendors are
     unknown to all, and fewer still without encryption."""
@@ -146,7 +150,9 @@ class FileDownload:
         score = pl.when(is_disguised & ~is_script).then(settings.disguised_score).when(is_bare).then(bare_score)
         plain = pl.when(~is_script).then(pl.lit("plain"))
         factor = pl.when(is_script).then(settings.script_factor).otherwise(1.0)
-        return files.with_columns(kind=kind.otherwise(plain), score=score.otherwise(settings.plain_score) * factor)
+        is_named = ~pl.col("agent").str.contains(HAND) & (pl.col("agent") != UNTOLD)
+        rest = pl.when(is_named).then(settings.updater_score).otherwise(settings.plain_score)
+        return files.with_columns(kind=kind.otherwise(plain), score=score.otherwise(rest) * factor)
 
     def _absorb(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], row["kind"])
@@ -209,4 +215,4 @@ def _programs(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _blank(count: pl.Expr) -> pl.Expr:
-    return pl.lit("?").repeat_by(count)
+    return pl.lit(UNTOLD).repeat_by(count)

@@ -11,11 +11,9 @@ from infraspectre.ml.bounded import BoundedTable
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_seconds
-from infraspectre.soma.scan import PEER_PORTS
+from infraspectre.soma.scan import EPHEMERAL, PEER_PORTS
 from infraspectre.soma.techniques import NON_STANDARD_PORT
 
-EPHEMERAL = 32_768
-"""First port that systems hand out by themselves (Linux; RFC 6335 begins later): services there come and go."""
 BACKDOOR_PORTS = (1_234, 1_337, 2_323, 4_444, 4_445, 5_554, 5_555, 6_666, 7_777, 9_001, 9_999, 12_345, 13_337, 31_337)
 """Ports that shells of penetration testing tools and worms listen on by default or custom (Metasploit, netcat)."""
 
@@ -38,6 +36,8 @@ class NewServiceSettings(msgspec.Struct, frozen=True):
     """What a host adds that had called others and never served: workstations do not serve."""
     backdoor_score: float = 0.2
     """What a port of backdoors, without a protocol that is known, adds."""
+    outside_score: float = 0.15
+    """What it adds if a stranger outside is answered there: routers and firewalls let nobody in to workstations."""
     used_score: float = 0.15
     """What it adds if others use it again and again, no other host serves it, and no protocol is known."""
     used_clients: int = 2
@@ -68,6 +68,7 @@ class ServiceCase(Case):
         self.app: str | None = None
         self.is_new = False
         self.was_client = False
+        self.from_outside = False
 
 
 class NewService:
@@ -93,18 +94,19 @@ class NewService:
         """Return services that are new."""
         served = frame.filter(
             (pl.col("protocol") == "tcp")
-            & pl.col("orig_inside")
+            & (pl.col("orig_inside") | pl.col("resp_inside"))
             & pl.col("tcp_state").is_in(["SF", "S1", "S2", "S3", "RSTO", "RSTR"])
             & (pl.col("orig_payload_bytes") > 0)
             & (pl.col("resp_payload_bytes") > 0)
         )
-        self._note_clients(served)
+        self._note_clients(served.filter("orig_inside"))
         inside = served.filter(pl.col("resp_inside") & (pl.col("resp_port") < EPHEMERAL))
         rows = gathered(
             inside.sort("started_at", maintain_order=True),
             ["resp_ip", "resp_port"],
             clients=pl.col("orig_ip").unique(maintain_order=True).head(4),
             app=pl.col("app_protocol").drop_nulls().first(),
+            from_outside=(~pl.col("orig_inside")).any(),
         )
         found = self._book.review([self._absorb(row) for row in rows])
         self._served += len(served)
@@ -129,6 +131,7 @@ class NewService:
         case = self._book[scope]
         case.absorb(row)
         case.app = case.app or row["app"]
+        case.from_outside |= row["from_outside"]
         case.show(row["clients"])
         if len(case.clients) < 64:
             case.clients |= dict.fromkeys(row["clients"])
@@ -176,5 +179,6 @@ class NewService:
         return (
             settings.client_score * case.was_client
             + settings.backdoor_score * (scope.port in BACKDOOR_PORTS and case.app is None)
+            + settings.outside_score * (case.from_outside and case.was_client)
             + settings.used_score * (is_used and case.was_client and case.app is None)
         )

@@ -9,6 +9,7 @@ from infraspectre.ml.bounded import BoundedTable
 from infraspectre.records import Detection
 from infraspectre.records.words import listed, plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_seconds
+from infraspectre.soma.standing import Standing
 from infraspectre.soma.techniques import DHCP_SPOOFING
 
 SERVER_PORT = 67
@@ -43,6 +44,8 @@ class ServerCase(Case):
         super().__init__()
         self.clients: dict[str, None] = {}
         """Those whose lease it confirmed."""
+        self.offered: dict[str, None] = {}
+        """Those to whom it offered one."""
 
 
 class RogueDhcp:
@@ -50,16 +53,19 @@ class RogueDhcp:
 
     name = "rogue_dhcp"
     columns = frozenset({"orig_port", "dhcp_message_types", "dhcp_server"})
-    helpful = frozenset({"dhcp_client_mac", "dhcp_address"})
+    helpful = frozenset({"dhcp_client_mac", "dhcp_address", "orig_payload_bytes", "resp_payload_bytes"})
 
     def __init__(self, settings: RogueDhcpSettings | None = None) -> None:
         """Start with no server."""
         self._settings = settings or RogueDhcpSettings()
         self._book: Casebook[str, ServerCase] = Casebook(self.name, self._settings.capacity, ServerCase, self._judge)
+        self._standing = Standing(self._settings.capacity)
         self._leased: BoundedTable[str, object] = BoundedTable(8 * self._settings.capacity, object)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return servers that are new."""
+        if {"orig_payload_bytes", "resp_payload_bytes"} <= set(frame.columns):
+            self._standing.learn(frame)
         given = pl.col("dhcp_message_types").list.eval(pl.element().is_in(SERVER_MESSAGES)).list.any()
         answers = frame.filter(given).with_columns(
             server=pl.when(pl.col("orig_port") == SERVER_PORT).then("orig_ip").otherwise("dhcp_server"),
@@ -76,6 +82,7 @@ class RogueDhcp:
             .drop_nulls()
             .unique(maintain_order=True)
             .head(self._settings.kept),
+            offered=pl.col("mac").drop_nulls().unique(maintain_order=True).head(self._settings.kept),
         )
         return self._book.review([self._absorb(row) for row in rows])
 
@@ -87,8 +94,8 @@ class RogueDhcp:
         server: str = row["server"]
         case = self._book[server]
         case.absorb(row)
-        room = self._settings.kept - len(case.clients)
-        case.clients |= dict.fromkeys(row["clients"][: max(0, room)])
+        for kept, told in ((case.clients, row["clients"]), (case.offered, row["offered"])):
+            kept |= dict.fromkeys(told[: max(0, self._settings.kept - len(kept))])
         case.show(row["clients"])
         return server
 
@@ -101,9 +108,11 @@ class RogueDhcp:
         }
         raced = [mac for mac in case.clients if any(mac in each.clients for each in known.values())]
         alone_s = (case.first_seen - min((each.first_seen for each in known.values()), default=0)) / SECOND
-        if not known or (not raced and alone_s < settings.known_s):
+        is_seat = self._standing.is_read_at(server) and not self._standing.is_server(server)
+        rivals = self._rivals(server, case) if is_seat else {}
+        if not rivals and (not known or (not raced and alone_s < settings.known_s)):
             return None
-        was_client = server in self._leased
+        was_client = is_seat or server in self._leased
         score = settings.new_score + settings.client_score * was_client + settings.race_score * bool(raced)
         return Finding(
             category="rogue_dhcp_server",
@@ -111,10 +120,18 @@ class RogueDhcp:
             score=score,
             orig=server,
             resp=None,
-            summary=f"{server} began to give leases, to {plural(len(case.clients), 'client')}, after "
-            f"{listed(list(known)[:3])} had done so alone for {in_seconds(alone_s)}"
-            f"{', and had taken a lease itself' if was_client else ''}",
+            summary=f"{server} began to give leases, to {plural(len(case.clients), 'client')}, "
+            + (f"after {listed(list(known)[:3])} had done so alone for {in_seconds(alone_s)}" if known else "")
+            + (f"{', and ' if known else ''}to clients of {listed(list(rivals)[:3])}" if rivals else "")
+            + (", and somebody reads the web there" if is_seat else ", and had taken a lease itself" * was_client),
             size=case.flows,
             measures={"clients": len(case.clients), "clients_of_known": len(raced), "had_lease": float(was_client)},
             thresholds={"known_s": settings.known_s, "known_messages": settings.known_messages},
         )
+
+    def _rivals(self, server: str, case: ServerCase) -> dict[str, ServerCase]:
+        """Return the other servers that offered leases to the same clients."""
+        others = self._book.cases.items()
+        return {
+            name: each for name, each in others if name != server and not case.offered.keys().isdisjoint(each.offered)
+        }

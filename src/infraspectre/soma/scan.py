@@ -22,6 +22,12 @@ class ScanSettings(msgspec.Struct, frozen=True):
 
     ports: int = 10
     """Ports of one host tried in vain: passive FTP, portmappers and broken clients stay below it."""
+    touched: int = 15
+    """Ports of one inside host tried in vain, or asked briefly: a client of a directory server needs some ten."""
+    asked_bytes: int = 256
+    """Most bytes of a brief question: what a service is, is asked with a line (Nmap's service probes)."""
+    asked_ms: float = 10_000.0
+    """Longest such talk."""
     hosts: int = 15
     """Hosts tried in vain on one port: browsers meet a few dead hosts a day, a sweep tries at least a /28."""
     echo_hosts: int = 15
@@ -73,6 +79,8 @@ SOUGHT_PORTS = (
     8_080, 8_443, 8_888, 9_200, 11_211, 27_017, 37_215, 52_869,
 )  # fmt: skip
 """Higher ports of services that worms and scans of the Internet look for (SANS DShield's and Shodan's lists)."""
+EPHEMERAL = 32_768
+"""First port that systems hand out by themselves (Linux; RFC 6335 begins later): services there come and go."""
 PEER_PORTS = (7_680, 17_500, 22_000, 27_036, 57_621)
 """Ports by which programs look for peers of their kind in the site: Windows Delivery Optimization, Dropbox, Syncthing,
 Steam and Spotify. Peers are often switched off."""
@@ -105,6 +113,7 @@ class ScanCase(Case):
         """Start with no attempt."""
         super().__init__()
         self.ports = SmallIntegers()
+        self.touched = SmallIntegers()
         self.hosts = DistinctCounter()
         self.failed = DistinctCounter()
         self.packets_sent = 0
@@ -117,6 +126,7 @@ class ScanCase(Case):
         """Add probes; those that try nothing new count, but do not make the scan last longer."""
         before = self._tried()
         self.ports.update(row.get("ports", ()))
+        self.touched.update(row.get("touched", row.get("ports", ())))
         self.hosts.update(row.get("hosts", ()))
         self.failed.update(row.get("failed", ()))
         self.packets_sent += row.get("packets_sent", 0)
@@ -129,7 +139,7 @@ class ScanCase(Case):
         self.last_new = max(self.last_new, row["last_seen"])
 
     def _tried(self) -> tuple[int, ...]:
-        return len(self.ports), self.hosts.count(), self.failed.count()
+        return len(self.touched), self.hosts.count(), self.failed.count()
 
 
 class Scan:
@@ -137,7 +147,15 @@ class Scan:
 
     name = "scan"
     columns = frozenset(
-        {"tcp_state", "orig_port", "orig_payload_bytes", "resp_payload_bytes", "resp_packets", "orig_ack_packets"}
+        {
+            "tcp_state",
+            "orig_port",
+            "duration_ms",
+            "orig_payload_bytes",
+            "resp_payload_bytes",
+            "resp_packets",
+            "orig_ack_packets",
+        }
     )
     helpful = frozenset({"orig_packets"})
 
@@ -164,6 +182,7 @@ class Scan:
         network = self._gather(probes.filter(_is_within_network()), NETWORK, _doors_tried())
         vertical = self._gather(self._doorstep.admit(probes), VERTICAL, _ports_tried())
         horizontal = self._gather(probes, HORIZONTAL, _hosts_tried())
+        vertical += self._gather(attempts.filter(self._is_asked()), VERTICAL, _ports_touched())
         self._count_reached(attempts.filter(~pl.col("probe")))
         return self._book.review(network + vertical + horizontal + due)
 
@@ -183,6 +202,13 @@ class Scan:
         case.is_orig_inside, case.is_resp_inside = row["orig_inside"], row["resp_inside"]
         return scope
 
+    def _is_asked(self) -> pl.Expr:
+        """Tell whether a service of an inside host was asked a line and answered, as to learn what it is."""
+        settings = self._settings
+        is_brief = pl.col("orig_payload_bytes").is_between(1, settings.asked_bytes) & (pl.col("resp_payload_bytes") > 0)
+        is_service = pl.col("resp_inside") & (pl.col("resp_port") < EPHEMERAL) & (pl.col("protocol") == "tcp")
+        return is_service & is_brief & (pl.col("duration_ms") <= settings.asked_ms)
+
     def _count_reached(self, answered: pl.DataFrame) -> None:
         """Count what a scan reached, once there is one: hosts of a sweep, doors of a network."""
         within = answered.filter(_is_within_network())
@@ -201,6 +227,8 @@ class Scan:
 
     def _port_scan(self, scope: Scope, case: ScanCase) -> Finding | None:
         ports, least = len(case.ports), self._settings.ports
+        if (touched := len(case.touched)) >= self._settings.touched:
+            ports, least = touched, self._settings.touched
         if ports < least or scope.protocol not in ("tcp", "udp") or self._is_of_network(scope):
             return None
         return Finding(
@@ -210,7 +238,7 @@ class Scan:
             orig=scope.orig,
             resp=scope.resp,
             summary=f"{scope.orig} tried {ports:,} {scope.protocol.upper()} ports of {scope.resp} "
-            f"in {in_seconds(case.duration_s)} without exchanging data",
+            f"in {in_seconds(case.duration_s)} without exchanging {'much ' if ports > len(case.ports) else ''}data",
             size=ports,
             measures={"distinct_ports": ports, "duration_s": case.duration_s},
             thresholds={"distinct_ports": least},
@@ -331,6 +359,10 @@ def _is_within_network() -> pl.Expr:
 
 def _ports_tried() -> dict[str, pl.Expr]:
     return {"ports": pl.col("resp_port").drop_nulls().unique(maintain_order=True)} | _where()
+
+
+def _ports_touched() -> dict[str, pl.Expr]:
+    return {"touched": pl.col("resp_port").unique(maintain_order=True)} | _where()
 
 
 def _doors_tried() -> dict[str, pl.Expr]:
