@@ -112,6 +112,11 @@ def test_a_link_found_late_joins_two_stories_and_retires_one() -> None:
     }
 
 
+def test_an_incident_that_goes_on_may_be_taken_over_by_an_earlier_one() -> None:
+    told = [finding(1, "x", "y"), finding(2, "a", "b", at=10.0), finding(3, "x", "a", at=20.0)]
+    assert groups(incidents([*told, finding(4, "a", "b", at=30.0)])) == [[1, 2, 3]]
+
+
 @pytest.mark.parametrize(("pause", "together"), [(299.0, True), (301.0, False)])
 def test_the_window_counts_from_the_last_activity(pause: float, together: bool) -> None:
     found = incidents([finding(1), finding(2, at=pause, category="web_attack")])

@@ -155,6 +155,29 @@ def test_the_callers_that_are_told_were_counted() -> None:
     assert "2 hosts called it" in found.evidence.summary
 
 
+def test_a_name_with_several_addresses_is_one_place() -> None:
+    source = random.Random(5)
+    polls = calls(60.0, 0.0, app_protocol="tls", tls_server_name="api.new.example")
+    found = found_in(Beacon, frame([row | {"resp_ip": f"192.0.2.{source.randrange(4)}"} for row in polls]))[-1]
+    assert found.evidence.measures["calls"] == len(polls)
+    assert "shaken" not in found.evidence.measures
+
+
+def test_resolvers_that_repeat_a_question_are_no_callers() -> None:
+    asked = questions(lambda n: f"x{n:06d}.evil.example")
+    others = [row | {"orig_ip": "10.0.0.6"} for row in questions(lambda _: "www.known.example")]
+    repeated = [row | {"orig_ip": "10.0.0.2", "resp_ip": "192.0.2.53"} for row in [*asked, *others]]
+    found = [each for each in in_context(asked + others + repeated) if "evil.example" in each.evidence.summary]
+    assert {each.evidence.measures["callers"] for each in found} == {1}
+
+
+def test_remote_desktops_sign_their_own_certificates() -> None:
+    own: dict[str, Any] = {"tls_certificate_subjects": ["CN=desk"], "tls_certificate_issuers": ["CN=desk"]}
+    web, desk = (found_in(Beacon, frame(calls(60.0, 0.0, app_protocol=app, **own)))[-1] for app in ("tls", "rdp"))
+    assert "self_signed" in web.evidence.measures
+    assert "self_signed" not in desk.evidence.measures
+
+
 OLD = "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1)"
 NEW = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36"
 
@@ -208,3 +231,11 @@ def test_a_resolver_that_passes_questions_on_is_no_further_caller() -> None:
     ]
     found = in_context([*others, *asked, *passed_on])
     assert [(each.orig, each.evidence.measures["callers"]) for each in found][-1] == ("10.0.0.5", 1)
+
+
+def test_a_web_server_at_a_further_port_is_odd_outside_alone() -> None:
+    found = [
+        found_in(Beacon, frame(calls(60.0, 0.0, app_protocol="http", resp_port=8_080, resp_ip=resp)))[-1]
+        for resp in ("203.0.113.9", "10.0.0.9")
+    ]
+    assert ["odd_port" in each.evidence.measures for each in found] == [True, False]

@@ -38,6 +38,11 @@ def test_other_protocols_have_their_own_technique() -> None:
     assert ids == {"ftp": "T1048.003", "quic": "T1048.002", "ssh": "T1048.002", None: "T1048"}
 
 
+def test_a_single_upload_by_ftp_weighs_more_than_one_to_a_partner() -> None:
+    ftp, ssh = (found_in(Exfiltration, frame([*BROWSING, sent(4e6, app_protocol=app)]))[0] for app in ("ftp", "ssh"))
+    assert (ftp.severity, ssh.severity) == ("medium", "low")
+
+
 def test_many_small_uploads_add_up() -> None:
     assert (
         found_in(Exfiltration, frame([*BROWSING, *(sent(1e6) for _ in range(20))]))[0].evidence.measures["sent_bytes"]

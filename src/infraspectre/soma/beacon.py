@@ -303,7 +303,8 @@ class Beacon:
         ):
             self._members[member]
         self._resolvers.learn(frame.filter(pl.col("resp_port") == DNS_PORT))
-        calls = frame.filter(_is_call(), pl.col("orig_payload_bytes").is_not_null()).select(_told_by_calls())
+        is_call = _is_call() & pl.col("orig_payload_bytes").is_not_null()
+        calls = frame.filter(is_call).select(_told_by_calls(self._resolvers.forwarders()))
         is_popular = (pl.col("callers") > self._settings.callers).fill_null(value=False)
         for place in calls.filter(is_popular)["place"].unique(maintain_order=True):
             self._popular[place]
@@ -321,7 +322,8 @@ class Beacon:
         case = self._book[scope]
         case.absorb(row)
         case.call(row)
-        self._callers[scope.place].update([row["orig_hash"]])
+        if not (scope.protocol == "dns" and scope.orig in self._resolvers):
+            self._callers[scope.place].update([row["orig_hash"]])
         return scope
 
     def _is_due(self, scope: Scope) -> bool:
@@ -364,10 +366,8 @@ class Beacon:
         )
 
     def _callers_of(self, scope: Scope, case: CallCase) -> int:
-        """Return how many hosts call a place; a resolver that passes its clients' questions on is none of them."""
         known = self._callers.get(scope.place)
-        callers = max(known.count() if known is not None else 1, case.domain_callers)
-        return max(1, callers - (scope._replace(orig=case.resp or "") in self._book))
+        return max(known.count() if known is not None else 1, case.domain_callers, 1)
 
     def _is_name_service(self, scope: Scope, case: CallCase) -> bool:
         """Tell whether names are asked for to call what they name, for others, or to watch the site's own names."""
@@ -400,7 +400,7 @@ class Beacon:
             "unnamed": settings.unnamed * (not case.is_named and not is_dns and not is_ping),
             "own_software": settings.own_software * self._is_own_software(scope, case),
             "self_signed": settings.self_signed * case.is_self_signed,
-            "odd_port": settings.odd_port * (scope.port not in USUAL_PORTS.get(case.app_protocol or "", (scope.port,))),
+            "odd_port": settings.odd_port * _is_odd_port(scope, case),
             "shaken": settings.shaken * (is_sure and rhythm.gap_spread >= settings.shaken_spread),
             "wild": settings.wild * (is_sure and rhythm.gap_spread >= settings.wild_spread),
             "late": settings.late * is_late,
@@ -485,8 +485,8 @@ def _is_call() -> pl.Expr:
     return ~pl.col("resp_group") & (is_service | is_echo & ~pl.col("resp_inside") | is_question.fill_null(value=False))
 
 
-def _told_by_calls() -> list[pl.Expr]:
-    """Say of each call what is called, how much, and by how many hosts.
+def _told_by_calls(forwarders: int) -> list[pl.Expr]:
+    """Say of each call what is called, how much, and by how many hosts, of which so many ask for names for others.
 
     A server is called by its name where the call tells it: a name with several addresses is called at each in turn by
     chance, which makes the steadiest timer look shaken, and many names share an address.
@@ -494,6 +494,7 @@ def _told_by_calls() -> list[pl.Expr]:
     is_dns, is_ping = pl.col("resp_port") == DNS_PORT, pl.col("protocol").str.starts_with("icmp")
     packets = pl.max_horizontal(pl.col("orig_packets"), 1).fill_null(1)
     address_callers = pl.when(~is_dns).then("resp_host_orig_hosts")
+    repeated = pl.when(is_dns).then(pl.min_horizontal(forwarders, pl.col("domain_orig_hosts") - 1)).otherwise(0)
     return [
         *map(pl.col, CARRIED),
         pl.when(is_dns).then(registered(QUESTION)).otherwise(pl.coalesce(SERVER_NAME, "resp_ip")).alias("place"),
@@ -501,7 +502,7 @@ def _told_by_calls() -> list[pl.Expr]:
         pl.when(is_ping).then(pl.col("orig_payload_bytes") // packets).otherwise("orig_payload_bytes").alias("size"),
         pl.col("resp_payload_bytes").fill_null(0).alias("answer"),
         pl.col("orig_ip").hash().alias("orig_hash"),
-        pl.max_horizontal("domain_orig_hosts", address_callers).alias("callers"),
+        pl.max_horizontal(pl.col("domain_orig_hosts") - repeated, address_callers).alias("callers"),
         pl.when(is_dns).then(QUESTION.hash()).alias("name"),
         pl.when(is_dns).then(pl.col("dns_query_types").list.first().is_in(DATA_TYPES)).alias("is_data"),
         _is_named().alias("is_named"),
@@ -522,8 +523,9 @@ def _says(agent: str) -> pl.Expr:
 
 
 def _is_self_signed() -> pl.Expr:
+    """Tell who issued itself the certificate of a service of TLS; remote desktops and databases always do."""
     subject, issuer = (pl.col(f"tls_certificate_{name}").list.first() for name in ("subjects", "issuers"))
-    return (subject == issuer).fill_null(value=False)
+    return (subject == issuer).fill_null(value=False) & (pl.col("app_protocol") == "tls").fill_null(value=False)
 
 
 def _control_server(scope: Scope, case: CallCase) -> str | None:
@@ -550,6 +552,14 @@ def _techniques(scope: Scope, case: CallCase) -> tuple[Technique, ...]:
     is_encrypted = ASYMMETRIC_CRYPTOGRAPHY in CALLED_BY.get(app, ())
     stolen = (OVER_C2_CHANNEL, ENCRYPTED_ALTERNATIVE if is_encrypted else UNENCRYPTED_ALTERNATIVE)
     return (*CALLED_BY.get(app, (NON_APPLICATION_PROTOCOL,)), *odd, *(stolen if _carries_off(case) else ()))
+
+
+def _is_odd_port(scope: Scope, case: CallCase) -> bool:
+    """Tell whether a protocol is not at home on a port; web servers at further ports are for those inside."""
+    app = case.app_protocol or ""
+    if app == "http" and not case.is_inside:
+        return scope.port not in WEB_PORTS
+    return scope.port not in USUAL_PORTS.get(app, (scope.port,))
 
 
 def _carries_off(case: CallCase) -> bool:

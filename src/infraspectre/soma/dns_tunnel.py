@@ -91,6 +91,7 @@ class NameCase(Case):
         self.entropy_sum = 0.0
         self.entropy_names = 0
         self.resolvers: dict[str, None] = {}
+        """Those outside; a resolver inside only passes questions on."""
 
     @property
     def unique_share(self) -> float:
@@ -141,8 +142,8 @@ class DnsTunnel:
             asked=pl.col("weight").sum(),
             data_types=pl.col("type").is_in(DATA_TYPES).sum(),
             answer_bytes=pl.col("answer_bytes").sum(),
-            callers=pl.col("domain_orig_hosts").last(),
-            resolvers=pl.col("resp_ip").unique(maintain_order=True).head(4),
+            callers=pl.col("domain_orig_hosts").last() - self._resolvers.forwarders(),
+            resolvers=pl.col("resp_ip").filter(~pl.col("resp_inside")).unique(maintain_order=True).head(4),
         )
         return self._book.review([self._absorb(row) for row in rows])
 
@@ -230,6 +231,7 @@ def _questions(frame: pl.DataFrame) -> pl.DataFrame:
         "ended_at",
         "orig_ip",
         "resp_ip",
+        "resp_inside",
         "dns_queries",
         pl.when(is_parallel).then("dns_query_types").otherwise(pl.lit("").repeat_by(listed)).alias("type"),
         "domain_orig_hosts",

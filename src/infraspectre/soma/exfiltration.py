@@ -109,6 +109,8 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """Robust spread of their sizes over the median: what is split has equal pieces and a smaller last one."""
     by_hand: float = 0.16
     """Off the score for what neither flows on and on nor was cut up: people upload films and give partners files."""
+    clear_by_hand: float = 0.08
+    """The same for FTP, which gives name, password and files away: partners got their files so long ago."""
     few_usual: float = 0.3
     """The same for one or two connections of a program that others here use, too: of a browser, size is no proof."""
     own_software: float = 0.1
@@ -309,6 +311,8 @@ class Exfiltration:
         settings = self._settings
         if case.is_cut_up(settings.pieces, settings.piece_spread) or self._is_channel(case):
             return 0.0
+        if "ftp" in case.apps:
+            return settings.clear_by_hand
         return settings.few_usual if case.is_usual and len(case.pieces) < settings.pieces else settings.by_hand
 
     def _techniques(self, case: SentCase) -> tuple[Technique, ...]:
