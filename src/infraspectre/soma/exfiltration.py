@@ -39,8 +39,8 @@ ECHO_TYPES = {"icmp": (8, 0), "icmp6": (128, 129)}
 """Message types of echo requests and replies (RFC 792, RFC 4443); errors quote packets, and so vary by nature."""
 
 
-OWN_HOSTS = 2
-"""Hosts that may show a program which is nobody else's."""
+OWN_HOSTS = 1
+"""Hosts that show a program which is nobody else's; early in a capture two may be all that are known of many."""
 PIECES = 64
 """Sizes of pieces that a case keeps."""
 OPTIONAL: dict[str, pl.DataType] = {
@@ -117,6 +117,8 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """For a TLS fingerprint or user agent that at most two hosts here show: people upload with browsers."""
     steady: float = 0.08
     """For data that flows on and on to one place: somebody is patient."""
+    pair_spread: float = 0.02
+    """The same of two pieces, which chance makes alike more easily."""
     cut_up: float = 0.08
     """For data that was cut up: somebody avoids being seen."""
     stored_bytes: float = 1e6
@@ -174,9 +176,10 @@ class SentCase(Case):
         """Tell whether a program that others use, too, sent it, and encrypted as browsers do by now."""
         return "http" not in self.apps and self.is_web and (self.software_hosts or 0) > OWN_HOSTS
 
-    def is_cut_up(self, least: int, spread: float) -> bool:
-        """Tell whether it went in pieces of one size."""
-        return len(self.pieces) >= least and relative_spread(np.asarray(self.pieces, dtype=np.float64)) <= spread
+    @property
+    def piece_spread(self) -> float:
+        """Return the robust spread of the sizes of pieces over their median."""
+        return float(relative_spread(np.asarray(self.pieces, dtype=np.float64)))
 
 
 class Exfiltration:
@@ -301,15 +304,22 @@ class Exfiltration:
             "by_hand": -self._by_hand(case),
             "own_software": settings.own_software * case.is_own_software,
             "steady": settings.steady * self._is_channel(case),
-            "cut_up": settings.cut_up * case.is_cut_up(settings.pieces, settings.piece_spread),
+            "cut_up": settings.cut_up * self._is_cut_up(case),
             "store": -settings.store * (scope.orig in self._stores),
         }
         return {name: float(part) for name, part in parts.items() if part}
 
+    def _is_cut_up(self, case: SentCase) -> bool:
+        """Tell whether it went in pieces of one size."""
+        settings = self._settings
+        if len(case.pieces) < settings.pieces:
+            return len(case.pieces) > 1 and case.piece_spread <= settings.pair_spread
+        return case.piece_spread <= settings.piece_spread
+
     def _by_hand(self, case: SentCase) -> float:
         """Return what goes off the score of what a person may have sent."""
         settings = self._settings
-        if case.is_cut_up(settings.pieces, settings.piece_spread) or self._is_channel(case):
+        if self._is_cut_up(case) or self._is_channel(case):
             return 0.0
         if "ftp" in case.apps:
             return settings.clear_by_hand
@@ -324,7 +334,7 @@ class Exfiltration:
             named.append(CLOUD_STORAGE if is_storage else WEB_SERVICE)
         if self._is_channel(case):
             named.append(OVER_C2_CHANNEL)
-        if case.is_cut_up(settings.pieces, settings.piece_spread):
+        if self._is_cut_up(case):
             named.append(SIZE_LIMITS)
         return tuple(named)
 
