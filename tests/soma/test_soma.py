@@ -42,6 +42,9 @@ def attacks() -> Iterator[dict[str, Any]]:
         )
         yield flow(n, orig_ip="10.0.0.71", resp_ip=f"10.0.2.{n}", resp_port=445)
         yield flow(n, orig_ip="10.0.0.72", http_uris=["/?id=1' or '1'='1"], http_user_agents=[""])
+        at, reader, files = (600.0 * (n // 9), n % 9, 3) if n < 117 else (7_300.0, 0, 24)
+        names = [f"plan-{n}-{file}.pdf" for file in range(files)]
+        yield flow(at, orig_ip=f"10.0.3.{reader}", resp_ip="10.0.1.1", resp_port=445, smb_files=names)
     yield flow(5, protocol="icmp", orig_port=8, resp_port=0, orig_packets=9_000, duration_ms=5_000.0)
     yield flow(6, orig_ip="10.0.0.70", resp_ip="203.0.113.70", orig_payload_bytes=10**9, orig_packets=10**6)
     yield flow(7, orig_ip="10.0.0.73", resp_ip=OUTSIDE, app_protocol="ssh", resp_port=443)

@@ -125,8 +125,9 @@ class ScanCase(Case):
     def add(self, row: Row, pause_s: float) -> None:
         """Add probes; those that try nothing new count, but do not make the scan last longer."""
         before = self._tried()
-        self.ports.update(row.get("ports", ()))
-        self.touched.update(row.get("touched", row.get("ports", ())))
+        ports = row.get("ports", ())
+        self.ports.update(ports)
+        self.touched.update(row.get("touched", ports))
         self.hosts.update(row.get("hosts", ()))
         self.failed.update(row.get("failed", ()))
         self.packets_sent += row.get("packets_sent", 0)
