@@ -127,7 +127,7 @@ class ScanCase(Case):
         before = self._tried()
         ports = row.get("ports", ())
         self.ports.update(ports)
-        self.touched.update(row.get("touched", ports))
+        self.touched.update(row["touched"] if "touched" in row else ports)
         self.hosts.update(row.get("hosts", ()))
         self.failed.update(row.get("failed", ()))
         self.packets_sent += row.get("packets_sent", 0)
