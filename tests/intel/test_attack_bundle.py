@@ -136,7 +136,7 @@ def test_the_table_of_the_package_is_that_of_the_bundle(data: Path) -> None:
     )
 
 
-ANYTHING = (None, 5, "x", [], {}, [[]], [{}], [None], {"a": []}, True)
+ANYTHING: tuple[Any, ...] = (None, 5, "x", [], {}, [[]], [{}], [None], {"a": []}, True)
 
 
 def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
