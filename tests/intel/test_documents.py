@@ -35,6 +35,8 @@ def test_a_right_file_is_read(tmp_path: Path) -> None:
         ("steps:\n  - kind: [\n", 3, "did not find|expected"),
         ("steps: [&a {kind: x}, *a]\n", 1, "aliases"),
         ("steps: 2026-02-31\n", None, "day is out of range"),
+        ("steps: !!timestamp x\n", None, "not valid YAML"),
+        ("steps: !!bool x\n", None, "not valid YAML"),
         ("steps: []\n---\nsteps: []\n", 3, "more than one document"),
         ("", 1, "Expected"),
         ("steps: " + "[" * 50_000, 1, "nested deeper"),

@@ -19,6 +19,9 @@ DEEPEST = 32
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The parser in C where it was built, else the same in Python."""
 
+NO_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError)
+"""What the library raises; others than its own for what is called or looks like a date or truth value and is none."""
+
 Record = TypeVar("Record")
 
 
@@ -82,7 +85,7 @@ def read_documents(path: Path) -> list[Document]:
         _refuse_expansion(path, text)
         roots = list(yaml.compose_all(text, Loader=LOADER))
         return [Document(path, root, yaml.constructor.SafeConstructor().construct_document(root)) for root in roots]
-    except (yaml.YAMLError, ValueError) as error:  # the latter for what looks like a date and is none
+    except NO_YAML as error:
         raise InputError(_problem(error), path=path, line=_line(getattr(error, "problem_mark", None))) from error
 
 
