@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -125,9 +126,9 @@ class ScanCase(Case):
     def add(self, row: Row, pause_s: float) -> None:
         """Add probes; those that try nothing new count, but do not make the scan last longer."""
         before = self._tried()
-        ports = row.get("ports", ())
+        ports: Sequence[int] = row.get("ports", ())
         self.ports.update(ports)
-        self.touched.update(row["touched"] if "touched" in row else ports)
+        self.touched.update(row.get("touched", ports))
         self.hosts.update(row.get("hosts", ()))
         self.failed.update(row.get("failed", ()))
         self.packets_sent += row.get("packets_sent", 0)
