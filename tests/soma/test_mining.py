@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from flow_rows import flow, frame
+from infraspectre.axon import Axon
+from infraspectre.records import FlowBatch
+from infraspectre.soma import Soma
 from infraspectre.soma.mining import Mining
 from soma_runs import found_in
 
@@ -80,3 +83,11 @@ def test_other_talk_is_quiet() -> None:
         assert found_in(Mining, frame([other])) == []
     service = [work(orig_ip=f"10.0.0.{n}") for n in range(9)]
     assert found_in(Mining, frame(service)) == []
+
+
+def test_a_name_that_many_hosts_call_is_no_pool_at_any_of_its_addresses() -> None:
+    pushed: dict[str, Any] = {"resp_port": 443, "app_protocol": "tls", "tls_server_name": "push.known.example"}
+    others = [flow(n, orig_ip=f"10.0.1.{n}", resp_ip=f"192.0.2.{n}", **pushed) for n in range(1, 9)]
+    for rows, is_found in (([work(9.0, **pushed)], True), ([*others, work(9.0, **pushed)], False)):
+        flows, soma = FlowBatch(frame(rows)), Soma([Mining()])
+        assert bool(soma.detect(flows, Axon().extract(flows)) + soma.finish()) == is_found

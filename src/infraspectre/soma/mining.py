@@ -65,7 +65,7 @@ class MiningSettings(msgspec.Struct, frozen=True):
     message_spread: float = 0.6
     """Deviation of the miner's messages over their mean: all shares are alike."""
     callers: int = 3
-    """Hosts that may talk to the same address: what more talk to is a service of the site."""
+    """Hosts that may talk to the same address or domain: what more talk to is a service of the site."""
     port_score: float = 0.6
     """Score of the shape on a port of pools."""
     named_score: float = 0.65
@@ -116,6 +116,7 @@ class WorkCase(Case):
         self.worker: str | None = None
         self.agent: str | None = None
         self.pool_name: str | None = None
+        self.domain_callers = 0.0
 
     @property
     def connected_s(self) -> float:
@@ -153,7 +154,7 @@ class Mining:
     )
     helpful = frozenset(
         {"stratum_methods", "stratum_worker", "stratum_agent", "tls_server_name", "http_hosts"}
-        | {"orig_segment_bytes_mean", "orig_segment_bytes_std", "orig_packets", "orig_syn_packets"}
+        | {"orig_segment_bytes_mean", "orig_segment_bytes_std", "orig_packets", "orig_syn_packets", "domain_orig_hosts"}
     )
 
     def __init__(self, settings: MiningSettings | None = None) -> None:
@@ -179,6 +180,7 @@ class Mining:
             setattr(case, name, getattr(case, name) + (row[name] or 0))
         case.worker, case.agent = case.worker or row["worker"], case.agent or row["agent"]
         case.pool_name = case.pool_name or row["pool_name"]
+        case.domain_callers = max(case.domain_callers, row["domain_callers"] or 0.0)
         case.show([row["pool_name"], row["agent"], *row["said"]])
         callers = self._callers[scope.pool]
         if len(callers) <= self._settings.callers:
@@ -223,7 +225,7 @@ class Mining:
             return None
         if case.pool_name:
             return settings.named_score + lasting
-        if len(self._callers[scope.pool]) > settings.callers:
+        if max(len(self._callers[scope.pool]), case.domain_callers) > settings.callers:
             return None
         if scope.port in POOL_PORTS:
             return settings.port_score + lasting
@@ -297,6 +299,7 @@ def _sums(columns: list[str]) -> dict[str, pl.Expr]:
         ),
         "worker": known("stratum_worker", pl.col("stratum_worker").drop_nulls().first(), nothing),
         "agent": known("stratum_agent", pl.col("stratum_agent").drop_nulls().first(), nothing),
+        "domain_callers": known("domain_orig_hosts", pl.col("domain_orig_hosts").max(), pl.lit(0.0)),
         "pool_name": name.filter(name.str.contains(POOL_NAME)).drop_nulls().first(),
     }
 
