@@ -119,6 +119,8 @@ class ExfiltrationSettings(msgspec.Struct, frozen=True):
     """For data that flows on and on to one place: somebody is patient."""
     pair_spread: float = 0.02
     """The same of two pieces, which chance makes alike more easily."""
+    pair_s: float = 3_600.0
+    """Longest time for which two pieces take: halves of one thing follow each other."""
     cut_up: float = 0.08
     """For data that was cut up: somebody avoids being seen."""
     stored_bytes: float = 1e6
@@ -313,7 +315,8 @@ class Exfiltration:
         """Tell whether it went in pieces of one size."""
         settings = self._settings
         if len(case.pieces) < settings.pieces:
-            return len(case.pieces) > 1 and case.piece_spread <= settings.pair_spread
+            is_pair = len(case.pieces) > 1 and case.duration_s <= settings.pair_s
+            return is_pair and case.piece_spread <= settings.pair_spread
         return case.piece_spread <= settings.piece_spread
 
     def _by_hand(self, case: SentCase) -> float:
