@@ -126,7 +126,8 @@ class ScanCase(Case):
         """Add probes; those that try nothing new count, but do not make the scan last longer."""
         before = self._tried()
         self.ports.update(row.get("ports", ()))
-        self.touched.update(row.get("touched", row.get("ports", ())))
+        for name in ("ports", "touched"):
+            self.touched.update(row.get(name, ()))
         self.hosts.update(row.get("hosts", ()))
         self.failed.update(row.get("failed", ()))
         self.packets_sent += row.get("packets_sent", 0)
