@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -126,9 +125,9 @@ class ScanCase(Case):
     def add(self, row: Row, pause_s: float) -> None:
         """Add probes; those that try nothing new count, but do not make the scan last longer."""
         before = self._tried()
-        ports: Sequence[int] = row.get("ports", ())
-        self.ports.update(ports)
-        self.touched.update(row.get("touched", ports))
+        self.ports.update(row.get("ports", ()))
+        for name in ("ports", "touched"):
+            self.touched.update(row.get(name, ()))
         self.hosts.update(row.get("hosts", ()))
         self.failed.update(row.get("failed", ()))
         self.packets_sent += row.get("packets_sent", 0)
