@@ -4,7 +4,7 @@ import math
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from findings import correlated, finding
@@ -41,12 +41,14 @@ def value(*told: Detection, assets: dict[str, Asset] | None = None, settings: Re
     return threat_score(incident, incident.detections, settings).value
 
 
+@settings(deadline=None)
 @given(st.lists(detections, min_size=1, max_size=8), detections)
 def test_one_more_detection_never_lowers_the_score(told: list[Detection], more: Detection) -> None:
     assert value(*told, more) >= value(*told)
     assert value(*told, more, settings=LEARNED) >= value(*told, settings=LEARNED)
 
 
+@settings(deadline=None)
 @given(st.lists(detections, min_size=1, max_size=6), st.sampled_from(SEVERITIES), st.floats(0, 1))
 def test_a_severer_detection_never_lowers_the_score(told: list[Detection], severity: str, score: float) -> None:
     first = told[0]
@@ -57,6 +59,7 @@ def test_a_severer_detection_never_lowers_the_score(told: list[Detection], sever
     assert value(worse, *told[1:], settings=LEARNED) >= value(*told, settings=LEARNED)
 
 
+@settings(deadline=None)
 @given(st.lists(detections, min_size=1, max_size=8))
 def test_interval_parts_and_level_agree_with_the_value(told: list[Detection]) -> None:
     score = threat_score(incident_of(*told), told, SETTINGS)
