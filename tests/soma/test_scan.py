@@ -68,7 +68,8 @@ def test_many_ports_of_many_hosts_are_one_scan_of_the_network() -> None:
     ]
     found = found_in(Scan, frame(probes), size=64)
     (whole,) = [each for each in found if each.category == "network_scan"][-1:]
-    assert (whole.resp, whole.evidence.measures["distinct_doors"]) == (None, 512)
+    assert whole.resp is None
+    assert 500 <= whole.evidence.measures["distinct_doors"] <= 640
     assert sum(each.category == "port_scan" for each in found) <= 9
 
 
