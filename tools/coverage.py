@@ -96,9 +96,8 @@ def page(shown: Proofs, named: Proofs) -> str:
 
 HEAD = f"""# ATT&CK coverage
 
-ATT&CK {VERSION}. A technique counts only if a simulated capture that shows it makes an incident about its hosts name
-it.
-`python tools/coverage.py` writes this page and [a layer](attack-coverage.json) for the ATT&CK Navigator;
+ATT&CK {VERSION}. A technique counts only if a simulated capture that shows it makes an incident about its hosts
+name it. `python tools/coverage.py` writes this page and [a layer](attack-coverage.json) for the ATT&CK Navigator;
 `infraspectre simulate attack -O kind=NAME` plays the captures.
 
 | tactic | technique | proven by |

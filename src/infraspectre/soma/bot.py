@@ -12,6 +12,7 @@ from infraspectre.ml.bounded import BoundedTable, DistinctCounter
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
+from infraspectre.soma.callers import Callers
 from infraspectre.soma.detector import (
     SECOND,
     Case,
@@ -135,7 +136,7 @@ class Bot:
         """Start with no case."""
         self._settings = settings or BotSettings()
         self._book: Casebook[Scope, BotCase] = Casebook(self.name, self._settings.capacity, BotCase, self._judge)
-        self._callers: BoundedTable[str, dict[str, None]] = BoundedTable(self._settings.capacity, dict)
+        self._callers = Callers(self._settings.callers, self._settings.capacity)
         self._talkers: BoundedTable[tuple[str, int], DistinctCounter] = BoundedTable(self._settings.capacity, few_hosts)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
@@ -203,9 +204,7 @@ class Bot:
             case.uris |= dict.fromkeys(row["uris"])
         case.agent = row["agent"] if case.agent is None else case.agent
         case.show(row["uris"])
-        callers = self._callers[scope.resp]
-        if len(callers) <= self._settings.callers:
-            callers[scope.orig] = None
+        self._callers.note(scope.resp, scope.orig)
         return scope
 
     def _judge(self, scope: Scope, case: BotCase) -> Finding | None:
@@ -273,7 +272,7 @@ class Bot:
             and case.duration_s >= settings.span_s
             and case.bytes <= settings.post_bytes * case.posts
             and len(case.uris) <= settings.uris
-            and len(self._callers[scope.resp]) <= settings.callers
+            and self._callers.are_few(scope.resp)
         )
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from infraspectre.ml.bounded import BoundedTable
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
+from infraspectre.soma.callers import Callers
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_seconds
 from infraspectre.soma.sides import outward
 from infraspectre.soma.techniques import COMPUTE_HIJACKING, RESOURCE_HIJACKING
@@ -161,7 +161,7 @@ class Mining:
         """Start with no case."""
         self._settings = settings or MiningSettings()
         self._book: Casebook[Scope, WorkCase] = Casebook(self.name, self._settings.capacity, WorkCase, self._judge)
-        self._callers: BoundedTable[str, dict[str, None]] = BoundedTable(self._settings.capacity, dict)
+        self._callers = Callers(self._settings.callers, self._settings.capacity)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return mining that became certain."""
@@ -182,9 +182,7 @@ class Mining:
         case.pool_name = case.pool_name or row["pool_name"]
         case.domain_callers = max(case.domain_callers, row["domain_callers"] or 0.0)
         case.show([row["pool_name"], row["agent"], *row["said"]])
-        callers = self._callers[scope.pool]
-        if len(callers) <= self._settings.callers:
-            callers[scope.miner] = None
+        self._callers.note(scope.pool, scope.miner)
         return scope
 
     def _judge(self, scope: Scope, case: WorkCase) -> Finding | None:
@@ -225,7 +223,7 @@ class Mining:
             return None
         if case.pool_name:
             return settings.named_score + lasting
-        if max(len(self._callers[scope.pool]), case.domain_callers) > settings.callers:
+        if not self._callers.are_few(scope.pool) or case.domain_callers > settings.callers:
             return None
         if scope.port in POOL_PORTS:
             return settings.port_score + lasting

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from infraspectre.ml.bounded import BoundedTable
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection
 from infraspectre.records.words import plural
+from infraspectre.soma.callers import Callers
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, host_of, in_bytes, in_seconds
 from infraspectre.soma.sides import outward
 from infraspectre.soma.techniques import COMMAND_INTERPRETER, NON_APPLICATION_PROTOCOL, NON_STANDARD_PORT
@@ -99,7 +99,7 @@ class ReverseShell:
         """Start with no case."""
         self._settings = settings or ReverseShellSettings()
         self._book: Casebook[Scope, ShellCase] = Casebook(self.name, self._settings.capacity, ShellCase, self._judge)
-        self._callers: BoundedTable[str, dict[str, None]] = BoundedTable(self._settings.capacity, dict)
+        self._callers = Callers(self._settings.callers, self._settings.capacity)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return shells that became certain."""
@@ -131,9 +131,7 @@ class ReverseShell:
         case.absorb(row)
         for name in ("connected_ns", "commands", "command_bytes", "answers", "answer_bytes", "text"):
             setattr(case, name, getattr(case, name) + row[name])
-        callers = self._callers[scope.resp]
-        if len(callers) <= self._settings.callers:
-            callers[scope.orig] = None
+        self._callers.note(scope.resp, scope.orig)
         return scope
 
     def _judge(self, scope: Scope, case: ShellCase) -> Finding | None:
@@ -170,5 +168,5 @@ class ReverseShell:
             and case.command_bytes <= settings.command_bytes * case.commands
             and max(settings.least_bytes, settings.answer_share * case.command_bytes) <= case.answer_bytes
             and case.answer_bytes <= settings.most_bytes
-            and len(self._callers[scope.resp]) <= settings.callers
+            and self._callers.are_few(scope.resp)
         )
