@@ -108,7 +108,7 @@ class BotCase(Case):
     def __init__(self) -> None:
         """Start with nothing said."""
         super().__init__()
-        self.is_hidden = False
+        self.is_hidden = True
         self.connected_ns = 0
         self.messages = 0
         self.said_bytes = 0
@@ -174,7 +174,7 @@ class Bot:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], "irc")
         case = self._book[scope]
         case.absorb(row)
-        case.is_hidden = row["hidden"]
+        case.is_hidden &= row["hidden"]
         for name in ("connected_ns", "messages", "said_bytes"):
             setattr(case, name, getattr(case, name) + row[name])
         self._talkers[(scope.resp, scope.port)].update([row["orig_hash"]])

@@ -86,6 +86,7 @@ class NewService:
         )
         self._ports: BoundedTable[int, dict[str, None]] = BoundedTable(self._settings.ports, dict)
         self._clients: BoundedTable[str, list[int]] = BoundedTable(self._settings.capacity, list)
+        self._offered: BoundedTable[str, dict[int, None]] = BoundedTable(self._settings.capacity, dict)
         self._new: BoundedTable[str, list[int]] = BoundedTable(self._settings.capacity, list)
         self._began: int | None = None
         self._served = 0
@@ -146,7 +147,10 @@ class NewService:
         if len(servers) < 2:
             servers[scope.server] = None
         called = self._clients.get(scope.server)
-        has_served = any(scope.server in others for port, others in self._ports.items() if port != scope.port)
+        offered = self._offered[scope.server]
+        has_served = any(port != scope.port for port in offered)
+        if len(offered) < 2:
+            offered[scope.port] = None
         case.was_client = bool(called) and called is not None and called[0] < at and not has_served
         if case.is_new:
             self._new[scope.server].append(scope.port)
