@@ -155,10 +155,12 @@ class Story(msgspec.Struct):
         merge_progress(self.reached, found)
 
     def _keep(self, detection: Detection, most: int) -> None:
+        """Keep the most telling report of a finding; one that grew without becoming graver was as sure before."""
         identity = _finding(detection)
         known = self.kept.get(identity)
         if known is None or weight(detection) > weight(known):
-            self.kept[identity] = detection
+            is_as_sure = known and known.severity == detection.severity
+            self.kept[identity] = msgspec.structs.replace(detection, at=known.at) if known and is_as_sure else detection
         if len(self.kept) > 2 * most:
             self.kept = {_finding(each): each for each in _most_telling(self.kept.values(), most)}
 
