@@ -147,6 +147,7 @@ QUIET_PORTS = (
     162,
     389,
     445,
+    500,
     514,
     546,
     547,
@@ -154,10 +155,11 @@ QUIET_PORTS = (
     853,
     1900,
     3702,
+    4500,
     5353,
     5355,
 )
-"""Services periodic by design: names, time, leases, directories, management and discovery (IANA port numbers)."""
+"""Services periodic by design: names, time, leases, directories, key exchange, management and discovery (IANA)."""
 DIRECTORY_PORTS = (88, 389, 464, 636)
 """Ports of Kerberos and LDAP, through which members of a domain log on; devices are hardly ever members."""
 WEB_PORTS = (80, 443)
