@@ -129,3 +129,11 @@ def test_guessing_lasts_from_its_first_burst_to_its_last() -> None:
     found = found_in(BruteForce, frame(rows), size=16)[-1]
     assert found.category == "imaps_brute_force"
     assert found.evidence.measures["duration_s"] < 2_000
+
+
+def test_a_short_visit_after_the_guess_that_was_right_hides_no_guessing() -> None:
+    tries = [flow(n, **FAILING["ssh"]) for n in range(20)]
+    visit = flow(21, **FAILING["ssh"] | {"orig_payload_bytes": 5_000, "resp_payload_bytes": 7_900})
+    (found,) = found_in(BruteForce, frame([*tries, visit]))
+    assert found.category == "ssh_brute_force"
+    assert found.evidence.measures["attempts"] == 20

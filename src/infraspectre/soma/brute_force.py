@@ -55,6 +55,8 @@ DOORS = {
     8_443: Door("https", *_WEB, 300),
 }
 """Login services by port (IANA port numbers); key exchange and handshake take some hundred bytes (RFC 4253, 8446)."""
+REFUSAL = 2.0
+"""A session over so many times the usual size is no further refusal: it got in, and must not make the others uneven."""
 MACHINES = ("https", "ldap", "ldaps")
 """Services that machines call all day in equal sessions; guessing is where they are called irregularly or at speed."""
 
@@ -273,7 +275,10 @@ class BruteForce:
     def _shaped(self, frame: pl.DataFrame) -> list[Scope]:
         is_login = pl.col("resp_port").is_in(list(DOORS)) | pl.col("app_protocol").is_in(["ssh", "rdp"])
         logins = frame.filter(is_login & (pl.col("orig_payload_bytes") > 0))
-        rows = self._rows(logins.filter(self._is_short_session()).with_columns(attempts=pl.lit(1)))
+        short = logins.filter(self._is_short_session())
+        size = pl.col("orig_payload_bytes") + pl.col("resp_payload_bytes")
+        is_refusal = size <= REFUSAL * size.median().over("orig_ip", "resp_ip", "resp_port")
+        rows = self._rows(short.filter(is_refusal).with_columns(attempts=pl.lit(1)))
         scopes = [
             scope
             for row in rows
@@ -284,7 +289,7 @@ class BruteForce:
             )
         ]
         is_long = pl.max_horizontal("orig_payload_bytes", "resp_payload_bytes") > self._settings.session_bytes
-        for orig, resp, port, count in _counted(logins.filter(is_long)):
+        for orig, resp, port, count in _counted(pl.concat([logins.filter(is_long), short.filter(~is_refusal)])):
             self._note_entered(Scope(orig, resp, port, _door(port).service, "shaped"), count)
         return scopes
 
