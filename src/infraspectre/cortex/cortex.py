@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from infraspectre.cortex.campaigns import Campaign, Campaigns
-from infraspectre.cortex.graph import MEDIUM, Graph, Mention, Node, begins, ends, is_weak
+from infraspectre.cortex.graph import MEDIUM, Graph, Mention, Node, is_weak
 from infraspectre.cortex.links import Fan, Fans
 from infraspectre.cortex.matching import Match, Matcher
 from infraspectre.cortex.rules import Rule, Rules, load_rules
@@ -148,7 +148,7 @@ class Cortex:
         self._forget_oldest()
 
     def _begin(self, detection: Detection) -> Story:
-        story = Story(self._next, detection.detection_id, begins(detection), ends(detection), 0)
+        story = Story(self._next, detection.detection_id, detection.begin, detection.end, 0)
         self._stories[story.key] = story
         self._next += 1
         return story
@@ -187,7 +187,7 @@ class Cortex:
         if match.rule.by == "finding" and match.mention.severity < MEDIUM and not story.lasts_like(detection):
             return False  # it was only company, and would stretch the story now that it is telling
         actors = {*story.actors, *([detection.orig] if detection.orig else [])}
-        return self._is_readable(match.rule, story, begins(detection), ends(detection), len(actors))
+        return self._is_readable(match.rule, story, detection.begin, detection.end, len(actors))
 
     def _has_room(self, story: Story, other: Story, rule: Rule) -> bool:
         """Tell whether two stories would still be a readable one."""
@@ -261,7 +261,7 @@ class Cortex:
         if any(self._is_tied(acting, each.story) for each in ways_in if each.story != story.key or acting is story):
             return False
         latest = max(ways_in, key=lambda each: (each.last <= begun, each.last, each.story), default=None)
-        return begins(detection) <= begun if match.way.is_first else latest is match.mention
+        return detection.begin <= begun if match.way.is_first else latest is match.mention
 
     def _is_tied(self, story: Story, key: int) -> bool:
         return key == story.key or (story.campaign is not None and self._stories[key].campaign == story.campaign)

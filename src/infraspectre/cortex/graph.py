@@ -38,16 +38,6 @@ DIGEST = re.compile(r"^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$|^[tqd][0-9a-z
 """MD5 (JA3 too), SHA-1 and SHA-256 in hexadecimal, and JA4 (FoxIO, JA4+ technical details)."""
 
 
-def begins(detection: Detection) -> int:
-    """Return the event time at which the behaviour began."""
-    return detection.begin
-
-
-def ends(detection: Detection) -> int:
-    """Return the event time at which the behaviour was last seen."""
-    return detection.end
-
-
 def is_weak(detection: Detection) -> bool:
     """Tell whether a detection alone is not worth reading."""
     return SEVERITIES.index(detection.severity) < MEDIUM
@@ -71,7 +61,7 @@ def finding_nodes(detection: Detection) -> list[Node]:
     if not detection.orig and not detection.resp:
         return []
     return [node("finding", *who, detection.resp), node("case", *who, detection.resp if not detection.orig else None,
-                                                       begins(detection))]  # fmt: skip
+                                                       detection.begin)]  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
@@ -207,16 +197,16 @@ class Graph:
         self._nodes = OrderedDict(saved)
 
     def _mention(self, at: Node, detection: Detection, story: int) -> None:
-        kept = [each for each in self._nodes.get(at, ()) if each.last >= begins(detection) - self._memory_ns]
+        kept = [each for each in self._nodes.get(at, ()) if each.last >= detection.begin - self._memory_ns]
         self._nodes[at] = kept
         self._nodes.move_to_end(at)
         name, severity = family(detection.category).name, SEVERITIES.index(detection.severity)
         known = next((each for each in kept if each.story == story and each.family == name), None)
         if known is None:
-            kept.append(Mention(story, name, severity, begins(detection), ends(detection), detection.orig or ""))
+            kept.append(Mention(story, name, severity, detection.begin, detection.end, detection.orig or ""))
         else:
             known.severity = max(known.severity, severity)
-            known.first, known.last = min(known.first, begins(detection)), max(known.last, ends(detection))
+            known.first, known.last = min(known.first, detection.begin), max(known.last, detection.end)
             known.by = detection.orig or known.by
         if len(kept) > self._most_mentions:
             kept.remove(min(kept, key=lambda each: (each.rank, each.story)))

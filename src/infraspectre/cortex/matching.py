@@ -11,9 +11,7 @@ from infraspectre.cortex.graph import (
     Graph,
     Mention,
     Node,
-    begins,
     crowd_nodes,
-    ends,
     fans_of,
     finding_nodes,
     indicators,
@@ -142,13 +140,13 @@ def _allows(rule: Rule, way: Way, mention: Mention, detection: Detection, kin: F
     if rule.by != "victim-then-actor":
         return rule.allows(kin, other) or rule.allows(other, kin)
     if way.is_first:
-        return begins(detection) <= mention.first and rule.allows(other, kin)
-    return mention.first <= begins(detection) and rule.allows(kin, other)
+        return detection.begin <= mention.first and rule.allows(other, kin)
+    return mention.first <= detection.begin and rule.allows(kin, other)
 
 
 def _gap(mention: Mention, detection: Detection) -> int:
     """Return the time between two activities; it is not above zero if they overlap."""
-    return max(begins(detection) - mention.last, mention.first - ends(detection))
+    return max(detection.begin - mention.last, mention.first - detection.end)
 
 
 def _in_words(gap_ns: int) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from infraspectre.cortex.graph import MEDIUM, begins, ends, far_names, finding_nodes, is_weak
+from infraspectre.cortex.graph import MEDIUM, far_names, finding_nodes, is_weak
 from infraspectre.cortex.title import title
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.attack import in_tactic, kill_chain_position
@@ -78,9 +78,9 @@ class Story(msgspec.Struct):
         """Take in one detection and stay open for its window; return whether it says something new."""
         severity, known = SEVERITIES.index(detection.severity), family(detection.category).name
         is_news = severity >= MEDIUM and (severity > self.severity or known not in self.families)
-        self._stretch(begins(detection), ends(detection), severity)
+        self._stretch(detection.begin, detection.end, severity)
         self.count += 1
-        self.open_until = max(self.open_until, ends(detection) + window_ns)
+        self.open_until = max(self.open_until, detection.end + window_ns)
         if severity >= MEDIUM:
             _fill(self.actors, [detection.orig] if detection.orig else [], bounds.actors)
             self.families[known] = None
@@ -137,7 +137,7 @@ class Story(msgspec.Struct):
 
     def lasts_like(self, detection: Detection) -> bool:
         """Tell whether it and a detection share at least half of the time that both together last."""
-        whole, shorter = self.lasts_with(begins(detection), ends(detection))
+        whole, shorter = self.lasts_with(detection.begin, detection.end)
         return 2 * shorter >= whole
 
     def _stretch(self, first: int, last: int, severity: int) -> None:
@@ -149,7 +149,7 @@ class Story(msgspec.Struct):
         self.severity = max(self.severity, severity)
 
     def _progress(self, detection: Detection, tactic: str) -> Progress:
-        return Progress(tactic, begins(detection), self.incident_id, detection.detection_id)
+        return Progress(tactic, detection.begin, self.incident_id, detection.detection_id)
 
     def _reach(self, found: Iterable[Progress]) -> None:
         merge_progress(self.reached, found)
@@ -213,7 +213,7 @@ def _fill(held: dict[T, None], more: Iterable[T], most: int) -> None:
 
 
 def _in_time(detection: Detection) -> tuple[int, int, str]:
-    return (begins(detection), detection.at, detection.detection_id)
+    return (detection.begin, detection.at, detection.detection_id)
 
 
 def _finding(detection: Detection) -> str:

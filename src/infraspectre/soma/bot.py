@@ -175,8 +175,7 @@ class Bot:
         case = self._book[scope]
         case.absorb(row)
         case.is_hidden &= row["hidden"]
-        for name in ("connected_ns", "messages", "said_bytes"):
-            setattr(case, name, getattr(case, name) + row[name])
+        case.sum_up(row, "connected_ns", "messages", "said_bytes")
         self._talkers[(scope.resp, scope.port)].update([row["orig_hash"]])
         for name in ("nick", "channel", "order"):
             setattr(case, name, getattr(case, name) or row[name] or "")

@@ -95,6 +95,11 @@ class Case:
         self.flow_ids += row["flow_ids"][: MAX_FLOW_IDS - len(self.flow_ids)]
         self.packets += row["packets"][: MAX_PACKETS - len(self.packets)]
 
+    def sum_up(self, row: Row, *names: str) -> None:
+        """Add further sums of a group to the attributes of the same names; what it does not know adds nothing."""
+        for name in names:
+            setattr(self, name, getattr(self, name) + (row[name] or 0))
+
     def show(self, examples: Iterable[str | None]) -> None:
         """Keep the first few distinct telling values."""
         for example in examples:

@@ -176,8 +176,8 @@ class Mining:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"])
         case = self._book[scope]
         case.absorb(row)
-        for name in ("connected_ns", "orig_messages", "resp_messages", "orig_bytes", "resp_bytes", "varied", "methods"):
-            setattr(case, name, getattr(case, name) + (row[name] or 0))
+        case.sum_up(row, "connected_ns", "orig_messages", "resp_messages", "orig_bytes", "resp_bytes")
+        case.sum_up(row, "varied", "methods")
         case.worker, case.agent = case.worker or row["worker"], case.agent or row["agent"]
         case.pool_name = case.pool_name or row["pool_name"]
         case.domain_callers = max(case.domain_callers, row["domain_callers"] or 0.0)

@@ -129,8 +129,7 @@ class ReverseShell:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"])
         case = self._book[scope]
         case.absorb(row)
-        for name in ("connected_ns", "commands", "command_bytes", "answers", "answer_bytes", "text"):
-            setattr(case, name, getattr(case, name) + row[name])
+        case.sum_up(row, "connected_ns", "commands", "command_bytes", "answers", "answer_bytes", "text")
         self._callers.note(scope.resp, scope.orig)
         return scope
 
