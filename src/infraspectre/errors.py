@@ -5,7 +5,10 @@ InfraSpectreError          exit status
 ├── ConfigError            2   a setting is unknown, or has a value it cannot have
 ├── InputError             2   an input is missing, unreadable, or not what it should be
 │   └── CaptureError       2   the core cannot open a capture
-└── OutputError            1   a result cannot be written
+├── OutputError            1   a result cannot be written
+├── ConflictError          1   a record was changed by somebody else meanwhile
+├── OverloadError          1   more is asked for than can be done now; it was refused, and counted
+└── AccessError            1   whoever asks may not do that
 
 Malformed traffic is not an error: it is counted in the summary. Status 0 is success, and 3 is success with losses
 (something unreadable, or shed) that the summary reports.
@@ -92,6 +95,18 @@ class CaptureError(InputError):
 
 class OutputError(InfraSpectreError):
     """Says which result cannot be written."""
+
+
+class ConflictError(InfraSpectreError):
+    """Says which record was changed by somebody else meanwhile."""
+
+
+class OverloadError(InfraSpectreError):
+    """Says what was refused since more waits already than there is room for."""
+
+
+class AccessError(InfraSpectreError):
+    """Says what whoever asks may not do."""
 
 
 MOST_NAMED = 100

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from infraspectre.records.flows import FlowBatch
 from infraspectre.records.payload import Payload
@@ -12,8 +13,10 @@ from infraspectre.records.payload import Payload
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.records.events import Entry
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
+    from infraspectre.records.queries import Collection, Query
     from infraspectre.records.response import Action, AuditEntry
 
 
@@ -184,4 +187,162 @@ class KnowledgeGraph(Protocol):
 
     def close(self) -> None:
         """Release what is held."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time, so that tests and replays can set it."""
+
+    def now(self) -> int:
+        """Return nanoseconds since the epoch, UTC."""
+        ...
+
+
+class Topic(Protocol):
+    """Keeps entries in the order in which they were appended; one process appends, any may read."""
+
+    @property
+    def epoch(self) -> str:
+        """Name the incarnation of the topic, in letters and digits."""
+        ...
+
+    @property
+    def begin(self) -> int:
+        """Return the number of the first entry that is still kept."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """Return the number that the next entry will have; all before it are durable."""
+        ...
+
+    def append(self, data: Sequence[bytes]) -> Future[int]:
+        """Add entries, all or none; the future gives the number of the first once they are durable.
+
+        The future raises OutputError where they could not be made durable, OverloadError where too much waits already.
+        """
+        ...
+
+    def read(self, start: int, most: int = 1_000, wait_s: float = 0.0) -> list[Entry]:
+        """Return durable entries from a number on, waiting up to so long for the first.
+
+        Raises InputError for a number before `begin` or beyond `end`, and for a damaged entry.
+        """
+        ...
+
+
+class EventLog(Protocol):
+    """Keeps topics, and how far each consumer has come in them."""
+
+    def topic(self, name: str) -> Topic:
+        """Return a topic, which is made by its first entry."""
+        ...
+
+    def cursor(self, consumer: str, topic: str) -> int | None:
+        """Return the number that a consumer wants next, None for one that has not begun."""
+        ...
+
+    def move(self, consumer: str, topic: str, sequence: int) -> None:
+        """Remember durably that a consumer is done with all before a number."""
+        ...
+
+    def close(self) -> None:
+        """Make durable what waits, and release what is held."""
+        ...
+
+
+class Stored(NamedTuple):
+    """Is a record as a store holds it."""
+
+    key: str
+    revision: int
+    """Grows by 1 with each change, from 1."""
+    changed_at: int
+    """Nanoseconds since the epoch, UTC."""
+    body: bytes
+    """JSON."""
+
+
+class Page(NamedTuple):
+    """Is a part of the rows asked for; `next` is None on the last page."""
+
+    rows: list[Stored]
+    next: str | None
+
+
+class RecordStore(Protocol):
+    """Keeps records of tenants by collection and key; every call names its tenant, and sees no other's records."""
+
+    def put(
+        self,
+        tenant: str,
+        collection: Collection,
+        key: str,
+        record: Mapping[str, Any],
+        expected: int | None = None,
+    ) -> Stored:
+        """Write a record; what the collection's fields name is found by its value in it.
+
+        Raises ConflictError where the revision is not the expected one; 0 expects that there is none.
+        """
+        ...
+
+    def put_many(self, tenant: str, collection: Collection, records: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write many records in one transaction."""
+        ...
+
+    def get(self, tenant: str, collection: Collection, key: str) -> Stored | None:
+        """Return a record; raises InputError for one that is damaged."""
+        ...
+
+    def delete(self, tenant: str, collection: Collection, key: str, expected: int | None = None) -> bool:
+        """Remove a record and tell whether there was one; raises ConflictError as `put` does."""
+        ...
+
+    def page(self, tenant: str, collection: Collection, query: Query) -> Page:
+        """Return records that pass all filters, in order; raises InputError for a query that cannot be answered."""
+        ...
+
+    def count(self, tenant: str, collection: Collection, query: Query, most: int = 10_000) -> int:
+        """Count the records that pass all filters, up to a number."""
+        ...
+
+    def tenants(self, collection: Collection) -> list[str]:
+        """Return the tenants that have records, for what the platform does by itself for each."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held."""
+        ...
+
+
+class TableStore(Protocol):
+    """Keeps flows and detections of tenants in columns, partitioned by day."""
+
+    def append(self, tenant: str, table: str, frame: pl.DataFrame, batch: str) -> None:
+        """Add rows durably, once for each name of a batch however often it is given."""
+        ...
+
+    def page(
+        self, tenant: str, table: str, query: Query, columns: Sequence[str] = ()
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return rows that pass all filters, in order, and where the next page begins; raises InputError."""
+        ...
+
+    def scan(
+        self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = ()
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a span of time, in nanoseconds, in frames of bounded size."""
+        ...
+
+    def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
+        """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket."""
+        ...
+
+    def erase(self, tenant: str, entity: str) -> int:
+        """Remove all rows of an address for good, and return how many there were."""
+        ...
+
+    def retain(self, tenant: str, table: str, start: int) -> int:
+        """Remove whole days that lie before a time, and return how many rows they had."""
         ...
