@@ -1,0 +1,1 @@
+"""The running platform: what `infraspectre serve` starts, and what programs ask of it."""

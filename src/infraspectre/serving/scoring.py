@@ -1,0 +1,149 @@
+"""Predictions on request: models stay open, and rows of many callers are judged in one go."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from infraspectre.errors import OverloadError
+
+if TYPE_CHECKING:
+    from infraspectre.modelbook import OpenModel
+    from infraspectre.modelbook.rows import Rows
+    from infraspectre.records.explanation import Explanation
+
+MOST_ROWS = 10_000
+"""Rows of one request."""
+ROWS_AT_ONCE = 4_096
+"""Rows judged in one go: more gain nothing, and those who wait would wait longer."""
+MOST_WAITING = 1_000
+"""Requests that may wait."""
+MOST_MODELS = 16
+"""Models that stay open, the most recently used."""
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """Is what a model says of a row."""
+
+    label: str
+    score: float
+    """Higher is more suspicious."""
+    probability: float
+    """The calibrated probability that the row is hostile."""
+    low: float
+    high: float
+    """The ends of the interval that holds the outcome, 1 if a row is hostile and 0 if not, for 90% of rows."""
+
+
+class Request(NamedTuple):
+    """Waits for predictions."""
+
+    kind: tuple[str, frozenset[str]]
+    """The model, and the columns given: only what is alike is judged together."""
+    rows: Rows
+    answer: Future[list[Prediction]]
+
+
+class Scoring:
+    """Judges rows with models by name, such as builtin:flow or registry:NAME@STAGE."""
+
+    def __init__(self, open_model: Callable[[str], OpenModel], most_waiting: int = MOST_WAITING) -> None:
+        """Open models as they are asked for, and judge in a thread of its own."""
+        self._open = open_model
+        self._models: OrderedDict[str, OpenModel] = OrderedDict()
+        self._lock = threading.Lock()
+        self._waiting: queue.Queue[Request | None] = queue.Queue(most_waiting)
+        self._thread = threading.Thread(target=self._judge_all, name="scoring", daemon=True)
+        self._thread.start()
+
+    def model(self, name: str) -> OpenModel:
+        """Return a model that stays open; raises InputError and UsageError for one that cannot be opened."""
+        with self._lock:
+            if name not in self._models:
+                self._models[name] = self._open(name)
+                while len(self._models) > MOST_MODELS:
+                    self._models.popitem(last=False)
+            self._models.move_to_end(name)
+            return self._models[name]
+
+    def forget(self) -> None:
+        """Open models anew from now on, for others may stand behind their names."""
+        with self._lock:
+            self._models.clear()
+
+    def judge(self, name: str, rows: Rows) -> Future[list[Prediction]]:
+        """Judge rows soon, at least one; raises InputError for columns that are missing, OverloadError if too many wait.
+
+        The future raises InputError naming row and column of what a model cannot judge.
+        """
+        from infraspectre.modelbook.rows import require_columns
+
+        require_columns(self.model(name), rows)
+        answer: Future[list[Prediction]] = Future()
+        try:
+            self._waiting.put_nowait(Request((name, frozenset().union(*rows)), rows, answer))
+        except queue.Full as error:
+            raise OverloadError("too many requests wait for predictions", remedy="ask again in a second") from error
+        return answer
+
+    def explain(self, name: str, rows: Rows) -> list[Explanation]:
+        """Return why rows are judged as they are; raises UsageError for a model that cannot say."""
+        from infraspectre.modelbook.judging import explaining
+        from infraspectre.modelbook.rows import frame_of, require_columns
+
+        opened = self.model(name)
+        require_columns(opened, rows)
+        return explaining(opened).explain(frame_of(opened, rows))
+
+    def close(self) -> None:
+        """Judge what waits, and end."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _judge_all(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch, is_last = self._together(first)
+            for kind in dict.fromkeys(each.kind for each in batch):
+                self._answer(kind[0], [each for each in batch if each.kind == kind])
+            if is_last:
+                return
+
+    def _together(self, first: Request) -> tuple[list[Request], bool]:
+        """Return what waits already with the first, up to ROWS_AT_ONCE, and whether the end was among it."""
+        batch, rows = [first], len(first.rows)
+        with suppress(queue.Empty):
+            while rows < ROWS_AT_ONCE:
+                request = self._waiting.get_nowait()
+                if request is None:
+                    return batch, True
+                batch.append(request)
+                rows += len(request.rows)
+        return batch, False
+
+    def _answer(self, name: str, requests: Sequence[Request]) -> None:
+        try:
+            found = self._judged(name, [row for each in requests for row in each.rows])
+        except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+            if len(requests) == 1:
+                requests[0].answer.set_exception(error)
+            else:  # the others shall not pay for what one of them sent
+                for request in requests:
+                    self._answer(name, [request])
+            return
+        for request in requests:
+            request.answer.set_result([next(found) for _ in request.rows])
+
+    def _judged(self, name: str, rows: Rows) -> Iterator[Prediction]:
+        from infraspectre.modelbook.rows import frame_of
+
+        opened = self.model(name)
+        told = opened.model.judge(frame_of(opened, rows))
+        numbers = (each.tolist() for each in (told.scores, told.probabilities, told.low, told.high))
+        return (Prediction(*row) for row in zip(told.labels, *numbers, strict=True))
