@@ -79,7 +79,7 @@ class Scoring:
             self._models.clear()
 
     def judge(self, name: str, rows: Rows) -> Future[list[Prediction]]:
-        """Judge rows soon, at least one; raises InputError for columns that are missing, OverloadError if too many wait.
+        """Judge rows soon, at least one; raises InputError for missing columns, OverloadError if too many wait.
 
         The future raises InputError naming row and column of what a model cannot judge.
         """
