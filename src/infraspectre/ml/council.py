@@ -241,6 +241,12 @@ class Council:
         """Return what each column adds to the margin of each row over the threshold; raises as `judge` does."""
         return self._explainer().contributions(frame)
 
+    def known_rows(self) -> tuple[pl.DataFrame, Labels]:
+        """Return the rows of training that it keeps, which may be none, and the class of each; 0 is benign."""
+        if self._examples is None:
+            return pl.DataFrame(schema=dict.fromkeys(self.columns, pl.Float32)), np.empty(0, np.int32)
+        return self._examples.frame(), self._examples.labels
+
     def _explainer(self) -> Explainer:
         def known(rows: Matrix) -> Vector:
             shares = self._votes.known(rows)

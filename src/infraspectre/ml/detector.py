@@ -131,3 +131,12 @@ class TellsNovel(Protocol):
     def novel(self, frame: pl.DataFrame, labels: list[str]) -> NDArray[np.bool_]:
         """Tell which rows that it judged hostile are unlike known ones of the class that its label names."""
         ...
+
+
+@runtime_checkable
+class KnowsRows(Model, Protocol):
+    """Is a model that keeps a sample of the rows it learnt from."""
+
+    def known_rows(self) -> tuple[pl.DataFrame, Labels]:
+        """Return the rows of training that it keeps, which may be none, and the class of each; 0 is benign."""
+        ...

@@ -50,7 +50,7 @@ class Examples:
         self._table, self._numbers, self._texts, self._scaling = table, numbers, texts, scaling
         self._codes = [{text: code for code, text in enumerate(dict.fromkeys(column))} for column in texts]
         self._point = Point(self._deviations(numbers), self._coded(texts, len(labels)))
-        self.rows = table.encode(self._frame())
+        self.rows = table.encode(self.frame())
         """The encoded examples."""
 
     @classmethod
@@ -123,11 +123,12 @@ class Examples:
         """Return what each example holds, column by column."""
         columns: list[list[Value]] = [
             list(map(plain, series.to_numpy())) if is_number else series.to_list()
-            for series, is_number in zip(self._frame(), self._table.is_number.tolist(), strict=True)
+            for series, is_number in zip(self.frame(), self._table.is_number.tolist(), strict=True)
         ]
         return [dict(zip(self._table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def _frame(self) -> pl.DataFrame:
+    def frame(self) -> pl.DataFrame:
+        """Return the examples as rows of a table."""
         numbers, texts = iter(self._numbers.T), iter(self._texts)
         pairs = zip(self._table.columns, self._table.is_number.tolist(), strict=True)
         return pl.DataFrame(

@@ -5,18 +5,22 @@ from infraspectre.modelbook.evaluating import evaluate
 from infraspectre.modelbook.flows import flow_detector
 from infraspectre.modelbook.judging import predict
 from infraspectre.modelbook.keeping import described, history, listed, new_key, promote, register, signed, verified
+from infraspectre.modelbook.looking import Importance, drift_of, importance
 from infraspectre.modelbook.opening import BUILTIN, OpenModel, builtin_names, open_model
 from infraspectre.modelbook.training import train
 
 __all__ = [
     "BUILTIN",
+    "Importance",
     "OpenModel",
     "build",
     "builtin_names",
     "described",
+    "drift_of",
     "evaluate",
     "flow_detector",
     "history",
+    "importance",
     "listed",
     "new_key",
     "open_model",
