@@ -116,7 +116,7 @@ def row_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as plain values."""
     from google.protobuf.json_format import MessageToDict
 
-    plain: dict[str, Any] = MessageToDict(row)  # type: ignore[arg-type]
+    plain: dict[str, Any] = MessageToDict(row)
     return plain
 
 
