@@ -1,1 +1,1 @@
-"""The running platform: what `infraspectre serve` starts, and what programs ask of it."""
+"""What `infraspectre serve` runs: the processes of the platform, and what they share."""
