@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from infraspectre.records.events import Entry
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
-    from infraspectre.records.queries import Collection, Query
+    from infraspectre.records.queries import Collection, Filter, Query
     from infraspectre.records.response import Action, AuditEntry
 
 
@@ -330,9 +330,15 @@ class TableStore(Protocol):
         ...
 
     def scan(
-        self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = ()
+        self,
+        tenant: str,
+        table: str,
+        start: int,
+        end: int,
+        columns: Sequence[str] = (),
+        filters: Sequence[Filter] = (),
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of a span of time, in nanoseconds, in frames of bounded size."""
+        """Yield the rows of a span of time, in nanoseconds, that pass all filters, in frames of bounded size."""
         ...
 
     def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:

@@ -15,6 +15,8 @@ EVENTS_TOPIC = "events"
 """Raw events that others post: one JSON object each, within an envelope `{"tenant", "id", "event"}`."""
 FLOWS_TOPIC = "flows"
 """Batches of flows that sensors send: Arrow IPC streams behind an envelope."""
+CHANGES_TOPIC = "changes"
+"""Feed events of what people did; whoever writes the feed takes them over, so that it has one writer."""
 AUDIT_TOPIC = "audit"
 """Who asked for what, and whether it was done."""
 

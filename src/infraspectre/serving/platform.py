@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from infraspectre.intel.indicators import Collection as Intelligence
+from infraspectre.intel.indicators import read_indicators
+from infraspectre.modelbook import open_model
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
+from infraspectre.serving.scoring import Scoring
 from infraspectre.settings import Settings
 
 
@@ -26,3 +30,5 @@ class Platform:
     log: EventLog
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
+    scoring: Scoring = field(default_factory=lambda: Scoring(open_model))
+    intelligence: Intelligence = field(default_factory=lambda: read_indicators([]))

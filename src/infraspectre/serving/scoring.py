@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from infraspectre.errors import OverloadError
+from infraspectre.errors import OverloadError, UsageError
 
 if TYPE_CHECKING:
     from infraspectre.modelbook import OpenModel
     from infraspectre.modelbook.rows import Rows
     from infraspectre.records.explanation import Explanation
 
+SERVED = ("builtin:", "registry:")
 MOST_ROWS = 10_000
 """Rows of one request."""
 ROWS_AT_ONCE = 4_096
@@ -55,16 +56,20 @@ class Scoring:
     """Judges rows with models by name, such as builtin:flow or registry:NAME@STAGE."""
 
     def __init__(self, open_model: Callable[[str], OpenModel], most_waiting: int = MOST_WAITING) -> None:
-        """Open models as they are asked for, and judge in a thread of its own."""
+        """Open models as they are asked for, and judge in a thread of its own, which begins with the first request."""
         self._open = open_model
         self._models: OrderedDict[str, OpenModel] = OrderedDict()
         self._lock = threading.Lock()
         self._waiting: queue.Queue[Request | None] = queue.Queue(most_waiting)
-        self._thread = threading.Thread(target=self._judge_all, name="scoring", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def model(self, name: str) -> OpenModel:
-        """Return a model that stays open; raises InputError and UsageError for one that cannot be opened."""
+        """Return a model that stays open; raises InputError and UsageError for one that cannot be opened.
+
+        Whoever asks may be far away: no name stands for a folder of this machine.
+        """
+        if not name.startswith(SERVED):
+            raise UsageError(f"no model is named {name[:64]!r}", remedy=f"names begin with {' or '.join(SERVED)}")
         with self._lock:
             if name not in self._models:
                 self._models[name] = self._open(name)
@@ -86,6 +91,7 @@ class Scoring:
         from infraspectre.modelbook.rows import require_columns
 
         require_columns(self.model(name), rows)
+        self._begin()
         answer: Future[list[Prediction]] = Future()
         try:
             self._waiting.put_nowait(Request((name, frozenset().union(*rows)), rows, answer))
@@ -104,8 +110,15 @@ class Scoring:
 
     def close(self) -> None:
         """Judge what waits, and end."""
-        self._waiting.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._judge_all, name="scoring", daemon=True)
+                self._thread.start()
 
     def _judge_all(self) -> None:
         while (first := self._waiting.get()) is not None:

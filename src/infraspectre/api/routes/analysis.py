@@ -1,0 +1,199 @@
+"""Analysis on request: detection in flows that are sent, the behaviour of a host, the state of the network, enrichment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Annotated, Any
+
+import msgspec
+from litestar import post
+from msgspec import Meta
+
+from infraspectre.analytics import behaviour as behaviours
+from infraspectre.analytics import network as networks
+from infraspectre.analytics.behaviour import Behaviour
+from infraspectre.analytics.network import Network
+from infraspectre.api.given import GivenPlatform, GivenPrincipal
+from infraspectre.errors import InputError
+from infraspectre.intel.attack import attack_table
+from infraspectre.records import Asset
+from infraspectre.records.access import Principal
+from infraspectre.records.collections import ASSETS, INCIDENTS
+from infraspectre.records.indicators import FoundIndicator
+from infraspectre.records.queries import Filter, Order, Query
+from infraspectre.records.times import NANOSECONDS, from_datetime
+from infraspectre.serving.detecting import MOST_FLOWS, detect
+from infraspectre.serving.platform import Platform
+
+DAY = 86_400 * NANOSECONDS
+MOST_SPAN = 31 * DAY
+MOST_NAMED = 100
+Cell = str | int | float | bool | None | list[str | int | float | None]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class DetectRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Holds finished flows, with the columns that `infraspectre features` lists; times in RFC 3339 or nanoseconds."""
+
+    flows: Annotated[list[dict[str, Cell]], Meta(min_length=1, max_length=MOST_FLOWS)]
+
+
+class Detected(msgspec.Struct, frozen=True):
+    """Is what was found in flows."""
+
+    flows: int
+    detections: list[dict[str, Any]]
+    """As lines of `detections.jsonl`."""
+    incidents: list[dict[str, Any]]
+    """As lines of `incidents.jsonl`, the most threatening first."""
+
+
+class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Is a span of time, at most 31 days; the last day by default."""
+
+    start: Time | None = None
+    end: Time | None = None
+
+
+class BehaviourRequest(Span, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Asks what a host did."""
+
+    entity: Annotated[str, Meta(min_length=2, max_length=45)]
+    """Its address."""
+
+
+class BehaviourAnswer(msgspec.Struct, frozen=True):
+    """Is what a host did, what of it is new, and what was found."""
+
+    behaviour: Behaviour
+    asset: Asset | None
+    incidents: list[str]
+    """The incidents of the span in which it takes part."""
+
+
+class NetworkAnswer(msgspec.Struct, frozen=True):
+    """Is what the network carried, and how many incidents there were, by level."""
+
+    network: Network
+    incidents: dict[str, int]
+
+
+class EnrichRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names what somebody wants to know about: addresses, networks, domains, URLs, hashes, techniques."""
+
+    values: Annotated[list[Annotated[str, Meta(min_length=1, max_length=2_000)]], Meta(min_length=1, max_length=MOST_NAMED)]
+
+
+class Enriched(msgspec.Struct, frozen=True):
+    """Is what is known about a value."""
+
+    value: str
+    indicators: list[FoundIndicator]
+    asset: Asset | None
+    technique: str | None
+    """The name of the ATT&CK technique, if it is one's identity."""
+    incidents: list[str]
+    """The latest incidents in which it takes part, at most 10."""
+
+
+class Enrichment(msgspec.Struct, frozen=True):
+    """Is what is known about values, in their order."""
+
+    values: list[Enriched]
+
+
+@post("/api/v1/detect", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
+def detect_in_flows(platform: GivenPlatform, data: DetectRequest) -> Detected:
+    """Find detections and incidents in flows; nothing is kept."""
+    return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))
+
+
+@post("/api/v1/behaviour", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
+def analyze_behaviour(platform: GivenPlatform, principal: GivenPrincipal, data: BehaviourRequest) -> BehaviourAnswer:
+    """Say what a host did in a span of time, beside the span before."""
+    start, end = span_of(platform, data)
+    entity = address_of(data.entity)
+    asked = [(Filter(side, "=", (entity,)),) for side in ("orig_ip", "resp_ip")]
+    frames = (
+        frame
+        for filters in asked
+        for frame in platform.tables.scan(
+            principal.tenant, "flows", 2 * start - end, end, behaviours.COLUMNS, filters
+        )
+    )
+    found = behaviours.behaviour(entity, frames, start, end)
+    return BehaviourAnswer(found, asset_of(platform, principal, entity), incidents_of(platform, principal, entity, start))
+
+
+@post("/api/v1/network", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
+def monitor_network(platform: GivenPlatform, principal: GivenPrincipal, data: Span) -> NetworkAnswer:
+    """Say what the network carried in a span of time."""
+    start, end = span_of(platform, data)
+    frames = platform.tables.scan(principal.tenant, "flows", start, end, networks.COLUMNS)
+    return NetworkAnswer(networks.network(frames, start, end), levels_of(platform, principal, start))
+
+
+@post("/api/v1/enrich", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
+def enrich(platform: GivenPlatform, principal: GivenPrincipal, data: EnrichRequest) -> Enrichment:
+    """Say what threat intelligence, assets, ATT&CK and incidents know about values."""
+    return Enrichment([enriched(platform, principal, value) for value in data.values])
+
+
+def enriched(platform: Platform, principal: Principal, value: str) -> Enriched:
+    """Return what is known about a value."""
+    try:
+        indicators = platform.intelligence.index.find(value, platform.clock.now())
+    except ValueError:  # nothing that an indicator could be
+        indicators = []
+    known = attack_table().techniques.get(value)
+    incidents = incidents_of(platform, principal, value, 0, 10)
+    return Enriched(value, indicators, asset_of(platform, principal, value), known[0] if known else None, incidents)
+
+
+def span_of(platform: Platform, span: Span) -> tuple[int, int]:
+    """Return the ends of a span in nanoseconds; raises InputError for one that is empty or too long."""
+    end = platform.clock.now() if span.end is None else from_datetime(span.end)
+    start = end - DAY if span.start is None else from_datetime(span.start)
+    if not 0 < end - start <= MOST_SPAN:
+        raise InputError("is no span of at most 31 days", field="start", remedy="choose a start before the end")
+    return start, end
+
+
+def address_of(text: str) -> str:
+    """Return an address in its normal form; raises InputError."""
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        raise InputError("is no address", field="entity") from error
+
+
+def asset_of(platform: Platform, principal: Principal, value: str) -> Asset | None:
+    """Return what the owner said about an address."""
+    stored = platform.records.get(principal.tenant, ASSETS, value)
+    return None if stored is None else msgspec.json.decode(stored.body, type=Asset)
+
+
+def incidents_of(
+    platform: Platform, principal: Principal, entity: str, start: int, most: int = MOST_NAMED
+) -> list[str]:
+    """Return the latest incidents since a time in which somebody takes part."""
+    filters = (Filter("entities", "=", (entity,)), Filter("last_seen", ">=", (start,)))
+    query = Query(filters, Order("last_seen", descending=True), most)
+    return [row.key for row in platform.records.page(principal.tenant, INCIDENTS, query).rows]
+
+
+def levels_of(platform: Platform, principal: Principal, start: int) -> dict[str, int]:
+    """Count the incidents since a time by level."""
+    from infraspectre.records.detection import SEVERITIES
+
+    def filters(level: str) -> Sequence[Filter]:
+        return Filter("level", "=", (level,)), Filter("last_seen", ">=", (start,))
+
+    return {
+        level: platform.records.count(principal.tenant, INCIDENTS, Query(tuple(filters(level)))) for level in SEVERITIES
+    }
+
+
+HANDLERS = [detect_in_flows, analyze_behaviour, monitor_network, enrich]

@@ -1,0 +1,155 @@
+"""Models: which there are, what counts in them, and whether the traffic has moved away from what they learnt."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import get, post
+from litestar.params import Parameter
+from msgspec import Meta
+
+from infraspectre.api.given import GivenPlatform, GivenPrincipal, InPath
+from infraspectre.api.problems import RefusedError
+from infraspectre.errors import UsageError
+from infraspectre.ml.drift import Drift
+from infraspectre.modelbook import Importance, drift_of, history, importance, listed, promote
+from infraspectre.records.models import Manifest, Stage, Version
+from infraspectre.records.times import NANOSECONDS, rfc3339
+
+PATH = "/api/v1/models"
+MOST_FLOWS = 50_000
+"""Flows that are compared with what a model learnt from."""
+HOUR = 3_600 * NANOSECONDS
+
+
+class ModelStatus(msgspec.Struct, frozen=True):
+    """Is a model and what was measured of it."""
+
+    name: str
+    kind: str
+    task: str
+    classes: list[str]
+    columns: int
+    created_at: str
+    content_id: str
+    is_signed: bool
+    metrics: dict[str, float]
+    """On rows held out of training."""
+    warnings: list[str]
+
+
+class ModelImportance(msgspec.Struct, frozen=True):
+    """Says how much each column of a model counts."""
+
+    name: str
+    columns: list[Importance]
+
+
+class ModelDrift(msgspec.Struct, frozen=True):
+    """Says how far the flows of the last hours are from those that a model learnt from."""
+
+    name: str
+    flows: int
+    """Flows that were compared; none says nothing."""
+    has_drifted: bool
+    """Whether a fifth of the columns moved."""
+    columns: list[Drift]
+
+
+class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Says which version comes to which stage."""
+
+    version: Annotated[int, Meta(ge=1)]
+    stage: Stage
+
+
+DRIFTED = 0.2
+"""Share of columns that moved from which a model has drifted: some move whenever a site changes a little."""
+
+
+def status_of(name: str, manifest: Manifest) -> ModelStatus:
+    """Return what a manifest says."""
+    return ModelStatus(
+        name=name,
+        kind=manifest.kind,
+        task=manifest.task,
+        classes=manifest.classes,
+        columns=len(manifest.columns),
+        created_at=manifest.created_at,
+        content_id=manifest.content_id,
+        is_signed=manifest.signature is not None,
+        metrics=manifest.metrics,
+        warnings=manifest.warnings,
+    )
+
+
+@get(PATH, opt={"permission": "read"}, sync_to_thread=True)
+def list_models() -> list[ModelStatus]:
+    """List the models that come with the package."""
+    return [status_of(name, manifest) for name, manifest in listed()]
+
+
+@get(PATH + "/{name:str}", opt={"permission": "read"}, sync_to_thread=True)
+def show_model(platform: GivenPlatform, name: InPath) -> ModelStatus:
+    """Show a model, such as builtin:flow or registry:NAME@STAGE."""
+    return status_of(name, opened(platform, name))
+
+
+def opened(platform: GivenPlatform, name: str) -> Manifest:
+    """Return the manifest of a model; raises RefusedError for one that is not there."""
+    try:
+        return platform.scoring.model(name).manifest
+    except UsageError as error:
+        raise RefusedError("not-found", error.problem) from error
+
+
+@get(PATH + "/{name:str}/feature-importance", opt={"permission": "read"}, sync_to_thread=True)
+def show_importance(platform: GivenPlatform, name: InPath) -> ModelImportance:
+    """Say how much each column counts, the most important first."""
+    opened(platform, name)
+    return ModelImportance(name, importance(platform.scoring.model(name)))
+
+
+@get(PATH + "/{name:str}/drift", opt={"permission": "read"}, sync_to_thread=True)
+def show_drift(
+    platform: GivenPlatform,
+    principal: GivenPrincipal,
+    name: InPath,
+    hours: Annotated[int, Parameter(ge=1, le=744, description="How far back flows are looked at.")] = 24,
+) -> ModelDrift:
+    """Compare the flows of the last hours with those that a model learnt from, column by column."""
+    import polars as pl
+
+    opened(platform, name)
+    model, end = platform.scoring.model(name), platform.clock.now()
+    frames, count = [], 0
+    for frame in platform.tables.scan(principal.tenant, "flows", end - hours * HOUR, end, list(model.manifest.columns)):
+        frames.append(frame)
+        count += len(frame)
+        if count >= MOST_FLOWS:
+            break
+    moved = drift_of(model, pl.concat(frames)) if frames else []
+    drifted = sum(each.has_moved for each in moved) >= DRIFTED * len(model.manifest.columns)
+    return ModelDrift(name, count, bool(moved) and drifted, moved)
+
+
+@get(PATH + "/{name:str}/versions", opt={"permission": "read"}, sync_to_thread=True)
+def list_versions(name: InPath) -> list[Version]:
+    """List the registered versions of a model, the first one first."""
+    try:
+        return history(name)
+    except UsageError as error:
+        raise RefusedError("not-found", error.problem) from error
+
+
+@post(PATH + "/{name:str}/stage", opt={"permission": "engineer"}, status_code=200, sync_to_thread=True)
+def move_model(platform: GivenPlatform, name: InPath, data: Promotion) -> Version:
+    """Move a registered version to a stage; what was in production before is archived."""
+    list_versions.fn(name)
+    moved = promote(name, data.version, data.stage, rfc3339(platform.clock.now()))
+    platform.scoring.forget()
+    return moved
+
+
+HANDLERS = [list_models, show_model, show_importance, show_drift, list_versions, move_model]

@@ -1,0 +1,97 @@
+"""Predictions: what models say of rows that programs send, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import post
+from msgspec import Meta
+
+from infraspectre.api.given import GivenPlatform
+from infraspectre.records.explanation import Explanation, Value
+from infraspectre.serving.scoring import MOST_ROWS, Prediction
+
+ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
+Cell = Value | list[float | None]
+Row = Annotated[dict[str, Cell], Meta(max_length=2_000)]
+MOST_EXPLAINED = 100
+"""Rows that one request may have explained: each takes a hundred times as long as a prediction."""
+FLOW_MODEL = "builtin:flow"
+
+
+class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks what a model says of a row; a column that is null is not known."""
+
+    row: Row
+    model: ModelName = FLOW_MODEL
+
+
+class PredictBatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks what a model says of many rows."""
+
+    rows: Annotated[list[Row], Meta(min_length=1, max_length=MOST_ROWS)]
+    model: ModelName = FLOW_MODEL
+
+
+class Predictions(msgspec.Struct, frozen=True):
+    """Is what a model says of rows, in their order."""
+
+    model: str
+    content_id: str
+    """Which version of the model judged."""
+    predictions: list[Prediction]
+
+
+class ExplainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks why a model judges rows as it does."""
+
+    rows: Annotated[list[Row], Meta(min_length=1, max_length=MOST_EXPLAINED)]
+    model: ModelName = FLOW_MODEL
+    explanation_type: Literal["all", "feature", "influence", "counterfactual"] = "all"
+    """feature: what each column adds; influence: the nearest known rows; counterfactual: what would make it benign."""
+
+
+class Explanations(msgspec.Struct, frozen=True):
+    """Is why rows are judged as they are, in their order."""
+
+    model: str
+    content_id: str
+    explanations: list[Explanation]
+
+
+async def judged(platform: GivenPlatform, model: str, rows: list[dict[str, Any]]) -> Predictions:
+    """Return what a model says of rows."""
+    waiting = await asyncio.to_thread(platform.scoring.judge, model, rows)
+    found = await asyncio.wrap_future(waiting)
+    return Predictions(model, platform.scoring.model(model).manifest.content_id, found)
+
+
+@post("/api/v1/predict", opt={"permission": "read"}, status_code=200)
+async def predict(platform: GivenPlatform, data: PredictRequest) -> Predictions:
+    """Say what a model says of a row."""
+    return await judged(platform, data.model, [data.row])
+
+
+@post("/api/v1/predict/batch", opt={"permission": "read"}, status_code=200)
+async def predict_batch(platform: GivenPlatform, data: PredictBatchRequest) -> Predictions:
+    """Say what a model says of many rows."""
+    return await judged(platform, data.model, data.rows)
+
+
+@post("/api/v1/explain-prediction", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
+def explain_prediction(platform: GivenPlatform, data: ExplainRequest) -> Explanations:
+    """Say why a model judges rows as it does."""
+    found = [shown(each, data.explanation_type) for each in platform.scoring.explain(data.model, data.rows)]
+    return Explanations(data.model, platform.scoring.model(data.model).manifest.content_id, found)
+
+
+def shown(explanation: Explanation, kind: str) -> Explanation:
+    """Return what of an explanation was asked for."""
+    parts = {"feature": "attributions", "influence": "examples", "counterfactual": "counterfactual"}
+    others: dict[str, Any] = {part: [] for name, part in parts.items() if kind not in (name, "all")}
+    return msgspec.structs.replace(explanation, **others)
+
+
+HANDLERS = [predict, predict_batch, explain_prediction]
