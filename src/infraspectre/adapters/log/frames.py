@@ -143,10 +143,10 @@ def header_of(data: bytes) -> Header:
         raise BrokenFrameError("ends within a header")
     if CHECKSUM.unpack_from(data, HEADER_BYTES - CHECKSUM.size)[0] != crc32(data[: HEADER_BYTES - CHECKSUM.size]):
         raise BrokenFrameError("a header has a wrong checksum")
-    magic, epoch, kind, length, *rest = SIGNED.unpack_from(data)
+    magic, epoch, kind, *rest = SIGNED.unpack_from(data)
     if magic != MAGIC or kind not in KINDS:
         raise BrokenFrameError("has a frame of an unknown kind")
-    header = Header(epoch, KINDS[kind], length, *rest, signature=data[SIGNED.size : SIGNED.size + SIGNATURE_BYTES])
+    header = Header._make([epoch, KINDS[kind], *rest, data[SIGNED.size : SIGNED.size + SIGNATURE_BYTES]])
     if header.length > MOST_BODY_BYTES or header.entries > MOST_ENTRIES:
         raise BrokenFrameError("has a frame beyond all bounds")
     return header

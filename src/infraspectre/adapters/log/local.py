@@ -30,6 +30,7 @@ from infraspectre.records.events import Entry
 
 NAME = re.compile(r"\A[a-z][a-z0-9-]{0,63}\Z")
 EPOCH_BYTES = 8
+KeySource = Callable[[], Ed25519PrivateKey]
 POLL_S = 0.002
 """A reader looks so often whether another process has written."""
 
@@ -37,9 +38,7 @@ POLL_S = 0.002
 def checked(name: str) -> str:
     """Return the name of a topic or consumer; raises UsageError unless it can be one."""
     if not NAME.match(name):
-        raise UsageError(
-            f"{name[:64]!r} cannot be a name", remedy="use a letter, then letters, digits and -, 64 at most"
-        )
+        raise UsageError(f"{name[:64]!r} cannot be a name", remedy="use a letter, then letters, digits and -")
     return name
 
 
@@ -54,7 +53,7 @@ class LocalLog:
         key: Path | None = None,
         disk: Disk | None = None,
     ) -> None:
-        """Use a folder, which is made by the first entry; `key` is the file of the private key, if not beside the log."""
+        """Use a folder, which is made by the first entry; `key` is a file with the private key, else it lies there."""
         self.folder = folder
         self._clock = clock
         self._limits = limits or Limits()
@@ -102,16 +101,16 @@ class LocalLog:
     def close(self) -> None:
         """Make durable what waits, and release what is held."""
         with self._lock:
-            for held in (*self._topics.values(), *self._cursors.values()):
-                held.close()
+            for topic in self._topics.values():
+                topic.close()
+            for cursor in self._cursors.values():
+                cursor.close()
 
 
 class LocalTopic:
     """Keeps the entries of a topic in segments of signed frames."""
 
-    def __init__(
-        self, folder: Path, clock: Clock, limits: Limits, key: Callable[[], Ed25519PrivateKey], disk: Disk
-    ) -> None:
+    def __init__(self, folder: Path, clock: Clock, limits: Limits, key: KeySource, disk: Disk) -> None:
         """Use a folder; nothing is made or looked at before it has to be."""
         self.folder = folder
         self.name = folder.name
@@ -223,7 +222,9 @@ class LocalTopic:
                 held = lock(self.folder / "writer", wait=False)
                 if held is not None:
                     self._recover()
-                    self._held = held if keep else self._let_go(held)
+                    self._held = held
+                    if not keep:
+                        self._let_go()
 
     def _recover(self) -> None:
         mark = Point.of(self._mark.read())
@@ -233,20 +234,20 @@ class LocalTopic:
             cut(self.folder, recovery, self._disk)
         self._told(recovery.point)
 
-    def _let_go(self, held: int) -> None:
-        """Let another process write and tell the end from now on."""
+    def _let_go(self) -> None:
+        """Let another process write, and tell the end from now on."""
         self._point = None
         self._mark.close()
-        os.close(held)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def close(self) -> None:
         """Make durable what waits, and let others write."""
         with self._lock:
             if self._queue is not None:
                 self._queue.close()
-            if self._held is not None:
-                self._held = os.close(self._held)
-            self._mark.close()
+            self._let_go()
 
 
 def lock(path: Path, wait: bool) -> int | None:

@@ -47,7 +47,7 @@ class Recovery(NamedTuple):
 
 
 def find_end(folder: Path, origin: Origin, mark: Point | None) -> Recovery:
-    """Look for the end from the point that was told last, else in the last segments; raises InputError if a part is gone.
+    """Look for the end from the point told last, else in the last segments; raises InputError if a part is gone.
 
     What is broken, and has no sound frame behind it, is taken for the write that was going on: each frame was durable
     before the next was written. What is broken otherwise stays, for readers to meet.

@@ -33,7 +33,7 @@ def segment_path(folder: Path, first: int) -> Path:
 def segments_in(folder: Path) -> list[int]:
     """Return the numbers of the first entries of all segments in a folder, in order."""
     try:
-        names = os.listdir(folder)
+        names = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return []
     return sorted(int(known[1]) for name in names if (known := NAME.match(name)))

@@ -84,7 +84,7 @@ class Writer:
                 self.close()
                 raise
         self.point = Point(
-            start.end + made[0].count, start.segment, start.offset + len(frame), digest, self._signer.public
+            start.end + made[0].entries, start.segment, start.offset + len(frame), digest, self._signer.public
         )
         return self.point
 
@@ -150,9 +150,7 @@ class Queue:
         if self._closing:
             return OutputError("is closed", remedy="open the log again")
         if size > MOST_BODY_BYTES or entries > MOST_ENTRIES:
-            return InputError(
-                f"{entries:,} entries of {size:,} bytes are too much for one append", remedy="append parts"
-            )
+            return InputError(f"{entries:,} entries of {size:,} bytes are too much at once", remedy="append parts")
         full = self._entries + entries > self._limits.waiting_entries or self._bytes + size > self._limits.waiting_bytes
         if full and self._waiting:
             return OverloadError(f"{self._entries:,} entries wait to be written", remedy="try again later")
