@@ -73,7 +73,10 @@ class Tally:
             "rates": ((pl.col("started_at") - self._start) // self._every).cast(pl.String),
         }
         for kind, name in kinds.items():
-            self._sum(kind, flows.group_by(name=name.fill_null("unknown")).agg(flows=pl.len().cast(pl.Int64), bytes=size.sum()))
+            self._sum(
+                kind,
+                flows.group_by(name=name.fill_null("unknown")).agg(flows=pl.len().cast(pl.Int64), bytes=size.sum()),
+            )
         counts = flows.select(pl.col("orig_packets").fill_null(0).sum(), pl.col("resp_packets").fill_null(0).sum())
         self._packets += int(sum(counts.row(0)))
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any
 
 from litestar import Request
+from litestar.concurrency import sync_to_thread
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from infraspectre.api.access.authentication import Authentication
@@ -15,18 +20,20 @@ from infraspectre.api.bodies import MOST_BODY, StrictRequest
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.problems import answer_problem
-from infraspectre.api.routes import health, users
+from infraspectre.api.routes import analysis, health, incidents, models, predictions, users
 from infraspectre.records.access import Principal
 from infraspectre.serving.platform import Platform
 
-HANDLERS: tuple[ControllerRouterHandler, ...] = (*health.HANDLERS, *users.HANDLERS)
+HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(
+    handler for part in (health, users, incidents, predictions, models, analysis) for handler in part.HANDLERS
+)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
 
 
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
     return Api(
-        route_handlers=handlers,
+        route_handlers=[fresh(each) for each in handlers],
         middleware=[Policy(Authentication(platform))],
         dependencies={
             "platform": Provide(lambda: platform, sync_to_thread=False, use_cache=True),
@@ -39,6 +46,27 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         openapi_config=None,
         logging_config=None,
     )
+
+
+def fresh(handler: ControllerRouterHandler) -> ControllerRouterHandler:
+    """Return a copy of a route, as registration changes it, that runs in a thread if it says so.
+
+    Litestar itself wraps a function once more for each further method of its path, and then awaits only the outermost.
+    """
+    own = copy(handler)
+    if isinstance(own, HTTPRouteHandler) and own.sync_to_thread and not iscoroutinefunction(own.fn):
+        own._fn = threaded(own.fn)
+    return own
+
+
+def threaded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a coroutine function that runs a function in a thread."""
+
+    @wraps(function)
+    async def run(**arguments: Any) -> Any:
+        return await sync_to_thread(function, **arguments)
+
+    return run
 
 
 def principal_of(request: Request[Any, Any, Any]) -> Principal:

@@ -1,4 +1,4 @@
-"""Analysis on request: detection in flows that are sent, the behaviour of a host, the state of the network, enrichment."""
+"""Analysis on request: detection in flows that are sent, behaviour of a host, state of the network, enrichment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import post
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from infraspectre.analytics import behaviour as behaviours
@@ -31,6 +32,7 @@ DAY = 86_400 * NANOSECONDS
 MOST_SPAN = 31 * DAY
 MOST_NAMED = 100
 Cell = str | int | float | bool | None | list[str | int | float | None]
+Asked = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -83,7 +85,9 @@ class NetworkAnswer(msgspec.Struct, frozen=True):
 class EnrichRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names what somebody wants to know about: addresses, networks, domains, URLs, hashes, techniques."""
 
-    values: Annotated[list[Annotated[str, Meta(min_length=1, max_length=2_000)]], Meta(min_length=1, max_length=MOST_NAMED)]
+    values: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=2_000)]], Meta(min_length=1, max_length=MOST_NAMED)
+    ]
 
 
 class Enriched(msgspec.Struct, frozen=True):
@@ -105,13 +109,15 @@ class Enrichment(msgspec.Struct, frozen=True):
 
 
 @post("/api/v1/detect", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
-def detect_in_flows(platform: GivenPlatform, data: DetectRequest) -> Detected:
+def detect_in_flows(platform: GivenPlatform, data: JSONBody[DetectRequest]) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
     return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))
 
 
 @post("/api/v1/behaviour", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
-def analyze_behaviour(platform: GivenPlatform, principal: GivenPrincipal, data: BehaviourRequest) -> BehaviourAnswer:
+def analyze_behaviour(
+    platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[BehaviourRequest]
+) -> BehaviourAnswer:
     """Say what a host did in a span of time, beside the span before."""
     start, end = span_of(platform, data)
     entity = address_of(data.entity)
@@ -119,16 +125,16 @@ def analyze_behaviour(platform: GivenPlatform, principal: GivenPrincipal, data: 
     frames = (
         frame
         for filters in asked
-        for frame in platform.tables.scan(
-            principal.tenant, "flows", 2 * start - end, end, behaviours.COLUMNS, filters
-        )
+        for frame in platform.tables.scan(principal.tenant, "flows", 2 * start - end, end, behaviours.COLUMNS, filters)
     )
     found = behaviours.behaviour(entity, frames, start, end)
-    return BehaviourAnswer(found, asset_of(platform, principal, entity), incidents_of(platform, principal, entity, start))
+    return BehaviourAnswer(
+        found, asset_of(platform, principal, entity), incidents_of(platform, principal, entity, start)
+    )
 
 
 @post("/api/v1/network", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
-def monitor_network(platform: GivenPlatform, principal: GivenPrincipal, data: Span) -> NetworkAnswer:
+def monitor_network(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[Span]) -> NetworkAnswer:
     """Say what the network carried in a span of time."""
     start, end = span_of(platform, data)
     frames = platform.tables.scan(principal.tenant, "flows", start, end, networks.COLUMNS)
@@ -136,7 +142,7 @@ def monitor_network(platform: GivenPlatform, principal: GivenPrincipal, data: Sp
 
 
 @post("/api/v1/enrich", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
-def enrich(platform: GivenPlatform, principal: GivenPrincipal, data: EnrichRequest) -> Enrichment:
+def enrich(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[EnrichRequest]) -> Enrichment:
     """Say what threat intelligence, assets, ATT&CK and incidents know about values."""
     return Enrichment([enriched(platform, principal, value) for value in data.values])
 

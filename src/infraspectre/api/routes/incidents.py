@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, get, patch, post
+from litestar.params import JSONBody
 from msgspec import Meta
 from msgspec.structs import asdict
 
@@ -162,9 +163,7 @@ def list_incidents(
 ) -> PageOf[IncidentSummary]:
     """List incidents, in the order asked for."""
     page = platform.records.page(principal.tenant, INCIDENTS, question.query)
-    answer: PageOf[IncidentSummary] = question.page(
-        (asdict(summary_of(row)) for row in page.rows), page.next
-    )
+    answer: PageOf[IncidentSummary] = question.page((asdict(summary_of(row)) for row in page.rows), page.next)
     return answer
 
 
@@ -180,7 +179,7 @@ def change_incident(
     platform: GivenPlatform,
     principal: GivenPrincipal,
     incident_id: InPath,
-    data: IncidentChange,
+    data: JSONBody[IncidentChange],
     expected: GivenRevision,
 ) -> Response[IncidentDetail]:
     """Change whose an incident is and how far it is worked on."""
@@ -195,7 +194,7 @@ def give_verdict(
     platform: GivenPlatform,
     principal: GivenPrincipal,
     incident_id: InPath,
-    data: NewVerdict,
+    data: JSONBody[NewVerdict],
 ) -> GivenVerdict:
     """Say what an incident was; the last word counts, all are kept."""
     found(platform, principal, incident_id)
@@ -222,14 +221,14 @@ def list_verdicts(
 
 
 @post("/api/v1/feedback", opt={"permission": "triage"}, sync_to_thread=True)
-def give_feedback(platform: GivenPlatform, principal: GivenPrincipal, data: Feedback) -> GivenVerdict:
+def give_feedback(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[Feedback]) -> GivenVerdict:
     """Say what an incident was, by its identity in the body."""
     found(platform, principal, data.incident_id)
     return GivenVerdict(**Triage(platform, principal).judge(data.incident_id, data.verdict, data.comment))
 
 
 @post(PATH + "/bulk-operations", opt={"permission": "triage"}, status_code=200, sync_to_thread=True)
-def change_many(platform: GivenPlatform, principal: GivenPrincipal, data: BulkOperation) -> BulkResult:
+def change_many(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[BulkOperation]) -> BulkResult:
     """Update the status of many incidents, assign them, or classify them."""
     field = {"update_status": "status", "assign": "assignee", "classify": "verdict"}[data.operation]
     value = getattr(data.parameters, field)

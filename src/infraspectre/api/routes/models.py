@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, Parameter
 from msgspec import Meta
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, InPath
@@ -144,7 +144,7 @@ def list_versions(name: InPath) -> list[Version]:
 
 
 @post(PATH + "/{name:str}/stage", opt={"permission": "engineer"}, status_code=200, sync_to_thread=True)
-def move_model(platform: GivenPlatform, name: InPath, data: Promotion) -> Version:
+def move_model(platform: GivenPlatform, name: InPath, data: JSONBody[Promotion]) -> Version:
     """Move a registered version to a stage; what was in production before is archived."""
     list_versions.fn(name)
     moved = promote(name, data.version, data.stage, rfc3339(platform.clock.now()))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import post
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from infraspectre.api.given import GivenPlatform
@@ -69,19 +70,19 @@ async def judged(platform: GivenPlatform, model: str, rows: list[dict[str, Any]]
 
 
 @post("/api/v1/predict", opt={"permission": "read"}, status_code=200)
-async def predict(platform: GivenPlatform, data: PredictRequest) -> Predictions:
+async def predict(platform: GivenPlatform, data: JSONBody[PredictRequest]) -> Predictions:
     """Say what a model says of a row."""
     return await judged(platform, data.model, [data.row])
 
 
 @post("/api/v1/predict/batch", opt={"permission": "read"}, status_code=200)
-async def predict_batch(platform: GivenPlatform, data: PredictBatchRequest) -> Predictions:
+async def predict_batch(platform: GivenPlatform, data: JSONBody[PredictBatchRequest]) -> Predictions:
     """Say what a model says of many rows."""
     return await judged(platform, data.model, data.rows)
 
 
 @post("/api/v1/explain-prediction", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
-def explain_prediction(platform: GivenPlatform, data: ExplainRequest) -> Explanations:
+def explain_prediction(platform: GivenPlatform, data: JSONBody[ExplainRequest]) -> Explanations:
     """Say why a model judges rows as it does."""
     found = [shown(each, data.explanation_type) for each in platform.scoring.explain(data.model, data.rows)]
     return Explanations(data.model, platform.scoring.model(data.model).manifest.content_id, found)
