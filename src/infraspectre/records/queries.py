@@ -7,9 +7,11 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, NamedTuple, Self, cast
 
 from infraspectre.errors import InputError
+from infraspectre.records.times import from_datetime
 
 Kind = Literal["text", "integer", "real", "texts"]
 """What a field holds; `texts` is a list of texts, of which a filter asks whether one fits."""
@@ -127,11 +129,13 @@ def split(text: str) -> list[str]:
 
 
 def converted(name: str, text: str, kind: Kind) -> Value:
-    """Return a value as its field holds it; raises InputError."""
+    """Return a value as its field holds it, a time in RFC 3339 as its nanoseconds; raises InputError."""
     try:
+        if kind == "integer" and "T" in text:
+            return from_datetime(datetime.fromisoformat(text))
         return int(text) if kind == "integer" else float(text) if kind == "real" else text
-    except ValueError as error:
-        raise InputError(f"is no number: {text[:40]}", field=name) from error
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"is neither a number nor a time: {text[:40]}", field=name) from error
 
 
 def held(name: str, value: Any, kind: Kind) -> list[Value]:

@@ -1,0 +1,122 @@
+"""Exports: incidents as CSV or JSON lines, and reports about them as PDF or HTML."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+from litestar.response import Stream
+from msgspec.structs import asdict
+
+from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, InPath
+from infraspectre.api.pages import asked
+from infraspectre.api.routes.incidents import IncidentSummary, found, summary_of
+from infraspectre.ports import Stored
+from infraspectre.records.access import Principal
+from infraspectre.records.collections import INCIDENTS
+from infraspectre.records.queries import MOST_ROWS, Query
+from infraspectre.serving.platform import Platform
+from infraspectre.serving.reporting import incident_html, incidents_pdf
+
+MOST_EXPORTED = 1_000_000
+"""Incidents of one export; the page after it goes on."""
+MOST_REPORTED = 200
+"""Incidents of one report."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What spreadsheets take for the beginning of a formula (OWASP, CSV injection)."""
+Form = Annotated[Literal["csv", "json", "pdf"], Parameter(query="format", description="csv, json (lines) or pdf.")]
+
+
+@get(
+    "/api/v1/export",
+    opt={"permission": "read"},
+    dependencies={"question": asked(INCIDENTS.fields, IncidentSummary.__struct_fields__)},
+    sync_to_thread=True,
+)
+def export_incidents(
+    platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion, form: Form
+) -> Response[Any]:
+    """Export the incidents that pass the filters, in order: CSV and JSON lines all of them, PDF the first 200."""
+    if form == "pdf":
+        page = platform.records.page(principal.tenant, INCIDENTS, replace_limit(question.query, MOST_REPORTED))
+        return attachment(incidents_pdf([row.body for row in page.rows]), "application/pdf", "incidents.pdf")
+    rows = all_of(platform, principal, question.query)
+    if form == "json":
+        lines = (msgspec.json.encode(asdict(summary_of(row))) + b"\n" for row in rows)
+        return stream(lines, "application/x-ndjson", "incidents.jsonl")
+    return stream(csv_lines(rows), "text/csv; charset=utf-8", "incidents.csv")
+
+
+@get("/api/v1/incidents/{incident_id:str}/report", opt={"permission": "read"}, sync_to_thread=True)
+def report_incident(
+    platform: GivenPlatform,
+    principal: GivenPrincipal,
+    incident_id: InPath,
+    form: Annotated[Literal["html", "pdf"], Parameter(query="format", description="html or pdf.")] = "html",
+) -> Response[Any]:
+    """Write the report of an incident as one page or as PDF."""
+    body = found(platform, principal, incident_id).body
+    if form == "pdf":
+        return attachment(incidents_pdf([body]), "application/pdf", f"{incident_id}.pdf")
+    return attachment(incident_html(body), "text/html; charset=utf-8", f"{incident_id}.html")
+
+
+def replace_limit(query: Query, limit: int) -> Query:
+    """Return a query with another limit."""
+    return Query(query.filters, query.order, limit, query.after)
+
+
+def all_of(platform: Platform, principal: Principal, query: Query) -> Iterator[Stored]:
+    """Yield the records of all pages of a query, from its first page on."""
+    after, count = query.after, 0
+    while count < MOST_EXPORTED:
+        part = Query(query.filters, query.order, MOST_ROWS, after)
+        page = platform.records.page(principal.tenant, INCIDENTS, part)
+        yield from page.rows
+        count += len(page.rows)
+        after = page.next
+        if after is None:
+            return
+
+
+def csv_lines(rows: Iterator[Stored]) -> Iterator[bytes]:
+    """Yield incidents as lines of CSV (RFC 4180), the header first."""
+    yield line(IncidentSummary.__struct_fields__)
+    for row in rows:
+        yield line([cell(value) for value in asdict(summary_of(row)).values()])
+
+
+def line(cells: Sequence[Any]) -> bytes:
+    """Return cells as a line of CSV."""
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def cell(value: Any) -> str:
+    """Return a value as a cell; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    text = " ".join(value) if isinstance(value, list) else str(value)
+    return f"'{text}" if isinstance(value, str | list) and text.startswith(FORMULA) else text
+
+
+def stream(lines: Iterator[bytes], media_type: str, name: str) -> Stream:
+    """Return an answer that is sent as it is made."""
+    return Stream(lines, media_type=media_type, headers=disposition(name))
+
+
+def attachment(content: bytes, media_type: str, name: str) -> Response[bytes]:
+    """Return an answer that is kept as a file."""
+    return Response(content, media_type=media_type, headers=disposition(name))
+
+
+def disposition(name: str) -> dict[str, str]:
+    """Return the header by which a browser keeps an answer as a file, which runs nothing (RFC 6266)."""
+    return {"content-disposition": f'attachment; filename="{name}"'}
+
+
+HANDLERS = [export_incidents, report_incident]
