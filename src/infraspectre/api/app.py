@@ -20,12 +20,14 @@ from infraspectre.api.bodies import MOST_BODY, StrictRequest
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.problems import answer_problem
-from infraspectre.api.routes import analysis, health, incidents, models, predictions, users
+from infraspectre.api.routes import analysis, exports, health, incidents, models, predictions, tables, users
 from infraspectre.records.access import Principal
 from infraspectre.serving.platform import Platform
 
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(
-    handler for part in (health, users, incidents, predictions, models, analysis) for handler in part.HANDLERS
+    handler
+    for part in (health, users, incidents, exports, tables, predictions, models, analysis)
+    for handler in part.HANDLERS
 )
 """Every route; whoever adds one says in its `opt` which permission it needs."""
 

@@ -10,9 +10,9 @@ import msgspec
 import polars as pl
 
 from infraspectre.adapters.column_store import manifest as manifests
-from infraspectre.adapters.column_store.durable import digest, locked, sync, write_durably
+from infraspectre.adapters.column_store.durable import digest, locked, write_durably
 from infraspectre.adapters.column_store.journal import JournalFile, numbered
-from infraspectre.adapters.column_store.manifest import Chunk, Garbage, Manifest, Part
+from infraspectre.adapters.column_store.manifest import Garbage, Manifest, Part
 from infraspectre.adapters.column_store.parts import ROW_GROUP, by_day, listed_rows, write_chunk, write_part
 from infraspectre.adapters.column_store.view import Batch, TableFolder
 from infraspectre.files import writing_to

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 from msgspec.structs import asdict
 
@@ -29,7 +29,7 @@ MOST_REPORTED = 200
 """Incidents of one report."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What spreadsheets take for the beginning of a formula (OWASP, CSV injection)."""
-Form = Annotated[Literal["csv", "json", "pdf"], Parameter(query="format", description="csv, json (lines) or pdf.")]
+Form = Annotated[Literal["csv", "json", "pdf"], QueryParameter(name="format", description="csv, json (lines) or pdf.")]
 
 
 @get(
@@ -57,7 +57,7 @@ def report_incident(
     platform: GivenPlatform,
     principal: GivenPrincipal,
     incident_id: InPath,
-    form: Annotated[Literal["html", "pdf"], Parameter(query="format", description="html or pdf.")] = "html",
+    form: Annotated[Literal["html", "pdf"], QueryParameter(name="format", description="html or pdf.")] = "html",
 ) -> Response[Any]:
     """Write the report of an incident as one page or as PDF."""
     body = found(platform, principal, incident_id).body

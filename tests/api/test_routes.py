@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from litestar.testing import TestClient
+
+from api_platform import of
+from infraspectre.api.frame import Api
+from infraspectre.api.routes.exports import cell
+from infraspectre.serving.platform import Platform
+
+Incidents = list[dict[str, Any]]
+
+
+def test_flows_are_found_by_time_and_address(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    host = incidents[0]["orig"][0]
+    asked: dict[str, Any] = {
+        "filter": [f"orig_ip={host}", "started_at>=2026-01-01T00:00:00Z"],
+        "order": "-orig_bytes",
+        "limit": 5,
+    }
+    items = asking.get("/api/v1/flows", params=asked, headers=of(stored, "viewer")).json()["items"]
+    assert len(items) == 5
+    assert {each["orig_ip"] for each in items} == {host}
+    assert [each["orig_bytes"] for each in items] == sorted((each["orig_bytes"] for each in items), reverse=True)
+    assert items[0]["started_at"].startswith("2026-")
+    whole = asking.get(f"/api/v1/flows/{items[0]['flow_id']}", headers=of(stored)).json()
+    assert whole.items() >= {name: value for name, value in items[0].items() if value is not None}.items()
+    assert len(whole) > 30
+
+
+def test_flows_of_another_tenant_are_not_there(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    stranger = of(stored, "administrator", "other")
+    known = asking.get("/api/v1/flows", params={"limit": 1}, headers=of(stored)).json()["items"][0]["flow_id"]
+    assert asking.get("/api/v1/flows", headers=stranger).json()["items"] == []
+    assert asking.get(f"/api/v1/flows/{known}", headers=stranger).status_code == 404
+    assert asking.get("/api/v1/detections", headers=stranger).json()["items"] == []
+
+
+def test_detections_are_told_as_files_tell_them(
+    asking: TestClient[Api], stored: Platform, incidents: Incidents
+) -> None:
+    reference = incidents[0]["detections"][0]
+    told = asking.get(f"/api/v1/detections/{reference['detection_id']}", headers=of(stored)).json()
+    assert told["detector"] == reference["detector"]
+    assert told["evidence"]["summary"]
+    assert set(told["techniques"][0]) == {"id", "name"}
+    chosen = {"fields": "category,score", "filter": f"category={reference['category']}"}
+    items = asking.get("/api/v1/detections", params=chosen, headers=of(stored)).json()["items"]
+    assert items[0] == {"category": reference["category"], "score": pytest.approx(items[0]["score"])}
+
+
+def test_an_export_holds_all_that_a_list_does(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    answer = asking.get("/api/v1/export", params={"format": "csv", "order": "-value"}, headers=of(stored))
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [each["incident_id"] for each in rows] == [
+        each["incident_id"] for each in sorted(incidents, key=lambda each: -each["threat_score"]["value"])
+    ]
+    assert "attachment" in answer.headers["content-disposition"]
+    lines = asking.get("/api/v1/export", params={"format": "json"}, headers=of(stored)).content.splitlines()
+    assert {msgspec.json.decode(line)["incident_id"] for line in lines} == {each["incident_id"] for each in rows}
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-2", "@sum", "\tx"])
+def test_a_cell_is_never_a_formula(text: str) -> None:
+    assert cell(text) == f"'{text}"
+    assert cell([text]) == f"'{text}"
+    assert cell(-2.5) == "-2.5"
+
+
+def test_reports_are_pages_and_pdf(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    path = f"/api/v1/incidents/{incidents[0]['incident_id']}/report"
+    page = asking.get(path, headers=of(stored))
+    assert incidents[0]["title"] in page.text
+    pytest.importorskip("typst")
+    assert asking.get(path, params={"format": "pdf"}, headers=of(stored)).content.startswith(b"%PDF-")
+    assert asking.get("/api/v1/export", params={"format": "pdf"}, headers=of(stored)).content.startswith(b"%PDF-")
+
+
+def test_a_prediction_is_made_and_explained(asking: TestClient[Api], stored: Platform) -> None:
+    row = {name: 1 if kind == "number" else "x" for name, kind in columns_of(asking, stored).items()}
+    one = asking.post("/api/v1/predict", json={"row": row}, headers=of(stored)).json()
+    many = asking.post("/api/v1/predict/batch", json={"rows": [row, row]}, headers=of(stored)).json()
+    assert many["predictions"] == one["predictions"] * 2
+    body = {"rows": [row], "explanation_type": "feature"}
+    told = asking.post("/api/v1/explain-prediction", json=body, headers=of(stored)).json()["explanations"][0]
+    assert told["attributions"]
+    assert told["examples"] == []
+
+
+def columns_of(asking: TestClient[Api], stored: Platform) -> dict[str, str]:
+    columns: dict[str, str] = stored.scoring.model("builtin:flow").manifest.columns  # type: ignore[assignment]
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"row": {"x": 1}}, "columns are missing"),
+        ({"row": {}, "model": "../models/flow"}, "no model is named"),
+        ({"row": {}, "model": "builtin:none"}, "no built-in model"),
+        ({"rows": []}, "values it cannot have"),
+    ],
+)
+def test_what_cannot_be_predicted_is_told(
+    asking: TestClient[Api], stored: Platform, body: dict[str, Any], said: str
+) -> None:
+    answer = asking.post("/api/v1/predict", json=body, headers=of(stored))
+    assert answer.status_code == 400
+    assert said in answer.text
+
+
+def test_models_say_what_counts_in_them(asking: TestClient[Api], stored: Platform) -> None:
+    names = [each["name"] for each in asking.get("/api/v1/models", headers=of(stored)).json()]
+    assert "builtin:flow" in names
+    assert asking.get("/api/v1/models/builtin:flow", headers=of(stored)).json()["classes"][0] == "benign"
+    counted = asking.get("/api/v1/models/builtin:flow/feature-importance", headers=of(stored)).json()["columns"]
+    assert sum(each["share"] for each in counted) == pytest.approx(1.0)
+    assert asking.get("/api/v1/models/builtin:none", headers=of(stored)).status_code == 404
+    assert asking.get("/api/v1/models/.%2Fmodels/drift", headers=of(stored)).status_code == 404
+
+
+def test_detection_in_flows_finds_what_analyze_finds(
+    asking: TestClient[Api], stored: Platform, incidents: Incidents, analyzed: Any
+) -> None:
+    flows = pl.read_parquet(analyzed / "flows.parquet").to_dicts()
+    told = [{name: value for name, value in flow.items() if value is not None} for flow in flows]
+    found = asking.post("/api/v1/detect", content=msgspec.json.encode({"flows": told}), headers=sending(stored)).json()
+    assert {each["title"] for each in found["incidents"]} == {each["title"] for each in incidents}
+
+
+def sending(stored: Platform) -> dict[str, str]:
+    return of(stored) | {"content-type": "application/json"}
+
+
+def test_faults_in_flows_are_named(asking: TestClient[Api], stored: Platform) -> None:
+    sound = {
+        "orig_ip": "10.0.0.1", "resp_ip": "10.0.0.2", "resp_port": 80, "protocol": "tcp",
+        "started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:00:01Z",
+    }  # fmt: skip
+    for change, said in (
+        ({"resp_port": 70_000}, "resp_port: cannot hold the value of row 1"),
+        ({"resp_port": None}, "resp_port: is missing in row 1"),
+        ({"started_at": "now"}, "started_at: is no time in row 1"),
+        ({"nothing": 1}, "nothing: there is no such column"),
+    ):
+        answer = asking.post("/api/v1/detect", json={"flows": [sound, sound | change]}, headers=of(stored))
+        assert said in answer.json()["detail"], change
+    assert asking.post("/api/v1/detect", json={"flows": [sound]}, headers=of(stored)).json()["incidents"] == []
+
+
+def test_values_are_enriched_by_what_is_known(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    host = incidents[0]["orig"][0]
+    answer = asking.post(
+        "/api/v1/enrich", json={"values": [host, "T1046", "nothing at all"]}, headers=of(stored)
+    ).json()
+    known, technique, unknown = answer["values"]
+    assert incidents[0]["incident_id"] in known["incidents"]
+    assert technique["technique"] == "Network Service Discovery"
+    assert (unknown["indicators"], unknown["incidents"], unknown["asset"]) == ([], [], None)
