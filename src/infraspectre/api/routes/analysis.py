@@ -16,6 +16,7 @@ from infraspectre.analytics import behaviour as behaviours
 from infraspectre.analytics import network as networks
 from infraspectre.analytics.behaviour import Behaviour
 from infraspectre.analytics.network import Network
+from infraspectre.api.bodies import MOST_ROWS_BODY
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import attack_table
@@ -108,7 +109,7 @@ class Enrichment(msgspec.Struct, frozen=True):
     values: list[Enriched]
 
 
-@post("/api/v1/detect", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
+@post("/api/v1/detect", opt={"permission": "read"}, status_code=200, request_max_body_size=MOST_ROWS_BODY, sync_to_thread=True)
 def detect_in_flows(platform: GivenPlatform, data: JSONBody[DetectRequest]) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
     return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))

@@ -10,6 +10,7 @@ from litestar import post
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from infraspectre.api.bodies import MOST_ROWS_BODY
 from infraspectre.api.given import GivenPlatform
 from infraspectre.records.explanation import Explanation, Value
 from infraspectre.serving.scoring import MOST_ROWS, Prediction
@@ -75,7 +76,7 @@ async def predict(platform: GivenPlatform, data: JSONBody[PredictRequest]) -> Pr
     return await judged(platform, data.model, [data.row])
 
 
-@post("/api/v1/predict/batch", opt={"permission": "read"}, status_code=200)
+@post("/api/v1/predict/batch", opt={"permission": "read"}, status_code=200, request_max_body_size=MOST_ROWS_BODY)
 async def predict_batch(platform: GivenPlatform, data: JSONBody[PredictBatchRequest]) -> Predictions:
     """Say what a model says of many rows."""
     return await judged(platform, data.model, data.rows)
