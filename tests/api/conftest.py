@@ -5,15 +5,17 @@ from collections.abc import Iterator
 import pytest
 from litestar.testing import TestClient
 
-from api_fakes import Records
+from api_fakes import FakeLog, Records
 from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
 from infraspectre.serving.platform import Platform
+from infraspectre.settings import AccessSettings, Settings
 
 
 @pytest.fixture
 def platform() -> Platform:
-    return Platform(Records(), None, None)  # type: ignore[arg-type]
+    settings = Settings(access=AccessSettings(password_kib=32, requests_per_s=1_000.0))
+    return Platform(Records(), None, FakeLog(), settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture
