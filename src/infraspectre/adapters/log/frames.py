@@ -36,6 +36,8 @@ CHECKSUM = struct.Struct("<I")
 HEADER_BYTES = SIGNED.size + SIGNATURE_BYTES + CHECKSUM.size
 MOST_BODY_BYTES = 1 << 28
 MOST_ENTRIES = 1 << 20
+"""Of one append."""
+MOST_SEQUENCE = (1 << 63) - 1
 FIRST = bytes(32)
 """Stands where the first frame of a topic would name the one before."""
 CONTEXT = b"infraspectre log 1\n"
@@ -173,7 +175,7 @@ def header_of(data: bytes) -> Header:
     if magic != MAGIC or kind not in KINDS:
         raise BrokenFrameError("has a frame of an unknown kind")
     header = Header._make([epoch, KINDS[kind], *rest, data[SIGNED.size : SIGNED.size + SIGNATURE_BYTES]])
-    if header.length > MOST_BODY_BYTES or header.entries > MOST_ENTRIES:
+    if header.length > MOST_BODY_BYTES or header.end > MOST_SEQUENCE:
         raise BrokenFrameError("has a frame beyond all bounds")
     return header
 

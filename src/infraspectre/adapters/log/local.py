@@ -14,7 +14,7 @@ from threading import Condition, Lock
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infraspectre.adapters.log.disk import Disk
-from infraspectre.adapters.log.frames import FIRST, Signer, public_bytes
+from infraspectre.adapters.log.frames import FIRST, Kind, Signer, notice, public_bytes
 from infraspectre.adapters.log.keys import log_key, rotating
 from infraspectre.adapters.log.layout import CURSORS, EPOCH, MARK, TOPICS, checked, made_epoch, topics_in
 from infraspectre.adapters.log.points import Point, check_epoch, cut, find_end
@@ -165,6 +165,10 @@ class LocalTopic:
     def retain(self) -> list[Dropped]:
         """Drop segments that are too old or too large together, and return what was in them; raises OutputError."""
         return retain(self._writing().writer, self._unread)
+
+    def note(self, kind: Kind, body: bytes) -> None:
+        """Say something about the log itself in a frame without entries; raises OutputError."""
+        self._writing().writer.write(lambda place: notice(kind, place, body))
 
     def hand_over(self, key: Ed25519PrivateKey) -> None:
         """Let another key sign from here on; raises OutputError."""
