@@ -16,7 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from infraspectre.adapters.log.disk import Disk
 from infraspectre.adapters.log.frames import FIRST, Kind, Signer, notice, public_bytes
 from infraspectre.adapters.log.keys import log_key, rotating
-from infraspectre.adapters.log.layout import CURSORS, EPOCH, MARK, TOPICS, checked, made_epoch, topics_in
+from infraspectre.adapters.log.layout import (
+    CURSORS,
+    EPOCH,
+    MARK,
+    OPENING,
+    TOPICS,
+    WRITER,
+    checked,
+    made_epoch,
+    topics_in,
+)
 from infraspectre.adapters.log.points import Point, check_epoch, cut, find_end
 from infraspectre.adapters.log.reading import Reader
 from infraspectre.adapters.log.retention import Dropped, retain
@@ -237,10 +247,10 @@ class LocalTopic:
         """
         with writing_to(self.folder):
             self._disk.make_folder(self.folder)
-            with locked(self.folder / "opening"):
+            with locked(self.folder / OPENING):
                 self._epoch = self._epoch or made_epoch(self.folder / EPOCH, self._disk)
                 check_epoch(self.folder, self._epoch)
-                held = lock(self.folder / "writer", wait=False)
+                held = lock(self.folder / WRITER, wait=False)
                 if held is not None:
                     self._recover()
                     self._held = held
