@@ -16,7 +16,8 @@ from infraspectre.api.frame import header
 from infraspectre.api.problems import Flaw, RefusedError
 from infraspectre.errors import ConflictError
 from infraspectre.ports import Clock, RecordStore, Stored
-from infraspectre.records.access import IDEMPOTENCY, Principal
+from infraspectre.records.access import Principal
+from infraspectre.records.collections import IDEMPOTENCY
 from infraspectre.records.queries import Filter, Query
 
 SOUND_KEY = re.compile(rb"[\x21-\x7e]{1,255}")

@@ -6,8 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from infraspectre.records.queries import Collection
-
 Role = Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
 ROLES: tuple[Role, ...] = ("viewer", "analyst", "engineer", "administrator", "sensor")
 Permission = Literal["read", "triage", "respond", "engineer", "administer", "ingest"]
@@ -33,13 +31,6 @@ class Principal(msgspec.Struct, frozen=True):
     def may(self, permission: Permission) -> bool:
         """Tell whether the role has a permission."""
         return permission in PERMISSIONS[self.role]
-
-
-KEYS = Collection("keys", {"subject": "text", "role": "text", "expires_at": "integer"})
-USERS = Collection("users", {"name": "text", "role": "text"})
-SESSIONS = Collection("sessions", {"user": "text", "expires_at": "integer"})
-TENANTS = Collection("tenants", {"name": "text"})
-IDEMPOTENCY = Collection("idempotency", {"expires_at": "integer"})
 
 
 class KeyRecord(msgspec.Struct, frozen=True):

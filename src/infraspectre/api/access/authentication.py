@@ -13,7 +13,8 @@ import msgspec
 from infraspectre.api.access.credentials import Credential
 from infraspectre.api.access.tokens import Tokens
 from infraspectre.ports import Clock, RecordStore
-from infraspectre.records.access import KEYS, SESSIONS, USERS, KeyRecord, Principal, SessionRecord, UserRecord
+from infraspectre.records.access import KeyRecord, Principal, SessionRecord, UserRecord
+from infraspectre.records.collections import KEYS, SESSIONS, USERS
 
 BEARER = "bearer "
 MOST_CREDENTIAL = 4_096

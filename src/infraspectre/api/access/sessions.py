@@ -10,7 +10,8 @@ from infraspectre.api.access.credentials import Credential
 from infraspectre.api.access.tokens import NANOSECONDS, Claims, Tokens
 from infraspectre.errors import AccessError, ConflictError
 from infraspectre.ports import Clock, RecordStore
-from infraspectre.records.access import SESSIONS, USERS, SessionRecord, UserRecord
+from infraspectre.records.access import SessionRecord, UserRecord
+from infraspectre.records.collections import SESSIONS, USERS
 from infraspectre.records.queries import Filter, Query
 from infraspectre.settings import AccessSettings
 

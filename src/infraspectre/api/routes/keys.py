@@ -15,7 +15,8 @@ from infraspectre.api.given import GivenDoor, GivenPlatform, GivenPrincipal, Giv
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import RefusedError
 from infraspectre.ports import Stored
-from infraspectre.records.access import KEYS, KeyRecord, Role
+from infraspectre.records.access import KeyRecord, Role
+from infraspectre.records.collections import KEYS
 from infraspectre.records.times import rfc3339
 
 NANOSECONDS_PER_DAY = 86_400 * 1_000_000_000

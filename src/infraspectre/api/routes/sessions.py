@@ -18,7 +18,8 @@ from infraspectre.api.access.sessions import Grant
 from infraspectre.api.given import GivenDoor, GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import RefusedError
 from infraspectre.errors import AccessError
-from infraspectre.records.access import DEFAULT_TENANT, USERS, UserRecord
+from infraspectre.records.access import DEFAULT_TENANT, UserRecord
+from infraspectre.records.collections import USERS
 from infraspectre.records.times import rfc3339
 
 

@@ -15,7 +15,8 @@ from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import RefusedError
 from infraspectre.api.routes.keys import new_key
-from infraspectre.records.access import DEFAULT_TENANT, KEYS, TENANTS, Principal, TenantRecord
+from infraspectre.records.access import DEFAULT_TENANT, Principal, TenantRecord
+from infraspectre.records.collections import KEYS, TENANTS
 from infraspectre.records.times import rfc3339
 
 FIRST_KEY_DAYS = 7

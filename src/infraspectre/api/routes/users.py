@@ -24,7 +24,8 @@ from infraspectre.api.given import (
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import Flaw, RefusedError
 from infraspectre.ports import Stored
-from infraspectre.records.access import USERS, Principal, Role, UserRecord
+from infraspectre.records.access import Principal, Role, UserRecord
+from infraspectre.records.collections import USERS
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.platform import Platform
 
