@@ -16,6 +16,8 @@ from infraspectre.api.problems import Flaw, RefusedError
 
 JSON_TYPE = "application/json"
 MOST_BODY = 1 << 20
+MOST_ROWS_BODY = 32 << 20
+"""Bytes of a body that holds rows."""
 MOST_DEPTH = 32
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]

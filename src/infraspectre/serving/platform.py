@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from infraspectre.intel.indicators import Collection as Intelligence
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.modelbook import open_model
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
+from infraspectre.serving.key_file import KEY_BYTES
 from infraspectre.serving.scoring import Scoring
 from infraspectre.settings import Settings
 
@@ -32,3 +34,5 @@ class Platform:
     clock: Clock = field(default_factory=SystemClock)
     scoring: Scoring = field(default_factory=lambda: Scoring(open_model))
     intelligence: Intelligence = field(default_factory=lambda: read_indicators([]))
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
+    """Signs access tokens; a random one makes every login end with the process."""
