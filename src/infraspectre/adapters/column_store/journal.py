@@ -177,6 +177,11 @@ class JournalFile:
 
 def numbered(folder: Path, first: int) -> Iterator[tuple[int, Path]]:
     """Yield the journals of a folder from a number on, in order; numbers have no gaps."""
-    while (path := folder / f"journal-{first:08}").exists():
+    while (path := journal_path(folder, first)).exists():
         yield first, path
         first += 1
+
+
+def journal_path(folder: Path, number: int) -> Path:
+    """Return the file of a journal."""
+    return folder / f"journal-{number:08}"

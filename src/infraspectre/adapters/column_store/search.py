@@ -40,7 +40,10 @@ class Search:
 
     def __init__(self, threads: int, memory_bytes: int) -> None:
         """Start an empty database in memory."""
-        settings = {"threads": threads, "memory_limit": f"{memory_bytes // (1 << 20)}MiB"}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": threads,
+            "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
+        }
         self._connection = duckdb.connect(":memory:", config=settings)
         self._connection.execute("SET parquet_metadata_cache = true")
 
@@ -100,8 +103,8 @@ def may_precede(group: Sequence[Part], hit: Hit, question: Question) -> bool:
     if question.order.field != question.table.at:
         return True
     if question.order.descending:
-        return max(part.last for part in group) >= hit.value
-    return min(part.first for part in group) <= hit.value
+        return bool(max(part.last for part in group) >= hit.value)
+    return bool(min(part.first for part in group) <= hit.value)
 
 
 def part_groups(folder: Path, view: View, question: Question) -> Iterator[list[Part]]:
