@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -75,12 +75,15 @@ def detections_table() -> Table:
     return Table("detections", "detection_id", "at", fields, ("orig", "resp"), (), listed, DETECTION_COLUMNS)
 
 
+TABLES: Mapping[str, Callable[[], Table]] = {"flows": flows_table, "detections": detections_table}
+"""The tables by their names; each is described when it is first asked for."""
+
+
 def table_named(name: str) -> Table:
     """Return a table by its name; raises InputError for one that there is not."""
-    for table in (flows_table(), detections_table()):
-        if table.name == name:
-            return table
-    raise InputError("is no table", field=name[:64], remedy="choose flows or detections")
+    if name not in TABLES:
+        raise InputError("is no table", field=name[:64], remedy=f"choose {' or '.join(TABLES)}")
+    return TABLES[name]()
 
 
 def found_by(columns: Mapping[str, str]) -> dict[str, Kind]:
@@ -93,7 +96,8 @@ def kind_of(dtype: str) -> Kind | None:
     """Return what a column of a type holds; None where no filter can ask for it."""
     if dtype.startswith("list<"):
         return "texts" if dtype == "list<str>" else None
-    return {"s": "text", "f": "real", "u": "integer", "i": "integer"}.get(dtype[0])  # type: ignore[return-value]
+    kinds: dict[str, Kind] = {"s": "text", "f": "real", "u": "integer", "i": "integer"}
+    return kinds.get(dtype[0])
 
 
 def detection_frame(detections: Iterable[Detection]) -> pl.DataFrame:

@@ -38,6 +38,15 @@ def write_durably(path: Path, write: Callable[[Path], None]) -> None:
         sync(path.parent)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file durably that appears whole; raises OutputError."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    write_durably(path, write)
+
+
 def sync(path: Path) -> None:
     """Put what a file or folder holds on the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -19,7 +19,7 @@ from infraspectre.files import writing_to
 
 MAGIC = b"ISJ1"
 HEADER = struct.Struct("<4sIIqqH16sI")
-"""Magic, bytes of data, rows, first and last event time, bytes of the batch's name, digest of both, CRC of the header."""
+"""Magic, bytes of data, rows, first and last event time, bytes of the name, digest of both, CRC of the header."""
 MOST_BYTES = 1 << 30
 """Bytes of a batch at the most."""
 
@@ -177,6 +177,11 @@ class JournalFile:
 
 def numbered(folder: Path, first: int) -> Iterator[tuple[int, Path]]:
     """Yield the journals of a folder from a number on, in order; numbers have no gaps."""
-    while (path := folder / f"journal-{first:08}").exists():
+    while (path := journal_path(folder, first)).exists():
         yield first, path
         first += 1
+
+
+def journal_path(folder: Path, number: int) -> Path:
+    """Return the file of a journal."""
+    return folder / f"journal-{number:08}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from infraspectre.adapters.column_store.durable import digest, write_durably
+from infraspectre.adapters.column_store.durable import digest, write_bytes
 from infraspectre.errors import InputError
 
 VERSION = 1
@@ -127,4 +127,4 @@ def save(folder: Path, manifest: Manifest) -> None:
     body = msgspec.json.encode(manifest)
     data = digest(body).encode() + b"\n" + body
     for name in (COPY, MANIFEST):
-        write_durably(folder / name, lambda path: path.write_bytes(data) and None)
+        write_bytes(folder / name, data)

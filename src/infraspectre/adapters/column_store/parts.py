@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.durable import digest, digest_of, sync, write_durably
+from infraspectre.adapters.column_store.durable import digest, digest_of, sync, write_bytes, write_durably
 from infraspectre.adapters.column_store.manifest import Chunk, Part, Sealed
 from infraspectre.files import make_folder
 from infraspectre.records.tables import Table
@@ -37,7 +37,7 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
     part = Part(number, chunks[0].day, rows.height, int(times[0]), int(times[-1]), chunks, nothing, nothing)
     hashes = address_hashes(rows, table.addresses)
     path = folder / part.addresses_name
-    write_durably(path, lambda temporary: temporary.write_bytes(hashes.tobytes()) and None)
+    write_bytes(path, hashes.tobytes())
     listed = write_parquet(folder / part.listed_name, rows, "lz4")
     return Part(number, part.day, part.rows, part.first, part.last, chunks, listed, sealed(path))
 
@@ -96,9 +96,9 @@ def by_day(frame: pl.DataFrame, table: Table) -> Iterator[tuple[str, pl.DataFram
     """Yield rows by their day, each sorted by time and key."""
     rows = frame.with_columns((pl.col(table.at) // UNITS["d"]).alias(".day")).sort(table.at, table.key)
     for group in rows.partition_by(".day", maintain_order=True):
-        yield day_name(int(group[".day"][0])), group.drop(".day")
+        yield day_of(int(group[table.at][0])), group.drop(".day")
 
 
-def day_name(day: int) -> str:
-    """Return the folder of a day, given as days since the epoch."""
-    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day):%Y-%m-%d}"
+def day_of(at: int) -> str:
+    """Return the folder of the day of a time, nanoseconds since the epoch."""
+    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=at // UNITS['d']):%Y-%m-%d}"

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import polars as pl
 
 from infraspectre.adapters.column_store.durable import locked
-from infraspectre.adapters.column_store.journal import JournalFile, encoded
-from infraspectre.adapters.column_store.search import Search
-from infraspectre.adapters.column_store.upkeep import NAME_BYTES, compact, journal_path, name_hash, stored_names
+from infraspectre.adapters.column_store.journal import JournalFile, encoded, journal_path
+from infraspectre.adapters.column_store.search import Search, known, scan
+from infraspectre.adapters.column_store.totals import totals
+from infraspectre.adapters.column_store.upkeep import (
+    NAME_BYTES,
+    compact,
+    erase,
+    merge,
+    name_hash,
+    retain,
+    stored_names,
+    sweep,
+)
+from infraspectre.adapters.column_store.verification import verify
 from infraspectre.adapters.column_store.view import TableFolder, View
-from infraspectre.errors import InputError, OverloadError
+from infraspectre.errors import ConflictError, InputError, OverloadError
 from infraspectre.files import make_folder
-from infraspectre.ports import Clock
+from infraspectre.ports import Clock, Verification
 from infraspectre.records.queries import MOST_ROWS, Query
-from infraspectre.records.tables import Table, table_named
+from infraspectre.records.tables import TABLES, Table, table_named
 
 MOST_PENDING = 1_048_576
 """Rows that may wait in journals; more are refused until compaction has taken them over."""
@@ -86,14 +98,75 @@ class ParquetTables:
         path = self._path(tenant, described)
         return self._search.page(path, self._view(tenant, described), described, query, columns)
 
+    def scan(
+        self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = ()
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a span of time, in frames of at most a chunk or batch; raises InputError.
+
+        Raises ConflictError where rows were erased or files merged so long ago that they are gone.
+        """
+        described = table_named(table)
+        known(described, columns)
+        path = self._path(tenant, described)
+        try:
+            yield from scan(path, self._view(tenant, described), described, (start, end), columns)
+        except FileNotFoundError as error:
+            raise ConflictError("was rewritten meanwhile", path=error.filename, remedy="ask again") from error
+
+    def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
+        """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket.
+
+        Columns: bucket (its beginning), those of `by`, rows, bytes. Raises InputError and OverloadError.
+        """
+        described = table_named(table)
+        path, view = self._path(tenant, described), self._view(tenant, described)
+        with self._search.cursor() as cursor:
+            return totals(cursor, path, view, described, (start, end), by, every)
+
+    def verify(self, tenant: str, table: str) -> Verification:
+        """Compare all files with their digests, and set aside what is damaged; raises OutputError."""
+        with self._upkeep(tenant, table) as folder:
+            return verify(folder, self._clock.now())
+
+    def tenants(self, table: str) -> list[str]:
+        """Return the tenants that have rows, or had."""
+        return sorted(unquote(path.parent.name) for path in self._root.glob(f"*/{table_named(table).name}"))
+
     def _view(self, tenant: str, table: Table) -> View:
         with self._lock:
             return self._folder(tenant, table).refresh()
 
     def compact(self, tenant: str, table: str) -> int:
-        """Turn what was appended into sorted parts, and return how many rows that were; raises OutputError."""
-        folder = TableFolder(self._path(tenant, table_named(table)), table_named(table))
-        return compact(folder, self._clock.now()) if folder.path.exists() else 0
+        """Turn what was appended into sorted parts, join small ones, and return how many rows were appended."""
+        now = self._clock.now()
+        with self._upkeep(tenant, table) as folder:
+            sweep(folder, now)
+            rows = compact(folder, now)
+            merge(folder, now)
+        return rows
+
+    def erase(self, tenant: str, entity: str) -> int:
+        """Remove all rows of an address for good, and return how many there were; raises OutputError."""
+        erased = 0
+        for table in TABLES:
+            with self._upkeep(tenant, table) as folder:
+                erased += erase(folder, entity, self._clock.now())
+        return erased
+
+    def retain(self, tenant: str, table: str, start: int) -> int:
+        """Remove whole days that lie before a time, and return how many rows they had; raises OutputError."""
+        with self._upkeep(tenant, table) as folder:
+            return retain(folder, start, self._clock.now())
+
+    @contextmanager
+    def _upkeep(self, tenant: str, table: str) -> Iterator[TableFolder]:
+        """Give a table whose manifest nobody else replaces meanwhile."""
+        described = table_named(table)
+        path = make_folder(self._path(tenant, described))
+        folder = TableFolder(path, described)
+        with locked(folder.upkeep_lock):
+            folder.refresh()
+            yield folder
 
     def _folder(self, tenant: str, table: Table) -> TableFolder:
         key = (tenant, table.name)
