@@ -163,3 +163,20 @@ def test_values_are_enriched_by_what_is_known(asking: TestClient[Api], stored: P
     assert incidents[0]["incident_id"] in known["incidents"]
     assert technique["technique"] == "Network Service Discovery"
     assert (unknown["indicators"], unknown["incidents"], unknown["asset"]) == ([], [], None)
+
+
+def test_incidents_are_scored_with_other_weights(
+    asking: TestClient[Api], stored: Platform, incidents: Incidents
+) -> None:
+    names = [each["incident_id"] for each in incidents]
+    as_usual = asking.post("/api/v1/custom-scoring", json={"incident_ids": [*names, "none"]}, headers=of(stored)).json()
+    assert as_usual["missing"] == ["none"]
+    assert [each["custom"]["value"] for each in as_usual["scores"]] == [
+        each["threat_score"]["value"] for each in incidents
+    ]
+    body = {"incident_ids": names, "weights": {"correlation": 0}, "thresholds": {"low": 1, "medium": 2}}
+    otherwise = asking.post("/api/v1/custom-scoring", json=body, headers=of(stored)).json()["scores"]
+    assert all(each["custom"]["value"] <= each["now"]["value"] for each in otherwise)
+    assert any(each["custom"]["value"] < each["now"]["value"] for each in otherwise)
+    disorderly = {"incident_ids": names, "thresholds": {"low": 90}}
+    assert asking.post("/api/v1/custom-scoring", json=disorderly, headers=of(stored)).status_code == 422

@@ -109,7 +109,13 @@ class Enrichment(msgspec.Struct, frozen=True):
     values: list[Enriched]
 
 
-@post("/api/v1/detect", opt={"permission": "read"}, status_code=200, request_max_body_size=MOST_ROWS_BODY, sync_to_thread=True)
+@post(
+    "/api/v1/detect",
+    opt={"permission": "read"},
+    status_code=200,
+    request_max_body_size=MOST_ROWS_BODY,
+    sync_to_thread=True,
+)
 def detect_in_flows(platform: GivenPlatform, data: JSONBody[DetectRequest]) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
     return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))
