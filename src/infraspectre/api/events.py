@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from litestar import Request, post
@@ -25,7 +25,21 @@ MOST_LINE = 256 << 10
 MOST_LINES = 100_000
 MOST_WAITING = 256 << 20
 """Bytes of all requests that wait to be durable; more is refused, so that memory is bounded."""
+BODY = {
+    "required": True,
+    "description": "One JSON object on each line.",
+    "content": {
+        NDJSON_TYPES[0]: {
+            "schema": {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MOST_LINES},
+            "example": [{"kind": "login", "user": "ada"}],
+        }
+    },
+}
+"""How the API is described to take events."""
 OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+Encoding = Literal["identity", "gzip", "zstd"]
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -62,7 +76,7 @@ WAITING = Waiting()
 
 @post(
     "/api/v1/events",
-    opt={"permission": "ingest", "audit": False, "idempotency": False, "consumes": NDJSON_TYPES, "time_limit_s": 60.0},
+    opt={"permission": "ingest", "audit": False, "idempotency": False, "body": BODY, "time_limit_s": 60.0},
     request_max_body_size=MOST_SENT,
     status_code=200,
 )
@@ -70,9 +84,12 @@ async def add_events(
     platform: GivenPlatform,
     principal: GivenPrincipal,
     request: Request[Any, Any, Any],
-    content_encoding: Annotated[str | None, HeaderParameter(name="content-encoding", max_length=20)] = None,
+    content_encoding: Annotated[Encoding | None, HeaderParameter(name="content-encoding")] = None,
     idempotency_key: Annotated[
-        str | None, HeaderParameter(name="idempotency-key", max_length=255, description="Names the events for good.")
+        str | None,
+        HeaderParameter(
+            name="idempotency-key", pattern=r"^[\x21-\x7e]{1,255}$", description="Names these events for good."
+        ),
     ] = None,
 ) -> Accepted:
     """Keep events: one JSON object on each line, all of them or none.
@@ -106,7 +123,7 @@ def origin_of(request: Request[Any, Any, Any]) -> str:
     return digest(request.user.subject.encode(), key)[:32]
 
 
-def entries_of(body: bytes, encoding: str | None, tenant: str, origin: str) -> list[bytes]:
+def entries_of(body: bytes, encoding: Encoding | None, tenant: str, origin: str) -> list[bytes]:
     """Return each line within its envelope; raises RefusedError that names the lines that are none."""
     lines = plain(body, encoding).split(b"\n")
     entries: list[bytes] = []
@@ -131,17 +148,17 @@ def entries_of(body: bytes, encoding: str | None, tenant: str, origin: str) -> l
     return entries
 
 
-def plain(body: bytes, encoding: str | None) -> bytes:
+def unpacked_body(body: bytes) -> bytes:
+    """Return what gzip or Zstandard holds, within bounds; raises RefusedError."""
+    try:
+        return unpacked(body, MOST_UNPACKED)
+    except OSError as error:
+        raise RefusedError("not-valid", "the body cannot be unpacked", [Flaw(str(error)[:200])]) from error
+
+
+def plain(body: bytes, encoding: Encoding | None) -> bytes:
     """Return a body without its compression, which may not blow up; raises RefusedError."""
-    if encoding in (None, "identity"):
-        text = body
-    elif encoding in ("gzip", "zstd"):
-        try:
-            text = unpacked(body, MOST_UNPACKED)
-        except OSError as error:
-            raise RefusedError("bad-request", "the body cannot be unpacked", [Flaw(str(error)[:200])]) from error
-    else:
-        raise RefusedError("unsupported-content", "the encoding is none of identity, gzip and zstd")
+    text = body if encoding in (None, "identity") else unpacked_body(body)
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -118,6 +118,8 @@ def refused_of(error: Exception, method: str) -> RefusedError:
     match error:
         case RefusedError():
             return error
+        case InputError() if error.field == "after":
+            return RefusedError("not-found", "there is no such page of this list", flaws_of(error))
         case ConflictError() if method != "POST":
             return RefusedError("changed-meanwhile", error.problem, flaws_of(error))
         case InfraSpectreError():

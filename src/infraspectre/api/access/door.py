@@ -14,8 +14,6 @@ from infraspectre.serving.platform import Platform
 
 BURST_S = 2.0
 """Seconds of requests that may come at once."""
-FAILURES_PER_MINUTE = 60.0
-"""Requests with a wrong credential from one address, on average, before they are no longer looked at."""
 
 MANY = 10.0
 """How many times as often as from one address users may log in from all."""
@@ -49,7 +47,7 @@ def door_of(platform: Platform) -> Door:
         Passwords(settings.password_kib),
         Audit(platform.log, platform.clock),
         Buckets(settings.requests_per_s, settings.requests_per_s * BURST_S),
-        Buckets(FAILURES_PER_MINUTE / 60, FAILURES_PER_MINUTE),
+        Buckets(settings.failures_per_minute / 60, settings.failures_per_minute),
         Buckets(settings.logins_per_minute / 60, settings.logins_per_minute),
         Buckets(settings.logins_per_minute * MANY / 60, settings.logins_per_minute * MANY),
     )

@@ -93,7 +93,7 @@ def renew_session(door: GivenDoor, request: Request[Any, Any, Any], data: JSONBo
         raise RefusedError("unauthenticated", error.problem, headers=CHALLENGE) from error
 
 
-@delete("/api/v1/sessions/current", opt={"permission": "read"}, sync_to_thread=True)
+@delete("/api/v1/sessions/current", opt={"permission": "read", "statuses": (404,)}, sync_to_thread=True)
 def close_session(principal: GivenPrincipal, door: GivenDoor, request: Request[Any, Any, Any]) -> None:
     """Log out: the tokens of this session are good no more."""
     if not request.auth:

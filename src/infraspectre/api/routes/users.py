@@ -151,8 +151,8 @@ def remove_user(
 ) -> None:
     """Remove a user, and end the user's sessions."""
     check_other(principal, name, is_role_changed=True)
-    if not platform.records.delete(principal.tenant, USERS, name, expected):
-        raise RefusedError("not-found", "there is no such user")
+    found(platform, principal.tenant, name)
+    platform.records.delete(principal.tenant, USERS, name, expected)
     end_sessions(door, principal.tenant, name)
 
 
@@ -164,7 +164,7 @@ async def change_password(
     stored = await asyncio.to_thread(platform.records.get, principal.tenant, USERS, principal.subject)
     kept = record_of(stored).password if stored else None
     if not await door.passwords.fits(data.old, kept) or stored is None:
-        raise RefusedError("not-valid", "the old password is another one", [Flaw("is not the password", "old")])
+        raise RefusedError("forbidden", "the old password is another one", [Flaw("is not the password", "old")])
     record = msgspec.structs.replace(record_of(stored), password=await door.passwords.hash_later(data.new))
     await asyncio.to_thread(
         platform.records.put,
