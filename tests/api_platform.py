@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,29 @@ from infraspectre.adapters.column_store.store import ParquetTables
 from infraspectre.adapters.log.local import LocalLog
 from infraspectre.adapters.record_store.sqlite import open_sqlite
 from infraspectre.adapters.results import detection_of
+from infraspectre.ports import Clock
 from infraspectre.records.access import Role
 from infraspectre.records.collections import INCIDENTS, incident_record
 from infraspectre.records.tables import detection_frame
-from infraspectre.serving.platform import Platform, SystemClock
+from infraspectre.records.times import from_datetime
+from infraspectre.serving.platform import Platform
 
 
 def close_platform(platform: Platform) -> None:
     """Close the parts of a platform."""
     for part in (platform.log, platform.records, platform.tables, platform.scoring):
-        part.close()  # type: ignore[union-attr]
+        part.close()
 
 
-def open_platform(folder: Path) -> Platform:
-    clock = SystemClock()
+class SampleClock:
+    """Says that the bundled capture was taken a day ago."""
+
+    def now(self) -> int:
+        return from_datetime(datetime(2026, 1, 6, 8, tzinfo=UTC))
+
+
+def open_platform(folder: Path, clock: Clock | None = None) -> Platform:
+    clock = clock or SampleClock()
     records = open_sqlite(folder / "records.db", clock)
     return Platform(records, ParquetTables(folder / "tables", clock), LocalLog(folder / "log", clock), clock=clock)
 

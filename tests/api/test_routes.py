@@ -180,3 +180,15 @@ def test_incidents_are_scored_with_other_weights(
     assert any(each["custom"]["value"] < each["now"]["value"] for each in otherwise)
     disorderly = {"incident_ids": names, "thresholds": {"low": 90}}
     assert asking.post("/api/v1/custom-scoring", json=disorderly, headers=of(stored)).status_code == 422
+
+
+def test_long_work_is_a_job(asking: TestClient[Api], stored: Platform) -> None:
+    engineer = of(stored, "engineer")
+    ordered = asking.post("/api/v1/retraining", json={"name": "site-flows"}, headers=engineer)
+    assert ordered.status_code == 202
+    job = asking.get(ordered.headers["location"], headers=of(stored, "viewer")).json()
+    assert (job["state"], job["kind"]) == ("waiting", "retraining")
+    assert asking.get(ordered.headers["location"], headers=of(stored, "viewer", "other")).status_code == 404
+    assert asking.delete(ordered.headers["location"], headers=of(stored, "analyst")).status_code == 403
+    assert asking.delete(ordered.headers["location"], headers=engineer).json()["state"] == "cancelled"
+    assert [each["job_id"] for each in asking.get("/api/v1/jobs", headers=engineer).json()["items"]] == [job["job_id"]]

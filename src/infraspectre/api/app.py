@@ -28,6 +28,7 @@ from infraspectre.api.routes import (
     exports,
     health,
     incidents,
+    jobs,
     keys,
     models,
     predictions,
@@ -42,8 +43,8 @@ from infraspectre.records.access import Principal
 from infraspectre.serving.platform import Platform
 
 PARTS = (
-    analysis, audit, documents, events, exports, health, incidents, keys, models, predictions, scoring, sessions,
-    tables, tenants, users,
+    analysis, audit, documents, events, exports, health, incidents, jobs, keys, models, predictions, scoring,
+    sessions, tables, tenants, users,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
