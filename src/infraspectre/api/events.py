@@ -41,6 +41,9 @@ OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 Encoding = Literal["identity", "gzip", "zstd"]
 
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""How encoded bodies begin (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1)."""
+
 
 class Accepted(msgspec.Struct, frozen=True):
     """Acknowledges events that are durable."""
@@ -148,8 +151,10 @@ def entries_of(body: bytes, encoding: Encoding | None, tenant: str, origin: str)
     return entries
 
 
-def unpacked_body(body: bytes) -> bytes:
+def unpacked_body(body: bytes, magic: bytes) -> bytes:
     """Return what gzip or Zstandard holds, within bounds; raises RefusedError."""
+    if not body.startswith(magic):
+        raise RefusedError("not-valid", "the body is not encoded as content-encoding says")
     try:
         return unpacked(body, MOST_UNPACKED)
     except OSError as error:
@@ -158,7 +163,7 @@ def unpacked_body(body: bytes) -> bytes:
 
 def plain(body: bytes, encoding: Encoding | None) -> bytes:
     """Return a body without its compression, which may not blow up; raises RefusedError."""
-    text = body if encoding in (None, "identity") else unpacked_body(body)
+    text = body if encoding in (None, "identity") else unpacked_body(body, MAGIC[encoding])
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -148,7 +148,7 @@ def flaws_of(error: InfraSpectreError) -> list[Flaw]:
 
 def validation_flaws(extra: Any) -> list[Flaw]:
     """Return what the framework found wrong with parameters."""
-    return [Flaw(each["message"], each.get("key", "")) for each in (extra or [])[:MOST_FLAWS]]
+    return [Flaw(each["message"], each.get("key", "").rstrip("_")) for each in (extra or [])[:MOST_FLAWS]]
 
 
 def problem_of(refusal: RefusedError, path: str, request_id: str) -> Problem:
