@@ -277,14 +277,21 @@ def loss_round(generator: random.Random, folder: Path, key: Path, tally: Tally, 
         target.write_bytes(content)
     tally.rounds += 1
     tally.acknowledged += acknowledged
-    log = LocalLog(after, SystemClock(), SMALL, key, HastyDisk())
+    try:
+        look(LocalLog(after, SystemClock(), SMALL, key, HastyDisk()), acknowledged, moved, tally)
+    except InfraSpectreError:
+        tally.unsound += 1
+
+
+def look(log: LocalLog, acknowledged: int, moved: set[int], tally: Tally) -> None:
+    """Compare what is left with what was acknowledged, and go on writing."""
     end, wrong = stored(log, 0)
     tally.lost += max(acknowledged - end, 0)
     tally.invented += wrong
     tally.cursors_lost += (log.cursor("worker", TOPIC) or 0) not in moved
     log.topic(TOPIC).append([entry(end)]).result(WAIT_S)
     log.close()
-    tally.unsound += any(not verdict.is_sound for verdict in verify(after))
+    tally.unsound += any(not verdict.is_sound for verdict in verify(log.folder))
 
 
 def run_until_loss(folder: Path, disk: Disk, key: Path, generator: random.Random) -> tuple[int, set[int]]:
