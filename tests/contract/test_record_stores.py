@@ -280,3 +280,14 @@ def test_a_field_that_is_added_is_found_in_older_records(store: RecordStore) -> 
     assert [each.key for each in store.page("a", grown, find).rows] == ["1", "3"]
     with pytest.raises(InputError, match="name: is text in the store, not integer"):
         store.page("a", Collection("others", {"name": "integer"}), Query())
+
+
+def test_what_is_whole_has_no_damage(store: RecordStore) -> None:
+    store.put_many("a", THINGS, drawn(1, 300))
+    store.put_many("b", THINGS, drawn(2, 50))
+    store.put_many("a", THINGS, drawn(3, 100))
+    for key in list(drawn(1, 300))[::3]:
+        store.delete("a", THINGS, key)
+    store.put("a", OTHERS, "k", {"name": "x", "rank": "none", "tags": ["t"]})
+    store.page("a", Collection("others", {"rank": "integer", "tags": "texts"}), Query())
+    assert store.verify() == []

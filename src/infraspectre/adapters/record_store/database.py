@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+LONGEST_S = 10.0
+"""Seconds that a question may take."""
 Rows = list[tuple[Any, ...]]
 
 
@@ -32,6 +34,18 @@ class Connection(Protocol):
 
     def run_many(self, statement: str, parameters: Iterable[Sequence[Any]]) -> None:
         """Run a statement once for each row of parameters."""
+        ...
+
+    def structure(self) -> list[str]:
+        """Return what is wrong with the tables as such."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return what changes whenever a definition of a table does, and then alone."""
+        ...
+
+    def has_others(self) -> bool:
+        """Tell whether there are tables that a store which says nothing of itself cannot have."""
         ...
 
     def lock(self, name: str, is_shared: bool = False) -> None:
@@ -72,8 +86,8 @@ class Database(Protocol):
         """Say how the database calls things."""
         ...
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Lend a connection that sees one state of the database."""
+    def reading(self, longest_s: float = LONGEST_S) -> AbstractContextManager[Connection]:
+        """Lend a connection that sees one state of the database; a question may take so many seconds."""
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:

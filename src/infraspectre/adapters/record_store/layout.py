@@ -133,7 +133,7 @@ def encoded(record: Mapping[str, Any]) -> bytes:
     return body
 
 
-def checksum(tenant: str, key: str, revision: int, changed_at: int, body: bytes) -> int:
+def checksum(collection: str, tenant: str, key: str, revision: int, changed_at: int, body: bytes) -> int:
     """Return the CRC-32 of a row, which finds every flipped bit and every burst of up to 32."""
-    head = f"{tenant}\0{key}\0{revision}\0{changed_at}\0"
+    head = f"{collection}\0{tenant}\0{key}\0{revision}\0{changed_at}\0"
     return zlib.crc32(body, zlib.crc32(head.encode(errors="surrogatepass")))

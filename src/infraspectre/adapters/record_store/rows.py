@@ -31,10 +31,13 @@ class Row(NamedTuple):
     body: bytes
     checksum: int
 
-    @property
-    def is_whole(self) -> bool:
+    def is_whole(self, collection: str) -> bool:
         """Tell whether the row is as it was written."""
-        return self.checksum == checksum(self.tenant, self.key, self.revision, self.changed_at, self.body)
+        try:
+            right = checksum(collection, self.tenant, self.key, self.revision, self.changed_at, self.body)
+        except TypeError:
+            return False
+        return self.checksum == right
 
 
 WHOLE = ", ".join(f"r.{name}" for name in Row._fields)
@@ -71,7 +74,9 @@ def write(
 ) -> list[Row]:
     """Write records, in the place of those that are there; raises InputError."""
     identities = fresh(connection, layout, len(records) - len(there))
-    rows = [made(tenant.name, key, encoded(each), at, there.get(key), identities) for key, each in records.items()]
+    rows = [
+        made(layout, tenant.name, key, encoded(each), at, there.get(key), identities) for key, each in records.items()
+    ]
     upsert(connection, layout.records, Row._fields, 1, rows)
     names = ("tenant", "id", "key", *map(column, layout.columns))
     pairs = list(zip(rows, records.values(), strict=True))
@@ -83,10 +88,12 @@ def write(
     return rows
 
 
-def made(tenant: str, key: str, body: bytes, at: int, before: Row | None, identities: Iterator[int]) -> Row:
+def made(
+    layout: Layout, tenant: str, key: str, body: bytes, at: int, before: Row | None, identities: Iterator[int]
+) -> Row:
     """Return the row of a record."""
     identity, revision = (next(identities), 1) if before is None else (before.id, before.revision + 1)
-    return Row(identity, tenant, key, revision, at, body, checksum(tenant, key, revision, at, body))
+    return Row(identity, tenant, key, revision, at, body, checksum(layout.collection, tenant, key, revision, at, body))
 
 
 def fresh(connection: Connection, layout: Layout, count: int) -> Iterator[int]:
@@ -122,7 +129,7 @@ def remove(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> 
 
 def remove_texts(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> None:
     """Remove the texts of a row; where its body no longer tells them, all are looked through."""
-    if not row.is_whole:
+    if not row.is_whole(layout.collection):
         connection.run(f"DELETE FROM {layout.texts} WHERE id = ?", (row.id,))
         return
     texts = layout.texts_of(decoded(row.body), held_or_missing)

@@ -18,6 +18,9 @@ VERSION = 1
 """What this program writes. Each version may only add, so that the program before can still read and write."""
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
 """How a store of a version becomes one of the next."""
+DEFINITIONS = "definitions"
+"""Under what name the fingerprint of all definitions is kept."""
+REPAIR = "'infraspectre store repair' saves what can be saved"
 ROWS = 1_000
 """Rows that are looked at at once."""
 
@@ -39,7 +42,9 @@ class Schema:
         with database.writing() as connection:
             connection.lock("store")
             make_meta(connection, database.dialect)
+            check_definitions(connection)
             migrate(connection)
+            write_meta(connection, DEFINITIONS, connection.fingerprint())
 
     def layout(self, collection: Collection) -> Layout:
         """Return the layout of a collection, whose tables are made or extended if need be; raises InputError."""
@@ -97,6 +102,14 @@ def migrate(connection: Connection) -> None:
         write_meta(connection, "version", str(VERSION))
 
 
+def check_definitions(connection: Connection) -> None:
+    """Raise InputError where definitions of tables are not as they were made."""
+    written = read_meta(connection, DEFINITIONS)
+    is_made = read_meta(connection, "version") is not None
+    if (written != connection.fingerprint()) if is_made else connection.has_others():
+        raise InputError("the definitions of tables are damaged", remedy=REPAIR)
+
+
 def covers(layout: Layout, collection: Collection) -> bool:
     """Tell whether a layout has all fields of a collection."""
     return all(layout.fields.get(name) == kind for name, kind in collection.fields.items())
@@ -115,6 +128,7 @@ def remember(connection: Connection, layout: Layout) -> Known:
     """Write down the fields of a collection, in the order that numbers them."""
     written = msgspec.json.encode(layout.fields).decode()
     write_meta(connection, COLLECTION + layout.collection, written)
+    write_meta(connection, DEFINITIONS, connection.fingerprint())
     return Known(layout, written)
 
 

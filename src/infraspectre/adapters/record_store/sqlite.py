@@ -6,12 +6,13 @@ import sqlite3
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from infraspectre.adapters.record_store.database import Dialect, Rows
+from infraspectre.adapters.record_store.database import LONGEST_S, Dialect, Rows
 from infraspectre.adapters.record_store.pool import Pool
 from infraspectre.adapters.record_store.store import SqlRecordStore
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
@@ -21,8 +22,6 @@ APPLICATION = 0x49535243
 """Marks files of this store (`PRAGMA application_id`): "ISRC"."""
 WAIT_S = 30.0
 """Seconds to wait for another program that writes."""
-LONGEST_S = 10.0
-"""Seconds that a question may take."""
 STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock: less than a millisecond."""
 CACHE_KIB = 65_536
@@ -57,6 +56,7 @@ class SqliteConnection:
     def __init__(self, path: Path, is_reading: bool) -> None:
         """Open a file."""
         self._path = path
+        self.longest_s = LONGEST_S
         self._deadline, self._left = 0.0, 0
         with errors_of(path):
             self._raw = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
@@ -69,16 +69,16 @@ class SqliteConnection:
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement and return all its rows."""
-        self._deadline, self._left = time.monotonic() + LONGEST_S, sys.maxsize
+        self._deadline, self._left = time.monotonic() + self.longest_s, sys.maxsize
         return self._raw.execute(statement, parameters).fetchall()
 
     def rows_within(self, steps: int, statement: str, parameters: Sequence[Any] = ()) -> Rows | None:
         """Run a statement and return all its rows, or None if that takes more steps than so many."""
-        self._deadline, self._left = time.monotonic() + LONGEST_S, steps
+        self._deadline, self._left = time.monotonic() + self.longest_s, steps
         try:
             return self._raw.execute(statement, parameters).fetchall()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT or self._left > 0:
+            if code_of(error) != sqlite3.SQLITE_INTERRUPT or self._left > 0:
                 raise
             return None
 
@@ -89,6 +89,19 @@ class SqliteConnection:
     def run_many(self, statement: str, parameters: Iterable[Sequence[Any]]) -> None:
         """Run a statement once for each row of parameters."""
         self._raw.executemany(statement, parameters)
+
+    def structure(self) -> list[str]:
+        """Return what SQLite finds wrong with the file (`PRAGMA integrity_check`)."""
+        return [str(problem) for (problem,) in self.rows("PRAGMA integrity_check(100)") if problem != "ok"]
+
+    def fingerprint(self) -> str:
+        """Return the checksum of all definitions."""
+        definitions = self.rows("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+        return f"{zlib.crc32(repr(definitions).encode(errors='surrogatepass')):08x}"
+
+    def has_others(self) -> bool:
+        """Tell whether the file has tables beside that of what the store says of itself."""
+        return bool(self.rows("SELECT 1 FROM sqlite_schema WHERE tbl_name != 'store_meta' LIMIT 1"))
 
     def lock(self, name: str, is_shared: bool = False) -> None:
         """Do nothing: whoever writes is alone."""
@@ -133,10 +146,13 @@ class SqliteDatabase:
             self._writer.run(f"PRAGMA application_id = {APPLICATION}")
 
     @contextmanager
-    def reading(self) -> Iterator[SqliteConnection]:
-        """Lend a connection that reads."""
+    def reading(self, longest_s: float = LONGEST_S) -> Iterator[SqliteConnection]:
+        """Lend a connection that sees one state of the file; a question may take so many seconds."""
         with errors_of(self._path), self._readers.lent() as connection:
+            connection.longest_s = longest_s
+            connection.run("BEGIN")
             yield connection
+            connection.run("COMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[SqliteConnection]:
@@ -171,14 +187,18 @@ def errors_of(path: Path) -> Iterator[None]:
 
 def translated(error: sqlite3.Error, path: Path) -> InfraSpectreError:
     """Return what SQLite reports as an error of ours."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    match code:
+    match code_of(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return OverloadError("is being written by another program", path=path, remedy="try again")
         case sqlite3.SQLITE_INTERRUPT:
-            return OverloadError(f"took longer than {LONGEST_S:.0f} s", path=path, remedy="ask for less")
+            return OverloadError("took too long", path=path, remedy="ask for less")
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
             return OutputError(f"cannot be written: {error}", path=path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return InputError(f"is damaged: {error}", path=path, remedy="'infraspectre store repair' saves what it can")
     return InputError(f"cannot be used: {error}", path=path)
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's number of an error, 0 for one of the Python module, such as a text that is no UTF-8."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

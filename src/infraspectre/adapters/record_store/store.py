@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,9 @@ from infraspectre.adapters.record_store.meta import number_of, numbered, numbers
 from infraspectre.adapters.record_store.rows import Row, Tenant, remove, select, write
 from infraspectre.adapters.record_store.schema import Schema
 from infraspectre.adapters.record_store.statements import Question
+from infraspectre.adapters.record_store.verification import damages
 from infraspectre.errors import ConflictError, InputError
-from infraspectre.ports import Clock, Page, Stored
+from infraspectre.ports import Clock, Damage, Page, Stored
 from infraspectre.records.queries import UNKEPT, Collection, Query
 
 MOST_KEY_BYTES = 256
@@ -96,6 +98,11 @@ class SqlRecordStore:
         with self._database.reading() as connection:
             return sorted(name for name, number in numbers(connection).items() if connection.rows(statement, (number,)))
 
+    def verify(self) -> list[Damage]:
+        """Look at everything, and return what is damaged."""
+        with self._database.reading(math.inf) as connection:
+            return list(damages(connection))
+
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
@@ -131,7 +138,7 @@ class SqlRecordStore:
 
 def stored(layout: Layout, tenant: str, key: str, row: Row) -> Stored:
     """Return a record as it was written; raises InputError for one that is damaged."""
-    if (row.tenant, row.key) != (tenant, key) or not row.is_whole:
+    if (row.tenant, row.key) != (tenant, key) or not row.is_whole(layout.collection):
         remedy = "'infraspectre store repair' moves it aside"
         raise InputError("the record is damaged", field=f"{layout.collection} {key}", remedy=remedy)
     return Stored(row.key, row.revision, row.changed_at, row.body)
