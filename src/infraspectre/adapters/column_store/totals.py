@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from infraspectre.adapters.column_store.questions import quoted
-from infraspectre.adapters.column_store.search import Frame, dtype_of
+from infraspectre.adapters.column_store.rows import Frame
 from infraspectre.adapters.column_store.view import View
+from infraspectre.adapters.columns import dtype
 from infraspectre.errors import InputError
 from infraspectre.records.tables import Table
 
@@ -20,19 +20,16 @@ MOST_GROUPS = 100_000
 
 def totals(
     cursor: duckdb.DuckDBPyConnection,
-    folder: Path,
     view: View,
-    table: Table,
     span: tuple[int, int],
     by: Sequence[str],
     every: int,
 ) -> pl.DataFrame:
     """Return rows and bytes by bucket (`bucket`, its beginning) and columns; raises InputError."""
-    checked(table, by, every)
-    parts = [part for part in view.manifest.parts if part.first < span[1] and part.last >= span[0]]
+    table, parts = view.table, view.parts(*span)
     sources: list[tuple[str, list[object]]] = []
     if parts:
-        files = [str(folder / part.listed_name) for part in parts]
+        files = [str(view.path / part.listed_name) for part in parts]
         sources.append(("read_parquet(?, union_by_name = true)", [files]))
     if view.batches:
         cursor.register("pending", Frame(view.pending_with({table.at, *by, *table.amounts})))
@@ -81,5 +78,5 @@ def counted(
 
 def schema_of(table: Table, by: Sequence[str]) -> dict[str, pl.DataType]:
     """Return the columns of totals."""
-    columns = {name: dtype_of(table, name) for name in by}
+    columns = {name: dtype(table.columns[name]) for name in by}
     return {"bucket": pl.Int64()} | columns | {"rows": pl.Int64(), "bytes": pl.Float64()}
