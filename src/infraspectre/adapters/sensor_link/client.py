@@ -41,6 +41,7 @@ LEAST_WAIT_S = 0.25
 MOST_WAIT_S = 30.0
 """Between attempts to connect; each wait is about twice the one before."""
 REPORT_S = 5.0
+FAREWELL_S = 1.0
 WATCH_S = 1.0
 """New certificates are noticed so soon."""
 ALERTS = {
@@ -101,6 +102,7 @@ class Link:
         self._woken = asyncio.Event()
         self._flying = 0
         self._credit = 0
+        self._writer: asyncio.StreamWriter | None = None
         self._loop = asyncio.get_running_loop()
         spool.on_append = self.wake
 
@@ -125,6 +127,14 @@ class Link:
                 while self._spool.account().queued.batches:
                     await asyncio.sleep(0.01)
         return not self._spool.account().queued.batches
+
+    async def report(self) -> None:
+        """Tell the server the last counts, and goodbye, if there is a connection."""
+        if self._writer is not None:
+            with suppress(OSError):
+                self._writer.write(frame(Report(self._capture(), self._counters())))
+                self._writer.write(frame(Goodbye("the sensor stops")))
+                await self._writer.drain()
 
     async def _attempt(self) -> float:
         """Connect and send until the connection ends; return how long to wait at least before the next attempt."""
@@ -156,9 +166,11 @@ class Link:
             now = self._clock.now()
             writer.write(frame(Hello(list(VERSIONS), self._name, SCHEMA_VERSION, __version__, now, epoch, first)))
             self._greet(await read_frame(reader, GREETING_S))
+            self._writer = writer
             await self._exchange(reader, writer)
         finally:
-            writer.transport.abort()
+            self._writer = None
+            await close(writer)
 
     def _context(self) -> ssl.SSLContext | None:
         if self._credentials is None:
@@ -266,6 +278,15 @@ class Link:
         account = self._spool.account()
         lost = {f"lost_{reason}": tally.flows for reason, tally in account.lost.items()}
         return {"received": account.received.flows, "sent": account.sent.flows, "queued": account.queued.flows} | lost
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, politely where the other side takes part in it."""
+    with suppress(OSError, TimeoutError):
+        writer.close()
+        async with asyncio.timeout(FAREWELL_S):
+            await writer.wait_closed()
+    writer.transport.abort()
 
 
 def in_words(error: OSError) -> str:
