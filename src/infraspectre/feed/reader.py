@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import NamedTuple
 
-from infraspectre.errors import InputError
 from infraspectre.feed.batches import Batch, Match
 from infraspectre.feed.relevance import Relevance
 from infraspectre.feed.selection import Selection
 from infraspectre.ports import EventLog, Topic
-from infraspectre.records.events import Position
+from infraspectre.records.events import GapError, Position
 from infraspectre.records.feed import FEED_TOPIC
 
 BLOCK = 512
@@ -76,13 +75,8 @@ class Feed:
         epoch = self.topic.epoch
         try:
             return Batch(epoch, start, self.topic.read(start, most, wait_s), self.relevance)
-        except InputError:
-            begin = self.topic.begin
-            if start < begin:
-                return Batch.hole(epoch, start, begin, "retention")
-            if most == 1:
-                return Batch.hole(epoch, start, start + 1, "damaged")
-            return self.read(start, most // 2)
+        except GapError as gap:
+            return Batch.hole(epoch, start, gap.after, "retention" if start < self.topic.begin else "damaged")
 
     def block(self, start: int, before: int) -> Batch:
         """Return the block of history in which a number lies, up to before another number; may wait for the disk."""

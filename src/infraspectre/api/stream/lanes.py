@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 from infraspectre.api.stream.ladder import Level
-from infraspectre.api.stream.messages import PRIORITIES, Subscribe, events_message, gap_message, summary_message
+from infraspectre.api.stream.messages import PRIORITIES, Subscribe, by_severity, events_message, gap_message, summary_message
 from infraspectre.feed.batches import Match, Piece
 from infraspectre.feed.reader import Gap
 from infraspectre.feed.selection import Selection
@@ -34,15 +34,17 @@ class Note(NamedTuple):
 class Lane:
     """Holds what waits in a subscription; its order is that of the feed, and its positions only grow."""
 
-    def __init__(self, request: Subscribe, selection: Selection, epoch: str, start: int) -> None:
-        """Begin at a number of the feed."""
+    def __init__(self, request: Subscribe, selection: Selection, start: Position, counts: Counter[str]) -> None:
+        """Begin at a position of the feed; what is sent and shed is added to the counts."""
         self.name = request.id
         self.selection = selection
         self.rank = PRIORITIES.index(request.priority)
-        self.epoch = epoch
-        self.next = start
+        self.epoch = start.epoch
+        self.next = start.sequence
         """While history is read: the number from which on it has not been looked at."""
-        self.told = start
+        self.is_behind = True
+        """Whether history is read, until it has reached what happens now."""
+        self.told = start.sequence
         """The number behind what was sent last."""
         self.events = 0
         self.size = 0
@@ -55,6 +57,7 @@ class Lane:
         self._credit = request.window
         self._unacknowledged: deque[tuple[int, int]] = deque()
         self._open = 0
+        self._counts = counts
 
     @property
     def is_urgent(self) -> bool:
@@ -67,9 +70,20 @@ class Lane:
         return not (self._queue or self._ready or self._window)
 
     @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing can be sent now: nothing is ready, or the client has to acknowledge first."""
+        return not (self._queue or self._ready) or self._is_held
+
+    @property
     def position(self) -> Position:
         """Return the position behind what was sent last."""
         return Position(self.epoch, self.told)
+
+    def reached(self, live: int) -> Position:
+        """Return the position behind all that is done with, where the feed has come to a number."""
+        if self.is_empty:
+            self.told = max(self.told, min(live, self.next) if self.is_behind else live)
+        return self.position
 
     @property
     def aggregate_s(self) -> float:
@@ -120,7 +134,7 @@ class Lane:
 
     def take(self, room: int) -> str | None:
         """Return the next message, of about so many characters at the most; None if there is nothing to send."""
-        if self._credit is not None and self._open >= self._credit:
+        if self._is_held:
             return None
         self._fill()
         if not self._ready:
@@ -135,6 +149,10 @@ class Lane:
         """Take note that all before a number arrived."""
         while self._unacknowledged and self._unacknowledged[0][0] <= sequence:
             self._open -= self._unacknowledged.popleft()[1]
+
+    @property
+    def _is_held(self) -> bool:
+        return self._credit is not None and self._open >= self._credit
 
     @property
     def _tail(self) -> int:
@@ -176,7 +194,17 @@ class Lane:
         self.events -= events
         self.size -= sum(item.size for item in items)
         self.told = items[-1].end
+        self._count(items)
         if self._credit is not None:
             self._unacknowledged.append((self.told, events))
             self._open += events
         return text
+
+    def _count(self, items: list[Piece] | list[Note]) -> None:
+        for item in items:
+            if isinstance(item, Note):
+                self._counts["notes"] += 1
+                continue
+            self._counts["events"] += item.events
+            for severity, count in by_severity(item.shed).items():
+                self._counts[f"shed_{severity}"] += count
