@@ -21,7 +21,7 @@ from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
-from infraspectre.api.routes import audit, documents, health, keys, sessions, tenants, users
+from infraspectre.api.routes import audit, documents, health, keys, sessions, stream, tenants, users
 from infraspectre.api.routing import grouped
 from infraspectre.records.access import Principal
 from infraspectre.serving.platform import Platform
@@ -33,6 +33,7 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *health.HANDLERS,
     *keys.HANDLERS,
     *sessions.HANDLERS,
+    *stream.HANDLERS,
     *tenants.HANDLERS,
     *users.HANDLERS,
 )
@@ -47,6 +48,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         "door": Provide(lambda: door, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
         "expected": Provide(expected, sync_to_thread=False),
+        **stream.DEPENDENCIES,
     }
 
     @cache
@@ -72,6 +74,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,
         request_max_body_size=MOST_BODY,
+        lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
         logging_config=None,
     )

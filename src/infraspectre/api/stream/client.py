@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from infraspectre.api.stream.ladder import Ladder, Level
@@ -10,6 +11,7 @@ from infraspectre.api.stream.lanes import Lane
 from infraspectre.api.stream.limits import Limits
 from infraspectre.api.stream.messages import message
 from infraspectre.records.access import Principal
+from infraspectre.records.events import Position
 
 COALESCE_S = 0.25
 """Messages to a client that is behind are sent so far apart at least."""
@@ -61,6 +63,8 @@ class Client:
         self.lanes: dict[str, Lane] = {}
         self.ladder = Ladder()
         self.ending: Ending | None = None
+        self.on_end: Callable[[], None] | None = None
+        """Called once there is an ending."""
         self.subscribed_at = now
         self.share = limits.queue_size
         """Characters that may wait now, which depends on how many clients there are."""
@@ -70,6 +74,10 @@ class Client:
         self._sending: Sending | None = None
         self._sent_at = now
         self._sent_size = 0
+        self._settled: list[Position] = []
+        """Where the lanes were before what was sent last."""
+        self.fallen: list[Lane] = []
+        """Lanes for which history is to be read instead of what waited."""
         self._is_blocked = False
         """Whether the last message was not taken at once."""
         self._rate = 0.0
@@ -89,7 +97,11 @@ class Client:
 
     def end(self, code: int, reason: str) -> None:
         """Close the client, once."""
-        self.ending = self.ending or Ending(code, reason)
+        if self.ending is None:
+            self.ending = Ending(code, reason)
+            self._counts[f"closed_{code}"] += 1
+            if self.on_end:
+                self.on_end()
 
     def reply(self, text: str) -> None:
         """Answer the client; one that does not take answers is closed."""
@@ -110,12 +122,10 @@ class Client:
         if self.ending:
             return False
         is_free = self._is_free(now)
-        self._judge(now)
         is_due = self.ladder.level < Level.COALESCE or now - self._sent_at >= COALESCE_S or self._has_urgent()
         if is_free and is_due:
-            messages = self._take()
-            if messages:
-                self._send(messages, now)
+            self._send(self._take(), now)
+        self._judge(is_free, now)
         return not self.is_idle
 
     def tend(self, now: float, position: int) -> None:
@@ -123,18 +133,21 @@ class Client:
         for lane in self.lanes.values():
             lane.tend(now)
         is_free = self._is_free(now)
-        self._judge(now)
+        self._judge(is_free, now)
         if not is_free and now - self._sent_at >= self.limits.stall_s:
-            self.end(TRY_AGAIN_LATER, "nothing was taken for too long; resume from the last position")
+            self._end_slow("nothing was taken for too long")
         elif not self.lanes and now - self.subscribed_at >= self.limits.idle_s:
             self.end(POLICY_VIOLATION, "no subscription for too long")
         elif is_free and now - self._sent_at >= self.limits.heartbeat_s:
             self.reply(self._heartbeat(position))
 
+    def _end_slow(self, problem: str) -> None:
+        """Close the client, and name the position before what may not have arrived."""
+        lowest = min(self._settled, key=lambda each: each.sequence, default="anywhere")
+        self.end(TRY_AGAIN_LATER, f"{problem}; resume from {lowest}")
+
     def _heartbeat(self, position: int) -> str:
-        return message(
-            "heartbeat", positions={lane.name: str(lane.reached(position)) for lane in self.lanes.values()}
-        )
+        return message("heartbeat", positions={lane.name: str(lane.reached(position)) for lane in self.lanes.values()})
 
     def _is_free(self, now: float) -> bool:
         """Tell whether the last message was taken, and measure how fast."""
@@ -165,27 +178,37 @@ class Client:
         size = self._size()
         return size / self._rate if self._rate and size > self.limits.message_size else 0.0
 
-    def _judge(self, now: float) -> None:
-        """Take a step on the ladder if it is time, and tell the client."""
+    def _judge(self, is_free: bool, now: float) -> None:
+        """Take a step on the ladder if it is time, and tell the client.
+
+        How much waits counts only while the client takes nothing: one that does is served again in a moment.
+        """
         fill = self._fill()
+        if fill >= 1.0 and is_free:
+            self._fall()
         before = self.ladder.level
-        level = self.ladder.judge(fill, self._delay_s(), now)
+        level = self.ladder.judge(0.0 if is_free else fill, self._delay_s(), now)
         if level == before:
             return
         if level == Level.CLOSE:
-            lowest = min((lane.position for lane in self.lanes.values()), key=lambda each: each.sequence)
-            self.end(TRY_AGAIN_LATER, f"too slow; resume from {lowest} or later positions received")
+            self._end_slow("more waits than there is room for")
             return
         for lane in self.lanes.values():
             lane.throttle(level)
         told: dict[str, Any] = {"fill": round(fill, 3), "drain_per_s": round(self._rate)}
         self.reply(message("throttle", level=level.name.lower(), reason=REASONS[level], **told))
 
+    def _fall(self) -> None:
+        """Let go of what waits, which is read again from the log as the client takes it."""
+        waiting = [lane for lane in self.lanes.values() if lane.size]
+        self.fallen += [lane for lane in waiting if not lane.is_urgent] or waiting
+
     def _has_urgent(self) -> bool:
         return any(lane.is_urgent and lane.size for lane in self.lanes.values())
 
     def _take(self) -> list[str]:
         """Return the next messages: replies, then lanes by priority, up to about what may be sent at once."""
+        self._settled = [lane.position for lane in self.lanes.values()]
         messages = list(self._replies)
         self._replies.clear()
         room = self.limits.message_size - sum(map(len, messages))
@@ -196,6 +219,8 @@ class Client:
         return messages
 
     def _send(self, messages: list[str], now: float) -> None:
+        if not messages:
+            return
         self._sent_at = now
         self._sent_size = sum(map(len, messages))
         self._is_blocked = False

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from infraspectre.api.stream.client import GOING_AWAY, Client, Transport
+from infraspectre.api.stream.client import GOING_AWAY, POLICY_VIOLATION, Client, Transport
 from infraspectre.api.stream.groups import Groups
 from infraspectre.api.stream.lanes import Lane
 from infraspectre.api.stream.limits import Limits
@@ -17,6 +17,9 @@ from infraspectre.feed.reader import Feed, Gap
 from infraspectre.feed.selection import Selection
 from infraspectre.records.access import Principal
 from infraspectre.records.events import Position
+
+MOST_HELD = 32
+"""Batches in memory that one lane is handed before it is another's turn."""
 
 
 class Hub:
@@ -33,6 +36,8 @@ class Hub:
         self.clients: dict[Client, None] = {}
         self.waiting: dict[Client, None] = {}
         """Those for whom something waits."""
+        self.on_waiting: Callable[[], None] = lambda: None
+        """Called when something waits that did not come from the feed."""
         self.behind: dict[Lane, Client] = {}
         """Lanes for which history is read."""
         self._groups = Groups()
@@ -61,13 +66,18 @@ class Hub:
     def hear(self, client: Client, data: str | bytes) -> None:
         """Do what a message of a client asks for, and answer; what cannot be done is answered as an error."""
         if not client.admits(self.now()):
-            client.end(1008, f"more than {self.limits.messages_per_s:g} messages a second")
+            client.end(POLICY_VIOLATION, f"more than {self.limits.messages_per_s:g} messages a second")
             return
         try:
             self._do(client, read(data, self.limits.message_bytes))
         except (InputError, ConflictError, OverloadError) as error:
             client.reply(message("error", problem=error.problem, field=error.field, remedy=error.remedy))
+        self.wait_for(client)
+
+    def wait_for(self, client: Client) -> None:
+        """Send what waits for a client soon."""
         self.waiting[client] = None
+        self.on_waiting()
 
     def _do(self, client: Client, asked: Subscribe | Unsubscribe | Ack | Ping) -> None:
         match asked:
@@ -117,10 +127,24 @@ class Hub:
                 lane.offer(match, now)
                 self.waiting[self._owners[lane]] = None
 
-    def catch_up(self, lane: Lane, batch: Batch) -> None:
-        """Hand out a part of history in which a lane's next number lies, and let the lane go live where it ends."""
-        if lane not in self.behind:
-            return
+    def catch_up(self, lane: Lane, batch: Batch | None) -> None:
+        """Hand out history from the batch in which a lane's next number lies, and what is in memory behind it.
+
+        The lane goes live where history ends.
+        """
+        for _ in range(MOST_HELD):
+            if batch is None or lane not in self.behind:
+                return
+            self._hand(lane, batch)
+            self._go_live(lane)
+            batch = self.feed.held(lane.next) if self.is_ready(lane) else None
+
+    def is_ready(self, lane: Lane) -> bool:
+        """Tell whether there is history to read for a lane that its client has room for."""
+        client = self.behind.get(lane)
+        return client is not None and lane.next < self.position and client.has_room
+
+    def _hand(self, lane: Lane, batch: Batch) -> None:
         if batch.lost:
             self._tell_gap(batch, [lane])
         else:
@@ -130,7 +154,6 @@ class Hub:
                 self.waiting[self._owners[lane]] = None
         self.counts["replayed"] += max(batch.end - lane.next, 0)
         lane.next = max(lane.next, batch.end)
-        self._go_live(lane)
 
     def flush(self, clients: Iterable[Client]) -> None:
         """Send clients what they can take."""
@@ -138,6 +161,8 @@ class Hub:
         for client in clients:
             if not client.flush(now):
                 self.waiting.pop(client, None)
+            while client.fallen:
+                self._fall(client, client.fallen.pop())
 
     def tend(self) -> None:
         """Do what is due without events, a few times a second."""
@@ -153,6 +178,16 @@ class Hub:
         """Send all clients away, who come back to another server."""
         for client in self.clients:
             client.end(GOING_AWAY, "the server ends; resume elsewhere from the last position")
+
+    def _fall(self, client: Client, lane: Lane) -> None:
+        """Read history for a lane from what was sent last, in place of what waited."""
+        self.counts["fallen"] += 1
+        self._groups.remove(lane)
+        start, gap = self.feed.place(lane.position)
+        lane.restart(start)
+        if gap:
+            lane.offer_gap(gap)
+        self.behind[lane] = client
 
     def _go_live(self, lane: Lane) -> None:
         if lane.next == self.position and lane in self.behind:

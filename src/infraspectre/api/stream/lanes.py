@@ -6,7 +6,14 @@ from collections import Counter, deque
 from typing import NamedTuple
 
 from infraspectre.api.stream.ladder import Level
-from infraspectre.api.stream.messages import PRIORITIES, Subscribe, by_severity, events_message, gap_message, summary_message
+from infraspectre.api.stream.messages import (
+    PRIORITIES,
+    Subscribe,
+    by_severity,
+    events_message,
+    gap_message,
+    summary_message,
+)
 from infraspectre.feed.batches import Match, Piece
 from infraspectre.feed.reader import Gap
 from infraspectre.feed.selection import Selection
@@ -106,6 +113,15 @@ class Lane:
         self.summarize()
         self.epoch = gap.end.epoch
         self._append(Note(gap_message(self.name, gap), gap.end.sequence))
+
+    def restart(self, start: int) -> None:
+        """Let go of all that waits; history is read from a number on."""
+        self._queue.clear()
+        self._ready.clear()
+        self._window.clear()
+        self.events = self.size = 0
+        self.next = start
+        self.is_behind = True
 
     def tend(self, now: float) -> None:
         """Close the window of summaries once its time has come."""

@@ -63,6 +63,7 @@ class Runner:
         self.threads = ThreadPoolExecutor(2, "stream")
         self._pause_s = LEAST_PAUSE_S
         self._is_waiting = asyncio.Event()
+        hub.on_waiting = self._is_waiting.set
 
     async def follow(self) -> None:
         """Read what came next, and send it to all who can take it."""
@@ -89,8 +90,8 @@ class Runner:
         """Read history for one lane after another, as far as their clients take it."""
         hub = self.hub
         began = time.perf_counter()
-        for lane, client in list(hub.behind.items()):
-            if lane.next >= hub.position or not client.has_room:
+        for lane in list(hub.behind):
+            if not hub.is_ready(lane):
                 continue
             batch = hub.feed.held(lane.next)
             if batch is None:
