@@ -34,6 +34,7 @@ from infraspectre.api.routes import (
     predictions,
     scoring,
     sessions,
+    stream,
     tables,
     tenants,
     users,
@@ -44,7 +45,7 @@ from infraspectre.serving.platform import Platform
 
 PARTS = (
     analysis, audit, documents, events, exports, health, incidents, jobs, keys, models, predictions, scoring,
-    sessions, tables, tenants, users,
+    sessions, stream, tables, tenants, users,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
@@ -58,6 +59,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         "door": Provide(lambda: door, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
         "expected": Provide(expected, sync_to_thread=False),
+        **stream.DEPENDENCIES,
     }
 
     @cache
@@ -83,6 +85,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,
         request_max_body_size=MOST_BODY,
+        lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
         logging_config=None,
     )

@@ -29,14 +29,17 @@ class Api(Litestar):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or pass on what is none."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
             return
         scope.setdefault("state", {})
         request_id = request_id_of(scope["headers"])
         scope["state"]["request_id"] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self.answer(scope, receive, Answer(scope, send, request_id))
+            if scope["type"] == "http":
+                await self.answer(scope, receive, Answer(scope, send, request_id))
+            else:
+                await super().__call__(scope, receive, send)
 
     async def answer(self, scope: Scope, receive: Receive, send: Answer) -> None:
         """Answer OPTIONS here, HEAD as GET without its body, and all else by its route."""
