@@ -29,7 +29,7 @@ COMMANDS = {
     "graph": "Build the knowledge graph of techniques, actors and incidents, and ask it in Cypher.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
-    "config": "Show the settings in force.",
+    "config": "Make, check and show settings.",
     "completion": "Print a script that completes commands and options in a shell.",
     "version": "Print the version.",
 }
