@@ -38,3 +38,5 @@ class FeedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """How much it is worth an analyst's time, 0 to 1."""
     data: msgspec.Raw = msgspec.Raw(b"{}")
     """The record itself, as JSON."""
+    source: str = ""
+    """From which part of the log it follows, so that a worker that is started again tells nothing twice."""

@@ -4,7 +4,7 @@ from infraspectre.soma.arp_poisoning import ArpPoisoning
 from infraspectre.soma.detector import Case, Casebook, Detector, Finding, gathered
 from infraspectre.soma.dga import Dga
 from infraspectre.soma.signatures import Signatures
-from infraspectre.soma.soma import CATALOGUE, PATIENCE, Patience, Soma
+from infraspectre.soma.soma import CATALOGUE, PATIENCE, Patience, Soma, live_patience
 
 __all__ = [
     "CATALOGUE",
@@ -19,4 +19,5 @@ __all__ = [
     "Signatures",
     "Soma",
     "gathered",
+    "live_patience",
 ]

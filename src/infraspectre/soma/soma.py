@@ -73,7 +73,7 @@ class Patience(NamedTuple):
     """Closes a block once it holds this many rows and spans this much event time."""
 
     rows: int
-    span_s: int
+    span_s: float
 
 
 NEEDED = ("started_at", "ended_at", "orig_ip", "resp_ip")
@@ -82,6 +82,11 @@ PATIENCE = (Patience(8_192, 0), Patience(2_048, 60), Patience(64, 600))
 """Blocks are cut by rows and event time alone, so that batch boundaries leave no trace: 8,192 rows bound memory, a
 minute is the wait on a network of thousands and ten minutes on any other, and 64 rows spread the cost of looking, which
 is much the same for a hundred rows and a thousand."""
+
+
+def live_patience(longest_s: float) -> tuple[Patience, ...]:
+    """Return the patience with live traffic, where somebody waits: few rows are looked at, too, after some seconds."""
+    return (PATIENCE[0], Patience(1, longest_s))
 
 
 class Soma:
@@ -105,10 +110,13 @@ class Soma:
         looked_at = frame.select(name for name in frame.columns if name in self._columns)
         return [found for block in self._cut(_told(looked_at)) for found in self._look(block)]
 
+    def settle(self) -> list[Detection]:
+        """Return what the flows still waiting add, as nothing may come behind them for long."""
+        return self._look(self._taken()) if self._waiting else []
+
     def finish(self) -> list[Detection]:
         """Return what the flows still waiting and the end of the input add."""
-        rest = self._look(self._taken()) if self._waiting else []
-        return rest + [found for detector in self._detectors for found in detector.finish()]
+        return self.settle() + [found for detector in self._detectors for found in detector.finish()]
 
     def _cut(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Yield the blocks that these rows complete; keep the rest waiting."""

@@ -1,0 +1,78 @@
+"""The collections of records that the platform keeps, and how an incident becomes a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from infraspectre.records.queries import Collection
+from infraspectre.records.times import from_datetime
+
+OWNED: dict[str, Any] = {"status": "new", "verdict": "", "assignee": ""}
+"""What people decide about an incident, and what it is until they do; status is new, open or closed."""
+INCIDENTS = Collection(
+    "incidents",
+    {
+        "first_seen": "integer",
+        "last_seen": "integer",
+        "raised_at": "integer",
+        "level": "text",
+        "value": "real",
+        "low": "real",
+        "high": "real",
+        "probability": "real",
+        "status": "text",
+        "verdict": "text",
+        "assignee": "text",
+        "title": "text",
+        "entities": "texts",
+        "techniques": "texts",
+        "categories": "texts",
+        "campaign_id": "text",
+        "sensor": "text",
+    },
+)
+"""Times are nanoseconds since the epoch; `level`, `value`, `low` and `high` are those of the threat score."""
+VERDICTS = Collection("verdicts", {"incident_id": "text", "verdict": "text", "by": "text", "at": "integer"})
+USERS = Collection("users", {"name": "text", "role": "text"})
+KEYS = Collection("keys", {"prefix": "text", "subject": "text", "role": "text", "expires_at": "integer"})
+ASSETS = Collection("assets", {"network": "text", "name": "text", "criticality": "text", "roles": "texts"})
+WEBHOOKS = Collection("webhooks", {"url": "text"})
+JOBS = Collection(
+    "jobs",
+    {"kind": "text", "state": "text", "owner": "text", "due_at": "integer", "created_at": "integer"},
+)
+SAVED_VIEWS = Collection("saved_views", {"owner": "text", "name": "text"})
+INTEGRATIONS = Collection("integrations", {"kind": "text", "name": "text"})
+SENSORS = Collection("sensors", {"name": "text", "state": "text", "seen_at": "integer"})
+TENANTS = Collection("tenants", {"name": "text"})
+IDEMPOTENCY = Collection("idempotency", {"expires_at": "integer"})
+COLLECTIONS = (
+    INCIDENTS, VERDICTS, USERS, KEYS, ASSETS, WEBHOOKS, JOBS, SAVED_VIEWS, INTEGRATIONS, SENSORS, TENANTS, IDEMPOTENCY,
+)  # fmt: skip
+
+
+def incident_record(
+    incident: Mapping[str, Any], before: Mapping[str, Any] | None = None, sensor: str = ""
+) -> dict[str, Any]:
+    """Return the record of an object of `incidents.jsonl`; what people decided in the record before stays."""
+    score = incident["threat_score"]
+    times = {name: _nanoseconds(incident[name]) for name in ("first_seen", "last_seen", "raised_at")}
+    found: dict[str, Any] = {
+        **times,
+        **{name: score[name] for name in ("level", "value", "low", "high")},
+        **{name: (before or OWNED).get(name, unset) for name, unset in OWNED.items()},
+        "probability": incident["probability"],
+        "title": incident["title"],
+        "entities": sorted({*incident["entities"], *incident["orig"], *incident["resp"]}),
+        "techniques": sorted({each["id"] for each in incident["techniques"]}),
+        "categories": sorted({each["category"] for each in incident["detections"]}),
+        "campaign_id": incident.get("campaign_id", ""),
+        "sensor": sensor,
+    }
+    return found | {"incident": dict(incident)}
+
+
+def _nanoseconds(written: str) -> int:
+    return from_datetime(datetime.fromisoformat(written))

@@ -1,0 +1,1 @@
+"""What `infraspectre serve` runs: the processes of the platform, and what they share."""

@@ -1,0 +1,28 @@
+"""The platform as its parts see it: settings, stores, log and clock, chosen once by the composition root."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
+from infraspectre.settings import Settings
+
+
+class SystemClock:
+    """Tells the time of this machine."""
+
+    def now(self) -> int:
+        """Return nanoseconds since the epoch, UTC."""
+        return time.time_ns()
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Holds what an answer is made from; tests give doubles."""
+
+    records: RecordStore
+    tables: TableStore
+    log: EventLog
+    settings: Settings = field(default_factory=Settings)
+    clock: Clock = field(default_factory=SystemClock)
