@@ -226,7 +226,8 @@ class Topic(Protocol):
     def read(self, start: int, most: int = 1_000, wait_s: float = 0.0) -> list[Entry]:
         """Return durable entries from a number on, waiting up to so long for the first.
 
-        Raises InputError for a number before `begin` or beyond `end`, and for a damaged entry.
+        Raises InputError for a number beyond `end`; GapError, which says where to go on, for one before `begin` and for
+        a damaged or lost entry.
         """
         ...
 

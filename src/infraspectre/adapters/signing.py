@@ -43,12 +43,12 @@ def message(manifest: Manifest) -> bytes:
     return CONTEXT + manifest.content_id.encode()
 
 
-def private_key(path: Path | None) -> Ed25519PrivateKey:
-    """Read a private key in PEM (PKCS 8) from a file or INFRASPECTRE_MODEL_KEY; raises InputError, UsageError."""
-    text = os.environ.get(PRIVATE_VARIABLE, "") if path is None else ""
+def private_key(path: Path | None, variable: str = PRIVATE_VARIABLE) -> Ed25519PrivateKey:
+    """Read a private key in PEM (PKCS 8) from a file, else from the environment; raises InputError, UsageError."""
+    text = os.environ.get(variable, "") if path is None else ""
     if path is None and not text:
-        raise UsageError("no key to sign with", remedy=f"give --key FILE or set {PRIVATE_VARIABLE}; {NEW_KEY}")
-    place = path or PRIVATE_VARIABLE
+        raise UsageError("no key to sign with", remedy=f"give --key FILE or set {variable}; {NEW_KEY}")
+    place = path or variable
     try:
         key = load_pem_private_key(text.encode() if path is None else read_key(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

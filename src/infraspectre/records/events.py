@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from infraspectre.errors import InputError
 
@@ -15,6 +15,15 @@ class Entry(NamedTuple):
     at: int
     """When it was appended, nanoseconds since the epoch, UTC."""
     data: bytes
+
+
+class GapError(InputError):
+    """Says that an entry is not there any more: it was dropped for its age or is damaged; others behind it are."""
+
+    def __init__(self, problem: str, after: int, **where: Any) -> None:
+        """Describe the problem; `after` is the number of the next entry that can be read, or the end."""
+        super().__init__(problem, remedy=f"go on with entry {after}", **where)
+        self.after = after
 
 
 class Position(NamedTuple):

@@ -1,0 +1,283 @@
+"""The event log on this machine's disk: one folder for each topic, one process that writes it, any number that read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Condition, Lock
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from infraspectre.adapters.log.disk import Disk
+from infraspectre.adapters.log.frames import FIRST, Signer
+from infraspectre.adapters.log.keys import log_key
+from infraspectre.adapters.log.points import Point, cut, find_end
+from infraspectre.adapters.log.reading import Reader
+from infraspectre.adapters.log.segments import Origin
+from infraspectre.adapters.log.slots import Slots
+from infraspectre.adapters.log.writing import Counts, Limits, Queue, Writer
+from infraspectre.errors import InfraSpectreError, InputError, OutputError, UsageError
+from infraspectre.files import writing_to
+from infraspectre.ports import Clock
+from infraspectre.records.events import Entry
+
+NAME = re.compile(r"\A[a-z][a-z0-9-]{0,63}\Z")
+EPOCH_BYTES = 8
+KeySource = Callable[[], Ed25519PrivateKey]
+POLL_S = 0.002
+"""A reader looks so often whether another process has written."""
+
+
+def checked(name: str) -> str:
+    """Return the name of a topic or consumer; raises UsageError unless it can be one."""
+    if not NAME.match(name):
+        raise UsageError(f"{name[:64]!r} cannot be a name", remedy="use a letter, then letters, digits and -")
+    return name
+
+
+class LocalLog:
+    """Keeps topics in a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        limits: Limits | None = None,
+        key: Path | None = None,
+        disk: Disk | None = None,
+    ) -> None:
+        """Use a folder, which is made by the first entry; `key` is a file with the private key, else it lies there."""
+        self.folder = folder
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._key = key
+        self._disk = disk or Disk()
+        self._topics: dict[str, LocalTopic] = {}
+        self._cursors: dict[tuple[str, str], Slots] = {}
+        self._lock = Lock()
+
+    def topic(self, name: str) -> LocalTopic:
+        """Return a topic, which is made by its first entry."""
+        with self._lock:
+            if name not in self._topics:
+                folder = self.folder / "topics" / checked(name)
+                self._topics[name] = LocalTopic(folder, self._clock, self._limits, self.key, self._disk)
+            return self._topics[name]
+
+    def key(self) -> Ed25519PrivateKey:
+        """Return the private key, which is made at its first use."""
+        return log_key(self.folder, self._key)
+
+    def cursor(self, consumer: str, topic: str) -> int | None:
+        """Return the number that a consumer wants next, None for one that has not begun in this epoch of the topic."""
+        value = self._slots(consumer, topic).read()
+        if value is None:
+            return None
+        epoch, _, sequence = value.decode("ascii").partition(" ")
+        return int(sequence) if epoch == self.topic(topic).epoch else None
+
+    def move(self, consumer: str, topic: str, sequence: int) -> None:
+        """Remember durably that a consumer is done with all before a number; raises OutputError."""
+        slots = self._slots(consumer, topic)
+        value = f"{self.topic(topic).epoch} {sequence}".encode()
+        with writing_to(slots.path), self._lock:
+            self._disk.make_folder(slots.path.parent)
+            slots.write(value, durable=True)
+
+    def _slots(self, consumer: str, topic: str) -> Slots:
+        with self._lock:
+            if (consumer, topic) not in self._cursors:
+                path = self.folder / "cursors" / checked(topic) / checked(consumer)
+                self._cursors[consumer, topic] = Slots(path, self._disk)
+            return self._cursors[consumer, topic]
+
+    def close(self) -> None:
+        """Make durable what waits, and release what is held."""
+        with self._lock:
+            for topic in self._topics.values():
+                topic.close()
+            for cursor in self._cursors.values():
+                cursor.close()
+
+
+class LocalTopic:
+    """Keeps the entries of a topic in segments of signed frames."""
+
+    def __init__(self, folder: Path, clock: Clock, limits: Limits, key: KeySource, disk: Disk) -> None:
+        """Use a folder; nothing is made or looked at before it has to be."""
+        self.folder = folder
+        self.name = folder.name
+        self._clock = clock
+        self._limits = limits
+        self._key = key
+        self._disk = disk
+        self._mark = Slots(folder / "mark", disk)
+        self._reader = Reader(folder)
+        self._lock = Lock()
+        self._moved = Condition()
+        self._epoch = ""
+        self._queue: Queue | None = None
+        self._held: int | None = None
+        self._point: Point | None = None
+
+    @property
+    def epoch(self) -> str:
+        """Name the incarnation of the topic, which is made with it."""
+        if not self._epoch:
+            with self._lock:
+                self._open()
+        return self._epoch
+
+    @property
+    def begin(self) -> int:
+        """Return the number of the first entry that is still kept."""
+        return self._reader.begin()
+
+    @property
+    def end(self) -> int:
+        """Return the number that the next entry will have; all before it are durable."""
+        return self._end().end
+
+    def counts(self) -> Counts:
+        """Return what became of entries that this process was to append."""
+        return self._queue.counts() if self._queue else Counts()
+
+    def append(self, data: Sequence[bytes]) -> Future[int]:
+        """Add entries, all or none; the future gives the number of the first once they are durable."""
+        try:
+            return self._writing().append(data)
+        except InfraSpectreError as error:
+            failed: Future[int] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def read(self, start: int, most: int = 1_000, wait_s: float = 0.0) -> list[Entry]:
+        """Return durable entries from a number on, waiting up to so long for the first; see `Topic.read`."""
+        point = self._end()
+        if start > point.end:
+            raise InputError(f"ends before entry {start}", path=self.folder, remedy=f"read from {point.end} on")
+        if start == point.end and wait_s > 0:
+            point = self._wait(start, wait_s)
+        return self._reader.read(start, most, point, self._origin(point.key)) if start < point.end and most > 0 else []
+
+    def _end(self) -> Point:
+        """Return the durable end: this process knows it if it writes, else it is told by the one that does."""
+        if not self._epoch:
+            self.epoch  # noqa: B018  what a crash left is looked at first
+        return self._point or Point.of(self._mark.read()) or Point()
+
+    def _wait(self, start: int, wait_s: float) -> Point:
+        deadline = time.monotonic() + wait_s
+        with self._moved:
+            while (point := self._end()).end <= start and (left := deadline - time.monotonic()) > 0:
+                self._moved.wait(left if self._point else min(left, POLL_S))
+        return point
+
+    def _told(self, point: Point) -> None:
+        self._mark.write(point.packed(), durable=False)
+        with self._moved:
+            self._point = point
+            self._moved.notify_all()
+
+    def _origin(self, key: bytes) -> Origin:
+        return Origin(self.name, bytes.fromhex(self._epoch), (key,))
+
+    def _writing(self) -> Queue:
+        if self._queue is None:
+            with self._lock:
+                self._queue = self._queue or self._begun()
+        return self._queue
+
+    def _begun(self) -> Queue:
+        """Take the lock, find the end, and start to write; raises OutputError where another process writes."""
+        self._open(keep=True)
+        if self._held is None:
+            raise OutputError("is written by another process", path=self.folder, remedy="stop that one first")
+        point = self._point or Point()
+        signer = Signer(self.name, self._key())
+        if point.key not in (FIRST, signer.public):
+            raise OutputError(
+                "was signed by another key", path=self.folder, remedy="restore the key, or 'infraspectre log rotate'"
+            )
+        writer = Writer(self.folder, bytes.fromhex(self._epoch), signer, point, self._limits, self._clock, self._disk)
+        return Queue(writer, bytes.fromhex(self._epoch), self._limits, self._told)
+
+    def _open(self, keep: bool = False) -> None:
+        """Make the topic if it is none yet; if nobody writes it, find its end, cut off what a crash left, and tell it.
+
+        A writer takes its lock while it holds the one for opening, so that whoever gets that one knows the end told to
+        be found already, or finds it.
+        """
+        with writing_to(self.folder):
+            self._disk.make_folder(self.folder)
+            with locked(self.folder / "opening"):
+                self._epoch = self._epoch or made_epoch(self.folder / "epoch", self._disk)
+                held = lock(self.folder / "writer", wait=False)
+                if held is not None:
+                    self._recover()
+                    self._held = held
+                    if not keep:
+                        self._let_go()
+
+    def _recover(self) -> None:
+        mark = Point.of(self._mark.read())
+        key = mark.key if mark else Signer(self.name, self._key()).public
+        recovery = find_end(self.folder, self._origin(key), mark)
+        if recovery.torn:
+            cut(self.folder, recovery, self._disk)
+        self._told(recovery.point)
+
+    def _let_go(self) -> None:
+        """Let another process write, and tell the end from now on."""
+        self._point = None
+        self._mark.close()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def close(self) -> None:
+        """Make durable what waits, and let others write."""
+        with self._lock:
+            if self._queue is not None:
+                self._queue.close()
+            self._let_go()
+
+
+def lock(path: Path, wait: bool) -> int | None:
+    """Take a lock that ends with the process; None if another has it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock while the block runs."""
+    file = lock(path, wait=True)
+    try:
+        yield
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def made_epoch(path: Path, disk: Disk) -> str:
+    """Return the epoch in a file, which is made unless it is there; raises InputError."""
+    with suppress(FileNotFoundError):
+        text = path.read_text("ascii", "replace").strip()
+        if re.fullmatch(f"[0-9a-f]{{{2 * EPOCH_BYTES}}}", text):
+            return text
+        raise InputError("holds no epoch", path=path, remedy="'infraspectre log repair' takes it from the entries")
+    disk.write_whole(path, f"{secrets.token_hex(EPOCH_BYTES)}\n".encode())
+    return path.read_text("ascii").strip()
