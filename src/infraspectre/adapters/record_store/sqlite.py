@@ -1,0 +1,166 @@
+"""SQLite as the database of records: one file, which several programs may use at once."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from infraspectre.adapters.record_store.database import Dialect, Rows
+from infraspectre.adapters.record_store.pool import Pool
+from infraspectre.adapters.record_store.store import SqlRecordStore
+from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
+from infraspectre.ports import Clock
+
+APPLICATION = 0x49535243
+"""Marks files of this store (`PRAGMA application_id`): "ISRC"."""
+WAIT_S = 30.0
+"""Seconds to wait for another program that writes."""
+LONGEST_S = 10.0
+"""Seconds that a question may take."""
+STEPS = 100_000
+"""Instructions of SQLite's machine between two looks at the clock, about a millisecond."""
+SQLITE = Dialect(
+    text="TEXT",
+    integer="INTEGER",
+    real="REAL",
+    blob="BLOB",
+    least_real="-9e999",
+    suffix=" WITHOUT ROWID",
+    like="LIKE",
+    identity="INTEGER PRIMARY KEY",
+    fresh="WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted LIMIT ?) "
+    "SELECT number + (SELECT coalesce(max(id), 0) FROM {table}) FROM counted",
+)
+
+
+def open_sqlite(path: Path, clock: Clock) -> SqlRecordStore:
+    """Open the store in a file, which is made if need be; raises InputError and OutputError."""
+    return SqlRecordStore(SqliteDatabase(path), clock)
+
+
+class SqliteConnection:
+    """Runs statements on a connection."""
+
+    dialect = SQLITE
+
+    def __init__(self, path: Path, is_reading: bool) -> None:
+        """Open a file."""
+        self._path = path
+        self._deadline: float | None = None
+        with errors_of(path):
+            self._raw = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+            self._raw.execute("PRAGMA synchronous = FULL")
+            self._raw.execute("PRAGMA cache_size = -65536")
+            if is_reading:
+                self._raw.execute("PRAGMA query_only = ON")
+                self._raw.set_progress_handler(self._is_late, STEPS)
+
+    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Run a statement and return all its rows."""
+        self._deadline = time.monotonic() + LONGEST_S
+        return self._raw.execute(statement, parameters).fetchall()
+
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+        return self._raw.execute(statement, parameters).rowcount
+
+    def run_many(self, statement: str, parameters: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once for each row of parameters."""
+        self._raw.executemany(statement, parameters)
+
+    def lock(self, name: str, is_shared: bool = False) -> None:
+        """Do nothing: whoever writes is alone."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._raw.close()
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+
+class SqliteDatabase:
+    """Gives connections to a file."""
+
+    dialect = SQLITE
+
+    def __init__(self, path: Path) -> None:
+        """Open a file, or make one for the owner alone; raises InputError and OutputError."""
+        self._path = path
+        self._lock = threading.Lock()
+        with errors_of(path):
+            path.touch(mode=0o600)
+        self._writer = SqliteConnection(path, is_reading=False)
+        self._readers = Pool(lambda: SqliteConnection(path, is_reading=True))
+        try:
+            with errors_of(path):
+                self._mark()
+        except InfraSpectreError:
+            self._writer.close()
+            raise
+
+    def _mark(self) -> None:
+        marked = self._writer.rows("PRAGMA application_id")[0][0]
+        is_new = not self._writer.rows("SELECT 1 FROM sqlite_schema LIMIT 1")
+        if marked != APPLICATION and not (marked == 0 and is_new):
+            raise InputError("is no store of records", path=self._path, remedy="name another file")
+        self._writer.rows("PRAGMA journal_mode = WAL")
+        self._writer.run("PRAGMA journal_size_limit = 67108864")
+        if marked != APPLICATION:
+            self._writer.run(f"PRAGMA application_id = {APPLICATION}")
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteConnection]:
+        """Lend a connection that reads."""
+        with errors_of(self._path), self._readers.lent() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteConnection]:
+        """Lend the connection that writes, in a transaction."""
+        with self._lock, errors_of(self._path):
+            self._writer.run("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.run("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._writer.run("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._readers.close()
+        with self._lock:
+            self._writer.close()
+
+
+@contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Translate what SQLite and the system report of a file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    except OSError as error:
+        raise OutputError(error.strerror or str(error), path=path) from error
+
+
+def translated(error: sqlite3.Error, path: Path) -> InfraSpectreError:
+    """Return what SQLite reports as an error of ours."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    match code:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return OverloadError("is being written by another program", path=path, remedy="try again")
+        case sqlite3.SQLITE_INTERRUPT:
+            return OverloadError(f"took longer than {LONGEST_S:.0f} s", path=path, remedy="ask for less")
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            return OutputError(f"cannot be written: {error}", path=path)
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return InputError(f"is damaged: {error}", path=path, remedy="'infraspectre store repair' saves what it can")
+    return InputError(f"cannot be used: {error}", path=path)
