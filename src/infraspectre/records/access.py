@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from infraspectre.records.queries import Collection
+
 Role = Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
 ROLES: tuple[Role, ...] = ("viewer", "analyst", "engineer", "administrator", "sensor")
 Permission = Literal["read", "triage", "respond", "engineer", "administer", "ingest"]
@@ -31,3 +33,38 @@ class Principal(msgspec.Struct, frozen=True):
     def may(self, permission: Permission) -> bool:
         """Tell whether the role has a permission."""
         return permission in PERMISSIONS[self.role]
+
+
+KEYS = Collection("keys", {"subject": "text", "role": "text", "expires_at": "integer"})
+USERS = Collection("users", {"name": "text", "role": "text"})
+
+
+class KeyRecord(msgspec.Struct, frozen=True):
+    """Is an API key as it is kept."""
+
+    key_id: str
+    name: str
+    """What it is for."""
+    subject: str
+    """On whose behalf it asks."""
+    role: Role
+    digest: str
+    created_at: int
+    """Nanoseconds since the epoch, UTC."""
+    expires_at: int = 0
+    """Nanoseconds since the epoch, UTC; 0 is never."""
+
+    def is_over(self, now: int) -> bool:
+        """Tell whether it has expired."""
+        return 0 < self.expires_at <= now
+
+
+class UserRecord(msgspec.Struct, frozen=True):
+    """Is a user as it is kept."""
+
+    name: str
+    role: Role
+    password: str
+    """Its argon2id hash; empty for one who comes from an identity provider."""
+    created_at: int
+    is_disabled: bool = False

@@ -1,0 +1,75 @@
+"""Bodies of requests: strict JSON, of bounded size and depth, decoded into the type that a route takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from infraspectre.api.problems import Flaw, RefusedError
+
+JSON_TYPE = "application/json"
+MOST_BODY = 1 << 20
+MOST_DEPTH = 32
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
+NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+WHERE = re.compile(r" - at `\$\.?(.*)`\Z")
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """Decodes its body strictly: no field twice, none unknown, no number in quotes."""
+
+    async def json(self) -> Any:
+        """Return the body as the type that the route takes; raises RefusedError."""
+        content_type = self.content_type[0]
+        if content_type != JSON_TYPE:
+            raise RefusedError("unsupported-content", f"send {JSON_TYPE}, not {content_type[:64] or 'nothing named'}")
+        field = self.route_handler.parsed_data_field
+        return decoded(await self.body(), field.annotation if field else Any)
+
+
+@lru_cache(512)
+def decoder_of(wanted: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a type."""
+    return msgspec.json.Decoder(wanted)
+
+
+def decoded(body: bytes, wanted: Any) -> Any:
+    """Return JSON as a type; raises RefusedError that says where it is not so."""
+    check_depth(body)
+    try:
+        value = decoder_of(wanted).decode(body)
+        json.loads(body, object_pairs_hook=without_repetition)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        where = WHERE.search(text)
+        raise RefusedError(
+            "bad-request",
+            "the body has values it cannot have",
+            [Flaw(WHERE.sub("", text), where[1] if where else "")],
+        ) from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise RefusedError("bad-request", f"the body is not sound JSON: {str(error)[:200]}") from error
+    return value
+
+
+def check_depth(body: bytes) -> None:
+    """Refuse JSON that is nested too deeply, before anything recurses into it."""
+    brackets = STRINGS.sub(b"", body).translate(None, NO_BRACKETS)
+    if len(brackets) > MOST_DEPTH and max(accumulate(map(STEP.__getitem__, brackets))) > MOST_DEPTH:
+        raise RefusedError("bad-request", f"the body is nested more than {MOST_DEPTH} deep")
+
+
+def without_repetition(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that has a name twice, which parsers read differently (RFC 8259 section 4)."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise ValueError(f"the name {twice[:64]!r} stands twice in an object")

@@ -1,0 +1,119 @@
+"""The frame around every answer: request ids, what HTTP asks of all methods, conditions, and headers that protect."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from litestar import Litestar
+from litestar.exceptions import HTTPException
+from litestar.types import Message, Method, Receive, Scope, Send
+
+Headers = Iterable[tuple[bytes, bytes]]
+SOUND_REQUEST_ID = re.compile(rb"\A[A-Za-z0-9][A-Za-z0-9._-]{7,63}\Z")
+METHODS: tuple[Method, ...] = ("DELETE", "GET", "PATCH", "POST", "PUT")
+PROTECTION = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Headers that each answer has unless it says otherwise: nothing is guessed, kept, framed or told to others."""
+
+
+class Api(Litestar):
+    """Answers over HTTP, every answer within the frame."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, or pass on what is none."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope.setdefault("state", {})
+        request_id = request_id_of(scope["headers"])
+        scope["state"]["request_id"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self.answer(scope, receive, Answer(scope, send, request_id))
+
+    async def answer(self, scope: Scope, receive: Receive, send: Answer) -> None:
+        """Answer OPTIONS here, HEAD as GET without its body, and all else by its route."""
+        method = scope["method"]  # type: ignore[typeddict-item]
+        if method == "OPTIONS":
+            await send.empty(204, allowed(self, scope["path"]))
+            return
+        if method == "HEAD":
+            scope["method"] = "GET"  # type: ignore[typeddict-unknown-key]
+        await super().__call__(scope, receive, send)
+
+
+class Answer:
+    """Sends an answer with the headers that every one has; one that the client has already is sent without body."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        """Wrap the sending of one answer."""
+        self._send = send
+        self._request_id = request_id
+        self._is_bare = scope["method"] == "HEAD"  # type: ignore[typeddict-item]
+        self._has = header(scope["headers"], b"if-none-match") if scope["method"] in ("GET", "HEAD") else None  # type: ignore[typeddict-item]
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message of an answer."""
+        if message["type"] == "http.response.start":
+            message = self._start(message)
+        elif message["type"] == "http.response.body" and self._is_bare:
+            message = {"type": "http.response.body", "body": b"", "more_body": message["more_body"]}
+        await self._send(message)
+
+    async def empty(self, status: int, allow: str) -> None:
+        """Send an answer that says no more than which methods there are."""
+        await self({"type": "http.response.start", "status": status, "headers": [(b"allow", allow.encode())]})
+        await self({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _start(self, message: Any) -> Any:
+        headers = list(message["headers"])
+        status = message["status"]
+        if status == 200 and self._has is not None and matches(self._has, header(headers, b"etag")):
+            status, self._is_bare = 304, True
+            headers = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type")]
+        given = {name for name, _ in headers}
+        headers += [(name, value) for name, value in PROTECTION if name not in given]
+        headers.append((b"x-request-id", self._request_id.encode()))
+        return {**message, "status": status, "headers": headers}
+
+
+def request_id_of(headers: Headers) -> str:
+    """Return the request's own id if it is a sane one, else a new one."""
+    given = header(headers, b"x-request-id") or b""
+    return given.decode() if SOUND_REQUEST_ID.match(given) else secrets.token_hex(16)
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """Return the first value of a header; names are in lower case (ASGI 3.0)."""
+    return next((value for key, value in headers if key == name), None)
+
+
+def matches(wanted: bytes, etag: bytes | None) -> bool:
+    """Tell whether a list of entity tags has one, compared weakly (RFC 9110 section 8.8.3.2)."""
+    if etag is None:
+        return False
+    return wanted.strip() == b"*" or etag.removeprefix(b"W/") in {
+        each.strip().removeprefix(b"W/") for each in wanted.split(b",")
+    }
+
+
+def allowed(app: Litestar, path: str) -> str:
+    """Return the value of Allow for a path; of one that does not exist, that is OPTIONS alone."""
+    found = [method for method in METHODS if is_routed(app, path, method)]
+    return ", ".join(sorted([*found, "OPTIONS", *(["HEAD"] if "GET" in found else [])]))
+
+
+def is_routed(app: Litestar, path: str, method: Method) -> bool:
+    """Tell whether a path has a method."""
+    try:
+        app.asgi_router.handle_routing(path=path.rstrip("/") or "/", method=method)
+    except HTTPException:
+        return False
+    return True
