@@ -1,0 +1,155 @@
+"""What sensors and the server say to each other: frames of a JSON message and, for batches, a payload.
+
+A frame is the size of the message and the size of the payload, 32 bits each, most significant byte first; then both.
+The sensor says `hello` and is told `welcome`; then batches go one way and acknowledgements the other. At most as many
+batches are under way as the last `welcome` or `ack` granted. Either side sends `heartbeat` when it has nothing to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, MOST_ROWS
+from infraspectre.errors import InputError
+
+VERSIONS = (1,)
+"""Versions of the protocol that this program speaks."""
+HEAD_BYTES = 8
+MOST_MESSAGE_BYTES = 64 << 10
+MOST_IN_FLIGHT = 16
+"""Batches under way at the most; a spool keeps so many until it is known what became of them."""
+HEARTBEAT_S = 10.0
+SILENCE_S = 30.0
+"""Who says nothing for so long is gone."""
+GREETING_S = 10.0
+"""How long a connection may take until both have greeted."""
+KEPT_EPOCHS = 64
+"""Epochs of a sensor that the server remembers."""
+
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Text = Annotated[str, Meta(max_length=256)]
+Epoch = Annotated[str, Meta(pattern=r"\A[0-9a-f]{1,32}\Z")]
+Counters = Annotated[dict[Text, Count], Meta(max_length=256)]
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Is the sensor's greeting."""
+
+    versions: Annotated[list[int], Meta(max_length=64)]
+    sensor: Text
+    schema: int
+    """Version of the core's feature schema."""
+    program: Text
+    """Version of the sensor's program."""
+    at: int
+    """What the sensor's clock says, nanoseconds since the epoch."""
+    epoch: Epoch
+    first: Count
+    """Epoch and number of the first batch that the sensor holds."""
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """Is the server's greeting."""
+
+    version: int
+    known: Annotated[dict[Epoch, Count], Meta(max_length=KEPT_EPOCHS)]
+    """The number of the batch that comes next in each epoch; all before it are durable, or known to be lost."""
+    credit: Annotated[int, Meta(ge=0, le=MOST_IN_FLIGHT)]
+
+
+class Batch(msgspec.Struct, frozen=True, tag="batch", omit_defaults=True):
+    """Announces the flows in the payload."""
+
+    epoch: Epoch
+    sequence: Count
+    rows: Annotated[int, Meta(ge=1, le=MOST_ROWS)]
+    lost: Counters = {}
+    """Flows lost since the batch before, by reason."""
+    capture: Counters = {}
+    """What the capture counted since it began."""
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """Tells how the sensor is, also while it has no flows to send."""
+
+    capture: Counters
+    spool: Counters
+
+
+class Ack(msgspec.Struct, frozen=True, tag="ack"):
+    """Says that a batch and all before it are durable, and how many may be under way from now on."""
+
+    epoch: Epoch
+    sequence: Count
+    credit: Annotated[int, Meta(ge=0, le=MOST_IN_FLIGHT)]
+
+
+class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+    """Says that a batch is never taken; the connection ends."""
+
+    epoch: Epoch
+    sequence: Count
+    reason: Text
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+    """Says that its sender is alive."""
+
+
+class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
+    """Ends the connection, and says why."""
+
+    reason: Text
+    retry_s: float = 0.0
+    """How long to wait at least before the next attempt."""
+
+
+Message = Hello | Welcome | Batch | Report | Ack | Refusal | Heartbeat | Goodbye
+DECODER = msgspec.json.Decoder(Message)
+ENCODER = msgspec.json.Encoder()
+
+
+class ProtocolError(InputError):
+    """Says that the other side of a link does not keep to the protocol."""
+
+
+def frame(message: Message, payload: bytes = b"") -> bytes:
+    """Return a frame."""
+    written = ENCODER.encode(message)
+    return b"".join((len(written).to_bytes(4, "big"), len(payload).to_bytes(4, "big"), written, payload))
+
+
+async def read_frame(reader: asyncio.StreamReader, silence_s: float = SILENCE_S) -> tuple[Message, bytes] | None:
+    """Return the next message with its payload, None at the end of the connection.
+
+    Raises ProtocolError for what is no frame, before much of it is read, and TimeoutError for one that does not come.
+    """
+    async with asyncio.timeout(silence_s):
+        try:
+            head = await reader.readexactly(HEAD_BYTES)
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise ProtocolError("a frame is cut off") from error
+            return None
+        size, payload_size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
+        if not 0 < size <= MOST_MESSAGE_BYTES or payload_size > MOST_BYTES:
+            raise ProtocolError(f"a frame of {size} and {payload_size} bytes is none")
+        try:
+            message = parse(await reader.readexactly(size))
+            if payload_size and not isinstance(message, Batch):
+                raise ProtocolError("a message that is no batch has a payload")
+            return message, await reader.readexactly(payload_size)
+        except asyncio.IncompleteReadError as error:
+            raise ProtocolError("a frame is cut off") from error
+
+
+def parse(data: bytes) -> Message:
+    """Return a message; raises ProtocolError."""
+    try:
+        return DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"a message is none: {str(error)[:200]}") from error
