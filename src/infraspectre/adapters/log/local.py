@@ -28,7 +28,7 @@ from infraspectre.files import writing_to
 from infraspectre.ports import Clock
 from infraspectre.records.events import Entry
 
-NAME = re.compile(r"\A[a-z][a-z0-9-]{0,63}\Z")
+NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 EPOCH_BYTES = 8
 KeySource = Callable[[], Ed25519PrivateKey]
 POLL_S = 0.002
@@ -38,7 +38,7 @@ POLL_S = 0.002
 def checked(name: str) -> str:
     """Return the name of a topic or consumer; raises UsageError unless it can be one."""
     if not NAME.match(name):
-        raise UsageError(f"{name[:64]!r} cannot be a name", remedy="use a letter, then letters, digits and -")
+        raise UsageError(f"{name[:64]!r} cannot be a name", remedy="use letters, digits and . _ -")
     return name
 
 
