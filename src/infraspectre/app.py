@@ -287,20 +287,18 @@ def compose(
     intel: Collection | None = None,
     settings: Settings | None = None,
     claims: Claims | None = None,
-    patience_s: float | None = None,
     guard: Callable[[Detector], Detector] | None = None,
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections.
 
-    `patience_s` is the event time after which live traffic is looked at, however little it is; `guard` stands before
-    each detector.
+    `guard` is asked for what stands before each detector.
     """
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex, load_rules
     from infraspectre.intel.context import Context, ReflexInContext, SomaInContext
     from infraspectre.intel.site import load_site
     from infraspectre.pipeline import Pipeline
-    from infraspectre.soma import CATALOGUE, PATIENCE, ArpPoisoning, Dga, Signatures, Soma, live_patience
+    from infraspectre.soma import CATALOGUE, ArpPoisoning, Dga, Signatures, Soma
 
     detectors = [*(make() for make in CATALOGUE), Dga(domain_model), *chosen_rules(sigma, own_rules)]
     context = Context() if assets is None else Context(*load_site(Path(assets)))
@@ -310,8 +308,7 @@ def compose(
     judging = model_detectors(models) if models else []
     looking = [] if intel is None else [intelligence_detector(intel)]
     chosen: list[Detector] = [*detectors, *claimed, *matched, *scanned, *judging, *looking]
-    patience = PATIENCE if patience_s is None else live_patience(patience_s)
-    soma = Soma([guard(each) for each in chosen] if guard else chosen, patience)
+    soma = Soma([guard(each) for each in chosen] if guard else chosen)
     cortex = Cortex(assets=context.assets, rules=load_rules([Path(path) for path in correlation]))
     return Pipeline(Axon(), SomaInContext(soma, context), cortex, ReflexInContext(judge(settings), context))
 

@@ -110,8 +110,8 @@ class DetectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Files and folders of threat intelligence."""
     correlation: tuple[str, ...] = ()
     """Files and folders of rules that say which detections are joined."""
-    patience_s: Annotated[float, Meta(gt=0, le=3600)] = 2.0
-    """Event time after which detectors look at the flows that came, however few they are."""
+    patience_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
+    """How long flows wait for more before detectors look at them, once no others wait in the log."""
     checkpoint_s: Seconds = 60.0
     """How often what was learnt is saved."""
     replay_s: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 3_600.0

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from infraspectre.errors import InputError
 from infraspectre.files import make_folder, writing_to
 
+logger = structlog.get_logger(__name__)
+
 
 class Cut(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Is a group of entries that are worked on together."""
+    """Is a group of entries that are worked on together; it may be empty, where what came before is looked at."""
 
     epoch: str
     begin: int
@@ -21,6 +24,8 @@ class Cut(msgspec.Struct, frozen=True, omit_defaults=True):
     """The number behind the last entry."""
     level: int = 0
     """How much of them is shed."""
+    settles: bool = False
+    """Whether detectors then look at flows that would wait for more."""
 
     @property
     def name(self) -> str:
@@ -81,6 +86,17 @@ class Journal:
             new.replace(self.path)
             sync_folder(self.path.parent)
             self._file = self.path.open("ab")
+
+
+def open_journal(path: Path) -> Journal:
+    """Open a journal; one that is damaged begins anew, and is kept beside it for people."""
+    try:
+        return Journal(path)
+    except InputError as error:
+        logger.warning("the journal is damaged; groups that were not finished may be told twice", reason=str(error))
+        with writing_to(path):
+            path.replace(path.with_name(f"{path.name}.damaged"))
+        return Journal(path)
 
 
 def sync_folder(folder: Path) -> None:

@@ -84,8 +84,8 @@ class Queue:
         return len(self._waiting) >= MOST_WAITING
 
     def offer(self, group: Group) -> None:
-        """Queue a group, unless the outlet has taken it before."""
-        if group.cut.end > self.done:
+        """Queue a group, unless the outlet has taken it before; an empty one may be given twice."""
+        if group.cut.end > self.done or group.cut.begin == self.done:
             self._waiting.append(group)
 
     def drain(self) -> None:

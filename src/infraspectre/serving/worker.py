@@ -8,23 +8,24 @@ killed anywhere goes on from its last checkpoint and writes nothing twice.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 import structlog
 
-from infraspectre.errors import InputError
+from infraspectre.adapters.sensor_link.payloads import unpack
+from infraspectre.errors import InputError, OutputError
 from infraspectre.pipeline import Pipeline
-from infraspectre.ports import Topic
-from infraspectre.records.events import Entry
+from infraspectre.records.events import Entry, GapError
 from infraspectre.records.feed import FLOWS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, decode
 from infraspectre.records.flows import FlowBatch
-from infraspectre.serving.journal import Cut, Journal
+from infraspectre.records.times import NANOSECONDS
+from infraspectre.serving.checkpoint import Checkpoints, Learnt, Place, key_of
+from infraspectre.serving.journal import Cut, open_journal
 from infraspectre.serving.outlets import (
     CONSUMER,
     DetectionTable,
@@ -38,7 +39,7 @@ from infraspectre.serving.outlets import (
 )
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.relay import Relay
-from infraspectre.serving.shedding import WHOLE, Account, Backlog, Waiting, lighten
+from infraspectre.serving.shedding import WHOLE, Backlog, Waiting, lighten
 
 MOST_ENTRIES = 64
 """Entries of one group."""
@@ -52,40 +53,28 @@ MOST_TOLD = 65_536
 """Incidents of which it is remembered that they were told."""
 MOST_EPOCHS = 4
 """Epochs of a sensor whose last batch is remembered."""
-CLOCK = ""
-"""The tenant of entries without flows that say that none come: what waits for more is then looked at."""
 
 logger = structlog.get_logger(__name__)
 
 
-@dataclass
-class Learnt:
-    """Is what the worker knows of the flows that it has seen."""
+def is_new(learnt: Learnt, envelope: FlowEnvelope) -> bool:
+    """Tell whether a batch was not seen before, and remember it."""
+    epochs = learnt.seen.setdefault(f"{envelope.tenant}/{envelope.sensor}", {})
+    if envelope.sequence < epochs.get(envelope.epoch, 0):
+        return False
+    epochs[envelope.epoch] = envelope.sequence + 1
+    while len(epochs) > MOST_EPOCHS:
+        del epochs[next(iter(epochs))]
+    return True
 
-    pipelines: dict[str, Pipeline] = field(default_factory=dict)
-    seen: dict[str, dict[str, int]] = field(default_factory=dict)
-    """The next batch of each sensor, by epoch."""
-    told: dict[str, None] = field(default_factory=dict)
-    """Incidents that were told, the last ones."""
-    account: Account = field(default_factory=Account)
 
-    def is_new(self, envelope: FlowEnvelope) -> bool:
-        """Tell whether a batch was not seen before, and remember it."""
-        epochs = self.seen.setdefault(f"{envelope.tenant}/{envelope.sensor}", {})
-        if envelope.sequence < epochs.get(envelope.epoch, 0):
-            return False
-        epochs[envelope.epoch] = envelope.sequence + 1
-        while len(epochs) > MOST_EPOCHS:
-            del epochs[next(iter(epochs))]
-        return True
-
-    def raise_(self, incident: str) -> bool:
-        """Tell whether an incident was not told before, and remember it."""
-        is_new = incident not in self.told
-        self.told[incident] = None
-        if len(self.told) > MOST_TOLD:
-            del self.told[next(iter(self.told))]
-        return is_new
+def is_untold(learnt: Learnt, incident: str) -> bool:
+    """Tell whether an incident was not told before, and remember it."""
+    found = incident not in learnt.told
+    learnt.told[incident] = None
+    if len(learnt.told) > MOST_TOLD:
+        del learnt.told[next(iter(learnt.told))]
+    return found
 
 
 class Worker:
@@ -101,21 +90,58 @@ class Worker:
     ) -> None:
         """Take up where the worker before stopped; `compose` makes a pipeline for each tenant."""
         self.platform = platform
-        self.learnt = Learnt()
         self.failures = 0
         self._compose, self._now = compose, now
         self._topic = platform.log.topic(FLOWS_TOPIC)
-        self._journal = Journal(folder / "cuts.jsonl")
-        done = platform.log.cursor(CONSUMER, FLOWS_TOPIC)
-        self._position = self._scanned = max(done or 0, self._topic.begin)
+        self._journal = open_journal(folder / "cuts.jsonl")
+        self._checkpoints = Checkpoints(folder / "checkpoint", key_of(platform.settings))
         limits = platform.settings.limits
         self.backlog = Backlog(limits.waiting_flows, limits.waiting_bytes)
         self.feed = Feed(platform.log)
         self.relay = Relay(platform.log, self.feed)
+        self.done = max(platform.log.cursor(CONSUMER, FLOWS_TOPIC) or 0, self._topic.begin)
         outlets: Sequence[Outlet] = (
             FlowTable(platform.tables), DetectionTable(platform.tables), IncidentRecords(platform.records), self.feed,
         )  # fmt: skip
-        self.queues = [Queue(outlet, self._position) for outlet in outlets]
+        self.queues = [Queue(outlet, self.done) for outlet in outlets]
+        self.learnt, self._position = self._restored() or (Learnt(), self._replayed_from())
+        self._scanned = self._saved = self._position
+        self._ahead = deque(cut for cut in self._journal.cuts if self._is_ahead(cut))
+        self._saved_at = self._settled_at = now()
+        self._is_unsettled = False
+
+    def _restored(self) -> tuple[Learnt, int] | None:
+        """Return what the last checkpoint holds, None if there is none that can be gone on from."""
+        try:
+            found = self._checkpoints.load(self._compose)
+            if found is None:
+                return None
+            learnt, place = found
+            if place.epoch != self._topic.epoch or not self._topic.begin <= place.position <= self.done:
+                raise InputError("is of another log", path=self._checkpoints.path)
+        except InputError as error:
+            logger.warning("what was learnt cannot be restored; the log is read again", reason=str(error))
+            return None
+        logger.info("restored", position=place.position, tenants=len(learnt.pipelines))
+        return learnt, place.position
+
+    def _is_ahead(self, cut: Cut) -> bool:
+        """Tell whether a group was begun behind what was learnt."""
+        is_behind = cut.begin >= self._position and (cut.end > self._position or cut.settles)
+        return cut.epoch == self._topic.epoch and is_behind
+
+    def _replayed_from(self) -> int:
+        """Return where to begin to learn anew: the first entry that is not older than the horizon."""
+        horizon = self.platform.clock.now() - round(self.platform.settings.detection.replay_s * NANOSECONDS)
+        low, high = self._topic.begin, self.done
+        while low < high:
+            middle = (low + high) // 2
+            entries, end = self._read(middle, 1)
+            if not entries or entries[0].at < horizon:
+                low = max(end, middle + 1)
+            else:
+                high = middle
+        return low
 
     def run(self, is_stopped: Callable[[], bool]) -> None:
         """Work until told to stop, then hand on what is done."""
@@ -132,6 +158,8 @@ class Worker:
             self._offer(self._work(cut))
             self._position = cut.end
         self._hand_on()
+        if self._now() - self._saved_at >= self.platform.settings.detection.checkpoint_s:
+            self.save()
         return 0 if cut is None else cut.end - cut.begin
 
     @property
@@ -144,78 +172,140 @@ class Worker:
         """Return how many entries wait in the log."""
         return self._topic.end - self._position
 
+    @property
+    def is_learning(self) -> bool:
+        """Tell whether entries are read again that were worked on before the start."""
+        return self._position < self.done
+
+    def save(self) -> bool:
+        """Save what was learnt, unless an outlet lags behind; tell whether it is saved."""
+        self._saved_at = self._now()
+        if any(len(queue) for queue in self.queues) or self.is_learning:
+            return False
+        if self._position > self._saved:
+            try:
+                size = self._checkpoints.save(self.learnt, Place(self._topic.epoch, self._position))
+            except OutputError as error:
+                logger.warning("what was learnt cannot be saved", reason=str(error))
+                return False
+            self.feed.remember()
+            self._journal.forget(self._position)
+            self._saved = self._position
+            logger.info("saved", position=self._position, bytes=size, seconds=round(self._now() - self._saved_at, 3))
+        return True
+
     def close(self) -> None:
-        """Hand on what is done and release what is held."""
+        """Hand on what is done, save what was learnt, and release what is held."""
         self._hand_on()
+        self.save()
         self._journal.close()
 
     def _scan(self, wait_s: float) -> None:
         """Look over what came into the log."""
         while self.backlog.fill < FULLEST:
-            entries = self._topic.read(self._scanned, SCANNED, wait_s)
-            for entry in entries:
-                waiting = Waiting(entry.sequence, flows_of(entry), len(entry.data))
+            entries, end = self._read(self._scanned, SCANNED, wait_s)
+            sizes = {each.sequence: (flows_of(each), len(each.data)) for each in entries}
+            for sequence in range(self._scanned, end):
+                waiting = Waiting(sequence, *sizes.get(sequence, (0, 0)))
                 self.backlog.add(waiting)
                 self.learnt.account.taken += waiting.flows
-            self._scanned += len(entries)
-            wait_s = 0.0
-            if len(entries) < SCANNED:
+            is_all = end - self._scanned < SCANNED
+            self._scanned, wait_s = end, 0.0
+            if is_all:
                 return
+
+    def _read(self, start: int, most: int, wait_s: float = 0.0) -> tuple[list[Entry], int]:
+        """Return entries and the number behind them; none up to the next that can be read, where there is a gap."""
+        try:
+            entries = self._topic.read(start, most, wait_s)
+        except GapError as gap:
+            logger.error("a part of the log cannot be read", begin=start, end=gap.after, reason=gap.problem)
+            return [], min(gap.after, start + most)
+        return entries, start + len(entries)
 
     def _cut(self) -> Cut | None:
         """Return the next group: as it was cut before a restart, or what waits now."""
-        known = next((cut for cut in self._journal.cuts if cut.begin == self._position), None)
-        if known is not None:
-            for _ in range(known.end - known.begin):
-                self.backlog.take()
-            return known
-        if not len(self.backlog):
-            return None
-        level, flows, count = self.backlog.level, 0, 0
-        while len(self.backlog) and count < MOST_ENTRIES and flows < MOST_FLOWS and self.backlog.level >= level:
-            flows += self.backlog.take().flows
-            count += 1
-        cut = Cut(self._topic.epoch, self._position, self._position + count, level)
-        self._journal.add(cut)
+        if self.is_learning or self._ahead:
+            return self._known()
+        cut = self._new()
+        if cut is not None:
+            self._journal.add(cut)
         return cut
+
+    def _known(self) -> Cut | None:
+        """Return the next group that was worked on before the start; None where it waits to be looked over."""
+        first = self._ahead[0] if self._ahead else None
+        if first is not None and first.begin == self._position:
+            cut = first
+        else:
+            end = min(self._position + MOST_ENTRIES, self.done if first is None else first.begin)
+            cut = Cut(self._topic.epoch, self._position, end, settles=end == self.done)
+        if cut.end > self._scanned:
+            return None
+        if cut is first:
+            self._ahead.popleft()
+        self._take(cut)
+        return cut
+
+    def _new(self) -> Cut | None:
+        """Return a group of what waits now, or an empty one where flows have waited for more long enough."""
+        level, flows, end = self.backlog.level, 0, self._position
+        while (
+            len(self.backlog)
+            and end < self._position + MOST_ENTRIES
+            and flows < MOST_FLOWS
+            and self.backlog.level >= level
+        ):
+            flows += self.backlog.take().flows
+            end += 1
+        is_time = self._now() - self._settled_at >= self.platform.settings.detection.patience_s
+        settles = is_time and not len(self.backlog) and (self._is_unsettled or flows > 0)
+        if end == self._position and not settles:
+            return None
+        return Cut(self._topic.epoch, self._position, end, level, settles)
+
+    def _take(self, cut: Cut) -> None:
+        """Let the entries of a group wait no more."""
+        for _ in range(cut.end - cut.begin):
+            self.backlog.take()
 
     def _work(self, cut: Cut) -> Group:
         """Carry the flows of a group through the pipelines of their tenants."""
         found: dict[str, Found] = {}
         pending: dict[str, list[pl.DataFrame]] = {}
         for entry in self._entries(cut):
-            taken = self._take(entry, cut.level)
+            taken = self._chosen(entry, cut.level)
             if taken is None:
                 continue
             envelope, frame = taken
-            if envelope.tenant == CLOCK:
-                self._process(pending, found)
-                self._settle(found)
-            elif len(frame):
+            if len(frame):
                 pending.setdefault(envelope.tenant, []).append(frame)
         self._process(pending, found)
+        self._is_unsettled = not cut.settles and (self._is_unsettled or bool(pending))
+        if cut.settles:
+            self._settled_at = self._now()
+            self._settle(found)
         return Group(cut, found)
 
     def _entries(self, cut: Cut) -> Iterator[Entry]:
         start = cut.begin
         while start < cut.end:
-            entries = self._topic.read(start, cut.end - start)
+            entries, start = self._read(start, cut.end - start)
             yield from entries
-            start += len(entries)
 
-    def _take(self, entry: Entry, level: int) -> tuple[FlowEnvelope, pl.DataFrame] | None:
+    def _chosen(self, entry: Entry, level: int) -> tuple[FlowEnvelope, pl.DataFrame] | None:
         """Return the flows of an entry that are to be looked at, and count the others."""
         account, flows = self.learnt.account, flows_of(entry)
         try:
             envelope, payload = decode(entry.data)
-            if envelope.tenant != CLOCK and not self.learnt.is_new(envelope):
+            if not is_new(self.learnt, envelope):
                 account.drop("repeated", flows)
                 return None
-            if level >= WHOLE and flows:
+            if level >= WHOLE:
                 account.drop("waited too long", flows)
                 return None
-            frame = pl.read_ipc_stream(payload) if flows else pl.DataFrame()
-        except (InputError, pl.exceptions.PolarsError, OSError, ValueError) as error:
+            frame = unpack(payload, flows) if flows else pl.DataFrame()
+        except InputError as error:
             logger.warning("a batch of flows cannot be read", sequence=entry.sequence, error=str(error))
             account.drop("unreadable", flows)
             return None
@@ -230,7 +320,6 @@ class Worker:
             flows = FlowBatch(pl.concat(frames, how="diagonal_relaxed"))
             found.setdefault(tenant, Found()).flows.append(flows.frame)
             self._follow(tenant, found, lambda pipeline, flows=flows: pipeline.process(flows))  # type: ignore[misc]
-        pending.clear()
 
     def _settle(self, found: dict[str, Found]) -> None:
         for tenant in self.learnt.pipelines:
@@ -251,7 +340,7 @@ class Worker:
         into.detections += pipeline.detections
         pipeline.detections = []
         into.decisions += decisions
-        into.raised |= {key for each in decisions if self.learnt.raise_(key := each.incident.incident_id)}
+        into.raised |= {key for each in decisions if is_untold(self.learnt, key := each.incident.incident_id)}
 
     def _offer(self, group: Group) -> None:
         for queue in self.queues:
@@ -262,8 +351,9 @@ class Worker:
         for queue in self.queues:
             queue.drain()
         done = min(queue.done for queue in self.queues)
-        if done > (self.platform.log.cursor(CONSUMER, FLOWS_TOPIC) or 0):
+        if done > self.done:
             self.platform.log.move(CONSUMER, FLOWS_TOPIC, done)
+            self.done = done
 
 
 def flows_of(entry: Entry) -> int:
@@ -272,4 +362,3 @@ def flows_of(entry: Entry) -> int:
         return decode(entry.data)[0].rows
     except InputError:
         return 0
-

@@ -4,7 +4,7 @@ from infraspectre.soma.arp_poisoning import ArpPoisoning
 from infraspectre.soma.detector import Case, Casebook, Detector, Finding, gathered
 from infraspectre.soma.dga import Dga
 from infraspectre.soma.signatures import Signatures
-from infraspectre.soma.soma import CATALOGUE, PATIENCE, Patience, Soma, live_patience
+from infraspectre.soma.soma import CATALOGUE, PATIENCE, Patience, Soma
 
 __all__ = [
     "CATALOGUE",
@@ -19,5 +19,4 @@ __all__ = [
     "Signatures",
     "Soma",
     "gathered",
-    "live_patience",
 ]

@@ -73,7 +73,7 @@ class Patience(NamedTuple):
     """Closes a block once it holds this many rows and spans this much event time."""
 
     rows: int
-    span_s: float
+    span_s: int
 
 
 NEEDED = ("started_at", "ended_at", "orig_ip", "resp_ip")
@@ -82,11 +82,6 @@ PATIENCE = (Patience(8_192, 0), Patience(2_048, 60), Patience(64, 600))
 """Blocks are cut by rows and event time alone, so that batch boundaries leave no trace: 8,192 rows bound memory, a
 minute is the wait on a network of thousands and ten minutes on any other, and 64 rows spread the cost of looking, which
 is much the same for a hundred rows and a thousand."""
-
-
-def live_patience(longest_s: float) -> tuple[Patience, ...]:
-    """Return the patience with live traffic, where somebody waits: few rows are looked at, too, after some seconds."""
-    return (PATIENCE[0], Patience(1, longest_s))
 
 
 class Soma:
