@@ -1,0 +1,15 @@
+"""Tables of flows and detections in Parquet: a journal takes what comes, compaction sorts it into days.
+
+TENANT/TABLE/ holds
+  manifest.json, manifest.copy.json  which parts there are, with sizes and digests; replaced as a whole
+  journal-NUMBER                     appended batches as Arrow IPC, each behind a header with digests
+  DAY/NUMBER.parquet                 a chunk: rows with all their columns, sorted by time; immutable
+  DAY/NUMBER.listed.parquet          a part: rows of many chunks with the columns of lists alone, quick to search
+  DAY/NUMBER.addresses               hashes of the addresses in a part, sorted
+  batches-NUMBER                     hashes of the names of batches that compaction took over, the last ones
+  damaged/                           what was found damaged, set aside
+"""
+
+from infraspectre.adapters.column_store.store import ParquetTables
+
+__all__ = ["ParquetTables"]

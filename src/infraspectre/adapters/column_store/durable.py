@@ -1,0 +1,64 @@
+"""Files that stay: written whole, and on the disk before they have their name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from infraspectre.files import writing_to
+
+BLOCK_BYTES = 1 << 20
+
+
+def digest(data: bytes) -> str:
+    """Return the digest of bytes, BLAKE2b with 16 bytes (RFC 7693), in hexadecimal."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of a file."""
+    state = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            state.update(block)
+    return state.hexdigest()
+
+
+def write_durably(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file that appears whole, once it and its name are on the disk; raises OutputError."""
+    temporary = path.with_name(f".{path.name}.partial")
+    with writing_to(path):
+        write(temporary)
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file durably that appears whole; raises OutputError."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    write_durably(path, write)
+
+
+def sync(path: Path) -> None:
+    """Put what a file or folder holds on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for, against other threads and processes."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

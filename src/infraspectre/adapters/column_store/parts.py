@@ -1,0 +1,104 @@
+"""Chunks and parts: the immutable files of a table, for one day each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from infraspectre.adapters.column_store.durable import digest, digest_of, sync, write_bytes, write_durably
+from infraspectre.adapters.column_store.manifest import Chunk, Part, Sealed
+from infraspectre.files import make_folder
+from infraspectre.records.tables import Table
+from infraspectre.records.times import UNITS
+
+ROW_GROUP = 65_536
+"""Rows of a row group and of a chunk: 32 vectors of DuckDB; what a question decodes at the least."""
+CHUNK, ROW = "chunk_number", "chunk_row"
+"""Columns of a part that say where all columns of a row lie."""
+
+
+def write_chunk(folder: Path, number: int, day: str, frame: pl.DataFrame) -> Chunk:
+    """Write rows of one day, sorted by time, with all their columns; raises OutputError."""
+    sync(make_folder(folder / day).parent)
+    chunk = Chunk(number, day, frame.height, column_list(frame.columns), Sealed(0, ""))
+    return Chunk(number, day, frame.height, chunk.columns, write_parquet(folder / chunk.name, frame, "zstd"))
+
+
+def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chunk], table: Table) -> Part:
+    """Write what makes rows quick to search; the frame has the columns of `listed_rows`. Raises OutputError."""
+    rows = frame.sort(table.at, table.key)
+    times = rows[table.at]
+    nothing = Sealed(0, "")
+    part = Part(number, chunks[0].day, rows.height, int(times[0]), int(times[-1]), chunks, nothing, nothing)
+    hashes = address_hashes(rows, table.addresses)
+    path = folder / part.addresses_name
+    write_bytes(path, hashes.tobytes())
+    listed = write_parquet(folder / part.listed_name, rows, "lz4")
+    return Part(number, part.day, part.rows, part.first, part.last, chunks, listed, sealed(path))
+
+
+def listed_rows(frame: pl.DataFrame, number: int, listed: Sequence[str]) -> pl.DataFrame:
+    """Return the columns of lists of some rows, with the place of each in what has the number."""
+    place = (pl.lit(number, pl.UInt32).alias(CHUNK), pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW))
+    return frame.select(*(name for name in listed if name in frame.columns), *place)
+
+
+def write_parquet(path: Path, frame: pl.DataFrame, compression: str) -> Sealed:
+    """Write rows to a file durably, and return what it has to hold from now on; raises OutputError."""
+    write_durably(
+        path,
+        lambda temporary: frame.write_parquet(
+            temporary,
+            compression=compression,  # type: ignore[arg-type]
+            row_group_size=ROW_GROUP,
+            statistics=True,
+        ),
+    )
+    return sealed(path)
+
+
+def sealed(path: Path) -> Sealed:
+    """Return what a file has to hold from now on."""
+    return Sealed(path.stat().st_size, digest_of(path))
+
+
+def column_list(columns: Sequence[str]) -> str:
+    """Return the digest of a list of columns."""
+    return digest("\n".join(columns).encode())
+
+
+def address_hashes(frame: pl.DataFrame, columns: Iterable[str]) -> np.ndarray:
+    """Return the hashes of all addresses in some columns, sorted."""
+    present = [frame[name].rename("") for name in columns if name in frame.columns]
+    texts = pl.concat(present).drop_nulls().unique() if present else pl.Series([], dtype=pl.String)
+    return np.sort(np.fromiter((hashed(text) for text in texts), np.uint64, len(texts)))
+
+
+def hashed(text: str) -> int:
+    """Return the hash of an address, equal in every version and process."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def may_name(path: Path, wanted: np.ndarray) -> bool:
+    """Tell whether a part may hold one of some addresses, given as hashes."""
+    hashes = np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64)
+    places = np.searchsorted(hashes, wanted)
+    inside = places < len(hashes)
+    return bool((hashes[places[inside]] == wanted[inside]).any())
+
+
+def by_day(frame: pl.DataFrame, table: Table) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield rows by their day, each sorted by time and key."""
+    rows = frame.with_columns((pl.col(table.at) // UNITS["d"]).alias(".day")).sort(table.at, table.key)
+    for group in rows.partition_by(".day", maintain_order=True):
+        yield day_of(int(group[table.at][0])), group.drop(".day")
+
+
+def day_of(at: int) -> str:
+    """Return the folder of the day of a time, nanoseconds since the epoch."""
+    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=at // UNITS['d']):%Y-%m-%d}"
