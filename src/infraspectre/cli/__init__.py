@@ -14,6 +14,7 @@ from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, SIGNAL
 from infraspectre.security import printable
 
 COMMANDS = {
+    "serve": "Run the platform: API, event log, detection and store, until it is told to stop.",
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
     "respond": "Show how an incident is answered, and carry out what is approved.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from infraspectre.ports import EventLog, RecordStore, TableStore
 from infraspectre.records import Decision, Detection
 from infraspectre.records.collections import INCIDENTS, incident_record
 from infraspectre.records.feed import FEED_TOPIC, FeedEvent
+from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.breakers import Breaker
 from infraspectre.serving.journal import Cut
@@ -134,42 +135,6 @@ class DetectionTable:
         for tenant, found in group.found.items():
             if found.detections:
                 self._tables.append(tenant, self.name, detection_frame(found.detections), group.cut.name)
-
-
-DETECTION_SCHEMA: dict[str, Any] = {
-    "detection_id": pl.String,
-    "at": pl.Int64,
-    "started_at": pl.Int64,
-    "ended_at": pl.Int64,
-    "detector": pl.String,
-    "category": pl.String,
-    "severity": pl.String,
-    "score": pl.Float64,
-    "probability": pl.Float64,
-    "orig": pl.String,
-    "resp": pl.String,
-    "techniques": pl.List(pl.String),
-    "flow_ids": pl.List(pl.UInt64),
-    "summary": pl.String,
-    "evidence": pl.String,
-}
-"""Columns of the table of detections; evidence is JSON."""
-
-
-def detection_frame(detections: Iterable[Detection]) -> pl.DataFrame:
-    """Return detections as rows of their table."""
-    rows = [
-        {
-            **{name: getattr(each, name) for name in DETECTION_SCHEMA if hasattr(each, name)},
-            "started_at": each.begin,
-            "ended_at": each.end,
-            "techniques": [technique.id for technique in each.techniques],
-            "summary": each.evidence.summary,
-            "evidence": msgspec.json.encode(each.evidence).decode(),
-        }
-        for each in detections
-    ]
-    return pl.DataFrame(rows, schema=DETECTION_SCHEMA)
 
 
 class IncidentRecords:
