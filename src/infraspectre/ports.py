@@ -317,6 +317,18 @@ class RecordStore(Protocol):
         ...
 
 
+class Verification(NamedTuple):
+    """Says what was compared with its digest, and what was found damaged and set aside."""
+
+    files: int
+    damaged: tuple[str, ...]
+    """The files that were not as they were written."""
+    lost_rows: int
+    """Rows that cannot be read any more since now."""
+    lost_rows_in_all: int
+    """All rows that are lost, since the table began."""
+
+
 class TableStore(Protocol):
     """Keeps flows and detections of tenants in columns, partitioned by day."""
 
@@ -327,7 +339,10 @@ class TableStore(Protocol):
     def page(
         self, tenant: str, table: str, query: Query, columns: Sequence[str] = ()
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """Return rows that pass all filters, in order, and where the next page begins; raises InputError."""
+        """Return rows that pass all filters, in order, and where the next page begins; without an order newest first.
+
+        Without columns, rows have all that there are. Raises InputError, and OverloadError for what takes too long.
+        """
         ...
 
     def scan(
@@ -346,4 +361,20 @@ class TableStore(Protocol):
 
     def retain(self, tenant: str, table: str, start: int) -> int:
         """Remove whole days that lie before a time, and return how many rows they had."""
+        ...
+
+    def compact(self, tenant: str, table: str) -> int:
+        """Sort what was appended into larger files, and return how many rows that were; to be called every minute."""
+        ...
+
+    def verify(self, tenant: str, table: str) -> Verification:
+        """Compare all files with their digests, and set aside what is damaged."""
+        ...
+
+    def tenants(self, table: str) -> list[str]:
+        """Return the tenants that have rows, for what the platform does by itself for each."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held."""
         ...

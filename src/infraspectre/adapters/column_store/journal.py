@@ -19,7 +19,7 @@ from infraspectre.files import writing_to
 
 MAGIC = b"ISJ1"
 HEADER = struct.Struct("<4sIIqqH16sI")
-"""Magic, bytes of data, rows, first and last event time, bytes of the batch's name, digest of both, CRC of the header."""
+"""Magic, bytes of data, rows, first and last event time, bytes of the name, digest of both, CRC of the header."""
 MOST_BYTES = 1 << 30
 """Bytes of a batch at the most."""
 

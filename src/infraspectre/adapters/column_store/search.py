@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ import polars as pl
 from infraspectre.adapters.column_store.manifest import Part
 from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name
 from infraspectre.adapters.column_store.questions import Place, Question, quoted, written
-from infraspectre.adapters.column_store.view import View
+from infraspectre.adapters.column_store.view import Batch, View
+from infraspectre.adapters.columns import dtype
 from infraspectre.errors import InputError, OverloadError
 from infraspectre.records.queries import Query
 from infraspectre.records.tables import ADDRESS, Table
@@ -56,16 +57,17 @@ class Search:
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of rows, and where the next one begins; raises InputError and OverloadError."""
         question = Question.of(table, query)
-        with self._cursor() as cursor:
+        known(table, columns)
+        with self.cursor() as cursor:
             hits = find(cursor, folder, view, question, query.limit + 1)
-            rows = fetch(cursor, folder, view, table, hits[: query.limit], columns)
+            rows = fetch(folder, view, table, hits[: query.limit], columns)
         if len(hits) <= query.limit:
             return rows, None
         last = hits[query.limit - 1]
         return rows, written(Place(last.value, last.key), question.order)
 
     @contextmanager
-    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a cursor whose questions end in time; foreign errors are translated."""
         cursor = self._connection.cursor()
         timer = threading.Timer(TIMEOUT_S, cursor.interrupt)
@@ -80,6 +82,13 @@ class Search:
         finally:
             timer.cancel()
             cursor.close()
+
+
+def known(table: Table, columns: Sequence[str]) -> None:
+    """Raise InputError for what is no column of a table."""
+    for name in columns:
+        if name not in table.columns:
+            raise InputError("is no column", field=name[:64])
 
 
 def find(cursor: duckdb.DuckDBPyConnection, folder: Path, view: View, question: Question, limit: int) -> list[Hit]:
@@ -207,46 +216,59 @@ def ask(
     return [Hit(*row) for row in cursor.execute(statement, [*parameters, *where.parameters]).fetchall()]
 
 
-def fetch(
-    cursor: duckdb.DuckDBPyConnection,
-    folder: Path,
-    view: View,
-    table: Table,
-    hits: Sequence[Hit],
-    columns: Sequence[str],
-) -> list[dict[str, Any]]:
+def fetch(folder: Path, view: View, table: Table, hits: Sequence[Hit], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return the columns of rows that were found, in their order."""
-    for name in columns:
-        if name not in table.columns:
-            raise InputError("is no column", field=name[:64])
-    places: dict[tuple[int, int], dict[str, Any]] = {}
-    names = {chunk.number: chunk for part in view.manifest.parts for chunk in part.chunks}
+    chunks = {chunk.number: chunk for part in view.manifest.parts for chunk in part.chunks}
+    found: dict[tuple[int, int], dict[str, Any]] = {}
     for number, group in groupby(sorted(hits, key=lambda hit: (hit.chunk, hit.row)), lambda hit: hit.chunk):
         rows = [hit.row for hit in group]
-        found = (
-            batch_rows(view, -1 - number, rows, columns)
-            if number < 0
-            else chunk_rows(
-                cursor, folder / names[number].name, view.manifest.columns[names[number].columns], rows, columns
-            )
-        )
-        places.update({(number, row): values for row, values in zip(rows, found, strict=True)})
-    return [places[hit.chunk, hit.row] for hit in hits]
+        if number < 0:
+            frame = batch_rows(view.batches[-1 - number], rows, columns)
+        else:
+            chunk = chunks[number]
+            frame = chunk_rows(folder / chunk.name, view.manifest.columns[chunk.columns], rows, columns)
+        found |= zip([(number, row) for row in rows], frame.to_dicts(), strict=True)
+    unknown = dict.fromkeys(columns)
+    return [unknown | found[hit.chunk, hit.row] for hit in hits]
 
 
-def batch_rows(view: View, number: int, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+def batch_rows(batch: Batch, rows: Sequence[int], columns: Sequence[str]) -> pl.DataFrame:
     """Return the columns of rows of a batch in a journal."""
-    batch = view.batches[number]
-    frame = (
-        batch.listed if set(columns) and set(columns) <= set(batch.listed.columns) else batch.record.frame(batch.path)
-    )
-    return frame[list(rows)].select(name for name in columns or frame.columns if name in frame.columns).to_dicts()
+    is_listed = bool(columns) and set(columns) <= set(batch.listed.columns)
+    frame = batch.listed if is_listed else batch.record.frame(batch.path)
+    return frame[list(rows)].select(name for name in columns or frame.columns if name in frame.columns)
 
 
-def chunk_rows(
-    cursor: duckdb.DuckDBPyConnection, path: Path, present: Sequence[str], rows: Sequence[int], columns: Sequence[str]
-) -> list[dict[str, Any]]:
+def chunk_rows(path: Path, present: Sequence[str], rows: Sequence[int], columns: Sequence[str]) -> pl.DataFrame:
     """Return the columns of rows of a chunk."""
-    wanted = [name for name in (columns or present) if name in present]
+    wanted = [name for name in columns or present if name in present]
     frame = pl.scan_parquet(path).select(wanted).slice(rows[0], rows[-1] - rows[0] + 1).collect()
-    return frame[[row - rows[0] for row in rows]].to_dicts()
+    return frame[[row - rows[0] for row in rows]]
+
+
+def dtype_of(table: Table, name: str) -> pl.DataType:
+    """Return the type of a column of a table."""
+    return dtype(table.columns[name])
+
+
+def scan(
+    folder: Path, view: View, table: Table, span: tuple[int, int], columns: Sequence[str]
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a span of time, chunk by chunk; columns that a chunk lacks are null."""
+    names = [*columns, *({table.at} - set(columns))]
+    parts = [part for part in view.manifest.parts if part.first < span[1] and part.last >= span[0]]
+    frames = (
+        pl.read_parquet(folder / chunk.name, columns=wanted(view.manifest.columns[chunk.columns], names, columns))
+        for part in parts
+        for chunk in part.chunks
+    )
+    for frame in chain(frames, view.frames()):
+        rows = frame.filter(pl.col(table.at).is_between(*span, closed="left"))
+        if rows.height:
+            lacking = (pl.lit(None, dtype_of(table, name)).alias(name) for name in columns if name not in frame.columns)
+            yield rows.with_columns(*lacking).select(columns or rows.columns)
+
+
+def wanted(present: Sequence[str], names: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Return the columns to read from a chunk: those asked for, or all."""
+    return [name for name in (names if columns else present) if name in present]

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import polars as pl
 
 from infraspectre.adapters.column_store.durable import locked
 from infraspectre.adapters.column_store.journal import JournalFile, encoded, journal_path
-from infraspectre.adapters.column_store.search import Search
+from infraspectre.adapters.column_store.search import Search, known, scan
+from infraspectre.adapters.column_store.totals import totals
 from infraspectre.adapters.column_store.upkeep import (
     NAME_BYTES,
     compact,
@@ -24,10 +25,11 @@ from infraspectre.adapters.column_store.upkeep import (
     stored_names,
     sweep,
 )
+from infraspectre.adapters.column_store.verification import verify
 from infraspectre.adapters.column_store.view import TableFolder, View
-from infraspectre.errors import InputError, OverloadError
+from infraspectre.errors import ConflictError, InputError, OverloadError
 from infraspectre.files import make_folder
-from infraspectre.ports import Clock
+from infraspectre.ports import Clock, Verification
 from infraspectre.records.queries import MOST_ROWS, Query
 from infraspectre.records.tables import TABLES, Table, table_named
 
@@ -95,6 +97,40 @@ class ParquetTables:
         described = table_named(table)
         path = self._path(tenant, described)
         return self._search.page(path, self._view(tenant, described), described, query, columns)
+
+    def scan(
+        self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = ()
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a span of time, in frames of at most a chunk or batch; raises InputError.
+
+        Raises ConflictError where rows were erased or files merged so long ago that they are gone.
+        """
+        described = table_named(table)
+        known(described, columns)
+        path = self._path(tenant, described)
+        try:
+            yield from scan(path, self._view(tenant, described), described, (start, end), columns)
+        except FileNotFoundError as error:
+            raise ConflictError("was rewritten meanwhile", path=error.filename, remedy="ask again") from error
+
+    def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
+        """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket.
+
+        Columns: bucket (its beginning), those of `by`, rows, bytes. Raises InputError and OverloadError.
+        """
+        described = table_named(table)
+        path, view = self._path(tenant, described), self._view(tenant, described)
+        with self._search.cursor() as cursor:
+            return totals(cursor, path, view, described, (start, end), by, every)
+
+    def verify(self, tenant: str, table: str) -> Verification:
+        """Compare all files with their digests, and set aside what is damaged; raises OutputError."""
+        with self._upkeep(tenant, table) as folder:
+            return verify(folder, self._clock.now())
+
+    def tenants(self, table: str) -> list[str]:
+        """Return the tenants that have rows, or had."""
+        return sorted(unquote(path.parent.name) for path in self._root.glob(f"*/{table_named(table).name}"))
 
     def _view(self, tenant: str, table: Table) -> View:
         with self._lock:
