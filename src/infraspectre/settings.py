@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from infraspectre import config
 from infraspectre.capture.settings import FlowSettings
+from infraspectre.records.access import Role
 from infraspectre.reflex.actions import ResponseSettings
 from infraspectre.reflex.score import ReflexSettings
 
@@ -121,16 +122,10 @@ class DetectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds what the platform takes in and holds."""
 
-    request_bytes: Many = 16 << 20
-    """Size of a request."""
-    requests_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 100.0
-    """Requests of one user or key, on average."""
     waiting_flows: Many = 1_000_000
     """Flows that wait for the worker; beyond it the least valuable are shed and counted."""
     waiting_bytes: Many = 512 << 20
     """The same in bytes."""
-    worker_bytes: Many = 4 << 30
-    """Memory of a worker beyond which it is restarted from its checkpoint."""
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,6 +134,51 @@ class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     flows_days: Days = 30
     detections_days: Days = 365
     incidents_days: Days = 1_095
+
+
+class OidcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets by which OpenID provider users may log in, and which roles they have then."""
+
+    issuer: str = ""
+    """Address of the provider, as its tokens name it; empty for none."""
+    client_id: str = ""
+    """Name under which the provider knows this server."""
+    client_secret_file: str = ""
+    """File with the secret that the provider gave; empty for a public client."""
+    redirect_url: str = ""
+    """Address of this server's /api/v1/oidc/callback, as browsers reach it and the provider knows it."""
+    tenant: str = "default"
+    """Tenant of all who log in so."""
+    name_claim: str = "sub"
+    """Claim that names the user."""
+    role_claim: str = "groups"
+    """Claim with the groups or roles of the user."""
+    roles: dict[str, Role] = {}
+    """Role of each value of that claim; of several the mightiest, and whoever has none is refused."""
+
+
+class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets how people and programs show who they are, and how much they may ask for."""
+
+    token_key_file: str = ""
+    """File with the key that signs access tokens; empty for `token.key` in the data folder, made at the first start."""
+    access_s: Annotated[int, Meta(ge=60, le=86_400)] = 900
+    """How long an access token is good."""
+    refresh_s: Annotated[int, Meta(ge=300, le=366 * 86_400)] = 30 * 86_400
+    """How long a login lasts at the most."""
+    logins_per_minute: Annotated[float, Meta(gt=0, le=1e4)] = 10.0
+    """Logins of one user, and from one address, on average."""
+    failures_per_minute: Annotated[float, Meta(gt=0, le=1e6)] = 60.0
+    """Requests without a good credential from one address, on average, that are told more than to wait."""
+    requests_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 100.0
+    """Requests of one user or key, on average; twice as many may come at once."""
+    password_kib: Annotated[int, Meta(ge=32, le=1 << 21)] = 65_536
+    """Memory that a guess at a password takes, in KiB (argon2id)."""
+    public_metrics: bool = False
+    """Whether /metrics answers everybody, as where only a scraper can reach it."""
+    outgoing_networks: tuple[str, ...] = ()
+    """Private networks that this server may call, such as 10.1.2.0/24; others than public ones are refused."""
+    oidc: OidcSettings = OidcSettings()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,6 +192,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
+    access: AccessSettings = AccessSettings()
     flows: FlowSettings = FlowSettings()
     models: ModelSettings = ModelSettings()
     reflex: ReflexSettings = ReflexSettings()

@@ -1,19 +1,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
 
-from api_fakes import Records
+from infraspectre.adapters.record_store import open_sqlite
 from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
 from infraspectre.serving.platform import Platform
+from infraspectre.settings import AccessSettings, Settings
+from log_fakes import MemoryLog, SetClock
 
 
 @pytest.fixture
-def platform() -> Platform:
-    return Platform(Records(), None, None)  # type: ignore[arg-type]
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def platform(tmp_path: Path, clock: SetClock) -> Iterator[Platform]:
+    records = open_sqlite(tmp_path / "records.db", clock)
+    settings = Settings(access=AccessSettings(password_kib=32, requests_per_s=10_000.0))
+    yield Platform(records, None, MemoryLog(clock), settings, clock)  # type: ignore[arg-type]
+    records.close()
 
 
 @pytest.fixture

@@ -204,8 +204,11 @@ def expected(records: dict[str, dict[str, Any]], filters: tuple[Filter, ...], or
     if order is None:
         return sorted(fitting)
     kind = THINGS.fields[order.field]
+    ties = {key: number for number, key in enumerate(records)}
     return sorted(
-        fitting, key=lambda key: (held(order.field, records[key][order.field], kind), key), reverse=order.descending
+        fitting,
+        key=lambda key: (held(order.field, records[key][order.field], kind), ties[key]),
+        reverse=order.descending,
     )
 
 

@@ -3,36 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from litestar import Request
+import msgspec
+from litestar import Request, Response, get
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from infraspectre.api.access.authentication import Authentication
+from infraspectre import __version__
+from infraspectre.api import events, openapi
+from infraspectre.api.access.door import door_of
 from infraspectre.api.access.policy import Policy
-from infraspectre.api.bodies import MOST_BODY, StrictRequest
+from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
+from infraspectre.api.contents import Contents, Known
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
+from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
-from infraspectre.api.routes import health, users
+from infraspectre.api.routes import audit, documents, health, keys, sessions, tenants, users
+from infraspectre.api.routing import grouped
 from infraspectre.records.access import Principal
 from infraspectre.serving.platform import Platform
 
-HANDLERS: tuple[ControllerRouterHandler, ...] = (*health.HANDLERS, *users.HANDLERS)
+HANDLERS: tuple[ControllerRouterHandler, ...] = (
+    *audit.HANDLERS,
+    *documents.HANDLERS,
+    *events.HANDLERS,
+    *health.HANDLERS,
+    *keys.HANDLERS,
+    *sessions.HANDLERS,
+    *tenants.HANDLERS,
+    *users.HANDLERS,
+)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
 
 
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
+    door = door_of(platform)
+    dependencies = {
+        "platform": Provide(lambda: platform, sync_to_thread=False),
+        "door": Provide(lambda: door, sync_to_thread=False),
+        "principal": Provide(principal_of, sync_to_thread=False),
+        "expected": Provide(expected, sync_to_thread=False),
+    }
+
+    @cache
+    def description() -> openapi.Document:
+        return openapi.description(handlers, dependencies, __version__)
+
+    @cache
+    def known() -> Known:
+        return openapi.parameters(description())
+
+    @cache
+    def encoded() -> bytes:
+        return msgspec.json.encode(description())
+
+    @get("/api/v1/openapi.json", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
+    def show_description() -> Response[bytes]:
+        return Response(encoded(), media_type=JSON_TYPE)
+
     return Api(
-        route_handlers=handlers,
-        middleware=[Policy(Authentication(platform))],
-        dependencies={
-            "platform": Provide(lambda: platform, sync_to_thread=False, use_cache=True),
-            "principal": Provide(principal_of, sync_to_thread=False),
-            "expected": Provide(expected, sync_to_thread=False),
-        },
+        route_handlers=grouped([*handlers, show_description]),
+        middleware=[Policy(door), Contents(known), Idempotency(platform.records, platform.clock)],
+        dependencies=dependencies,
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,
         request_max_body_size=MOST_BODY,

@@ -9,12 +9,12 @@ from typing import Any
 
 import structlog
 from litestar import Litestar
-from litestar.exceptions import HTTPException
-from litestar.types import Message, Method, Receive, Scope, Send
+from litestar.types import Message, Receive, Scope, Send
+
+from infraspectre.api.routing import allowed
 
 Headers = Iterable[tuple[bytes, bytes]]
 SOUND_REQUEST_ID = re.compile(rb"\A[A-Za-z0-9][A-Za-z0-9._-]{7,63}\Z")
-METHODS: tuple[Method, ...] = ("DELETE", "GET", "PATCH", "POST", "PUT")
 PROTECTION = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -54,6 +54,7 @@ class Answer:
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         """Wrap the sending of one answer."""
+        self._scope = scope
         self._send = send
         self._request_id = request_id
         self._is_bare = scope["method"] == "HEAD"  # type: ignore[typeddict-item]
@@ -80,7 +81,7 @@ class Answer:
             headers = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type")]
         given = {name for name, _ in headers}
         headers += [(name, value) for name, value in PROTECTION if name not in given]
-        headers.append((b"x-request-id", self._request_id.encode()))
+        headers += [(b"x-request-id", self._request_id.encode()), *self._scope["state"].get("headers", ())]
         return {**message, "status": status, "headers": headers}
 
 
@@ -102,18 +103,3 @@ def matches(wanted: bytes, etag: bytes | None) -> bool:
     return wanted.strip() == b"*" or etag.removeprefix(b"W/") in {
         each.strip().removeprefix(b"W/") for each in wanted.split(b",")
     }
-
-
-def allowed(app: Litestar, path: str) -> str:
-    """Return the value of Allow for a path; of one that does not exist, that is OPTIONS alone."""
-    found = [method for method in METHODS if is_routed(app, path, method)]
-    return ", ".join(sorted([*found, "OPTIONS", *(["HEAD"] if "GET" in found else [])]))
-
-
-def is_routed(app: Litestar, path: str, method: Method) -> bool:
-    """Tell whether a path has a method."""
-    try:
-        app.asgi_router.handle_routing(path=path.rstrip("/") or "/", method=method)
-    except HTTPException:
-        return False
-    return True

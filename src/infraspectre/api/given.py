@@ -7,6 +7,7 @@ from typing import TypeAlias
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from infraspectre.api.access.door import Door
 from infraspectre.api.pages import Question
 from infraspectre.records.access import Principal
 from infraspectre.serving.platform import Platform
@@ -15,6 +16,8 @@ GivenPlatform: TypeAlias = NamedDependency[Platform]
 """`platform`: what the answer is made from."""
 GivenPrincipal: TypeAlias = NamedDependency[Principal]
 """`principal`: on whose behalf; its tenant is the only one."""
+GivenDoor: TypeAlias = NamedDependency[Door]
+"""`door`: what lets people and programs in."""
 GivenQuestion: TypeAlias = NamedDependency[Question]
 """`question`: what a list was asked for; the route says `dependencies={"question": asked(...)}`."""
 GivenRevision: TypeAlias = NamedDependency[int]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Scope, Send
 
+from infraspectre.api.routing import allowed
 from infraspectre.errors import (
     AccessError,
     ConflictError,
@@ -94,6 +97,11 @@ class RefusedError(Exception):
         self.errors = errors or []
         self.headers = headers or {}
 
+    @property
+    def status(self) -> int:
+        """Return the HTTP status."""
+        return KINDS[self.kind].status
+
 
 ERROR_KINDS: tuple[tuple[type[InfraSpectreError], str], ...] = (
     (InputError, "bad-request"),
@@ -110,6 +118,8 @@ def refused_of(error: Exception, method: str) -> RefusedError:
     match error:
         case RefusedError():
             return error
+        case InputError() if error.field == "after":
+            return RefusedError("not-found", "there is no such page of this list", flaws_of(error))
         case ConflictError() if method != "POST":
             return RefusedError("changed-meanwhile", error.problem, flaws_of(error))
         case InfraSpectreError():
@@ -157,9 +167,28 @@ def problem_of(refusal: RefusedError, path: str, request_id: str) -> Problem:
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer with the problem of an error; what was not foreseen is logged with its traceback."""
-    refusal = refused_of(error, request.method)
-    request_id = request.scope["state"].get("request_id", "")
-    if refusal.kind == "internal":
-        log.error("unforeseen", request_id=request_id, path=request.url.path, exc_info=error)
-    problem = problem_of(refusal, request.url.path, request_id)
-    return Response(problem, status_code=problem.status, media_type=PROBLEM_TYPE, headers=refusal.headers)
+    problem, headers = told(request.scope, error)
+    return Response(problem, status_code=problem.status, media_type=PROBLEM_TYPE, headers=headers)
+
+
+async def send_problem(scope: Scope, send: Send, error: Exception) -> None:
+    """Send the problem of an error where no route is left to answer."""
+    problem, headers = told(scope, error)
+    given = [(b"content-type", PROBLEM_TYPE.encode()), *((k.encode(), v.encode()) for k, v in headers.items())]
+    body = msgspec.json.encode(problem)
+    given.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": problem.status, "headers": given})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def told(scope: Any, error: Exception) -> tuple[Problem, dict[str, str]]:
+    """Return the problem of an error, and the headers that go with it."""
+    refused = refused_of(error, scope.get("method", ""))
+    request_id, path = scope["state"].get("request_id", ""), scope["path"]
+    if refused.kind == "internal":
+        trace = "".join(traceback.format_exception(error))  # without locals, among which are credentials
+        log.error("unforeseen", request_id=request_id, path=path, traceback=trace)
+    headers = dict(refused.headers)
+    if refused.kind == "method-not-allowed":
+        headers["allow"] = allowed(scope["litestar_app"], path)
+    return problem_of(refused, path, request_id), headers

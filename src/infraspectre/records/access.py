@@ -6,8 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from infraspectre.records.queries import Collection
-
 Role = Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
 ROLES: tuple[Role, ...] = ("viewer", "analyst", "engineer", "administrator", "sensor")
 Permission = Literal["read", "triage", "respond", "engineer", "administer", "ingest"]
@@ -35,32 +33,21 @@ class Principal(msgspec.Struct, frozen=True):
         return permission in PERMISSIONS[self.role]
 
 
-KEYS = Collection("keys", {"subject": "text", "role": "text", "expires_at": "integer"})
-USERS = Collection("users", {"name": "text", "role": "text"})
-
-
 class KeyRecord(msgspec.Struct, frozen=True):
-    """Is an API key as it is kept."""
+    """Is an API key as it is kept; times are nanoseconds since the epoch, UTC."""
 
     key_id: str
-    name: str
-    """What it is for."""
     subject: str
-    """On whose behalf it asks."""
+    """What it is for, and on whose behalf it asks."""
     role: Role
     digest: str
     created_at: int
-    """Nanoseconds since the epoch, UTC."""
     expires_at: int = 0
-    """Nanoseconds since the epoch, UTC; 0 is never."""
-
-    def is_over(self, now: int) -> bool:
-        """Tell whether it has expired."""
-        return 0 < self.expires_at <= now
+    """0 is never."""
 
 
 class UserRecord(msgspec.Struct, frozen=True):
-    """Is a user as it is kept."""
+    """Is a user as it is kept; times are nanoseconds since the epoch, UTC."""
 
     name: str
     role: Role
@@ -68,3 +55,41 @@ class UserRecord(msgspec.Struct, frozen=True):
     """Its argon2id hash; empty for one who comes from an identity provider."""
     created_at: int
     is_disabled: bool = False
+
+
+class SessionRecord(msgspec.Struct, frozen=True):
+    """Is a login as it is kept, for as long as its refresh token may be exchanged."""
+
+    user: str
+    digest: str
+    """That of the one refresh token that is good; another that was good before is stolen, or its thief's."""
+    created_at: int
+    expires_at: int
+
+
+class TenantRecord(msgspec.Struct, frozen=True):
+    """Is a tenant as it is kept."""
+
+    name: str
+    title: str
+    created_at: int
+
+
+class AuditEvent(msgspec.Struct, frozen=True):
+    """Says who asked for what, and what came of it; the audit topic holds each as JSON."""
+
+    tenant: str
+    at: str
+    """RFC 3339, UTC."""
+    subject: str
+    """Who asked; empty for somebody unknown."""
+    role: str
+    operation: str
+    """The name of the operation, such as add_user."""
+    target: str
+    """The path that was asked for."""
+    outcome: int
+    """The HTTP status of the answer."""
+    request_id: str
+    address: str
+    """Where the request came from."""

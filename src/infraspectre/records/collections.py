@@ -36,7 +36,8 @@ INCIDENTS = Collection(
 """Times are nanoseconds since the epoch; `level`, `value`, `low` and `high` are those of the threat score."""
 VERDICTS = Collection("verdicts", {"incident_id": "text", "verdict": "text", "by": "text", "at": "integer"})
 USERS = Collection("users", {"name": "text", "role": "text"})
-KEYS = Collection("keys", {"prefix": "text", "subject": "text", "role": "text", "expires_at": "integer"})
+KEYS = Collection("keys", {"subject": "text", "role": "text", "expires_at": "integer"})
+SESSIONS = Collection("sessions", {"user": "text", "expires_at": "integer"})
 ASSETS = Collection("assets", {"network": "text", "name": "text", "criticality": "text", "roles": "texts"})
 WEBHOOKS = Collection("webhooks", {"url": "text"})
 JOBS = Collection(
@@ -50,6 +51,7 @@ TENANTS = Collection("tenants", {"name": "text"})
 IDEMPOTENCY = Collection("idempotency", {"expires_at": "integer"})
 COLLECTIONS = (
     INCIDENTS, VERDICTS, USERS, KEYS, ASSETS, WEBHOOKS, JOBS, SAVED_VIEWS, INTEGRATIONS, SENSORS, TENANTS, IDEMPOTENCY,
+    SESSIONS,
 )  # fmt: skip
 
 

@@ -161,7 +161,7 @@ def _number(name: str, value: Any, kind: Kind) -> int | float:
 
 
 class Order(NamedTuple):
-    """Sorts by a field; equal rows are sorted by their key in the same direction, so that every order is total."""
+    """Sorts by a field; equal rows by when they were first written, in the same direction, so that it is total."""
 
     field: str
     descending: bool = False

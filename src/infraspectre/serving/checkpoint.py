@@ -19,6 +19,7 @@ from infraspectre.errors import InputError, OutputError
 from infraspectre.files import make_folder, writing_to
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.business_rules import BusinessRules
+from infraspectre.intel.indicators.index import IndicatorIndex
 from infraspectre.pipeline import Pipeline
 from infraspectre.records import SCHEMA_VERSION
 from infraspectre.serving.breakers import Breaker
@@ -31,8 +32,13 @@ MAGIC = b"ISCP\x01"
 DIGEST_BYTES = 32
 HEADER = struct.Struct(f"<{len(MAGIC)}s{DIGEST_BYTES}s{DIGEST_BYTES}sQ")
 MOST_BYTES = 2 << 30
-OPAQUE = (Assets, Breaker, BusinessRules, Rules)
+OPAQUE = (Assets, Breaker, BusinessRules, IndicatorIndex, Rules)
 """What comes from files and settings, or from this process alone, and is made anew."""
+
+
+def is_opaque(kind: type) -> bool:
+    """Tell whether objects of a class come from files, as models do, or from this process alone."""
+    return issubclass(kind, OPAQUE) or (hasattr(kind, "judge") and hasattr(kind, "kind"))
 
 
 class Learnt(msgspec.Struct):
@@ -76,7 +82,7 @@ class Checkpoints:
         """Save what was learnt durably and return its size in bytes; raises OutputError."""
         body = msgspec.msgpack.encode(
             Saved(place, learnt.seen, list(learnt.told), learnt.account,
-                  {tenant: Saver(OPAQUE).save(parts(pipeline)) for tenant, pipeline in learnt.pipelines.items()})
+                  {tenant: Saver(is_opaque).save(parts(pipeline)) for tenant, pipeline in learnt.pipelines.items()})
         )  # fmt: skip
         if len(body) > MOST_BYTES:
             raise OutputError(

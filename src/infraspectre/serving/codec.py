@@ -12,6 +12,7 @@ import sys
 import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -35,9 +36,9 @@ Tree = Any
 class Saver:
     """Turns objects into plain data; an object that is met again becomes a reference."""
 
-    def __init__(self, opaque: tuple[type, ...] = ()) -> None:
-        """Leave out objects of these types, too."""
-        self._opaque = opaque
+    def __init__(self, is_opaque: Callable[[type], bool] = lambda _: False) -> None:
+        """Leave out objects of such classes, too."""
+        self._is_opaque = cache(is_opaque)
         self._known: dict[int, int] = {}
         self._kept: list[Any] = []
 
@@ -63,8 +64,8 @@ class Saver:
             return getattr(self, FORMS[kind])  # type: ignore[no-any-return]
         if isinstance(value, np.generic | np.ndarray):
             return self._array if value.dtype.kind in ARRAY_KINDS else None
-        is_ours = kind.__module__.startswith(PACKAGE) and not isinstance(value, (*self._opaque, type))
-        return self._instance if is_ours and not issubclass(kind, BaseException) else None
+        is_ours = kind.__module__.startswith(PACKAGE) and not isinstance(value, type | BaseException)
+        return self._instance if is_ours and not self._is_opaque(kind) else None
 
     def _marker(self, _: object) -> Tree:
         return ["marker"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass, field
 
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
+from infraspectre.serving.key_file import KEY_BYTES
 from infraspectre.settings import Settings
 
 
@@ -26,3 +28,5 @@ class Platform:
     log: EventLog
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
+    """Signs access tokens; a random one makes every login end with the process."""

@@ -36,6 +36,8 @@ CHECKSUM = struct.Struct("<I")
 HEADER_BYTES = SIGNED.size + SIGNATURE_BYTES + CHECKSUM.size
 MOST_BODY_BYTES = 1 << 28
 MOST_ENTRIES = 1 << 20
+"""Of one append."""
+MOST_SEQUENCE = (1 << 63) - 1
 FIRST = bytes(32)
 """Stands where the first frame of a topic would name the one before."""
 CONTEXT = b"infraspectre log 1\n"
@@ -97,6 +99,19 @@ class Header(NamedTuple):
         return sha256(self.signed).digest()
 
 
+class Place(NamedTuple):
+    """Says where and when a frame is made."""
+
+    epoch: bytes
+    first: int
+    at: int
+    previous: bytes
+
+    def header(self, kind: Kind, entries: int, root: bytes) -> Header:
+        """Return the header of a frame there; what depends on its body and on who signs is filled in later."""
+        return Header(self.epoch, kind, 0, entries, self.first, self.at, 0, root, self.previous, FIRST)
+
+
 class Signer:
     """Signs frames of a topic."""
 
@@ -104,7 +119,7 @@ class Signer:
         """Sign with a private key."""
         self._begin = CONTEXT + topic.encode() + b"\n"
         self._key = key
-        self.public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.public = public_bytes(key)
 
     def frame(self, header: Header, body: bytes) -> tuple[bytes, bytes]:
         """Return a frame and its digest; key, length and checksum are filled in."""
@@ -112,6 +127,11 @@ class Signer:
         signed = header.signed
         head = signed + self._key.sign(self._begin + signed)
         return head + CHECKSUM.pack(crc32(head)) + body, sha256(signed).digest()
+
+
+def public_bytes(key: Ed25519PrivateKey) -> bytes:
+    """Return the public key of a private one, as frames hold it."""
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def is_signed(header: Header, topic: str) -> bool:
@@ -124,17 +144,25 @@ def is_signed(header: Header, topic: str) -> bool:
     return True
 
 
-def group(epoch: bytes, first: int, at: int, previous: bytes, data: Sequence[bytes]) -> tuple[Header, bytes]:
+def next_key(header: Header, body: bytes) -> bytes:
+    """Return the public key that has to sign the frame behind one."""
+    return body if header.kind is Kind.KEY else header.key
+
+
+def group(place: Place, data: Sequence[bytes]) -> tuple[Header, bytes]:
     """Return header and body of a frame of entries, for `Signer.frame`."""
     body = struct.pack(f"<{len(data)}I", *map(len, data)) + b"".join(data)
-    return notice(Kind.ENTRIES, epoch, first, at, previous, len(data), root_of(data)), body
+    return place.header(Kind.ENTRIES, len(data), root_of(data)), body
 
 
-def notice(
-    kind: Kind, epoch: bytes, first: int, at: int, previous: bytes, entries: int = 0, root: bytes = b""
-) -> Header:
-    """Return the header of a frame whose body is no entries, unless their root is given."""
-    return Header(epoch, kind, 0, entries, first, at, 0, root or FIRST, previous, FIRST)
+def notice(kind: Kind, place: Place, body: bytes, entries: int = 0) -> tuple[Header, bytes]:
+    """Return header and body of a frame that says something about the log, for `Signer.frame`."""
+    return place.header(kind, entries, root_of([body])), body
+
+
+def root_in(header: Header, body: bytes) -> bytes:
+    """Return the root that a frame should have; raises BrokenFrameError."""
+    return root_of(entries_of(header, body) if header.kind is Kind.ENTRIES else [body])
 
 
 def header_of(data: bytes) -> Header:
@@ -147,7 +175,7 @@ def header_of(data: bytes) -> Header:
     if magic != MAGIC or kind not in KINDS:
         raise BrokenFrameError("has a frame of an unknown kind")
     header = Header._make([epoch, KINDS[kind], *rest, data[SIGNED.size : SIGNED.size + SIGNATURE_BYTES]])
-    if header.length > MOST_BODY_BYTES or header.entries > MOST_ENTRIES:
+    if header.length > MOST_BODY_BYTES or header.end > MOST_SEQUENCE:
         raise BrokenFrameError("has a frame beyond all bounds")
     return header
 

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Lock
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infraspectre.adapters.log.disk import Disk
-from infraspectre.adapters.log.frames import FIRST, Signer
-from infraspectre.adapters.log.keys import log_key
-from infraspectre.adapters.log.points import Point, cut, find_end
+from infraspectre.adapters.log.frames import FIRST, Kind, Signer, notice, public_bytes
+from infraspectre.adapters.log.keys import log_key, rotating
+from infraspectre.adapters.log.layout import (
+    CURSORS,
+    EPOCH,
+    MARK,
+    OPENING,
+    TOPICS,
+    WRITER,
+    checked,
+    made_epoch,
+    topics_in,
+)
+from infraspectre.adapters.log.points import Point, check_epoch, cut, find_end
 from infraspectre.adapters.log.reading import Reader
+from infraspectre.adapters.log.retention import Dropped, retain
 from infraspectre.adapters.log.segments import Origin
 from infraspectre.adapters.log.slots import Slots
-from infraspectre.adapters.log.writing import Counts, Limits, Queue, Writer
-from infraspectre.errors import InfraSpectreError, InputError, OutputError, UsageError
+from infraspectre.adapters.log.writing import Counts, Limits, Queue, Site, Writer
+from infraspectre.errors import InfraSpectreError, InputError, OutputError
 from infraspectre.files import writing_to
 from infraspectre.ports import Clock
 from infraspectre.records.events import Entry
 
-NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
-EPOCH_BYTES = 8
-KeySource = Callable[[], Ed25519PrivateKey]
 POLL_S = 0.002
 """A reader looks so often whether another process has written."""
-
-
-def checked(name: str) -> str:
-    """Return the name of a topic or consumer; raises UsageError unless it can be one."""
-    if not NAME.match(name):
-        raise UsageError(f"{name[:64]!r} cannot be a name", remedy="use letters, digits and . _ -")
-    return name
 
 
 class LocalLog:
@@ -55,10 +55,10 @@ class LocalLog:
     ) -> None:
         """Use a folder, which is made by the first entry; `key` is a file with the private key, else it lies there."""
         self.folder = folder
-        self._clock = clock
-        self._limits = limits or Limits()
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.disk = disk or Disk()
         self._key = key
-        self._disk = disk or Disk()
         self._topics: dict[str, LocalTopic] = {}
         self._cursors: dict[tuple[str, str], Slots] = {}
         self._lock = Lock()
@@ -67,13 +67,23 @@ class LocalLog:
         """Return a topic, which is made by its first entry."""
         with self._lock:
             if name not in self._topics:
-                folder = self.folder / "topics" / checked(name)
-                self._topics[name] = LocalTopic(folder, self._clock, self._limits, self.key, self._disk)
+                self._topics[name] = LocalTopic(self, checked(name))
             return self._topics[name]
 
     def key(self) -> Ed25519PrivateKey:
         """Return the private key, which is made at its first use."""
         return log_key(self.folder, self._key)
+
+    def rotate(self, new: Path | None = None) -> str:
+        """Let a new key sign from here on in all topics, and return the public one in hexadecimal.
+
+        It lies beside the log in place of the old one, unless both come from elsewhere. Raises OutputError where
+        another process writes; whatever happens, it can be called again.
+        """
+        with rotating(self.folder, self.disk, new) as key:
+            for name in topics_in(self.folder):
+                self.topic(name).hand_over(key)
+        return public_bytes(key).hex()
 
     def cursor(self, consumer: str, topic: str) -> int | None:
         """Return the number that a consumer wants next, None for one that has not begun in this epoch of the topic."""
@@ -83,19 +93,25 @@ class LocalLog:
         epoch, _, sequence = value.decode("ascii").partition(" ")
         return int(sequence) if epoch == self.topic(topic).epoch else None
 
+    def unread(self, topic: str) -> int | None:
+        """Return the lowest number that a consumer of a topic wants next, None where there is no consumer."""
+        consumers = [path.name for path in (self.folder / CURSORS / topic).glob("*")]
+        wanted = [self.cursor(consumer, topic) for consumer in consumers]
+        return min((sequence for sequence in wanted if sequence is not None), default=None)
+
     def move(self, consumer: str, topic: str, sequence: int) -> None:
         """Remember durably that a consumer is done with all before a number; raises OutputError."""
         slots = self._slots(consumer, topic)
         value = f"{self.topic(topic).epoch} {sequence}".encode()
         with writing_to(slots.path), self._lock:
-            self._disk.make_folder(slots.path.parent)
+            self.disk.make_folder(slots.path.parent)
             slots.write(value, durable=True)
 
     def _slots(self, consumer: str, topic: str) -> Slots:
         with self._lock:
             if (consumer, topic) not in self._cursors:
-                path = self.folder / "cursors" / checked(topic) / checked(consumer)
-                self._cursors[consumer, topic] = Slots(path, self._disk)
+                path = self.folder / CURSORS / checked(topic) / checked(consumer)
+                self._cursors[consumer, topic] = Slots(path, self.disk)
             return self._cursors[consumer, topic]
 
     def close(self) -> None:
@@ -110,16 +126,14 @@ class LocalLog:
 class LocalTopic:
     """Keeps the entries of a topic in segments of signed frames."""
 
-    def __init__(self, folder: Path, clock: Clock, limits: Limits, key: KeySource, disk: Disk) -> None:
-        """Use a folder; nothing is made or looked at before it has to be."""
-        self.folder = folder
-        self.name = folder.name
-        self._clock = clock
-        self._limits = limits
-        self._key = key
-        self._disk = disk
-        self._mark = Slots(folder / "mark", disk)
-        self._reader = Reader(folder)
+    def __init__(self, log: LocalLog, name: str) -> None:
+        """Belong to a log; nothing is made or looked at before it has to be."""
+        self.folder = log.folder / TOPICS / name
+        self.name = name
+        self._log = log
+        self._disk = log.disk
+        self._mark = Slots(self.folder / MARK, log.disk)
+        self._reader = Reader(self.folder)
         self._lock = Lock()
         self._moved = Condition()
         self._epoch = ""
@@ -157,6 +171,18 @@ class LocalTopic:
             failed: Future[int] = Future()
             failed.set_exception(error)
             return failed
+
+    def retain(self) -> list[Dropped]:
+        """Drop segments that are too old or too large together, and return what was in them; raises OutputError."""
+        return retain(self._writing().writer, self._unread)
+
+    def note(self, kind: Kind, body: bytes) -> None:
+        """Say something about the log itself in a frame without entries; raises OutputError."""
+        self._writing().writer.write(lambda place: notice(kind, place, body))
+
+    def hand_over(self, key: Ed25519PrivateKey) -> None:
+        """Let another key sign from here on; raises OutputError."""
+        self._writing().writer.hand_over(Signer(self.name, key))
 
     def read(self, start: int, most: int = 1_000, wait_s: float = 0.0) -> list[Entry]:
         """Return durable entries from a number on, waiting up to so long for the first; see `Topic.read`."""
@@ -201,13 +227,17 @@ class LocalTopic:
         if self._held is None:
             raise OutputError("is written by another process", path=self.folder, remedy="stop that one first")
         point = self._point or Point()
-        signer = Signer(self.name, self._key())
+        signer = Signer(self.name, self._log.key())
         if point.key not in (FIRST, signer.public):
             raise OutputError(
                 "was signed by another key", path=self.folder, remedy="restore the key, or 'infraspectre log rotate'"
             )
-        writer = Writer(self.folder, bytes.fromhex(self._epoch), signer, point, self._limits, self._clock, self._disk)
-        return Queue(writer, bytes.fromhex(self._epoch), self._limits, self._told)
+        site = Site(bytes.fromhex(self._epoch), self._log.clock, self._disk)
+        writer = Writer(self.folder, site, signer, point, self._log.limits, self._told)
+        return Queue(writer, lambda: retain(writer, self._unread))
+
+    def _unread(self) -> int | None:
+        return self._log.unread(self.name)
 
     def _open(self, keep: bool = False) -> None:
         """Make the topic if it is none yet; if nobody writes it, find its end, cut off what a crash left, and tell it.
@@ -217,9 +247,10 @@ class LocalTopic:
         """
         with writing_to(self.folder):
             self._disk.make_folder(self.folder)
-            with locked(self.folder / "opening"):
-                self._epoch = self._epoch or made_epoch(self.folder / "epoch", self._disk)
-                held = lock(self.folder / "writer", wait=False)
+            with locked(self.folder / OPENING):
+                self._epoch = self._epoch or made_epoch(self.folder / EPOCH, self._disk)
+                check_epoch(self.folder, self._epoch)
+                held = lock(self.folder / WRITER, wait=False)
                 if held is not None:
                     self._recover()
                     self._held = held
@@ -228,7 +259,7 @@ class LocalTopic:
 
     def _recover(self) -> None:
         mark = Point.of(self._mark.read())
-        key = mark.key if mark else Signer(self.name, self._key()).public
+        key = mark.key if mark else Signer(self.name, self._log.key()).public
         recovery = find_end(self.folder, self._origin(key), mark)
         if recovery.torn:
             cut(self.folder, recovery, self._disk)
@@ -270,14 +301,3 @@ def locked(path: Path) -> Iterator[None]:
     finally:
         if file is not None:
             os.close(file)
-
-
-def made_epoch(path: Path, disk: Disk) -> str:
-    """Return the epoch in a file, which is made unless it is there; raises InputError."""
-    with suppress(FileNotFoundError):
-        text = path.read_text("ascii", "replace").strip()
-        if re.fullmatch(f"[0-9a-f]{{{2 * EPOCH_BYTES}}}", text):
-            return text
-        raise InputError("holds no epoch", path=path, remedy="'infraspectre log repair' takes it from the entries")
-    disk.write_whole(path, f"{secrets.token_hex(EPOCH_BYTES)}\n".encode())
-    return path.read_text("ascii").strip()

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple, Self
 
 from infraspectre.adapters.log.disk import Disk
-from infraspectre.adapters.log.frames import FIRST
-from infraspectre.adapters.log.segments import Broken, Origin, Segment, segment_path, segments_in
+from infraspectre.adapters.log.frames import FIRST, BrokenFrameError, next_key
+from infraspectre.adapters.log.segments import (
+    Broken,
+    Frame,
+    Origin,
+    Part,
+    Segment,
+    Unfinished,
+    segment_path,
+    segments_in,
+)
 from infraspectre.errors import InputError
 
 POINT = Struct("<QQQ32s32s")
@@ -46,6 +57,21 @@ class Recovery(NamedTuple):
     """Bytes of an unfinished write behind the point."""
 
 
+def epoch_of_frames(folder: Path) -> str | None:
+    """Return the epoch that the first sound header at the beginning of a segment names, None where there is none."""
+    for segment in segments_in(folder):
+        with Segment(segment_path(folder, segment)) as file, suppress(BrokenFrameError):
+            return file.header(0).epoch.hex()
+    return None
+
+
+def check_epoch(folder: Path, epoch: str) -> None:
+    """Raise InputError if the frames of a topic are of another epoch than it says."""
+    if epoch_of_frames(folder) not in (None, epoch):
+        remedy = "'infraspectre log repair' takes the epoch from the entries"
+        raise InputError("is not the epoch of the entries", path=folder / "epoch", remedy=remedy)
+
+
 def find_end(folder: Path, origin: Origin, mark: Point | None) -> Recovery:
     """Look for the end from the point told last, else in the last segments; raises InputError if a part is gone.
 
@@ -79,12 +105,30 @@ def check(folder: Path, mark: Point, segments: list[int]) -> None:
         )
 
 
+def parts_of(folder: Path, origin: Origin, mark: Point | None) -> Iterator[tuple[Segment, Part]]:
+    """Yield all frames of a topic, and what is broken between them, each with the segment in which it lies."""
+    segments = segments_in(folder)
+    for segment, following in zip(segments, [*segments[1:], None], strict=True):
+        is_last = following is None
+        if is_last and mark is not None and mark.segment >= segment:
+            following = mark.end
+        durable = mark.offset if mark is not None and mark.segment == segment else 0
+        with Segment(segment_path(folder, segment)) as file:
+            for part in file.walk(0, segment, origin, following):
+                unfinished = isinstance(part, Broken) and 0 < part.size == file.limit - part.offset
+                if is_last and unfinished and part.offset >= durable:
+                    yield file, Unfinished(part.offset, file.limit - part.offset)
+                else:
+                    yield file, part
+
+
 def last_point(file: Segment, point: Point, origin: Origin) -> Point:
     """Return the place behind the last sound frame at or behind a point."""
     for found in file.walk(point.offset, point.end, origin._replace(keys={*origin.keys, point.key})):
-        if not isinstance(found, Broken):
+        if isinstance(found, Frame):
             offset, header = found
-            point = Point(header.end, point.segment, offset + header.size, header.digest, header.key)
+            key = next_key(header, file.body(offset, header))
+            point = Point(header.end, point.segment, offset + header.size, header.digest, key)
     return point
 
 

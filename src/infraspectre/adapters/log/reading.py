@@ -6,9 +6,9 @@ from bisect import bisect_right
 from pathlib import Path
 from threading import Lock
 
-from infraspectre.adapters.log.frames import BrokenFrameError, Header, Kind, entries_of
+from infraspectre.adapters.log.frames import BrokenFrameError, Kind, entries_of
 from infraspectre.adapters.log.points import Point
-from infraspectre.adapters.log.segments import Broken, Index, Origin, Segment, segment_path, segments_in
+from infraspectre.adapters.log.segments import Broken, Frame, Index, Origin, Segment, segment_path, segments_in
 from infraspectre.records.events import Entry, GapError
 
 MOST_INDEXES = 64
@@ -61,10 +61,10 @@ class Reader:
             except BrokenFrameError as error:
                 if found:
                     break
-                after = part.end if isinstance(part, Broken) else part[1].end
+                after = part.end if isinstance(part, Broken) else part.header.end
                 raise GapError(str(error), after or end, path=file.path, field=f"entry {wanted}") from error
-            if not isinstance(part, Broken):
-                index.note(part[1].first, part[0])
+            if isinstance(part, Frame):
+                index.note(part.header.first, part.offset)
             if len(found) >= most:
                 break
         return found
@@ -78,7 +78,7 @@ class Reader:
         return index
 
 
-def taken(file: Segment, part: tuple[int, Header] | Broken, start: int, most: int) -> list[Entry]:
+def taken(file: Segment, part: Frame | Broken, start: int, most: int) -> list[Entry]:
     """Return the entries of a part of a segment from a number on; raises BrokenFrameError."""
     if isinstance(part, Broken):
         if part.end is None or part.end > start:

@@ -60,6 +60,23 @@ class Broken(NamedTuple):
     problem: str
 
 
+class Frame(NamedTuple):
+    """Is a sound frame of a segment."""
+
+    offset: int
+    header: Header
+
+
+class Unfinished(NamedTuple):
+    """Is a write at the end of the last segment that nobody was told to be durable."""
+
+    offset: int
+    size: int
+
+
+Part = Frame | Broken | Unfinished
+
+
 class Segment:
     """Reads frames of one segment up to a place in it."""
 
@@ -103,7 +120,7 @@ class Segment:
 
     def walk(
         self, offset: int, first: int, origin: Origin, end: int | None = None, bodies: bool = True
-    ) -> Iterator[tuple[int, Header] | Broken]:
+    ) -> Iterator[Frame | Broken]:
         """Yield places and headers of frames from a place on, and what is broken between them.
 
         `first` is the number of the first entry there, `end` that of the entry behind the segment, where it is known.
@@ -120,7 +137,7 @@ class Segment:
                 yield broken
                 offset, first = offset + broken.size, first if broken.end is None else broken.end
             else:
-                yield offset, header
+                yield Frame(offset, header)
                 keys.add(header.key)
                 offset, first = offset + header.size, header.end
         if end is not None and first < end:

@@ -47,6 +47,19 @@ class Slots:
         """Return the value that was written last, None where no slot is whole."""
         return max(values_of(self._content()), default=(0, None))[1]
 
+    def renew(self, value: bytes | None) -> None:
+        """Write a value into both slots of a new file, or remove the file."""
+        self.close()
+        if value is None:
+            self._disk.remove(self.path)
+            return
+        self._turn = 0
+        self._file = self._disk.open(self.path)
+        self._disk.truncate(self._file, 0)
+        for durable in (False, True):
+            self.write(value, durable)
+        self.close()
+
     def damage(self) -> str | None:
         """Say what is wrong with the file, None if nothing is."""
         content = self._content()

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, RLock, Thread
 from typing import NamedTuple
 
 from infraspectre.adapters.log.disk import Disk
-from infraspectre.adapters.log.frames import MOST_BODY_BYTES, MOST_ENTRIES, Header, Signer, group
+from infraspectre.adapters.log.frames import (
+    MOST_BODY_BYTES,
+    MOST_ENTRIES,
+    Header,
+    Kind,
+    Place,
+    Signer,
+    group,
+    next_key,
+    notice,
+)
 from infraspectre.adapters.log.points import Point
 from infraspectre.adapters.log.segments import segment_path
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
@@ -31,6 +42,20 @@ class Limits(NamedTuple):
     waiting_entries: int = 200_000
     waiting_bytes: int = 1 << 26
     """What would wait beyond that is refused."""
+    keep_s: float | None = None
+    """Segments whose last entry is older are dropped; None keeps all."""
+    keep_bytes: int | None = None
+    """The oldest segments are dropped while all together are larger; None keeps all."""
+    drop_unread: bool = False
+    """Drop also what a consumer has not come to yet."""
+
+
+class Site(NamedTuple):
+    """Holds what a writer is given from outside."""
+
+    epoch: bytes
+    clock: Clock
+    disk: Disk
 
 
 class Waiting(NamedTuple):
@@ -55,68 +80,85 @@ class Writer:
     """Appends frames behind a point, one at a time, each durable before the next."""
 
     def __init__(
-        self, folder: Path, epoch: bytes, signer: Signer, point: Point, limits: Limits, clock: Clock, disk: Disk
+        self, folder: Path, site: Site, signer: Signer, point: Point, limits: Limits, tell: Callable[[Point], None]
     ) -> None:
-        """Write into the folder of a topic whose lock is held."""
-        self._folder = folder
-        self._epoch = epoch
-        self._signer = signer
-        self._limits = limits
-        self._clock = clock
-        self._disk = disk
-        self._file: int | None = None
+        """Write into the folder of a topic whose lock is held; `tell` is called with each durable end."""
+        self.folder = folder
+        self.disk = site.disk
+        self.limits = limits
         self.point = point
+        self._epoch = site.epoch
+        self._clock = site.clock
+        self._signer = signer
+        self._tell = tell
+        self._file: int | None = None
+        self._turn = RLock()
 
-    def write(self, make: Callable[[Point, int], tuple[Header, bytes]]) -> Point:
-        """Write one frame, made from the point and the time, and return the point behind it; raises OutputError.
+    def write(self, make: Callable[[Place], tuple[Header, bytes]]) -> Point:
+        """Write one frame, made for its place, and return the point behind it; raises OutputError.
 
         A failure leaves the topic as it was. After it the file is opened anew and cut off, since the system forgets
         what it could not write: a second sync would succeed without having written it
         (Rebello et al., Can Applications Recover from fsync Failures?, USENIX ATC 2020).
         """
-        with writing_to(segment_path(self._folder, self.point.segment)):
+        with self._turn, writing_to(segment_path(self.folder, self.point.segment)):
             try:
                 file, start = self._opened()
-                frame, digest = self._signer.frame(*(made := make(start, self._clock.now())))
-                self._disk.write(file, frame, start.offset)
-                self._disk.sync(file)
+                header, body = make(Place(self._epoch, start.end, self._clock.now(), start.digest))
+                frame, digest = self._signer.frame(header, body)
+                self.disk.write(file, frame, start.offset)
+                self.disk.sync(file)
             except OSError:
                 self.close()
                 raise
-        self.point = Point(
-            start.end + made[0].entries, start.segment, start.offset + len(frame), digest, self._signer.public
-        )
-        return self.point
+            key = next_key(header._replace(key=self._signer.public), body)
+            self.point = Point(header.end, start.segment, start.offset + len(frame), digest, key)
+            self._tell(self.point)
+            return self.point
+
+    def hand_over(self, signer: Signer) -> None:
+        """Let another key sign from here on; raises OutputError.
+
+        The one before says so in a frame, and the new one takes over in another: only who has a key can bring it in.
+        """
+        with self._turn:
+            if self.point.key != signer.public:
+                self.write(lambda place: notice(Kind.KEY, place, signer.public))
+            self._signer = signer
+            self.write(lambda place: notice(Kind.KEY, place, signer.public))
+
+    def now(self) -> int:
+        """Return the time of the clock."""
+        return self._clock.now()
 
     def _opened(self) -> tuple[int, Point]:
         """Return the file to write to and where to begin; a full segment is followed by a new one."""
         start = self.point
-        if start.offset >= self._limits.segment_bytes and start.end > start.segment:
+        if start.offset >= self.limits.segment_bytes and start.end > start.segment:
             self.close()
             start = start._replace(segment=start.end, offset=0)
         if self._file is None:
-            self._file = self._disk.open(segment_path(self._folder, start.segment))
-            self._disk.truncate(self._file, start.offset)
-            self._disk.sync(self._file)
-            self._disk.sync_folder(self._folder)
+            self._file = self.disk.open(segment_path(self.folder, start.segment))
+            self.disk.truncate(self._file, start.offset)
+            self.disk.sync(self._file)
+            self.disk.sync_folder(self.folder)
         return self._file, start
 
     def close(self) -> None:
         """Give the file back."""
         if self._file is not None:
             file, self._file = self._file, None
-            self._disk.close(file)
+            self.disk.close(file)
 
 
 class Queue:
     """Holds appends in order until the writer's thread has made them durable."""
 
-    def __init__(self, writer: Writer, epoch: bytes, limits: Limits, tell: Callable[[Point], None]) -> None:
-        """Start the thread; `tell` is called with each durable end before its futures are resolved."""
-        self._writer = writer
-        self._epoch = epoch
-        self._limits = limits
-        self._tell = tell
+    def __init__(self, writer: Writer, rolled: Callable[[], object]) -> None:
+        """Start the thread; `rolled` is called in it after each new segment."""
+        self.writer = writer
+        self._rolled = rolled
+        self._limits = writer.limits
         self._waiting: deque[Waiting] = deque()
         self._bytes = self._entries = 0
         self._counts = Counts()
@@ -162,11 +204,15 @@ class Queue:
             self._closing = True
             self._changed.notify()
         self._thread.join()
-        self._writer.close()
+        self.writer.close()
 
     def _run(self) -> None:
         while taken := self._taken():
+            segment = self.writer.point.segment
             self._write(taken)
+            if self.writer.point.segment != segment:
+                with suppress(InfraSpectreError):  # the next segment tries again
+                    self._rolled()
 
     def _taken(self) -> list[Waiting]:
         """Return the next appends that fit into a frame, at least one; none once all is done."""
@@ -185,15 +231,14 @@ class Queue:
     def _write(self, taken: list[Waiting]) -> None:
         data = [each for waiting in taken for each in waiting.data]
         try:
-            first = self._writer.point.end
-            if data:
-                self._tell(self._writer.write(lambda point, at: group(self._epoch, point.end, at, point.digest, data)))
+            end = self.writer.write(lambda place: group(place, data)).end if data else self.writer.point.end
         except InfraSpectreError as error:
             self._done(taken, "failed")
             for waiting in taken:
                 waiting.future.set_exception(error)
         else:
             self._done(taken, "durable")
+            first = end - len(data)
             for waiting in taken:
                 waiting.future.set_result(first)
                 first += len(waiting.data)

@@ -1,41 +1,60 @@
-"""Places between pages, as texts that mean nothing to others and fit one question alone."""
+"""Places between pages, as texts that tell others nothing and fit one question alone."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
+import secrets
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from infraspectre.adapters.record_store.database import Connection
+from infraspectre.adapters.record_store.meta import read_meta, write_meta
 from infraspectre.errors import InputError
 from infraspectre.records.queries import Query, Value
 
-DIGEST_BYTES = 8
+SECRET_BYTES = 32
+Place = tuple[str | int | float, int]
+"""A value in the order, and the identity of its row."""
 
 
-def write_cursor(tenant: str, collection: str, query: Query, value: Value | None, key: str) -> str:
-    """Return the place behind a row, which is told by its value in the order and its key."""
-    place = msgspec.json.encode((value, key))
-    return base64.urlsafe_b64encode(_digest(tenant, collection, query, place) + place).decode().rstrip("=")
+class Cursors:
+    """Writes and reads places, encrypted with what they are bound to (AES-SIV, RFC 5297)."""
+
+    def __init__(self, secret: bytes) -> None:
+        """Use the secret of a store."""
+        self._cipher = AESSIV(secret)
+
+    def write(self, tenant: str, collection: str, query: Query, value: Value, identity: int) -> str:
+        """Return the place behind a row."""
+        place = msgspec.msgpack.encode((value, identity))
+        written = self._cipher.encrypt(place, bound(tenant, collection, query))
+        return base64.urlsafe_b64encode(written).decode().rstrip("=")
+
+    def read(self, tenant: str, collection: str, query: Query) -> Place | None:
+        """Return the place where a query goes on, None at the beginning; raises InputError for one of another query."""
+        if query.after is None:
+            return None
+        try:
+            written = base64.b64decode(query.after + "=" * (-len(query.after) % 4), altchars=b"-_", validate=True)
+            place = self._cipher.decrypt(written, bound(tenant, collection, query))
+            return msgspec.msgpack.decode(place, type=Place)
+        except (ValueError, binascii.Error, InvalidTag, msgspec.MsgspecError) as error:
+            remedy = "give the `next` of a page of the same query"
+            raise InputError("is no place in the answer to this query", field="after", remedy=remedy) from error
 
 
-def read_cursor(tenant: str, collection: str, query: Query) -> tuple[Value | None, str] | None:
-    """Return the place where a query goes on, None at the beginning; raises InputError for a place of another one."""
-    if query.after is None:
-        return None
-    try:
-        raw = base64.b64decode(query.after + "=" * (-len(query.after) % 4), altchars=b"-_", validate=True)
-        digest, place = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:]
-        if digest != _digest(tenant, collection, query, place):
-            raise ValueError
-        value, key = msgspec.json.decode(place, type=tuple[str | int | float | None, str])
-    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
-        remedy = "give the `next` of a page of the same query"
-        raise InputError("is no place in the answer to this query", field="after", remedy=remedy) from error
-    return value, key
+def bound(tenant: str, collection: str, query: Query) -> list[bytes | bytearray | memoryview]:
+    """Return what a place is bound to."""
+    return [msgspec.msgpack.encode((tenant, collection, query.filters, query.order))]
 
 
-def _digest(tenant: str, collection: str, query: Query, place: bytes) -> bytes:
-    bound = msgspec.json.encode((tenant, collection, query.filters, query.order))
-    return hashlib.blake2b(bound + place, digest_size=DIGEST_BYTES).digest()
+def secret(connection: Connection) -> bytes:
+    """Return the secret of a store, which is drawn the first time."""
+    known = read_meta(connection, "cursors")
+    if known is None:
+        known = secrets.token_hex(SECRET_BYTES)
+        write_meta(connection, "cursors", known)
+    return bytes.fromhex(known)

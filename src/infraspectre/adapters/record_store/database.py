@@ -22,6 +22,10 @@ class Connection(Protocol):
         """Run a statement and return all its rows."""
         ...
 
+    def rows_within(self, steps: int, statement: str, parameters: Sequence[Any] = ()) -> Rows | None:
+        """Run a statement and return all its rows, or None if that takes more steps than so many."""
+        ...
+
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement and return how many rows it changed."""
         ...
@@ -54,6 +58,10 @@ class Dialect:
     """The column of a row's identity."""
     fresh: str
     """Returns so many identities that no row of `{table}` has."""
+    bound: str
+    """The column `{name}` as no index knows it."""
+    is_planned: bool
+    """Tells whether we choose indexes, since the database does not know how many rows pass."""
 
 
 class Database(Protocol):

@@ -14,7 +14,7 @@ from infraspectre.adapters.record_store.layout import (
     encoded,
     held_or_missing,
 )
-from infraspectre.adapters.record_store.schema import add_texts
+from infraspectre.records.queries import Value
 
 KEYS = 500
 """Keys that one statement names at the most."""
@@ -37,40 +37,49 @@ class Row(NamedTuple):
         return self.checksum == checksum(self.tenant, self.key, self.revision, self.changed_at, self.body)
 
 
-WHOLE = ", ".join(Row._fields)
+WHOLE = ", ".join(f"r.{name}" for name in Row._fields)
 
 
-def select(connection: Connection, layout: Layout, tenant: str, keys: Sequence[str]) -> list[Row]:
-    """Return the rows of those keys that are there."""
-    return [
-        Row(*row)
-        for start in range(0, len(keys), KEYS)
-        for part in [keys[start : start + KEYS]]
-        for row in connection.rows(
-            f"SELECT {WHOLE} FROM {layout.records} WHERE tenant = ? AND key IN ({marks(len(part))})", (tenant, *part)
-        )
-    ]
+class Tenant(NamedTuple):
+    """Is a tenant as tables know it."""
+
+    number: int
+    name: str
+
+
+def select(connection: Connection, layout: Layout, tenant: Tenant, keys: Sequence[str]) -> dict[str, Row]:
+    """Return the rows of those keys that are there; raises InputError where a row is lost."""
+    found: dict[str, Row] = {}
+    for start in range(0, len(keys), KEYS):
+        part = keys[start : start + KEYS]
+        for key, *row in connection.rows(
+            f"SELECT f.key, {WHOLE} FROM {layout.found} f LEFT JOIN {layout.records} r ON r.id = f.id "
+            f"WHERE f.tenant = ? AND f.key IN ({marks(len(part))})",
+            (tenant.number, *part),
+        ):
+            found[key] = Row(*row)
+    return found
 
 
 def write(
     connection: Connection,
     layout: Layout,
-    tenant: str,
+    tenant: Tenant,
     records: Mapping[str, Mapping[str, Any]],
     there: Mapping[str, Row],
     at: int,
 ) -> list[Row]:
     """Write records, in the place of those that are there; raises InputError."""
     identities = fresh(connection, layout, len(records) - len(there))
-    rows = [made(tenant, key, encoded(each), at, there.get(key), identities) for key, each in records.items()]
-    upsert(connection, layout.records, Row._fields, rows)
-    names = ("id", "tenant", "key", *map(column, layout.columns))
+    rows = [made(tenant.name, key, encoded(each), at, there.get(key), identities) for key, each in records.items()]
+    upsert(connection, layout.records, Row._fields, 1, rows)
+    names = ("tenant", "id", "key", *map(column, layout.columns))
     pairs = list(zip(rows, records.values(), strict=True))
-    upsert(connection, layout.found, names, [(row.id, tenant, row.key, *layout.values(each)) for row, each in pairs])
-    texts = [(row, layout.texts_of(each)) for row, each in pairs]
+    values = [(tenant.number, row.id, row.key, *layout.values(each)) for row, each in pairs]
+    upsert(connection, layout.found, names, 2, values)
     for row in there.values():
-        remove_texts(connection, layout, row)
-    add_texts(connection, layout, [(row.id, tenant, each) for row, each in texts])
+        remove_texts(connection, layout, tenant, row)
+    add_texts(connection, layout, [(tenant.number, *each, row.id) for row, of in pairs for each in layout.texts_of(of)])
     return rows
 
 
@@ -82,41 +91,44 @@ def made(tenant: str, key: str, body: bytes, at: int, before: Row | None, identi
 
 def fresh(connection: Connection, layout: Layout, count: int) -> Iterator[int]:
     """Return identities that no row has."""
-    return iter(
-        [identity for (identity,) in connection.rows(connection.dialect.fresh.format(table=layout.records), (count,))]
-        if count
-        else []
-    )
+    statement = connection.dialect.fresh.format(table=layout.records)
+    return iter([identity for (identity,) in connection.rows(statement, (count,))] if count else [])
 
 
-def upsert(connection: Connection, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write rows whose first column is their identity."""
-    changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+def upsert(connection: Connection, table: str, names: Sequence[str], keyed: int, rows: Sequence[Sequence[Any]]) -> None:
+    """Write rows whose first columns are their key."""
     into = f"{table} ({', '.join(names)})"
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names[keyed:])
     connection.run_many(
-        f"INSERT INTO {into} VALUES ({marks(len(names))}) ON CONFLICT (id) DO UPDATE SET {changes}",
+        f"INSERT INTO {into} VALUES ({marks(len(names))}) "
+        f"ON CONFLICT ({', '.join(names[:keyed])}) DO UPDATE SET {changes}",
         rows,
     )
 
 
-def remove(connection: Connection, layout: Layout, row: Row) -> None:
+def add_texts(connection: Connection, layout: Layout, rows: Sequence[tuple[int, int, Value, int]]) -> None:
+    """Add texts of lists, each with tenant, field and identity."""
+    connection.run_many(
+        f"INSERT INTO {layout.texts} (tenant, field, value, id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
+    )
+
+
+def remove(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> None:
     """Remove a row with all that is found by it."""
-    remove_texts(connection, layout, row)
-    for table in (layout.found, layout.records):
-        connection.run(f"DELETE FROM {table} WHERE id = ?", (row.id,))
+    remove_texts(connection, layout, tenant, row)
+    connection.run(f"DELETE FROM {layout.found} WHERE tenant = ? AND id = ?", (tenant.number, row.id))
+    connection.run(f"DELETE FROM {layout.records} WHERE id = ?", (row.id,))
 
 
-def remove_texts(connection: Connection, layout: Layout, row: Row) -> None:
+def remove_texts(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> None:
     """Remove the texts of a row; where its body no longer tells them, all are looked through."""
-    if not layout.lists:
-        return
     if not row.is_whole:
         connection.run(f"DELETE FROM {layout.texts} WHERE id = ?", (row.id,))
         return
     texts = layout.texts_of(decoded(row.body), held_or_missing)
     connection.run_many(
         f"DELETE FROM {layout.texts} WHERE tenant = ? AND field = ? AND value = ? AND id = ?",
-        [(row.tenant, name, value, row.id) for name, value in texts],
+        [(tenant.number, number, value, row.id) for number, value in texts],
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import zlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.layout import Layout, column, decoded, held_or_missing
+from infraspectre.adapters.record_store.meta import COLLECTION, make_meta, numbers, read_all, read_meta, write_meta
+from infraspectre.adapters.record_store.rows import WHOLE, Row, add_texts
 from infraspectre.errors import InputError
 from infraspectre.records.queries import Collection, Kind
 
@@ -36,14 +36,9 @@ class Schema:
         """Bring a store to this program's version; raises InputError for one that is too new or damaged."""
         self._database = database
         self._known: dict[str, Known] = {}
-        self._lock = threading.Lock()
         with database.writing() as connection:
             connection.lock("store")
-            integer, text = database.dialect.integer, database.dialect.text
-            connection.run(
-                f"CREATE TABLE IF NOT EXISTS store_meta "
-                f"(name {text} PRIMARY KEY, value {text} NOT NULL, checksum {integer} NOT NULL)"
-            )
+            make_meta(connection, database.dialect)
             migrate(connection)
 
     def layout(self, collection: Collection) -> Layout:
@@ -53,44 +48,39 @@ class Schema:
             with self._database.writing() as connection:
                 connection.lock(collection.name)
                 known = self._extended(connection, collection)
-            with self._lock:
-                self._known[collection.name] = known
+            self._known[collection.name] = known
         return known.layout
 
     def current(self, connection: Connection, collection: Collection) -> Layout:
         """Return the layout within a transaction, also if another program has extended it meanwhile."""
+        written = read_meta(connection, COLLECTION + collection.name)
         known = self._known[collection.name]
-        written = read_meta(connection, f"collection {collection.name}")
         if written is not None and written != known.written:
             known = self._known[collection.name] = known_as(collection.name, written)
         return known.layout
 
-    def names(self, connection: Connection) -> list[str]:
-        """Return the names of all collections that the store has."""
-        rows = connection.rows("SELECT name FROM store_meta WHERE name LIKE 'collection %' ORDER BY name")
-        return [str(name).removeprefix("collection ") for (name,) in rows]
-
     def _extended(self, connection: Connection, collection: Collection) -> Known:
-        written = read_meta(connection, f"collection {collection.name}")
-        before = Layout(collection.name, {}) if written is None else known_as(collection.name, written).layout
-        fields = joined_fields(before, collection)
-        layout = Layout(collection.name, fields)
+        written = read_meta(connection, COLLECTION + collection.name)
         if written is None:
-            for statement in layout.statements(self._database.dialect):
-                connection.run(statement)
-        else:
-            added = {name: kind for name, kind in fields.items() if name not in before.fields}
-            self._add(connection, layout, added)
-        written = msgspec.json.encode(fields).decode()
-        write_meta(connection, f"collection {collection.name}", written)
-        return Known(layout, written)
+            return self._made(connection, collection)
+        before = known_as(collection.name, written)
+        fields = joined_fields(before.layout, collection)
+        if added := fields.keys() - before.layout.fields.keys():
+            return self._added(connection, Layout(collection.name, fields), sorted(added))
+        return before
 
-    def _add(self, connection: Connection, layout: Layout, added: Mapping[str, Kind]) -> None:
-        for name, kind in added.items():
-            if kind != "texts":
-                for statement in layout.column(name, self._database.dialect):
-                    connection.run(statement)
-        fill(connection, layout, Layout(layout.collection, added))
+    def _made(self, connection: Connection, collection: Collection) -> Known:
+        layout = Layout(collection.name, dict(collection.fields))
+        for statement in layout.statements(self._database.dialect):
+            connection.run(statement)
+        return remember(connection, layout)
+
+    def _added(self, connection: Connection, layout: Layout, added: Iterable[str]) -> Known:
+        for name in added:
+            for statement in layout.additions(name, self._database.dialect):
+                connection.run(statement)
+        fill(connection, layout, added)
+        return remember(connection, layout)
 
 
 def migrate(connection: Connection) -> None:
@@ -113,7 +103,7 @@ def covers(layout: Layout, collection: Collection) -> bool:
 
 
 def joined_fields(layout: Layout, collection: Collection) -> dict[str, Kind]:
-    """Return the fields of both; raises InputError for one that changed its kind."""
+    """Return the fields of both, those of the store first; raises InputError for one that changed its kind."""
     for name, kind in collection.fields.items():
         if layout.fields.get(name, kind) != kind:
             remedy = "give a field with another meaning another name"
@@ -121,56 +111,46 @@ def joined_fields(layout: Layout, collection: Collection) -> dict[str, Kind]:
     return {**layout.fields, **collection.fields}
 
 
+def remember(connection: Connection, layout: Layout) -> Known:
+    """Write down the fields of a collection, in the order that numbers them."""
+    written = msgspec.json.encode(layout.fields).decode()
+    write_meta(connection, COLLECTION + layout.collection, written)
+    return Known(layout, written)
+
+
 def known_as(name: str, written: str) -> Known:
-    """Return the layout that was written."""
+    """Return the layout that was written down."""
     return Known(Layout(name, msgspec.json.decode(written, type=dict[str, Kind])), written)
 
 
-def read_meta(connection: Connection, name: str) -> str | None:
-    """Return what the store says of itself under a name; raises InputError if it is damaged."""
-    rows = connection.rows("SELECT value, checksum FROM store_meta WHERE name = ?", (name,))
-    if not rows:
-        return None
-    value, checksum = rows[0]
-    if checksum != meta_checksum(name, value):
-        raise InputError("is damaged", field=f"store_meta {name}", remedy="restore the store from a backup")
-    return str(value)
+def layouts(connection: Connection) -> list[Layout]:
+    """Return the layouts of all collections of a store, by name; raises InputError."""
+    return [known_as(name, written).layout for name, written in sorted(read_all(connection, COLLECTION).items())]
 
 
-def write_meta(connection: Connection, name: str, value: str) -> None:
-    """Say something of the store."""
-    connection.run(
-        "INSERT INTO store_meta (name, value, checksum) VALUES (?, ?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value, checksum = excluded.checksum",
-        (name, value, meta_checksum(name, value)),
-    )
-
-
-def meta_checksum(name: str, value: Any) -> int:
-    """Return the checksum of what the store says of itself."""
-    return zlib.crc32(f"{name}\n{value}".encode(errors="surrogatepass"))
-
-
-def fill(connection: Connection, layout: Layout, added: Layout) -> None:
+def fill(connection: Connection, layout: Layout, added: Iterable[str]) -> None:
     """Fill columns and lists that were added from bodies; what does not fit or is damaged counts as missing."""
+    fields = Layout(layout.collection, {name: layout.fields[name] for name in added})
+    columns = ", ".join(f"{column(name)} = ?" for name in fields.columns)
+    known = numbers(connection)
+    for rows in batches(connection, layout):
+        read = [(known.get(row.tenant, 0), row.id, decoded(row.body)) for row in rows]
+        if columns:
+            values = [(*fields.values(record, held_or_missing), tenant, identity) for tenant, identity, record in read]
+            connection.run_many(f"UPDATE {layout.found} SET {columns} WHERE tenant = ? AND id = ?", values)
+        texts = [
+            (tenant, layout.lists[name], each, identity)
+            for tenant, identity, record in read
+            for name in fields.lists
+            for each in held_or_missing(name, record.get(name), "texts")
+        ]
+        add_texts(connection, layout, texts)
+
+
+def batches(connection: Connection, layout: Layout) -> Iterator[list[Row]]:
+    """Yield all rows of bodies, some at a time."""
     last = -1
-    while rows := connection.rows(
-        f"SELECT id, tenant, body FROM {layout.records} WHERE id > ? ORDER BY id LIMIT {ROWS}", (last,)
-    ):
-        found = [(identity, tenant, decoded(body)) for identity, tenant, body in rows]
-        if added.columns:
-            settings = ", ".join(f"{column(name)} = ?" for name in added.columns)
-            values = [(*added.values(record, held_or_missing), identity) for identity, _, record in found]
-            connection.run_many(f"UPDATE {layout.found} SET {settings} WHERE id = ?", values)
-        add_texts(connection, layout, ((each[0], each[1], added.texts_of(each[2], held_or_missing)) for each in found))
-        last = rows[-1][0]
-
-
-def add_texts(
-    connection: Connection, layout: Layout, rows: Iterable[tuple[int, str, Iterable[tuple[str, str]]]]
-) -> None:
-    """Add texts of lists, given by identity and tenant."""
-    connection.run_many(
-        f"INSERT INTO {layout.texts} (tenant, field, value, id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(tenant, name, value, identity) for identity, tenant, texts in rows for name, value in sorted(texts)],
-    )
+    statement = f"SELECT {WHOLE} FROM {layout.records} r WHERE r.id > ? ORDER BY r.id LIMIT {ROWS}"
+    while rows := [Row(*row) for row in connection.rows(statement, (last,))]:
+        yield rows
+        last = rows[-1].id

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from infraspectre.adapters.record_store.cursors import read_cursor, write_cursor
+from infraspectre.adapters.record_store import planning
+from infraspectre.adapters.record_store.cursors import Cursors, secret
 from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.layout import Layout
-from infraspectre.adapters.record_store.rows import Row, remove, select, write
+from infraspectre.adapters.record_store.meta import number_of, numbered, numbers
+from infraspectre.adapters.record_store.rows import Row, Tenant, remove, select, write
 from infraspectre.adapters.record_store.schema import Schema
 from infraspectre.adapters.record_store.statements import Question
 from infraspectre.errors import ConflictError, InputError
 from infraspectre.ports import Clock, Page, Stored
-from infraspectre.records.queries import LEAST, UNKEPT, Collection, Query, held
+from infraspectre.records.queries import UNKEPT, Collection, Query
 
 MOST_KEY_BYTES = 256
 MOST_TENANT_BYTES = 64
@@ -27,6 +30,8 @@ class SqlRecordStore:
         self._database = database
         self._clock = clock
         self._schema = Schema(database)
+        with database.writing() as connection:
+            self._cursors = Cursors(secret(connection))
 
     def put(
         self, tenant: str, collection: Collection, key: str, record: Mapping[str, Any], expected: int | None = None
@@ -47,62 +52,58 @@ class SqlRecordStore:
         layout = self._schema.layout(collection)
         check_name(key, "key", MOST_KEY_BYTES)
         with self._database.reading() as connection:
-            rows = select(connection, layout, tenant, [key])
-        return stored(layout, rows[0], key) if rows else None
+            number = number_of(connection, tenant)
+            rows = select(connection, layout, Tenant(number or 0, tenant), [key])
+        return stored(layout, tenant, key, rows[key]) if key in rows else None
 
     def delete(self, tenant: str, collection: Collection, key: str, expected: int | None = None) -> bool:
         """Remove a record and tell whether there was one; raises ConflictError as `put` does."""
         self._schema.layout(collection)
         check_name(key, "key", MOST_KEY_BYTES)
         with self._database.writing() as connection:
-            layout = self._locked(connection, tenant, collection)
-            rows = select(connection, layout, tenant, [key])
-            check_revision(layout, key, rows[0].revision if rows else 0, expected)
-            for row in rows:
-                remove(connection, layout, row)
-        return bool(rows)
+            layout, owner = self._locked(connection, tenant, collection)
+            row = select(connection, layout, owner, [key]).get(key)
+            check_revision(layout, key, row.revision if row else 0, expected)
+            if row is not None:
+                remove(connection, layout, owner, row)
+        return row is not None
 
     def page(self, tenant: str, collection: Collection, query: Query) -> Page:
         """Return records that pass all filters, in order; raises InputError, also for a damaged record."""
-        question = self._question(tenant, collection, query)
-        statement = question.page(query.limit + 1)
+        layout = self._schema.layout(collection)
+        query.checked(collection.fields)
         with self._database.reading() as connection:
-            rows = connection.rows(*statement)
-        found = [stored(question.layout, Row(*row[2:]), row[0]) for row in rows[: query.limit]]
+            question = self._question(connection, layout, tenant, query)
+            rows = planning.page(connection, question, query.limit + 1)
+        found = [stored(layout, tenant, key, Row(*row)) for _, key, *row in rows[: query.limit]]
         if len(rows) <= query.limit:
             return Page(found, None)
-        key, place = rows[query.limit - 1][:2]
-        value = None if place in LEAST.values() or query.order is None else place
-        return Page(found, write_cursor(tenant, collection.name, query, value, key))
+        place, _, identity = rows[query.limit - 1][:3]
+        return Page(found, self._cursors.write(tenant, collection.name, query, place, identity))
 
     def count(self, tenant: str, collection: Collection, query: Query, most: int = 10_000) -> int:
         """Count the records that pass all filters, up to a number."""
-        statement = self._question(tenant, collection, query).count(most)
+        layout = self._schema.layout(collection)
+        query.checked(collection.fields)
         with self._database.reading() as connection:
-            return int(connection.rows(*statement)[0][0])
+            question = self._question(connection, layout, tenant, replace(query, order=None, after=None))
+            return planning.count(connection, question, most)
 
     def tenants(self, collection: Collection) -> list[str]:
         """Return the tenants that have records."""
         layout = self._schema.layout(collection)
-        found: list[str] = []
+        statement = f"SELECT 1 FROM {layout.found} WHERE tenant = ? LIMIT 1"
         with self._database.reading() as connection:
-            statement = f"SELECT min(tenant) FROM {layout.records} WHERE tenant > ?"
-            while (tenant := connection.rows(statement, (found[-1] if found else "",))[0][0]) is not None:
-                found.append(tenant)
-        return found
+            return sorted(name for name, number in numbers(connection).items() if connection.rows(statement, (number,)))
 
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
 
-    def _question(self, tenant: str, collection: Collection, query: Query) -> Question:
-        query.checked(collection.fields)
-        after = read_cursor(tenant, collection.name, query)
-        if after is not None and query.order is not None:
-            name = query.order.field
-            after = held(name, after[0], collection.fields[name])[0], after[1]
-        layout = self._schema.layout(collection)
-        return Question(layout, self._database.dialect, tenant, query.filters, query.order, after)
+    def _question(self, connection: Connection, layout: Layout, tenant: str, query: Query) -> Question:
+        after = self._cursors.read(tenant, layout.collection, query)
+        number = number_of(connection, tenant) or 0
+        return Question(layout, self._database.dialect, number, query.filters, query.order, after)
 
     def _write(
         self,
@@ -112,25 +113,25 @@ class SqlRecordStore:
         records: Mapping[str, Mapping[str, Any]],
         expected: int | None = None,
     ) -> list[Stored]:
-        layout = self._locked(connection, tenant, collection)
         check_name(tenant, "tenant", MOST_TENANT_BYTES)
         for key in records:
             check_name(key, "key", MOST_KEY_BYTES)
-        there = {row.key: row for row in select(connection, layout, tenant, list(records))}
+        layout, owner = self._locked(connection, tenant, collection)
+        there = select(connection, layout, owner, list(records))
         for key in records if expected is not None else ():
             check_revision(layout, key, there[key].revision if key in there else 0, expected)
-        rows = write(connection, layout, tenant, records, there, self._clock.now())
+        rows = write(connection, layout, owner, records, there, self._clock.now())
         return [Stored(row.key, row.revision, row.changed_at, row.body) for row in rows]
 
-    def _locked(self, connection: Connection, tenant: str, collection: Collection) -> Layout:
+    def _locked(self, connection: Connection, tenant: str, collection: Collection) -> tuple[Layout, Tenant]:
         connection.lock(collection.name, is_shared=True)
         connection.lock(f"{collection.name} {tenant}")
-        return self._schema.current(connection, collection)
+        return self._schema.current(connection, collection), Tenant(numbered(connection, tenant), tenant)
 
 
-def stored(layout: Layout, row: Row, key: str) -> Stored:
+def stored(layout: Layout, tenant: str, key: str, row: Row) -> Stored:
     """Return a record as it was written; raises InputError for one that is damaged."""
-    if not row.is_whole or row.key != key:
+    if (row.tenant, row.key) != (tenant, key) or not row.is_whole:
         remedy = "'infraspectre store repair' moves it aside"
         raise InputError("the record is damaged", field=f"{layout.collection} {key}", remedy=remedy)
     return Stored(row.key, row.revision, row.changed_at, row.body)

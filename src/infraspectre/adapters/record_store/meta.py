@@ -1,0 +1,72 @@
+"""What a store says of itself: its version, its collections' fields and its tenants' numbers, each with a checksum."""
+
+from __future__ import annotations
+
+import zlib
+
+from infraspectre.adapters.record_store.database import Connection, Dialect
+from infraspectre.errors import InputError
+
+COLLECTION, TENANT = "collection ", "tenant "
+"""How names of what is said of collections and tenants begin."""
+
+
+def make_meta(connection: Connection, dialect: Dialect) -> None:
+    """Make the table if there is none."""
+    columns = f"name {dialect.text} PRIMARY KEY, value {dialect.text} NOT NULL, checksum {dialect.integer} NOT NULL"
+    connection.run(f"CREATE TABLE IF NOT EXISTS store_meta ({columns})")
+
+
+def read_meta(connection: Connection, name: str) -> str | None:
+    """Return what is said under a name; raises InputError if it is damaged."""
+    rows = connection.rows("SELECT value, checksum FROM store_meta WHERE name = ?", (name,))
+    return checked(name, *rows[0]) if rows else None
+
+
+def read_all(connection: Connection, start: str) -> dict[str, str]:
+    """Return all that is said under names that begin so, by the rest of the name; raises InputError."""
+    rows = connection.rows("SELECT name, value, checksum FROM store_meta")
+    return {row[0].removeprefix(start): checked(*row) for row in rows if row[0].startswith(start)}
+
+
+def write_meta(connection: Connection, name: str, value: str) -> None:
+    """Say something."""
+    connection.run(
+        "INSERT INTO store_meta (name, value, checksum) VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value, checksum = excluded.checksum",
+        (name, value, checksum_of(name, value)),
+    )
+
+
+def checked(name: str, value: str, checksum: int) -> str:
+    """Return a value that is as it was written; raises InputError."""
+    if checksum != checksum_of(name, value):
+        raise InputError("is damaged", field=f"store_meta {name}", remedy="restore the store from a backup")
+    return value
+
+
+def checksum_of(name: str, value: str) -> int:
+    """Return the CRC-32 of a name and its value."""
+    return zlib.crc32(f"{name}\0{value}".encode(errors="surrogatepass"))
+
+
+def numbers(connection: Connection) -> dict[str, int]:
+    """Return the numbers of all tenants that ever wrote."""
+    return {name: int(value) for name, value in read_all(connection, TENANT).items()}
+
+
+def number_of(connection: Connection, tenant: str) -> int | None:
+    """Return the number of a tenant, None for one that never wrote."""
+    value = read_meta(connection, TENANT + tenant)
+    return None if value is None else int(value)
+
+
+def numbered(connection: Connection, tenant: str) -> int:
+    """Return the number of a tenant, which it gets if it has none."""
+    number = number_of(connection, tenant)
+    if number is None:
+        connection.lock("tenants")
+        known = numbers(connection)
+        number = known.get(tenant, 1 + max(known.values(), default=0))
+        write_meta(connection, TENANT + tenant, str(number))
+    return number

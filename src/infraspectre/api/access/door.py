@@ -1,0 +1,53 @@
+"""All that decides who gets in, made once for a platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infraspectre.api.access.audit import Audit
+from infraspectre.api.access.authentication import Authentication
+from infraspectre.api.access.passwords import Passwords
+from infraspectre.api.access.sessions import Sessions
+from infraspectre.api.access.tokens import Tokens
+from infraspectre.api.limits import Buckets
+from infraspectre.serving.platform import Platform
+
+BURST_S = 2.0
+"""Seconds of requests that may come at once."""
+
+MANY = 10.0
+"""How many times as often as from one address users may log in from all."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Holds what lets people and programs in."""
+
+    authentication: Authentication
+    sessions: Sessions
+    passwords: Passwords
+    audit: Audit
+    requests: Buckets
+    """Of principals, and of addresses that ask for what is public."""
+    failures: Buckets
+    """Of addresses that are refused."""
+    logins: Buckets
+    """Of addresses, and of users from each, that log in."""
+    guesses: Buckets
+    """Of users, wherever they log in from: a bound for guessing from many addresses."""
+
+
+def door_of(platform: Platform) -> Door:
+    """Return the door of a platform."""
+    settings = platform.settings.access
+    tokens = Tokens(platform.token_key)
+    return Door(
+        Authentication(platform.records, tokens, platform.clock),
+        Sessions(platform.records, tokens, platform.clock, settings),
+        Passwords(settings.password_kib),
+        Audit(platform.log, platform.clock),
+        Buckets(settings.requests_per_s, settings.requests_per_s * BURST_S),
+        Buckets(settings.failures_per_minute / 60, settings.failures_per_minute),
+        Buckets(settings.logins_per_minute / 60, settings.logins_per_minute),
+        Buckets(settings.logins_per_minute * MANY / 60, settings.logins_per_minute * MANY),
+    )

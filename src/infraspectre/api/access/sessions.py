@@ -1,0 +1,96 @@
+"""Sessions: a login gives a short access token, and a refresh token that is exchanged for the next one but once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from infraspectre.api.access.credentials import Credential
+from infraspectre.api.access.tokens import NANOSECONDS, Claims, Tokens
+from infraspectre.errors import AccessError, ConflictError
+from infraspectre.ports import Clock, RecordStore
+from infraspectre.records.access import SessionRecord, UserRecord
+from infraspectre.records.collections import SESSIONS, USERS
+from infraspectre.records.queries import Filter, Query
+from infraspectre.settings import AccessSettings
+
+
+class Grant(NamedTuple):
+    """Is what a login gives."""
+
+    access: str
+    refresh: Credential
+    access_s: int
+    session: SessionRecord
+
+
+class Sessions:
+    """Opens, renews and closes sessions."""
+
+    def __init__(self, records: RecordStore, tokens: Tokens, clock: Clock, settings: AccessSettings) -> None:
+        """Keep sessions in records."""
+        self._records = records
+        self._tokens = tokens
+        self._clock = clock
+        self._settings = settings
+
+    def open(self, tenant: str, user: str) -> Grant:
+        """Return the tokens of a new session of a user who has shown who that is."""
+        now = self._clock.now()
+        refresh = Credential.new("isr", tenant)
+        record = SessionRecord(user, refresh.digest, now, now + self._settings.refresh_s * NANOSECONDS)
+        self._records.put(tenant, SESSIONS, refresh.id, msgspec.to_builtins(record), expected=0)
+        return self._grant(refresh, record)
+
+    def renew(self, text: str) -> Grant:
+        """Exchange a refresh token for new tokens; raises AccessError.
+
+        One that was exchanged before is in two hands: the session ends for both (RFC 9700 section 4.14.2).
+        """
+        old = Credential.of("isr", text)
+        stored = old and self._records.get(old.tenant, SESSIONS, old.id)
+        if not old or not stored:
+            raise AccessError("there is no such session")
+        record = msgspec.json.decode(stored.body, type=SessionRecord)
+        if not old.fits(record.digest):
+            self.close(old.tenant, old.id)
+            raise AccessError("the refresh token was used before, so the session is over")
+        self._check(old.tenant, record)
+        new = Credential.new("isr", old.tenant, old.id)
+        renewed = msgspec.structs.replace(record, digest=new.digest)
+        try:
+            self._records.put(old.tenant, SESSIONS, old.id, msgspec.to_builtins(renewed), expected=stored.revision)
+        except ConflictError as error:
+            self.close(old.tenant, old.id)
+            raise AccessError("the refresh token is used twice at once, so the session is over") from error
+        return self._grant(new, renewed)
+
+    def close(self, tenant: str, session: str) -> bool:
+        """End a session, and tell whether there was one."""
+        return self._records.delete(tenant, SESSIONS, session)
+
+    def close_all(self, tenant: str, user: str) -> None:
+        """End all sessions of a user."""
+        query = Query((Filter("user", "=", (user,)),), limit=1_000)
+        while rows := self._records.page(tenant, SESSIONS, query).rows:
+            for row in rows:
+                self.close(tenant, row.key)
+
+    def sweep(self, tenant: str) -> None:
+        """Remove sessions that are over."""
+        query = Query((Filter("expires_at", "<=", (self._clock.now(),)),), limit=1_000)
+        for row in self._records.page(tenant, SESSIONS, query).rows:
+            self.close(tenant, row.key)
+
+    def _check(self, tenant: str, record: SessionRecord) -> None:
+        user = self._records.get(tenant, USERS, record.user)
+        is_disabled = user is None or msgspec.json.decode(user.body, type=UserRecord).is_disabled
+        if is_disabled or record.expires_at <= self._clock.now():
+            raise AccessError("the session is over")
+
+    def _grant(self, refresh: Credential, record: SessionRecord) -> Grant:
+        now = self._clock.now()
+        expires = min(now + self._settings.access_s * NANOSECONDS, record.expires_at)
+        claims = Claims(refresh.tenant, record.user, refresh.id, expires)
+        return Grant(self._tokens.sign(claims, now), refresh, (expires - now) // NANOSECONDS, record)

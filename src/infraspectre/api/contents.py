@@ -1,0 +1,98 @@
+"""What a request may contain: parameters that exist, content types that are understood, and all of it in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Send
+
+from infraspectre.api.bodies import JSON_TYPE
+from infraspectre.api.frame import header
+from infraspectre.api.problems import PROBLEM_TYPE, Flaw, RefusedError
+
+TIME_LIMIT_S = 30.0
+"""For reading a request and answering it, unless the `time_limit_s` of its route says otherwise; 0 is no limit."""
+MOST_PARAMETERS = 200
+Known = Mapping[tuple[str, str], frozenset[str]]
+"""The names of the query parameters of each method and path."""
+
+
+class Contents(ASGIMiddleware):
+    """Refuses what a route does not know, and what takes too long."""
+
+    def __init__(self, known: Callable[[], Known]) -> None:
+        """Learn the parameters of all routes when the first request comes."""
+        self._known = known
+
+    async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Check a request, and answer it within its time; raises RefusedError."""
+        if scope["type"] != "http":
+            await next_app(scope, receive, send)
+            return
+        opt = scope["route_handler"].opt
+        self._check_parameters(scope)
+        check_accept(scope, opt.get("produces", (JSON_TYPE,)))
+        body = Arrival(receive)
+        limit_s = opt.get("time_limit_s", TIME_LIMIT_S)
+        try:
+            async with asyncio.timeout(limit_s or None):
+                await next_app(scope, body, send)
+        except TimeoutError as error:
+            kind = "timed-out" if body.is_whole else "too-slow"
+            raise RefusedError(kind, f"the limit is {limit_s:g} s") from error
+
+    def _check_parameters(self, scope: Any) -> None:
+        query = scope["query_string"]
+        if not query:
+            return
+        try:
+            given = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+        except ValueError as error:
+            raise RefusedError("bad-request", f"there are more than {MOST_PARAMETERS} parameters") from error
+        names = self._known().get((scope["method"], scope["path_template"]), frozenset())
+        unknown = sorted({name for name, _ in given} - names)
+        if unknown:
+            remedy = f"choose among {', '.join(sorted(names))}" if names else "leave it out"
+            flaws = [Flaw("is no parameter", name[:64], 0, remedy) for name in unknown]
+            raise RefusedError("bad-request", "there are parameters that the operation does not have", flaws)
+
+
+class Arrival:
+    """Receives a body, and remembers whether all of it has come."""
+
+    def __init__(self, receive: Receive) -> None:
+        """Wrap the receiving of a request."""
+        self._receive = receive
+        self.is_whole = False
+
+    async def __call__(self) -> Any:
+        """Receive a message."""
+        message = await self._receive()
+        self.is_whole = self.is_whole or not message.get("more_body", False)
+        return message
+
+
+def check_accept(scope: Any, produces: tuple[str, ...]) -> None:
+    """Refuse a client that takes nothing that a route produces (RFC 9110 section 12.5.1)."""
+    accept = header(scope["headers"], b"accept")
+    if accept is None or accept == b"*/*":
+        return
+    ranges = [part.strip().lower() for part in accept.decode("latin-1").split(",")]
+    taken = {name.strip() for name, _, weights in (each.partition(";") for each in ranges) if not is_zero(weights)}
+    if not any(fits(content, wanted) for content in (*produces, PROBLEM_TYPE) for wanted in taken):
+        raise RefusedError("not-acceptable", f"the answer is {' or '.join(produces)}")
+
+
+def is_zero(weights: str) -> bool:
+    """Tell whether a weight says that a type is not taken."""
+    name, _, value = weights.partition("=")
+    return name.strip() == "q" and value.strip().strip("0.") == ""
+
+
+def fits(content: str, wanted: str) -> bool:
+    """Tell whether a content type lies within a range of them."""
+    return wanted in ("*/*", content) or (wanted.endswith("/*") and content.startswith(wanted[:-1]))

@@ -1,0 +1,170 @@
+"""Events that others post: lines of JSON that are durable in the event log before they are acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from litestar import Request, post
+from litestar.params import HeaderParameter
+
+from infraspectre._core import unpacked
+from infraspectre.api.frame import header
+from infraspectre.api.given import GivenPlatform, GivenPrincipal
+from infraspectre.api.idempotency import digest, whole_body
+from infraspectre.api.problems import MOST_FLAWS, Flaw, RefusedError
+from infraspectre.records.events import Position
+from infraspectre.records.feed import EVENTS_TOPIC
+
+NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
+MOST_SENT = 16 << 20
+"""Bytes of a request, as it is sent."""
+MOST_UNPACKED = 64 << 20
+MOST_LINE = 256 << 10
+MOST_LINES = 100_000
+MOST_WAITING = 256 << 20
+"""Bytes of all requests that wait to be durable; more is refused, so that memory is bounded."""
+BODY = {
+    "required": True,
+    "description": "One JSON object on each line.",
+    "content": {
+        NDJSON_TYPES[0]: {
+            "schema": {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MOST_LINES},
+            "example": [{"kind": "login", "user": "ada"}],
+        }
+    },
+}
+"""How the API is described to take events."""
+OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+Encoding = Literal["identity", "gzip", "zstd"]
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """Acknowledges events that are durable."""
+
+    accepted: int
+    first: str
+    """The position of the first one in the topic of events, as epoch.sequence; the others follow it without a gap."""
+
+
+class Waiting:
+    """Counts the bytes that wait to be durable, and what was refused since too many did."""
+
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        """Let so many bytes wait."""
+        self.most = most
+        self.bytes = 0
+        self.refused = 0
+
+    def enter(self, count: int) -> None:
+        """Count bytes in; raises RefusedError where there is no room."""
+        if self.bytes + count > self.most:
+            self.refused += 1
+            raise RefusedError("overloaded", "too many events wait to be kept", headers={"retry-after": "1"})
+        self.bytes += count
+
+    def leave(self, count: int) -> None:
+        """Count bytes out."""
+        self.bytes -= count
+
+
+WAITING = Waiting()
+
+
+@post(
+    "/api/v1/events",
+    opt={"permission": "ingest", "audit": False, "idempotency": False, "body": BODY, "time_limit_s": 60.0},
+    request_max_body_size=MOST_SENT,
+    status_code=200,
+)
+async def add_events(
+    platform: GivenPlatform,
+    principal: GivenPrincipal,
+    request: Request[Any, Any, Any],
+    content_encoding: Annotated[Encoding | None, HeaderParameter(name="content-encoding")] = None,
+    idempotency_key: Annotated[
+        str | None,
+        HeaderParameter(
+            name="idempotency-key", pattern=r"^[\x21-\x7e]{1,255}$", description="Names these events for good."
+        ),
+    ] = None,
+) -> Accepted:
+    """Keep events: one JSON object on each line, all of them or none.
+
+    They are durable once this is answered. With an Idempotency-Key their identities are the same whenever they are sent
+    again, so that whoever reads them can tell.
+    """
+    check_type(request.content_type[0])
+    body = await whole_body(request.receive, MOST_SENT)
+    WAITING.enter(len(body))
+    try:
+        topic = platform.log.topic(EVENTS_TOPIC)
+        entries = await asyncio.to_thread(entries_of, body, content_encoding, principal.tenant, origin_of(request))
+        first = await asyncio.wrap_future(topic.append(entries))
+        return Accepted(len(entries), str(Position(topic.epoch, first)))
+    finally:
+        WAITING.leave(len(body))
+
+
+def check_type(content_type: str) -> None:
+    """Refuse what is no JSON lines."""
+    if content_type not in NDJSON_TYPES:
+        raise RefusedError("unsupported-content", f"send {NDJSON_TYPES[0]}, not {content_type[:64] or 'nothing named'}")
+
+
+def origin_of(request: Request[Any, Any, Any]) -> str:
+    """Return what the identities of the events begin with."""
+    key = header(request.scope["headers"], b"idempotency-key")
+    if key is None:
+        return cast("str", request.scope["state"]["request_id"])
+    return digest(request.user.subject.encode(), key)[:32]
+
+
+def entries_of(body: bytes, encoding: Encoding | None, tenant: str, origin: str) -> list[bytes]:
+    """Return each line within its envelope; raises RefusedError that names the lines that are none."""
+    lines = plain(body, encoding).split(b"\n")
+    entries: list[bytes] = []
+    flaws: list[Flaw] = []
+    start, decode = f'{{"tenant":"{tenant}","id":"{origin}.'.encode(), OBJECT.decode
+    for number, line in enumerate(lines, start=1):
+        if not line or line.isspace():
+            continue
+        try:
+            if len(line) > MOST_LINE:
+                raise ValueError(f"has more than {MOST_LINE:,} bytes")
+            decode(line)
+        except (ValueError, RecursionError) as error:
+            flaws.append(Flaw(str(error)[:200], "", number))
+            if len(flaws) == MOST_FLAWS:
+                break
+        entries.append(b'%b%d","event":%b}' % (start, number, line))
+    if flaws:
+        raise RefusedError("not-valid", f"no event was kept: {len(flaws)} lines are no JSON object", flaws)
+    if not 0 < len(entries) <= MOST_LINES:
+        raise RefusedError("not-valid", f"there are not 1 to {MOST_LINES:,} events")
+    return entries
+
+
+def unpacked_body(body: bytes) -> bytes:
+    """Return what gzip or Zstandard holds, within bounds; raises RefusedError."""
+    try:
+        return unpacked(body, MOST_UNPACKED)
+    except OSError as error:
+        raise RefusedError("not-valid", "the body cannot be unpacked", [Flaw(str(error)[:200])]) from error
+
+
+def plain(body: bytes, encoding: Encoding | None) -> bytes:
+    """Return a body without its compression, which may not blow up; raises RefusedError."""
+    text = body if encoding in (None, "identity") else unpacked_body(body)
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise RefusedError("not-valid", "no event was kept", [Flaw("is not UTF-8", "", line)]) from error
+    return text
+
+
+HANDLERS = [add_events]
