@@ -8,6 +8,7 @@ batches are under way as the last `welcome` or `ack` granted. Either side sends 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -27,7 +28,7 @@ SILENCE_S = 30.0
 """Who says nothing for so long is gone."""
 GREETING_S = 10.0
 """How long a connection may take until both have greeted."""
-KEPT_EPOCHS = 64
+KEPT_EPOCHS = 16
 """Epochs of a sensor that the server remembers."""
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -109,7 +110,7 @@ class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
 
 
 Message = Hello | Welcome | Batch | Report | Ack | Refusal | Heartbeat | Goodbye
-DECODER = msgspec.json.Decoder(Message)
+DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 ENCODER = msgspec.json.Encoder()
 
 
@@ -123,28 +124,42 @@ def frame(message: Message, payload: bytes = b"") -> bytes:
     return b"".join((len(written).to_bytes(4, "big"), len(payload).to_bytes(4, "big"), written, payload))
 
 
-async def read_frame(reader: asyncio.StreamReader, silence_s: float = SILENCE_S) -> tuple[Message, bytes] | None:
+Admission = Callable[[int], Awaitable[None]]
+"""Waits until there is room for so many bytes."""
+
+
+async def read_frame(
+    reader: asyncio.StreamReader, silence_s: float = SILENCE_S, admit: Admission | None = None
+) -> tuple[Message, bytes] | None:
     """Return the next message with its payload, None at the end of the connection.
 
     Raises ProtocolError for what is no frame, before much of it is read, and TimeoutError for one that does not come.
     """
-    async with asyncio.timeout(silence_s):
-        try:
-            head = await reader.readexactly(HEAD_BYTES)
-        except asyncio.IncompleteReadError as error:
-            if error.partial:
-                raise ProtocolError("a frame is cut off") from error
-            return None
-        size, payload_size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
-        if not 0 < size <= MOST_MESSAGE_BYTES or payload_size > MOST_BYTES:
-            raise ProtocolError(f"a frame of {size} and {payload_size} bytes is none")
-        try:
-            message = parse(await reader.readexactly(size))
-            if payload_size and not isinstance(message, Batch):
-                raise ProtocolError("a message that is no batch has a payload")
-            return message, await reader.readexactly(payload_size)
-        except asyncio.IncompleteReadError as error:
+    head = await read_exactly(reader, HEAD_BYTES, silence_s)
+    if head is None:
+        return None
+    size, payload_size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
+    if not 0 < size <= MOST_MESSAGE_BYTES or payload_size > MOST_BYTES:
+        raise ProtocolError(f"a frame of {size} and {payload_size} bytes is none")
+    message = parse(await read_exactly(reader, size, silence_s) or b"")
+    if not payload_size:
+        return message, b""
+    if not isinstance(message, Batch):
+        raise ProtocolError("a message that is no batch has a payload")
+    if admit is not None:
+        await admit(payload_size)
+    return message, await read_exactly(reader, payload_size, silence_s) or b""
+
+
+async def read_exactly(reader: asyncio.StreamReader, size: int, silence_s: float) -> bytes | None:
+    """Return so many bytes, None where the connection ended before them; raises ProtocolError where it ends in them."""
+    try:
+        async with asyncio.timeout(silence_s):
+            return await reader.readexactly(size)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
             raise ProtocolError("a frame is cut off") from error
+        return None
 
 
 def parse(data: bytes) -> Message:

@@ -331,11 +331,12 @@ class Spool:
 
     def _write(self, frame: Frame, payload: bytes) -> Place:
         """Append a frame; after an error nothing of it remains."""
-        if self._file is None or self._segments[self._last_number].size >= self._segment_bytes:
-            self._begin_segment()
+        file = self._file
+        if file is None or self._segments[self._last_number].size >= self._segment_bytes:
+            file = self._begin_segment()
         segment = self._segments[self._last_number]
         try:
-            write_all(self._file, [frame_head(self.epoch, frame), payload], segment.size)
+            write_all(file, [frame_head(self.epoch, frame), payload], segment.size)
         except OSError:
             self._end_segment()
             with suppress(OSError):
@@ -346,7 +347,7 @@ class Spool:
         self._sync()
         return place
 
-    def _begin_segment(self) -> None:
+    def _begin_segment(self) -> int:
         self._end_segment()
         self._last_number = number = self._last_number + 1
         path = self._folder / f"{number:012}{SUFFIX}"
@@ -357,6 +358,7 @@ class Spool:
         except OSError:
             self._remove(number)
             raise
+        return self._file
 
     def _end_segment(self) -> None:
         if self._file is not None:
@@ -369,8 +371,9 @@ class Spool:
         """Have the system bring what was written to the disk, once a second at the most."""
         now = time.monotonic()
         if self._file is not None and now - self._synced_at >= SYNC_S:
-            os.fdatasync(self._file)
             self._synced_at = now
+            with suppress(OSError):  # what was written can be read, and no more is promised before a power loss
+                os.fdatasync(self._file)
 
     def _read(self, held: Held) -> bytes | None:
         """Return a batch, None if it was changed since it was written."""

@@ -1,0 +1,479 @@
+"""The server's end of the link: accepts sensors, checks what they are and send, and acknowledges what is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+from cryptography import x509
+
+from infraspectre._core import SCHEMA_VERSION
+from infraspectre.adapters.certificates import identity
+from infraspectre.adapters.sensor_link.credentials import Credentials
+from infraspectre.adapters.sensor_link.intake import Arrival, Intake
+from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, unpack
+from infraspectre.adapters.sensor_link.protocol import (
+    GREETING_S,
+    HEARTBEAT_S,
+    MOST_IN_FLIGHT,
+    SILENCE_S,
+    VERSIONS,
+    Ack,
+    Batch,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Message,
+    ProtocolError,
+    Refusal,
+    Report,
+    Welcome,
+    frame,
+    read_frame,
+)
+from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError, UsageError
+from infraspectre.ports import Clock
+from infraspectre.records.access import DEFAULT_TENANT
+from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
+
+MOST_CONNECTIONS = 1_024
+MOST_WAITING_BYTES = 16 * MOST_BYTES
+"""Of payloads that are not yet durable, of all sensors together."""
+WATCH_S = 1.0
+"""Revoked and ended certificates, and changed files, are noticed so soon."""
+RETRY_S = 5.0
+"""After a failure of the log, sensors wait so long at the least."""
+OVERLOADED_S = 0.1
+"""The log is asked again after so long when too much waits in it, then after twice as long, up to a second."""
+FAREWELL_S = 2.0
+
+
+class SensorState(msgspec.Struct):
+    """Says how a sensor is, and counts what came from it since the server began."""
+
+    tenant: str
+    name: str
+    address: str = ""
+    program: str = ""
+    is_connected: bool = False
+    changed_at: int = 0
+    """When it came or went, nanoseconds since the epoch, UTC."""
+    heard_at: int = 0
+    clock_ahead_ns: int = 0
+    """How much later the sensor's clock was than the server's when it came."""
+    connections: int = 0
+    batches: int = 0
+    flows: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    missing: int = 0
+    lost: dict[str, int] = {}
+    """Flows that the sensor said it lost, by reason."""
+    capture: dict[str, int] = {}
+    spool: dict[str, int] = {}
+    reason: str = ""
+    """Why it went."""
+
+
+OnChange = Callable[[SensorState], None]
+
+
+class Budget:
+    """Bounds bytes that wait."""
+
+    def __init__(self, most: int) -> None:
+        """Allow so many bytes at once."""
+        self._left = most
+        self._changed = asyncio.Condition()
+
+    async def take(self, size: int) -> None:
+        """Wait until so many bytes are left, and take them."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._left >= size)
+            self._left -= size
+
+    async def give(self, size: int) -> None:
+        """Give bytes back."""
+        async with self._changed:
+            self._left += size
+            self._changed.notify_all()
+
+
+class Listener:
+    """Accepts connections of sensors; one connection of each is in force, the newest."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        credentials: Credentials | None,
+        clock: Clock,
+        on_change: OnChange = lambda state: None,
+        *,
+        is_forced: bool = False,
+    ) -> None:
+        """Prepare to listen; without credentials nothing is encrypted, and only this machine connects unless forced."""
+        self.intake = intake
+        self.credentials = credentials
+        self.clock = clock
+        self.budget = Budget(MOST_WAITING_BYTES)
+        self.turned_away: Counter[str] = Counter()
+        self.problem = ""
+        """What is wrong with files that changed."""
+        self.is_closing = False
+        self._is_forced = is_forced
+        self._on_change = on_change
+        self._states: dict[Sensor, SensorState] = {}
+        self._sessions: dict[Sensor, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: socket.socket | None = None
+        self._accepting: list[asyncio.Task[None]] = []
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen, and return the address and port; port 0 is chosen by the system. Raises OutputError, UsageError."""
+        loop = asyncio.get_running_loop()
+        try:
+            [family, kind, number, _, address], *_ = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            self._server = server = socket.socket(family, kind, number)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.setblocking(False)
+            server.bind(address)
+        except OSError as error:
+            raise OutputError(f"cannot listen at {host}:{port}: {error.strerror}", remedy="choose another") from error
+        bound: tuple[str, int] = server.getsockname()[:2]
+        if self.credentials is None and not self._is_forced and not is_loopback(bound[0]):
+            server.close()
+            raise UsageError(f"without TLS nobody listens at {host}", remedy="give certificates, or use 127.0.0.1")
+        server.listen(128)
+        self._accepting = [asyncio.create_task(self._accept(server)), asyncio.create_task(self._watch())]
+        return bound
+
+    async def stop(self) -> None:
+        """Take no more, acknowledge what is on its way into the log, and say goodbye."""
+        self.is_closing = True
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+        for session in list(self._sessions.values()):
+            session.cut("the server stops")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FAREWELL_S + GREETING_S)
+
+    def sensors(self) -> list[SensorState]:
+        """Return how each sensor is that has connected since the start."""
+        return [msgspec.structs.replace(state) for _, state in sorted(self._states.items())]
+
+    def state(self, sensor: Sensor) -> SensorState:
+        """Return what is counted about a sensor, to count more."""
+        return self._states.setdefault(sensor, SensorState(sensor.tenant, sensor.name))
+
+    async def admit(self, session: Session, sensor: Sensor) -> None:
+        """Make a connection the one of its sensor; raises OverloadError while an earlier one cannot end."""
+        while (earlier := self._sessions.get(sensor)) is not None:
+            earlier.cut("another connection of this sensor took over")
+            try:
+                async with asyncio.timeout(GREETING_S):
+                    await earlier.done.wait()
+            except TimeoutError as error:
+                raise OverloadError("an earlier connection of this sensor is still at work") from error
+        self._sessions[sensor] = session
+
+    def dismiss(self, session: Session, sensor: Sensor) -> None:
+        """Forget a connection."""
+        if self._sessions.get(sensor) is session:
+            del self._sessions[sensor]
+
+    def tell(self, state: SensorState) -> None:
+        """Tell that a sensor came or went."""
+        self._on_change(msgspec.structs.replace(state))
+
+    async def _accept(self, server: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(server)
+            except OSError:  # too many open files: those that are there go on
+                self.turned_away["not accepted"] += 1
+                await asyncio.sleep(OVERLOADED_S)
+                continue
+            if len(self._tasks) >= MOST_CONNECTIONS:
+                self.turned_away["too many connections"] += 1
+                connection.close()
+                continue
+            task = asyncio.create_task(self._serve(connection, f"{address[0]}:{address[1]}"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket, address: str) -> None:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        loop = asyncio.get_running_loop()
+        context = self.credentials.context if self.credentials else None
+        timeout = GREETING_S if context else None
+        try:
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
+            )
+        except OSError:  # errors of TLS among them
+            self.turned_away["no handshake"] += 1
+            connection.close()
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        await Session(self, reader, writer, address).run()
+
+    async def _watch(self) -> None:
+        """Read changed files, and cut who may not be connected any more."""
+        while self.credentials is not None:
+            await asyncio.sleep(WATCH_S)
+            try:
+                self.credentials.refresh()
+                self.problem = ""
+            except InfraSpectreError as error:
+                self.problem = error.message
+            for session in list(self._sessions.values()):
+                session.check_peer()
+
+
+class Session:
+    """Is one connection of a sensor."""
+
+    def __init__(
+        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+    ) -> None:
+        """Take a connection whose handshake is over."""
+        self.done = asyncio.Event()
+        self._listener = listener
+        self._reader = reader
+        self._writer = writer
+        self._address = address
+        self._peer: x509.Certificate | None = None
+        self._arrived: asyncio.Queue[Arrival | Refusal | None] = asyncio.Queue()
+        self._waiting = 0
+        self._waiting_bytes = 0
+        self._goodbye: Goodbye | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve the sensor until the connection ends, and never fail."""
+        try:
+            async with asyncio.timeout(GREETING_S):
+                hello = await self._greeting()
+                sensor = self._identify(hello)
+            await self._listener.admit(self, sensor)
+        except (InfraSpectreError, OSError, TimeoutError) as error:
+            reason = error.message if isinstance(error, InfraSpectreError) else "nobody greeted"
+            self._listener.turned_away[reason[:80]] += 1
+            await self._end(Goodbye(reason[:256], RETRY_S))
+            return
+        state = self._listener.state(sensor)
+        try:
+            await self._attend(hello, sensor, state)
+        finally:
+            self._listener.dismiss(self, sensor)
+            self.done.set()
+
+    def cut(self, reason: str, retry_s: float = 0.0) -> None:
+        """End the connection once what is on its way into the log is there."""
+        if self._goodbye is None:
+            self._goodbye = Goodbye(reason[:256], retry_s)
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def check_peer(self) -> None:
+        """End the connection if the sensor's certificate holds no more."""
+        credentials = self._listener.credentials
+        if credentials is not None and self._peer is not None and (fault := credentials.fault(self._peer)):
+            self.cut(fault, RETRY_S)
+
+    async def _greeting(self) -> Hello:
+        found = await read_frame(self._reader, GREETING_S)
+        if found is None:
+            raise ProtocolError("the connection ended before a greeting")
+        if not isinstance(found[0], Hello):
+            raise ProtocolError("a connection begins with hello")
+        return found[0]
+
+    def _identify(self, hello: Hello) -> Sensor:
+        """Return who connects; raises InputError for one that may not."""
+        if not set(hello.versions) & set(VERSIONS):
+            raise InputError(f"the server speaks versions {VERSIONS} of the protocol", remedy="update the older side")
+        if hello.schema != SCHEMA_VERSION:
+            problem = f"the server's flows have version {SCHEMA_VERSION}, those of the sensor {hello.schema}"
+            raise InputError(problem, remedy="update the server first, then its sensors")
+        credentials = self._listener.credentials
+        if credentials is None:
+            if not NAME.match(hello.sensor):
+                raise InputError("a sensor has no name")
+            return Sensor(DEFAULT_TENANT, hello.sensor)
+        secured = self._writer.get_extra_info("ssl_object")
+        self._peer = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True))
+        whom = identity(self._peer)
+        if fault := credentials.fault(self._peer):
+            raise InputError(fault, remedy="'infraspectre certificates' issues another")
+        if whom.role != "sensor" or whom.name != hello.sensor:
+            raise InputError(f"the certificate is of the {whom.role} {whom.name}, not of the sensor {hello.sensor}")
+        return whom.sensor
+
+    async def _attend(self, hello: Hello, sensor: Sensor, state: SensorState) -> None:
+        now = self._listener.clock.now()
+        state.address, state.program, state.is_connected, state.changed_at = self._address, hello.program, True, now
+        state.clock_ahead_ns, state.reason = hello.at - now, ""
+        state.connections += 1
+        self._listener.tell(state)
+        version = max(set(hello.versions) & set(VERSIONS))
+        self._send(Welcome(version, self._listener.intake.known(sensor), MOST_IN_FLIGHT))
+        self._reading = asyncio.create_task(self._read(sensor, state))
+        beating = asyncio.create_task(self._beat())
+        committing = asyncio.create_task(self._commit(sensor, state))
+        self._reading.add_done_callback(lambda _: self._arrived.put_nowait(None))
+        committing.add_done_callback(self._stop_reading)
+        if self._goodbye is not None or self._listener.is_closing:
+            self.cut("the server stops")
+        # What is on its way into the log is never given up: what becomes of it has to be known to the next connection.
+        await asyncio.gather(self._reading, committing, return_exceptions=True)
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await self._listener.budget.give(self._waiting_bytes)
+        goodbye = self._goodbye or Goodbye(reason_of(self._reading))
+        await self._end(goodbye)
+        state.is_connected, state.changed_at, state.reason = False, self._listener.clock.now(), goodbye.reason
+        self._listener.tell(state)
+
+    async def _read(self, sensor: Sensor, state: SensorState) -> None:
+        """Take what the sensor sends until it ends, fails or breaks the rules."""
+        while (found := await read_frame(self._reader, SILENCE_S, self._admit)) is not None:
+            message, payload = found
+            state.heard_at = self._listener.clock.now()
+            match message:
+                case Batch():
+                    await self._arrive(sensor, state, message, payload)
+                case Report():
+                    state.capture, state.spool = message.capture, message.spool
+                case Heartbeat():
+                    pass
+                case Goodbye():
+                    return
+                case _:
+                    raise ProtocolError("a sensor does not say that")
+
+    async def _admit(self, size: int) -> None:
+        await self._listener.budget.take(size)
+        self._waiting_bytes += size
+
+    async def _arrive(self, sensor: Sensor, state: SensorState, batch: Batch, payload: bytes) -> None:
+        """Check a batch and queue it for the log; one that is none is refused, and ends the connection."""
+        self._waiting += 1
+        if self._waiting > MOST_IN_FLIGHT:
+            raise ProtocolError("more batches are under way than was granted")
+        try:
+            envelope = await asyncio.to_thread(examine, sensor, batch, payload)
+        except InputError as error:
+            state.refused += 1
+            self._arrived.put_nowait(Refusal(batch.epoch, batch.sequence, error.message[:256]))
+            raise ProtocolError(f"batch {batch.epoch}.{batch.sequence} is refused: {error.message}") from error
+        state.capture = batch.capture
+        self._arrived.put_nowait(Arrival(envelope, payload))
+
+    async def _commit(self, sensor: Sensor, state: SensorState) -> None:
+        """Bring into the log what has arrived, all of it at once, and acknowledge it."""
+        is_open = True
+        while is_open:
+            found = [await self._arrived.get()]
+            while not self._arrived.empty():
+                found.append(self._arrived.get_nowait())
+            arrivals = [each for each in found if isinstance(each, Arrival)]
+            if arrivals and not await self._keep(sensor, state, arrivals):
+                return
+            for each in found:
+                if isinstance(each, Refusal):
+                    self._send(each)
+            is_open = None not in found
+
+    async def _keep(self, sensor: Sensor, state: SensorState, arrivals: list[Arrival]) -> bool:
+        """Make batches durable and acknowledge them; where that fails the connection ends."""
+        wait_s = OVERLOADED_S
+        while True:
+            try:
+                taken = await self._listener.intake.take(sensor, arrivals)
+                break
+            except OverloadError:
+                if self._goodbye is not None:
+                    return False
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, 1.0)
+            except OutputError as error:
+                self.cut(f"the server cannot keep flows now: {error.problem}", RETRY_S)
+                return False
+        size = sum(len(payload) for _, payload in arrivals)
+        self._waiting -= len(arrivals)
+        self._waiting_bytes -= size
+        await self._listener.budget.give(size)
+        state.batches += taken.batches
+        state.flows += taken.flows
+        state.duplicates += taken.duplicates
+        state.missing += taken.missing
+        state.lost = dict(Counter(state.lost) + Counter(taken.lost))
+        last = arrivals[-1].envelope
+        self._send(Ack(last.epoch, last.sequence, MOST_IN_FLIGHT))
+        return True
+
+    def _stop_reading(self, committing: asyncio.Task[None]) -> None:
+        """Take nothing more once nothing can be made durable."""
+        if (error := committing.exception()) is not None:
+            self.cut(f"internal error: {type(error).__name__}", RETRY_S)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            self._send(Heartbeat())
+
+    def _send(self, message: Message) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(frame(message))
+
+    async def _end(self, goodbye: Goodbye) -> None:
+        """Say why, and close."""
+        self._send(goodbye)
+        try:
+            self._writer.close()
+            async with asyncio.timeout(FAREWELL_S):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            self._writer.transport.abort()
+
+
+def examine(sensor: Sensor, batch: Batch, payload: bytes) -> FlowEnvelope:
+    """Return the envelope of a batch; raises InputError for one that holds no flows."""
+    frame = unpack(payload, batch.rows)
+    first, last = frame["started_at"].min(), frame["ended_at"].max()
+    if not isinstance(first, int) or not isinstance(last, int):
+        raise InputError("holds no times")
+    return FlowEnvelope(
+        sensor.tenant,
+        sensor.name,
+        batch.epoch,
+        batch.sequence,
+        batch.rows,
+        first,
+        last,
+        lost=batch.lost,
+        capture=batch.capture,
+    )
+
+
+def reason_of(reading: asyncio.Task[None]) -> str:
+    """Say why a connection ended."""
+    if reading.cancelled() or (error := reading.exception()) is None:
+        return "the connection ended"
+    return error.message if isinstance(error, InfraSpectreError) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address is one of this machine alone."""
+    from ipaddress import ip_address
+
+    return ip_address(address.partition("%")[0]).is_loopback

@@ -1,0 +1,297 @@
+"""The composition root of a sensor: what is captured goes into the spool, and from there to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import polars as pl
+
+from infraspectre import config
+from infraspectre.adapters.sensor_link.client import Link
+from infraspectre.adapters.sensor_link.credentials import Credentials
+from infraspectre.adapters.sensor_link.listener import is_loopback
+from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, pack
+from infraspectre.adapters.sensor_link.spool import Spool
+from infraspectre.adapters.system_clock import SystemClock
+from infraspectre.errors import UsageError
+from infraspectre.ports import Account, FlowSource
+from infraspectre.records.flow_batches import NAME
+from infraspectre.serving.privileges import become
+
+if TYPE_CHECKING:
+    from infraspectre.capture.settings import FlowSettings
+
+SPOOL_BYTES = 1 << 30
+BATCH_ROWS = 4_096
+"""Flows are gathered until there are so many."""
+BATCH_S = 0.1
+"""They wait no longer than this for others."""
+STATUS_S = 10.0
+FAREWELL_S = 10.0
+"""How long the end waits for the server to have everything."""
+MOST_COUNTERS = 200
+
+
+class StoppableSource(FlowSource, Protocol):
+    """Is a source of flows that can be told to end."""
+
+    def stop(self) -> None:
+        """End soon; any thread may say so."""
+        ...
+
+
+@dataclass(frozen=True)
+class SensorPlan:
+    """Says what a sensor does."""
+
+    server: tuple[str, int]
+    open_source: Callable[[], StoppableSource]
+    """Called with all rights, before they are given up."""
+    spool: Path | None = None
+    spool_bytes: int = SPOOL_BYTES
+    name: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    authority: Path | None = None
+    revoked: Path | None = None
+    is_insecure: bool = False
+    is_forced: bool = False
+    """Whether flows go to other machines in plain text."""
+    user: str | None = None
+
+
+@dataclass
+class SensorStatus:
+    """Says what a sensor has done so far."""
+
+    name: str
+    is_connected: bool
+    connections: int
+    problem: str
+    capture: dict[str, int]
+    spool: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Return the flows that the spool lost, by reason."""
+        return {reason: tally["flows"] for reason, tally in self.spool["lost"].items()}
+
+    @property
+    def has_losses(self) -> bool:
+        """Tell whether something was shed or lost."""
+        dropped = (count for name, count in self.capture.items() if name.startswith(("shed_", "dropped_")))
+        return bool(self.lost) or any(dropped) or bool(self.capture.get("unreadable"))
+
+
+def run(plan: SensorPlan, report: Callable[[SensorStatus], None]) -> SensorStatus:
+    """Be a sensor until told to stop, or until there is nothing more to capture; return what was done.
+
+    `report` is told how it is every ten seconds.
+    """
+    source = plan.open_source()
+    if plan.user is not None:
+        become(plan.user)
+    credentials = open_credentials(plan)
+    name = plan.name or (credentials.identity.name if credentials else None)
+    if name is None or not NAME.match(name):
+        raise UsageError("the sensor has no name", remedy="give it one with --name, in small letters")
+    if credentials is not None and name != credentials.identity.name:
+        raise UsageError(f"the certificate is of {credentials.identity.name}, not of {name}", path=plan.certificate)
+    folder = plan.spool or config.data_folder() / "spool" / name
+    spool = Spool(folder, plan.spool_bytes)
+    try:
+        return asyncio.run(Sensor(name, plan.server, source, spool, credentials).run(report))
+    finally:
+        spool.close()
+
+
+def open_credentials(plan: SensorPlan) -> Credentials | None:
+    """Return what the sensor shows and trusts, None for plain text; raises UsageError and InputError."""
+    paths = (plan.certificate, plan.key, plan.authority)
+    if plan.is_insecure:
+        if any(paths):
+            raise UsageError("--insecure uses no certificates", remedy="leave either away")
+        if not plan.is_forced and not (plan.server[0] == "localhost" or is_own(plan.server[0])):
+            raise UsageError("flows would cross the network in plain text", remedy="use certificates, or --force")
+        return None
+    if plan.certificate is None or plan.key is None or plan.authority is None:
+        remedy = "give --certificate, --key and --ca; 'infraspectre certificates' makes them"
+        raise UsageError("a sensor needs certificates", remedy=remedy)
+    return Credentials(plan.certificate, plan.key, plan.authority, plan.revoked, "sensor", SystemClock())
+
+
+def is_own(host: str) -> bool:
+    """Tell whether an address is one of this machine alone; a name is taken for another."""
+    try:
+        return is_loopback(host)
+    except ValueError:
+        return False
+
+
+def replay(path: Path, speed: float, settings: FlowSettings | None) -> StoppableSource:
+    """Return the flows of a capture, so many times as fast as they were recorded."""
+    from infraspectre.capture import CaptureSource
+    from infraspectre.capture.replay import Replay
+
+    if speed < 0:
+        raise UsageError("a replay cannot go backwards", remedy="give a --speed of 0 or more")
+    return Replay(CaptureSource([str(path)], "full", settings), speed)
+
+
+def listen(interface: str, capture: CaptureSettings, flows: FlowSettings | None) -> StoppableSource:
+    """Return the flows on an interface; raises UsageError where this build cannot capture."""
+    try:
+        from infraspectre.capture.live import LiveSource
+    except ImportError as error:
+        raise UsageError("this build cannot capture", remedy="use --replay") from error
+    return LiveSource(interface, capture, flows)
+
+
+class Sensor:
+    """Carries flows from a source to the server."""
+
+    def __init__(
+        self,
+        name: str,
+        server: tuple[str, int],
+        source: StoppableSource,
+        spool: Spool,
+        credentials: Credentials | None,
+    ) -> None:
+        """Prepare; nothing begins before `run`."""
+        self._name = name
+        self._server = server
+        self._source = source
+        self._spool = spool
+        self._credentials = credentials
+        self._batches = Gathering(spool)
+        self._counters: dict[str, int] = {}
+        self._failure: BaseException | None = None
+
+    async def run(self, report: Callable[[SensorStatus], None]) -> SensorStatus:
+        """Capture and send until the source ends or a signal says so, then let the server have the rest."""
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, stopped)
+        # A generator of its own: sensors that lose their server together do not come back at the same moment.
+        chance = random.Random()  # noqa: S311 - nobody gains by guessing it
+        link = Link(self._spool, self._name, self._server, self._credentials, self.counters, SystemClock(), chance)
+        capturing = threading.Thread(target=self._capture, args=(loop, stopped), name="capture", daemon=True)
+        capturing.start()
+        tasks = [asyncio.create_task(each) for each in (link.run(), self._tick(), self._tell(link, report))]
+        try:
+            await stopped.wait()
+            await asyncio.to_thread(capturing.join, FAREWELL_S)
+            self._batches.flush()
+            await link.flush(FAREWELL_S)
+            await link.report()
+            return self.status(link)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._failure is not None:
+                raise self._failure
+
+    def counters(self) -> dict[str, int]:
+        """Return what the capture has counted."""
+        return self._counters
+
+    def status(self, link: Link) -> SensorStatus:
+        """Return how the sensor is."""
+        state, account = link.state, msgspec.to_builtins(self._spool.account())
+        return SensorStatus(
+            self._name, state.is_connected, state.connections, state.problem, dict(self._counters), account
+        )
+
+    def _stop(self, stopped: asyncio.Event) -> None:
+        self._source.stop()
+        stopped.set()
+
+    def _capture(self, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+        """Gather flows until the source ends or fails."""
+        try:
+            for batch in self._source:
+                self._batches.add(batch.frame)
+                self._counters = counters(self._source.account())
+            self._counters = counters(self._source.account())
+        except BaseException as error:  # noqa: BLE001 - raised again where the command waits
+            self._failure = error
+        loop.call_soon_threadsafe(stopped.set)
+
+    async def _tick(self) -> None:
+        """Send on what has waited long enough, also while nothing more comes."""
+        while True:
+            await asyncio.sleep(BATCH_S / 2)
+            await asyncio.to_thread(self._batches.flush, BATCH_S)
+
+    async def _tell(self, link: Link, report: Callable[[SensorStatus], None]) -> None:
+        while True:
+            await asyncio.sleep(STATUS_S)
+            report(self.status(link))
+
+
+class Gathering:
+    """Joins flows to batches worth sending; two threads use it."""
+
+    def __init__(self, spool: Spool) -> None:
+        """Gather for a spool."""
+        self._spool = spool
+        self._guard = threading.Lock()
+        self._frames: list[pl.DataFrame] = []
+        self._rows = 0
+        self._since = 0.0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add flows; they go into the spool once there are enough."""
+        with self._guard:
+            if not self._frames:
+                self._since = time.monotonic()
+            self._frames.append(frame)
+            self._rows += len(frame)
+            if self._rows >= BATCH_ROWS:
+                self._keep()
+
+    def flush(self, waited_s: float = 0.0) -> None:
+        """Put into the spool what has waited so long."""
+        with self._guard:
+            if self._frames and time.monotonic() - self._since >= waited_s:
+                self._keep()
+
+    def _keep(self) -> None:
+        frame = pl.concat(self._frames, rechunk=True)
+        self._frames, self._rows = [], 0
+        for start in range(0, len(frame), BATCH_ROWS):
+            keep(self._spool, frame.slice(start, BATCH_ROWS))
+
+
+def keep(spool: Spool, frame: pl.DataFrame) -> None:
+    """Put flows into a spool, in halves where they are too large for one batch."""
+    payload = pack(frame)
+    if len(payload) <= MOST_BYTES or len(frame) == 1:
+        spool.append(payload, len(frame))
+        return
+    middle = len(frame) // 2
+    keep(spool, frame.slice(0, middle))
+    keep(spool, frame.slice(middle))
+
+
+def counters(account: Account) -> dict[str, int]:
+    """Return what a capture counted as plain numbers, the losses by reason."""
+    found = {"packets": account.packets, "bytes": account.bytes, "flows": account.flows}
+    found["unreadable"] = len(account.unreadable)
+    for kind, counts in (
+        ("shed", account.shed), ("malformed", account.malformed), ("without_flow", account.without_flow),
+    ):  # fmt: skip
+        found |= {f"{kind}_{reason}": count for reason, count in counts.items() if count}
+    return dict(list(found.items())[:MOST_COUNTERS])
