@@ -34,7 +34,6 @@ COMMANDS = {
     "config": "Make, check and show settings.",
     "sensor": "Capture on an interface, or replay a capture, and send the flows to a server.",
     "certificates": "Issue, rotate, revoke and check the certificates of the server and its sensors.",
-    "config": "Show the settings in force.",
     "completion": "Print a script that completes commands and options in a shell.",
     "version": "Print the version.",
 }

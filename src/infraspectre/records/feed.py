@@ -15,6 +15,8 @@ EVENTS_TOPIC = "events"
 """Raw events that others post: one JSON object each, within an envelope `{"tenant", "id", "event"}`."""
 FLOWS_TOPIC = "flows"
 """Batches of flows that sensors send: Arrow IPC streams behind an envelope."""
+NOTICES_TOPIC = "notices"
+"""Events of the feed that others than the worker have to tell; it alone writes the feed, and relays them."""
 AUDIT_TOPIC = "audit"
 """Who asked for what, and whether it was done."""
 

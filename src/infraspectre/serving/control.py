@@ -15,7 +15,7 @@ import msgspec
 from infraspectre.settings import Settings
 
 Role = Literal["server", "worker"]
-Order = Literal["stop"]
+State = Literal["starting", "ready", "stopping"]
 BEAT_S = 1.0
 """A process reports at least so often."""
 
@@ -30,7 +30,7 @@ class Start(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """Says how a process is."""
 
-    state: Literal["starting", "ready", "stopping"]
+    state: State
     urls: dict[str, str] = {}
     """Where it can be reached."""
     facts: dict[str, float] = {}

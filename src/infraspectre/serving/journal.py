@@ -11,6 +11,8 @@ import structlog
 
 from infraspectre.errors import InputError
 from infraspectre.files import make_folder, writing_to
+from infraspectre.ports import Topic
+from infraspectre.records.events import Entry, GapError
 
 logger = structlog.get_logger(__name__)
 
@@ -97,6 +99,16 @@ def open_journal(path: Path) -> Journal:
         with writing_to(path):
             path.replace(path.with_name(f"{path.name}.damaged"))
         return Journal(path)
+
+
+def read_over_gaps(topic: Topic, start: int, most: int, wait_s: float = 0.0) -> tuple[list[Entry], int]:
+    """Return entries and the number behind them; none, and the next that can be read, where some are missing."""
+    try:
+        entries = topic.read(start, most, wait_s)
+    except GapError as gap:
+        logger.error("a part of the log cannot be read", begin=start, end=gap.after, reason=gap.problem)
+        return [], min(max(gap.after, start + 1), start + most)
+    return entries, start + len(entries)
 
 
 def sync_folder(folder: Path) -> None:

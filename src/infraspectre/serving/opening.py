@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 from infraspectre.files import make_folder
-from infraspectre.ports import Clock, EventLog, RecordStore
+from infraspectre.ports import Clock, RecordStore
 from infraspectre.settings import Settings
 
 if TYPE_CHECKING:
     from infraspectre.adapters.column_store import ParquetTables
+    from infraspectre.adapters.log.local import LocalLog
     from infraspectre.serving.platform import Platform
 
 PRIVATE = 0o700
+DAY_S = 86_400
 
 
 def data_folder(settings: Settings) -> Path:
@@ -27,13 +28,17 @@ def data_folder(settings: Settings) -> Path:
 
 def open_platform(settings: Settings) -> Platform:
     """Open log, records and tables; raises OutputError or InputError for what cannot be."""
+    from infraspectre.serving.key_file import secret_key
     from infraspectre.serving.platform import Platform, SystemClock
 
     clock = SystemClock()
-    return Platform(open_records(settings, clock), open_tables(settings, clock), open_log(settings, clock), settings)
+    log, records, tables = open_log(settings, clock), open_records(settings, clock), open_tables(settings, clock)
+    key = settings.access.token_key_file
+    token_key = secret_key(Path(key) if key else data_folder(settings) / "token.key")
+    return Platform(records, tables, log, settings, clock, token_key)
 
 
-def open_log(settings: Settings, clock: Clock) -> EventLog:
+def open_log(settings: Settings, clock: Clock) -> LocalLog:
     """Open the event log."""
     from infraspectre.adapters.log.local import LocalLog
     from infraspectre.adapters.log.writing import Limits
@@ -41,7 +46,9 @@ def open_log(settings: Settings, clock: Clock) -> EventLog:
     chosen = settings.log
     folder = Path(chosen.folder) if chosen.folder else data_folder(settings) / "log"
     key = Path(chosen.signing_key_file) if chosen.signing_key_file else None
-    return LocalLog(folder, clock, Limits(segment_bytes=chosen.segment_bytes), key)
+    keep_s = chosen.retention_days * DAY_S
+    limits = Limits(segment_bytes=chosen.segment_bytes, keep_s=keep_s, keep_bytes=chosen.retention_bytes)
+    return LocalLog(folder, clock, limits, key)
 
 
 def store_folder(settings: Settings) -> Path:

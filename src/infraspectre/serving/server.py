@@ -8,14 +8,21 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from infraspectre.errors import ConfigError, OutputError
+from infraspectre.records.collections import SENSORS
+from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, FeedEvent
+from infraspectre.records.times import rfc3339
 from infraspectre.serving.control import BEAT_S, Control, Report
 from infraspectre.serving.opening import close_platform, open_platform
+from infraspectre.serving.upkeep import Upkeep, log_tasks
 from infraspectre.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
     from granian.server.embed import Server
 
+    from infraspectre.adapters.sensor_link.listener import Listener, SensorState
     from infraspectre.serving.platform import Platform
 
 
@@ -33,19 +40,68 @@ async def answer(platform: Platform, control: Control) -> None:
     from infraspectre.api.app import make_app
 
     chosen = platform.settings.server
-    with reserved(chosen.host, chosen.port) as held:
+    tasks = log_tasks(platform, [FLOWS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC])
+    with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
         port = held.getsockname()[1]
         server = api_server(chosen, make_app(platform), port)
         running = asyncio.create_task(server.serve())
         await until_listening(chosen.host, port, running)
         scheme = "https" if chosen.certificate_file else "http"
         urls = {"api": f"{scheme}://{in_address(chosen.host)}:{port}"}
+        listener = await listening(platform, urls)
         try:
             await beat(control, urls, running)
         finally:
             control.report(Report("stopping"))
-            server.stop()
+            if listener is not None:
+                await listener.stop()
+            server.stop()  # type: ignore[no-untyped-call]
             await running
+
+
+async def listening(platform: Platform, urls: dict[str, str]) -> Listener | None:
+    """Listen for sensors, and add the address; None where the settings say not to."""
+    chosen = platform.settings.sensors
+    if not chosen.listen:
+        return None
+    from infraspectre.adapters.sensor_link.credentials import Credentials
+    from infraspectre.adapters.sensor_link.intake import Intake
+    from infraspectre.adapters.sensor_link.listener import Listener
+
+    credentials = None
+    if chosen.certificate_file:
+        revoked = Path(chosen.revocation_file) if chosen.revocation_file else None
+        credentials = Credentials(
+            Path(chosen.certificate_file), Path(chosen.key_file), Path(chosen.authority_file), revoked, "server",
+            platform.clock,
+        )  # fmt: skip
+    listener = Listener(Intake(platform.log), credentials, platform.clock, SensorNotices(platform).tell)
+    host, port = await listener.start(chosen.host, chosen.port)
+    urls["sensors"] = f"{in_address(host)}:{port}"
+    return listener
+
+
+class SensorNotices:
+    """Keeps how each sensor is among the records, and tells of it on the feed."""
+
+    def __init__(self, platform: Platform) -> None:
+        """Write into the records and the log of a platform."""
+        self._platform = platform
+
+    def tell(self, state: SensorState) -> None:
+        """Take note that a sensor came or went."""
+        word = "connected" if state.is_connected else "disconnected"
+        record = {"name": state.name, "state": word, "seen_at": state.heard_at, "sensor": msgspec.to_builtins(state)}
+        event = FeedEvent(
+            state.tenant,
+            "system",
+            f"sensor.{word}",
+            rfc3339(state.changed_at or self._platform.clock.now()),
+            state.name,
+            data=msgspec.Raw(msgspec.json.encode(state)),
+        )
+        self._platform.log.topic(NOTICES_TOPIC).append([msgspec.json.encode(event)])
+        self._platform.records.put(state.tenant, SENSORS, state.name, record)
 
 
 def api_server(chosen: ServerSettings, application: object, port: int) -> Server:

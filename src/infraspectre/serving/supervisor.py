@@ -213,7 +213,7 @@ class Supervisor:
             self._tell(urls)
 
     def _reload(self) -> None:
-        """Start the processes anew, one after another, with the settings as they are now; broken ones change nothing."""
+        """Start the processes anew, one after another, with the settings as they are; broken ones change nothing."""
         self._is_reloading = False
         try:
             settings = self._load()

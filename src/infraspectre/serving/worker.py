@@ -19,13 +19,13 @@ import structlog
 from infraspectre.adapters.sensor_link.payloads import unpack
 from infraspectre.errors import InputError, OutputError
 from infraspectre.pipeline import Pipeline
-from infraspectre.records.events import Entry, GapError
+from infraspectre.records.events import Entry
 from infraspectre.records.feed import FLOWS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, decode
 from infraspectre.records.flows import FlowBatch
 from infraspectre.records.times import NANOSECONDS
 from infraspectre.serving.checkpoint import Checkpoints, Learnt, Place, key_of
-from infraspectre.serving.journal import Cut, open_journal
+from infraspectre.serving.journal import Cut, open_journal, read_over_gaps
 from infraspectre.serving.outlets import (
     CONSUMER,
     DetectionTable,
@@ -136,7 +136,7 @@ class Worker:
         low, high = self._topic.begin, self.done
         while low < high:
             middle = (low + high) // 2
-            entries, end = self._read(middle, 1)
+            entries, end = read_over_gaps(self._topic, middle, 1)
             if not entries or entries[0].at < horizon:
                 low = max(end, middle + 1)
             else:
@@ -203,7 +203,7 @@ class Worker:
     def _scan(self, wait_s: float) -> None:
         """Look over what came into the log."""
         while self.backlog.fill < FULLEST:
-            entries, end = self._read(self._scanned, SCANNED, wait_s)
+            entries, end = read_over_gaps(self._topic, self._scanned, SCANNED, wait_s)
             sizes = {each.sequence: (flows_of(each), len(each.data)) for each in entries}
             for sequence in range(self._scanned, end):
                 waiting = Waiting(sequence, *sizes.get(sequence, (0, 0)))
@@ -213,15 +213,6 @@ class Worker:
             self._scanned, wait_s = end, 0.0
             if is_all:
                 return
-
-    def _read(self, start: int, most: int, wait_s: float = 0.0) -> tuple[list[Entry], int]:
-        """Return entries and the number behind them; none up to the next that can be read, where there is a gap."""
-        try:
-            entries = self._topic.read(start, most, wait_s)
-        except GapError as gap:
-            logger.error("a part of the log cannot be read", begin=start, end=gap.after, reason=gap.problem)
-            return [], min(gap.after, start + most)
-        return entries, start + len(entries)
 
     def _cut(self) -> Cut | None:
         """Return the next group: as it was cut before a restart, or what waits now."""
@@ -290,7 +281,7 @@ class Worker:
     def _entries(self, cut: Cut) -> Iterator[Entry]:
         start = cut.begin
         while start < cut.end:
-            entries, start = self._read(start, cut.end - start)
+            entries, start = read_over_gaps(self._topic, start, cut.end - start)
             yield from entries
 
     def _chosen(self, entry: Entry, level: int) -> tuple[FlowEnvelope, pl.DataFrame] | None:

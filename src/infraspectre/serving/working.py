@@ -9,10 +9,12 @@ from typing import Any
 
 from infraspectre import app
 from infraspectre.pipeline import Pipeline
+from infraspectre.records.feed import FEED_TOPIC
 from infraspectre.rulebook import Told
 from infraspectre.serving.breakers import Breaker, GuardedDetector
-from infraspectre.serving.control import BEAT_S, Control, Report
+from infraspectre.serving.control import BEAT_S, Control, Report, State
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
+from infraspectre.serving.upkeep import Upkeep, log_tasks, table_tasks
 from infraspectre.serving.worker import Worker
 from infraspectre.settings import Settings
 
@@ -54,9 +56,10 @@ def work(settings: Settings, control: Control) -> None:
     composition = Composition(settings)
     worker = Worker(platform, composition, worker_folder(settings))
     beat = Beat(control, worker, composition)
-    while not control.stopped.is_set():
-        worker.step(0.1)
-        beat.tick()
+    with Upkeep(table_tasks(platform) | log_tasks(platform, [FEED_TOPIC])):
+        while not control.stopped.is_set():
+            worker.step(0.1)
+            beat.tick()
     control.report(Report("stopping"))
     worker.close()
     close_platform(platform)
@@ -81,8 +84,12 @@ class Beat:
         now = time.monotonic()
         if now - self._told_at >= BEAT_S:
             self._told_at = now
-            state = "starting" if self._worker.is_learning else "ready"
-            self._control.report(Report(state, facts=facts(self._worker), problems=dict(self._problems())))
+            is_learning = self._worker.is_learning
+            self._control.report(
+                Report(
+                    "starting" if is_learning else "ready", facts=facts(self._worker), problems=dict(self._problems())
+                )
+            )
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         breakers = [queue.breaker for queue in self._worker.queues] + self._composition.breakers
@@ -94,7 +101,7 @@ def facts(worker: Worker) -> dict[str, float]:
     account = worker.learnt.account
     return {
         "entries_waiting": worker.waits,
-        "events_waiting": worker.relay.waits,
+        "events_waiting": sum(lane.waits for lane in worker.relay.lanes.values()),
         "flows_taken": account.taken,
         "flows_done": account.done,
         "flows_shed": sum(account.shed.values()),
