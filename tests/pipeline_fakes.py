@@ -49,6 +49,10 @@ class Stages:
         self.calls.append("detect")
         return [detection("d1")]
 
+    def settle(self) -> list[Detection]:
+        self.calls.append("settle")
+        return []
+
     def correlate(self, detections: list[Detection]) -> list[Incident]:
         self.calls.append("correlate")
         return [incident(one.detection_id) for one in detections]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -7,6 +9,7 @@ import pytest
 
 from infraspectre import config
 from infraspectre.errors import ConfigError
+from infraspectre.settings import Settings
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,3 +65,69 @@ def test_mistakes_in_the_environment_name_the_variable(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read"):
         config.load(Schema, tmp_path / "absent.toml", {})
+
+
+def load_yaml(tmp_path: Path, text: str) -> Schema:
+    path = tmp_path / "infraspectre.yaml"
+    path.write_text(text)
+    return config.load(Schema, path, {})
+
+
+def test_yaml_is_read_by_its_suffix_and_empty_sections_are_defaults(tmp_path: Path) -> None:
+    assert load_yaml(tmp_path, "flows:\n  idle_s: 5\n").flows == Section(5.0, "a")
+    assert load_yaml(tmp_path, "flows:\n  # idle_s: 5\n") == Schema()
+    assert load_yaml(tmp_path, "") == Schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("flows:\n  idl_s: 5", 2, "flows.idl_s: unknown setting"),
+        ("flows:\n  idle_s: 5\n  idle_s: 6", 3, "'idle_s' is written twice"),
+        ("flows: &a\n  name: x\nmore: *a", 3, "aliases are not allowed"),
+        ("[" * 40, 1, "nested deeper"),
+        ("flows: !!python/object/apply:os.system ['true']", 1, "could not determine a constructor"),
+        ("- flows", 1, "holds no sections"),
+        ("a: 1\n---\nb: 2", 3, "more than one document"),
+    ],
+)
+def test_mistakes_in_yaml_are_named_by_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=r"infraspectre\.yaml") as caught:
+        load_yaml(tmp_path, text)
+    assert caught.value.line == line
+    assert message in str(caught.value)
+
+
+def test_a_file_too_large_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="larger than"):
+        load_yaml(tmp_path, "#" * (1 << 20) + "\n")
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("server:\n  port: 99999\n  hots: a\nflows:\n  udp_idle_s: soon\nresponse:\n  protected: [1, 2]\n")
+    found = config.check(Settings, path)
+    assert [(each.line, each.field) for each in found] == [
+        (2, "server.port"),
+        (3, "server.hots"),
+        (5, "flows.udp_idle_s"),
+        (7, "response.protected[0]"),
+    ]
+    with pytest.raises(ConfigError) as caught:
+        config.load(Settings, path, {})
+    assert len(caught.value.others) == 3
+
+
+def test_the_written_file_holds_every_setting_with_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "infraspectre.yaml"
+    path.write_text(config.document(Settings))
+    assert config.load(Settings, path, {}) == Settings()
+    path.write_text(re.sub(r"^( *)#(\w+: )", r"\1\2", path.read_text(), flags=re.MULTILINE))
+    assert config.load(Settings, path, {}) == Settings()
+    written = set(re.findall(r"^ *(\w+): ", path.read_text(), flags=re.MULTILINE))
+    assert {each.name.rpartition(".")[2] for each in settings_of(config.described(Settings))} <= written
+
+
+def settings_of(found: Iterable[config.Setting]) -> Iterator[config.Setting]:
+    for each in found:
+        yield from settings_of(each.settings) if each.settings is not None else [each]

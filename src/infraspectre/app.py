@@ -287,8 +287,12 @@ def compose(
     intel: Collection | None = None,
     settings: Settings | None = None,
     claims: Claims | None = None,
+    guard: Callable[[Detector], Detector] | None = None,
 ) -> Pipeline:
-    """Return the four stages, ready to run, with the assets of a file and all that gives detections."""
+    """Return the four stages, ready to run, with the assets of a file and all that gives detections.
+
+    `guard` is asked for what stands before each detector.
+    """
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex, load_rules
     from infraspectre.intel.context import Context, ReflexInContext, SomaInContext
@@ -303,7 +307,8 @@ def compose(
     scanned = [] if scan is None else [scan.detector]
     judging = model_detectors(models) if models else []
     looking = [] if intel is None else [intelligence_detector(intel)]
-    soma = Soma([*detectors, *claimed, *matched, *scanned, *judging, *looking])
+    chosen: list[Detector] = [*detectors, *claimed, *matched, *scanned, *judging, *looking]
+    soma = Soma([guard(each) for each in chosen] if guard else chosen)
     cortex = Cortex(assets=context.assets, rules=load_rules([Path(path) for path in correlation]))
     return Pipeline(Axon(), SomaInContext(soma, context), cortex, ReflexInContext(judge(settings), context))
 

@@ -1,32 +1,59 @@
-"""Settings: a TOML file and the environment, decoded strictly into typed structs."""
+"""Settings: a YAML or TOML file and the environment, decoded strictly into typed structs that describe themselves."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from infraspectre.errors import ConfigError
+from infraspectre.errors import ConfigError, InputError
 
 ENVIRONMENT_PREFIX = "INFRASPECTRE_"
 FILE_VARIABLE = "INFRASPECTRE_CONFIG"
+YAML_SUFFIXES = (".yaml", ".yml")
+MOST_PROBLEMS = 100
+"""Problems of one file that are named at once."""
+REMEDY = "'infraspectre config show' lists every setting"
 
 Settings = TypeVar("Settings")
+
+
+class Given(NamedTuple):
+    """Holds settings as somebody wrote them, and where each stands."""
+
+    settings: dict[str, Any]
+    path: Path | None = None
+    line_of: Callable[[str], int | None] = lambda _: None
+    """Returns the line of a dotted key, None where there are no lines."""
+
+    def problem(self, text: str, key: str) -> ConfigError:
+        """Return the error that something is wrong with a setting; in the environment it is a variable."""
+        if self.path is None:
+            variable = f"{ENVIRONMENT_PREFIX}{key.replace('.', '__').upper()}"
+            return ConfigError(text, field=variable, remedy=REMEDY)
+        return ConfigError(text, path=self.path, line=self.line_of(key), field=key, remedy=REMEDY)
 
 
 def load(schema: type[Settings], path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings: defaults, overridden by the file, overridden by `INFRASPECTRE_SECTION__KEY` variables.
 
-    Raises ConfigError with file, line and key for a setting that is unknown or has an impossible value.
+    Raises ConfigError with file, line and key for each setting that is unknown or has an impossible value.
     """
     environment = os.environ if environment is None else environment
     chosen = path or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
-    text = read(chosen) if chosen else ""
-    settings = parse(text, chosen)
-    decode(schema, settings, chosen, text)
+    given = read(chosen) if chosen else Given({})
+    decode(schema, given)
     overrides = from_environment(environment)
-    return decode(schema, merge(settings, overrides), None, "", lax=bool(overrides))
+    return decode(schema, Given(merge(given.settings, overrides)), lax=bool(overrides))
+
+
+def check(schema: type[Settings], path: Path) -> list[ConfigError]:
+    """Return everything that is wrong with a settings file."""
+    try:
+        return decoded(schema, read(path))[1]
+    except ConfigError as error:
+        return [error]
 
 
 def data_folder(environment: Mapping[str, str] | None = None) -> Path:
@@ -42,23 +69,38 @@ def is_given(environment: Mapping[str, str] | None = None) -> bool:
     return bool(environment.get(FILE_VARIABLE) or from_environment(environment))
 
 
-def read(path: Path) -> str:
-    """Return the text of a settings file."""
+def read(path: Path) -> Given:
+    """Read a settings file, YAML by its suffix, else TOML; raises ConfigError naming file and line."""
+    from infraspectre.documents import read_document, read_text
+
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", path=path) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("is not a text file in UTF-8", path=path) from error
+        if path.suffix.lower() not in YAML_SUFFIXES:
+            return parse(read_text(path), path)
+        document = read_document(path)
+    except InputError as error:
+        raise ConfigError(error.problem, path=path, line=error.line, remedy=error.remedy) from error
+    content = {} if document.content is None else document.content
+    if not isinstance(content, dict):
+        raise ConfigError("holds no sections", path=path, line=1, remedy="write SECTION: and settings below it")
+    return Given(filled(content), path, lambda key: document.line_of(f"$.{key}"))
 
 
-def parse(text: str, path: Path | None) -> dict[str, Any]:
-    """Parse TOML into a plain mapping."""
+def filled(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without keys that stand there alone, as sections do of which every line is a comment."""
+    return {
+        key: filled(value) if isinstance(value, Mapping) else value
+        for key, value in settings.items()
+        if value is not None
+    }
+
+
+def parse(text: str, path: Path | None) -> Given:
+    """Parse TOML; raises ConfigError naming file and line."""
     import re
     import tomllib
 
     try:
-        return tomllib.loads(text)
+        return Given(tomllib.loads(text), path, lambda key: line_of(key, text))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+)", str(error))
         raise ConfigError(f"not valid TOML: {error}", path=path, line=int(found[1]) if found else None) from error
@@ -87,35 +129,67 @@ def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def decode(
-    schema: type[Settings], settings: Mapping[str, Any], path: Path | None, text: str, *, lax: bool = False
-) -> Settings:
-    """Check a mapping against the schema; `lax` lets text from the environment stand for numbers."""
-    import re
+def decode(schema: type[Settings], given: Given, *, lax: bool = False) -> Settings:
+    """Return settings as the schema has them; raises ConfigError with all that is wrong.
 
+    `lax` lets text from the environment stand for numbers.
+    """
+    settings, problems = decoded(schema, given, lax=lax)
+    if settings is None or problems:
+        first, *others = problems
+        raise ConfigError(
+            first.problem, path=first.path, line=first.line, field=first.field, remedy=first.remedy, others=others
+        )
+    return settings
+
+
+def decoded(schema: type[Settings], given: Given, *, lax: bool = False) -> tuple[Settings | None, list[ConfigError]]:
+    """Return the settings without what is wrong in them, None where nothing else is left, and all that is wrong."""
     import msgspec
 
-    try:
-        return msgspec.convert(settings, schema, strict=not lax)
-    except msgspec.ValidationError as error:
-        problem, _, where = str(error).partition(" - at `$")
-        key = where.rstrip("`").lstrip(".")
-        unknown = re.search(r"unknown field `(\w+)`", problem)
-        if unknown:
-            key = f"{key}.{unknown[1]}".lstrip(".")
-            problem = "unknown setting"
-        remedy = "'infraspectre config show' lists every setting"
-        if path is None:
-            key = f"{ENVIRONMENT_PREFIX}{key.replace('.', '__').upper()}"
-        raise ConfigError(problem, path=path, line=line_of(key, text), field=key, remedy=remedy) from error
+    rest, problems = merge(given.settings, {}), list[ConfigError]()
+    while len(problems) < MOST_PROBLEMS:
+        try:
+            return msgspec.convert(rest, schema, strict=not lax), problems
+        except msgspec.ValidationError as error:
+            text, key = told(error)
+            problems.append(given.problem(text, key))
+            if (left := without(rest, key.split("."))) is None:
+                break
+            rest = left
+    return None, problems
+
+
+def told(error: Exception) -> tuple[str, str]:
+    """Return what msgspec found wrong, and the dotted key at which it is."""
+    import re
+
+    problem, _, where = str(error).partition(" - at `$")
+    key = where.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `(.*)`", problem)
+    if unknown:
+        return "unknown setting", f"{key}.{unknown[1]}".lstrip(".")
+    return problem, key
+
+
+def without(settings: Mapping[str, Any], steps: Sequence[str]) -> dict[str, Any] | None:
+    """Return a copy of settings without that to which keys lead, or the list that holds it; None if it is not there."""
+    first, *others = steps
+    name = first.partition("[")[0]
+    if name not in settings:
+        return None
+    below = settings[name]
+    if others and first == name and isinstance(below, Mapping) and (left := without(below, others)) is not None:
+        return {**settings, name: left}
+    return {key: value for key, value in settings.items() if key != name}
 
 
 def line_of(key: str, text: str) -> int | None:
-    """Return the number of the line on which a dotted key is set, from 1."""
+    """Return the number of the line on which a dotted key is set in TOML, from 1."""
     import re
 
-    *_, name = key.split(".")
-    section = key.removesuffix(name).rstrip(".")
+    *_, name = key.partition("[")[0].split(".")
+    section = key.partition("[")[0].removesuffix(name).rstrip(".")
     current = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[\s*([\w.\s]+?)\s*\]", line):
@@ -125,3 +199,110 @@ def line_of(key: str, text: str) -> int | None:
         elif current == section and re.match(rf"\s*{re.escape(name)}\s*=", line):
             return number
     return None
+
+
+class Setting(NamedTuple):
+    """Describes a setting, or a section if `settings` are given."""
+
+    name: str
+    """Its dotted key."""
+    text: str
+    """What it means, from the docstring beside it; empty where its name says all."""
+    kind: str = ""
+    default: Any = None
+    settings: tuple[Setting, ...] | None = None
+
+
+def described(schema: type[Any], prefix: str = "") -> Iterator[Setting]:
+    """Yield what can be set in a struct: settings first, then sections."""
+    import msgspec
+
+    texts = attribute_texts(schema)
+    fields = msgspec.structs.fields(schema)
+    for field in sorted(fields, key=lambda each: is_section(each.type)):
+        name = prefix + field.encode_name
+        if is_section(field.type):
+            text = (field.type.__doc__ or "").strip().split("\n\n")[0]
+            yield Setting(name, text, settings=tuple(described(field.type, f"{name}.")))
+        else:
+            default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+            yield Setting(name, texts.get(field.name, ""), kind_of(field.type), default)
+
+
+def is_section(kind: Any) -> bool:
+    """Tell whether a type is a struct."""
+    import msgspec
+
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def attribute_texts(schema: type[Any]) -> dict[str, str]:
+    """Return the docstrings below the attributes of a class, which only its source has."""
+    import ast
+    import inspect
+    from textwrap import dedent
+
+    [body] = ast.parse(dedent(inspect.getsource(schema))).body
+    texts, last = {}, ""
+    for statement in body.body if isinstance(body, ast.ClassDef) else []:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            last = statement.target.id
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and last:
+            texts[last] = " ".join(str(statement.value.value).split())
+        else:
+            last = ""
+    return texts
+
+
+def kind_of(kind: Any) -> str:
+    """Return in words what a setting may be."""
+    import msgspec
+
+    return in_words(msgspec.inspect.type_info(kind))
+
+
+WORDS = {"IntType": "whole number", "FloatType": "number", "StrType": "text", "BoolType": "true or false"}
+BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+def in_words(info: Any) -> str:
+    """Return in words what msgspec says about a type."""
+    name = type(info).__name__
+    if name == "LiteralType":
+        return " or ".join(str(value) or '""' for value in info.values)
+    if name == "UnionType":
+        return " or ".join(in_words(each) for each in info.types)
+    if name in ("VarTupleType", "ListType"):
+        return f"list, each {in_words(info.item_type)}"
+    if name == "DictType":
+        return f"names, each with {in_words(info.value_type)}"
+    bounds = [f"{words} {limit}" for key, words in BOUNDS.items() if (limit := getattr(info, key, None)) is not None]
+    return ", ".join([WORDS.get(name, name.removesuffix("Type").lower()), *bounds])
+
+
+def document(schema: type[Any]) -> str:
+    """Return a YAML file with every setting, its meaning and its default, all as comments but the sections."""
+    return "\n".join(["# Settings of InfraSpectre; remove the # before those that you change.", *lines(schema)]) + "\n"
+
+
+def lines(schema: type[Any]) -> Iterator[str]:
+    """Yield the lines of the settings file."""
+    for setting in described(schema):
+        yield from ["", *written(setting, 0)]
+
+
+def written(setting: Setting, depth: int) -> Iterator[str]:
+    """Yield the lines of a setting or section; sections are comments, too, as YAML knows no empty section."""
+    import textwrap
+
+    import msgspec
+
+    margin, name = "  " * depth, setting.name.rpartition(".")[2]
+    yield from textwrap.wrap(setting.text, 110, initial_indent=f"{margin}# ", subsequent_indent=f"{margin}# ")
+    if setting.settings is None:
+        default = msgspec.json.encode(setting.default).decode()
+        yield f"{margin}#{name}: {default}  # {setting.kind}"
+        return
+    yield f"{margin}{name}: {{}}" if not setting.settings else f"{margin}{name}:"
+    for each in setting.settings:
+        yield from written(each, depth + 1)

@@ -23,6 +23,10 @@ class Soma(Protocol):
         """Return what became certain with this batch."""
         ...
 
+    def settle(self) -> list[Detection]:
+        """Return what flows that still wait make certain, as nothing may come behind them for long."""
+        ...
+
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain."""
         ...
@@ -65,10 +69,16 @@ class Pipeline:
     def process(self, flows: FlowBatch) -> list[Decision]:
         """Return the decisions that a batch of flows leads to."""
         features = self.axon.extract(flows)
-        detections = self.soma.detect(flows, features)
+        return self._follow(self.soma.detect(flows, features))
+
+    def settle(self) -> list[Decision]:
+        """Return the decisions that flows lead to which still wait for more."""
+        return self._follow(self.soma.settle())
+
+    def _follow(self, detections: list[Detection]) -> list[Decision]:
+        """Return the decisions that detections lead to."""
         self.detections += detections
-        incidents = self.cortex.correlate(detections)
-        return [self.reflex.decide(incident) for incident in incidents]
+        return [self.reflex.decide(incident) for incident in self.cortex.correlate(detections)]
 
     def finish(self) -> list[Decision]:
         """Return the decisions about all that was still open at the end of the input."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from infraspectre import config
 from infraspectre.capture.settings import FlowSettings
 from infraspectre.records.access import Role
 from infraspectre.reflex.actions import ResponseSettings
 from infraspectre.reflex.score import ReflexSettings
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, Meta(gt=0, le=31 * 86_400)]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Many = Annotated[int, Meta(ge=1, le=1 << 40)]
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,6 +25,115 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     registry: str = ""
     """Folder of the registry of models, or mlflow: and a tracking address; empty for the usual folder."""
+
+
+class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Says where the platform keeps what lasts."""
+
+    folder: str = ""
+    """Folder of the event log, the store and the checkpoints; empty for the usual one of the user."""
+
+    @property
+    def path(self) -> Path:
+        """Return the folder."""
+        return Path(self.folder) if self.folder else config.data_folder() / "platform"
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets where the API answers."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; beyond loopback a certificate is needed."""
+    port: Port = 8440
+    """Port to listen at; 0 lets the system choose one, which is printed."""
+    certificate_file: str = ""
+    """PEM file with the certificate and those that issued it; empty for no TLS."""
+    key_file: str = ""
+    """PEM file with the private key of the certificate, readable by the service alone."""
+    allow_plaintext: bool = False
+    """Whether to answer beyond loopback without TLS, as behind a proxy that adds it."""
+    stop_s: Seconds = 20.0
+    """How long a stop may take before what still runs is ended."""
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets how the event log is kept."""
+
+    folder: str = ""
+    """Folder of the log; empty for `log` in the data folder."""
+    retention_days: Days = 14
+    """How long entries are kept at least."""
+    retention_bytes: Many = 64 << 30
+    """How much is kept at most; beyond it the oldest entries go first."""
+    segment_bytes: Annotated[int, Meta(ge=1 << 16, le=1 << 34)] = 256 << 20
+    """How much one file holds."""
+    signing_key_file: str = ""
+    """PEM file with the Ed25519 key that signs entries; empty for one made at the first start."""
+
+
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets where records and tables are kept."""
+
+    folder: str = ""
+    """Folder of the tables, and of the records where there is no PostgreSQL; empty for `store` in the data folder."""
+    postgres_file: str = ""
+    """File with the connection string of PostgreSQL for records; empty for SQLite in the folder."""
+
+
+class SensorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets where sensors send their flows."""
+
+    listen: bool = False
+    """Whether to take flows from sensors."""
+    host: str = "0.0.0.0"  # noqa: S104 - sensors are other machines, and each has to show its certificate
+    port: Port = 8441
+    """Port to listen at; 0 lets the system choose one, which is printed."""
+    certificate_file: str = ""
+    """PEM file with the certificate that sensors are shown."""
+    key_file: str = ""
+    """PEM file with its private key."""
+    authority_file: str = ""
+    """PEM file with the certificate of the authority that issued those of sensors."""
+    revocation_file: str = ""
+    """PEM file with what the authority has revoked; empty for nothing."""
+
+
+class DetectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets what the worker looks for, as the options of `infraspectre analyze` do."""
+
+    assets: str = ""
+    """What is known about the site: hosts and networks, and what is allowed."""
+    rules: tuple[str, ...] = ()
+    """Files and folders of own rules and Sigma rules."""
+    models: tuple[str, ...] = ()
+    """Folders of models that judge flows, or built-in ones such as builtin:dga."""
+    intel: tuple[str, ...] = ()
+    """Files and folders of threat intelligence."""
+    correlation: tuple[str, ...] = ()
+    """Files and folders of rules that say which detections are joined."""
+    patience_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
+    """How long flows wait for more before detectors look at them, once no others wait in the log."""
+    checkpoint_s: Seconds = 60.0
+    """How often what was learnt is saved."""
+    replay_s: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 3_600.0
+    """How much of the log is read again where what was learnt cannot be restored."""
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds what the platform takes in and holds."""
+
+    waiting_flows: Many = 1_000_000
+    """Flows that wait for the worker; beyond it the least valuable are shed and counted."""
+    waiting_bytes: Many = 512 << 20
+    """The same in bytes."""
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets for how long results are kept."""
+
+    flows_days: Days = 30
+    detections_days: Days = 365
+    incidents_days: Days = 1_095
 
 
 class OidcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +184,14 @@ class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Holds every setting, one section for each part."""
 
+    data: DataSettings = DataSettings()
+    server: ServerSettings = ServerSettings()
+    sensors: SensorSettings = SensorSettings()
+    detection: DetectionSettings = DetectionSettings()
+    log: LogSettings = LogSettings()
+    store: StoreSettings = StoreSettings()
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
     access: AccessSettings = AccessSettings()
     flows: FlowSettings = FlowSettings()
     models: ModelSettings = ModelSettings()

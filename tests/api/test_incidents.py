@@ -7,14 +7,14 @@ from litestar.testing import TestClient
 
 from api_platform import of
 from infraspectre.api.frame import Api
-from infraspectre.records.feed import CHANGES_TOPIC, FeedEvent
+from infraspectre.records.feed import NOTICES_TOPIC, FeedEvent
 from infraspectre.serving.platform import Platform
 
 PATH = "/api/v1/incidents"
 
 
 def changes(stored: Platform) -> list[FeedEvent]:
-    topic = stored.log.topic(CHANGES_TOPIC)
+    topic = stored.log.topic(NOTICES_TOPIC)
     return [msgspec.json.decode(each.data, type=FeedEvent) for each in topic.read(topic.begin)]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from infraspectre.documents import read_text
 from infraspectre.errors import InputError
-from infraspectre.intel.documents import read_text
 
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """Leaves scalars as they are written: to Suricata, `yes` and `10` are text."""

@@ -14,6 +14,7 @@ from infraspectre.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, SIGNAL
 from infraspectre.security import printable
 
 COMMANDS = {
+    "serve": "Run the platform: API, event log, detection and store, until it is told to stop.",
     "analyze": "Analyze captures or logs: flows, detections, incidents and a report.",
     "flows": "Write flow records and features of captures or logs to a file.",
     "respond": "Show how an incident is answered, and carry out what is approved.",
@@ -30,9 +31,9 @@ COMMANDS = {
     "log": "Show, verify, export and repair the event log, and change the key that signs it.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
+    "config": "Make, check and show settings.",
     "sensor": "Capture on an interface, or replay a capture, and send the flows to a server.",
     "certificates": "Issue, rotate, revoke and check the certificates of the server and its sensors.",
-    "config": "Show the settings in force.",
     "completion": "Print a script that completes commands and options in a shell.",
     "version": "Print the version.",
 }

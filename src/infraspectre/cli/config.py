@@ -1,12 +1,14 @@
-"""`infraspectre config`: the settings in force."""
+"""`infraspectre config`: make, check and show settings."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infraspectre.cli.grammar import Group
 from infraspectre.cli.options import DEFAULT, Common
-from infraspectre.cli.output import print_json
+from infraspectre.cli.output import note, print_json
+from infraspectre.errors import EXIT_BAD_INPUT, EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,4 +41,48 @@ def toml(settings: dict[str, Any], section: str = "") -> Iterator[str]:
             yield from toml(value, name)
 
 
-config = Group("Show the settings in force.", {"show": show})
+def init(*, out: Path = Path("infraspectre.yaml"), common: Common = DEFAULT) -> None:
+    """Write a settings file in which every setting stands with its meaning and default, as a comment.
+
+    Parameters
+    ----------
+    out
+        Write this file, which must not be there.
+    """
+    from infraspectre import config as reading
+    from infraspectre.files import write_whole
+    from infraspectre.settings import Settings
+
+    if out.exists():
+        raise UsageError("is there already", path=out, remedy="name another file with --out")
+    write_whole(out, reading.document(Settings).encode())
+    if common.json:
+        print_json({"path": out})
+    elif not common.quiet:
+        note(f"settings: {out}")
+
+
+def check(file: Path, /, *, common: Common = DEFAULT) -> int:
+    """Name everything that is wrong with a settings file, with line and key.
+
+    Parameters
+    ----------
+    file
+        The settings file, YAML or TOML.
+    """
+    from infraspectre import config as reading
+    from infraspectre.settings import Settings
+
+    problems = reading.check(Settings, file)
+    if common.json:
+        told = [{"path": e.path, "line": e.line, "key": e.field, "problem": e.problem} for e in problems]
+        print_json({"problems": told})
+    else:
+        for problem in problems:
+            note(f"error: {problem.message}")
+        if not problems and not common.quiet:
+            note(f"{file}: every setting is known and possible")
+    return EXIT_BAD_INPUT if problems else EXIT_DONE
+
+
+config = Group("Make, check and show settings.", {"init": init, "check": check, "show": show})

@@ -16,7 +16,7 @@ class Common(NamedTuple):
     quiet
         Print nothing but errors.
     config
-        Read settings from this TOML file.
+        Read settings from this YAML or TOML file.
     debug
         Show the traceback of an error.
     """

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from infraspectre.documents import Document, read_document
 from infraspectre.errors import InputError, all_of
 from infraspectre.intel.attack import attack_table
-from infraspectre.intel.documents import Document, read_document
 from infraspectre.intel.families import FAMILIES, OTHER, Family
 from infraspectre.intel.rule_files import YAML, files_in
 from infraspectre.records import Severity

@@ -28,6 +28,10 @@ class Soma(Protocol):
         """Return what became certain with this batch."""
         ...
 
+    def settle(self) -> list[Detection]:
+        """Return what flows that still wait make certain."""
+        ...
+
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain."""
         ...
@@ -100,6 +104,10 @@ class SomaInContext:
         """Return what became certain with this batch, allowed or not."""
         self._context.learn(flows)
         return self._context.rules.apply(self._soma.detect(flows, features))
+
+    def settle(self) -> list[Detection]:
+        """Return what flows that still wait make certain, allowed or not."""
+        return self._context.rules.apply(self._soma.settle())
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain, allowed or not."""

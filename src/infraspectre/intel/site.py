@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from infraspectre.documents import Document, read_document, read_text
 from infraspectre.errors import InputError, all_of
 from infraspectre.intel.assets import Assets, read_rows
 from infraspectre.intel.business_rules import BusinessRule, BusinessRules, Maintenance, Scanner
-from infraspectre.intel.documents import Document, read_document, read_text
 from infraspectre.intel.windows import zone_of
 from infraspectre.records import Asset
 

@@ -15,8 +15,8 @@ EVENTS_TOPIC = "events"
 """Raw events that others post: one JSON object each, within an envelope `{"tenant", "id", "event"}`."""
 FLOWS_TOPIC = "flows"
 """Batches of flows that sensors send: Arrow IPC streams behind an envelope."""
-CHANGES_TOPIC = "changes"
-"""Feed events of what people did; whoever writes the feed takes them over, so that it has one writer."""
+NOTICES_TOPIC = "notices"
+"""Events of the feed that others than the worker have to tell; it alone writes the feed, and relays them."""
 AUDIT_TOPIC = "audit"
 """Who asked for what, and whether it was done."""
 
@@ -40,3 +40,5 @@ class FeedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """How much it is worth an analyst's time, 0 to 1."""
     data: msgspec.Raw = msgspec.Raw(b"{}")
     """The record itself, as JSON."""
+    source: str = ""
+    """From which part of the log it follows, so that a worker that is started again tells nothing twice."""

@@ -18,8 +18,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
+from infraspectre.documents import Document, read_json
 from infraspectre.errors import InputError
-from infraspectre.intel.documents import Document, read_json
 from infraspectre.intel.families import OTHER
 from infraspectre.reflex.playbooks import Kind, Playbook, PlaybookStep
 

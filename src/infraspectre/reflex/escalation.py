@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from infraspectre.intel.documents import read_yaml
+from infraspectre.documents import read_yaml
 from infraspectre.records import Escalation, Incident, Level
 from infraspectre.records.detection import SEVERITIES
 

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
+from infraspectre.documents import Document, read_document
 from infraspectre.errors import InputError
-from infraspectre.intel.documents import Document, read_document
 from infraspectre.intel.families import FAMILIES, OTHER, family
 from infraspectre.records import Detection, Incident, Level, ResponsePlan, ResponseStep
 from infraspectre.records.address import is_inside, parse_address

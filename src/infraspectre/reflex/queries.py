@@ -7,7 +7,7 @@ from importlib.resources import as_file, files
 
 import msgspec
 
-from infraspectre.intel.documents import read_yaml
+from infraspectre.documents import read_yaml
 
 
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from infraspectre.errors import ConflictError, InputError
 from infraspectre.ports import Stored
 from infraspectre.records.access import Principal
 from infraspectre.records.collections import INCIDENTS, VERDICTS
-from infraspectre.records.feed import CHANGES_TOPIC, FeedEvent
+from infraspectre.records.feed import NOTICES_TOPIC, FeedEvent
 from infraspectre.records.queries import Filter, Query
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.platform import Platform
@@ -87,7 +87,7 @@ class Triage:
         at = rfc3339(self._platform.clock.now())
         told = msgspec.Raw(msgspec.json.encode({"by": self._principal.subject, **data}))
         event = FeedEvent(self._principal.tenant, "threat", kind, at, subject=incident_id, data=told)
-        self._platform.log.topic(CHANGES_TOPIC).append([msgspec.json.encode(event)]).result()
+        self._platform.log.topic(NOTICES_TOPIC).append([msgspec.json.encode(event)]).result()
 
 
 def _shown(verdict_id: str, given: Mapping[str, Any]) -> dict[str, Any]:

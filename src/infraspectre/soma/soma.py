@@ -105,10 +105,13 @@ class Soma:
         looked_at = frame.select(name for name in frame.columns if name in self._columns)
         return [found for block in self._cut(_told(looked_at)) for found in self._look(block)]
 
+    def settle(self) -> list[Detection]:
+        """Return what the flows still waiting add, as nothing may come behind them for long."""
+        return self._look(self._taken()) if self._waiting else []
+
     def finish(self) -> list[Detection]:
         """Return what the flows still waiting and the end of the input add."""
-        rest = self._look(self._taken()) if self._waiting else []
-        return rest + [found for detector in self._detectors for found in detector.finish()]
+        return self.settle() + [found for detector in self._detectors for found in detector.finish()]
 
     def _cut(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Yield the blocks that these rows complete; keep the rest waiting."""

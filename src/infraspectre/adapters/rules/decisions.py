@@ -13,9 +13,9 @@ import msgspec
 import yaml
 
 from infraspectre.adapters.rules.files import STATE_FILE, home_of
+from infraspectre.documents import read_yaml
 from infraspectre.errors import UsageError
 from infraspectre.files import write_whole
-from infraspectre.intel.documents import read_yaml
 from infraspectre.records.signatures import Signature
 
 HEAD = "# What was decided about the rules beside this file; the last decision that names a rule holds.\n"

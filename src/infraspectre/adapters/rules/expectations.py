@@ -14,8 +14,8 @@ import msgspec
 from infraspectre.adapters.rules.files import TEST_SUFFIX
 from infraspectre.adapters.rules.preparation import load
 from infraspectre.capture.signatures import AlertSource, Rules
+from infraspectre.documents import read_yaml
 from infraspectre.errors import InfraSpectreError, InputError
-from infraspectre.intel.documents import read_yaml
 
 RULE = re.compile(r"(?:([0-9]{1,10}):)?([0-9]{1,10})")
 COUNT = re.compile(r"(>=|<=|>|<)?\s*([0-9]{1,18})")

@@ -18,9 +18,9 @@ import msgspec
 
 from infraspectre.adapters.rules.archives import folder_files, unpacked
 from infraspectre.adapters.rules.texts import rule_texts
+from infraspectre.documents import read_yaml
 from infraspectre.errors import InfraSpectreError, InputError, OutputError
 from infraspectre.files import make_folder, writing_to
-from infraspectre.intel.documents import read_yaml
 
 SETS = ".sets"
 """The folder of all sets; a link with a source's name leads to the one in use, so that replacing it is one step."""

@@ -11,8 +11,8 @@ from textwrap import dedent
 
 from yaml import Node
 
+from infraspectre.documents import items_at, read_documents, read_text
 from infraspectre.errors import InputError, UsageError
-from infraspectre.intel.documents import items_at, read_documents, read_text
 from infraspectre.own_rules import fields
 from infraspectre.records.rules import Check, ListedRule, Refusal, ShownRule
 from infraspectre.soma.rules import RuleFile, RuleText, read_files

@@ -11,9 +11,9 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from infraspectre.documents import Document, read_document
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import technique
-from infraspectre.intel.documents import Document, read_document
 from infraspectre.intel.families import normal
 from infraspectre.intel.rule_files import YAML, yaml_rules
 from infraspectre.records import Severity, Technique

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from infraspectre.documents import Document, read_documents
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import technique_called
-from infraspectre.intel.documents import Document, read_documents
 from infraspectre.intel.rule_files import yaml_rules
 from infraspectre.records import Technique
 from infraspectre.records.detection import SEVERITIES

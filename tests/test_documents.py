@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from infraspectre.documents import read_json, read_yaml
 from infraspectre.errors import InputError
-from infraspectre.intel.documents import read_json, read_yaml
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,0 +1,77 @@
+"""Opens what the platform keeps, as the settings say: the event log, the records and the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infraspectre.files import make_folder
+from infraspectre.ports import Clock, RecordStore
+from infraspectre.settings import Settings
+
+if TYPE_CHECKING:
+    from infraspectre.adapters.column_store import ParquetTables
+    from infraspectre.adapters.log.local import LocalLog
+    from infraspectre.serving.platform import Platform
+
+PRIVATE = 0o700
+DAY_S = 86_400
+
+
+def data_folder(settings: Settings) -> Path:
+    """Return the folder of what lasts, which is made for its owner alone; raises OutputError."""
+    folder = settings.data.path
+    if not folder.exists():
+        make_folder(folder).chmod(PRIVATE)
+    return folder
+
+
+def open_platform(settings: Settings) -> Platform:
+    """Open log, records and tables; raises OutputError or InputError for what cannot be."""
+    from infraspectre.serving.key_file import secret_key
+    from infraspectre.serving.platform import Platform, SystemClock
+
+    clock = SystemClock()
+    log, records, tables = open_log(settings, clock), open_records(settings, clock), open_tables(settings, clock)
+    key = settings.access.token_key_file
+    token_key = secret_key(Path(key) if key else data_folder(settings) / "token.key")
+    return Platform(records, tables, log, settings, clock, token_key)
+
+
+def open_log(settings: Settings, clock: Clock) -> LocalLog:
+    """Open the event log."""
+    from infraspectre.adapters.log.local import LocalLog
+    from infraspectre.adapters.log.writing import Limits
+
+    chosen = settings.log
+    folder = Path(chosen.folder) if chosen.folder else data_folder(settings) / "log"
+    key = Path(chosen.signing_key_file) if chosen.signing_key_file else None
+    keep_s = chosen.retention_days * DAY_S
+    limits = Limits(segment_bytes=chosen.segment_bytes, keep_s=keep_s, keep_bytes=chosen.retention_bytes)
+    return LocalLog(folder, clock, limits, key)
+
+
+def store_folder(settings: Settings) -> Path:
+    """Return the folder of records and tables."""
+    return make_folder(Path(settings.store.folder) if settings.store.folder else data_folder(settings) / "store")
+
+
+def open_records(settings: Settings, clock: Clock) -> RecordStore:
+    """Open the records."""
+    from infraspectre.adapters.record_store import open_sqlite
+
+    return open_sqlite(store_folder(settings) / "records.sqlite", clock)
+
+
+def open_tables(settings: Settings, clock: Clock) -> ParquetTables:
+    """Open the tables of flows and detections."""
+    from infraspectre.adapters.column_store import ParquetTables
+
+    return ParquetTables(store_folder(settings) / "tables", clock)
+
+
+def close_platform(platform: Platform) -> None:
+    """Make durable what waits, and release everything."""
+    platform.log.close()
+    platform.records.close()
+    platform.tables.close()

@@ -1,0 +1,77 @@
+"""Keeps the house: sorts what was appended to tables, and drops what is older than it has to be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from infraspectre.errors import InfraSpectreError
+from infraspectre.records.tables import TABLES
+from infraspectre.records.times import UNITS
+from infraspectre.serving.breakers import Breaker
+from infraspectre.serving.platform import Platform
+
+EVERY_S = 60.0
+DAY = UNITS["d"]
+
+logger = structlog.get_logger(__name__)
+Task = Callable[[], object]
+
+
+class Upkeep:
+    """Does some tasks once a minute beside the work; one that fails is left alone for a while."""
+
+    def __init__(self, tasks: dict[str, Task], every_s: float = EVERY_S) -> None:
+        """Begin when entered."""
+        self.breakers = {name: Breaker(f"upkeep {name}", failures=1, wait_s=every_s) for name in tasks}
+        self._tasks, self._every_s = tasks, every_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def __enter__(self) -> Upkeep:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def once(self) -> None:
+        """Do each task that its breaker allows."""
+        for name, task in self._tasks.items():
+            breaker = self.breakers[name]
+            if breaker.allows():
+                try:
+                    task()
+                except (InfraSpectreError, OSError) as error:
+                    logger.warning("upkeep failed", task=name, reason=str(error))
+                    breaker.failed(error)
+                else:
+                    breaker.succeeded()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self.once()
+
+
+def table_tasks(platform: Platform) -> dict[str, Task]:
+    """Return what is to be done about tables."""
+    days = {"flows": platform.settings.retention.flows_days, "detections": platform.settings.retention.detections_days}
+
+    def tidy(table: str) -> None:
+        start = platform.clock.now() - days[table] * DAY
+        for tenant in platform.tables.tenants(table):
+            platform.tables.compact(tenant, table)
+            platform.tables.retain(tenant, table, start)
+
+    return {f"table {table}": lambda table=table: tidy(table) for table in TABLES}  # type: ignore[misc]
+
+
+def log_tasks(platform: Platform, topics: Sequence[str]) -> dict[str, Task]:
+    """Return what is to be done about the topics that this process writes."""
+    from infraspectre.adapters.log.local import LocalTopic
+
+    found = {name: platform.log.topic(name) for name in topics}
+    return {f"topic {name}": topic.retain for name, topic in found.items() if isinstance(topic, LocalTopic)}

@@ -1,0 +1,110 @@
+"""Composes the worker: settings in, a process that works on flows until it is told to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from infraspectre import app
+from infraspectre.pipeline import Pipeline
+from infraspectre.records.feed import FEED_TOPIC
+from infraspectre.rulebook import Told
+from infraspectre.serving.breakers import Breaker, GuardedDetector
+from infraspectre.serving.control import BEAT_S, Control, Report, State
+from infraspectre.serving.opening import close_platform, data_folder, open_platform
+from infraspectre.serving.upkeep import Upkeep, log_tasks, table_tasks
+from infraspectre.serving.worker import Worker
+from infraspectre.settings import Settings
+
+
+class Composition:
+    """Makes a pipeline for each tenant, whose detectors have breakers."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read rules and intelligence once, for all tenants; raises InputError for what cannot be used."""
+        self._settings = settings
+        self.breakers: list[Breaker] = []
+        chosen = settings.detection
+        self._intel = app.load_intel(chosen.intel) if chosen.intel else None
+        self._rules = Told().load_all([Path(each) for each in chosen.rules]) if chosen.rules else None
+
+    def __call__(self) -> Pipeline:
+        """Return a pipeline."""
+        chosen = self._settings.detection
+        return app.compose(
+            chosen.assets or None,
+            sigma=self._rules.sigma if self._rules else None,
+            own_rules=self._rules.own if self._rules else (),
+            models=chosen.models,
+            correlation=chosen.correlation,
+            intel=self._intel,
+            settings=self._settings,
+            guard=self._guarded,
+        )
+
+    def _guarded(self, detector: Any) -> GuardedDetector:
+        found = GuardedDetector(detector)
+        self.breakers.append(found.breaker)
+        return found
+
+
+def work(settings: Settings, control: Control) -> None:
+    """Work until told to stop; raises InfraSpectreError where that cannot be."""
+    platform = open_platform(settings)
+    composition = Composition(settings)
+    worker = Worker(platform, composition, worker_folder(settings))
+    beat = Beat(control, worker, composition)
+    with Upkeep(table_tasks(platform) | log_tasks(platform, [FEED_TOPIC])):
+        while not control.stopped.is_set():
+            worker.step(0.1)
+            beat.tick()
+    control.report(Report("stopping"))
+    worker.close()
+    close_platform(platform)
+
+
+def worker_folder(settings: Settings) -> Path:
+    """Return the folder of what the worker keeps."""
+    return data_folder(settings) / "worker"
+
+
+class Beat:
+    """Reports to the supervisor once in a while."""
+
+    def __init__(self, control: Control, worker: Worker, composition: Composition) -> None:
+        """Report at once."""
+        self._control, self._worker, self._composition = control, worker, composition
+        self._told_at = 0.0
+        self.tick()
+
+    def tick(self) -> None:
+        """Report if it is time."""
+        now = time.monotonic()
+        if now - self._told_at >= BEAT_S:
+            self._told_at = now
+            is_learning = self._worker.is_learning
+            self._control.report(
+                Report(
+                    "starting" if is_learning else "ready", facts=facts(self._worker), problems=dict(self._problems())
+                )
+            )
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        breakers = [queue.breaker for queue in self._worker.queues] + self._composition.breakers
+        yield from ((each.name, each.error) for each in breakers if each.state != "closed")
+
+
+def facts(worker: Worker) -> dict[str, float]:
+    """Return figures about a worker."""
+    account = worker.learnt.account
+    return {
+        "entries_waiting": worker.waits,
+        "events_waiting": sum(lane.waits for lane in worker.relay.lanes.values()),
+        "flows_taken": account.taken,
+        "flows_done": account.done,
+        "flows_shed": sum(account.shed.values()),
+        "flows_queued": account.queued,
+        "pipeline_failures": worker.failures,
+    }
