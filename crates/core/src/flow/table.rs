@@ -144,10 +144,7 @@ impl FlowTable {
     /// Takes one segment into its flow; flows that ended meanwhile wait for [`FlowTable::take_ended`].
     #[inline]
     pub fn observe(&mut self, segment: &Segment<'_>) {
-        if segment.at > self.clock {
-            self.clock = segment.at;
-            self.expire();
-        }
+        self.tick(segment.at);
         let (key, from_low) = FlowKey::of(segment);
         let hash = self.hasher.hash_one(key);
         let (host, pair) = self.entities.add(&segment.src, &segment.dst, segment.at, segment.ip_bytes as f32);
@@ -175,6 +172,15 @@ impl FlowTable {
             return;
         }
         self.observe_content(slot, segment, side, found.is_none());
+    }
+
+    /// Notes that the time has come to `now`, and ends the flows whose idle timeout passed; time never goes back.
+    #[inline]
+    pub fn tick(&mut self, now: i64) {
+        if now > self.clock {
+            self.clock = now;
+            self.expire();
+        }
     }
 
     /// Follows what only flows with a detail have: connection state and payload.
@@ -249,7 +255,6 @@ impl FlowTable {
         slot
     }
 
-    /// Ends the flows whose idle timeout passed.
     #[inline]
     fn expire(&mut self) {
         self.wheel.advance(self.clock, &mut self.due);
