@@ -24,6 +24,8 @@ pub struct Options {
     /// Rows of a batch, at the most.
     pub batch_rows: usize,
     pub limits: Limits,
+    /// Whether rows are made of flows that are still going, too: after their packets 1, 4, 16 and 64.
+    pub early: bool,
 }
 
 /// The account of what was metered so far.
@@ -76,6 +78,8 @@ pub struct Meter {
     decoder: Decoder,
     table: FlowTable,
     builder: BatchBuilder,
+    /// Rows of flows that are still going.
+    early: Option<BatchBuilder>,
     claims: Claims,
     batch_rows: usize,
     packets: u64,
@@ -88,10 +92,15 @@ pub struct Meter {
 impl Meter {
     /// Makes a meter that has seen nothing.
     pub fn new(options: Options) -> Meter {
+        let mut table = FlowTable::new(options.limits);
+        if options.early {
+            table.show_early();
+        }
         Meter {
             decoder: Decoder::default(),
-            table: FlowTable::new(options.limits),
+            table,
             builder: BatchBuilder::new(options.features),
+            early: options.early.then(|| BatchBuilder::new(options.features)),
             claims: Claims::default(),
             batch_rows: options.batch_rows.max(1),
             packets: 0,
@@ -127,10 +136,29 @@ impl Meter {
             self.table.observe(segment);
         }
         self.claims.note(self.decoder.take_claim());
+        if self.early.is_some() {
+            self.collect_early();
+        }
+    }
+
+    fn collect_early(&mut self) {
+        while let Some(going) = self.table.take_early() {
+            let row = self.row(going);
+            if let Some(early) = &mut self.early {
+                early.push(row);
+            }
+        }
     }
 
     /// Notes that the time has come to `now` without a packet, so that flows end where everything is silent.
+    ///
+    /// Where the clock was set back by more than a minute, all flows end: their time would not pass for long.
     pub fn tick(&mut self, now: i64) {
+        if self.table.is_ahead_of(now) {
+            self.decoder.flush(&mut |segment| self.table.observe(&segment));
+            self.table.restart();
+            self.next_expiry = i64::MIN;
+        }
         if now >= self.next_expiry {
             self.expire_datagrams(now);
         }
@@ -186,6 +214,17 @@ impl Meter {
     /// Makes a batch of the rows collected since the last one.
     pub fn take_batch(&mut self) -> Result<RecordBatch, ArrowError> {
         self.builder.finish()
+    }
+
+    /// Counts the rows of flows still going, since the last batch of them.
+    #[inline]
+    pub fn early_rows(&self) -> usize {
+        self.early.as_ref().map_or(0, BatchBuilder::len)
+    }
+
+    /// Makes a batch of the rows of flows still going; None if they were not asked for.
+    pub fn take_early_batch(&mut self) -> Option<Result<RecordBatch, ArrowError>> {
+        self.early.as_mut().map(BatchBuilder::finish)
     }
 
     /// Hands over what hosts claimed about the owners of addresses since the last call.

@@ -2,22 +2,26 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use infraspectre_core::meter::{Account, Meter, Options as MeterOptions};
 use infraspectre_core::source::Packet;
 
-use crate::frame::Frames;
+use crate::frame::Frame;
 use crate::ring::{Ring, RingOptions};
 use crate::socket::{index_of, Counts};
 use crate::Error;
 
 /// Longest sleep of a thread: how late a silent flow ends, and how late a thread notes that it shall stop.
 const NAP: Duration = Duration::from_millis(20);
+/// Naps shorter than this are signs of traffic: the next packets are awaited together, so that waking up costs little.
+const BUSY: Duration = Duration::from_micros(300);
+const GATHER: Duration = Duration::from_micros(50);
 /// How often the account is renewed for those who ask.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 /// First and longest wait before a lost interface is looked for again.
@@ -66,6 +70,8 @@ pub struct Status {
     /// Rows of ended flows, and of flows still going, for which there was no room in the queue.
     pub flows_shed: u64,
     pub early_shed: u64,
+    /// Claims about addresses that came with batches for which there was no room.
+    pub claims_shed: u64,
     /// How often the interface went away, and why it is not there now.
     pub outages: u64,
     pub fault: Option<String>,
@@ -77,6 +83,7 @@ impl Status {
         self.kernel.add(other.kernel);
         self.flows_shed += other.flows_shed;
         self.early_shed += other.early_shed;
+        self.claims_shed += other.claims_shed;
         self.outages += other.outages;
         self.fault = self.fault.take().or_else(|| other.fault.clone());
     }
@@ -178,8 +185,11 @@ struct Worker {
     meter: Meter,
     flush: Duration,
     queue_batches: usize,
+    batch_rows: usize,
     handed_over: Instant,
     published: Instant,
+    /// When packets were last awaited.
+    woke: Instant,
     backoff: Duration,
     status: Status,
     sender: SyncSender<Batch>,
@@ -206,8 +216,10 @@ impl Worker {
             meter: Meter::new(options.meter),
             flush: options.flush,
             queue_batches: options.queue_batches.max(1),
+            batch_rows: options.meter.batch_rows.max(1),
             handed_over: now.checked_sub(options.flush).unwrap_or(now),
             published: now,
+            woke: now,
             backoff: BACKOFF.0,
             status: Status::default(),
             sender,
@@ -235,14 +247,18 @@ impl Worker {
 
     /// Meters what is in the ring, or waits for more.
     fn listen(&mut self) {
-        if self.read_block() {
-            self.hand_over();
-            return;
+        if self.meter_some() {
+            return self.hand_over();
         }
         self.meter.tick(now_ns());
         self.hand_over();
         let Some(ring) = &self.ring else { return };
-        match ring.socket().wait(self.nap()) {
+        if self.woke.elapsed() < BUSY {
+            thread::sleep(GATHER);
+        }
+        let waited = ring.socket().wait(self.nap());
+        self.woke = Instant::now();
+        match waited {
             Ok(false) => {}
             Ok(true) => self.note_fault(),
             Err(error) => self.lose(&error),
@@ -251,87 +267,112 @@ impl Worker {
 
     /// Returns how long there is nothing to do but to read packets.
     fn nap(&self) -> Duration {
-        if self.meter.rows() == 0 {
+        if self.meter.rows() + self.meter.early_rows() == 0 {
             return NAP;
         }
         self.flush.saturating_sub(self.handed_over.elapsed()).clamp(Duration::from_micros(50), NAP)
     }
 
-    /// Meters one block; tells whether there was one.
-    fn read_block(&mut self) -> bool {
+    /// Meters some packets; tells whether there were any.
+    fn meter_some(&mut self) -> bool {
         let Some(ring) = &mut self.ring else { return false };
         let link = ring.interface.link;
         let (meter, stride, index) = (&mut self.meter, self.threads, self.index as u64);
-        let mut shed = 0;
-        let mut sink = |mut frames: Frames<'_>| {
-            while let Some(frame) = frames.next() {
-                let number = meter.packets() * stride + index + 1;
-                meter.observe(&Packet { number, at: frame.at, link, wire_len: frame.wire_len, data: frame.data });
-                if meter.has_ended() {
-                    meter.collect();
-                }
+        let found = ring.read(|frame: Frame<'_>| {
+            let number = meter.packets() * stride + index + 1;
+            meter.observe(&Packet { number, at: frame.at, link, wire_len: frame.wire_len, data: frame.data });
+            if meter.has_ended() {
+                meter.collect();
             }
-        };
-        let found = ring.read(&mut sink).is_some();
-        self.status.flows_shed += std::mem::take(&mut shed);
-        if found && self.status.fault.is_some() {
+        });
+        if found {
             self.status.fault = None;
         }
         found
     }
 
     /// Hands over the rows that are due; those that find no room wait for their batch to be full, and are shed then.
+    ///
+    /// Rows of flows still going are first to be shed: they may take half of the queue.
     fn hand_over(&mut self) {
-        loop {
-            self.meter.collect();
-            let is_full = self.meter.is_full();
-            let has_something = self.meter.rows() > 0 || self.meter.has_claims();
-            let has_room = self.shared.queued.load(Ordering::Relaxed) < self.queue_batches;
-            if !(is_full || has_something && has_room && self.handed_over.elapsed() >= self.flush) {
-                return;
-            }
+        self.meter.collect();
+        let is_time = self.handed_over.elapsed() >= self.flush;
+        let queued = self.shared.queued.load(Ordering::Relaxed);
+        let early = self.meter.early_rows();
+        if early > 0 && is_time || early >= self.batch_rows {
             self.handed_over = Instant::now();
-            let Some(batch) = self.take_batch() else { return };
-            self.offer(batch);
-            if !is_full {
-                return;
+            if let Some(batch) = self.take_early() {
+                self.offer(batch, self.queue_batches / 2);
             }
+        }
+        let has_something = self.meter.rows() > 0 || self.meter.has_claims();
+        if has_something && is_time && queued < self.queue_batches {
+            self.hand_over_batch();
+        }
+        while self.meter.is_full() {
+            self.hand_over_batch();
+            self.meter.collect();
+        }
+    }
+
+    fn hand_over_batch(&mut self) {
+        self.handed_over = Instant::now();
+        if let Some(batch) = self.take_batch() {
+            self.offer(batch, self.queue_batches);
         }
     }
 
     fn take_batch(&mut self) -> Option<Batch> {
         let claims = if self.meter.has_claims() { self.meter.take_claims().ok() } else { None };
-        let rows = match self.meter.take_batch() {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.status.fault = Some(format!("rows cannot be made: {error}"));
-                return None;
-            }
-        };
+        let rows = self.meter.take_batch();
+        let rows = self.sound(rows)?;
         Some(Batch { rows, claims, is_early: false })
     }
 
-    fn offer(&mut self, batch: Batch) {
-        self.shared.queued.fetch_add(1, Ordering::Relaxed);
-        if let Err(refused) = self.sender.try_send(batch) {
+    fn take_early(&mut self) -> Option<Batch> {
+        let rows = self.meter.take_early_batch()?;
+        let rows = self.sound(rows)?;
+        Some(Batch { rows, claims: None, is_early: true })
+    }
+
+    /// Notes why rows could not be made.
+    fn sound(&mut self, rows: Result<RecordBatch, ArrowError>) -> Option<RecordBatch> {
+        rows.map_err(|error| self.status.fault = Some(format!("rows cannot be made: {error}"))).ok()
+    }
+
+    /// Queues a batch unless as many wait as may; else it is shed.
+    fn offer(&mut self, batch: Batch, most: usize) {
+        if self.shared.queued.fetch_add(1, Ordering::Relaxed) >= most {
             self.shared.queued.fetch_sub(1, Ordering::Relaxed);
-            let (std::sync::mpsc::TrySendError::Full(batch) | std::sync::mpsc::TrySendError::Disconnected(batch)) =
-                refused;
-            self.status.flows_shed += batch.rows.num_rows() as u64;
+            return self.shed(&batch);
         }
+        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.sender.try_send(batch) {
+            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+            self.shed(&batch);
+        }
+    }
+
+    fn shed(&mut self, batch: &Batch) {
+        let count = if batch.is_early { &mut self.status.early_shed } else { &mut self.status.flows_shed };
+        *count += batch.rows.num_rows() as u64;
+        self.status.claims_shed += batch.claims.as_ref().map_or(0, RecordBatch::num_rows) as u64;
     }
 
     /// Hands over everything, and waits for room.
     fn give_out_all(&mut self) {
         loop {
             self.meter.collect();
-            if self.meter.rows() == 0 && !self.meter.has_claims() {
+            let batch = if self.meter.early_rows() > 0 {
+                self.take_early()
+            } else if self.meter.rows() > 0 || self.meter.has_claims() {
+                self.take_batch()
+            } else {
                 return;
-            }
-            let Some(batch) = self.take_batch() else { return };
+            };
+            let Some(batch) = batch else { return };
             self.shared.queued.fetch_add(1, Ordering::Relaxed);
             if let Err(refused) = self.sender.send(batch) {
-                self.status.flows_shed += refused.0.rows.num_rows() as u64;
+                self.shed(&refused.0);
             }
         }
     }
@@ -346,7 +387,7 @@ impl Worker {
             if self.status.in_ring() == 0 {
                 return;
             }
-            while self.read_block() {
+            while self.meter_some() {
                 self.hand_over();
             }
             thread::sleep(Duration::from_millis(1));

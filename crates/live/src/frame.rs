@@ -1,4 +1,4 @@
-//! Frames in a block of the ring (TPACKET_V3 of linux/if_packet.h), read with checked offsets.
+//! Frames in the ring (linux/if_packet.h), read with checked offsets.
 
 /// What the kernel tells of a packet: its VLAN tag is beside it, and the tag has a type of its own.
 const VLAN_VALID: u32 = 1 << 4;
@@ -19,12 +19,17 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
 }
 
-/// The packets of a block, one after the other.
-pub struct Frames<'a> {
-    block: &'a mut [u8],
-    next: usize,
-    left: u32,
-    is_ethernet: bool,
+/// What the kernel tells of a packet in its header, which differs between the versions of the ring in order alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    at: i64,
+    pub(crate) stored: usize,
+    wire_len: u32,
+    pub(crate) status: u32,
+    /// Where the frame begins, from the header on.
+    pub(crate) begin: usize,
+    tag: u16,
+    tag_type: u16,
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -35,34 +40,48 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|field| u16::from_ne_bytes(*field))
 }
 
-impl<'a> Frames<'a> {
-    /// Reads a block that the kernel has handed over; the fields of its header are those of `tpacket_hdr_v1`.
-    pub fn of(block: &'a mut [u8], is_ethernet: bool) -> Frames<'a> {
-        let (left, next) = (u32_at(block, 12).unwrap_or(0), u32_at(block, 16).unwrap_or(0));
-        Frames { block, next: next as usize, left, is_ethernet }
+fn time(seconds: u32, nanoseconds: u32) -> i64 {
+    i64::from(seconds) * 1_000_000_000 + i64::from(nanoseconds)
+}
+
+impl Header {
+    /// Reads a `tpacket2_hdr`.
+    pub(crate) fn second(bytes: &[u8]) -> Option<Header> {
+        let header: &[u8; 28] = bytes.first_chunk()?;
+        Some(Header {
+            at: time(u32_at(header, 16)?, u32_at(header, 20)?),
+            stored: u32_at(header, 8)? as usize,
+            wire_len: u32_at(header, 4)?,
+            status: u32_at(header, 0)?,
+            begin: usize::from(u16_at(header, 12)?),
+            tag: u16_at(header, 24)?,
+            tag_type: u16_at(header, 26)?,
+        })
     }
 
-    /// Returns the next packet; None at the end of the block.
+    /// Reads a `tpacket3_hdr`.
+    fn third(bytes: &[u8]) -> Option<Header> {
+        let header: &[u8; 48] = bytes.first_chunk()?;
+        Some(Header {
+            at: time(u32_at(header, 4)?, u32_at(header, 8)?),
+            stored: u32_at(header, 12)? as usize,
+            wire_len: u32_at(header, 16)?,
+            status: u32_at(header, 20)?,
+            begin: usize::from(u16_at(header, 24)?),
+            tag: u32_at(header, 32)? as u16,
+            tag_type: u16_at(header, 36)?,
+        })
+    }
+
+    /// Returns the frame, which begins behind so many bytes of room, with the VLAN tag that the kernel took off.
     #[inline]
-    #[allow(clippy::should_implement_trait)] // a tag is put back in place, which `Iterator` cannot express
-    pub fn next(&mut self) -> Option<Frame<'_>> {
-        self.left = self.left.checked_sub(1)?;
-        let start = self.next;
-        let header = self.block.get(start..)?.first_chunk::<48>()?; // tpacket3_hdr
-        let offset = u32_at(header, 0)?;
-        let at = i64::from(u32_at(header, 4)?) * 1_000_000_000 + i64::from(u32_at(header, 8)?);
-        let (stored, wire_len) = (u32_at(header, 12)? as usize, u32_at(header, 16)?);
-        let (status, mac) = (u32_at(header, 20)?, usize::from(u16_at(header, 24)?));
-        let (tag, kind) = (u32_at(header, 32)? as u16, u16_at(header, 36)?);
-        self.next = start.checked_add(offset as usize)?;
-        let begin = start.checked_add(mac)?;
-        let end = begin.checked_add(stored)?;
-        if status & VLAN_VALID == 0 || !self.is_ethernet || stored < ADDRESSES {
-            return Some(Frame { at, wire_len, data: self.block.get(begin..end)? });
+    pub(crate) fn frame<'a>(&self, room_and_data: &'a mut [u8], is_ethernet: bool) -> Option<Frame<'a>> {
+        if self.status & VLAN_VALID == 0 || !is_ethernet || room_and_data.len() < TAG + ADDRESSES {
+            return Some(Frame { at: self.at, wire_len: self.wire_len, data: room_and_data.get(TAG..)? });
         }
-        let kind = if status & VLAN_TYPE_VALID != 0 { kind } else { CUSTOMER_VLAN };
-        let data = put_tag_back(self.block.get_mut(begin.checked_sub(TAG)?..end)?, kind, tag)?;
-        Some(Frame { at, wire_len: wire_len.saturating_add(TAG as u32), data })
+        let kind = if self.status & VLAN_TYPE_VALID != 0 { self.tag_type } else { CUSTOMER_VLAN };
+        let data = put_tag_back(room_and_data, kind, self.tag)?;
+        Some(Frame { at: self.at, wire_len: self.wire_len.saturating_add(TAG as u32), data })
     }
 }
 
@@ -74,6 +93,35 @@ fn put_tag_back(frame: &mut [u8], kind: u16, tag: u16) -> Option<&[u8]> {
     first.copy_from_slice(&kind.to_be_bytes());
     second.copy_from_slice(&tag.to_be_bytes());
     Some(frame)
+}
+
+/// The packets of a block (TPACKET_V3), one after the other.
+pub(crate) struct Frames<'a> {
+    block: &'a mut [u8],
+    next: usize,
+    left: u32,
+    is_ethernet: bool,
+}
+
+impl<'a> Frames<'a> {
+    /// Reads a block that the kernel has handed over; the fields of its header are those of `tpacket_hdr_v1`.
+    pub(crate) fn of(block: &'a mut [u8], is_ethernet: bool) -> Frames<'a> {
+        let (left, next) = (u32_at(block, 12).unwrap_or(0), u32_at(block, 16).unwrap_or(0));
+        Frames { block, next: next as usize, left, is_ethernet }
+    }
+
+    /// Returns the next packet; None at the end of the block.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Frame<'_>> {
+        self.left = self.left.checked_sub(1)?;
+        let start = self.next;
+        let packet = self.block.get(start..)?;
+        let header = Header::third(packet)?;
+        self.next = start.checked_add(u32_at(packet, 0)? as usize)?;
+        let begin = start.checked_add(header.begin)?;
+        let end = begin.checked_add(header.stored)?;
+        header.frame(self.block.get_mut(begin.checked_sub(TAG)?..end)?, self.is_ethernet)
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_tag_beside_a_packet_is_put_back() {
-        let found = read(block(&[(VLAN_VALID, 0, 0x6005, FRAME), (VLAN_VALID | VLAN_TYPE_VALID, 0x88a8, 7, FRAME)]), true);
+        let found =
+            read(block(&[(VLAN_VALID, 0, 0x6005, FRAME), (VLAN_VALID | VLAN_TYPE_VALID, 0x88a8, 7, FRAME)]), true);
         assert_eq!(found[0], (7_000_000_000, 25, b"ddddddssssss\x81\x00\x60\x05TTpayload".to_vec()));
         assert_eq!(found[1].2, b"ddddddssssss\x88\xa8\x00\x07TTpayload");
         assert_eq!(read(block(&[(VLAN_VALID, 0, 5, FRAME)]), false)[0].2, FRAME);

@@ -168,6 +168,13 @@ impl Socket {
         Ok(Counts { received: received.into(), dropped: dropped.into(), freezes: freezes.into() })
     }
 
+    /// Takes the packet that waits first at the socket, and returns how many of its bytes fit.
+    pub fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: the kernel writes at most as many bytes as the slice has.
+        let found = unsafe { libc::recv(self.raw(), into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
+        usize::try_from(found).map_err(|_| io::Error::last_os_error())
+    }
+
     /// Waits until there is something to read, or the time is over; tells whether the socket has a fault to report.
     pub fn wait(&self, most: Duration) -> io::Result<bool> {
         let mut poll = libc::pollfd { fd: self.raw(), events: libc::POLLIN | libc::POLLERR, revents: 0 };

@@ -202,7 +202,7 @@ fn meter_options(features: &str, batch_rows: usize, limits: Option<BTreeMap<Stri
     let features = FeatureSet::named(features).ok_or_else(|| {
         PyValueError::new_err(format!("unknown feature set {features:?}; expected base, cic or full"))
     })?;
-    Ok(MeterOptions { features, batch_rows, limits: self::limits(&limits.unwrap_or_default())? })
+    Ok(MeterOptions { features, batch_rows, limits: self::limits(&limits.unwrap_or_default())?, early: false })
 }
 
 /// Longest timeout, some 146 years: added to any capture time it stays within 64 bits.

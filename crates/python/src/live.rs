@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use infraspectre_core::meter::{Account, Meter};
+use infraspectre_core::meter::{Account, Meter, Options as MeterOptions};
 use infraspectre_live::{Batch, Capture, Error, Next, Options, RingOptions, Status};
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError};
 use pyo3::prelude::*;
@@ -43,9 +43,9 @@ impl Claims {
         }
     }
 
-    fn count_dropped(&self, account: &mut Account) {
-        if self.dropped > 0 {
-            *account.shed.entry("address_claims").or_default() += self.dropped;
+    fn count_dropped(&self, account: &mut Account, shed: u64) {
+        if self.dropped + shed > 0 {
+            *account.shed.entry("address_claims").or_default() += self.dropped + shed;
         }
     }
 }
@@ -54,7 +54,7 @@ impl Claims {
 impl LiveReader {
     #[new]
     #[pyo3(signature = (interface, *, program=None, snap_bytes=262_144, buffer_bytes=64 << 20, block_timeout_ms=1,
-        promiscuous=true, threads=1, flush_ms=1.0, queue_batches=64, features="full", batch_rows=8192, options=None))]
+        promiscuous=true, threads=1, flush_ms=1.0, queue_batches=64, early=false, features="full", batch_rows=8192, options=None))]
     #[allow(clippy::too_many_arguments)] // they have names in Python
     fn new(
         py: Python<'_>,
@@ -67,13 +67,13 @@ impl LiveReader {
         threads: usize,
         flush_ms: f64,
         queue_batches: usize,
+        early: bool,
         features: &str,
         batch_rows: usize,
         options: Option<BTreeMap<String, f64>>,
     ) -> PyResult<Self> {
-        let ring =
-            RingOptions { interface, filter: program, snap_bytes, buffer_bytes, block_timeout_ms, promiscuous };
-        let meter = meter_options(features, batch_rows, options)?;
+        let ring = RingOptions { interface, filter: program, snap_bytes, buffer_bytes, block_timeout_ms, promiscuous };
+        let meter = MeterOptions { early, ..meter_options(features, batch_rows, options)? };
         let flush = Duration::try_from_secs_f64(flush_ms / 1000.0).unwrap_or(Duration::MAX);
         let options = Options { ring, meter, threads, flush, queue_batches };
         let capture = py.detach(|| Capture::open(&options)).map_err(open_error)?;
@@ -109,8 +109,8 @@ impl LiveReader {
     fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let status = self.capture.status();
         let (in_ring, flows) = (status.in_ring(), status.account.flows);
-        let Status { mut account, kernel, flows_shed, early_shed, outages, fault } = status;
-        lock(&self.claims).count_dropped(&mut account);
+        let Status { mut account, kernel, flows_shed, early_shed, claims_shed, outages, fault } = status;
+        lock(&self.claims).count_dropped(&mut account, claims_shed);
         let summary = describe(py, account)?;
         summary.set_item("flows", flows)?;
         summary.set_item("received", kernel.received)?;

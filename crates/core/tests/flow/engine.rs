@@ -17,7 +17,7 @@ use super::segments::*;
 pub fn run(capture: Vec<u8>, features: FeatureSet, limits: Limits, batch_rows: usize) -> (Vec<RecordBatch>, Account) {
     let source = SourceOptions::default();
     let sources = Sources::from_reader("test", Box::new(Cursor::new(capture)), source).unwrap();
-    let mut engine = Engine::new(sources, Options { features, batch_rows, limits });
+    let mut engine = Engine::new(sources, Options { features, batch_rows, limits, early: false });
     let batches = std::iter::from_fn(|| engine.next_batch().unwrap()).collect();
     (batches, engine.account())
 }
@@ -55,7 +55,7 @@ fn reading_pauses_after_so_many_packets() {
     let packets: Vec<_> = (0..10).map(|at| (at, ipv4(1, 0, 0, &datagram(1, b"x")))).collect();
     let source = SourceOptions::default();
     let sources = Sources::from_reader("test", Box::new(Cursor::new(pcap(&packets))), source).unwrap();
-    let options = Options { features: FeatureSet::Base, batch_rows: 8, limits: Limits::default() };
+    let options = Options { features: FeatureSet::Base, batch_rows: 8, limits: Limits::default(), early: false };
     let mut engine = Engine::new(sources, options);
     for read in [4, 8] {
         assert!(matches!(engine.advance(4), Ok(Progress::Reading)));
