@@ -8,8 +8,9 @@ use infraspectre_core::app::{
     dhcp, dns, ftp, http, irc, kerberos, ntp, quic, rdp, smb, smtp, ssh, stratum, tls, Direction, Fields, Probe,
     Session, Transport,
 };
-use infraspectre_core::engine::{Engine, Options as EngineOptions};
+use infraspectre_core::engine::Engine;
 use infraspectre_core::flow::Limits;
+use infraspectre_core::meter::Options as MeterOptions;
 use infraspectre_core::schema::FeatureSet;
 use infraspectre_core::source::{Options, Packet, Sources};
 use infraspectre_core::wire::{Decoder, Outcome};
@@ -85,7 +86,7 @@ fn decode(data: &[u8]) {
 fn flow(data: &[u8]) {
     let Some(sources) = open(data.to_vec()) else { return };
     let limits = Limits { max_flows: 16, max_buffered_bytes: 1 << 14, ..Limits::default() };
-    let options = EngineOptions { features: FeatureSet::Full, batch_rows: 8, source: BUFFER, limits };
+    let options = MeterOptions { features: FeatureSet::Full, batch_rows: 8, limits, early: false };
     let (mut engine, mut rows) = (Engine::new(sources, options), 0);
     while let Ok(Some(batch)) = engine.next_batch() {
         rows += batch.num_rows() as u64;

@@ -32,6 +32,10 @@ impl Claims {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }

@@ -2,7 +2,7 @@
 //!
 //! A packet's way is one module after another: [`source`] reads captures, [`wire`] decodes headers, [`flow`] keeps
 //! the flow table and reassembles streams, [`app`] reads application protocols, [`feature`] accumulates statistics,
-//! and [`batch`] turns finished flows into Arrow columns.
+//! and [`batch`] turns finished flows into Arrow columns. [`meter`] is this way from the packet on, for any source.
 #![forbid(unsafe_code)]
 
 pub mod app;
@@ -12,6 +12,7 @@ pub mod engine;
 pub mod extract;
 pub mod feature;
 pub mod flow;
+pub mod meter;
 pub mod schema;
 pub mod source;
 pub mod table_file;

@@ -16,6 +16,7 @@ use infraspectre_core::engine::{Account, Engine, Options, Progress};
 use infraspectre_core::extract::{Conversation, Extractor};
 use infraspectre_core::flow::key::Endpoint;
 use infraspectre_core::flow::Limits;
+use infraspectre_core::meter::Options as MeterOptions;
 use infraspectre_core::schema::{self, FeatureSet};
 use infraspectre_core::source::{self, Options as SourceOptions};
 use infraspectre_core::table_file::{ParquetError, TableWriter};
@@ -24,6 +25,8 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
+#[cfg(target_os = "linux")]
+mod live;
 mod payloads;
 mod signatures;
 
@@ -47,12 +50,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[pyclass(frozen)]
 struct FlowColumns {
     batch: RecordBatch,
+    is_early: bool,
+}
+
+impl FlowColumns {
+    fn finished(batch: RecordBatch) -> FlowColumns {
+        FlowColumns { batch, is_early: false }
+    }
 }
 
 #[pymethods]
 impl FlowColumns {
     fn __len__(&self) -> usize {
         self.batch.num_rows()
+    }
+
+    /// Tells whether these flows were still going.
+    #[getter]
+    fn is_early(&self) -> bool {
+        self.is_early
     }
 
     #[getter]
@@ -108,14 +124,9 @@ impl FlowReader {
         read_ahead: bool,
         options: Option<BTreeMap<String, f64>>,
     ) -> PyResult<Self> {
-        let set = FeatureSet::named(features).ok_or_else(|| {
-            PyValueError::new_err(format!("unknown feature set {features:?}; expected base, cic or full"))
-        })?;
         let options = Options {
-            features: set,
-            batch_rows,
+            meter: meter_options(features, batch_rows, options)?,
             source: SourceOptions { read_ahead, ..SourceOptions::default() },
-            limits: limits(&options.unwrap_or_default())?,
         };
         let engine =
             py.detach(|| Engine::open(&paths, options)).map_err(|error| PyOSError::new_err(error.to_string()))?;
@@ -129,7 +140,7 @@ impl FlowReader {
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<FlowColumns>> {
         loop {
             match py.detach(|| lock(&self.engine).advance(PACKETS_BETWEEN_SIGNALS)).map_err(arrow_error)? {
-                Progress::Batch(batch) => return Ok(Some(FlowColumns { batch })),
+                Progress::Batch(batch) => return Ok(Some(FlowColumns::finished(batch))),
                 Progress::Reading => py.check_signals()?,
                 Progress::Done => return Ok(None),
             }
@@ -148,7 +159,7 @@ impl FlowReader {
     /// Returns what hosts claimed about the owners of addresses since the last call.
     fn claims(&self, py: Python<'_>) -> PyResult<FlowColumns> {
         let batch = py.detach(|| lock(&self.engine).take_claims()).map_err(arrow_error)?;
-        Ok(FlowColumns { batch })
+        Ok(FlowColumns::finished(batch))
     }
 
     /// Returns bytes read and bytes in all, as far as known.
@@ -184,6 +195,14 @@ fn describe(py: Python<'_>, account: Account) -> PyResult<Bound<'_, PyDict>> {
     summary.set_item("capture_start", start)?;
     summary.set_item("capture_end", end)?;
     Ok(summary)
+}
+
+/// Reads what rows are to be made of.
+fn meter_options(features: &str, batch_rows: usize, limits: Option<BTreeMap<String, f64>>) -> PyResult<MeterOptions> {
+    let features = FeatureSet::named(features).ok_or_else(|| {
+        PyValueError::new_err(format!("unknown feature set {features:?}; expected base, cic or full"))
+    })?;
+    Ok(MeterOptions { features, batch_rows, limits: self::limits(&limits.unwrap_or_default())?, early: false })
 }
 
 /// Longest timeout, some 146 years: added to any capture time it stays within 64 bits.
@@ -377,6 +396,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SCHEMA_VERSION", schema::SCHEMA_VERSION)?;
     module.add_class::<FlowColumns>()?;
     module.add_class::<FlowReader>()?;
+    #[cfg(target_os = "linux")]
+    module.add_class::<live::LiveReader>()?;
     module.add_class::<ParquetWriter>()?;
     module.add_class::<signatures::RuleSet>()?;
     module.add_class::<signatures::AlertReader>()?;

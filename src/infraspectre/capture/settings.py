@@ -1,4 +1,4 @@
-"""Settings of the flow table."""
+"""Settings of the flow table and of live capture."""
 
 from __future__ import annotations
 
@@ -31,3 +31,24 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def options(self) -> dict[str, float]:
         """Return the settings as the core takes them."""
         return msgspec.structs.asdict(self)
+
+
+class CaptureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Says how an interface is listened to."""
+
+    filter: str = ""
+    """Which packets, in tcpdump's language (pcap-filter(7)); empty for all. The outer VLAN tag is not seen by it."""
+    snap_bytes: Annotated[int, Meta(ge=64, le=262_144)] = 262_144
+    """Bytes kept of each packet; cut payloads are counted, lengths stay those on the wire."""
+    buffer_bytes: Annotated[int, Meta(ge=1 << 19, le=1 << 34)] = 64 << 20
+    """Memory that the kernel fills while nobody reads, for each thread."""
+    block_timeout_ms: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    """The kernel hands over packets after so long at the latest."""
+    promiscuous: bool = True
+    """Listen also to what is sent to others."""
+    threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    """The kernel divides flows between so many; damped statistics of hosts then count what one of them sees."""
+    flush_ms: Annotated[float, Meta(ge=0, le=60_000)] = 1.0
+    """Batches that are not full follow one another no faster than this."""
+    queue_batches: Annotated[int, Meta(ge=1, le=65_536)] = 64
+    """Batches that wait for the pipeline; beyond it, rows are shed and counted."""

@@ -160,6 +160,11 @@ impl Inspector {
         }
     }
 
+    /// Returns what was found so far, as an inspector that reads no further.
+    pub fn snapshot(&self) -> Inspector {
+        Inspector { state: State::Stopped, fields: self.fields.clone(), unread: Default::default(), ..*self }
+    }
+
     /// Returns the protocol, once recognised.
     pub fn protocol(&self) -> Option<Protocol> {
         self.protocol

@@ -26,6 +26,8 @@ pub enum EndReason {
     Active,
     Evicted,
     EndOfCapture,
+    /// It did not: the row tells of its first packets.
+    Early,
 }
 
 impl EndReason {
@@ -38,6 +40,7 @@ impl EndReason {
             EndReason::Active => "active",
             EndReason::Evicted => "evicted",
             EndReason::EndOfCapture => "end_of_capture",
+            EndReason::Early => "early",
         }
     }
 }
@@ -180,6 +183,18 @@ impl Flow {
     /// Takes the detail out of a finished flow, making it from the compact head if needed.
     pub fn take_detail(&mut self) -> Box<Detail> {
         self.detail.take().unwrap_or_else(|| self.expand())
+    }
+
+    /// Returns a copy of the flow as it is now, with its detail, for a row before its end.
+    pub fn snapshot(&self) -> (Flow, Box<Detail>) {
+        let detail = self.detail.as_ref().map_or_else(|| self.expand(), |detail| Box::new(detail.snapshot()));
+        (Flow { detail: None, ..*self }, detail)
+    }
+
+    /// Counts the packets so far; a reassembled datagram is one.
+    #[inline]
+    pub fn arrivals(&self) -> u64 {
+        self.detail.as_ref().map_or(1, |detail| detail.arrivals())
     }
 
     /// Returns the time of the latest packet.
@@ -426,6 +441,20 @@ impl Detail {
             detail.connection = Some(connection);
         }
         detail
+    }
+
+    /// Returns a copy that shows what is known now and reads no further payload.
+    fn snapshot(&self) -> Detail {
+        Detail {
+            orig: self.orig.clone(),
+            resp: self.resp.clone(),
+            sequence: self.sequence.clone(),
+            periods: self.periods.clone(),
+            connection: self.connection.clone(),
+            streams: None,
+            inspector: self.inspector.as_ref().map(|inspector| Box::new(inspector.snapshot())),
+            ..*self
+        }
     }
 
     /// Adds one packet to all statistics; `first_at` is the time of the flow's first packet.

@@ -23,6 +23,10 @@ const EVICTION_TRIES: usize = 64;
 /// Marks a flow without hardware addresses.
 const NO_MACS: u32 = u32::MAX;
 const SECOND: i64 = 1_000_000_000;
+/// Packets of a flow after which its early rows are made.
+pub const EARLY_AFTER: [u64; 4] = [1, 4, 16, 64];
+/// How far time may go back before it is taken for a clock that was set, and not for packets that came late.
+const LATE_NS: i64 = 60 * SECOND;
 
 /// Limits of the flow table; times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +112,8 @@ pub struct FlowTable {
     entities: Entities,
     macs: MacPairs,
     buffered: usize,
+    /// Flows as they were after some of their packets, if anybody wants them.
+    early: Option<VecDeque<Finished>>,
     pub shed: Shed,
 }
 
@@ -126,9 +132,15 @@ impl FlowTable {
             entities: Entities::default(),
             macs: MacPairs::default(),
             buffered: 0,
+            early: None,
             shed: Shed::default(),
             limits,
         }
+    }
+
+    /// Keeps flows as they are after their first packets, for [`FlowTable::take_early`].
+    pub fn show_early(&mut self) {
+        self.early = Some(VecDeque::new());
     }
 
     /// Counts live flows.
@@ -144,10 +156,31 @@ impl FlowTable {
     /// Takes one segment into its flow; flows that ended meanwhile wait for [`FlowTable::take_ended`].
     #[inline]
     pub fn observe(&mut self, segment: &Segment<'_>) {
-        if segment.at > self.clock {
-            self.clock = segment.at;
-            self.expire();
+        self.tick(segment.at);
+        let slot = self.take_in(segment);
+        if self.early.is_some() {
+            self.note_early(slot);
         }
+    }
+
+    /// Keeps the flow in a slot as it is, if it has come to one of the numbers of packets that matter.
+    fn note_early(&mut self, slot: u32) {
+        let (Some(early), Some(flow)) = (&mut self.early, self.flows.get(slot)) else { return };
+        if EARLY_AFTER.contains(&flow.arrivals()) {
+            let macs = self.macs.get(flow.macs);
+            let (flow, detail) = flow.snapshot();
+            early.push_back(Finished { flow, detail, reason: EndReason::Early, macs });
+        }
+    }
+
+    /// Takes the next flow that was kept as it was after its first packets.
+    pub fn take_early(&mut self) -> Option<Finished> {
+        self.early.as_mut()?.pop_front()
+    }
+
+    /// Adds a segment to its flow and returns the slot of the flow.
+    #[inline(always)]
+    fn take_in(&mut self, segment: &Segment<'_>) -> u32 {
         let (key, from_low) = FlowKey::of(segment);
         let hash = self.hasher.hash_one(key);
         let (host, pair) = self.entities.add(&segment.src, &segment.dst, segment.at, segment.ip_bytes as f32);
@@ -162,7 +195,7 @@ impl FlowTable {
             Some(slot) => slot,
             None => self.start(key, hash, from_low, segment),
         };
-        let Some(flow) = self.flows.get_mut(slot) else { return };
+        let Some(flow) = self.flows.get_mut(slot) else { return slot };
         let side = direction(flow.orig_is_low, from_low);
         if found.is_some() {
             let first_at = flow.first_at;
@@ -171,10 +204,47 @@ impl FlowTable {
         if side == Direction::Orig {
             flow.note_entities(&host, &pair);
         }
-        if flow.detail.is_none() {
-            return;
+        if flow.detail.is_some() {
+            self.observe_content(slot, segment, side, found.is_none());
         }
-        self.observe_content(slot, segment, side, found.is_none());
+        slot
+    }
+
+    /// Notes that the time has come to `now`, and ends the flows whose idle timeout passed; time never goes back.
+    #[inline]
+    pub fn tick(&mut self, now: i64) {
+        if now > self.clock {
+            self.clock = now;
+            self.expire();
+        }
+    }
+
+    /// Tells whether the clock was set back, so that the time of flows would not pass for long.
+    pub fn is_ahead_of(&self, now: i64) -> bool {
+        self.clock > now.saturating_add(LATE_NS)
+    }
+
+    /// Ends all flows and forgets what time it is, because the clock was set back.
+    pub fn restart(&mut self) {
+        for slot in self.live() {
+            let closed = self.flows.get(slot).and_then(Flow::closed);
+            self.end(slot, closed.unwrap_or(EndReason::Active));
+        }
+        self.wheel = Wheel::new(self.limits.longest_idle_s());
+        self.entities = Entities::default();
+        self.clock = i64::MIN;
+    }
+
+    /// Returns the slots of live flows in the order of their last packets.
+    fn live(&self) -> Vec<u32> {
+        let flows = &self.flows;
+        let last_at = |slot: &u32| flows.get(*slot).map(|flow| (flow.last_at(), *slot));
+        let mut live: Vec<(i64, u32)> = self.index.iter().filter_map(last_at).collect();
+        let first_number = |slot| flows.get(slot).map(|flow| flow.first_number);
+        live.sort_unstable_by(|one, other| {
+            one.0.cmp(&other.0).then_with(|| first_number(one.1).cmp(&first_number(other.1)))
+        });
+        live.into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// Follows what only flows with a detail have: connection state and payload.
@@ -249,7 +319,6 @@ impl FlowTable {
         slot
     }
 
-    /// Ends the flows whose idle timeout passed.
     #[inline]
     fn expire(&mut self) {
         self.wheel.advance(self.clock, &mut self.due);
@@ -311,19 +380,13 @@ impl FlowTable {
 
     /// Ends all flows, in the order of their last packets.
     pub fn finish(&mut self) {
-        let flows = &self.flows;
-        let last_at = |slot: &u32| flows.get(*slot).map(|flow| (flow.last_at(), *slot));
-        let mut live: Vec<(i64, u32)> = self.index.iter().filter_map(last_at).collect();
+        let live = self.live();
         // What only further packets would need is freed first: the last flows need not wait beside it.
         self.index = HashTable::new();
         self.wheel = Wheel::new(1);
         self.entities = Entities::default();
-        let first_number = |slot| flows.get(slot).map(|flow| flow.first_number);
-        live.sort_unstable_by(|one, other| {
-            one.0.cmp(&other.0).then_with(|| first_number(one.1).cmp(&first_number(other.1)))
-        });
         self.ended.reserve_exact(live.len());
-        for (_, slot) in live {
+        for slot in live {
             let closed = self.flows.get(slot).and_then(Flow::closed);
             self.ended.push_back((slot, closed.unwrap_or(EndReason::EndOfCapture)));
         }

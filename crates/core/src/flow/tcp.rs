@@ -20,7 +20,7 @@ enum Phase {
 }
 
 /// One direction: its phase and the accounting of its sequence space.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Half {
     /// Sequence number after the highest byte seen.
     highest: u32,
@@ -66,7 +66,7 @@ impl Step {
 }
 
 /// The state of a TCP connection.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Connection {
     /// Whether only FIN and RST can still change the phases and times of opening.
     settled: bool,

@@ -5,8 +5,9 @@ use std::io::Cursor;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::RecordBatch;
-use infraspectre_core::engine::{Account, Engine, Options, Progress};
+use infraspectre_core::engine::{Account, Engine, Progress};
 use infraspectre_core::flow::Limits;
+use infraspectre_core::meter::Options;
 use infraspectre_core::schema::FeatureSet;
 use infraspectre_core::source::{Options as SourceOptions, Sources};
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ use super::segments::*;
 pub fn run(capture: Vec<u8>, features: FeatureSet, limits: Limits, batch_rows: usize) -> (Vec<RecordBatch>, Account) {
     let source = SourceOptions::default();
     let sources = Sources::from_reader("test", Box::new(Cursor::new(capture)), source).unwrap();
-    let mut engine = Engine::new(sources, Options { features, batch_rows, source, limits });
+    let mut engine = Engine::new(sources, Options { features, batch_rows, limits, early: false });
     let batches = std::iter::from_fn(|| engine.next_batch().unwrap()).collect();
     (batches, engine.account())
 }
@@ -54,7 +55,7 @@ fn reading_pauses_after_so_many_packets() {
     let packets: Vec<_> = (0..10).map(|at| (at, ipv4(1, 0, 0, &datagram(1, b"x")))).collect();
     let source = SourceOptions::default();
     let sources = Sources::from_reader("test", Box::new(Cursor::new(pcap(&packets))), source).unwrap();
-    let options = Options { features: FeatureSet::Base, batch_rows: 8, source, limits: Limits::default() };
+    let options = Options { features: FeatureSet::Base, batch_rows: 8, limits: Limits::default(), early: false };
     let mut engine = Engine::new(sources, options);
     for read in [4, 8] {
         assert!(matches!(engine.advance(4), Ok(Progress::Reading)));
