@@ -138,6 +138,8 @@ def complete(operation: Document, path: str, method: str, opt: Mapping[str, Any]
         parameter["schema"] = without_null(parameter["schema"])
         parameter["required"] = parameter["required"] or parameter["name"] == "if-match"
     responses = operation["responses"]
+    if "produces" in opt:
+        responses["200"]["content"] = {each: {"schema": {"type": "string"}} for each in opt["produces"]}
     for answer in responses.values():
         answer["headers"] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     for status in statuses(operation, path, method, opt):
@@ -154,10 +156,13 @@ def close(part: Any, schemas: Document) -> None:
 
 def choose(responses: Document, schemas: Document) -> None:
     """Say of a list whose fields can be chosen that its items may lack some."""
-    (page,) = references(responses["200"]["content"])
-    items = schemas[page]["properties"]["items"]["items"]
-    (item,) = references(items)
-    if not item.startswith("Some"):
+    for page in references(responses["200"]["content"]):
+        choose_in(schemas[page]["properties"]["items"]["items"], schemas)
+
+
+def choose_in(items: Document, schemas: Document) -> None:
+    """Say of the items of a list that they may lack some fields; rows of tables name none anyhow."""
+    for item in [each for each in references(items) if not each.startswith("Some")]:
         schemas[f"Some{item}"] = {name: part for name, part in schemas[item].items() if name != "required"}
         items["$ref"] = f"{SCHEMAS}Some{item}"
 

@@ -51,6 +51,17 @@ def asked(filters: Mapping[str, Kind], shown: Iterable[str]) -> Provide:
     return Provide(reader(filters, frozenset(shown)), sync_to_thread=False)
 
 
+def sought(filters: Mapping[str, Kind]) -> Provide:
+    """Provide a route with its `question` where it answers with all rows at once: only filters and order are asked."""
+
+    def question(filter_: list[str] | None = None, order: str | None = None) -> Question:
+        wanted = None if order is None else Order.of(order, filters)
+        return Question(Query(tuple(collected(filter_ or [], filters)), wanted), frozenset())
+
+    question.__annotations__.update({name: parameters(filters, frozenset())[name] for name in ("filter_", "order")})
+    return Provide(question, sync_to_thread=False)
+
+
 def reader(filters: Mapping[str, Kind], shown: frozenset[str]) -> Callable[..., Question]:
     """Return the function that reads the parameters of a list."""
 
@@ -82,7 +93,7 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
                 max_items=MOST_FILTERS,
                 schema_extra={"items": {"type": "string", "pattern": filter_pattern(filters)}},
                 description="FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; "
-                "after = and !=, alternatives stand between |. All filters must hold. "
+                "after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. "
                 f"Fields: {', '.join(f'{name} ({kind})' for name, kind in sorted(filters.items()))}.",
             ),
         ],

@@ -14,7 +14,7 @@ from litestar.response import Stream
 from msgspec.structs import asdict
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, InPath
-from infraspectre.api.pages import asked
+from infraspectre.api.pages import sought
 from infraspectre.api.routes.incidents import IncidentSummary, found, summary_of
 from infraspectre.ports import Stored
 from infraspectre.records.access import Principal
@@ -23,6 +23,7 @@ from infraspectre.records.queries import MOST_ROWS, Query
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.reporting import incident_html, incidents_pdf
 
+CSV, JSON_LINES, PDF, HTML = "text/csv", "application/x-ndjson", "application/pdf", "text/html"
 MOST_EXPORTED = 1_000_000
 """Incidents of one export; the page after it goes on."""
 MOST_REPORTED = 200
@@ -34,8 +35,8 @@ Form = Annotated[Literal["csv", "json", "pdf"], QueryParameter(name="format", de
 
 @get(
     "/api/v1/export",
-    opt={"permission": "read"},
-    dependencies={"question": asked(INCIDENTS.fields, IncidentSummary.__struct_fields__)},
+    opt={"permission": "read", "produces": (CSV, JSON_LINES, PDF), "time_limit_s": 0},
+    dependencies={"question": sought(INCIDENTS.fields)},
     sync_to_thread=True,
 )
 def export_incidents(
@@ -44,15 +45,19 @@ def export_incidents(
     """Export the incidents that pass the filters, in order: CSV and JSON lines all of them, PDF the first 200."""
     if form == "pdf":
         page = platform.records.page(principal.tenant, INCIDENTS, replace_limit(question.query, MOST_REPORTED))
-        return attachment(incidents_pdf([row.body for row in page.rows]), "application/pdf", "incidents.pdf")
+        return attachment(incidents_pdf([row.body for row in page.rows]), PDF, "incidents.pdf")
     rows = all_of(platform, principal, question.query)
     if form == "json":
         lines = (msgspec.json.encode(asdict(summary_of(row))) + b"\n" for row in rows)
-        return stream(lines, "application/x-ndjson", "incidents.jsonl")
-    return stream(csv_lines(rows), "text/csv; charset=utf-8", "incidents.csv")
+        return stream(lines, JSON_LINES, "incidents.jsonl")
+    return stream(csv_lines(rows), CSV, "incidents.csv")
 
 
-@get("/api/v1/incidents/{incident_id:str}/report", opt={"permission": "read"}, sync_to_thread=True)
+@get(
+    "/api/v1/incidents/{incident_id:str}/report",
+    opt={"permission": "read", "produces": (HTML, PDF)},
+    sync_to_thread=True,
+)
 def report_incident(
     platform: GivenPlatform,
     principal: GivenPrincipal,
@@ -62,8 +67,8 @@ def report_incident(
     """Write the report of an incident as one page or as PDF."""
     body = found(platform, principal, incident_id).body
     if form == "pdf":
-        return attachment(incidents_pdf([body]), "application/pdf", f"{incident_id}.pdf")
-    return attachment(incident_html(body), "text/html; charset=utf-8", f"{incident_id}.html")
+        return attachment(incidents_pdf([body]), PDF, f"{incident_id}.pdf")
+    return attachment(incident_html(body), HTML, f"{incident_id}.html")
 
 
 def replace_limit(query: Query, limit: int) -> Query:
