@@ -19,6 +19,7 @@ from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
 from infraspectre.api.contents import Contents, Known
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
+from infraspectre.api.given import GivenPlatform
 from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
@@ -91,7 +92,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
     )
 
 
-def principal_of(request: Request[Any, Any, Any]) -> Principal:
-    """Return on whose behalf a request is answered."""
+def principal_of(request: Request[Any, Any, Any], platform: GivenPlatform) -> Principal:
+    """Return on whose behalf a request is answered; after the platform, since tasks are started for what is at once."""
     principal: Principal = request.user
     return principal

@@ -20,6 +20,8 @@ from infraspectre.records.feed import EVENTS_TOPIC
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
 MOST_SENT = 16 << 20
 """Bytes of a request, as it is sent."""
+SMALL = 16 << 10
+"""Bytes that are read sooner than a thread would begin to."""
 MOST_UNPACKED = 64 << 20
 MOST_LINE = 256 << 10
 MOST_LINES = 100_000
@@ -105,7 +107,9 @@ async def add_events(
     WAITING.enter(len(body))
     try:
         topic = platform.log.topic(EVENTS_TOPIC)
-        entries = await asyncio.to_thread(entries_of, body, content_encoding, principal.tenant, origin_of(request))
+        read = (body, content_encoding, principal.tenant, origin_of(request))
+        is_small = len(body) <= SMALL and content_encoding is None
+        entries = entries_of(*read) if is_small else await asyncio.to_thread(entries_of, *read)
         first = await asyncio.wrap_future(topic.append(entries))
         return Accepted(len(entries), str(Position(topic.epoch, first)))
     finally:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from infraspectre.errors import InputError, all_of
+from infraspectre.records.access import Principal
 from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query
 
 T = TypeVar("T")
@@ -66,6 +67,7 @@ def reader(filters: Mapping[str, Kind], shown: frozenset[str]) -> Callable[..., 
     """Return the function that reads the parameters of a list."""
 
     def question(
+        principal: NamedDependency[Principal],  # after it, since tasks are started for what is resolved at once
         filter_: list[str] | None = None,
         order: str | None = None,
         limit: int = 100,
