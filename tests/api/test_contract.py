@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from benches.api_fuzz import FREE, described, fuzz
 
+from api_platform import fill
+from infraspectre.adapters.column_store import ParquetTables
 from infraspectre.adapters.record_store import open_sqlite
 from infraspectre.serving.platform import Platform
 from infraspectre.settings import Settings
@@ -18,11 +20,15 @@ EXAMPLES = 6
 
 
 @pytest.fixture(scope="module")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def schema(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator[Any]:
     clock = SetClock()
-    records = open_sqlite(Path(tmp_path_factory.mktemp("api")) / "records.db", clock)
-    yield described(Platform(records, None, MemoryLog(clock), Settings(access=FREE), clock))  # type: ignore[arg-type]
-    records.close()
+    folder = tmp_path_factory.mktemp("api")
+    records, tables = open_sqlite(folder / "records.db", clock), ParquetTables(folder / "tables", clock)
+    platform = Platform(records, tables, MemoryLog(clock), Settings(access=FREE), clock)
+    fill(platform, analyzed)
+    yield described(platform)
+    for part in (records, tables, platform.scoring):
+        part.close()  # type: ignore[attr-defined]
 
 
 def test_every_operation_answers_as_it_is_described(schema: Any) -> None:

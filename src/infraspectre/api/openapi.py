@@ -139,7 +139,9 @@ def complete(operation: Document, path: str, method: str, opt: Mapping[str, Any]
         parameter["required"] = parameter["required"] or parameter["name"] == "if-match"
     responses = operation["responses"]
     if "produces" in opt:
-        responses["200"]["content"] = {each: {"schema": {"type": "string"}} for each in opt["produces"]}
+        responses["200"]["content"] = {
+            each: {} if each == "text/event-stream" else {"schema": {"type": "string"}} for each in opt["produces"]
+        }
     for answer in responses.values():
         answer["headers"] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     for status in statuses(operation, path, method, opt):

@@ -16,11 +16,12 @@ from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query
 
 T = TypeVar("T")
 MOST_FILTERS = 20
+WHOLE, REAL = r"-?[0-9]{1,18}", r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
 VALUES: dict[Kind, str] = {
     "text": r" *(=|!=|<|<=|>|>=|~|\^) *[\s\S]{0,1000}",
     "texts": r" *(=|!=|~|\^) *[\s\S]{0,1000}",
-    "integer": r" *(=|!=|<|<=|>|>=) *-?[0-9]{1,18}(\|-?[0-9]{1,18})*",
-    "real": r" *(=|!=|<|<=|>|>=) *-?[0-9]{1,15}(\.[0-9]{1,15})?(\|-?[0-9]{1,15}(\.[0-9]{1,15})?)*",
+    "integer": rf" *((<|<=|>|>=) *{WHOLE}|(=|!=) *{WHOLE}(\|{WHOLE}){{0,99}})",
+    "real": rf" *((<|<=|>|>=) *{REAL}|(=|!=) *{REAL}(\|{REAL}){{0,99}})",
 }
 """How a comparison with a field of each kind is written."""
 
@@ -121,6 +122,11 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
 def filter_pattern(filters: Mapping[str, Kind]) -> str:
     """Return the regular expression of all filters."""
     return f"^({'|'.join(f'{re.escape(name)}{VALUES[kind]}' for name, kind in sorted(filters.items()))})$"
+
+
+def any_pattern(*patterns: str) -> str:
+    """Return a regular expression of what any of some expressions matches."""
+    return "|".join(f"({each})" for each in patterns)
 
 
 def any_of(names: Iterable[str]) -> str:

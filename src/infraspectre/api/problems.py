@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -131,6 +133,15 @@ def refused_of(error: Exception, method: str) -> RefusedError:
         case HTTPException() if error.status_code in BY_STATUS and error.status_code < 500:
             return RefusedError(BY_STATUS[error.status_code], error.detail)
     return RefusedError("internal", "the request could not be answered")
+
+
+@contextmanager
+def about_content() -> Iterator[None]:
+    """Tell of what cannot be done with a sound body as content that cannot be taken (422)."""
+    try:
+        yield
+    except (InputError, UsageError) as error:
+        raise RefusedError("not-valid", detail_of(error), flaws_of(error)) from error
 
 
 def detail_of(error: InfraSpectreError) -> str:

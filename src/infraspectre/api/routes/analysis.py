@@ -18,6 +18,7 @@ from infraspectre.analytics.behaviour import Behaviour
 from infraspectre.analytics.network import Network
 from infraspectre.api.bodies import MOST_ROWS_BODY
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
+from infraspectre.api.problems import about_content
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import attack_table
 from infraspectre.records import Asset
@@ -33,7 +34,6 @@ DAY = 86_400 * NANOSECONDS
 MOST_SPAN = 31 * DAY
 MOST_NAMED = 100
 Cell = str | int | float | bool | None | list[str | int | float | None]
-Asked = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -86,9 +86,7 @@ class NetworkAnswer(msgspec.Struct, frozen=True):
 class EnrichRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names what somebody wants to know about: addresses, networks, domains, URLs, hashes, techniques."""
 
-    values: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=2_000)]], Meta(min_length=1, max_length=MOST_NAMED)
-    ]
+    values: Annotated[list[str], Meta(min_length=1, max_length=MOST_NAMED)]
 
 
 class Enriched(msgspec.Struct, frozen=True):
@@ -118,7 +116,8 @@ class Enrichment(msgspec.Struct, frozen=True):
 )
 def detect_in_flows(platform: GivenPlatform, data: JSONBody[DetectRequest]) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
-    return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))
+    with about_content():
+        return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))
 
 
 @post("/api/v1/behaviour", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
@@ -126,8 +125,8 @@ def analyze_behaviour(
     platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[BehaviourRequest]
 ) -> BehaviourAnswer:
     """Say what a host did in a span of time, beside the span before."""
-    start, end = span_of(platform, data)
-    entity = address_of(data.entity)
+    with about_content():
+        (start, end), entity = span_of(platform, data), address_of(data.entity)
     asked = [(Filter(side, "=", (entity,)),) for side in ("orig_ip", "resp_ip")]
     frames = (
         frame
@@ -143,7 +142,8 @@ def analyze_behaviour(
 @post("/api/v1/network", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
 def monitor_network(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[Span]) -> NetworkAnswer:
     """Say what the network carried in a span of time."""
-    start, end = span_of(platform, data)
+    with about_content():
+        start, end = span_of(platform, data)
     frames = platform.tables.scan(principal.tenant, "flows", start, end, networks.COLUMNS)
     return NetworkAnswer(networks.network(frames, start, end), levels_of(platform, principal, start))
 
@@ -184,7 +184,10 @@ def address_of(text: str) -> str:
 
 def asset_of(platform: Platform, principal: Principal, value: str) -> Asset | None:
     """Return what the owner said about an address."""
-    stored = platform.records.get(principal.tenant, ASSETS, value)
+    try:
+        stored = platform.records.get(principal.tenant, ASSETS, str(ip_address(value)))
+    except ValueError:
+        return None
     return None if stored is None else msgspec.json.decode(stored.body, type=Asset)
 
 

@@ -114,7 +114,7 @@ class BulkOperation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Does the same with many incidents."""
 
     operation: Literal["update_status", "assign", "classify"]
-    incident_ids: Annotated[list[Name], Meta(min_length=1, max_length=1_000)]
+    incident_ids: Annotated[list[str], Meta(min_length=1, max_length=1_000)]
     parameters: Parameters
 
 
@@ -220,7 +220,7 @@ def list_verdicts(
     return answer
 
 
-@post("/api/v1/feedback", opt={"permission": "triage"}, sync_to_thread=True)
+@post("/api/v1/feedback", opt={"permission": "triage", "statuses": (404,)}, sync_to_thread=True)
 def give_feedback(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[Feedback]) -> GivenVerdict:
     """Say what an incident was, by its identity in the body."""
     found(platform, principal, data.incident_id)

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from infraspectre.api.bodies import MOST_ROWS_BODY
 from infraspectre.api.given import GivenPlatform
+from infraspectre.api.problems import about_content
 from infraspectre.records.explanation import Explanation, Value
 from infraspectre.serving.scoring import MOST_ROWS, Prediction
 
@@ -65,8 +66,9 @@ class Explanations(msgspec.Struct, frozen=True):
 
 async def judged(platform: GivenPlatform, model: str, rows: list[dict[str, Any]]) -> Predictions:
     """Return what a model says of rows."""
-    waiting = await asyncio.to_thread(platform.scoring.judge, model, rows)
-    found = await asyncio.wrap_future(waiting)
+    with about_content():
+        waiting = await asyncio.to_thread(platform.scoring.judge, model, rows)
+        found = await asyncio.wrap_future(waiting)
     return Predictions(model, platform.scoring.model(model).manifest.content_id, found)
 
 
@@ -85,7 +87,9 @@ async def predict_batch(platform: GivenPlatform, data: JSONBody[PredictBatchRequ
 @post("/api/v1/explain-prediction", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
 def explain_prediction(platform: GivenPlatform, data: JSONBody[ExplainRequest]) -> Explanations:
     """Say why a model judges rows as it does."""
-    found = [shown(each, data.explanation_type) for each in platform.scoring.explain(data.model, data.rows)]
+    with about_content():
+        told = platform.scoring.explain(data.model, data.rows)
+    found = [shown(each, data.explanation_type) for each in told]
     return Explanations(data.model, platform.scoring.model(data.model).manifest.content_id, found)
 
 

@@ -11,12 +11,15 @@ from msgspec import Meta
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import RefusedError
+from infraspectre.errors import InputError
+from infraspectre.ports import Stored
 from infraspectre.records import ThreatScore
+from infraspectre.records.access import Principal
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.reflex.score import ReflexSettings, Thresholds, Weights, threat_score
+from infraspectre.serving.platform import Platform
 from infraspectre.serving.reporting import decision_of_record
 
-Identity = Annotated[str, Meta(min_length=1, max_length=200)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Value = Annotated[float, Meta(ge=0, le=100)]
 
@@ -42,7 +45,7 @@ class CustomThresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ScoringRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Asks what incidents would score with other weights and thresholds; nothing is changed."""
 
-    incident_ids: Annotated[list[Identity], Meta(min_length=1, max_length=100)]
+    incident_ids: Annotated[list[str], Meta(min_length=1, max_length=100)]
     weights: CustomWeights = CustomWeights()
     thresholds: CustomThresholds = CustomThresholds()
 
@@ -70,7 +73,7 @@ def score_otherwise(platform: GivenPlatform, principal: GivenPrincipal, data: JS
     scores: list[Scored] = []
     missing: list[str] = []
     for identity in dict.fromkeys(data.incident_ids):
-        stored = platform.records.get(principal.tenant, INCIDENTS, identity)
+        stored = known(platform, principal, identity)
         if stored is None:
             missing.append(identity)
             continue
@@ -78,6 +81,14 @@ def score_otherwise(platform: GivenPlatform, principal: GivenPrincipal, data: JS
         custom = threat_score(decision.incident, decision.incident.detections, settings)
         scores.append(Scored(identity, decision.threat_score, custom))
     return Scores(scores, missing)
+
+
+def known(platform: Platform, principal: Principal, identity: str) -> Stored | None:
+    """Return the record of an incident; None also for what cannot be one's identity."""
+    try:
+        return platform.records.get(principal.tenant, INCIDENTS, identity)
+    except InputError:
+        return None
 
 
 def settings_of(data: ScoringRequest) -> ReflexSettings:
