@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from infraspectre.adapters.record_store import open_sqlite
+from infraspectre.adapters.record_store import open_postgres, open_sqlite
 from infraspectre.errors import ConflictError, InputError
 from infraspectre.ports import RecordStore
 from infraspectre.records.queries import LEAST, NUMBERS, OPERATORS, Collection, Filter, Order, Query, held
+from postgres_server import postgres_server
 
 THINGS = Collection(
     "things", {"name": "text", "size": "integer", "weight": "real", "tags": "texts", "part.colour": "text"}
@@ -32,11 +34,31 @@ class Ticking:
         return next(self._times)
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    pytest.importorskip("psycopg", reason="the extra postgres is not installed")
+    with postgres_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecordStore]:
-    opened = open_sqlite(tmp_path / "records.db", Ticking())
+    if request.param == "sqlite":
+        opened = open_sqlite(tmp_path / "records.db", Ticking())
+    else:
+        opened = open_postgres(own_database(request.getfixturevalue("server")), Ticking())
     yield opened
     opened.close()
+
+
+def own_database(server: str) -> str:
+    """Return where a new database of a server is."""
+    import psycopg
+
+    name = f"records{secrets.token_hex(8)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return server.replace("dbname=postgres", f"dbname={name}")
 
 
 def asked(*filters: str, order: str | None = None, limit: int = 100, after: str | None = None) -> Query:
@@ -291,3 +313,33 @@ def test_what_is_whole_has_no_damage(store: RecordStore) -> None:
     store.put("a", OTHERS, "k", {"name": "x", "rank": "none", "tags": ["t"]})
     store.page("a", Collection("others", {"rank": "integer", "tags": "texts"}), Query())
     assert store.verify() == []
+
+
+def test_an_entity_is_erased_with_all_that_names_it(store: RecordStore) -> None:
+    records = {
+        "field": {"tags": ["10.0.0.1", "x"]},
+        "inside": {"inner": [{"deep": "from 10.0.0.1."}]},
+        "member": {"inner": {"10.0.0.1": 1}},
+        "longer": {"tags": ["10.0.0.11"], "name": "110.0.0.1 10.0.0.1.5 a-10.0.0.1"},
+        "other": {"tags": ["x"]},
+    }
+    store.put_many("a", THINGS, records)
+    store.put("a", OTHERS, "k", {"name": "10.0.0.1"})
+    store.put("b", THINGS, "k", {"tags": ["10.0.0.1"]})
+    assert store.erase("a", "10.0.0.1") == 4
+    assert keys(store) == ["longer", "other"]
+    assert store.get("a", OTHERS, "k") is None
+    assert store.get("b", THINGS, "k") is not None
+    assert store.erase("a", "10.0.0.1") == store.erase("nobody", "10.0.0.1") == 0
+    assert store.verify() == []
+
+
+def test_an_entity_gets_a_pseudonym_everywhere(store: RecordStore) -> None:
+    store.put("a", THINGS, "k", {"tags": ["10.0.0.1"], "name": "10.0.0.1 to Host.Example", "inner": {"10.0.0.1": 1}})
+    assert store.erase("a", "10.0.0.1", "host-1") == 1
+    assert store.erase("a", "host.example", "host-2") == 1
+    written = store.get("a", THINGS, "k")
+    assert written is not None and written.revision == 3
+    assert msgspec.json.decode(written.body) == {"tags": ["host-1"], "name": "host-1 to host-2", "inner": {"host-1": 1}}
+    assert keys(store, "tags=host-1", "name~HOST-2") == ["k"]
+    assert keys(store, "tags=10.0.0.1") == []

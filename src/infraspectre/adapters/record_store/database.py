@@ -94,6 +94,10 @@ class Database(Protocol):
         """Lend the connection that writes, in a transaction that is durable at the end, or undone by an exception."""
         ...
 
+    def forget(self) -> None:
+        """Overwrite on the disk, as far as the database can, what was removed."""
+        ...
+
     def close(self) -> None:
         """Close all connections."""
         ...

@@ -9,7 +9,15 @@ import msgspec
 
 from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.layout import Layout, column, decoded, held_or_missing
-from infraspectre.adapters.record_store.meta import COLLECTION, make_meta, numbers, read_all, read_meta, write_meta
+from infraspectre.adapters.record_store.meta import (
+    COLLECTION,
+    REPAIR,
+    make_meta,
+    numbers,
+    read_all,
+    read_meta,
+    write_meta,
+)
 from infraspectre.adapters.record_store.rows import WHOLE, Row, add_texts
 from infraspectre.errors import InputError
 from infraspectre.records.queries import Collection, Kind
@@ -20,7 +28,6 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
 """How a store of a version becomes one of the next."""
 DEFINITIONS = "definitions"
 """Under what name the fingerprint of all definitions is kept."""
-REPAIR = "'infraspectre store repair' saves what can be saved"
 ROWS = 1_000
 """Rows that are looked at at once."""
 

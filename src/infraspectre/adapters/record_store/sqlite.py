@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infraspectre.adapters.record_store.database import LONGEST_S, Dialect, Rows
+from infraspectre.adapters.record_store.meta import REPAIR
 from infraspectre.adapters.record_store.pool import Pool
 from infraspectre.adapters.record_store.store import SqlRecordStore
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
@@ -61,6 +62,7 @@ class SqliteConnection:
         with errors_of(path):
             self._raw = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             self._raw.execute("PRAGMA synchronous = FULL")
+            self._raw.execute("PRAGMA secure_delete = ON")
             self._raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if is_reading:
                 self._raw.execute("PRAGMA query_only = ON")
@@ -101,7 +103,9 @@ class SqliteConnection:
 
     def has_others(self) -> bool:
         """Tell whether the file has tables beside that of what the store says of itself."""
-        return bool(self.rows("SELECT 1 FROM sqlite_schema WHERE tbl_name != 'store_meta' LIMIT 1"))
+        return bool(
+            self.rows("SELECT 1 FROM sqlite_schema WHERE tbl_name NOT IN ('store_meta', 'store_damaged') LIMIT 1")
+        )
 
     def lock(self, name: str, is_shared: bool = False) -> None:
         """Do nothing: whoever writes is alone."""
@@ -167,6 +171,11 @@ class SqliteDatabase:
                     self._writer.run("ROLLBACK")
                 raise
 
+    def forget(self) -> None:
+        """Empty the write-ahead log, in which older pages are; freed pages are overwritten as they are freed."""
+        with self._lock, errors_of(self._path):
+            self._writer.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close all connections."""
         self._readers.close()
@@ -181,6 +190,8 @@ def errors_of(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translated(error, path) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is damaged: a text is no UTF-8", path=path, remedy=REPAIR) from error
     except OSError as error:
         raise OutputError(error.strerror or str(error), path=path) from error
 
@@ -195,7 +206,7 @@ def translated(error: sqlite3.Error, path: Path) -> InfraSpectreError:
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
             return OutputError(f"cannot be written: {error}", path=path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return InputError(f"is damaged: {error}", path=path, remedy="'infraspectre store repair' saves what it can")
+            return InputError(f"is damaged: {error}", path=path, remedy=REPAIR)
     return InputError(f"cannot be used: {error}", path=path)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from infraspectre.adapters.record_store import planning
 from infraspectre.adapters.record_store.cursors import Cursors, secret
 from infraspectre.adapters.record_store.database import Connection, Database
+from infraspectre.adapters.record_store.erasure import erase
 from infraspectre.adapters.record_store.layout import Layout
-from infraspectre.adapters.record_store.meta import number_of, numbered, numbers
+from infraspectre.adapters.record_store.meta import REPAIR, number_of, numbered, numbers
+from infraspectre.adapters.record_store.repair import repair
 from infraspectre.adapters.record_store.rows import Row, Tenant, remove, select, write
 from infraspectre.adapters.record_store.schema import Schema
 from infraspectre.adapters.record_store.statements import Question
@@ -103,6 +105,24 @@ class SqlRecordStore:
         with self._database.reading(math.inf) as connection:
             return list(damages(connection))
 
+    def repair(self) -> list[Damage]:
+        """Move damaged records aside, make again what the others are found by, and return what was moved."""
+        with self._database.writing() as connection:
+            return repair(connection)
+
+    def erase(self, tenant: str, entity: str, pseudonym: str | None = None) -> int:
+        """Remove all records that name an address, or write a pseudonym in its place, and return how many there were.
+
+        What was there is overwritten on the disk as well. Raises InputError for an empty name.
+        """
+        check_name(entity, "entity", MOST_KEY_BYTES)
+        with self._database.writing() as connection:
+            number = number_of(connection, tenant)
+            owner = Tenant(number or 0, tenant)
+            count = 0 if number is None else erase(connection, owner, entity, pseudonym, self._clock.now())
+        self._database.forget()
+        return count
+
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
@@ -139,8 +159,7 @@ class SqlRecordStore:
 def stored(layout: Layout, tenant: str, key: str, row: Row) -> Stored:
     """Return a record as it was written; raises InputError for one that is damaged."""
     if (row.tenant, row.key) != (tenant, key) or not row.is_whole(layout.collection):
-        remedy = "'infraspectre store repair' moves it aside"
-        raise InputError("the record is damaged", field=f"{layout.collection} {key}", remedy=remedy)
+        raise InputError("the record is damaged", field=f"{layout.collection} {key}", remedy=REPAIR)
     return Stored(row.key, row.revision, row.changed_at, row.body)
 
 
