@@ -331,7 +331,7 @@ class RecordStore(Protocol):
         ...
 
     def erase(self, tenant: str, entity: str, pseudonym: str | None = None) -> int:
-        """Remove all records that name an address, or write a pseudonym in its place, and return how many there were."""
+        """Remove records that name an address, or write a pseudonym in its place; returns how many there were."""
         ...
 
     def close(self) -> None:

@@ -72,8 +72,6 @@ class Dialect:
     """The column of a row's identity."""
     fresh: str
     """Returns so many identities that no row of `{table}` has."""
-    bound: str
-    """The column `{name}` as no index knows it."""
     is_planned: bool
     """Tells whether we choose indexes, since the database does not know how many rows pass."""
 

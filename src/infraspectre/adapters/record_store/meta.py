@@ -34,7 +34,7 @@ def read_meta(connection: Connection, name: str) -> str | None:
 def read_all(connection: Connection, start: str) -> dict[str, str]:
     """Return all that is said under names that begin so, by the rest of the name; raises InputError."""
     rows = connection.rows("SELECT name, value, checksum FROM store_meta")
-    return {row[0].removeprefix(start): checked(*row) for row in rows if row[0].startswith(start)}
+    return {str(name).removeprefix(start): checked(name, *rest) for name, *rest in rows if str(name).startswith(start)}
 
 
 def write_meta(connection: Connection, name: str, value: str) -> None:

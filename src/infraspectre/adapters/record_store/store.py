@@ -58,7 +58,7 @@ class SqlRecordStore:
         with self._database.reading() as connection:
             number = number_of(connection, tenant)
             rows = select(connection, layout, Tenant(number or 0, tenant), [key])
-        return stored(layout, tenant, key, rows[key]) if key in rows else None
+        return stored(layout, tenant, rows[key], key) if key in rows else None
 
     def delete(self, tenant: str, collection: Collection, key: str, expected: int | None = None) -> bool:
         """Remove a record and tell whether there was one; raises ConflictError as `put` does."""
@@ -79,10 +79,10 @@ class SqlRecordStore:
         with self._database.reading() as connection:
             question = self._question(connection, layout, tenant, query)
             rows = planning.page(connection, question, query.limit + 1)
-        found = [stored(layout, tenant, key, Row(*row)) for _, key, *row in rows[: query.limit]]
+        found = [stored(layout, tenant, Row(*row)) for _, *row in rows[: query.limit]]
         if len(rows) <= query.limit:
             return Page(found, None)
-        place, _, identity = rows[query.limit - 1][:3]
+        place, identity = rows[query.limit - 1][:2]
         return Page(found, self._cursors.write(tenant, collection.name, query, place, identity))
 
     def count(self, tenant: str, collection: Collection, query: Query, most: int = 10_000) -> int:
@@ -156,10 +156,11 @@ class SqlRecordStore:
         return self._schema.current(connection, collection), Tenant(numbered(connection, tenant), tenant)
 
 
-def stored(layout: Layout, tenant: str, key: str, row: Row) -> Stored:
-    """Return a record as it was written; raises InputError for one that is damaged."""
-    if (row.tenant, row.key) != (tenant, key) or not row.is_whole(layout.collection):
-        raise InputError("the record is damaged", field=f"{layout.collection} {key}", remedy=REPAIR)
+def stored(layout: Layout, tenant: str, row: Row, key: str | None = None) -> Stored:
+    """Return a record as it was written; raises InputError for one that is damaged or another."""
+    is_right = row.is_whole(layout.collection) and row.tenant == tenant and key in (None, row.key)
+    if not is_right:
+        raise InputError("the record is damaged", field=f"{layout.collection} {key or row.key}", remedy=REPAIR)
     return Stored(row.key, row.revision, row.changed_at, row.body)
 
 
