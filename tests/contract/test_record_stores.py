@@ -218,7 +218,8 @@ def test_a_place_fits_its_own_query_alone(store: RecordStore) -> None:
 
 
 def test_a_field_that_is_added_is_found_in_older_records(store: RecordStore) -> None:
-    store.put_many("a", OTHERS, {"1": {"name": "x", "rank": 5, "tags": ["t"]}, "2": {"name": "y", "rank": "none"}})
+    older: dict[str, dict[str, Any]] = {"1": {"name": "x", "rank": 5, "tags": ["t"]}, "2": {"name": "y", "rank": "no"}}
+    store.put_many("a", OTHERS, older)
     grown = Collection("others", {"name": "text", "rank": "integer", "tags": "texts"})
     find = Query((Filter("rank", "=", (5,)), Filter("tags", "=", ("t",))))
     assert [each.key for each in store.page("a", grown, find).rows] == ["1"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from infraspectre.adapters.record_store.database import Connection
 from infraspectre.adapters.record_store.layout import Layout, decoded, held_or_missing
 from infraspectre.adapters.record_store.meta import numbered
-from infraspectre.adapters.record_store.rows import Row, find
+from infraspectre.adapters.record_store.rows import Row, Tenant, find, remove, select, upsert
 from infraspectre.adapters.record_store.schema import batches, layouts
 from infraspectre.ports import Damage
 
@@ -36,3 +38,25 @@ def _move_aside(connection: Connection, layout: Layout, row: Row) -> None:
         (layout.collection, *row),
     )
     connection.run(f"DELETE FROM {layout.records} WHERE id = ?", (row.id,))
+
+
+def restore(connection: Connection, known: Sequence[Layout], rows: Iterable[Row]) -> int:
+    """Write rows that are whole into the collection that their checksum tells, and return how many there are now."""
+    latest: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        layout = next((each for each in known if row.is_whole(each.collection)), None)
+        if layout is None:
+            continue
+        place = (layout.collection, row.tenant, row.key)
+        if latest.get(place, 0) < row.revision:
+            latest[place] = row.revision
+            _restore_row(connection, layout, row)
+    return len(latest)
+
+
+def _restore_row(connection: Connection, layout: Layout, row: Row) -> None:
+    tenant = Tenant(numbered(connection, row.tenant), row.tenant)
+    for older in select(connection, layout, tenant, [row.key]).values():
+        remove(connection, layout, tenant, older)
+    upsert(connection, layout.records, Row._fields, 1, [row])
+    find(connection, layout, [(tenant.number, row, decoded(row.body))], held_or_missing)

@@ -8,13 +8,14 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from infraspectre.adapters.record_store.database import LONGEST_S, Dialect, Rows
 from infraspectre.adapters.record_store.meta import REPAIR
 from infraspectre.adapters.record_store.pool import Pool
+from infraspectre.adapters.record_store.salvage import saved
 from infraspectre.adapters.record_store.store import SqlRecordStore
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
 from infraspectre.ports import Clock
@@ -46,6 +47,43 @@ SQLITE = Dialect(
 def open_sqlite(path: Path, clock: Clock) -> SqlRecordStore:
     """Open the store in a file, which is made if need be; raises InputError and OutputError."""
     return SqlRecordStore(SqliteDatabase(path), clock)
+
+
+def back_up(path: Path, out: Path) -> None:
+    """Copy a store as it is at one moment, while others use it; raises InputError and OutputError."""
+    if not path.is_file():
+        raise InputError("there is no such file", path=path)
+    with closing(SqliteConnection(path, is_reading=True)) as source, errors_of(out):
+        with closing(sqlite3.connect(out)) as target:
+            source.copy_to(target)
+        out.chmod(0o600)
+
+
+def rebuild_sqlite(path: Path, clock: Clock) -> int:
+    """Make a damaged file anew from all rows that are whole, and return how many; the damaged one is kept beside it.
+
+    No other program may have it open. Raises InputError where nothing can be saved, and OutputError.
+    """
+    with errors_of(path):
+        said, rows = saved(path)
+        fresh = path.with_name(f"{path.name}.rebuilt")
+        for each in (fresh, *beside(fresh)):
+            each.unlink(missing_ok=True)
+        with closing(open_sqlite(fresh, clock)) as store:
+            count = store.restore(said, rows)
+        if not count:
+            raise InputError("holds no record that is whole", path=path, remedy="restore a backup")
+        kept = path.with_name(f"{path.name}.damaged-{clock.now()}")
+        for old, name in zip((path, *beside(path)), (kept, *beside(kept)), strict=True):
+            if old.exists():
+                old.rename(name)
+        fresh.rename(path)
+    return count
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """Return the files that SQLite keeps beside another."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
 class SqliteConnection:
@@ -108,6 +146,11 @@ class SqliteConnection:
 
     def lock(self, name: str, is_shared: bool = False) -> None:
         """Do nothing: whoever writes is alone."""
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the whole file."""
+        self._raw.set_progress_handler(None, 0)
+        self._raw.backup(target)
 
     def close(self) -> None:
         """Close the connection."""

@@ -26,7 +26,7 @@ class Part(NamedTuple):
 class Way(NamedTuple):
     """Says by what rows are found, where we choose: an index, the texts of lists, identities, or all of the tenant."""
 
-    index: str | None = None
+    through: str | None = None
     """The name of an index."""
     lists: str | None = None
     """The field whose texts are looked up."""
@@ -92,7 +92,7 @@ class Question:
         return Part(f"SELECT f.id FROM {self._source(way)} WHERE {where.text} LIMIT ?", (*where.parameters, most))
 
     def _source(self, way: Way | None) -> str:
-        by = f" INDEXED BY {way.index}" if way is not None and way.index is not None else ""
+        by = f" INDEXED BY {way.through}" if way is not None and way.through is not None else ""
         return f"{self.layout.found} f{by}"
 
     def _where(self, way: Way | None) -> Part:
@@ -115,7 +115,7 @@ class Question:
 
     def _bound(self, name: str, way: Way | None) -> str:
         """Return a column; where another way than an index was chosen, so that no index takes to it."""
-        return name if way is None or way.index is not None else f"+{name}"
+        return name if way is None or way.through is not None else f"+{name}"
 
     def _condition(self, asked: Filter, way: Way | None) -> Part:
         if self.layout.fields[asked.field] == "texts":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,10 @@ from infraspectre.adapters.record_store.cursors import Cursors, secret
 from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.erasure import erase
 from infraspectre.adapters.record_store.layout import Layout
-from infraspectre.adapters.record_store.meta import REPAIR, number_of, numbered, numbers
-from infraspectre.adapters.record_store.repair import repair
+from infraspectre.adapters.record_store.meta import COLLECTION, REPAIR, number_of, numbered, numbers
+from infraspectre.adapters.record_store.repair import repair, restore
 from infraspectre.adapters.record_store.rows import Row, Tenant, remove, select, write
-from infraspectre.adapters.record_store.schema import Schema
+from infraspectre.adapters.record_store.schema import Schema, known_as, layouts
 from infraspectre.adapters.record_store.statements import Question
 from infraspectre.adapters.record_store.verification import damages
 from infraspectre.errors import ConflictError, InputError
@@ -109,6 +109,15 @@ class SqlRecordStore:
         """Move damaged records aside, make again what the others are found by, and return what was moved."""
         with self._database.writing() as connection:
             return repair(connection)
+
+    def restore(self, said: Mapping[str, str], rows: Iterable[Row]) -> int:
+        """Take in rows as another store held them, with what it said of itself, and return how many were whole."""
+        for name, written in said.items():
+            if name.startswith(COLLECTION):
+                layout = known_as(name.removeprefix(COLLECTION), written).layout
+                self._schema.layout(Collection(layout.collection, layout.fields, layout.frequent))
+        with self._database.writing() as connection:
+            return restore(connection, layouts(connection), rows)
 
     def erase(self, tenant: str, entity: str, pseudonym: str | None = None) -> int:
         """Remove all records that name an address, or write a pseudonym in its place, and return how many there were.
