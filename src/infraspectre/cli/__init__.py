@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "Judge a table with labels and write a report card: report.json and report.html.",
     "models": "List, show, verify, sign, build and register models, and make keys for that.",
     "graph": "Build the knowledge graph of techniques, actors and incidents, and ask it in Cypher.",
+    "store": "Verify, repair and copy the store of records, and erase from it who is named.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
     "config": "Show the settings in force.",
