@@ -327,6 +327,14 @@ class RecordStore(Protocol):
         """Look at everything, and return what is damaged."""
         ...
 
+    def repair(self) -> list[Damage]:
+        """Move damaged records aside, make again what the others are found by, and return what was moved."""
+        ...
+
+    def erase(self, tenant: str, entity: str, pseudonym: str | None = None) -> int:
+        """Remove records that name an address, or write a pseudonym in its place; returns how many there were."""
+        ...
+
     def close(self) -> None:
         """Release what is held."""
         ...

@@ -72,8 +72,6 @@ class Dialect:
     """The column of a row's identity."""
     fresh: str
     """Returns so many identities that no row of `{table}` has."""
-    bound: str
-    """The column `{name}` as no index knows it."""
     is_planned: bool
     """Tells whether we choose indexes, since the database does not know how many rows pass."""
 
@@ -92,6 +90,10 @@ class Database(Protocol):
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Lend the connection that writes, in a transaction that is durable at the end, or undone by an exception."""
+        ...
+
+    def forget(self) -> None:
+        """Overwrite on the disk, as far as the database can, what was removed."""
         ...
 
     def close(self) -> None:

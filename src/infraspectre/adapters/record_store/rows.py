@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from infraspectre.adapters.record_store.database import Connection
 from infraspectre.adapters.record_store.layout import (
+    Hold,
     Layout,
     checksum,
     column,
@@ -14,7 +15,7 @@ from infraspectre.adapters.record_store.layout import (
     encoded,
     held_or_missing,
 )
-from infraspectre.records.queries import Value
+from infraspectre.records.queries import Value, held
 
 KEYS = 500
 """Keys that one statement names at the most."""
@@ -77,15 +78,22 @@ def write(
     rows = [
         made(layout, tenant.name, key, encoded(each), at, there.get(key), identities) for key, each in records.items()
     ]
-    upsert(connection, layout.records, Row._fields, 1, rows)
-    names = ("tenant", "id", "key", *map(column, layout.columns))
-    pairs = list(zip(rows, records.values(), strict=True))
-    values = [(tenant.number, row.id, row.key, *layout.values(each)) for row, each in pairs]
-    upsert(connection, layout.found, names, 2, values)
     for row in there.values():
         remove_texts(connection, layout, tenant, row)
-    add_texts(connection, layout, [(tenant.number, *each, row.id) for row, of in pairs for each in layout.texts_of(of)])
+    upsert(connection, layout.records, Row._fields, 1, rows)
+    find(connection, layout, [(tenant.number, row, each) for row, each in zip(rows, records.values(), strict=True)])
     return rows
+
+
+def find(
+    connection: Connection, layout: Layout, rows: Sequence[tuple[int, Row, Mapping[str, Any]]], hold: Hold = held
+) -> None:
+    """Write what rows are found by, given each with its tenant's number and its record; raises InputError."""
+    names = ("tenant", "id", "key", *map(column, layout.columns))
+    values = [(number, row.id, row.key, *layout.values(record, hold)) for number, row, record in rows]
+    upsert(connection, layout.found, names, 2, values)
+    texts = [(number, *each, row.id) for number, row, record in rows for each in layout.texts_of(record, hold)]
+    add_texts(connection, layout, texts)
 
 
 def made(

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
 
 from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.layout import Layout, column, decoded, held_or_missing
-from infraspectre.adapters.record_store.meta import COLLECTION, make_meta, numbers, read_all, read_meta, write_meta
+from infraspectre.adapters.record_store.meta import (
+    COLLECTION,
+    REPAIR,
+    make_meta,
+    numbers,
+    read_all,
+    read_meta,
+    write_meta,
+)
 from infraspectre.adapters.record_store.rows import WHOLE, Row, add_texts
 from infraspectre.errors import InputError
 from infraspectre.records.queries import Collection, Kind
@@ -20,7 +29,6 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
 """How a store of a version becomes one of the next."""
 DEFINITIONS = "definitions"
 """Under what name the fingerprint of all definitions is kept."""
-REPAIR = "'infraspectre store repair' saves what can be saved"
 ROWS = 1_000
 """Rows that are looked at at once."""
 
@@ -71,11 +79,11 @@ class Schema:
         before = known_as(collection.name, written)
         fields = joined_fields(before.layout, collection)
         if added := fields.keys() - before.layout.fields.keys():
-            return self._added(connection, Layout(collection.name, fields), sorted(added))
+            return self._added(connection, replace(before.layout, fields=fields), sorted(added))
         return before
 
     def _made(self, connection: Connection, collection: Collection) -> Known:
-        layout = Layout(collection.name, dict(collection.fields))
+        layout = Layout(collection.name, dict(collection.fields), collection.frequent)
         for statement in layout.statements(self._database.dialect):
             connection.run(statement)
         return remember(connection, layout)
@@ -126,7 +134,7 @@ def joined_fields(layout: Layout, collection: Collection) -> dict[str, Kind]:
 
 def remember(connection: Connection, layout: Layout) -> Known:
     """Write down the fields of a collection, in the order that numbers them."""
-    written = msgspec.json.encode(layout.fields).decode()
+    written = msgspec.json.encode((layout.fields, layout.frequent)).decode()
     write_meta(connection, COLLECTION + layout.collection, written)
     write_meta(connection, DEFINITIONS, connection.fingerprint())
     return Known(layout, written)
@@ -134,7 +142,8 @@ def remember(connection: Connection, layout: Layout) -> Known:
 
 def known_as(name: str, written: str) -> Known:
     """Return the layout that was written down."""
-    return Known(Layout(name, msgspec.json.decode(written, type=dict[str, Kind])), written)
+    fields, frequent = msgspec.json.decode(written, type=tuple[dict[str, Kind], tuple[str, ...]])
+    return Known(Layout(name, fields, frequent), written)
 
 
 def layouts(connection: Connection) -> list[Layout]:

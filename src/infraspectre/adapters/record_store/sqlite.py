@@ -8,12 +8,14 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from infraspectre.adapters.record_store.database import LONGEST_S, Dialect, Rows
+from infraspectre.adapters.record_store.meta import REPAIR
 from infraspectre.adapters.record_store.pool import Pool
+from infraspectre.adapters.record_store.salvage import saved
 from infraspectre.adapters.record_store.store import SqlRecordStore
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
 from infraspectre.ports import Clock
@@ -38,7 +40,6 @@ SQLITE = Dialect(
     identity="INTEGER PRIMARY KEY",
     fresh="WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted LIMIT ?) "
     "SELECT number + (SELECT coalesce(max(id), 0) FROM {table}) FROM counted",
-    bound="+{name}",
     is_planned=True,
 )
 
@@ -46,6 +47,43 @@ SQLITE = Dialect(
 def open_sqlite(path: Path, clock: Clock) -> SqlRecordStore:
     """Open the store in a file, which is made if need be; raises InputError and OutputError."""
     return SqlRecordStore(SqliteDatabase(path), clock)
+
+
+def back_up(path: Path, out: Path) -> None:
+    """Copy a store as it is at one moment, while others use it; raises InputError and OutputError."""
+    if not path.is_file():
+        raise InputError("there is no such file", path=path)
+    with closing(SqliteConnection(path, is_reading=True)) as source, errors_of(out):
+        with closing(sqlite3.connect(out)) as target:
+            source.copy_to(target)
+        out.chmod(0o600)
+
+
+def rebuild_sqlite(path: Path, clock: Clock) -> int:
+    """Make a damaged file anew from all rows that are whole, and return how many; the damaged one is kept beside it.
+
+    No other program may have it open. Raises InputError where nothing can be saved, and OutputError.
+    """
+    with errors_of(path):
+        said, rows = saved(path)
+        fresh = path.with_name(f"{path.name}.rebuilt")
+        for each in (fresh, *beside(fresh)):
+            each.unlink(missing_ok=True)
+        with closing(open_sqlite(fresh, clock)) as store:
+            count = store.restore(said, rows)
+        if not count:
+            raise InputError("holds no record that is whole", path=path, remedy="restore a backup")
+        kept = path.with_name(f"{path.name}.damaged-{clock.now()}")
+        for old, name in zip((path, *beside(path)), (kept, *beside(kept)), strict=True):
+            if old.exists():
+                old.rename(name)
+        fresh.rename(path)
+    return count
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """Return the files that SQLite keeps beside another."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
 class SqliteConnection:
@@ -61,6 +99,7 @@ class SqliteConnection:
         with errors_of(path):
             self._raw = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             self._raw.execute("PRAGMA synchronous = FULL")
+            self._raw.execute("PRAGMA secure_delete = ON")
             self._raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if is_reading:
                 self._raw.execute("PRAGMA query_only = ON")
@@ -101,10 +140,17 @@ class SqliteConnection:
 
     def has_others(self) -> bool:
         """Tell whether the file has tables beside that of what the store says of itself."""
-        return bool(self.rows("SELECT 1 FROM sqlite_schema WHERE tbl_name != 'store_meta' LIMIT 1"))
+        return bool(
+            self.rows("SELECT 1 FROM sqlite_schema WHERE tbl_name NOT IN ('store_meta', 'store_damaged') LIMIT 1")
+        )
 
     def lock(self, name: str, is_shared: bool = False) -> None:
         """Do nothing: whoever writes is alone."""
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the whole file."""
+        self._raw.set_progress_handler(None, 0)
+        self._raw.backup(target)
 
     def close(self) -> None:
         """Close the connection."""
@@ -167,6 +213,11 @@ class SqliteDatabase:
                     self._writer.run("ROLLBACK")
                 raise
 
+    def forget(self) -> None:
+        """Empty the write-ahead log, in which older pages are; freed pages are overwritten as they are freed."""
+        with self._lock, errors_of(self._path):
+            self._writer.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close all connections."""
         self._readers.close()
@@ -181,6 +232,8 @@ def errors_of(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translated(error, path) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is damaged: a text is no UTF-8", path=path, remedy=REPAIR) from error
     except OSError as error:
         raise OutputError(error.strerror or str(error), path=path) from error
 
@@ -195,7 +248,7 @@ def translated(error: sqlite3.Error, path: Path) -> InfraSpectreError:
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
             return OutputError(f"cannot be written: {error}", path=path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return InputError(f"is damaged: {error}", path=path, remedy="'infraspectre store repair' saves what it can")
+            return InputError(f"is damaged: {error}", path=path, remedy=REPAIR)
     return InputError(f"cannot be used: {error}", path=path)
 
 
