@@ -86,3 +86,17 @@ def answer(rows: Sequence[Mapping[str, Any]], query: Query) -> list[Any]:
     passing = [row for row in rows if all(fits(row, asked) for asked in query.filters)]
     passing.sort(key=lambda row: (row.get(name) is not None, row.get(name) or 0, row["flow_id"]), reverse=down)
     return [row["flow_id"] for row in passing]
+
+
+def answer_records(records: Mapping[str, Mapping[str, Any]], query: Query) -> list[str]:
+    """The keys of records that a query asks for, in order; filters compare numbers and texts."""
+    comparisons = COMPARISONS | {"=": operator.eq}
+    passing = [
+        key
+        for key, record in records.items()
+        if all(comparisons[asked.operator](record[asked.field], asked.values[0]) for asked in query.filters)
+    ]
+    if query.order is None:
+        return sorted(passing)
+    name = query.order.field
+    return sorted(passing, key=lambda key: (records[key][name], key), reverse=query.order.descending)

@@ -121,9 +121,7 @@ def candidates(seasons: Sequence[int]) -> list[Method]:
     ]
 
 
-def seasonal(
-    forecasts: Callable[[Values, int, int, int], Values], season: int
-) -> Callable[[Values, int, int], Values]:
+def seasonal(forecasts: Callable[[Values, int, int, int], Values], season: int) -> Callable[[Values, int, int], Values]:
     """Return a method for one season."""
     return lambda values, first, horizon: forecasts(values, first, horizon, season)
 

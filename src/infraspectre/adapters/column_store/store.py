@@ -128,14 +128,17 @@ class ParquetTables:
         except FileNotFoundError as error:
             raise ConflictError("was rewritten meanwhile", path=error.filename, remedy="ask again") from error
 
-    def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
+    def totals(
+        self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int, most: int = 0
+    ) -> pl.DataFrame:
         """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket.
 
-        Columns: bucket (its beginning), those of `by`, rows, bytes. Raises InputError and OverloadError.
+        Columns: bucket (its beginning), those of `by`, rows, bytes; `most` asks for the largest alone, largest first.
+        Raises InputError and OverloadError.
         """
         described = table_named(table)
-        checked(described, by, every)
-        return self._answered(tenant, described, lambda view: self._search.totals(view, start, end, by, every))
+        checked(described, by, every, most)
+        return self._answered(tenant, described, lambda view: self._search.totals(view, start, end, by, every, most))
 
     def verify(self, tenant: str, table: str) -> Verification:
         """Compare all files with their digests, and set aside what is damaged; raises OutputError."""
