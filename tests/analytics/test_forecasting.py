@@ -9,10 +9,11 @@ from infraspectre.errors import InputError
 HOURS = np.arange(24 * 28)
 
 
-def daily(seed: int, trend: float = 0.0) -> np.ndarray:
+def daily(seed: int, trend: float = 0.0) -> list[float]:
     """Counts of each hour of four weeks, with a night in each day."""
     chance = np.random.default_rng(seed)
-    return chance.poisson(20 + 15 * np.sin(HOURS * 2 * np.pi / 24) + trend * HOURS).astype(float)
+    counts = chance.poisson(20 + 15 * np.sin(HOURS * 2 * np.pi / 24) + trend * HOURS)
+    return [float(count) for count in counts]
 
 
 def test_repeating_day_is_forecast_better_than_by_its_last_value() -> None:
@@ -30,7 +31,7 @@ def test_plain_repetition_is_forecast_exactly() -> None:
 
 
 def test_trend_goes_on_and_is_damped() -> None:
-    found = forecast(np.arange(200.0), 20)
+    found = forecast([float(value) for value in range(200)], 20)
     values = [point.value for point in found.points]
     assert found.method == "damped trend"
     assert np.all(np.diff(values) > 0)

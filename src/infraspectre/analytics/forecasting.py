@@ -132,7 +132,7 @@ def rolling_errors(method: Method, values: Values, first: int, horizon: int) -> 
     forecasts = method.forecasts(values, first, horizon)[: len(origins)]
     padded = np.concatenate([values, np.full(horizon, np.nan)])
     actual = np.lib.stride_tricks.sliding_window_view(padded, horizon)[first : len(values)]
-    return actual - forecasts
+    return np.asarray(actual - forecasts)
 
 
 def half_widths(errors: Values, level: float) -> list[float]:
@@ -191,13 +191,13 @@ class Smoothing:
         self.trend = beta * (level - self.level) + (1 - beta) * phi * self.trend
         self.level = level
         self.season[place] = self.season[place] + gamma * (1 - alpha) * error
-        return error
+        return np.asarray(error)
 
     def ahead(self, at: int, horizon: int) -> Values:
         """Return the values that come at a place and behind it, under the first setting."""
         damping = np.cumsum(self.settings.phi[0] ** np.arange(1, horizon + 1))
         cycle = self.season[(at + np.arange(horizon)) % len(self.season), 0]
-        return self.level[0] + damping * self.trend[0] + cycle
+        return np.asarray(self.level[0] + damping * self.trend[0] + cycle)
 
 
 def smoothed(values: Values, first: int, horizon: int, season: int) -> Values:
