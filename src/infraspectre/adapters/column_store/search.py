@@ -156,9 +156,13 @@ def in_span(part: Part, operator: str, values: Sequence[Any]) -> bool:
     match operator:
         case "=":
             return any(part.first <= value <= part.last for value in values)
-        case "<" | "<=":
+        case "<":
+            return bool(part.first < values[0])
+        case "<=":
             return bool(part.first <= values[0])
-        case ">" | ">=":
+        case ">":
+            return bool(part.last > values[0])
+        case ">=":
             return bool(part.last >= values[0])
     return True
 
