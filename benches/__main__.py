@@ -34,6 +34,7 @@ BENCHES = {
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
     "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
+    "tables": "Pages of millions of flows, against plain DuckDB.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

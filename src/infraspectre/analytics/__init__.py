@@ -1,1 +1,1 @@
-"""Answers to questions about what was stored: trends, forecasts, behaviour and the state of the network."""
+"""Answers to questions about what was stored, as pure functions: trends, forecasts, the day, hosts and the network."""

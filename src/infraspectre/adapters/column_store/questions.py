@@ -109,7 +109,12 @@ class Question:
 
     def column(self, name: str, present: Collection[str]) -> str:
         """Return a column as SQL; one that no file has is null."""
-        return quoted(name) if name in present else f"NULL::{TYPES[self.table.fields[name]]}"
+        return quoted(name) if name in present else typed_null(self.table, name)
+
+
+def typed_null(table: Table, name: str) -> str:
+    """Return a column without values as SQL."""
+    return f"NULL::{TYPES[table.fields[name]]}"
 
 
 def checked(asked: Filter, table: Table) -> None:

@@ -73,10 +73,10 @@ class Search:
         last = hits[query.limit - 1]
         return rows, written(Place(last.value, last.key), question.order)
 
-    def totals(self, view: View, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
+    def totals(self, view: View, start: int, end: int, by: Sequence[str], every: int, most: int) -> pl.DataFrame:
         """Return counts of rows and sums of bytes; raises InputError and OverloadError."""
         with self.cursor() as cursor:
-            return totals(cursor, view, (start, end), by, every)
+            return totals(cursor, view, (start, end), by, every, most)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -156,9 +156,13 @@ def in_span(part: Part, operator: str, values: Sequence[Any]) -> bool:
     match operator:
         case "=":
             return any(part.first <= value <= part.last for value in values)
-        case "<" | "<=":
+        case "<":
+            return bool(part.first < values[0])
+        case "<=":
             return bool(part.first <= values[0])
-        case ">" | ">=":
+        case ">":
+            return bool(part.last > values[0])
+        case ">=":
             return bool(part.last >= values[0])
     return True
 

@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 import duckdb
 import polars as pl
 
-from infraspectre.adapters.column_store.durable import locked
-from infraspectre.adapters.column_store.journal import JournalFile, encoded, journal_path
+from infraspectre.adapters.column_store.durable import locked, write_bytes
+from infraspectre.adapters.column_store.journal import JournalFile, encoded, is_torn, journal_path
 from infraspectre.adapters.column_store.rows import scan
 from infraspectre.adapters.column_store.search import Search
 from infraspectre.adapters.column_store.totals import checked
@@ -128,14 +128,17 @@ class ParquetTables:
         except FileNotFoundError as error:
             raise ConflictError("was rewritten meanwhile", path=error.filename, remedy="ask again") from error
 
-    def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
+    def totals(
+        self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int, most: int = 0
+    ) -> pl.DataFrame:
         """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket.
 
-        Columns: bucket (its beginning), those of `by`, rows, bytes. Raises InputError and OverloadError.
+        Columns: bucket (its beginning), those of `by`, rows, bytes; `most` asks for the largest alone, largest first.
+        Raises InputError and OverloadError.
         """
         described = table_named(table)
-        checked(described, by, every)
-        return self._answered(tenant, described, lambda view: self._search.totals(view, start, end, by, every))
+        checked(described, by, every, most)
+        return self._answered(tenant, described, lambda view: self._search.totals(view, start, end, by, every, most))
 
     def verify(self, tenant: str, table: str) -> Verification:
         """Compare all files with their digests, and set aside what is damaged; raises OutputError."""
@@ -220,11 +223,10 @@ def accepted(frame: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, int, int]
 
 
 def write_record(folder: TableFolder, record: bytes) -> None:
-    """Append a batch to the last journal; what a crash left behind its end is set aside."""
+    """Append a batch to the last journal; what a crash left of another is removed, and what is none is set aside."""
     path = next(reversed(folder.journals), journal_path(folder.path, folder.manifest.journal))
     with JournalFile(path) as journal:
         end = folder.journals[path].end if path in folder.journals else 0
-        if journal.end > end:
-            set_aside = make_folder(folder.path / "damaged") / f"{path.name}-{end}"
-            set_aside.write_bytes(journal.cut(end))
+        if journal.end > end and not is_torn(rest := journal.cut(end)):
+            write_bytes(make_folder(folder.path / "damaged") / f"{path.name}-{end}", rest)
         journal.append(record)

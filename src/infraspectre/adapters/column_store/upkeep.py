@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -24,7 +25,7 @@ from infraspectre.adapters.column_store.parts import (
     write_part,
 )
 from infraspectre.adapters.column_store.view import Batch, TableFolder
-from infraspectre.files import writing_to
+from infraspectre.files import make_folder, writing_to
 from infraspectre.records.times import UNITS
 
 GRACE = 60 * UNITS["s"]
@@ -94,6 +95,8 @@ def compact(folder: TableFolder, now: int) -> int:
         following = folder.manifest.journal + len(folder.journals)
         JournalFile(journal_path(folder.path, following)).close()
         journals = dict(folder.journals)
+    for path in (path for path, journal in journals.items() if journal.damaged_rows or journal.damaged_bytes):
+        shutil.copy(path, make_folder(folder.path / "damaged"))
     draft = Draft(folder)
     for group in groups(batches):
         frame = pl.concat([batch.record.frame(batch.path) for batch in group], how="diagonal_relaxed")
