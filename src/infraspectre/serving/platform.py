@@ -30,8 +30,8 @@ class Platform:
     log: EventLog
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
+    """Signs access tokens; a random one makes every login end with the process."""
     metrics: Metrics = field(default_factory=Metrics)
     checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """Raise where a further dependency does not work, by its name: quick, and called from threads."""
-    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
-    """Signs access tokens; a random one makes every login end with the process."""
