@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from infraspectre.intel.indicators import Collection as Intelligence
@@ -11,6 +12,7 @@ from infraspectre.intel.indicators import read_indicators
 from infraspectre.modelbook import open_model
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
 from infraspectre.serving.key_file import KEY_BYTES
+from infraspectre.serving.metrics import Metrics
 from infraspectre.serving.scoring import Scoring
 from infraspectre.settings import Settings
 
@@ -36,3 +38,6 @@ class Platform:
     intelligence: Intelligence = field(default_factory=lambda: read_indicators([]))
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
     """Signs access tokens; a random one makes every login end with the process."""
+    metrics: Metrics = field(default_factory=Metrics)
+    checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """Raise where a further dependency does not work, by its name: quick, and called from threads."""

@@ -10,7 +10,7 @@ from litestar import Request, delete, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from infraspectre.api.access.credentials import TENANT_NAME, Credential
+from infraspectre.api.access.credentials import Credential
 from infraspectre.api.access.door import Door
 from infraspectre.api.access.passwords import MOST
 from infraspectre.api.access.policy import CHALLENGE, address_of, granted
@@ -18,7 +18,7 @@ from infraspectre.api.access.sessions import Grant
 from infraspectre.api.given import GivenDoor, GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import RefusedError
 from infraspectre.errors import AccessError
-from infraspectre.records.access import DEFAULT_TENANT, UserRecord
+from infraspectre.records.access import DEFAULT_TENANT, TENANT_NAME, UserRecord
 from infraspectre.records.collections import USERS
 from infraspectre.records.times import rfc3339
 
@@ -28,7 +28,7 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user: Annotated[str, Meta(min_length=1, max_length=64)]
     password: Annotated[str, Meta(min_length=1, max_length=MOST)]
-    tenant: Annotated[str, Meta(pattern=f"^{TENANT_NAME}$")] = DEFAULT_TENANT
+    tenant: Annotated[str, Meta(pattern=f"^{TENANT_NAME.pattern}$")] = DEFAULT_TENANT
 
 
 class Renewal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
