@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import note
@@ -140,7 +140,15 @@ def opener(capture: CaptureOptions, common: Common) -> Callable[[], StoppableSou
     if capture.replay is not None:
         path = capture.replay
         return lambda: serving.replay(path, capture.speed, flows)
-    return lambda: serving.listen(capture, flows)
+    interface, options = capture.interface or "", settings_of(capture)
+    return lambda: serving.listen(interface, options, flows)
+
+
+def settings_of(capture: CaptureOptions) -> dict[str, Any]:
+    """Return the settings of live capture that were chosen."""
+    chosen = {"snap_bytes": capture.snap_length, "buffer_bytes": capture.buffer, "threads": capture.fanout}
+    found: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    return found | {"filter": capture.filter, "promiscuous": capture.promiscuous}
 
 
 def teller(common: Common) -> Callable[[SensorStatus], None]:

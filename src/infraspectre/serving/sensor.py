@@ -7,8 +7,9 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -147,13 +148,14 @@ def replay(path: Path, speed: float, settings: FlowSettings | None) -> Stoppable
     return Replay(CaptureSource([str(path)], "full", settings), speed)
 
 
-def listen(interface: str, capture: CaptureSettings, flows: FlowSettings | None) -> StoppableSource:
+def listen(interface: str, options: Mapping[str, Any], flows: FlowSettings | None) -> StoppableSource:
     """Return the flows on an interface; raises UsageError where this build cannot capture."""
     try:
-        from infraspectre.capture.live import LiveSource
+        live = import_module("infraspectre.capture.live")
     except ImportError as error:
         raise UsageError("this build cannot capture", remedy="use --replay") from error
-    return LiveSource(interface, capture, flows)
+    source: StoppableSource = live.LiveSource(interface, live.CaptureSettings(**options), flows=flows)
+    return source
 
 
 class Sensor:

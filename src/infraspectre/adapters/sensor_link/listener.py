@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from cryptography import x509
@@ -162,6 +164,9 @@ class Listener:
             session.cut("the server stops")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FAREWELL_S + GREETING_S)
+        with suppress(InfraSpectreError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await asyncio.wrap_future(self.intake.save())
 
     def sensors(self) -> list[SensorState]:
         """Return how each sensor is that has connected since the start."""
@@ -218,8 +223,8 @@ class Listener:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
             )
-        except OSError:  # errors of TLS among them
-            self.turned_away["no handshake"] += 1
+        except OSError as error:  # errors of TLS among them
+            self.turned_away[f"no handshake: {explained(error)}"] += 1
             connection.close()
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
@@ -470,6 +475,13 @@ def reason_of(reading: asyncio.Task[None]) -> str:
     if reading.cancelled() or (error := reading.exception()) is None:
         return "the connection ended"
     return error.message if isinstance(error, InfraSpectreError) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def explained(error: OSError) -> str:
+    """Say why there is no connection, in words of which there are not many."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return str(error.reason) if isinstance(error, ssl.SSLError) else type(error).__name__
 
 
 def is_loopback(address: str) -> bool:
