@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "Judge a table with labels and write a report card: report.json and report.html.",
     "models": "List, show, verify, sign, build and register models, and make keys for that.",
     "graph": "Build the knowledge graph of techniques, actors and incidents, and ask it in Cypher.",
+    "log": "Show, verify, export and repair the event log, and change the key that signs it.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
     "sensor": "Capture on an interface, or replay a capture, and send the flows to a server.",

@@ -31,6 +31,12 @@ def log_key(folder: Path, path: Path | None = None) -> Ed25519PrivateKey:
     return private_key(own)
 
 
+def waiting_key(folder: Path) -> list[Ed25519PrivateKey]:
+    """Return the key of a rotation that was interrupted, if there is one."""
+    path = folder / NEXT_KEY_FILE
+    return [private_key(path)] if path.exists() else []
+
+
 @contextmanager
 def rotating(folder: Path, disk: Disk, new: Path | None) -> Iterator[Ed25519PrivateKey]:
     """Give the key that is to sign next, from a file or a new one, which takes the place of the old at the end.
@@ -41,7 +47,8 @@ def rotating(folder: Path, disk: Disk, new: Path | None) -> Iterator[Ed25519Priv
         yield private_key(new)
         return
     waiting, own = folder / NEXT_KEY_FILE, folder / KEY_FILE
-    make_once(waiting, disk)
+    if not waiting.exists():
+        make_once(waiting, disk)
     yield private_key(waiting)
     with writing_to(own):
         for source, target in ((waiting, own), (public_file(waiting), public_file(own))):

@@ -10,7 +10,8 @@ from pathlib import Path
 from infraspectre.adapters.log.disk import Disk
 from infraspectre.errors import InputError, UsageError
 
-TOPICS, CURSORS, EPOCH, MARK, QUARANTINE = "topics", "cursors", "epoch", "mark", "quarantine"
+TOPICS, CURSORS, QUARANTINE = "topics", "cursors", "quarantine"
+EPOCH, MARK, WRITER, OPENING = "epoch", "mark", "writer", "opening"
 KEY_FILE, NEXT_KEY_FILE = "keys/signing.pem", "keys/next.pem"
 NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 EPOCH_BYTES = 8

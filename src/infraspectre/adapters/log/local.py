@@ -15,8 +15,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infraspectre.adapters.log.disk import Disk
 from infraspectre.adapters.log.frames import FIRST, Kind, Signer, notice, public_bytes
-from infraspectre.adapters.log.keys import log_key, rotating
-from infraspectre.adapters.log.layout import CURSORS, EPOCH, MARK, TOPICS, checked, made_epoch, topics_in
+from infraspectre.adapters.log.keys import log_key, rotating, waiting_key
+from infraspectre.adapters.log.layout import (
+    CURSORS,
+    EPOCH,
+    MARK,
+    OPENING,
+    TOPICS,
+    WRITER,
+    checked,
+    made_epoch,
+    topics_in,
+)
 from infraspectre.adapters.log.points import Point, check_epoch, cut, find_end
 from infraspectre.adapters.log.reading import Reader
 from infraspectre.adapters.log.retention import Dropped, retain
@@ -63,6 +73,10 @@ class LocalLog:
     def key(self) -> Ed25519PrivateKey:
         """Return the private key, which is made at its first use."""
         return log_key(self.folder, self._key)
+
+    def signing_keys(self) -> list[Ed25519PrivateKey]:
+        """Return the private keys that there are: the one that signs, and one that is about to take its place."""
+        return [self.key(), *waiting_key(self.folder)]
 
     def rotate(self, new: Path | None = None) -> str:
         """Let a new key sign from here on in all topics, and return the public one in hexadecimal.
@@ -128,6 +142,7 @@ class LocalTopic:
         self._moved = Condition()
         self._epoch = ""
         self._queue: Queue | None = None
+        self._is_closed = False
         self._held: int | None = None
         self._point: Point | None = None
 
@@ -206,6 +221,8 @@ class LocalTopic:
         return Origin(self.name, bytes.fromhex(self._epoch), (key,))
 
     def _writing(self) -> Queue:
+        if self._is_closed:
+            raise OutputError("is closed", path=self.folder, remedy="open the log again")
         if self._queue is None:
             with self._lock:
                 self._queue = self._queue or self._begun()
@@ -217,8 +234,9 @@ class LocalTopic:
         if self._held is None:
             raise OutputError("is written by another process", path=self.folder, remedy="stop that one first")
         point = self._point or Point()
-        signer = Signer(self.name, self._log.key())
-        if point.key not in (FIRST, signer.public):
+        signers = [Signer(self.name, key) for key in self._log.signing_keys()]
+        signer = next((each for each in signers if point.key in (FIRST, each.public)), None)
+        if signer is None:
             raise OutputError(
                 "was signed by another key", path=self.folder, remedy="restore the key, or 'infraspectre log rotate'"
             )
@@ -237,10 +255,10 @@ class LocalTopic:
         """
         with writing_to(self.folder):
             self._disk.make_folder(self.folder)
-            with locked(self.folder / "opening"):
+            with locked(self.folder / OPENING):
                 self._epoch = self._epoch or made_epoch(self.folder / EPOCH, self._disk)
                 check_epoch(self.folder, self._epoch)
-                held = lock(self.folder / "writer", wait=False)
+                held = lock(self.folder / WRITER, wait=False)
                 if held is not None:
                     self._recover()
                     self._held = held
@@ -266,6 +284,7 @@ class LocalTopic:
     def close(self) -> None:
         """Make durable what waits, and let others write."""
         with self._lock:
+            self._is_closed = True
             if self._queue is not None:
                 self._queue.close()
             self._let_go()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple, Self
@@ -108,7 +109,7 @@ def check(folder: Path, mark: Point, segments: list[int]) -> None:
 def parts_of(folder: Path, origin: Origin, mark: Point | None) -> Iterator[tuple[Segment, Part]]:
     """Yield all frames of a topic, and what is broken between them, each with the segment in which it lies."""
     segments = segments_in(folder)
-    for segment, following in zip(segments, [*segments[1:], None], strict=True):
+    for segment, following in zip_longest(segments, segments[1:]):
         is_last = following is None
         if is_last and mark is not None and mark.segment >= segment:
             following = mark.end

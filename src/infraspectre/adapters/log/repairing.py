@@ -20,6 +20,7 @@ from infraspectre.adapters.log.layout import (
     MARK,
     QUARANTINE,
     TOPICS,
+    WRITER,
     epoch_in,
     epoch_line,
     topics_in,
@@ -70,7 +71,7 @@ def repair(log: LocalLog) -> list[Repair]:
 def mended(log: LocalLog, name: str) -> Repair:
     """Mend one topic."""
     folder = log.folder / TOPICS / name
-    held = lock(folder / "writer", wait=False)
+    held = lock(folder / WRITER, wait=False)
     if held is None:
         raise OutputError("is written by another process", path=folder, remedy="stop that one first")
     done = Repair(name)

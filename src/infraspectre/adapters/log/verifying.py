@@ -233,11 +233,13 @@ class TopicCheck:
             self._found(path, "begins behind entries that nobody dropped: they are missing", 0, gone.first, gone.end)
 
     def _check_keys(self) -> None:
+        result, trusted = self._result, self._trusted
+        result.keys = [key.hex() for key in self._keys]
         for path, (offset, header) in self._repairers:
-            if header.key not in self._keys:
+            if header.key.hex() not in (*result.keys, trusted):
                 self._found(path, "tells of lost entries under an unknown key", offset, header.first, header.end)
-        self._result.keys = [key.hex() for key in self._keys]
-        if self._trusted is not None and self._result.frames and self._trusted not in self._result.keys:
+        signers = {*result.keys, *(frame.header.key.hex() for _, frame in self._repairers)}
+        if trusted is not None and result.frames and trusted not in signers:
             self._found(self._folder, "is not signed by the given key")
 
     def _check_heads(self) -> None:

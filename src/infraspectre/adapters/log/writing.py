@@ -117,11 +117,15 @@ class Writer:
             return self.point
 
     def hand_over(self, signer: Signer) -> None:
-        """Let another key sign from here on, and say so in a frame signed by the one before; raises OutputError."""
+        """Let another key sign from here on; raises OutputError.
+
+        The one before says so in a frame, and the new one takes over in another: only who has a key can bring it in.
+        """
         with self._turn:
             if self.point.key != signer.public:
                 self.write(lambda place: notice(Kind.KEY, place, signer.public))
             self._signer = signer
+            self.write(lambda place: notice(Kind.KEY, place, signer.public))
 
     def now(self) -> int:
         """Return the time of the clock."""
