@@ -12,7 +12,7 @@ from infraspectre.cli.output import note
 from infraspectre.errors import EXIT_DONE, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
-    from infraspectre.serving.sensor import SensorStatus, StoppableSource
+    from infraspectre.serving.sensor import Capture, SensorStatus
 
 
 class CaptureOptions(NamedTuple):
@@ -128,7 +128,7 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def opener(capture: CaptureOptions, common: Common) -> Callable[[], StoppableSource]:
+def opener(capture: CaptureOptions, common: Common) -> Callable[[], Capture]:
     """Return what opens the source that the options name; raises UsageError unless it is one."""
     from infraspectre import app
     from infraspectre.serving import sensor as serving

@@ -24,8 +24,9 @@ from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, pack
 from infraspectre.adapters.sensor_link.spool import Spool
 from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import UsageError
-from infraspectre.ports import Account, FlowSource
+from infraspectre.ports import Account
 from infraspectre.records.flow_batches import NAME
+from infraspectre.records.flows import FlowBatch
 from infraspectre.serving.privileges import become
 
 if TYPE_CHECKING:
@@ -37,16 +38,28 @@ BATCH_ROWS = 4_096
 BATCH_S = 0.1
 """They wait no longer than this for others."""
 STATUS_S = 10.0
+COUNT_S = 0.25
 FAREWELL_S = 10.0
 """How long the end waits for the server to have everything."""
 MOST_COUNTERS = 200
 
 
-class StoppableSource(FlowSource, Protocol):
-    """Is a source of flows that can be told to end."""
+class Capture(Protocol):
+    """Gives flows as they end, until it is stopped: an interface, or the replay of a capture."""
+
+    is_done: bool
+    """Whether all was read."""
+
+    def read(self, timeout_s: float) -> FlowBatch | None:
+        """Return the next flows, None where there are none for so long."""
+        ...
 
     def stop(self) -> None:
         """End soon; any thread may say so."""
+        ...
+
+    def account(self) -> Account:
+        """Return what was read and lost so far."""
         ...
 
 
@@ -55,7 +68,7 @@ class SensorPlan:
     """Says what a sensor does."""
 
     server: tuple[str, int]
-    open_source: Callable[[], StoppableSource]
+    open_source: Callable[[], Capture]
     """Called with all rights, before they are given up."""
     spool: Path | None = None
     spool_bytes: int = SPOOL_BYTES
@@ -89,7 +102,7 @@ class SensorStatus:
     @property
     def has_losses(self) -> bool:
         """Tell whether something was shed or lost."""
-        dropped = (count for name, count in self.capture.items() if name.startswith(("shed_", "dropped_")))
+        dropped = (count for name, count in self.capture.items() if name.startswith("shed_"))
         return bool(self.lost) or any(dropped) or bool(self.capture.get("unreadable"))
 
 
@@ -138,7 +151,7 @@ def is_own(host: str) -> bool:
         return False
 
 
-def replay(path: Path, speed: float, settings: FlowSettings | None) -> StoppableSource:
+def replay(path: Path, speed: float, settings: FlowSettings | None) -> Capture:
     """Return the flows of a capture, so many times as fast as they were recorded."""
     from infraspectre.capture import CaptureSource
     from infraspectre.capture.replay import Replay
@@ -148,13 +161,17 @@ def replay(path: Path, speed: float, settings: FlowSettings | None) -> Stoppable
     return Replay(CaptureSource([str(path)], "full", settings), speed)
 
 
-def listen(interface: str, options: Mapping[str, Any], flows: FlowSettings | None) -> StoppableSource:
+def listen(interface: str, options: Mapping[str, Any], flows: FlowSettings | None) -> Capture:
     """Return the flows on an interface; raises UsageError where this build cannot capture."""
     try:
-        live = import_module("infraspectre.capture.live")
+        live, settings = import_module("infraspectre.capture.live"), import_module("infraspectre.capture.settings")
     except ImportError as error:
         raise UsageError("this build cannot capture", remedy="use --replay") from error
-    source: StoppableSource = live.LiveSource(interface, live.CaptureSettings(**options), flows=flows)
+    try:
+        chosen = msgspec.convert(options, settings.CaptureSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"this cannot be captured: {error}", remedy="--help shows what may be given") from error
+    source: Capture = live.LiveSource(interface, "full", chosen, flows)
     return source
 
 
@@ -165,7 +182,7 @@ class Sensor:
         self,
         name: str,
         server: tuple[str, int],
-        source: StoppableSource,
+        source: Capture,
         spool: Spool,
         credentials: Credentials | None,
     ) -> None:
@@ -177,6 +194,7 @@ class Sensor:
         self._credentials = credentials
         self._batches = Gathering(spool)
         self._counters: dict[str, int] = {}
+        self._counted_at = 0.0
         self._failure: BaseException | None = None
 
     async def run(self, report: Callable[[SensorStatus], None]) -> SensorStatus:
@@ -190,11 +208,10 @@ class Sensor:
         link = Link(self._spool, self._name, self._server, self._credentials, self.counters, SystemClock(), chance)
         capturing = threading.Thread(target=self._capture, args=(loop, stopped), name="capture", daemon=True)
         capturing.start()
-        tasks = [asyncio.create_task(each) for each in (link.run(), self._tick(), self._tell(link, report))]
+        tasks = [asyncio.create_task(each) for each in (link.run(), self._tell(link, report))]
         try:
             await stopped.wait()
             await asyncio.to_thread(capturing.join, FAREWELL_S)
-            self._batches.flush()
             await link.flush(FAREWELL_S)
             await link.report()
             return self.status(link)
@@ -223,19 +240,24 @@ class Sensor:
     def _capture(self, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
         """Gather flows until the source ends or fails."""
         try:
-            for batch in self._source:
-                self._batches.add(batch.frame)
-                self._counters = counters(self._source.account())
-            self._counters = counters(self._source.account())
+            while not self._source.is_done:
+                batch = self._source.read(BATCH_S / 2)
+                if batch is not None:
+                    self._batches.add(batch.frame)
+                self._batches.flush(BATCH_S)
+                self._count()
+            self._batches.flush()
+            self._count(is_last=True)
         except BaseException as error:  # noqa: BLE001 - raised again where the command waits
             self._failure = error
         loop.call_soon_threadsafe(stopped.set)
 
-    async def _tick(self) -> None:
-        """Send on what has waited long enough, also while nothing more comes."""
-        while True:
-            await asyncio.sleep(BATCH_S / 2)
-            await asyncio.to_thread(self._batches.flush, BATCH_S)
+    def _count(self, *, is_last: bool = False) -> None:
+        """Take over what the capture has counted, from time to time."""
+        now = time.monotonic()
+        if is_last or now - self._counted_at >= COUNT_S:
+            self._counted_at = now
+            self._counters = counters(self._source.account())
 
     async def _tell(self, link: Link, report: Callable[[SensorStatus], None]) -> None:
         while True:
@@ -244,31 +266,28 @@ class Sensor:
 
 
 class Gathering:
-    """Joins flows to batches worth sending; two threads use it."""
+    """Joins flows to batches worth sending."""
 
     def __init__(self, spool: Spool) -> None:
         """Gather for a spool."""
         self._spool = spool
-        self._guard = threading.Lock()
         self._frames: list[pl.DataFrame] = []
         self._rows = 0
         self._since = 0.0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Add flows; they go into the spool once there are enough."""
-        with self._guard:
-            if not self._frames:
-                self._since = time.monotonic()
-            self._frames.append(frame)
-            self._rows += len(frame)
-            if self._rows >= BATCH_ROWS:
-                self._keep()
+        if not self._frames:
+            self._since = time.monotonic()
+        self._frames.append(frame)
+        self._rows += len(frame)
+        if self._rows >= BATCH_ROWS:
+            self._keep()
 
     def flush(self, waited_s: float = 0.0) -> None:
         """Put into the spool what has waited so long."""
-        with self._guard:
-            if self._frames and time.monotonic() - self._since >= waited_s:
-                self._keep()
+        if self._frames and time.monotonic() - self._since >= waited_s:
+            self._keep()
 
     def _keep(self) -> None:
         frame = pl.concat(self._frames, rechunk=True)
@@ -290,7 +309,8 @@ def keep(spool: Spool, frame: pl.DataFrame) -> None:
 
 def counters(account: Account) -> dict[str, int]:
     """Return what a capture counted as plain numbers, the losses by reason."""
-    found = {"packets": account.packets, "bytes": account.bytes, "flows": account.flows}
+    times = ("capture_start", "capture_end")
+    found = {name: value for name, value in vars(account).items() if isinstance(value, int) and name not in times}
     found["unreadable"] = len(account.unreadable)
     for kind, counts in (
         ("shed", account.shed), ("malformed", account.malformed), ("without_flow", account.without_flow),

@@ -82,7 +82,12 @@ def test_a_new_start_reads_only_what_came_since_it_was_saved(monkeypatch: pytest
     intake.save().result()
     take(intake, arrival(5))
     looked_at: list[bytes] = []
-    monkeypatch.setattr(module, "decode", lambda data: looked_at.append(data) or decode(data))
+
+    def look(data: bytes) -> tuple[FlowEnvelope, memoryview]:
+        looked_at.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(module, "decode", look)
     assert Intake(log).known(PROBE) == {"ab": 6}
     assert len(looked_at) == 1
 

@@ -351,13 +351,13 @@ def test_a_refused_batch_is_given_up_and_told_by_the_next(tmp_path: Path) -> Non
 def test_what_was_shed_is_told_to_the_server(tmp_path: Path) -> None:
     async def run() -> None:
         log, spool = MemoryLog(), Spool(tmp_path, LEAST_BYTES)
-        for number in range(2_000):
+        for number in range(600):
             spool.append(payload(number), 1)
         shed = spool.account().lost["shed"].flows
         async with serving(log, None) as (listener, port), sending(spool, port) as link:
             assert await link.flush(20)
         assert shed > 0
-        assert numbers(log) == list(range(shed, 2_000))
+        assert numbers(log) == list(range(shed, 600))
         assert [envelope.lost for envelope, _ in delivered(log) if envelope.lost] == [{"shed": shed}]
         assert listener.sensors()[0].lost == {"shed": shed}
 

@@ -41,7 +41,7 @@ def read(data: bytes) -> list[tuple[Message, bytes]]:
     return asyncio.run(run())
 
 
-SAID = [
+SAID: list[Message] = [
     Welcome(1, {"ab": 3}, 16), Batch("ab", 3, 1, {"shed": 2}, {"packets": 5}), Ack("ab", 3, 16), Heartbeat(),
     Refusal("ab", 4, "no flows"), Report({}, {"sent": 1}), Goodbye("enough", 1.5),
 ]  # fmt: skip
