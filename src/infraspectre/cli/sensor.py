@@ -98,7 +98,7 @@ def sensor(
 
     Whatever the server does not have yet lies in a spool on disk. How the sensor is, is told every ten seconds on
     stderr, with --json as lines of JSON on stdout. It ends with the replay, or when it is told to (SIGTERM, SIGINT),
-    and then sends what is left. The exit status is 3 if something was lost.
+    and then sends what is left, unless it is told so twice. The exit status is 3 if something was lost.
 
     Parameters
     ----------

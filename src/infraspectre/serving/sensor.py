@@ -20,7 +20,7 @@ from infraspectre import config
 from infraspectre.adapters.sensor_link.client import Link
 from infraspectre.adapters.sensor_link.credentials import Credentials
 from infraspectre.adapters.sensor_link.listener import is_loopback
-from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, pack
+from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, MOST_ROWS, pack
 from infraspectre.adapters.sensor_link.spool import Spool
 from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import UsageError
@@ -195,6 +195,7 @@ class Sensor:
         self._batches = Gathering(spool)
         self._counters: dict[str, int] = {}
         self._counted_at = 0.0
+        self._farewell: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
     async def run(self, report: Callable[[SensorStatus], None]) -> SensorStatus:
@@ -211,9 +212,8 @@ class Sensor:
         tasks = [asyncio.create_task(each) for each in (link.run(), self._tell(link, report))]
         try:
             await stopped.wait()
-            await asyncio.to_thread(capturing.join, FAREWELL_S)
-            await link.flush(FAREWELL_S)
-            await link.report()
+            self._farewell = asyncio.create_task(self._finish(capturing, link))
+            await asyncio.wait([self._farewell])
             return self.status(link)
         finally:
             for task in tasks:
@@ -221,6 +221,12 @@ class Sensor:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._failure is not None:
                 raise self._failure
+
+    async def _finish(self, capturing: threading.Thread, link: Link) -> None:
+        """Let the capture end, and the server have what is left."""
+        await asyncio.to_thread(capturing.join, FAREWELL_S)
+        await link.flush(FAREWELL_S)
+        await link.report()
 
     def counters(self) -> dict[str, int]:
         """Return what the capture has counted."""
@@ -234,11 +240,22 @@ class Sensor:
         )
 
     def _stop(self, stopped: asyncio.Event) -> None:
+        """End; who says so again does not want to wait for the server."""
         self._source.stop()
+        if self._farewell is not None:
+            self._farewell.cancel()
         stopped.set()
 
     def _capture(self, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
-        """Gather flows until the source ends or fails."""
+        """Gather flows until the source ends or fails; what failed is raised again where the command waits."""
+        try:
+            self._gather()
+        except BaseException as error:  # noqa: BLE001
+            self._failure = error
+        finally:
+            loop.call_soon_threadsafe(stopped.set)
+
+    def _gather(self) -> None:
         try:
             while not self._source.is_done:
                 batch = self._source.read(BATCH_S / 2)
@@ -246,11 +263,9 @@ class Sensor:
                     self._batches.add(batch.frame)
                 self._batches.flush(BATCH_S)
                 self._count()
+        finally:
             self._batches.flush()
             self._count(is_last=True)
-        except BaseException as error:  # noqa: BLE001 - raised again where the command waits
-            self._failure = error
-        loop.call_soon_threadsafe(stopped.set)
 
     def _count(self, *, is_last: bool = False) -> None:
         """Take over what the capture has counted, from time to time."""
@@ -292,14 +307,13 @@ class Gathering:
     def _keep(self) -> None:
         frame = pl.concat(self._frames, rechunk=True)
         self._frames, self._rows = [], 0
-        for start in range(0, len(frame), BATCH_ROWS):
-            keep(self._spool, frame.slice(start, BATCH_ROWS))
+        keep(self._spool, frame)
 
 
 def keep(spool: Spool, frame: pl.DataFrame) -> None:
     """Put flows into a spool, in halves where they are too large for one batch."""
-    payload = pack(frame)
-    if len(payload) <= MOST_BYTES or len(frame) == 1:
+    payload = pack(frame) if len(frame) <= MOST_ROWS else b""
+    if payload and (len(payload) <= MOST_BYTES or len(frame) == 1):
         spool.append(payload, len(frame))
         return
     middle = len(frame) // 2
