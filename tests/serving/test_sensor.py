@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -79,7 +79,7 @@ class Server:
 
 def plan(port: int, spool: Path, source: Callable[[], Capture], **changed: object) -> SensorPlan:
     base = SensorPlan((HOST, port), source, spool, 4 * LEAST_BYTES, "probe", is_insecure=True)
-    return SensorPlan(**(vars(base) | changed))  # type: ignore[arg-type]
+    return SensorPlan(**(vars(base) | changed))
 
 
 def quiet(_: SensorStatus) -> None: ...
@@ -201,7 +201,8 @@ def test_interfaces_are_opened_with_what_was_chosen(monkeypatch: pytest.MonkeyPa
     settings = ModuleType("settings")
     settings.CaptureSettings = CaptureSettings  # type: ignore[attr-defined]
     monkeypatch.setattr(sensor, "import_module", lambda name: live if name.endswith("live") else settings)
-    assert listen("eth0", {"filter": "tcp"}, None) == ("eth0", "full", CaptureSettings("tcp"), None)
+    opened: object = listen("eth0", {"filter": "tcp"}, None)
+    assert opened == ("eth0", "full", CaptureSettings("tcp"), None)
     with pytest.raises(UsageError, match="cannot be captured"):
         listen("eth0", {"snap_bytes": "many"}, None)
 
@@ -213,8 +214,8 @@ def test_a_replay_is_a_capture() -> None:
 
 
 class Source:
-    def __iter__(self) -> object:
-        return iter([FlowBatch(flow_rows(0))])
+    def __iter__(self) -> Iterator[FlowBatch]:
+        yield FlowBatch(flow_rows(0))
 
     def account(self) -> Account:
         return Account()

@@ -63,6 +63,8 @@ class SensorState(msgspec.Struct):
     address: str = ""
     program: str = ""
     is_connected: bool = False
+    position: str = ""
+    """Epoch and number of the batch that comes next."""
     changed_at: int = 0
     """When it came or went, nanoseconds since the epoch, UTC."""
     heard_at: int = 0
@@ -125,7 +127,7 @@ class Listener:
         self.budget = Budget(MOST_WAITING_BYTES)
         self.turned_away: Counter[str] = Counter()
         self.problem = ""
-        """What is wrong with files that changed."""
+        """What is wrong with files that changed, or with telling that sensors came or went."""
         self.is_closing = False
         self._is_forced = is_forced
         self._on_change = on_change
@@ -196,7 +198,10 @@ class Listener:
 
     def tell(self, state: SensorState) -> None:
         """Tell that a sensor came or went."""
-        self._on_change(msgspec.structs.replace(state))
+        try:
+            self._on_change(msgspec.structs.replace(state))
+        except InfraSpectreError as error:
+            self.problem = error.message
 
     async def _accept(self, server: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -281,6 +286,7 @@ class Session:
         try:
             await self._attend(hello, sensor, state)
         finally:
+            self._writer.transport.abort()
             self._listener.dismiss(self, sensor)
             self.done.set()
 
@@ -331,6 +337,7 @@ class Session:
         state.address, state.program, state.is_connected, state.changed_at = self._address, hello.program, True, now
         state.clock_ahead_ns, state.reason = hello.at - now, ""
         state.connections += 1
+        state.position = f"{hello.epoch}.{hello.first}"
         self._listener.tell(state)
         version = max(set(hello.versions) & set(VERSIONS))
         self._send(Welcome(version, self._listener.intake.known(sensor), MOST_IN_FLIGHT))
@@ -440,6 +447,7 @@ class Session:
         state.missing += taken.missing
         state.lost = dict(Counter(state.lost) + Counter(taken.lost))
         last = arrivals[-1].envelope
+        state.position = f"{last.epoch}.{last.sequence + 1}"
         self._send(Ack(last.epoch, last.sequence, MOST_IN_FLIGHT))
         return True
 
