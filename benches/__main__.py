@@ -32,6 +32,8 @@ BENCHES = {
     "cascade": "Flows judged by a model a second on one core, and how long a micro-batch takes.",
     "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
+    "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
+    "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -154,7 +154,7 @@ class Authority:
             return []
         try:
             return msgspec.json.decode(read_file(path), type=list[Issued])
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise InputError(f"is no list of certificates: {error}", path=path, remedy="restore the file") from error
 
     def check(self) -> Iterator[Finding]:

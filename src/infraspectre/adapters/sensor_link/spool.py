@@ -457,7 +457,7 @@ def read_state(path: Path) -> State:
     """Return what is still wanted; all of it where nobody knows, since the server recognises what it has."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=State)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return State()
 
 
