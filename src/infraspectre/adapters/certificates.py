@@ -31,7 +31,7 @@ from infraspectre.records.times import NANOSECONDS, rfc3339
 
 CertificateRole = Literal["sensor", "server"]
 AUTHORITY_CERTIFICATE, AUTHORITY_KEY, REVOKED, ISSUED, LOCK = "ca.pem", "ca.key", "revoked.pem", "issued.json", "lock"
-RESERVED = ("ca", "revoked", "issued")
+RESERVED = ("ca", "revoked")
 """Names of own files."""
 SCHEME = "infraspectre"
 MOST_FILE_BYTES = 16 << 20

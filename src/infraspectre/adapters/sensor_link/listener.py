@@ -44,6 +44,8 @@ from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
 MOST_CONNECTIONS = 1_024
 MOST_WAITING_BYTES = 16 * MOST_BYTES
 """Of payloads that are not yet durable, of all sensors together."""
+MOST_GREETING = 64
+"""Connections from one address that have not greeted yet: whoever holds as many keeps out nobody else."""
 WATCH_S = 1.0
 """Revoked and ended certificates, and changed files, are noticed so soon."""
 RETRY_S = 5.0
@@ -126,6 +128,8 @@ class Listener:
         self.clock = clock
         self.budget = Budget(MOST_WAITING_BYTES)
         self.turned_away: Counter[str] = Counter()
+        self.greeting: Counter[str] = Counter()
+        """Connections from each address that have not greeted yet."""
         self.problem = ""
         """What is wrong with files that changed, or with telling that sensors came or went."""
         self.is_closing = False
@@ -196,6 +200,12 @@ class Listener:
         if self._sessions.get(sensor) is session:
             del self._sessions[sensor]
 
+    def greeted(self, host: str) -> None:
+        """Note that a connection from an address is greeting no more."""
+        self.greeting[host] -= 1
+        if not self.greeting[host]:
+            del self.greeting[host]
+
     def tell(self, state: SensorState) -> None:
         """Tell that a sensor came or went."""
         try:
@@ -212,15 +222,16 @@ class Listener:
                 self.turned_away["not accepted"] += 1
                 await asyncio.sleep(OVERLOADED_S)
                 continue
-            if len(self._tasks) >= MOST_CONNECTIONS:
+            if len(self._tasks) >= MOST_CONNECTIONS or self.greeting[address[0]] >= MOST_GREETING:
                 self.turned_away["too many connections"] += 1
                 connection.close()
                 continue
-            task = asyncio.create_task(self._serve(connection, f"{address[0]}:{address[1]}"))
+            self.greeting[address[0]] += 1
+            task = asyncio.create_task(self._serve(connection, address[0], address[1]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, connection: socket.socket, address: str) -> None:
+    async def _serve(self, connection: socket.socket, host: str, port: int) -> None:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         loop = asyncio.get_running_loop()
@@ -232,10 +243,11 @@ class Listener:
             )
         except OSError as error:  # errors of TLS among them
             self.turned_away[f"no handshake: {explained(error)}"] += 1
+            self.greeted(host)
             connection.close()
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        await Session(self, reader, writer, address).run()
+        await Session(self, reader, writer, (host, port)).run()
 
     async def _watch(self) -> None:
         """Read changed files, and cut who may not be connected any more."""
@@ -254,14 +266,14 @@ class Session:
     """Is one connection of a sensor."""
 
     def __init__(
-        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: tuple[str, int]
     ) -> None:
         """Take a connection whose handshake is over."""
         self.done = asyncio.Event()
         self._listener = listener
         self._reader = reader
         self._writer = writer
-        self._address = address
+        self._host, self._port = peer
         self._peer: x509.Certificate | None = None
         self._arrived: deque[Arrival | Refusal | None] = deque()
         self._news = asyncio.Event()
@@ -282,6 +294,8 @@ class Session:
             self._listener.turned_away[reason[:80]] += 1
             await self._end(Goodbye(reason[:256], RETRY_S))
             return
+        finally:
+            self._listener.greeted(self._host)
         state = self._listener.state(sensor)
         try:
             await self._attend(hello, sensor, state)
@@ -334,7 +348,8 @@ class Session:
 
     async def _attend(self, hello: Hello, sensor: Sensor, state: SensorState) -> None:
         now = self._listener.clock.now()
-        state.address, state.program, state.is_connected, state.changed_at = self._address, hello.program, True, now
+        state.address, state.program = f"{self._host}:{self._port}", hello.program
+        state.is_connected, state.changed_at = True, now
         state.clock_ahead_ns, state.reason = hello.at - now, ""
         state.connections += 1
         state.position = f"{hello.epoch}.{hello.first}"
