@@ -35,6 +35,8 @@ BENCHES = {
     "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
+    "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
+    "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -64,6 +64,6 @@ def decode(data: bytes) -> tuple[FlowEnvelope, memoryview]:
         raise InputError("is no batch of flows", remedy="read it with the version of InfraSpectre that wrote it")
     try:
         envelope = msgspec.json.decode(data[HEAD_BYTES:end], type=FlowEnvelope)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise InputError(f"has a broken envelope: {error}") from error
     return envelope, memoryview(data)[end:]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
-from collections.abc import Callable
+import ssl
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import msgspec
 from cryptography import x509
@@ -42,10 +44,14 @@ from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
 MOST_CONNECTIONS = 1_024
 MOST_WAITING_BYTES = 16 * MOST_BYTES
 """Of payloads that are not yet durable, of all sensors together."""
+MOST_GREETING = 64
+"""Connections from one address that have not greeted yet: whoever holds as many keeps out nobody else."""
 WATCH_S = 1.0
 """Revoked and ended certificates, and changed files, are noticed so soon."""
 RETRY_S = 5.0
 """After a failure of the log, sensors wait so long at the least."""
+GROUP_BYTES = 8 << 20
+"""Batches that arrived are appended to the log together up to so many bytes."""
 OVERLOADED_S = 0.1
 """The log is asked again after so long when too much waits in it, then after twice as long, up to a second."""
 FAREWELL_S = 2.0
@@ -59,6 +65,8 @@ class SensorState(msgspec.Struct):
     address: str = ""
     program: str = ""
     is_connected: bool = False
+    position: str = ""
+    """Epoch and number of the batch that comes next."""
     changed_at: int = 0
     """When it came or went, nanoseconds since the epoch, UTC."""
     heard_at: int = 0
@@ -120,8 +128,10 @@ class Listener:
         self.clock = clock
         self.budget = Budget(MOST_WAITING_BYTES)
         self.turned_away: Counter[str] = Counter()
+        self.greeting: Counter[str] = Counter()
+        """Connections from each address that have not greeted yet."""
         self.problem = ""
-        """What is wrong with files that changed."""
+        """What is wrong with files that changed, or with telling that sensors came or went."""
         self.is_closing = False
         self._is_forced = is_forced
         self._on_change = on_change
@@ -162,6 +172,9 @@ class Listener:
             session.cut("the server stops")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FAREWELL_S + GREETING_S)
+        with suppress(InfraSpectreError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await asyncio.wrap_future(self.intake.save())
 
     def sensors(self) -> list[SensorState]:
         """Return how each sensor is that has connected since the start."""
@@ -187,9 +200,18 @@ class Listener:
         if self._sessions.get(sensor) is session:
             del self._sessions[sensor]
 
+    def greeted(self, host: str) -> None:
+        """Note that a connection from an address is greeting no more."""
+        self.greeting[host] -= 1
+        if not self.greeting[host]:
+            del self.greeting[host]
+
     def tell(self, state: SensorState) -> None:
         """Tell that a sensor came or went."""
-        self._on_change(msgspec.structs.replace(state))
+        try:
+            self._on_change(msgspec.structs.replace(state))
+        except InfraSpectreError as error:
+            self.problem = error.message
 
     async def _accept(self, server: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -200,15 +222,16 @@ class Listener:
                 self.turned_away["not accepted"] += 1
                 await asyncio.sleep(OVERLOADED_S)
                 continue
-            if len(self._tasks) >= MOST_CONNECTIONS:
+            if len(self._tasks) >= MOST_CONNECTIONS or self.greeting[address[0]] >= MOST_GREETING:
                 self.turned_away["too many connections"] += 1
                 connection.close()
                 continue
-            task = asyncio.create_task(self._serve(connection, f"{address[0]}:{address[1]}"))
+            self.greeting[address[0]] += 1
+            task = asyncio.create_task(self._serve(connection, address[0], address[1]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, connection: socket.socket, address: str) -> None:
+    async def _serve(self, connection: socket.socket, host: str, port: int) -> None:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         loop = asyncio.get_running_loop()
@@ -218,12 +241,13 @@ class Listener:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
             )
-        except OSError:  # errors of TLS among them
-            self.turned_away["no handshake"] += 1
+        except OSError as error:  # errors of TLS among them
+            self.turned_away[f"no handshake: {explained(error)}"] += 1
+            self.greeted(host)
             connection.close()
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        await Session(self, reader, writer, address).run()
+        await Session(self, reader, writer, (host, port)).run()
 
     async def _watch(self) -> None:
         """Read changed files, and cut who may not be connected any more."""
@@ -242,16 +266,17 @@ class Session:
     """Is one connection of a sensor."""
 
     def __init__(
-        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: tuple[str, int]
     ) -> None:
         """Take a connection whose handshake is over."""
         self.done = asyncio.Event()
         self._listener = listener
         self._reader = reader
         self._writer = writer
-        self._address = address
+        self._host, self._port = peer
         self._peer: x509.Certificate | None = None
-        self._arrived: asyncio.Queue[Arrival | Refusal | None] = asyncio.Queue()
+        self._arrived: deque[Arrival | Refusal | None] = deque()
+        self._news = asyncio.Event()
         self._waiting = 0
         self._waiting_bytes = 0
         self._goodbye: Goodbye | None = None
@@ -269,10 +294,13 @@ class Session:
             self._listener.turned_away[reason[:80]] += 1
             await self._end(Goodbye(reason[:256], RETRY_S))
             return
+        finally:
+            self._listener.greeted(self._host)
         state = self._listener.state(sensor)
         try:
             await self._attend(hello, sensor, state)
         finally:
+            self._writer.transport.abort()
             self._listener.dismiss(self, sensor)
             self.done.set()
 
@@ -320,16 +348,18 @@ class Session:
 
     async def _attend(self, hello: Hello, sensor: Sensor, state: SensorState) -> None:
         now = self._listener.clock.now()
-        state.address, state.program, state.is_connected, state.changed_at = self._address, hello.program, True, now
+        state.address, state.program = f"{self._host}:{self._port}", hello.program
+        state.is_connected, state.changed_at = True, now
         state.clock_ahead_ns, state.reason = hello.at - now, ""
         state.connections += 1
+        state.position = f"{hello.epoch}.{hello.first}"
         self._listener.tell(state)
         version = max(set(hello.versions) & set(VERSIONS))
         self._send(Welcome(version, self._listener.intake.known(sensor), MOST_IN_FLIGHT))
         self._reading = asyncio.create_task(self._read(sensor, state))
         beating = asyncio.create_task(self._beat())
         committing = asyncio.create_task(self._commit(sensor, state))
-        self._reading.add_done_callback(lambda _: self._arrived.put_nowait(None))
+        self._reading.add_done_callback(lambda _: self._queue(None))
         committing.add_done_callback(self._stop_reading)
         if self._goodbye is not None or self._listener.is_closing:
             self.cut("the server stops")
@@ -373,25 +403,39 @@ class Session:
             envelope = await asyncio.to_thread(examine, sensor, batch, payload)
         except InputError as error:
             state.refused += 1
-            self._arrived.put_nowait(Refusal(batch.epoch, batch.sequence, error.message[:256]))
+            self._queue(Refusal(batch.epoch, batch.sequence, error.message[:256]))
             raise ProtocolError(f"batch {batch.epoch}.{batch.sequence} is refused: {error.message}") from error
         state.capture = batch.capture
-        self._arrived.put_nowait(Arrival(envelope, payload))
+        self._queue(Arrival(envelope, payload))
 
     async def _commit(self, sensor: Sensor, state: SensorState) -> None:
         """Bring into the log what has arrived, all of it at once, and acknowledge it."""
-        is_open = True
-        while is_open:
-            found = [await self._arrived.get()]
-            while not self._arrived.empty():
-                found.append(self._arrived.get_nowait())
-            arrivals = [each for each in found if isinstance(each, Arrival)]
-            if arrivals and not await self._keep(sensor, state, arrivals):
+        while (each := await self._next()) is not None:
+            if isinstance(each, Refusal):
+                self._send(each)
+            elif not await self._keep(sensor, state, [each, *self._more(len(each.payload))]):
                 return
-            for each in found:
-                if isinstance(each, Refusal):
-                    self._send(each)
-            is_open = None not in found
+
+    def _queue(self, each: Arrival | Refusal | None) -> None:
+        """Put something behind what has arrived; None is the end."""
+        self._arrived.append(each)
+        self._news.set()
+
+    async def _next(self) -> Arrival | Refusal | None:
+        """Return what has arrived first."""
+        while not self._arrived:
+            self._news.clear()
+            await self._news.wait()
+        return self._arrived.popleft()
+
+    def _more(self, size: int) -> Iterator[Arrival]:
+        """Yield what has arrived after a batch of so many bytes, as far as it goes into the log together with it."""
+        while self._arrived and isinstance(following := self._arrived[0], Arrival):
+            size += len(following.payload)
+            if size > GROUP_BYTES:
+                return
+            self._arrived.popleft()
+            yield following
 
     async def _keep(self, sensor: Sensor, state: SensorState, arrivals: list[Arrival]) -> bool:
         """Make batches durable and acknowledge them; where that fails the connection ends."""
@@ -418,6 +462,7 @@ class Session:
         state.missing += taken.missing
         state.lost = dict(Counter(state.lost) + Counter(taken.lost))
         last = arrivals[-1].envelope
+        state.position = f"{last.epoch}.{last.sequence + 1}"
         self._send(Ack(last.epoch, last.sequence, MOST_IN_FLIGHT))
         return True
 
@@ -470,6 +515,13 @@ def reason_of(reading: asyncio.Task[None]) -> str:
     if reading.cancelled() or (error := reading.exception()) is None:
         return "the connection ended"
     return error.message if isinstance(error, InfraSpectreError) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def explained(error: OSError) -> str:
+    """Say why there is no connection, in words of which there are not many."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return str(error.reason) if isinstance(error, ssl.SSLError) else type(error).__name__
 
 
 def is_loopback(address: str) -> bool:
