@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
+from benches.stream_server import new_key
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from api.stream.stream_fakes import event
-from benches.stream_server import new_key
 from infraspectre.adapters.log.local import LocalLog
 from infraspectre.records.feed import FEED_TOPIC
 from log_fakes import SetClock
