@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 
@@ -72,21 +72,26 @@ class Relevance:
         """Return a learner that goes on from what was saved; raises InputError."""
         relevance = cls()
         try:
-            state = msgspec.convert(saved, State)
+            state = msgspec.convert(saved, State, str_keys=True)
         except msgspec.ValidationError as error:
             raise InputError(f"is no saved relevance: {error}", remedy="remove it to begin anew") from error
         relevance.verdicts = state.verdicts
         for tenant, buckets in state.tenants.items():
-            relevance._weights[tenant] = {int(bucket): weight for bucket, (weight, _) in buckets.items()}
-            relevance._squares[tenant] = {int(bucket): square for bucket, (_, square) in buckets.items()}
+            relevance._weights[tenant] = {bucket: weight for bucket, (weight, _) in buckets.items()}
+            relevance._squares[tenant] = {bucket: square for bucket, (_, square) in buckets.items()}
         return relevance
+
+
+Bucket = Annotated[int, msgspec.Meta(ge=0, lt=BUCKETS)]
+Weight = Annotated[float, msgspec.Meta(ge=-LIMIT, le=LIMIT)]
+Square = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class State(msgspec.Struct):
     """Is what a learner saves."""
 
-    verdicts: int
-    tenants: dict[str, dict[str, tuple[float, float]]]
+    verdicts: Annotated[int, msgspec.Meta(ge=0)]
+    tenants: Annotated[dict[str, dict[Bucket, tuple[Weight, Square]]], msgspec.Meta(max_length=MOST_TENANTS)]
 
 
 def traits(event: FeedEvent) -> Iterator[int]:
