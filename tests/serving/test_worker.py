@@ -40,7 +40,7 @@ def flows() -> pl.DataFrame:
 
 
 def play(worker: Worker, batches: list[bytes], is_saved: bool = False) -> None:
-    """Give a worker one batch after another, each when it has nothing else to do, so that it looks at each by itself."""
+    """Give a worker one batch after another, each when it has nothing else to do."""
     for batch in batches:
         worker.platform.log.topic(FLOWS_TOPIC).append([batch])
         drain(worker)

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -39,6 +39,7 @@ KILL_S = 2.0
 """How long a process may take to end once it was sent SIGTERM."""
 LOOK_S = 0.2
 MOST_LINE_BYTES = 1 << 16
+COMMAND = (sys.executable, "-m", "infraspectre.serving")
 ORDER: tuple[Role, ...] = ("worker", "server")
 """In which the processes are started; they are stopped the other way round, so that nothing comes in any more."""
 
@@ -48,9 +49,10 @@ logger = structlog.get_logger(__name__)
 class Child:
     """Is a process of the platform, started again whenever it ends."""
 
-    def __init__(self, role: Role, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, role: Role, now: Callable[[], float] = time.monotonic, command: Sequence[str] = COMMAND) -> None:
         """Prepare a process that is not started yet."""
         self.role = role
+        self._command = command
         self.report: Report | None = None
         self.restarts = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -61,9 +63,7 @@ class Child:
 
     def start(self, settings: Settings) -> None:
         """Start the process, in the group of the supervisor."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "infraspectre.serving"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdin and self.process.stdout  # noqa: S101 - both are pipes
         os.set_blocking(self.process.stdout.fileno(), False)
         self._started_at = self._heard_at = self._now()
