@@ -351,8 +351,14 @@ class TableStore(Protocol):
         """Yield the rows of a span of time, in nanoseconds, in frames of bounded size."""
         ...
 
-    def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
-        """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket."""
+    def totals(
+        self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int, most: int = 0
+    ) -> pl.DataFrame:
+        """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket.
+
+        Columns: bucket (its beginning), those of `by`, rows, bytes; `most` asks for the largest alone, largest first.
+        Raises InputError.
+        """
         ...
 
     def erase(self, tenant: str, entity: str) -> int:

@@ -88,8 +88,9 @@ def table_named(name: str) -> Table:
 
 def found_by(columns: Mapping[str, str]) -> dict[str, Kind]:
     """Return the kinds of the columns by which rows can be found."""
-    kinds = {name: kind_of(dtype) for name, dtype in columns.items()}
-    return {ADDRESS: "texts"} | {name: kind for name, kind in kinds.items() if kind is not None}
+    found: dict[str, Kind] = {ADDRESS: "texts"}
+    found.update((name, kind) for name, dtype in columns.items() if (kind := kind_of(dtype)) is not None)
+    return found
 
 
 def kind_of(dtype: str) -> Kind | None:

@@ -119,6 +119,11 @@ def next_record(data: memoryview, at: int, base: int) -> int | None:
     return None
 
 
+def is_torn(rest: bytes) -> bool:
+    """Tell whether bytes at the end of a journal are the beginning of a batch that was never acknowledged."""
+    return len(rest) < HEADER.size or record_at(memoryview(rest), 0, 0) is not None
+
+
 def look(path: Path, start: int) -> Found:
     """Return what a journal holds from an offset on."""
     with path.open("rb") as file:

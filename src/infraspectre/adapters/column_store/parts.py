@@ -16,8 +16,10 @@ from infraspectre.files import make_folder
 from infraspectre.records.tables import Table
 from infraspectre.records.times import UNITS
 
-ROW_GROUP = 65_536
-"""Rows of a row group and of a chunk: 32 vectors of DuckDB; what a question decodes at the least."""
+CHUNK_ROWS = 65_536
+"""Rows of a chunk, in one row group: what is decoded for one row with all its columns."""
+LISTED_ROW_GROUP = 8_192
+"""Rows of a row group of a part: a page of rows that lie far apart decodes that many for each."""
 CHUNK, ROW = "chunk_number", "chunk_row"
 """Columns of a part that say where all columns of a row lie."""
 
@@ -26,7 +28,9 @@ def write_chunk(folder: Path, number: int, day: str, frame: pl.DataFrame) -> Chu
     """Write rows of one day, sorted by time, with all their columns; raises OutputError."""
     sync(make_folder(folder / day).parent)
     chunk = Chunk(number, day, frame.height, column_list(frame.columns), Sealed(0, ""))
-    return Chunk(number, day, frame.height, chunk.columns, write_parquet(folder / chunk.name, frame, "zstd"))
+    return Chunk(
+        number, day, frame.height, chunk.columns, write_parquet(folder / chunk.name, frame, "zstd", CHUNK_ROWS)
+    )
 
 
 def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chunk], table: Table) -> Part:
@@ -38,7 +42,7 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
     hashes = address_hashes(rows, table.addresses)
     path = folder / part.addresses_name
     write_bytes(path, hashes.tobytes())
-    listed = write_parquet(folder / part.listed_name, rows, "lz4")
+    listed = write_parquet(folder / part.listed_name, rows, "lz4", LISTED_ROW_GROUP)
     return Part(number, part.day, part.rows, part.first, part.last, chunks, listed, sealed(path))
 
 
@@ -48,14 +52,14 @@ def listed_rows(frame: pl.DataFrame, number: int, listed: Sequence[str]) -> pl.D
     return frame.select(*(name for name in listed if name in frame.columns), *place)
 
 
-def write_parquet(path: Path, frame: pl.DataFrame, compression: str) -> Sealed:
+def write_parquet(path: Path, frame: pl.DataFrame, compression: str, row_group: int) -> Sealed:
     """Write rows to a file durably, and return what it has to hold from now on; raises OutputError."""
     write_durably(
         path,
         lambda temporary: frame.write_parquet(
             temporary,
             compression=compression,  # type: ignore[arg-type]
-            row_group_size=ROW_GROUP,
+            row_group_size=row_group,
             statistics=True,
         ),
     )

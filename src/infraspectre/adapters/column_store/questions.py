@@ -44,14 +44,17 @@ class Question:
     filters: tuple[Filter, ...]
     order: Order
     after: Place | None
+    bound: Value | None = None
+    """A value of what sorts, behind which no row of the page lies."""
 
     @classmethod
     def of(cls, table: Table, query: Query) -> Question:
         """Read a query; the newest rows come first unless it says otherwise. Raises InputError."""
         order = query.order or Order(table.at, descending=True)
-        for name in (*(each.field for each in query.filters), order.field):
-            if name not in table.fields:
-                raise InputError("is no column that can be asked for", field=name[:64])
+        for each in query.filters:
+            checked(each, table)
+        if table.fields.get(order.field) in (None, "texts"):
+            raise InputError("cannot be sorted by", field=order.field[:64])
         return cls(table, query.filters, order, None if query.after is None else place_of(query.after, order))
 
     @property
@@ -65,6 +68,10 @@ class Question:
         pieces = [self.condition(each, present) for each in self.filters]
         if self.after is not None:
             pieces.append(self.behind(self.after, present))
+        if self.bound is not None:
+            name = self.column(self.order.field, present)
+            text = f"{name} >= ?" if self.order.descending else f"({name} <= ? OR {name} IS NULL)"
+            pieces.append(Piece(text, (self.bound,)))
         return joined(" AND ", pieces or [Piece("TRUE")])
 
     def sort(self, present: Collection[str]) -> str:
@@ -102,7 +109,23 @@ class Question:
 
     def column(self, name: str, present: Collection[str]) -> str:
         """Return a column as SQL; one that no file has is null."""
-        return quoted(name) if name in present else f"NULL::{TYPES[self.table.fields[name]]}"
+        return quoted(name) if name in present else typed_null(self.table, name)
+
+
+def typed_null(table: Table, name: str) -> str:
+    """Return a column without values as SQL."""
+    return f"NULL::{TYPES[table.fields[name]]}"
+
+
+def checked(asked: Filter, table: Table) -> None:
+    """Raise InputError for a filter that the table cannot answer."""
+    kind = table.fields.get(asked.field)
+    types = {"integer": (int,), "real": (int, float)}.get(kind or "", (str,))
+    if kind is None or not asked.values or (kind == "texts" and asked.operator not in ("=", "!=", "~", "^")):
+        raise InputError(f"cannot be asked for by {asked.operator}", field=asked.field[:64])
+    for value in asked.values:
+        if not isinstance(value, types) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
+            raise InputError(f"is no value of it: {str(value)[:40]}", field=asked.field[:64])
 
 
 def quoted(name: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, groupby
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,12 @@ import polars as pl
 from infraspectre.adapters.column_store.manifest import Part
 from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name
 from infraspectre.adapters.column_store.questions import Place, Question, quoted, written
-from infraspectre.adapters.column_store.view import Batch, View
-from infraspectre.adapters.columns import dtype
-from infraspectre.errors import InputError, OverloadError
+from infraspectre.adapters.column_store.rows import Frame, fetch
+from infraspectre.adapters.column_store.totals import totals
+from infraspectre.adapters.column_store.view import View
+from infraspectre.errors import OverloadError
 from infraspectre.records.queries import Query
-from infraspectre.records.tables import ADDRESS, Table
+from infraspectre.records.tables import ADDRESS
 
 TIMEOUT_S = 10.0
 """A question that takes longer is given up."""
@@ -31,9 +32,18 @@ class Hit(NamedTuple):
 
     value: Any
     key: Any
+    at: int
     chunk: int
     """The number of its chunk; of its batch, below 0, in a journal."""
     row: int
+
+
+class Source(NamedTuple):
+    """Is what stands behind FROM, with its parameters and the columns that it has."""
+
+    text: str
+    parameters: tuple[Any, ...]
+    present: Collection[str]
 
 
 class Search:
@@ -52,19 +62,21 @@ class Search:
         """Release the database."""
         self._connection.close()
 
-    def page(
-        self, folder: Path, view: View, table: Table, query: Query, columns: Sequence[str]
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    def page(self, view: View, query: Query, columns: Sequence[str]) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of rows, and where the next one begins; raises InputError and OverloadError."""
-        question = Question.of(table, query)
-        known(table, columns)
+        question = Question.of(view.table, query)
         with self.cursor() as cursor:
-            hits = find(cursor, folder, view, question, query.limit + 1)
-            rows = fetch(folder, view, table, hits[: query.limit], columns)
+            hits = find(cursor, view, question, query.limit + 1)
+            rows = fetch(cursor, view, hits[: query.limit], columns)
         if len(hits) <= query.limit:
             return rows, None
         last = hits[query.limit - 1]
         return rows, written(Place(last.value, last.key), question.order)
+
+    def totals(self, view: View, start: int, end: int, by: Sequence[str], every: int, most: int) -> pl.DataFrame:
+        """Return counts of rows and sums of bytes; raises InputError and OverloadError."""
+        with self.cursor() as cursor:
+            return totals(cursor, view, (start, end), by, every, most)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -74,31 +86,24 @@ class Search:
         timer.start()
         try:
             yield cursor
-        except duckdb.InterruptException as error:
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
             remedy = "ask for a shorter span of time, or by an address"
-            raise OverloadError(f"took longer than {TIMEOUT_S:.0f} s", field="query", remedy=remedy) from error
-        except (duckdb.ConversionException, duckdb.BinderException, duckdb.InvalidInputException) as error:
-            raise InputError(f"cannot be answered: {str(error).splitlines()[0][:200]}", field="query") from error
+            raise OverloadError(
+                f"needs more than {TIMEOUT_S:.0f} s or than memory", field="query", remedy=remedy
+            ) from error
         finally:
             timer.cancel()
             cursor.close()
 
 
-def known(table: Table, columns: Sequence[str]) -> None:
-    """Raise InputError for what is no column of a table."""
-    for name in columns:
-        if name not in table.columns:
-            raise InputError("is no column", field=name[:64])
-
-
-def find(cursor: duckdb.DuckDBPyConnection, folder: Path, view: View, question: Question, limit: int) -> list[Hit]:
+def find(cursor: duckdb.DuckDBPyConnection, view: View, question: Question, limit: int) -> list[Hit]:
     """Return the first rows that pass, in order."""
     hits = in_journals(cursor, view, question, limit)
-    for group in part_groups(folder, view, question):
+    for group in part_groups(view, question):
         if len(hits) >= limit and not may_precede(group, hits[limit - 1], question):
             break
-        found = in_parts(cursor, folder, view, group, question, limit)
-        hits = sorted([*hits, *found], key=sort_key, reverse=question.order.descending)[:limit]
+        hits += in_parts(cursor, view, group, question, limit)
+        hits = sorted(hits, key=sort_key, reverse=question.order.descending)[:limit]
     return hits
 
 
@@ -116,12 +121,11 @@ def may_precede(group: Sequence[Part], hit: Hit, question: Question) -> bool:
     return bool(min(part.first for part in group) <= hit.value)
 
 
-def part_groups(folder: Path, view: View, question: Question) -> Iterator[list[Part]]:
+def part_groups(view: View, question: Question) -> Iterator[list[Part]]:
     """Yield parts that may have rows, those first that come first in order of time; groups grow."""
-    parts = [part for part in view.manifest.parts if may_hold(folder, part, question)]
+    parts = [part for part in view.manifest.parts if may_hold(view.path, part, question)]
     if question.order.field != question.table.at:
-        if parts:
-            yield parts
+        yield from [parts] * bool(parts)
         return
     down = question.order.descending
     parts.sort(key=lambda part: -part.last if down else part.first)
@@ -159,116 +163,62 @@ def in_span(part: Part, operator: str, values: Sequence[Any]) -> bool:
     return True
 
 
-class Frame:
-    """Offers a polars frame to DuckDB, which else would look for pyarrow."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        """Wrap a frame."""
-        self._frame = frame
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._frame.__arrow_c_stream__(requested_schema)
-
-
 def in_journals(cursor: duckdb.DuckDBPyConnection, view: View, question: Question, limit: int) -> list[Hit]:
     """Return the first rows that pass among those in journals."""
     if not view.batches:
         return []
     frame = view.pending if question.names <= set(question.table.listed) else view.pending_with(question.names)
     cursor.register("pending", Frame(frame))
-    hits = ask(cursor, "pending", (), set(frame.columns), question, limit)
+    hits = ask(cursor, Source("pending", (), frame.columns), question, limit)
     cursor.unregister("pending")
     return [hit._replace(chunk=-1 - hit.chunk) for hit in hits]
 
 
 def in_parts(
-    cursor: duckdb.DuckDBPyConnection, folder: Path, view: View, parts: Sequence[Part], question: Question, limit: int
+    cursor: duckdb.DuckDBPyConnection, view: View, parts: Sequence[Part], question: Question, limit: int
 ) -> list[Hit]:
     """Return the first rows that pass among those of some parts."""
-    if question.names <= set(question.table.listed):
-        files = [str(folder / part.listed_name) for part in parts]
-        present = set(question.table.listed)
-        return ask(cursor, "read_parquet(?, union_by_name = true)", (files,), present, question, limit)
+    is_listed = question.names <= set(question.table.listed)
+    source = listed_source(view, parts) if is_listed else chunk_source(view, parts)
+    if question.order.field != question.table.at:
+        question = bounded(cursor, source, question, limit)
+    return ask(cursor, source, question, limit)
+
+
+def listed_source(view: View, parts: Sequence[Part]) -> Source:
+    """Return the rows of parts with the columns of lists."""
+    files = [str(view.path / part.listed_name) for part in parts]
+    return Source("read_parquet(?, union_by_name = true)", (files,), view.listed(parts))
+
+
+def chunk_source(view: View, parts: Sequence[Part]) -> Source:
+    """Return the rows of parts with all columns."""
     chunks = [chunk for part in parts for chunk in part.chunks]
-    files = [str(folder / chunk.name) for chunk in chunks]
-    present = set().union(*(view.manifest.columns[chunk.columns] for chunk in chunks))
-    source = (
-        f"(SELECT *, parse_filename(filename, true)::UINTEGER AS {CHUNK}, file_row_number AS {ROW} "
+    text = (
+        f"(SELECT *, parse_filename(filename, true)::UINTEGER AS {CHUNK}, file_row_number AS {ROW} "  # noqa: S608
         "FROM read_parquet(?, union_by_name = true, filename = true, file_row_number = true))"
     )
-    return ask(cursor, source, (files,), present, question, limit)
+    return Source(text, ([str(view.path / chunk.name) for chunk in chunks],), view.present(chunks))
 
 
-def ask(
-    cursor: duckdb.DuckDBPyConnection,
-    source: str,
-    parameters: tuple[Any, ...],
-    present: set[str],
-    question: Question,
-    limit: int,
-) -> list[Hit]:
+def bounded(cursor: duckdb.DuckDBPyConnection, source: Source, question: Question, limit: int) -> Question:
+    """Return the question with a bound on what sorts, found by reading that alone: most row groups are left out."""
+    name, where = question.column(question.order.field, source.present), question.where(source.present)
+    way = "DESC NULLS LAST" if question.order.descending else "ASC NULLS FIRST"
+    statement = f"SELECT {name} FROM {source.text} WHERE {where.text} ORDER BY 1 {way} LIMIT 1 OFFSET {limit - 1:d}"  # noqa: S608
+    found = cursor.execute(statement, [*source.parameters, *where.parameters]).fetchone()
+    return question if found is None or found[0] is None else replace(question, bound=found[0])
+
+
+def ask(cursor: duckdb.DuckDBPyConnection, source: Source, question: Question, limit: int) -> list[Hit]:
     """Ask one source for the first rows that pass."""
-    where = question.where(present)
+    where, present = question.where(source.present), source.present
+    names = (
+        f"{question.column(question.order.field, present)}, {quoted(question.table.key)}, {quoted(question.table.at)}"
+    )
+    # Only numbers and names that the table has stand in the text; all values are parameters.
     statement = (
-        f"SELECT {question.column(question.order.field, present)}, {quoted(question.table.key)}, {CHUNK}, {ROW} "
-        f"FROM {source} WHERE {where.text} ORDER BY {question.sort(present)} LIMIT {limit:d}"
+        f"SELECT {names}, {CHUNK}, {ROW} FROM {source.text} WHERE {where.text} "  # noqa: S608
+        f"ORDER BY {question.sort(present)} LIMIT {limit:d}"
     )
-    return [Hit(*row) for row in cursor.execute(statement, [*parameters, *where.parameters]).fetchall()]
-
-
-def fetch(folder: Path, view: View, table: Table, hits: Sequence[Hit], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the columns of rows that were found, in their order."""
-    chunks = {chunk.number: chunk for part in view.manifest.parts for chunk in part.chunks}
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for number, group in groupby(sorted(hits, key=lambda hit: (hit.chunk, hit.row)), lambda hit: hit.chunk):
-        rows = [hit.row for hit in group]
-        if number < 0:
-            frame = batch_rows(view.batches[-1 - number], rows, columns)
-        else:
-            chunk = chunks[number]
-            frame = chunk_rows(folder / chunk.name, view.manifest.columns[chunk.columns], rows, columns)
-        found |= zip([(number, row) for row in rows], frame.to_dicts(), strict=True)
-    unknown = dict.fromkeys(columns)
-    return [unknown | found[hit.chunk, hit.row] for hit in hits]
-
-
-def batch_rows(batch: Batch, rows: Sequence[int], columns: Sequence[str]) -> pl.DataFrame:
-    """Return the columns of rows of a batch in a journal."""
-    is_listed = bool(columns) and set(columns) <= set(batch.listed.columns)
-    frame = batch.listed if is_listed else batch.record.frame(batch.path)
-    return frame[list(rows)].select(name for name in columns or frame.columns if name in frame.columns)
-
-
-def chunk_rows(path: Path, present: Sequence[str], rows: Sequence[int], columns: Sequence[str]) -> pl.DataFrame:
-    """Return the columns of rows of a chunk."""
-    wanted = [name for name in columns or present if name in present]
-    frame = pl.scan_parquet(path).select(wanted).slice(rows[0], rows[-1] - rows[0] + 1).collect()
-    return frame[[row - rows[0] for row in rows]]
-
-
-def dtype_of(table: Table, name: str) -> pl.DataType:
-    """Return the type of a column of a table."""
-    return dtype(table.columns[name])
-
-
-def scan(
-    folder: Path, view: View, table: Table, span: tuple[int, int], columns: Sequence[str]
-) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a span of time, chunk by chunk; columns that a chunk lacks are null."""
-    names = [*columns, *({table.at} - set(columns))]
-    parts = [part for part in view.manifest.parts if part.first < span[1] and part.last >= span[0]]
-    frames = (
-        pl.read_parquet(folder / chunk.name, columns=wanted(view.manifest.columns[chunk.columns], names, columns))
-        for part in parts
-        for chunk in part.chunks
-    )
-    for frame in chain(frames, view.frames()):
-        rows = frame.filter(pl.col(table.at).is_between(*span, closed="left"))
-        if rows.height:
-            lacking = (pl.lit(None, dtype_of(table, name)).alias(name) for name in columns if name not in frame.columns)
-            yield rows.with_columns(*lacking).select(columns or rows.columns)
-
-
-def wanted(present: Sequence[str], names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Return the columns to read from a chunk: those asked for, or all."""
-    return [name for name in (names if columns else present) if name in present]
+    return [Hit(*row) for row in cursor.execute(statement, [*source.parameters, *where.parameters]).fetchall()]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote
 
+import duckdb
 import polars as pl
 
-from infraspectre.adapters.column_store.durable import locked
-from infraspectre.adapters.column_store.journal import JournalFile, encoded, journal_path
-from infraspectre.adapters.column_store.search import Search, known, scan
-from infraspectre.adapters.column_store.totals import totals
+from infraspectre.adapters.column_store.durable import locked, write_bytes
+from infraspectre.adapters.column_store.journal import JournalFile, encoded, is_torn, journal_path
+from infraspectre.adapters.column_store.rows import scan
+from infraspectre.adapters.column_store.search import Search
+from infraspectre.adapters.column_store.totals import checked
 from infraspectre.adapters.column_store.upkeep import (
     NAME_BYTES,
     compact,
@@ -36,6 +38,8 @@ from infraspectre.records.tables import TABLES, Table, table_named
 MOST_PENDING = 1_048_576
 """Rows that may wait in journals; more are refused until compaction has taken them over."""
 MOST_NAME_BYTES = 256
+ATTEMPTS = 3
+Result = TypeVar("Result")
 
 
 class ParquetTables:
@@ -95,33 +99,46 @@ class ParquetTables:
         if not 0 < query.limit <= MOST_ROWS:
             raise InputError(f"is not between 1 and {MOST_ROWS}", field="limit")
         described = table_named(table)
-        path = self._path(tenant, described)
-        return self._search.page(path, self._view(tenant, described), described, query, columns)
+        known(described, columns)
+        return self._answered(tenant, described, lambda view: self._search.page(view, query, columns))
+
+    def _answered(self, tenant: str, table: Table, answer: Callable[[View], Result]) -> Result:
+        """Return an answer, asked again where files were replaced meanwhile, or damaged and now set aside."""
+        for _ in range(ATTEMPTS):
+            view = self._view(tenant, table)
+            try:
+                return answer(view)
+            except (duckdb.Error, pl.exceptions.PolarsError, OSError) as error:
+                failed = error
+            if self._view(tenant, table).manifest is view.manifest:
+                self.verify(tenant, table.name)
+        raise InputError(f"cannot be read: {str(failed)[:200]}", field=table.name) from failed
 
     def scan(
         self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = ()
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of a span of time, in frames of at most a chunk or batch; raises InputError.
 
-        Raises ConflictError where rows were erased or files merged so long ago that they are gone.
+        Raises ConflictError where files were merged or erased so long ago that they are gone.
         """
         described = table_named(table)
         known(described, columns)
-        path = self._path(tenant, described)
         try:
-            yield from scan(path, self._view(tenant, described), described, (start, end), columns)
+            yield from scan(self._view(tenant, described), start, end, columns)
         except FileNotFoundError as error:
             raise ConflictError("was rewritten meanwhile", path=error.filename, remedy="ask again") from error
 
-    def totals(self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int) -> pl.DataFrame:
+    def totals(
+        self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int, most: int = 0
+    ) -> pl.DataFrame:
         """Count rows and sum bytes of a span of time by columns, in buckets of so many nanoseconds; 0 is one bucket.
 
-        Columns: bucket (its beginning), those of `by`, rows, bytes. Raises InputError and OverloadError.
+        Columns: bucket (its beginning), those of `by`, rows, bytes; `most` asks for the largest alone, largest first.
+        Raises InputError and OverloadError.
         """
         described = table_named(table)
-        path, view = self._path(tenant, described), self._view(tenant, described)
-        with self._search.cursor() as cursor:
-            return totals(cursor, path, view, described, (start, end), by, every)
+        checked(described, by, every, most)
+        return self._answered(tenant, described, lambda view: self._search.totals(view, start, end, by, every, most))
 
     def verify(self, tenant: str, table: str) -> Verification:
         """Compare all files with their digests, and set aside what is damaged; raises OutputError."""
@@ -186,6 +203,13 @@ def tenant_folder(tenant: str) -> str:
     return name
 
 
+def known(table: Table, columns: Sequence[str]) -> None:
+    """Raise InputError for what is no column of a table."""
+    for name in columns:
+        if name not in table.columns:
+            raise InputError("is no column", field=name[:64])
+
+
 def accepted(frame: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, int, int]:
     """Return rows as they are kept, with their first and last event time; raises InputError."""
     for name in (table.key, table.at):
@@ -199,11 +223,10 @@ def accepted(frame: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, int, int]
 
 
 def write_record(folder: TableFolder, record: bytes) -> None:
-    """Append a batch to the last journal; what a crash left behind its end is set aside."""
+    """Append a batch to the last journal; what a crash left of another is removed, and what is none is set aside."""
     path = next(reversed(folder.journals), journal_path(folder.path, folder.manifest.journal))
     with JournalFile(path) as journal:
         end = folder.journals[path].end if path in folder.journals else 0
-        if journal.end > end:
-            set_aside = make_folder(folder.path / "damaged") / f"{path.name}-{end}"
-            set_aside.write_bytes(journal.cut(end))
+        if journal.end > end and not is_torn(rest := journal.cut(end)):
+            write_bytes(make_folder(folder.path / "damaged") / f"{path.name}-{end}", rest)
         journal.append(record)

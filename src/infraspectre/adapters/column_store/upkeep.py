@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -15,8 +16,8 @@ from infraspectre.adapters.column_store.journal import JournalFile, journal_path
 from infraspectre.adapters.column_store.manifest import Chunk, Garbage, Manifest, Part
 from infraspectre.adapters.column_store.parts import (
     CHUNK,
+    CHUNK_ROWS,
     ROW,
-    ROW_GROUP,
     by_day,
     day_of,
     listed_rows,
@@ -24,7 +25,7 @@ from infraspectre.adapters.column_store.parts import (
     write_part,
 )
 from infraspectre.adapters.column_store.view import Batch, TableFolder
-from infraspectre.files import writing_to
+from infraspectre.files import make_folder, writing_to
 from infraspectre.records.times import UNITS
 
 GRACE = 60 * UNITS["s"]
@@ -94,6 +95,8 @@ def compact(folder: TableFolder, now: int) -> int:
         following = folder.manifest.journal + len(folder.journals)
         JournalFile(journal_path(folder.path, following)).close()
         journals = dict(folder.journals)
+    for path in (path for path, journal in journals.items() if journal.damaged_rows or journal.damaged_bytes):
+        shutil.copy(path, make_folder(folder.path / "damaged"))
     draft = Draft(folder)
     for group in groups(batches):
         frame = pl.concat([batch.record.frame(batch.path) for batch in group], how="diagonal_relaxed")
@@ -114,7 +117,7 @@ def groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
     group: list[Batch] = []
     rows = 0
     for batch in batches:
-        if group and rows + batch.record.rows > ROW_GROUP:
+        if group and rows + batch.record.rows > CHUNK_ROWS:
             yield group
             group, rows = [], 0
         group.append(batch)
@@ -167,7 +170,7 @@ def mergeable(manifest: Manifest, today: str) -> Iterator[list[Part]]:
 def together(folder: TableFolder, draft: Draft, parts: Sequence[Part]) -> tuple[list[Chunk], list[pl.DataFrame]]:
     """Return the chunks of parts, and their rows as a part holds them; small chunks become one."""
     chunks = [chunk for part in parts for chunk in part.chunks]
-    small = [chunk for chunk in chunks if chunk.rows <= ROW_GROUP // 2]
+    small = [chunk for chunk in chunks if chunk.rows <= CHUNK_ROWS // 2]
     kept = [chunk for chunk in chunks if chunk not in small]
     listed = [kept_rows(folder, part, {chunk.number for chunk in kept}) for part in parts]
     for group in chunk_groups(small):
@@ -183,7 +186,7 @@ def chunk_groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
     """Yield small chunks in groups that make one chunk each."""
     group: list[Chunk] = []
     for chunk in chunks:
-        if sum(each.rows for each in group) + chunk.rows > ROW_GROUP:
+        if sum(each.rows for each in group) + chunk.rows > CHUNK_ROWS:
             yield group
             group = []
         group.append(chunk)

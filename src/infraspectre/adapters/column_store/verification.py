@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
 from infraspectre.adapters.column_store import manifest as manifests
-from infraspectre.adapters.column_store.durable import digest, digest_of
+from infraspectre.adapters.column_store.durable import digest, digest_of, locked
 from infraspectre.adapters.column_store.manifest import Chunk, Part, Sealed
 from infraspectre.adapters.column_store.parts import CHUNK, ROW
 from infraspectre.adapters.column_store.upkeep import Draft, stored_names
@@ -23,19 +24,24 @@ def verify(folder: TableFolder, now: int) -> Verification:
     A chunk that is damaged keeps the columns of lists, which its part has too; a part is made again from its chunks.
     Rows are lost where both are damaged. Raises OutputError.
     """
-    damaged = manifest_files(folder)
-    folder.refresh()
-    parts = {part.number: broken(folder, part) for part in folder.manifest.parts}
-    files = sum(len(part.files) for part in folder.manifest.parts)
-    lost = mend(folder, [part for part in folder.manifest.parts if parts[part.number]], parts, now)
+    copies = manifest_files(folder)
+    with locked(folder.lock):
+        folder.refresh()
+        journals = [told for path in folder.journals if (told := damage_of(folder, path))]
+    parts = folder.manifest.parts
+    damaged = {part.number: broken(folder, part) for part in parts}
+    lost = mend(folder, [part for part in parts if damaged[part.number]], damaged, now)
     names = names_file(folder, now)
-    journals = [
-        f"{path.name}: {journal.damaged_rows} rows, {journal.damaged_bytes} bytes"
-        for path, journal in folder.journals.items()
-        if journal.damaged_rows or journal.damaged_bytes
-    ]
-    found = (*damaged, *(name for each in parts.values() for name in each), *names, *journals)
-    return Verification(files + len(folder.journals), found, lost, folder.damaged_rows)
+    found = (*copies, *(name for each in damaged.values() for name in each), *names, *journals)
+    files = sum(len(part.files) for part in parts) + len(folder.journals)
+    return Verification(files, found, lost, folder.damaged_rows)
+
+
+def damage_of(folder: TableFolder, path: Path) -> str:
+    """Return what is damaged of a journal, nothing where all is well."""
+    journal = folder.journals[path]
+    stray = journal.damaged_bytes + path.stat().st_size - journal.end
+    return f"{path.name}: {journal.damaged_rows} rows, {stray} stray bytes" * bool(stray or journal.damaged_rows)
 
 
 def manifest_files(folder: TableFolder) -> list[str]:

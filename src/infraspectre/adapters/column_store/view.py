@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import polars as pl
 
 from infraspectre.adapters.column_store import manifest as manifests
 from infraspectre.adapters.column_store.journal import Record, look, numbered
-from infraspectre.adapters.column_store.manifest import Manifest
+from infraspectre.adapters.column_store.manifest import Chunk, Manifest, Part
 from infraspectre.adapters.column_store.parts import listed_rows
 from infraspectre.errors import InputError
 from infraspectre.records.tables import Table
@@ -65,9 +65,24 @@ class Journal:
 class View:
     """Is a table at one moment."""
 
+    path: Path
+    table: Table
     manifest: Manifest
     batches: tuple[Batch, ...]
     """What lies in journals."""
+
+    def parts(self, start: int, end: int) -> list[Part]:
+        """Return the parts that may have rows of a span of time, in order of time."""
+        return [part for part in self.manifest.parts if part.first < end and part.last >= start]
+
+    def listed(self, parts: Iterable[Part]) -> tuple[str, ...]:
+        """Return which columns of lists some parts have between them."""
+        present = self.present(chunk for part in parts for chunk in part.chunks)
+        return tuple(name for name in self.table.listed if name in present)
+
+    def present(self, chunks: Iterable[Chunk]) -> set[str]:
+        """Return which columns some chunks have between them."""
+        return {name for columns in {chunk.columns for chunk in chunks} for name in self.manifest.columns[columns]}
 
     @cached_property
     def pending(self) -> pl.DataFrame:
@@ -96,7 +111,7 @@ class TableFolder:
         self.table = table
         self.journals: dict[Path, Journal] = {}
         self._signature: tuple[int, int, int] | None = None
-        self._view = View(Manifest(), ())
+        self._view = View(path, table, Manifest(), ())
 
     @property
     def manifest(self) -> Manifest:
@@ -124,7 +139,7 @@ class TableFolder:
         grown = [journal.refresh() for journal in self.journals.values()]
         if any(grown) or manifest is not self.manifest or known.keys() != self.journals.keys():
             batches = (batch for journal in self.journals.values() for batch in journal.batches)
-            self._view = View(manifest, tuple(batches))
+            self._view = View(self.path, self.table, manifest, tuple(batches))
         return self._view
 
     def _signed(self) -> tuple[int, int, int] | None:

@@ -1,0 +1,130 @@
+"""Rows of a table, once it is known where they lie, and all rows of a span of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+
+from infraspectre.adapters.column_store.manifest import Part
+from infraspectre.adapters.column_store.parts import CHUNK, ROW
+from infraspectre.adapters.column_store.questions import quoted
+from infraspectre.adapters.column_store.view import Batch, View
+from infraspectre.adapters.columns import dtype
+from infraspectre.records.tables import Table
+
+if TYPE_CHECKING:
+    from infraspectre.adapters.column_store.search import Hit
+
+Rows = dict[tuple[int, int], dict[str, Any]]
+"""Rows by the number of their chunk or batch, and by their place in it."""
+
+
+class Frame:
+    """Offers a polars frame to DuckDB, which else would look for pyarrow."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        """Wrap a frame."""
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+def fetch(
+    cursor: duckdb.DuckDBPyConnection, view: View, hits: Sequence[Hit], columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the columns of rows that were found, in their order; without columns, all that there are."""
+    waiting = [hit for hit in hits if hit.chunk < 0]
+    sorted_in = [hit for hit in hits if hit.chunk >= 0]
+    is_listed = bool(columns) and set(columns) <= set(view.table.listed)
+    found = from_batches(view, waiting, columns)
+    found |= from_parts(cursor, view, sorted_in, columns) if is_listed else from_chunks(view, sorted_in, columns)
+    unknown = dict.fromkeys(columns)
+    return [unknown | found[hit.chunk, hit.row] for hit in hits]
+
+
+def from_batches(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Rows:
+    """Return rows that lie in journals."""
+    found: Rows = {}
+    for number, rows in by_chunk(hits):
+        frame = batch_rows(view.batches[-1 - number], rows, columns)
+        found |= zip([(number, row) for row in rows], frame.to_dicts(), strict=True)
+    return found
+
+
+def batch_rows(batch: Batch, rows: Sequence[int], columns: Sequence[str]) -> pl.DataFrame:
+    """Return the columns of rows of a batch in a journal."""
+    is_listed = bool(columns) and set(columns) <= set(batch.listed.columns)
+    frame = batch.listed if is_listed else batch.record.frame(batch.path)
+    return frame[list(rows)].select(name for name in columns or frame.columns if name in frame.columns)
+
+
+def by_chunk(hits: Sequence[Hit]) -> Iterator[tuple[int, list[int]]]:
+    """Yield the rows of each chunk in which some lie."""
+    places = sorted((hit.chunk, hit.row) for hit in hits)
+    for number, group in groupby(places, lambda place: place[0]):
+        yield number, [row for _, row in group]
+
+
+def from_parts(cursor: duckdb.DuckDBPyConnection, view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Rows:
+    """Return the columns of lists of rows; their times say in which row groups they lie."""
+    parts = parts_of(view, {hit.chunk for hit in hits})
+    if not parts:
+        return {}
+    present = view.listed(parts)
+    names = [name for name in columns if name in present]
+    files = [str(view.path / part.listed_name) for part in parts]
+    times = sorted({hit.at for hit in hits})
+    marks = ", ".join("?" * len(times))
+    # Only names that the table has stand in the text; all values are parameters.
+    statement = (
+        f"SELECT {CHUNK}, {ROW}, {', '.join(map(quoted, names))} FROM read_parquet(?, union_by_name = true) "  # noqa: S608
+        f"WHERE {quoted(view.table.at)} IN ({marks})"
+    )
+    wanted = {(hit.chunk, hit.row) for hit in hits}
+    rows = cursor.execute(statement, [files, *times]).fetchall()
+    return {row[:2]: dict(zip(names, row[2:], strict=True)) for row in rows if row[:2] in wanted}
+
+
+def parts_of(view: View, chunks: set[int]) -> list[Part]:
+    """Return the parts that have some chunks."""
+    return [part for part in view.manifest.parts if any(chunk.number in chunks for chunk in part.chunks)]
+
+
+def from_chunks(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Rows:
+    """Return rows with any columns."""
+    chunks = {chunk.number: chunk for part in view.manifest.parts for chunk in part.chunks}
+    found: Rows = {}
+    for number, rows in by_chunk(hits):
+        present = view.manifest.columns[chunks[number].columns]
+        names = [name for name in columns or present if name in present]
+        part = pl.scan_parquet(view.path / chunks[number].name).select(names).slice(rows[0], rows[-1] - rows[0] + 1)
+        frame = part.collect()[[row - rows[0] for row in rows]]
+        found |= zip([(number, row) for row in rows], frame.to_dicts(), strict=True)
+    return found
+
+
+def scan(view: View, start: int, end: int, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a span of time, chunk by chunk; columns that a chunk lacks are null."""
+    at, read = view.table.at, dict.fromkeys([*columns, view.table.at] if columns else ())
+    frames = (
+        pl.read_parquet(
+            view.path / chunk.name, columns=[name for name in read if name in view.present([chunk])] or None
+        )
+        for part in view.parts(start, end)
+        for chunk in part.chunks
+    )
+    for frame in chain(frames, view.frames()):
+        rows = frame.filter(pl.col(at).is_between(start, end, closed="left"))
+        if rows.height:
+            lacking = [name for name in columns if name not in rows.columns]
+            yield rows.with_columns(empty(view.table, name) for name in lacking).select(columns or rows.columns)
+
+
+def empty(table: Table, name: str) -> pl.Expr:
+    """Return a column without values."""
+    return pl.lit(None, dtype(table.columns[name])).alias(name)
