@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -14,12 +16,16 @@ from infraspectre.api.frame import header
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
 from infraspectre.api.idempotency import digest, whole_body
 from infraspectre.api.problems import MOST_FLAWS, Flaw, RefusedError
+from infraspectre.errors import OverloadError
 from infraspectre.records.events import Position
 from infraspectre.records.feed import EVENTS_TOPIC
+from infraspectre.serving.metrics import EVENTS_ACCEPTED, EVENTS_SHED, EVENTS_WAITING, Metrics
 
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
 MOST_SENT = 16 << 20
 """Bytes of a request, as it is sent."""
+SMALL = 16 << 10
+"""Bytes that are read sooner than a thread would begin to."""
 MOST_UNPACKED = 64 << 20
 MOST_LINE = 256 << 10
 MOST_LINES = 100_000
@@ -41,6 +47,9 @@ OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 Encoding = Literal["identity", "gzip", "zstd"]
 
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""How encoded bodies begin (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1)."""
+
 
 class Accepted(msgspec.Struct, frozen=True):
     """Acknowledges events that are durable."""
@@ -51,24 +60,28 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Waiting:
-    """Counts the bytes that wait to be durable, and what was refused since too many did."""
+    """Bounds the bytes that wait to be durable: what came is what was kept, what was refused, and what waits."""
 
     def __init__(self, most: int = MOST_WAITING) -> None:
         """Let so many bytes wait."""
-        self.most = most
-        self.bytes = 0
-        self.refused = 0
+        self._most = most
+        self._bytes = 0
 
-    def enter(self, count: int) -> None:
-        """Count bytes in; raises RefusedError where there is no room."""
-        if self.bytes + count > self.most:
-            self.refused += 1
+    @contextmanager
+    def room(self, count: int, metrics: Metrics) -> Iterator[None]:
+        """Hold room for bytes while the block runs; raises RefusedError where there is none."""
+        if self._bytes + count > self._most:
+            metrics.add(EVENTS_SHED, count=count)
             raise RefusedError("overloaded", "too many events wait to be kept", headers={"retry-after": "1"})
-        self.bytes += count
+        self._change(count, metrics)
+        try:
+            yield
+        finally:
+            self._change(-count, metrics)
 
-    def leave(self, count: int) -> None:
-        """Count bytes out."""
-        self.bytes -= count
+    def _change(self, count: int, metrics: Metrics) -> None:
+        self._bytes += count
+        metrics.set(EVENTS_WAITING, value=self._bytes)
 
 
 WAITING = Waiting()
@@ -99,14 +112,18 @@ async def add_events(
     """
     check_type(request.content_type[0])
     body = await whole_body(request.receive, MOST_SENT)
-    WAITING.enter(len(body))
-    try:
+    with WAITING.room(len(body), platform.metrics):
         topic = platform.log.topic(EVENTS_TOPIC)
-        entries = await asyncio.to_thread(entries_of, body, content_encoding, principal.tenant, origin_of(request))
-        first = await asyncio.wrap_future(topic.append(entries))
-        return Accepted(len(entries), str(Position(topic.epoch, first)))
-    finally:
-        WAITING.leave(len(body))
+        read = (body, content_encoding, principal.tenant, origin_of(request))
+        is_small = len(body) <= SMALL and content_encoding is None
+        entries = entries_of(*read) if is_small else await asyncio.to_thread(entries_of, *read)
+        try:
+            first = await asyncio.wrap_future(topic.append(entries))
+        except OverloadError:
+            platform.metrics.add(EVENTS_SHED, count=len(body))
+            raise
+    platform.metrics.add(EVENTS_ACCEPTED, count=len(entries))
+    return Accepted(len(entries), str(Position(topic.epoch, first)))
 
 
 def check_type(content_type: str) -> None:
@@ -148,8 +165,10 @@ def entries_of(body: bytes, encoding: Encoding | None, tenant: str, origin: str)
     return entries
 
 
-def unpacked_body(body: bytes) -> bytes:
+def unpacked_body(body: bytes, magic: bytes) -> bytes:
     """Return what gzip or Zstandard holds, within bounds; raises RefusedError."""
+    if not body.startswith(magic):
+        raise RefusedError("not-valid", "the body is not encoded as content-encoding says")
     try:
         return unpacked(body, MOST_UNPACKED)
     except OSError as error:
@@ -158,7 +177,7 @@ def unpacked_body(body: bytes) -> bytes:
 
 def plain(body: bytes, encoding: Encoding | None) -> bytes:
     """Return a body without its compression, which may not blow up; raises RefusedError."""
-    text = body if encoding in (None, "identity") else unpacked_body(body)
+    text = body if encoding in (None, "identity") else unpacked_body(body, MAGIC[encoding])
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

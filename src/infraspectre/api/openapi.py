@@ -175,11 +175,12 @@ def statuses(operation: Document, path: str, method: str, opt: Mapping[str, Any]
     found = {*ALWAYS, *opt.get("statuses", ())}
     if opt.get("public") is not True:
         found |= {*KNOWN_ONLY}
-    if "{" in path:
+    names = {parameter["name"] for parameter in operation.get("parameters", [])}
+    if "{" in path or "after" in names:
         found.add(404)
     if method == "post" or "requestBody" in operation:
         found |= {*WITH_BODY}
-    if any(parameter["name"] == "if-match" for parameter in operation.get("parameters", [])):
+    if "if-match" in names:
         found |= {412, 428}
     return found
 

@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
-from msgspec import Meta
 
 from infraspectre.errors import InputError, all_of
+from infraspectre.records.access import Principal
 from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query
 
 T = TypeVar("T")
 MOST_FILTERS = 20
-MOST_FILTER = 1_100
 VALUES: dict[Kind, str] = {
     "text": r" *(=|!=|<|<=|>|>=|~|\^) *[\s\S]{0,1000}",
     "texts": r" *(=|!=|~|\^) *[\s\S]{0,1000}",
@@ -57,14 +56,15 @@ def reader(filters: Mapping[str, Kind], shown: frozenset[str]) -> Callable[..., 
     """Return the function that reads the parameters of a list."""
 
     def question(
+        principal: NamedDependency[Principal],  # after it, since tasks are started for what is resolved at once
         filter_: list[str] | None = None,
         order: str | None = None,
         limit: int = 100,
         after: str | None = None,
         fields: str | None = None,
     ) -> Question:
-        chosen = checked_fields(frozenset(fields.split(",")) if fields else frozenset(), shown)
-        wanted = Order.of(order, filters) if order else None
+        chosen = checked_fields(frozenset() if fields is None else frozenset(fields.split(",")), shown)
+        wanted = None if order is None else Order.of(order, filters)
         return Question(Query(tuple(collected(filter_ or [], filters)), wanted, limit, after), chosen)
 
     question.__annotations__.update(parameters(filters, shown))
@@ -72,13 +72,17 @@ def reader(filters: Mapping[str, Kind], shown: frozenset[str]) -> Callable[..., 
 
 
 def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, Any]:
-    """Return the parameters of a list as the framework and the description of the API know them."""
+    """Return the parameters of a list as the framework and the description of the API know them.
+
+    Patterns are described alone: who reads a filter, an order or fields says better what is wrong with them.
+    """
     return {
         "filter_": Annotated[
-            list[Annotated[str, Meta(pattern=filter_pattern(filters), max_length=MOST_FILTER)]] | None,
+            list[str] | None,
             QueryParameter(
                 name="filter",
                 max_items=MOST_FILTERS,
+                schema_extra={"items": {"type": "string", "pattern": filter_pattern(filters)}},
                 description="FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; "
                 "after = and !=, alternatives stand between |. All filters must hold. "
                 f"Fields: {', '.join(f'{name} ({kind})' for name, kind in sorted(filters.items()))}.",
@@ -87,7 +91,7 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
         "order": Annotated[
             str | None,
             QueryParameter(
-                pattern=f"^-?({any_of(name for name, kind in filters.items() if kind != 'texts')})$",
+                schema_extra={"pattern": f"^-?({any_of(n for n, kind in filters.items() if kind != 'texts')})$"},
                 description="Field to sort by; - before it puts the highest first.",
             ),
         ],
@@ -96,7 +100,7 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
         "fields": Annotated[
             str | None,
             QueryParameter(
-                pattern=f"^({any_of(shown)})(,({any_of(shown)})){{0,99}}$",
+                schema_extra={"pattern": f"^({any_of(shown)})(,({any_of(shown)})){{0,99}}$"},
                 description=f"Fields that items shall have, of {', '.join(sorted(shown))}; all by default.",
             ),
         ],
@@ -104,7 +108,7 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
 
 
 def filter_pattern(filters: Mapping[str, Kind]) -> str:
-    """Return the regular expression of all filters; more than it are refused with a reason of their own."""
+    """Return the regular expression of all filters."""
     return f"^({'|'.join(f'{re.escape(name)}{VALUES[kind]}' for name, kind in sorted(filters.items()))})$"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
 from infraspectre.serving.key_file import KEY_BYTES
+from infraspectre.serving.metrics import Metrics
 from infraspectre.settings import Settings
 
 
@@ -28,5 +30,8 @@ class Platform:
     log: EventLog
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
+    metrics: Metrics = field(default_factory=Metrics)
+    checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """Raise where a further dependency does not work, by its name: quick, and called from threads."""
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
     """Signs access tokens; a random one makes every login end with the process."""

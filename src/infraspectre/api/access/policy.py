@@ -43,7 +43,8 @@ class Policy(ASGIMiddleware):
 
     def _enter(self, scope: Scope, opt: Mapping[str, Any]) -> None:
         if opt.get("public") is True:
-            granted(scope, self._door.requests, f"address {address_of(scope)}")
+            if opt.get("limited") is not False:
+                granted(scope, self._door.requests, f"address {address_of(scope)}")
             return
         given = (header(scope["headers"], b"authorization") or b"").decode("latin-1")
         identity = self._door.authentication.identity(given)

@@ -102,7 +102,7 @@ def list_users(platform: GivenPlatform, principal: GivenPrincipal, question: Giv
     return answer
 
 
-@get("/api/v1/users/{name:str}", opt={"permission": "administer"}, sync_to_thread=True)
+@get("/api/v1/users/{name:str}", opt={"permission": "administer"}, sync_to_thread=False)
 def show_user(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> Response[User]:
     """Show a user of the tenant."""
     stored = found(platform, principal.tenant, name)
