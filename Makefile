@@ -2,6 +2,7 @@
 # test   runs every test and every check        bench  measures speed, memory and accuracy
 # lint   runs the checks alone                  format rewrites the sources in the house style
 # docs   writes the generated reference pages   lock   pins the newest versions of what is needed
+# kafka  fetches a Kafka broker for the tests
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
@@ -26,10 +27,14 @@ SHARED_DATA := $(abspath ../shared/data)
 TEST_DATA := $(abspath .cache/test-data)
 export INFRASPECTRE_TEST_DATA ?= $(if $(wildcard $(SHARED_DATA)/unpack),$(TEST_DATA))
 
-.PHONY: help setup run test bench lint format docs lock clean tools python-version test-data test-rust test-python
+# A broker for the tests of what runs on Kafka, if there is one; they are skipped without it.
+KAFKA := $(abspath .cache/kafka)
+export INFRASPECTRE_TEST_KAFKA ?= $(wildcard $(KAFKA))
+
+.PHONY: kafka help setup run test bench lint format docs lock clean tools python-version test-data test-rust test-python
 
 help:
-	@sed -n '1,4s/^# //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '1,5s/^# //p' $(firstword $(MAKEFILE_LIST))
 
 setup: $(CORE)
 
@@ -65,6 +70,10 @@ docs: $(CORE)
 
 lock: $(DEV_ENV)
 	$(BIN)/python tools/lock.py
+
+kafka:
+	@command -v mvn >/dev/null || { echo "Maven is missing; install it with: sudo apt-get install maven" >&2; exit 1; }
+	mvn --quiet --batch-mode --file tools/kafka-pom.xml dependency:copy-dependencies -DoutputDirectory=$(KAFKA)
 
 clean:
 	rm -rf $(VENV) target $(REPORT) .cache

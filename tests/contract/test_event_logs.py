@@ -13,6 +13,7 @@ from infraspectre.adapters.log.local import LocalLog
 from infraspectre.errors import InputError, OutputError
 from infraspectre.ports import EventLog
 from infraspectre.records.events import Position
+from kafka_broker import running_broker
 from log_fakes import MemoryLog, SetClock
 
 WAIT_S = 30
@@ -25,14 +26,34 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(params=["local", "memory"])
-def opening(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> Iterator[Opening]:
-    """Opens the same log, again and again."""
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_broker(tmp_path_factory.mktemp("kafka")) as address:
+        yield address
+
+
+def maker(kind: str, request: pytest.FixtureRequest, clock: SetClock) -> Opening:
+    """What opens the same log, again and again."""
+    if kind == "memory":
+        kept = MemoryLog(clock)
+        return lambda: kept
+    folder: Path = request.getfixturevalue("tmp_path")
+    if kind == "local":
+        return lambda: LocalLog(folder / "log", clock)
+    pytest.importorskip("confluent_kafka")
+    from infraspectre.adapters.log.kafka import KafkaLog
+
+    address: str = request.getfixturevalue("broker")
+    return lambda: KafkaLog(address, clock, prefix=f"{folder.name}.", replicas=1)
+
+
+@pytest.fixture(params=["local", "memory", "kafka"])
+def opening(request: pytest.FixtureRequest, clock: SetClock) -> Iterator[Opening]:
     opened: list[EventLog] = []
-    kept = MemoryLog(clock)
+    make = maker(request.param, request, clock)
 
     def open_log() -> EventLog:
-        opened.append(kept if request.param == "memory" else LocalLog(tmp_path / "log", clock))
+        opened.append(make())
         return opened[-1]
 
     yield open_log
