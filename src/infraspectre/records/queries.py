@@ -209,6 +209,9 @@ class Collection:
 
     name: str
     fields: Mapping[str, Kind] = field(default_factory=dict)
+    frequent: tuple[str, ...] = ()
+    """Fields of short values by which most is asked: stores may let the index of each hold them all, so that questions
+    of them read nothing else. Rows of one text are sorted by the first number among them."""
 
     def __post_init__(self) -> None:
         """Refuse names that no store can use; raises InputError."""
