@@ -129,6 +129,15 @@ def children_of(process: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
+def both(supervisor: int, without: int = 0) -> list[int]:
+    """Wait until server and worker run, and return them."""
+    deadline = time.monotonic() + 60
+    while len(now := children_of(supervisor)) < 2 or without in now:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return sorted(now)
+
+
 def test_the_platform_starts_survives_a_killed_process_and_stops(tmp_path: Path) -> None:
     """Run it as users do: no other service, a port that the system chose, kill -9, and SIGTERM."""
     running = serve(tmp_path / "data")
@@ -140,12 +149,9 @@ def test_the_platform_starts_survives_a_killed_process_and_stops(tmp_path: Path)
         _, told = second.communicate(timeout=30)
         assert second.returncode == 2
         assert f"in use by process {running.pid}" in told
-        worker, _ = before = children_of(running.pid)
-        os.kill(worker, signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while (len(now := children_of(running.pid)) < 2 or now == before) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert worker not in now
+        before = both(running.pid)
+        os.kill(before[1], signal.SIGKILL)
+        assert before[1] not in both(running.pid, without=before[1])
         running.send_signal(signal.SIGTERM)
         _, log = running.communicate(timeout=40)
         assert running.returncode == 0, log

@@ -31,6 +31,8 @@ from infraspectre.records.times import NANOSECONDS, rfc3339
 
 CertificateRole = Literal["sensor", "server"]
 AUTHORITY_CERTIFICATE, AUTHORITY_KEY, REVOKED, ISSUED, LOCK = "ca.pem", "ca.key", "revoked.pem", "issued.json", "lock"
+RESERVED = ("ca", "revoked", "issued")
+"""Names of own files."""
 SCHEME = "infraspectre"
 MOST_FILE_BYTES = 16 << 20
 AUTHORITY_DAYS = 3_650
@@ -109,6 +111,8 @@ class Authority:
         for text in (name, tenant):
             if not NAME.match(text):
                 raise UsageError(f"{text!r} is no name", remedy="take a to z, 0 to 9, dots and hyphens, at most 63")
+        if name in RESERVED:
+            raise UsageError(f"the name {name} is taken", remedy="choose another")
         if role == "server" and not hosts:
             raise UsageError("a server needs a name", remedy="say with --host how sensors reach it")
         with self._changing():
@@ -131,7 +135,7 @@ class Authority:
         """Revoke all certificates of a name, and return those that were in force; raises UsageError for no name."""
         with self._changing():
             self._last(name)
-            now = self._clock.now()
+            key, now = self._key(), self._clock.now()
             known = self.issued()
             revoked = [
                 msgspec.structs.replace(each, revoked_at=now)
@@ -140,7 +144,7 @@ class Authority:
             ]
             changed = {each.serial: each for each in revoked}
             self._remember([changed.get(each.serial, each) for each in known])
-            self._write_revoked(self._key())
+            self._write_revoked(key)
             return revoked
 
     def issued(self) -> list[Issued]:

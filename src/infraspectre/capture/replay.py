@@ -7,7 +7,7 @@ from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from infraspectre.ports import Account, Alerts, FlowSource
+from infraspectre.ports import Account, FlowSource
 from infraspectre.records.flows import FlowBatch
 from infraspectre.records.times import NANOSECONDS
 
@@ -19,23 +19,32 @@ STEP_S = 0.1
 
 
 class Replay:
-    """Gives the batches of another source again, each piece when its flows have ended."""
+    """Gives the flows of another source again, each when it has ended; it is read as an interface is."""
 
     def __init__(self, source: FlowSource, speed: float) -> None:
         """Play a source so many times as fast as it was recorded; 0 is as fast as possible."""
+        self.is_done = False
         self._source = source
-        self._speed = speed
         self._stopped = Event()
+        self._pieces = pieces(source, speed)
+        self._begun = monotonic()
+        self._waiting: tuple[float, FlowBatch] | None = None
 
-    def __iter__(self) -> Iterator[FlowBatch]:
-        begun, first = monotonic(), None
-        for batch in self._source:
-            for at, piece in pieces(batch.frame, self._speed) if self._speed else [(0, batch.frame)]:
-                first = at if first is None else first
-                due = begun + (at - first) / NANOSECONDS / (self._speed or 1.0)
-                if self._stopped.wait(max(due - monotonic(), 0.0)):
-                    return
-                yield FlowBatch(piece)
+    def read(self, timeout_s: float = 1.0) -> FlowBatch | None:
+        """Return the next flows; None when the time is over, or when there are no more: then `is_done` is set."""
+        self._waiting = self._waiting or next(self._pieces, None)
+        if self._waiting is None:
+            self.is_done = True
+            return None
+        after_s, batch = self._waiting
+        left_s = max(self._begun + after_s - monotonic(), 0.0)
+        if self._stopped.wait(min(left_s, timeout_s)):
+            self.is_done = True
+            return None
+        if left_s > timeout_s:
+            return None
+        self._waiting = None
+        return batch
 
     def stop(self) -> None:
         """End the replay early; any thread may say so."""
@@ -45,26 +54,22 @@ class Replay:
         """Return what was read and lost so far."""
         return self._source.account()
 
-    def progress(self) -> tuple[int, int]:
-        """Return the bytes read and the bytes in all; 0 in all where that is unknown."""
-        return self._source.progress()
 
-    def alerts(self) -> Alerts:
-        """Return the alerts that came with the flows so far."""
-        return self._source.alerts()
+def pieces(source: FlowSource, speed: float) -> Iterator[tuple[float, FlowBatch]]:
+    """Yield flows in their order, each piece with when it is due, in seconds from the first one."""
+    first = None
+    for batch in source:
+        if not speed:
+            yield 0.0, batch
+            continue
+        for at, frame in cut(batch.frame, max(int(STEP_S * speed * NANOSECONDS), 1)):
+            first = at if first is None else first
+            yield (at - first) / NANOSECONDS / speed, FlowBatch(frame)
 
 
-def pieces(frame: pl.DataFrame, speed: float) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Yield flows in their order, cut where time goes on, each piece with when the last of its flows had ended."""
-    import polars as pl
-
-    step = max(int(STEP_S * speed * NANOSECONDS), 1)
-    steps = frame.select(at=pl.col("ended_at").cum_max(), step=pl.col("ended_at").cum_max() // step)
-    ends = changes(steps["step"])
+def cut(frame: pl.DataFrame, step: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield flows in their order, cut wherever so much time has gone on, each piece with when its last flow ended."""
+    ended = frame["ended_at"].cum_max()
+    ends = ((ended // step).diff().fill_null(0) != 0).arg_true().to_list()
     for start, end in zip([0, *ends], [*ends, len(frame)], strict=True):
-        yield int(steps["at"][end - 1]), frame.slice(start, end - start)
-
-
-def changes(numbers: pl.Series) -> list[int]:
-    """Return where a number differs from the one before it."""
-    return (numbers.diff().fill_null(0) != 0).arg_true().to_list()
+        yield int(ended[end - 1]), frame.slice(start, end - start)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import note
 from infraspectre.errors import EXIT_DONE, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
-    from infraspectre.serving.sensor import SensorStatus, StoppableSource
+    from infraspectre.serving.sensor import Capture, SensorStatus
 
 
 class CaptureOptions(NamedTuple):
@@ -98,7 +98,7 @@ def sensor(
 
     Whatever the server does not have yet lies in a spool on disk. How the sensor is, is told every ten seconds on
     stderr, with --json as lines of JSON on stdout. It ends with the replay, or when it is told to (SIGTERM, SIGINT),
-    and then sends what is left. The exit status is 3 if something was lost.
+    and then sends what is left, unless it is told so twice. The exit status is 3 if something was lost.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def opener(capture: CaptureOptions, common: Common) -> Callable[[], StoppableSource]:
+def opener(capture: CaptureOptions, common: Common) -> Callable[[], Capture]:
     """Return what opens the source that the options name; raises UsageError unless it is one."""
     from infraspectre import app
     from infraspectre.serving import sensor as serving
@@ -140,7 +140,15 @@ def opener(capture: CaptureOptions, common: Common) -> Callable[[], StoppableSou
     if capture.replay is not None:
         path = capture.replay
         return lambda: serving.replay(path, capture.speed, flows)
-    return lambda: serving.listen(capture, flows)
+    interface, options = capture.interface or "", settings_of(capture)
+    return lambda: serving.listen(interface, options, flows)
+
+
+def settings_of(capture: CaptureOptions) -> dict[str, Any]:
+    """Return the settings of live capture that were chosen."""
+    chosen = {"snap_bytes": capture.snap_length, "buffer_bytes": capture.buffer, "threads": capture.fanout}
+    found: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    return found | {"filter": capture.filter, "promiscuous": capture.promiscuous}
 
 
 def teller(common: Common) -> Callable[[SensorStatus], None]:

@@ -7,8 +7,9 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,12 +20,13 @@ from infraspectre import config
 from infraspectre.adapters.sensor_link.client import Link
 from infraspectre.adapters.sensor_link.credentials import Credentials
 from infraspectre.adapters.sensor_link.listener import is_loopback
-from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, pack
+from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, MOST_ROWS, pack
 from infraspectre.adapters.sensor_link.spool import Spool
 from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import UsageError
-from infraspectre.ports import Account, FlowSource
+from infraspectre.ports import Account
 from infraspectre.records.flow_batches import NAME
+from infraspectre.records.flows import FlowBatch
 from infraspectre.serving.privileges import become
 
 if TYPE_CHECKING:
@@ -36,16 +38,28 @@ BATCH_ROWS = 4_096
 BATCH_S = 0.1
 """They wait no longer than this for others."""
 STATUS_S = 10.0
+COUNT_S = 0.25
 FAREWELL_S = 10.0
 """How long the end waits for the server to have everything."""
 MOST_COUNTERS = 200
 
 
-class StoppableSource(FlowSource, Protocol):
-    """Is a source of flows that can be told to end."""
+class Capture(Protocol):
+    """Gives flows as they end, until it is stopped: an interface, or the replay of a capture."""
+
+    is_done: bool
+    """Whether all was read."""
+
+    def read(self, timeout_s: float) -> FlowBatch | None:
+        """Return the next flows, None where there are none for so long."""
+        ...
 
     def stop(self) -> None:
         """End soon; any thread may say so."""
+        ...
+
+    def account(self) -> Account:
+        """Return what was read and lost so far."""
         ...
 
 
@@ -54,7 +68,7 @@ class SensorPlan:
     """Says what a sensor does."""
 
     server: tuple[str, int]
-    open_source: Callable[[], StoppableSource]
+    open_source: Callable[[], Capture]
     """Called with all rights, before they are given up."""
     spool: Path | None = None
     spool_bytes: int = SPOOL_BYTES
@@ -88,7 +102,7 @@ class SensorStatus:
     @property
     def has_losses(self) -> bool:
         """Tell whether something was shed or lost."""
-        dropped = (count for name, count in self.capture.items() if name.startswith(("shed_", "dropped_")))
+        dropped = (count for name, count in self.capture.items() if name.startswith("shed_"))
         return bool(self.lost) or any(dropped) or bool(self.capture.get("unreadable"))
 
 
@@ -137,7 +151,7 @@ def is_own(host: str) -> bool:
         return False
 
 
-def replay(path: Path, speed: float, settings: FlowSettings | None) -> StoppableSource:
+def replay(path: Path, speed: float, settings: FlowSettings | None) -> Capture:
     """Return the flows of a capture, so many times as fast as they were recorded."""
     from infraspectre.capture import CaptureSource
     from infraspectre.capture.replay import Replay
@@ -147,13 +161,18 @@ def replay(path: Path, speed: float, settings: FlowSettings | None) -> Stoppable
     return Replay(CaptureSource([str(path)], "full", settings), speed)
 
 
-def listen(interface: str, capture: CaptureSettings, flows: FlowSettings | None) -> StoppableSource:
+def listen(interface: str, options: Mapping[str, Any], flows: FlowSettings | None) -> Capture:
     """Return the flows on an interface; raises UsageError where this build cannot capture."""
     try:
-        from infraspectre.capture.live import LiveSource
+        live, settings = import_module("infraspectre.capture.live"), import_module("infraspectre.capture.settings")
     except ImportError as error:
         raise UsageError("this build cannot capture", remedy="use --replay") from error
-    return LiveSource(interface, capture, flows)
+    try:
+        chosen = msgspec.convert(options, settings.CaptureSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"this cannot be captured: {error}", remedy="--help shows what may be given") from error
+    source: Capture = live.LiveSource(interface, "full", chosen, flows)
+    return source
 
 
 class Sensor:
@@ -163,7 +182,7 @@ class Sensor:
         self,
         name: str,
         server: tuple[str, int],
-        source: StoppableSource,
+        source: Capture,
         spool: Spool,
         credentials: Credentials | None,
     ) -> None:
@@ -175,6 +194,8 @@ class Sensor:
         self._credentials = credentials
         self._batches = Gathering(spool)
         self._counters: dict[str, int] = {}
+        self._counted_at = 0.0
+        self._farewell: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
     async def run(self, report: Callable[[SensorStatus], None]) -> SensorStatus:
@@ -188,13 +209,11 @@ class Sensor:
         link = Link(self._spool, self._name, self._server, self._credentials, self.counters, SystemClock(), chance)
         capturing = threading.Thread(target=self._capture, args=(loop, stopped), name="capture", daemon=True)
         capturing.start()
-        tasks = [asyncio.create_task(each) for each in (link.run(), self._tick(), self._tell(link, report))]
+        tasks = [asyncio.create_task(each) for each in (link.run(), self._tell(link, report))]
         try:
             await stopped.wait()
-            await asyncio.to_thread(capturing.join, FAREWELL_S)
-            self._batches.flush()
-            await link.flush(FAREWELL_S)
-            await link.report()
+            self._farewell = asyncio.create_task(self._finish(capturing, link))
+            await asyncio.wait([self._farewell])
             return self.status(link)
         finally:
             for task in tasks:
@@ -202,6 +221,12 @@ class Sensor:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._failure is not None:
                 raise self._failure
+
+    async def _finish(self, capturing: threading.Thread, link: Link) -> None:
+        """Let the capture end, and the server have what is left."""
+        await asyncio.to_thread(capturing.join, FAREWELL_S)
+        await link.flush(FAREWELL_S)
+        await link.report()
 
     def counters(self) -> dict[str, int]:
         """Return what the capture has counted."""
@@ -215,25 +240,39 @@ class Sensor:
         )
 
     def _stop(self, stopped: asyncio.Event) -> None:
+        """End; who says so again does not want to wait for the server."""
         self._source.stop()
+        if self._farewell is not None:
+            self._farewell.cancel()
         stopped.set()
 
     def _capture(self, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
-        """Gather flows until the source ends or fails."""
+        """Gather flows until the source ends or fails; what failed is raised again where the command waits."""
         try:
-            for batch in self._source:
-                self._batches.add(batch.frame)
-                self._counters = counters(self._source.account())
-            self._counters = counters(self._source.account())
-        except BaseException as error:  # noqa: BLE001 - raised again where the command waits
+            self._gather()
+        except BaseException as error:  # noqa: BLE001
             self._failure = error
-        loop.call_soon_threadsafe(stopped.set)
+        finally:
+            loop.call_soon_threadsafe(stopped.set)
 
-    async def _tick(self) -> None:
-        """Send on what has waited long enough, also while nothing more comes."""
-        while True:
-            await asyncio.sleep(BATCH_S / 2)
-            await asyncio.to_thread(self._batches.flush, BATCH_S)
+    def _gather(self) -> None:
+        try:
+            while not self._source.is_done:
+                batch = self._source.read(BATCH_S / 2)
+                if batch is not None:
+                    self._batches.add(batch.frame)
+                self._batches.flush(BATCH_S)
+                self._count()
+        finally:
+            self._batches.flush()
+            self._count(is_last=True)
+
+    def _count(self, *, is_last: bool = False) -> None:
+        """Take over what the capture has counted, from time to time."""
+        now = time.monotonic()
+        if is_last or now - self._counted_at >= COUNT_S:
+            self._counted_at = now
+            self._counters = counters(self._source.account())
 
     async def _tell(self, link: Link, report: Callable[[SensorStatus], None]) -> None:
         while True:
@@ -242,43 +281,39 @@ class Sensor:
 
 
 class Gathering:
-    """Joins flows to batches worth sending; two threads use it."""
+    """Joins flows to batches worth sending."""
 
     def __init__(self, spool: Spool) -> None:
         """Gather for a spool."""
         self._spool = spool
-        self._guard = threading.Lock()
         self._frames: list[pl.DataFrame] = []
         self._rows = 0
         self._since = 0.0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Add flows; they go into the spool once there are enough."""
-        with self._guard:
-            if not self._frames:
-                self._since = time.monotonic()
-            self._frames.append(frame)
-            self._rows += len(frame)
-            if self._rows >= BATCH_ROWS:
-                self._keep()
+        if not self._frames:
+            self._since = time.monotonic()
+        self._frames.append(frame)
+        self._rows += len(frame)
+        if self._rows >= BATCH_ROWS:
+            self._keep()
 
     def flush(self, waited_s: float = 0.0) -> None:
         """Put into the spool what has waited so long."""
-        with self._guard:
-            if self._frames and time.monotonic() - self._since >= waited_s:
-                self._keep()
+        if self._frames and time.monotonic() - self._since >= waited_s:
+            self._keep()
 
     def _keep(self) -> None:
         frame = pl.concat(self._frames, rechunk=True)
         self._frames, self._rows = [], 0
-        for start in range(0, len(frame), BATCH_ROWS):
-            keep(self._spool, frame.slice(start, BATCH_ROWS))
+        keep(self._spool, frame)
 
 
 def keep(spool: Spool, frame: pl.DataFrame) -> None:
     """Put flows into a spool, in halves where they are too large for one batch."""
-    payload = pack(frame)
-    if len(payload) <= MOST_BYTES or len(frame) == 1:
+    payload = pack(frame) if len(frame) <= MOST_ROWS else b""
+    if payload and (len(payload) <= MOST_BYTES or len(frame) == 1):
         spool.append(payload, len(frame))
         return
     middle = len(frame) // 2
@@ -288,7 +323,8 @@ def keep(spool: Spool, frame: pl.DataFrame) -> None:
 
 def counters(account: Account) -> dict[str, int]:
     """Return what a capture counted as plain numbers, the losses by reason."""
-    found = {"packets": account.packets, "bytes": account.bytes, "flows": account.flows}
+    times = ("capture_start", "capture_end")
+    found = {name: value for name, value in vars(account).items() if isinstance(value, int) and name not in times}
     found["unreadable"] = len(account.unreadable)
     for kind, counts in (
         ("shed", account.shed), ("malformed", account.malformed), ("without_flow", account.without_flow),

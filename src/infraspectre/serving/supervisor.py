@@ -40,8 +40,10 @@ KILL_S = 2.0
 LOOK_S = 0.2
 MOST_LINE_BYTES = 1 << 16
 COMMAND = (sys.executable, "-m", "infraspectre.serving")
-ORDER: tuple[Role, ...] = ("worker", "server")
-"""In which the processes are started; they are stopped the other way round, so that nothing comes in any more."""
+ORDER: tuple[Role, ...] = ("server", "worker")
+"""In which processes are started, as the API is to answer soon, and stopped, so that the worker finishes what came."""
+AHEAD_S = 5.0
+"""So long the first process has the machine for itself while it starts."""
 
 logger = structlog.get_logger(__name__)
 
@@ -162,14 +164,13 @@ class Supervisor:
         """Run with the settings that `load` returns; `tell` is told once where everything can be reached."""
         self.settings = load()
         self.children = [Child(role) for role in ORDER]
-        self._load, self._tell = load, tell
+        self._load, self._tell, self._begun_at = load, tell, time.monotonic()
         self._is_stopped = self._is_reloading = self._is_told = False
 
     def run(self) -> bool:
         """Run until SIGTERM or SIGINT; tell whether everything stopped well. Raises UsageError if it runs already."""
         with only_one(data_folder(self.settings)), self._obeying():
-            for child in self.children:
-                child.start(self.settings)
+            self.children[0].start(self.settings)
             while not self._is_stopped:
                 self._look()
             return self.stop()
@@ -178,7 +179,7 @@ class Supervisor:
         """Stop the processes one after another, so that each works off what the one before has handed over."""
         deadline = time.monotonic() + self.settings.server.stop_s
         well = True
-        for child in reversed(self.children):
+        for child in self.children:
             child.stop()
             well = child.end(deadline) and well
         return well
@@ -199,11 +200,15 @@ class Supervisor:
                 child.process.kill()
             if child.process is not None and not child.is_running:
                 child.bury()
-            if child.is_due:
+            if child.is_due and self._has_room():
                 child.start(self.settings)
         self._announce()
         if self._is_reloading:
             self._reload()
+
+    def _has_room(self) -> bool:
+        """Tell whether the first process has started, or had time to."""
+        return self.children[0].report is not None or time.monotonic() - self._begun_at > AHEAD_S
 
     def _announce(self) -> None:
         """Say once where the platform can be reached."""

@@ -44,15 +44,7 @@ REPORT_S = 5.0
 FAREWELL_S = 1.0
 WATCH_S = 1.0
 """New certificates are noticed so soon."""
-ALERTS = {
-    "TLSV1_ALERT_UNKNOWN_CA": "it does not know who signed it",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it has ended",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "it is broken",
-    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "it is not one of a sensor",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it is not one of a sensor, or not valid",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "there is none",
-}
-"""What a server says about a certificate, by OpenSSL's names of the alerts."""
+SILENT_END = "the server ended the connection without a word, as it does where it does not accept the certificate"
 
 
 class LinkState(msgspec.Struct):
@@ -177,6 +169,8 @@ class Link:
             return None
         with suppress(InfraSpectreError):  # files that are just being changed: those read before may do
             self._credentials.refresh()
+        if fault := self._credentials.fault(self._credentials.own):
+            raise LinkError(f"this sensor: {fault}")
         return self._credentials.context
 
     def _check_server(self, writer: asyncio.StreamWriter) -> None:
@@ -199,7 +193,7 @@ class Link:
             case (Goodbye(reason=reason, retry_s=retry_s), _):
                 raise LinkError(reason, retry_s)
             case None:
-                raise LinkError("the server ended the connection without a word")
+                raise LinkError(SILENT_END)
             case _:
                 raise ProtocolError("the server does not greet")
 
@@ -294,6 +288,5 @@ def in_words(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        why = ALERTS.get(error.reason)
-        return f"the server refuses the certificate: {why}" if why else f"no TLS with the server: {error.reason}"
+        return f"no TLS with the server: {error.reason}"
     return f"no connection: {error.strerror or error}"

@@ -28,7 +28,7 @@ class Credentials:
         self._side: Side = side
         self._clock = clock
         self._seen = self._look()
-        self.context, self.identity, self._list = self._read()
+        self.context, self.own, self.identity, self._list = self._read()
 
     def refresh(self) -> bool:
         """Read the files again if any has changed, and tell so; raises InputError and keeps what was read before."""
@@ -37,7 +37,7 @@ class Credentials:
             return False
         found = self._read()
         self._seen = seen
-        self.context, self.identity, self._list = found
+        self.context, self.own, self.identity, self._list = found
         return True
 
     def fault(self, peer: x509.Certificate) -> str | None:
@@ -55,7 +55,7 @@ class Credentials:
     def _look(self) -> list[tuple[int, int, int] | None]:
         return [stamp(path) for path in self._paths]
 
-    def _read(self) -> tuple[ssl.SSLContext, Identity, RevokedList | None]:
+    def _read(self) -> tuple[ssl.SSLContext, x509.Certificate, Identity, RevokedList | None]:
         check_mode(self._key)
         own = read_certificate(self._certificate)
         whom = identity(own)
@@ -63,7 +63,7 @@ class Credentials:
             raise InputError(f"is of a {whom.role}, not of a {self._side}", path=self._certificate)
         authority = read_certificate(self._authority)
         revoked = None if self._revoked is None else RevokedList(self._revoked, authority)
-        return make_context(self._side, self._certificate, self._key, self._authority), whom, revoked
+        return make_context(self._side, self._certificate, self._key, self._authority), own, whom, revoked
 
 
 def make_context(side: Side, certificate: Path, key: Path, authority: Path) -> ssl.SSLContext:

@@ -5,17 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from infraspectre.adapters.sensor_link.protocol import KEPT_EPOCHS
 from infraspectre.errors import InputError
 from infraspectre.ports import EventLog
+from infraspectre.records.events import GapError
 from infraspectre.records.feed import FLOWS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, Sensor, decode, encode
 
-CONSUMER = "sensor-intake"
-"""Under this name the log remembers up to where `Progress` was saved."""
-READ_AT_ONCE = 64
+SENSORS_TOPIC = "sensors"
+"""How far sensors had come, from time to time: so that a start does not read the whole topic of flows."""
+SAVED_BATCHES = 1_024
+"""Batches after which that is written again; a start reads hardly more."""
+READ_AT_ONCE = 16
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Says how far sensors had come when the topic of flows ended so; later batches may be counted already."""
+
+    end: int
+    following: list[tuple[str, str, dict[str, int]]]
+    """Tenant, sensor, and the number of the batch that comes next in each epoch."""
 
 
 class Arrival(NamedTuple):
@@ -26,7 +41,7 @@ class Arrival(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """Counts what became of arrivals."""
+    """Counts what became of arrivals: batches and flows that are new, batches that were known, and what is missing."""
 
     batches: int
     flows: int
@@ -41,8 +56,11 @@ class Intake:
     def __init__(self, log: EventLog) -> None:
         """Find in the log what sensors have delivered so far."""
         self._topic = log.topic(FLOWS_TOPIC)
+        self._saved = log.topic(SENSORS_TOPIC)
         self._next: dict[Sensor, dict[str, int]] = {}
-        self._replay()
+        self._unsaved = 0
+        self._at_work: dict[Sensor, int] = {}
+        self._replay(self._restore())
 
     def known(self, sensor: Sensor) -> dict[str, int]:
         """Return the number of the batch that comes next in each epoch of a sensor."""
@@ -62,29 +80,63 @@ class Intake:
                 fresh.append((with_gap(envelope, expected), payload))
                 remember(following, envelope)
         if fresh:
-            await asyncio.wrap_future(self._topic.append([encode(*each) for each in fresh]))
+            await self._append(sensor, fresh)
             self._next[sensor] = following
+            self._unsaved += len(fresh)
+            if self._unsaved >= SAVED_BATCHES:
+                self.save()
         envelopes = [envelope for envelope, _ in fresh]
         flows, missing = sum(each.rows for each in envelopes), sum(each.missing for each in envelopes)
         lost = sum((Counter(each.lost) for each in envelopes), Counter())
         return Taken(len(fresh), flows, len(arrivals) - len(fresh), missing, dict(lost))
 
-    def _replay(self) -> None:
-        at = self._topic.begin
-        while entries := self._topic.read(at, READ_AT_ONCE) if at < self._topic.end else []:
+    def save(self) -> Future[int]:
+        """Write how far sensors have come; where that fails the next start reads more of the log."""
+        self._unsaved = 0
+        end = min(self._at_work.values(), default=self._topic.end)
+        following = [(sensor.tenant, sensor.name, numbers) for sensor, numbers in self._next.items()]
+        return self._saved.append([msgspec.json.encode(Progress(end, following))])
+
+    async def _append(self, sensor: Sensor, fresh: Sequence[tuple[FlowEnvelope, bytes]]) -> None:
+        self._at_work[sensor] = self._topic.end
+        try:
+            await asyncio.wrap_future(self._topic.append([encode(*each) for each in fresh]))
+        finally:
+            del self._at_work[sensor]
+
+    def _restore(self) -> int:
+        """Take up what was saved last, and return from where on the topic of flows says more."""
+        if self._saved.end == self._saved.begin:
+            return self._topic.begin
+        try:
+            [entry] = self._saved.read(self._saved.end - 1, 1)
+            progress = msgspec.json.decode(entry.data, type=Progress)
+        except (InputError, ValueError):  # it is damaged: the topic of flows says everything that is kept
+            return self._topic.begin
+        self._next = {Sensor(tenant, name): numbers for tenant, name, numbers in progress.following}
+        return max(progress.end, self._topic.begin)
+
+    def _replay(self, at: int) -> None:
+        while at < self._topic.end:
+            try:
+                entries = self._topic.read(at, READ_AT_ONCE)
+            except GapError as gap:
+                at = gap.after
+                continue
             for entry in entries:
-                try:
-                    envelope, _ = decode(entry.data)
-                except InputError:  # what no sensor wrote
-                    continue
-                remember(self._next.setdefault(Sensor(envelope.tenant, envelope.sensor), {}), envelope)
-            at = entries[-1].sequence + 1
+                self._recall(entry.data)
+            at += len(entries)
+
+    def _recall(self, data: bytes) -> None:
+        try:
+            envelope, _ = decode(data)
+        except InputError:  # what no sensor wrote
+            return
+        remember(self._next.setdefault(Sensor(envelope.tenant, envelope.sensor), {}), envelope)
 
 
 def with_gap(envelope: FlowEnvelope, expected: int | None) -> FlowEnvelope:
     """Return an envelope that says how many batches are missing before it."""
-    from msgspec.structs import replace
-
     return envelope if expected is None else replace(envelope, missing=envelope.sequence - expected)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
-from collections.abc import Callable
+import ssl
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import msgspec
 from cryptography import x509
@@ -46,6 +48,8 @@ WATCH_S = 1.0
 """Revoked and ended certificates, and changed files, are noticed so soon."""
 RETRY_S = 5.0
 """After a failure of the log, sensors wait so long at the least."""
+GROUP_BYTES = 8 << 20
+"""Batches that arrived are appended to the log together up to so many bytes."""
 OVERLOADED_S = 0.1
 """The log is asked again after so long when too much waits in it, then after twice as long, up to a second."""
 FAREWELL_S = 2.0
@@ -162,6 +166,9 @@ class Listener:
             session.cut("the server stops")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FAREWELL_S + GREETING_S)
+        with suppress(InfraSpectreError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await asyncio.wrap_future(self.intake.save())
 
     def sensors(self) -> list[SensorState]:
         """Return how each sensor is that has connected since the start."""
@@ -218,8 +225,8 @@ class Listener:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
             )
-        except OSError:  # errors of TLS among them
-            self.turned_away["no handshake"] += 1
+        except OSError as error:  # errors of TLS among them
+            self.turned_away[f"no handshake: {explained(error)}"] += 1
             connection.close()
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
@@ -251,7 +258,8 @@ class Session:
         self._writer = writer
         self._address = address
         self._peer: x509.Certificate | None = None
-        self._arrived: asyncio.Queue[Arrival | Refusal | None] = asyncio.Queue()
+        self._arrived: deque[Arrival | Refusal | None] = deque()
+        self._news = asyncio.Event()
         self._waiting = 0
         self._waiting_bytes = 0
         self._goodbye: Goodbye | None = None
@@ -329,7 +337,7 @@ class Session:
         self._reading = asyncio.create_task(self._read(sensor, state))
         beating = asyncio.create_task(self._beat())
         committing = asyncio.create_task(self._commit(sensor, state))
-        self._reading.add_done_callback(lambda _: self._arrived.put_nowait(None))
+        self._reading.add_done_callback(lambda _: self._queue(None))
         committing.add_done_callback(self._stop_reading)
         if self._goodbye is not None or self._listener.is_closing:
             self.cut("the server stops")
@@ -373,25 +381,39 @@ class Session:
             envelope = await asyncio.to_thread(examine, sensor, batch, payload)
         except InputError as error:
             state.refused += 1
-            self._arrived.put_nowait(Refusal(batch.epoch, batch.sequence, error.message[:256]))
+            self._queue(Refusal(batch.epoch, batch.sequence, error.message[:256]))
             raise ProtocolError(f"batch {batch.epoch}.{batch.sequence} is refused: {error.message}") from error
         state.capture = batch.capture
-        self._arrived.put_nowait(Arrival(envelope, payload))
+        self._queue(Arrival(envelope, payload))
 
     async def _commit(self, sensor: Sensor, state: SensorState) -> None:
         """Bring into the log what has arrived, all of it at once, and acknowledge it."""
-        is_open = True
-        while is_open:
-            found = [await self._arrived.get()]
-            while not self._arrived.empty():
-                found.append(self._arrived.get_nowait())
-            arrivals = [each for each in found if isinstance(each, Arrival)]
-            if arrivals and not await self._keep(sensor, state, arrivals):
+        while (each := await self._next()) is not None:
+            if isinstance(each, Refusal):
+                self._send(each)
+            elif not await self._keep(sensor, state, [each, *self._more(len(each.payload))]):
                 return
-            for each in found:
-                if isinstance(each, Refusal):
-                    self._send(each)
-            is_open = None not in found
+
+    def _queue(self, each: Arrival | Refusal | None) -> None:
+        """Put something behind what has arrived; None is the end."""
+        self._arrived.append(each)
+        self._news.set()
+
+    async def _next(self) -> Arrival | Refusal | None:
+        """Return what has arrived first."""
+        while not self._arrived:
+            self._news.clear()
+            await self._news.wait()
+        return self._arrived.popleft()
+
+    def _more(self, size: int) -> Iterator[Arrival]:
+        """Yield what has arrived after a batch of so many bytes, as far as it goes into the log together with it."""
+        while self._arrived and isinstance(following := self._arrived[0], Arrival):
+            size += len(following.payload)
+            if size > GROUP_BYTES:
+                return
+            self._arrived.popleft()
+            yield following
 
     async def _keep(self, sensor: Sensor, state: SensorState, arrivals: list[Arrival]) -> bool:
         """Make batches durable and acknowledge them; where that fails the connection ends."""
@@ -470,6 +492,13 @@ def reason_of(reading: asyncio.Task[None]) -> str:
     if reading.cancelled() or (error := reading.exception()) is None:
         return "the connection ended"
     return error.message if isinstance(error, InfraSpectreError) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def explained(error: OSError) -> str:
+    """Say why there is no connection, in words of which there are not many."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return str(error.reason) if isinstance(error, ssl.SSLError) else type(error).__name__
 
 
 def is_loopback(address: str) -> bool:

@@ -141,14 +141,22 @@ async def read_frame(
     size, payload_size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
     if not 0 < size <= MOST_MESSAGE_BYTES or payload_size > MOST_BYTES:
         raise ProtocolError(f"a frame of {size} and {payload_size} bytes is none")
-    message = parse(await read_exactly(reader, size, silence_s) or b"")
+    message = parse(await read_rest(reader, size, silence_s))
     if not payload_size:
         return message, b""
     if not isinstance(message, Batch):
         raise ProtocolError("a message that is no batch has a payload")
     if admit is not None:
         await admit(payload_size)
-    return message, await read_exactly(reader, payload_size, silence_s) or b""
+    return message, await read_rest(reader, payload_size, silence_s)
+
+
+async def read_rest(reader: asyncio.StreamReader, size: int, silence_s: float) -> bytes:
+    """Return so many bytes of a frame that has begun; raises ProtocolError."""
+    found = await read_exactly(reader, size, silence_s)
+    if found is None:
+        raise ProtocolError("a frame is cut off")
+    return found
 
 
 async def read_exactly(reader: asyncio.StreamReader, size: int, silence_s: float) -> bytes | None:
