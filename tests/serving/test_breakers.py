@@ -18,14 +18,14 @@ def test_it_opens_after_failures_in_a_row_and_lets_one_call_through_after_a_wait
     one.failed(OSError("a"))
     one.succeeded()
     one.failed(OSError("b"))
-    assert one.state == "closed"
+    assert one.health().state == "closed"
     one.failed(OSError("c"))
-    assert (one.state, one.allows(), one.skipped, one.waits_s) == ("open", False, 1, 1.0)
+    assert (one.health().state, one.allows(), one.skipped, one.waits_s) == ("open", False, 1, 1.0)
     times[0] = 1.0
     assert one.allows()
-    assert one.state == "half-open"
+    assert one.health().state == "half-open"
     one.succeeded()
-    assert (one.state, one.failures) == ("closed", 3)
+    assert (one.health().state, one.failures) == ("closed", 3)
 
 
 def test_the_wait_doubles_up_to_a_longest_and_success_ends_that() -> None:
@@ -76,7 +76,7 @@ class Faulty:
 def test_a_detector_that_raises_is_off_for_a_while_and_comes_back() -> None:
     times, faulty = [0.0], Faulty()
     guarded = GuardedDetector(faulty, Breaker("detector faulty", failures=1, wait_s=60.0, now=clocked(times)))
-    assert (guarded.name, guarded.columns, guarded.helpful) == ("faulty", {"a"}, {"b"})
+    assert (guarded.name, set(guarded.columns), set(guarded.helpful)) == ("faulty", {"a"}, {"b"})
     assert guarded.detect(pl.DataFrame()) == []
     assert guarded.detect(pl.DataFrame()) == []
     assert faulty.calls == 1

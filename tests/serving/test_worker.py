@@ -274,7 +274,7 @@ def test_flows_that_wait_for_more_are_looked_at_once_nothing_comes(few: pl.DataF
     one, worker, times = small(tmp_path)
     deliver(one.log, few)  # type: ignore[arg-type]
     drain(worker)
-    calls = worker.learnt.pipelines["default"].soma.calls  # type: ignore[attr-defined]
+    calls = worker.learnt.pipelines["default"].soma.calls
     assert "settle" not in calls
     times[0] = 1.0
     worker.step()

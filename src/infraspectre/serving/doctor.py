@@ -197,11 +197,14 @@ def files(settings: Settings) -> Iterator[Finding]:
 
 def certificates(settings: Settings) -> Iterator[Finding]:
     """Look at certificates: whether they can be read, and when they end."""
-    sections = {"server": settings.server, "sensors": settings.sensors}
-    for name, section in sections.items():
-        if section.certificate_file:
-            yield certificate(name, Path(section.certificate_file))
-            yield from key_file(name, Path(section.key_file))
+    server, sensors = settings.server, settings.sensors
+    for name, path, key in (
+        ("server", server.certificate_file, server.key_file),
+        ("sensors", sensors.certificate_file, sensors.key_file),
+    ):
+        if path:
+            yield certificate(name, Path(path))
+            yield from key_file(name, Path(key))
 
 
 def certificate(name: str, path: Path) -> Finding:

@@ -23,7 +23,7 @@ import structlog
 
 from infraspectre.errors import InfraSpectreError, UsageError
 from infraspectre.files import writing_to
-from infraspectre.serving.control import Report, Role, Start
+from infraspectre.serving.control import BEAT_S, STOP, News, Report, Role, Start
 from infraspectre.serving.opening import data_folder
 from infraspectre.settings import Settings
 
@@ -65,7 +65,9 @@ class Child:
 
     def start(self, settings: Settings) -> None:
         """Start the process, in the group of the supervisor."""
-        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(  # noqa: S603 - this very program
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         assert self.process.stdin and self.process.stdout  # noqa: S101 - both are pipes
         os.set_blocking(self.process.stdout.fileno(), False)
         self._started_at = self._heard_at = self._now()
@@ -118,7 +120,12 @@ class Child:
 
     def stop(self) -> None:
         """Ask the process to stop."""
-        self._send(b"stop")
+        self._send(STOP)
+
+    def tell(self, other: Child) -> None:
+        """Tell the process how another one is."""
+        if self.is_running:
+            self._send(msgspec.json.encode(News(other.role, other.report, other.restarts)))
 
     def end(self, deadline: float) -> bool:
         """Wait for the process to end, and end it after a time; tell whether it ended by itself and well."""
@@ -164,7 +171,7 @@ class Supervisor:
         """Run with the settings that `load` returns; `tell` is told once where everything can be reached."""
         self.settings = load()
         self.children = [Child(role) for role in ORDER]
-        self._load, self._tell, self._begun_at = load, tell, time.monotonic()
+        self._load, self._tell, self._begun_at, self._spread_at = load, tell, time.monotonic(), 0.0
         self._is_stopped = self._is_reloading = self._is_told = False
 
     def run(self) -> bool:
@@ -203,6 +210,7 @@ class Supervisor:
             if child.is_due and self._has_room():
                 child.start(self.settings)
         self._announce()
+        self._spread()
         if self._is_reloading:
             self._reload()
 
@@ -216,6 +224,15 @@ class Supervisor:
         if urls and not self._is_told:
             self._is_told = True
             self._tell(urls)
+
+    def _spread(self) -> None:
+        """Tell the server how the others are, once in a while."""
+        now = time.monotonic()
+        if now - self._spread_at >= BEAT_S:
+            self._spread_at = now
+            server, *others = self.children
+            for other in others:
+                server.tell(other)
 
     def _reload(self) -> None:
         """Start the processes anew, one after another, with the settings as they are; broken ones change nothing."""
