@@ -276,7 +276,7 @@ class Restorer:
         """Make a named tuple, or a struct; a struct that can change is changed in place."""
         place = self._place()
         peers = dict(attributes(fresh)) if type(fresh) is kind else {}
-        is_fluid = type(fresh) is kind and isinstance(fresh, msgspec.Struct) and not kind.__struct_config__.frozen  # type: ignore[attr-defined]
+        is_fluid = type(fresh) is kind and isinstance(fresh, msgspec.Struct) and not kind.__struct_config__.frozen
         if is_fluid:
             self._known[place] = fresh
         values = {key: self.restore(tree, peers.get(key, ABSENT)) for key, tree in held.items()}

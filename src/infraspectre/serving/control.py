@@ -16,6 +16,7 @@ from infraspectre.settings import Settings
 
 Role = Literal["server", "worker"]
 State = Literal["starting", "ready", "stopping"]
+STOP = b"stop"
 BEAT_S = 1.0
 """A process reports at least so often."""
 
@@ -33,10 +34,19 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     state: State
     urls: dict[str, str] = {}
     """Where it can be reached."""
-    facts: dict[str, float] = {}
-    """Figures that people look at, such as what waits."""
+    facts: dict[str, dict[str, float]] = {}
+    """Figures by what they count and of what; `infraspectre.serving.server` says which metrics they are."""
     problems: dict[str, str] = {}
     """What does not work, and why."""
+
+
+class News(msgspec.Struct, frozen=True):
+    """Tells a process how another one is."""
+
+    role: Role
+    report: Report | None
+    """None while it does not run."""
+    restarts: int = 0
 
 
 class Control:
@@ -45,6 +55,8 @@ class Control:
     def __init__(self) -> None:
         """Take over stdin and stdout; whatever else is printed goes to stderr from now on."""
         self.stopped = threading.Event()
+        self.others: dict[Role, News] = {}
+        """How the other processes are, as the supervisor told last."""
         self._orders = os.fdopen(os.dup(0), "rb")
         self._reports = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
@@ -66,6 +78,8 @@ class Control:
 
     def _listen(self) -> None:
         for line in self._orders:
-            if line.strip() == b"stop":
+            if line.strip() == STOP:
                 break
+            news = msgspec.json.decode(line, type=News)
+            self.others[news.role] = news
         self.stopped.set()

@@ -43,24 +43,24 @@ class Journal:
         self.path = path
         make_folder(path.parent)
         self.cuts = list(self._read())
-        self._write(self.cuts)
+        self._file = self._write(self.cuts)
 
     def add(self, cut: Cut) -> None:
         """Remember a cut durably; raises OutputError."""
         with writing_to(self.path):
-            self._file.write(msgspec.json.encode(cut) + b"\n")
-            self._file.flush()
-            os.fdatasync(self._file.fileno())
+            os.write(self._file, msgspec.json.encode(cut) + b"\n")
+            os.fdatasync(self._file)
         self.cuts.append(cut)
 
     def forget(self, before: int) -> None:
         """Forget the cuts whose entries lie before a number, as a checkpoint holds what followed from them."""
         self.cuts = [cut for cut in self.cuts if cut.end > before]
-        self._write(self.cuts)
+        self.close()
+        self._file = self._write(self.cuts)
 
     def close(self) -> None:
         """Release the file."""
-        self._file.close()
+        os.close(self._file)
 
     def _read(self) -> Iterator[Cut]:
         try:
@@ -78,7 +78,8 @@ class Journal:
                 remedy = "remove the file; what was learnt is then read from the log again"
                 raise InputError(str(error), path=self.path, line=number, remedy=remedy) from error
 
-    def _write(self, cuts: list[Cut]) -> None:
+    def _write(self, cuts: list[Cut]) -> int:
+        """Write the file anew, and return it open for what comes."""
         new = self.path.with_name(f".{self.path.name}.partial")
         with writing_to(self.path):
             with new.open("wb") as file:
@@ -87,7 +88,7 @@ class Journal:
                 os.fsync(file.fileno())
             new.replace(self.path)
             sync_folder(self.path.parent)
-            self._file = self.path.open("ab")
+            return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
 
 def open_journal(path: Path) -> Journal:

@@ -41,6 +41,22 @@ DEPENDENCY_UP = Family("infraspectre_dependency_up", "gauge", "Whether a depende
 DEPENDENCY_SECONDS = Family(
     "infraspectre_dependency_seconds", "gauge", "How long the last look at a dependency took.", ("dependency",)
 )
+WORKER_FLOWS = Family(
+    "infraspectre_worker_flows", "gauge", "Flows by what became of them; taken is all others together.", ("state",)
+)
+WORKER_WAITING = Family(
+    "infraspectre_worker_waiting_entries", "gauge", "Entries of the log that wait for the worker.", ("topic",)
+)
+WORKER_SECONDS = Family(
+    "infraspectre_worker_stage_seconds", "gauge", "Time that a stage took since the worker was started.", ("stage",)
+)
+BREAKER_OPEN = Family(
+    "infraspectre_breaker_open", "gauge", "Whether something is left alone since it failed, as 1 or 0.", ("name",)
+)
+FAILURES = Family("infraspectre_worker_failures", "gauge", "Failures since the worker was started.", ("name",))
+PROCESS_RESTARTS = Family(
+    "infraspectre_process_restarts", "gauge", "How often a process was started again.", ("process",)
+)
 FAMILIES: tuple[Family, ...] = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -50,6 +66,12 @@ FAMILIES: tuple[Family, ...] = (
     EVENTS_WAITING,
     DEPENDENCY_UP,
     DEPENDENCY_SECONDS,
+    WORKER_FLOWS,
+    WORKER_WAITING,
+    WORKER_SECONDS,
+    BREAKER_OPEN,
+    FAILURES,
+    PROCESS_RESTARTS,
 )
 """All of them; whoever adds one adds it here, and the reference names it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infraspectre.errors import ConfigError
 from infraspectre.files import make_folder
 from infraspectre.ports import Clock, RecordStore
 from infraspectre.settings import Settings
@@ -35,7 +36,7 @@ def open_platform(settings: Settings) -> Platform:
     log, records, tables = open_log(settings, clock), open_records(settings, clock), open_tables(settings, clock)
     key = settings.access.token_key_file
     token_key = secret_key(Path(key) if key else data_folder(settings) / "token.key")
-    return Platform(records, tables, log, settings, clock, token_key)
+    return Platform(records, tables, log, settings, clock, token_key=token_key)
 
 
 def open_log(settings: Settings, clock: Clock) -> LocalLog:
@@ -57,10 +58,22 @@ def store_folder(settings: Settings) -> Path:
 
 
 def open_records(settings: Settings, clock: Clock) -> RecordStore:
-    """Open the records."""
+    """Open the records, in PostgreSQL where settings name a file with its connection string."""
+    if settings.store.postgres_file:
+        from infraspectre.adapters.record_store import open_postgres
+
+        return open_postgres(read_secret(Path(settings.store.postgres_file)), clock)
     from infraspectre.adapters.record_store import open_sqlite
 
     return open_sqlite(store_folder(settings) / "records.sqlite", clock)
+
+
+def read_secret(path: Path) -> str:
+    """Return the secret in a file; raises ConfigError naming the file alone."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("cannot be read", path=path, remedy="name a text file that the service may read") from error
 
 
 def open_tables(settings: Settings, clock: Clock) -> ParquetTables:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,16 @@ from infraspectre.errors import ConfigError, OutputError
 from infraspectre.records.collections import SENSORS
 from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, FeedEvent
 from infraspectre.records.times import rfc3339
-from infraspectre.serving.control import BEAT_S, Control, Report
+from infraspectre.serving.control import BEAT_S, Control, News, Report
+from infraspectre.serving.metrics import (
+    BREAKER_OPEN,
+    FAILURES,
+    PROCESS_RESTARTS,
+    WORKER_FLOWS,
+    WORKER_SECONDS,
+    WORKER_WAITING,
+    Metrics,
+)
 from infraspectre.serving.opening import close_platform, open_platform
 from infraspectre.serving.upkeep import Upkeep, log_tasks
 from infraspectre.settings import ServerSettings, Settings
@@ -25,10 +35,13 @@ if TYPE_CHECKING:
     from infraspectre.adapters.sensor_link.listener import Listener, SensorState
     from infraspectre.serving.platform import Platform
 
+OUTLETS = ("flows", "detections", "incidents", "feed")
+"""Where results of the worker go."""
+
 
 def serve(settings: Settings, control: Control) -> None:
     """Answer until told to stop; raises InfraSpectreError where that cannot be."""
-    platform = open_platform(settings)
+    platform = replace(open_platform(settings), checks={"worker": lambda: check_worker(control)})
     try:
         asyncio.run(answer(platform, control))
     finally:
@@ -50,7 +63,7 @@ async def answer(platform: Platform, control: Control) -> None:
         urls = {"api": f"{scheme}://{in_address(chosen.host)}:{port}"}
         listener = await listening(platform, urls)
         try:
-            await beat(control, urls, running)
+            await beat(control, urls, running, platform.metrics)
         finally:
             control.report(Report("stopping"))
             if listener is not None:
@@ -154,15 +167,44 @@ async def until_listening(host: str, port: int, running: asyncio.Task[None]) -> 
     raise OutputError("the server ended at once", field="server.port")
 
 
-async def beat(control: Control, urls: dict[str, str], running: asyncio.Task[None]) -> None:
+async def beat(control: Control, urls: dict[str, str], running: asyncio.Task[None], metrics: Metrics) -> None:
     """Report until told to stop; raises what ended the server."""
     while not control.stopped.is_set():
         control.report(Report("ready", urls))
+        for news in list(control.others.values()):
+            note(news, metrics)
         done, _ = await asyncio.wait([running], timeout=0)
         if done:
             await running
             raise OutputError("the server ended by itself")
         await asyncio.to_thread(control.stopped.wait, BEAT_S)
+
+
+FACTS = {
+    "flows": WORKER_FLOWS,
+    "waiting": WORKER_WAITING,
+    "seconds": WORKER_SECONDS,
+    "open": BREAKER_OPEN,
+    "failures": FAILURES,
+}
+"""The metrics in which the facts of other processes are shown."""
+
+
+def note(news: News, metrics: Metrics) -> None:
+    """Show in metrics how another process is."""
+    metrics.set(PROCESS_RESTARTS, news.role, value=news.restarts)
+    for what, figures in news.report.facts.items() if news.report else ():
+        for name, value in figures.items():
+            metrics.set(FACTS[what], name, value=value)
+
+
+def check_worker(control: Control) -> None:
+    """Raise OutputError while results of the worker go nowhere; that it starts is no reason not to answer."""
+    news = control.others.get("worker")
+    problems = news.report.problems if news and news.report else {}
+    stuck = [f"{name}: {problems[name]}" for name in OUTLETS if name in problems]
+    if stuck:
+        raise OutputError(stuck[0])
 
 
 def is_loopback(host: str) -> bool:

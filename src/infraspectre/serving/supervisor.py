@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,7 @@ import structlog
 
 from infraspectre.errors import InfraSpectreError, UsageError
 from infraspectre.files import writing_to
-from infraspectre.serving.control import Report, Role, Start
+from infraspectre.serving.control import BEAT_S, STOP, News, Report, Role, Start
 from infraspectre.serving.opening import data_folder
 from infraspectre.settings import Settings
 
@@ -39,8 +39,11 @@ KILL_S = 2.0
 """How long a process may take to end once it was sent SIGTERM."""
 LOOK_S = 0.2
 MOST_LINE_BYTES = 1 << 16
-ORDER: tuple[Role, ...] = ("worker", "server")
-"""In which the processes are started; they are stopped the other way round, so that nothing comes in any more."""
+COMMAND = (sys.executable, "-m", "infraspectre.serving")
+ORDER: tuple[Role, ...] = ("server", "worker")
+"""In which processes are started, as the API is to answer soon, and stopped, so that the worker finishes what came."""
+AHEAD_S = 5.0
+"""So long the first process has the machine for itself while it starts."""
 
 logger = structlog.get_logger(__name__)
 
@@ -48,9 +51,10 @@ logger = structlog.get_logger(__name__)
 class Child:
     """Is a process of the platform, started again whenever it ends."""
 
-    def __init__(self, role: Role, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, role: Role, now: Callable[[], float] = time.monotonic, command: Sequence[str] = COMMAND) -> None:
         """Prepare a process that is not started yet."""
         self.role = role
+        self._command = command
         self.report: Report | None = None
         self.restarts = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -61,8 +65,8 @@ class Child:
 
     def start(self, settings: Settings) -> None:
         """Start the process, in the group of the supervisor."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "infraspectre.serving"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        self.process = subprocess.Popen(  # noqa: S603 - this very program
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.process.stdin and self.process.stdout  # noqa: S101 - both are pipes
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -116,7 +120,12 @@ class Child:
 
     def stop(self) -> None:
         """Ask the process to stop."""
-        self._send(b"stop")
+        self._send(STOP)
+
+    def tell(self, other: Child) -> None:
+        """Tell the process how another one is."""
+        if self.is_running:
+            self._send(msgspec.json.encode(News(other.role, other.report, other.restarts)))
 
     def end(self, deadline: float) -> bool:
         """Wait for the process to end, and end it after a time; tell whether it ended by itself and well."""
@@ -162,14 +171,13 @@ class Supervisor:
         """Run with the settings that `load` returns; `tell` is told once where everything can be reached."""
         self.settings = load()
         self.children = [Child(role) for role in ORDER]
-        self._load, self._tell = load, tell
+        self._load, self._tell, self._begun_at, self._spread_at = load, tell, time.monotonic(), 0.0
         self._is_stopped = self._is_reloading = self._is_told = False
 
     def run(self) -> bool:
         """Run until SIGTERM or SIGINT; tell whether everything stopped well. Raises UsageError if it runs already."""
         with only_one(data_folder(self.settings)), self._obeying():
-            for child in self.children:
-                child.start(self.settings)
+            self.children[0].start(self.settings)
             while not self._is_stopped:
                 self._look()
             return self.stop()
@@ -178,7 +186,7 @@ class Supervisor:
         """Stop the processes one after another, so that each works off what the one before has handed over."""
         deadline = time.monotonic() + self.settings.server.stop_s
         well = True
-        for child in reversed(self.children):
+        for child in self.children:
             child.stop()
             well = child.end(deadline) and well
         return well
@@ -199,11 +207,16 @@ class Supervisor:
                 child.process.kill()
             if child.process is not None and not child.is_running:
                 child.bury()
-            if child.is_due:
+            if child.is_due and self._has_room():
                 child.start(self.settings)
         self._announce()
+        self._spread()
         if self._is_reloading:
             self._reload()
+
+    def _has_room(self) -> bool:
+        """Tell whether the first process has started, or had time to."""
+        return self.children[0].report is not None or time.monotonic() - self._begun_at > AHEAD_S
 
     def _announce(self) -> None:
         """Say once where the platform can be reached."""
@@ -211,6 +224,15 @@ class Supervisor:
         if urls and not self._is_told:
             self._is_told = True
             self._tell(urls)
+
+    def _spread(self) -> None:
+        """Tell the server how the others are, once in a while."""
+        now = time.monotonic()
+        if now - self._spread_at >= BEAT_S:
+            self._spread_at = now
+            server, *others = self.children
+            for other in others:
+                server.tell(other)
 
     def _reload(self) -> None:
         """Start the processes anew, one after another, with the settings as they are; broken ones change nothing."""

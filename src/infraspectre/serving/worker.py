@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ class Worker:
         """Take up where the worker before stopped; `compose` makes a pipeline for each tenant."""
         self.platform = platform
         self.failures = 0
+        self.seconds: dict[str, float] = {}
+        """How long each stage took in all."""
         self._compose, self._now = compose, now
         self._topic = platform.log.topic(FLOWS_TOPIC)
         self._journal = open_journal(folder / "cuts.jsonl")
@@ -151,16 +154,25 @@ class Worker:
 
     def step(self, wait_s: float = 0.0) -> int:
         """Work on what waits next, and return how many entries it was."""
-        self.relay.step()
+        with self._timed("relay"):
+            self.relay.step()
         self._scan(0.0 if len(self.backlog) or self.is_held else wait_s)
         cut = None if self.is_held else self._cut()
         if cut is not None:
-            self._offer(self._work(cut))
+            with self._timed("detect"):
+                self._offer(self._work(cut))
             self._position = cut.end
-        self._hand_on()
+        with self._timed("hand on"):
+            self._hand_on()
         if self._now() - self._saved_at >= self.platform.settings.detection.checkpoint_s:
             self.save()
         return 0 if cut is None else cut.end - cut.begin
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
 
     @property
     def is_held(self) -> bool:
@@ -184,7 +196,8 @@ class Worker:
             return False
         if self._position > self._saved:
             try:
-                size = self._checkpoints.save(self.learnt, Place(self._topic.epoch, self._position))
+                with self._timed("save"):
+                    size = self._checkpoints.save(self.learnt, Place(self._topic.epoch, self._position))
             except OutputError as error:
                 logger.warning("what was learnt cannot be saved", reason=str(error))
                 return False

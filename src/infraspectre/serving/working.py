@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from infraspectre import app
 from infraspectre.pipeline import Pipeline
-from infraspectre.records.feed import FEED_TOPIC
+from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
 from infraspectre.serving.breakers import Breaker, GuardedDetector
 from infraspectre.serving.control import BEAT_S, Control, Report
@@ -55,8 +56,8 @@ def work(settings: Settings, control: Control) -> None:
     platform = open_platform(settings)
     composition = Composition(settings)
     worker = Worker(platform, composition, worker_folder(settings))
-    beat = Beat(control, worker, composition)
-    with Upkeep(table_tasks(platform) | log_tasks(platform, [FEED_TOPIC])):
+    with Upkeep(table_tasks(platform) | log_tasks(platform, [FEED_TOPIC])) as upkeep:
+        beat = Beat(control, worker, composition, upkeep)
         while not control.stopped.is_set():
             worker.step(0.1)
             beat.tick()
@@ -73,9 +74,9 @@ def worker_folder(settings: Settings) -> Path:
 class Beat:
     """Reports to the supervisor once in a while."""
 
-    def __init__(self, control: Control, worker: Worker, composition: Composition) -> None:
+    def __init__(self, control: Control, worker: Worker, composition: Composition, upkeep: Upkeep) -> None:
         """Report at once."""
-        self._control, self._worker, self._composition = control, worker, composition
+        self._control, self._worker, self._composition, self._upkeep = control, worker, composition, upkeep
         self._told_at = 0.0
         self.tick()
 
@@ -84,27 +85,32 @@ class Beat:
         now = time.monotonic()
         if now - self._told_at >= BEAT_S:
             self._told_at = now
-            is_learning = self._worker.is_learning
-            self._control.report(
-                Report(
-                    "starting" if is_learning else "ready", facts=facts(self._worker), problems=dict(self._problems())
-                )
-            )
+            self._control.report(self._report())
 
-    def _problems(self) -> Iterator[tuple[str, str]]:
-        breakers = [queue.breaker for queue in self._worker.queues] + self._composition.breakers
-        yield from ((each.name, each.error) for each in breakers if each.state != "closed")
+    def _report(self) -> Report:
+        state: State = "starting" if self._worker.is_learning else "ready"
+        breakers = list(self._breakers())
+        problems = {each.name: each.error for each in breakers if each.state != "closed"}
+        return Report(state, facts=facts(self._worker, breakers), problems=problems)
+
+    def _breakers(self) -> Iterator[Breaker]:
+        yield from (queue.breaker for queue in self._worker.queues)
+        yield from self._composition.breakers
+        yield from self._upkeep.breakers.values()
 
 
-def facts(worker: Worker) -> dict[str, float]:
+def facts(worker: Worker, breakers: Iterable[Breaker]) -> dict[str, dict[str, float]]:
     """Return figures about a worker."""
-    account = worker.learnt.account
+    account, lanes = worker.learnt.account, worker.relay.lanes
+    failures: Counter[str] = Counter({"pipeline": worker.failures})
+    is_open: Counter[str] = Counter()
+    for each in breakers:  # those of several tenants have the same name
+        failures[each.name] += each.failures
+        is_open[each.name] += each.state != "closed"
     return {
-        "entries_waiting": worker.waits,
-        "events_waiting": sum(lane.waits for lane in worker.relay.lanes.values()),
-        "flows_taken": account.taken,
-        "flows_done": account.done,
-        "flows_shed": sum(account.shed.values()),
-        "flows_queued": account.queued,
-        "pipeline_failures": worker.failures,
+        "flows": {"taken": account.taken, "done": account.done, "queued": account.queued, **account.shed},
+        "waiting": {FLOWS_TOPIC: worker.waits, **{name: lane.waits for name, lane in lanes.items()}},
+        "seconds": {name: round(seconds, 3) for name, seconds in worker.seconds.items()},
+        "open": dict(is_open),
+        "failures": dict(failures),
     }
