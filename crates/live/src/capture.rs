@@ -278,17 +278,13 @@ impl Worker {
         let Some(ring) = &mut self.ring else { return false };
         let link = ring.interface.link;
         let (meter, stride, index) = (&mut self.meter, self.threads, self.index as u64);
-        let found = ring.read(|frame: Frame<'_>| {
+        ring.read(|frame: Frame<'_>| {
             let number = meter.packets() * stride + index + 1;
             meter.observe(&Packet { number, at: frame.at, link, wire_len: frame.wire_len, data: frame.data });
             if meter.has_ended() {
                 meter.collect();
             }
-        });
-        if found {
-            self.status.fault = None;
-        }
-        found
+        })
     }
 
     /// Hands over the rows that are due; those that find no room wait for their batch to be full, and are shed then.
@@ -415,6 +411,14 @@ impl Worker {
         self.status.fault = Some(error.to_string());
     }
 
+    /// Forgets the fault of an interface that is up again.
+    fn forgive(&mut self) {
+        let Some(ring) = &self.ring else { return };
+        if ring.socket().interface(&ring.interface.name).is_ok_and(|found| found.is_up) {
+            self.status.fault = None;
+        }
+    }
+
     /// Gives up a ring, of which the packets are metered before.
     fn lose(&mut self, error: &io::Error) {
         self.drain();
@@ -451,6 +455,9 @@ impl Worker {
 
     fn publish(&mut self) {
         self.published = Instant::now();
+        if self.status.fault.is_some() {
+            self.forgive();
+        }
         self.count();
         if let Some(place) = self.shared.statuses.get(self.index) {
             lock(place).clone_from(&self.status);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use infraspectre_core::meter::{Account, Meter, Options as MeterOptions};
+use infraspectre_live::socket::Socket;
 use infraspectre_live::{Batch, Capture, Error, Next, Options, RingOptions, Status};
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError};
 use pyo3::prelude::*;
@@ -141,6 +142,13 @@ impl LiveReader {
         }
         (rows.num_rows() > 0).then_some(FlowColumns { batch: rows, is_early })
     }
+}
+
+/// Returns the link type of an interface's packets, for which filters are compiled.
+#[pyfunction]
+pub fn link_type(interface: &str) -> PyResult<u32> {
+    let found = Socket::open().and_then(|socket| socket.interface(interface)).map_err(open_error)?;
+    Ok(found.link)
 }
 
 fn open_error(error: Error) -> PyErr {
