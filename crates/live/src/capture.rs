@@ -22,6 +22,8 @@ const NAP: Duration = Duration::from_millis(20);
 /// Naps shorter than this are signs of traffic: the next packets are awaited together, so that waking up costs little.
 const BUSY: Duration = Duration::from_micros(300);
 const GATHER: Duration = Duration::from_micros(50);
+/// How often it is looked whether there is room again for rows that wait.
+const CONGESTED: Duration = Duration::from_millis(1);
 /// How often the account is renewed for those who ask.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 /// First and longest wait before a lost interface is looked for again.
@@ -270,7 +272,9 @@ impl Worker {
         if self.meter.rows() + self.meter.early_rows() == 0 {
             return NAP;
         }
-        self.flush.saturating_sub(self.handed_over.elapsed()).clamp(Duration::from_micros(50), NAP)
+        let has_room = self.shared.queued.load(Ordering::Relaxed) < self.queue_batches;
+        let least = if has_room { GATHER } else { CONGESTED };
+        self.flush.saturating_sub(self.handed_over.elapsed()).clamp(least, NAP)
     }
 
     /// Meters some packets; tells whether there were any.
@@ -374,6 +378,8 @@ impl Worker {
     }
 
     /// Meters what is left in a ring that receives no more; the kernel hands over its last block after the timeout.
+    ///
+    /// What does not come in time goes with the ring, and counts as dropped.
     fn drain(&mut self) {
         let Some(ring) = &self.ring else { return };
         let _ = ring.shut(); // where it cannot be shut, reading ends after a while
@@ -388,6 +394,7 @@ impl Worker {
             }
             thread::sleep(Duration::from_millis(1));
         }
+        self.status.kernel.dropped += self.status.in_ring();
     }
 
     /// Notes why the socket has a fault; an interface that is down may come up again, one that is gone is given up.

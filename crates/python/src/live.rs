@@ -54,7 +54,7 @@ impl Claims {
 #[pymethods]
 impl LiveReader {
     #[new]
-    #[pyo3(signature = (interface, *, program=None, snap_bytes=262_144, buffer_bytes=64 << 20, block_timeout_ms=1,
+    #[pyo3(signature = (interface, *, program=None, snap_bytes=262_144, buffer_bytes=67_108_864, block_timeout_ms=1,
         promiscuous=true, threads=1, flush_ms=1.0, queue_batches=64, early=false, features="full", batch_rows=8192, options=None))]
     #[allow(clippy::too_many_arguments)] // they have names in Python
     fn new(
