@@ -15,6 +15,7 @@ from benches.report import Figure, Report, UnavailableError, markdown
 BENCHES = {
     "speed": "Packets per CPU-second, full features, against NFStream.",
     "latency": "From the packet that ends a flow to the flow's row in Python.",
+    "live": "Packets of an interface without loss, against NFStream, and how soon rows are there.",
     "seam": "From flow batches to numpy and Arrow in Python.",
     "memory": "Peak memory of a scan of a million flows.",
     "repeat": "Outputs of repeated runs, on one core and on two.",

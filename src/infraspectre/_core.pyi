@@ -83,9 +83,21 @@ class Feature(TypedDict):
     group: str
     sets: list[str]
 
+class LiveSummary(Summary):
+    received: int
+    dropped: int
+    freezes: int
+    in_ring: int
+    flows_shed: int
+    early_shed: int
+    outages: int
+    fault: str | None
+
 @final
 class FlowColumns:
     def __len__(self) -> int: ...
+    @property
+    def is_early(self) -> bool: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
@@ -106,6 +118,32 @@ class FlowReader:
     def summary(self) -> Summary: ...
     def claims(self) -> FlowColumns: ...
     def progress(self) -> tuple[int, int]: ...
+
+@final
+class LiveReader:
+    """Absent where live capture is not possible: it needs Linux."""
+
+    def __init__(
+        self,
+        interface: str,
+        *,
+        program: Sequence[tuple[int, int, int, int]] | None = None,
+        snap_bytes: int = 262_144,
+        buffer_bytes: int = ...,
+        block_timeout_ms: int = 1,
+        promiscuous: bool = True,
+        threads: int = 1,
+        flush_ms: float = 1.0,
+        queue_batches: int = 64,
+        early: bool = False,
+        features: Literal["base", "cic", "full"] = "full",
+        batch_rows: int = 8192,
+        options: Mapping[str, float | int] | None = None,
+    ) -> None: ...
+    def read(self, timeout_s: float) -> FlowColumns | None: ...
+    def stop(self) -> None: ...
+    def summary(self) -> LiveSummary: ...
+    def claims(self) -> list[FlowColumns]: ...
 
 @final
 class RuleSet:
@@ -158,5 +196,6 @@ class PacketExtractor:
     def __next__(self) -> bytes: ...
     def packets(self) -> int: ...
 
+def link_type(interface: str) -> int: ...
 def feature_schema() -> list[Feature]: ...
 def unpacked(data: bytes, most: int) -> bytes: ...

@@ -22,6 +22,8 @@ const NAP: Duration = Duration::from_millis(20);
 /// Naps shorter than this are signs of traffic: the next packets are awaited together, so that waking up costs little.
 const BUSY: Duration = Duration::from_micros(300);
 const GATHER: Duration = Duration::from_micros(50);
+/// How often it is looked whether there is room again for rows that wait.
+const CONGESTED: Duration = Duration::from_millis(1);
 /// How often the account is renewed for those who ask.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 /// First and longest wait before a lost interface is looked for again.
@@ -270,7 +272,9 @@ impl Worker {
         if self.meter.rows() + self.meter.early_rows() == 0 {
             return NAP;
         }
-        self.flush.saturating_sub(self.handed_over.elapsed()).clamp(Duration::from_micros(50), NAP)
+        let has_room = self.shared.queued.load(Ordering::Relaxed) < self.queue_batches;
+        let least = if has_room { GATHER } else { CONGESTED };
+        self.flush.saturating_sub(self.handed_over.elapsed()).clamp(least, NAP)
     }
 
     /// Meters some packets; tells whether there were any.
@@ -278,17 +282,13 @@ impl Worker {
         let Some(ring) = &mut self.ring else { return false };
         let link = ring.interface.link;
         let (meter, stride, index) = (&mut self.meter, self.threads, self.index as u64);
-        let found = ring.read(|frame: Frame<'_>| {
+        ring.read(|frame: Frame<'_>| {
             let number = meter.packets() * stride + index + 1;
             meter.observe(&Packet { number, at: frame.at, link, wire_len: frame.wire_len, data: frame.data });
             if meter.has_ended() {
                 meter.collect();
             }
-        });
-        if found {
-            self.status.fault = None;
-        }
-        found
+        })
     }
 
     /// Hands over the rows that are due; those that find no room wait for their batch to be full, and are shed then.
@@ -378,6 +378,8 @@ impl Worker {
     }
 
     /// Meters what is left in a ring that receives no more; the kernel hands over its last block after the timeout.
+    ///
+    /// What does not come in time goes with the ring, and counts as dropped.
     fn drain(&mut self) {
         let Some(ring) = &self.ring else { return };
         let _ = ring.shut(); // where it cannot be shut, reading ends after a while
@@ -392,6 +394,7 @@ impl Worker {
             }
             thread::sleep(Duration::from_millis(1));
         }
+        self.status.kernel.dropped += self.status.in_ring();
     }
 
     /// Notes why the socket has a fault; an interface that is down may come up again, one that is gone is given up.
@@ -413,6 +416,14 @@ impl Worker {
             self.status.outages += 1;
         }
         self.status.fault = Some(error.to_string());
+    }
+
+    /// Forgets the fault of an interface that is up again.
+    fn forgive(&mut self) {
+        let Some(ring) = &self.ring else { return };
+        if ring.socket().interface(&ring.interface.name).is_ok_and(|found| found.is_up) {
+            self.status.fault = None;
+        }
     }
 
     /// Gives up a ring, of which the packets are metered before.
@@ -451,6 +462,9 @@ impl Worker {
 
     fn publish(&mut self) {
         self.published = Instant::now();
+        if self.status.fault.is_some() {
+            self.forgive();
+        }
         self.count();
         if let Some(place) = self.shared.statuses.get(self.index) {
             lock(place).clone_from(&self.status);

@@ -398,6 +398,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FlowReader>()?;
     #[cfg(target_os = "linux")]
     module.add_class::<live::LiveReader>()?;
+    #[cfg(target_os = "linux")]
+    module.add_function(wrap_pyfunction!(live::link_type, module)?)?;
     module.add_class::<ParquetWriter>()?;
     module.add_class::<signatures::RuleSet>()?;
     module.add_class::<signatures::AlertReader>()?;

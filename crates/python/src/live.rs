@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use infraspectre_core::meter::{Account, Meter, Options as MeterOptions};
+use infraspectre_live::socket::Socket;
 use infraspectre_live::{Batch, Capture, Error, Next, Options, RingOptions, Status};
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError};
 use pyo3::prelude::*;
@@ -53,7 +54,7 @@ impl Claims {
 #[pymethods]
 impl LiveReader {
     #[new]
-    #[pyo3(signature = (interface, *, program=None, snap_bytes=262_144, buffer_bytes=64 << 20, block_timeout_ms=1,
+    #[pyo3(signature = (interface, *, program=None, snap_bytes=262_144, buffer_bytes=67_108_864, block_timeout_ms=1,
         promiscuous=true, threads=1, flush_ms=1.0, queue_batches=64, early=false, features="full", batch_rows=8192, options=None))]
     #[allow(clippy::too_many_arguments)] // they have names in Python
     fn new(
@@ -141,6 +142,13 @@ impl LiveReader {
         }
         (rows.num_rows() > 0).then_some(FlowColumns { batch: rows, is_early })
     }
+}
+
+/// Returns the link type of an interface's packets, for which filters are compiled.
+#[pyfunction]
+pub fn link_type(interface: &str) -> PyResult<u32> {
+    let found = Socket::open().and_then(|socket| socket.interface(interface)).map_err(open_error)?;
+    Ok(found.link)
 }
 
 fn open_error(error: Error) -> PyErr {

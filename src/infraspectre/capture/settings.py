@@ -42,13 +42,15 @@ class CaptureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes kept of each packet; cut payloads are counted, lengths stay those on the wire."""
     buffer_bytes: Annotated[int, Meta(ge=1 << 19, le=1 << 34)] = 64 << 20
     """Memory that the kernel fills while nobody reads, for each thread."""
-    block_timeout_ms: Annotated[int, Meta(ge=1, le=1_000)] = 1
-    """The kernel hands over packets after so long at the latest."""
+    block_timeout_ms: Annotated[int, Meta(ge=0, le=1_000)] = 1
+    """The kernel hands over packets after so long at the latest; 0 is at once, with room for fewer of them."""
     promiscuous: bool = True
     """Listen also to what is sent to others."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     """The kernel divides flows between so many; damped statistics of hosts then count what one of them sees."""
     flush_ms: Annotated[float, Meta(ge=0, le=60_000)] = 1.0
     """Batches that are not full follow one another no faster than this."""
+    early: bool = False
+    """Give rows of flows that are still going, too, after their packets 1, 4, 16 and 64."""
     queue_batches: Annotated[int, Meta(ge=1, le=65_536)] = 64
     """Batches that wait for the pipeline; beyond it, rows are shed and counted."""

@@ -1,7 +1,8 @@
 //! When flows begin and end, and what of them survives a full table.
 
+use infraspectre_core::flow::table::EARLY_AFTER;
 use infraspectre_core::flow::{Finished, Flow, FlowTable, Limits};
-use infraspectre_core::wire::Segment;
+use infraspectre_core::wire::{protocol, Segment};
 
 use super::segments::*;
 
@@ -28,6 +29,51 @@ fn other_traffic_lets_an_idle_flow_end_before_the_capture_does() {
     let packets: Vec<Segment> =
         (0..80).map(|second| udp(second * SECOND, if second == 0 { 1 } else { 2 }, b"a")).collect();
     assert_eq!(ends(&flows(limits(), &packets)), [("idle", 1), ("end_of_capture", 79)]);
+}
+
+#[test]
+fn time_alone_ends_flows() {
+    let mut table = FlowTable::new(limits());
+    table.observe(&udp(0, 1, b"a"));
+    table.tick(START + limits().udp_idle_ns);
+    assert_eq!(table.ended(), 0);
+    table.tick(START + limits().udp_idle_ns + 2 * SECOND);
+    assert_eq!(table.take_ended().map(|flow| flow.reason.name()), Some("idle"));
+    table.tick(START);
+    table.observe(&udp(0, 2, b"late"));
+    assert_eq!((table.len(), table.ended()), (1, 0));
+}
+
+#[test]
+fn a_clock_that_is_set_back_ends_all_flows_and_the_next_ones_end_in_time() {
+    let mut table = FlowTable::new(limits());
+    table.observe(&udp(3600 * SECOND, 2, b"a"));
+    table.observe(&udp(3601 * SECOND, 1, b"a"));
+    assert!(!table.is_ahead_of(START + 3550 * SECOND) && table.is_ahead_of(START));
+    table.restart();
+    let ended: Vec<_> = std::iter::from_fn(|| table.take_ended()).collect();
+    assert_eq!(ends(&ended), [("active", 1), ("active", 1)]);
+    table.observe(&udp(0, 1, b"a"));
+    table.tick(START + limits().udp_idle_ns + 2 * SECOND);
+    assert_eq!(table.take_ended().map(|flow| flow.reason.name()), Some("idle"));
+}
+
+#[test]
+fn flows_show_themselves_after_some_of_their_packets() {
+    let mut table = FlowTable::new(limits());
+    table.show_early();
+    let mut seen = Vec::new();
+    for second in 0..70 {
+        table.observe(&tcp(second, 1, if second == 0 { SYN } else { ACK }, b""));
+        table.observe(&udp(second, 2, b"a"));
+        seen.extend(std::iter::from_fn(|| table.take_early()));
+    }
+    let counts: Vec<_> = EARLY_AFTER.iter().flat_map(|&packets| [("early", packets); 2]).collect();
+    assert_eq!(ends(&seen), counts);
+    assert!(seen.iter().all(|flow| flow.detail.connection.is_some() == (flow.flow.key.protocol == protocol::TCP)));
+    table.finish();
+    let last: Vec<_> = std::iter::from_fn(|| table.take_ended()).collect();
+    assert_eq!(ends(&last), [("end_of_capture", 70), ("end_of_capture", 70)]);
 }
 
 #[test]
