@@ -13,7 +13,7 @@ from infraspectre.pipeline import Pipeline
 from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
 from infraspectre.serving.breakers import Breaker, GuardedDetector
-from infraspectre.serving.control import BEAT_S, Control, Report
+from infraspectre.serving.control import BEAT_S, Control, Report, State
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
 from infraspectre.serving.upkeep import Upkeep, log_tasks, table_tasks
 from infraspectre.serving.worker import Worker
