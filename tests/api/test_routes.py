@@ -192,3 +192,48 @@ def test_long_work_is_a_job(asking: TestClient[Api], stored: Platform) -> None:
     assert asking.delete(ordered.headers["location"], headers=of(stored, "analyst")).status_code == 403
     assert asking.delete(ordered.headers["location"], headers=engineer).json()["state"] == "cancelled"
     assert [each["job_id"] for each in asking.get("/api/v1/jobs", headers=engineer).json()["items"]] == [job["job_id"]]
+
+
+def test_trends_count_what_lists_hold(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    listed = asking.get("/api/v1/detections", params={"limit": 1000}, headers=of(stored)).json()["items"]
+    found = asking.post("/api/v1/trend-analysis", json={"granularity": "hour"}, headers=of(stored)).json()
+    assert sum(each["total"] for each in found["trends"]) == len(listed)
+    one = {"granularity": "hour", "categories": [listed[0]["category"]]}
+    (trend,) = asking.post("/api/v1/trend-analysis", json=one, headers=of(stored)).json()["trends"]
+    assert trend["total"] == sum(each["category"] == listed[0]["category"] for each in listed)
+    assert len(trend["counts"]) == found["buckets"]
+
+
+def test_a_day_is_too_little_to_forecast_from(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    answer = asking.post("/api/v1/predictive-modeling", json={"granularity": "hour"}, headers=of(stored))
+    assert answer.status_code == 422
+    assert "too few" in answer.json()["detail"]
+
+
+def test_what_repeats_is_forecast(asking: TestClient[Api], stored: Platform, analyzed: Any) -> None:
+    flows = pl.read_parquet(analyzed / "flows.parquet").head(60)
+    now, hour = stored.clock.now(), 3_600 * 10**9
+    for number in range(24 * 14):
+        amount = 10 + 40 * (8 <= number % 24 < 18)
+        begin = (now // hour - number - 1) * hour
+        rows = flows.head(amount).with_columns(
+            started_at=pl.lit(begin, pl.Int64), ended_at=pl.lit(begin + 10**9, pl.Int64),
+            flow_id=pl.int_range(pl.len(), dtype=pl.UInt64) + number * 100,
+        )  # fmt: skip
+        stored.tables.append("default", "flows", rows, str(number))
+    asked = {"metrics": ["flows"], "granularity": "hour", "periods": 24}
+    (found,) = asking.post("/api/v1/predictive-modeling", json=asked, headers=of(stored)).json()["forecasts"]
+    values = [each["value"] for each in found["forecast"]["points"]]
+    assert min(values) == pytest.approx(10, abs=1)
+    assert max(values) == pytest.approx(50, abs=1)
+    assert all(each["low"] <= each["value"] <= each["high"] for each in found["forecast"]["points"])
+
+
+def test_the_dashboard_sums_up_the_day(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    figures = asking.get("/api/v1/dashboard-metrics", params={"hours": 48}, headers=of(stored, "viewer")).json()
+    assert figures["incidents"] == len(incidents)
+    assert figures["statuses"]["new"] == len(incidents)
+    assert figures["top_threats"][0]["value"] == max(each["threat_score"]["value"] for each in incidents)
+    assert figures["flows"] > 0
+    nobody = asking.get("/api/v1/dashboard-metrics", params={"hours": 48}, headers=of(stored, "viewer", "other")).json()
+    assert (nobody["incidents"], nobody["flows"], nobody["detections"]) == (0, 0, 0)

@@ -25,6 +25,7 @@ from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
     analysis,
+    analytics,
     audit,
     documents,
     exports,
@@ -50,8 +51,8 @@ from infraspectre.serving.health import Matrix
 from infraspectre.serving.platform import Platform
 
 PARTS = (
-    analysis, audit, documents, events, exports, health, incidents, jobs, keys, models, predictions, scoring,
-    sessions, stream, tables, tenants, users,
+    analysis, analytics, audit, documents, events, exports, health, incidents, jobs, keys, models, predictions,
+    scoring, sessions, stream, tables, tenants, users,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
