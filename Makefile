@@ -65,8 +65,9 @@ format: $(DEV_ENV)
 	$(BIN)/ruff format --quiet .
 	$(CARGO) fmt --all
 
-docs: $(CORE)
+docs: $(CORE) $(DEV_ENV)
 	$(BIN)/python tools/reference.py
+	PYTHONPATH=src $(BIN)/python tools/client.py
 
 lock: $(DEV_ENV)
 	$(BIN)/python tools/lock.py

@@ -54,7 +54,7 @@ class Measures(msgspec.Struct, frozen=True):
     active_hours: int
 
 
-class Change(msgspec.Struct, frozen=True):
+class BehaviourChange(msgspec.Struct, frozen=True):
     """Says which measure is otherwise than before."""
 
     measure: str
@@ -71,7 +71,7 @@ class Behaviour(msgspec.Struct, frozen=True):
     now: Measures
     before: Measures
     """The span of equal length before."""
-    changes: list[Change]
+    changes: list[BehaviourChange]
     """Measures that became at least three times as large or as small; none where there is too little before."""
     peers: list[Peer]
     """Those with the most bytes first."""
@@ -131,14 +131,15 @@ def measured(flows: pl.DataFrame) -> Measures:
     )
 
 
-def changed(now: Measures, before: Measures) -> list[Change]:
+def changed(now: Measures, before: Measures) -> list[BehaviourChange]:
     """Return the measures that are remarkably otherwise than before."""
     if before.flows < LEAST_FLOWS:
         return []
     pairs: Mapping[str, tuple[int, int]] = {
         name: (getattr(before, name), getattr(now, name)) for name in Measures.__struct_fields__
     }
-    return [Change(name, first, second) for name, (first, second) in pairs.items() if _is_remarkable(first, second)]
+    remarkable = {name: both for name, both in pairs.items() if _is_remarkable(*both)}
+    return [BehaviourChange(name, *both) for name, both in remarkable.items()]
 
 
 def _is_remarkable(before: int, now: int) -> bool:

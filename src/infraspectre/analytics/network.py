@@ -19,7 +19,7 @@ BUCKETS = 48
 """Parts into which a span is cut for its rates."""
 
 
-class Share(msgspec.Struct, frozen=True):
+class TrafficShare(msgspec.Struct, frozen=True):
     """Is what one host or protocol had of the traffic."""
 
     name: str
@@ -44,10 +44,10 @@ class Network(msgspec.Struct, frozen=True):
     packets: int
     bytes: int
     hosts: int
-    protocols: list[Share]
-    services: list[Share]
-    senders: list[Share]
-    receivers: list[Share]
+    protocols: list[TrafficShare]
+    services: list[TrafficShare]
+    senders: list[TrafficShare]
+    receivers: list[TrafficShare]
     rates: list[Rate]
 
 
@@ -100,11 +100,11 @@ class Tally:
             **shares,
         )
 
-    def _shares(self, kind: str) -> list[Share]:
+    def _shares(self, kind: str) -> list[TrafficShare]:
         if kind not in self._parts:
             return []
         ranked = self._parts[kind].sort(["bytes", "flows", "name"], descending=[True, True, False])
-        return [Share(*row) for row in ranked.head(MOST_NAMED).iter_rows()]
+        return [TrafficShare(*row) for row in ranked.head(MOST_NAMED).iter_rows()]
 
     def _rates(self) -> list[Rate]:
         seconds = self._every / 1e9

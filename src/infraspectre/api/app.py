@@ -49,6 +49,7 @@ from infraspectre.records.collections import USERS
 from infraspectre.records.feed import AUDIT_TOPIC
 from infraspectre.serving.health import Matrix
 from infraspectre.serving.platform import Platform
+from infraspectre.settings import AccessSettings
 
 PARTS = (
     analysis, analytics, audit, documents, events, exports, health, incidents, jobs, keys, models, predictions,
@@ -110,6 +111,19 @@ def checks_of(platform: Platform) -> dict[str, Callable[[], object]]:
         "log": lambda: platform.log.topic(AUDIT_TOPIC).end,
         **platform.checks,
     }
+
+
+def described() -> openapi.Document:
+    """Return the description of the API, for which nothing has to run."""
+    settings = AccessSettings()
+    handlers = [*HANDLERS, metrics_route(settings.public_metrics)]
+    names = ("platform", "door", "health", "metrics")
+    nothing = {name: Provide(lambda: None, sync_to_thread=False) for name in names}
+    given = {
+        "principal": Provide(principal_of, sync_to_thread=False),
+        "expected": Provide(expected, sync_to_thread=False),
+    }
+    return openapi.description(handlers, {**nothing, **given, **stream.DEPENDENCIES}, __version__)
 
 
 def principal_of(request: Request[Any, Any, Any], platform: GivenPlatform) -> Principal:

@@ -1,0 +1,1438 @@
+"""Operations and schemas of the API; `make docs` writes them from its description."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from infraspectre.client.connection import Connection
+
+
+class About(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls About."""
+
+    sources: list[str]
+    confidence: float | msgspec.UnsetType | None = msgspec.UNSET
+    first_seen: int | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: int | msgspec.UnsetType | None = msgspec.UNSET
+    valid_until: int | msgspec.UnsetType | None = msgspec.UNSET
+    labels: list[str] | msgspec.UnsetType = msgspec.UNSET
+    threats: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    tlp: str | msgspec.UnsetType | None = msgspec.UNSET
+    reference: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Accepted."""
+
+    accepted: int
+    first: str
+
+
+class ApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ApiKey."""
+
+    key_id: str
+    subject: str
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
+    created_at: str
+    expires_at: str | None
+
+
+class Asset(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Asset."""
+
+    network: str
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    owner: str | msgspec.UnsetType | None = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    seen_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    seen_roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Attribution(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Attribution."""
+
+    column: str
+    value: str | int | float | bool | None
+    contribution: float
+    unusual: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class AuditEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls AuditEvent."""
+
+    tenant: str
+    at: str
+    subject: str
+    role: str
+    operation: str
+    target: str
+    outcome: int
+    request_id: str
+    address: str
+
+
+class Behaviour(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Behaviour."""
+
+    entity: str
+    start: str
+    end: str
+    now: Measures
+    before: Measures
+    changes: list[BehaviourChange]
+    peers: list[Peer]
+    used: list[Service]
+    offered: list[Service]
+    hours: dict[str, int]
+
+
+class BehaviourAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls BehaviourAnswer."""
+
+    behaviour: Behaviour
+    asset: Asset | None
+    incidents: list[str]
+
+
+class BehaviourChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls BehaviourChange."""
+
+    measure: str
+    before: int
+    now: int
+
+
+class BehaviourRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls BehaviourRequest."""
+
+    entity: str
+    start: str | msgspec.UnsetType | None = msgspec.UNSET
+    end: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class BulkOperation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls BulkOperation."""
+
+    operation: Literal["update_status", "assign", "classify"]
+    incident_ids: list[str]
+    parameters: Parameters
+
+
+class BulkResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls BulkResult."""
+
+    changed: list[str]
+    failed: dict[str, str]
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Change."""
+
+    column: str
+    before: str | int | float | bool | None
+    after: str | int | float | bool | None
+    bound: Literal["exactly", "at most", "at least"] | msgspec.UnsetType = msgspec.UNSET
+
+
+class CustomThresholds(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CustomThresholds."""
+
+    low: float | msgspec.UnsetType = msgspec.UNSET
+    medium: float | msgspec.UnsetType = msgspec.UNSET
+    high: float | msgspec.UnsetType = msgspec.UNSET
+    critical: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class CustomWeights(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CustomWeights."""
+
+    signatures: float | msgspec.UnsetType = msgspec.UNSET
+    anomalies: float | msgspec.UnsetType = msgspec.UNSET
+    correlation: float | msgspec.UnsetType = msgspec.UNSET
+    context: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class DashboardMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls DashboardMetrics."""
+
+    start: str
+    end: str
+    incidents: int
+    levels: dict[str, int]
+    statuses: dict[str, int]
+    top_threats: list[TopThreat]
+    top_talkers: list[Talker]
+    categories: list[Share]
+    protocols: list[Share]
+    flows: int
+    bytes: float
+    flows_per_s: float
+    detections: int
+    detections_per_hour: float
+    verdicts: Verdicts
+
+
+class DataFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls DataFile."""
+
+    name: str
+    sha256: str
+    rows: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Dependency(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Dependency."""
+
+    name: str
+    state: Literal["up", "down"]
+    latency_ms: float
+    since: str
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DependencyMatrix(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls DependencyMatrix."""
+
+    state: Literal["ok", "degraded"]
+    dependencies: list[Dependency]
+
+
+class DetectRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls DetectRequest."""
+
+    flows: list[dict[str, str | int | float | bool | list[str | int | float | None] | None]]
+
+
+class Detected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Detected."""
+
+    flows: int
+    detections: list[dict[str, Any]]
+    incidents: list[dict[str, Any]]
+
+
+class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Drift."""
+
+    column: str
+    population_stability: float
+    distance: float | None
+    p_value: float | None
+    unknown_before: float
+    unknown_now: float
+
+
+class EnrichRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls EnrichRequest."""
+
+    values: list[str]
+
+
+class Enriched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Enriched."""
+
+    value: str
+    indicators: list[FoundIndicator]
+    asset: Asset | None
+    technique: str | None
+    incidents: list[str]
+
+
+class Enrichment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Enrichment."""
+
+    values: list[Enriched]
+
+
+class Example(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Example."""
+
+    label: str
+    distance: float
+    differs: list[str]
+    values: dict[str, str | int | float | bool | None]
+
+
+class ExplainRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ExplainRequest."""
+
+    rows: list[dict[str, str | int | float | bool | list[float | None] | None]]
+    model: str | msgspec.UnsetType = msgspec.UNSET
+    explanation_type: Literal["all", "feature", "influence", "counterfactual"] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Explanation."""
+
+    margin: float
+    base: float
+    attributions: list[Attribution]
+    examples: list[Example]
+    counterfactual: list[Change]
+    words: str
+
+
+class Explanations(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Explanations."""
+
+    model: str
+    content_id: str
+    explanations: list[Explanation]
+
+
+class FeedGap(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls FeedGap."""
+
+    start: str
+    end: str
+    reason: str
+
+
+class FeedItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls FeedItem."""
+
+    tenant: str
+    channel: Literal["threat", "behaviour", "network", "system", "custom"]
+    kind: str
+    at: str
+    position: str
+    subject: str | msgspec.UnsetType = msgspec.UNSET
+    severity: Literal["informational", "low", "medium", "high", "critical"] | msgspec.UnsetType = msgspec.UNSET
+    entities: list[str] | msgspec.UnsetType = msgspec.UNSET
+    countries: list[str] | msgspec.UnsetType = msgspec.UNSET
+    relevance: float | msgspec.UnsetType = msgspec.UNSET
+    data: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class FeedPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls FeedPage."""
+
+    items: list[FeedItem]
+    next: str
+    gap: FeedGap | None
+
+
+class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Feedback."""
+
+    incident_id: str
+    verdict: Literal["true_positive", "benign", "false_positive", "unsure"]
+    comment: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Flaw(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Flaw."""
+
+    problem: str
+    field: str | msgspec.UnsetType = msgspec.UNSET
+    """The parameter, header or place in the body."""
+    line: int | msgspec.UnsetType = msgspec.UNSET
+    """The line of the body, from 1."""
+    remedy: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Forecast."""
+
+    method: str
+    level: float
+    points: list[Point]
+    error: float
+    errors: dict[str, float]
+    origins: int
+
+
+class ForecastAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ForecastAnswer."""
+
+    granularity: Literal["hour", "day", "week"]
+    forecasts: list[MetricForecast]
+
+
+class ForecastRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ForecastRequest."""
+
+    metrics: list[Literal["detections", "flows", "bytes"]] | msgspec.UnsetType = msgspec.UNSET
+    granularity: Literal["hour", "day", "week"] | msgspec.UnsetType = msgspec.UNSET
+    periods: int | msgspec.UnsetType = msgspec.UNSET
+    level: float | msgspec.UnsetType = msgspec.UNSET
+    category: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class FoundIndicator(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls FoundIndicator."""
+
+    indicator: Indicator
+    confidence: float
+    expired: bool
+    warning: str
+
+
+class GivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GivenVerdict."""
+
+    verdict_id: str
+    incident_id: str
+    verdict: Literal["true_positive", "benign", "false_positive", "unsure"]
+    comment: str
+    by: str
+    at: str
+
+
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Health."""
+
+    state: Literal["ok", "degraded"]
+
+
+class Importance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Importance."""
+
+    column: str
+    share: float
+    contribution: float
+
+
+class IncidentChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IncidentChange."""
+
+    status: Literal["new", "open", "closed"] | msgspec.UnsetType = msgspec.UNSET
+    assignee: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class IncidentDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IncidentDetail."""
+
+    summary: IncidentSummary
+    incident: dict[str, Any]
+    detections: list[dict[str, Any]]
+
+
+class IncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IncidentSummary."""
+
+    incident_id: str
+    title: str
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    value: float
+    low: float
+    high: float
+    probability: float
+    status: Literal["new", "open", "closed"]
+    verdict: str
+    assignee: str
+    first_seen: str
+    last_seen: str
+    raised_at: str
+    entities: list[str]
+    techniques: list[str]
+    categories: list[str]
+    campaign_id: str
+    sensor: str
+    revision: int
+
+
+class Indicator(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Indicator."""
+
+    kind: Literal[
+        "ip",
+        "endpoint",
+        "cidr",
+        "domain",
+        "url",
+        "md5",
+        "sha1",
+        "sha256",
+        "ja3",
+        "ja3s",
+        "ja4",
+        "hassh",
+        "hassh_server",
+    ]
+    value: str
+    about: About
+
+
+class JobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls JobStatus."""
+
+    job_id: str
+    kind: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    owner: str
+    created_at: str
+    attempts: int
+    progress: float
+    result: str
+    problem: str
+
+
+class Login(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Login."""
+
+    user: str
+    password: str
+    tenant: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class MadeKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MadeKey."""
+
+    key_id: str
+    subject: str
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
+    created_at: str
+    expires_at: str | None
+    key: str
+
+
+class MadeTenant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MadeTenant."""
+
+    name: str
+    title: str
+    created_at: str
+    key: str
+
+
+class Measures(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Measures."""
+
+    flows: int
+    sent_bytes: int
+    received_bytes: int
+    peers: int
+    used_services: int
+    offered_services: int
+    active_hours: int
+
+
+class MetricForecast(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MetricForecast."""
+
+    metric: Literal["detections", "flows", "bytes"]
+    start: str
+    forecast: Forecast
+
+
+class ModelDrift(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ModelDrift."""
+
+    name: str
+    flows: int
+    has_drifted: bool
+    columns: list[Drift]
+
+
+class ModelImportance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ModelImportance."""
+
+    name: str
+    columns: list[Importance]
+
+
+class ModelStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ModelStatus."""
+
+    name: str
+    kind: str
+    task: str
+    classes: list[str]
+    columns: int
+    created_at: str
+    content_id: str
+    is_signed: bool
+    metrics: dict[str, float]
+    warnings: list[str]
+
+
+class Move(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Move."""
+
+    stage: Literal["candidate", "staging", "production", "archived"]
+    at: str
+
+
+class Network(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Network."""
+
+    start: str
+    end: str
+    flows: int
+    packets: int
+    bytes: int
+    hosts: int
+    protocols: list[TrafficShare]
+    services: list[TrafficShare]
+    senders: list[TrafficShare]
+    receivers: list[TrafficShare]
+    rates: list[Rate]
+
+
+class NetworkAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NetworkAnswer."""
+
+    network: Network
+    incidents: dict[str, int]
+
+
+class NewKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewKey."""
+
+    subject: str
+    """What it is for."""
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
+    days: int | msgspec.UnsetType = msgspec.UNSET
+    """How long it is good; 0 is for ever."""
+
+
+class NewTenant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewTenant."""
+
+    name: str
+    title: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class NewUser(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewUser."""
+
+    name: str
+    """In small letters."""
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
+    password: str
+
+
+class NewVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewVerdict."""
+
+    verdict: Literal["true_positive", "benign", "false_positive", "unsure"]
+    comment: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class PageOfApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfApiKey."""
+
+    items: list[SomeApiKey]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfAuditEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfAuditEvent."""
+
+    items: list[AuditEvent]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfGivenVerdict."""
+
+    items: list[SomeGivenVerdict]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfIncidentSummary."""
+
+    items: list[SomeIncidentSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfJobStatus."""
+
+    items: list[SomeJobStatus]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfTenant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfTenant."""
+
+    items: list[SomeTenant]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfUser(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfUser."""
+
+    items: list[SomeUser]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfdictstrAny(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfdictstrAny."""
+
+    items: list[dict[str, Any]]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Parameters."""
+
+    status: Literal["new", "open", "closed"] | msgspec.UnsetType = msgspec.UNSET
+    assignee: str | msgspec.UnsetType = msgspec.UNSET
+    verdict: Literal["true_positive", "benign", "false_positive", "unsure"] | msgspec.UnsetType = msgspec.UNSET
+    comment: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class PasswordChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PasswordChange."""
+
+    old: str
+    new: str
+
+
+class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Peer."""
+
+    address: str
+    flows: int
+    bytes: int
+    is_new: bool
+
+
+class Point(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Point."""
+
+    value: float
+    low: float
+    high: float
+
+
+class PredictBatchRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PredictBatchRequest."""
+
+    rows: list[dict[str, str | int | float | bool | list[float | None] | None]]
+    model: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class PredictRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PredictRequest."""
+
+    row: dict[str, str | int | float | bool | list[float | None] | None]
+    model: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Prediction."""
+
+    label: str
+    score: float
+    probability: float
+    low: float
+    high: float
+
+
+class Predictions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Predictions."""
+
+    model: str
+    content_id: str
+    predictions: list[Prediction]
+
+
+class Principal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Principal."""
+
+    tenant: str
+    subject: str
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Says why a request was not answered as asked (RFC 9457)."""
+
+    type: str
+    title: str
+    detail: str
+    instance: str
+    request_id: str
+    status: int
+    errors: list[Flaw]
+
+
+class ProblemKind(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ProblemKind."""
+
+    name: str
+    status: int
+    title: str
+    meaning: str
+
+
+class Promotion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Promotion."""
+
+    version: int
+    stage: Literal["candidate", "staging", "production", "archived"]
+
+
+class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Rate."""
+
+    start: str
+    flows_per_s: float
+    bytes_per_s: float
+
+
+class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Renewal."""
+
+    refresh_token: str
+
+
+class RetrainingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RetrainingRequest."""
+
+    name: str
+    days: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Scored."""
+
+    incident_id: str
+    now: ThreatScore
+    custom: ThreatScore
+
+
+class Scores(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Scores."""
+
+    scores: list[Scored]
+    missing: list[str]
+
+
+class ScoringRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ScoringRequest."""
+
+    incident_ids: list[str]
+    weights: CustomWeights | msgspec.UnsetType = msgspec.UNSET
+    thresholds: CustomThresholds | msgspec.UnsetType = msgspec.UNSET
+
+
+class Service(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Service."""
+
+    name: str
+    flows: int
+    is_new: bool
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Session."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+    session_expires_at: str
+    user: str
+    tenant: str
+
+
+class Share(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Share."""
+
+    name: str
+    count: int
+
+
+class SomeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeApiKey."""
+
+    key_id: str | msgspec.UnsetType = msgspec.UNSET
+    subject: str | msgspec.UnsetType = msgspec.UNSET
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"] | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class SomeGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeGivenVerdict."""
+
+    verdict_id: str | msgspec.UnsetType = msgspec.UNSET
+    incident_id: str | msgspec.UnsetType = msgspec.UNSET
+    verdict: Literal["true_positive", "benign", "false_positive", "unsure"] | msgspec.UnsetType = msgspec.UNSET
+    comment: str | msgspec.UnsetType = msgspec.UNSET
+    by: str | msgspec.UnsetType = msgspec.UNSET
+    at: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeIncidentSummary."""
+
+    incident_id: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    level: Literal["informational", "low", "medium", "high", "critical"] | msgspec.UnsetType = msgspec.UNSET
+    value: float | msgspec.UnsetType = msgspec.UNSET
+    low: float | msgspec.UnsetType = msgspec.UNSET
+    high: float | msgspec.UnsetType = msgspec.UNSET
+    probability: float | msgspec.UnsetType = msgspec.UNSET
+    status: Literal["new", "open", "closed"] | msgspec.UnsetType = msgspec.UNSET
+    verdict: str | msgspec.UnsetType = msgspec.UNSET
+    assignee: str | msgspec.UnsetType = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType = msgspec.UNSET
+    raised_at: str | msgspec.UnsetType = msgspec.UNSET
+    entities: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    categories: list[str] | msgspec.UnsetType = msgspec.UNSET
+    campaign_id: str | msgspec.UnsetType = msgspec.UNSET
+    sensor: str | msgspec.UnsetType = msgspec.UNSET
+    revision: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeJobStatus."""
+
+    job_id: str | msgspec.UnsetType = msgspec.UNSET
+    kind: str | msgspec.UnsetType = msgspec.UNSET
+    state: Literal["waiting", "running", "done", "failed", "cancelled"] | msgspec.UnsetType = msgspec.UNSET
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    attempts: int | msgspec.UnsetType = msgspec.UNSET
+    progress: float | msgspec.UnsetType = msgspec.UNSET
+    result: str | msgspec.UnsetType = msgspec.UNSET
+    problem: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeTenant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeTenant."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeUser(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeUser."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"] | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    is_disabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Span(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Span."""
+
+    start: str | msgspec.UnsetType | None = msgspec.UNSET
+    end: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Talker(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Talker."""
+
+    address: str
+    flows: int
+    bytes: float
+
+
+class Tenant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Tenant."""
+
+    name: str
+    title: str
+    created_at: str
+
+
+class ThreatScore(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ThreatScore."""
+
+    value: float
+    low: float
+    high: float
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    parts: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class TopThreat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TopThreat."""
+
+    incident_id: str
+    title: str
+    level: str
+    value: float
+    raised_at: str
+
+
+class TrafficShare(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrafficShare."""
+
+    name: str
+    flows: int
+    bytes: int
+
+
+class Trend(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Trend."""
+
+    category: str
+    counts: list[int]
+    total: int
+    change: float | None
+    slope: float
+    p_value: float
+    direction: Literal["rising", "falling", "steady"]
+
+
+class TrendAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrendAnswer."""
+
+    start: str
+    granularity: Literal["hour", "day", "week"]
+    buckets: int
+    trends: list[Trend]
+
+
+class TrendRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrendRequest."""
+
+    start: str | msgspec.UnsetType | None = msgspec.UNSET
+    end: str | msgspec.UnsetType | None = msgspec.UNSET
+    granularity: Literal["hour", "day", "week"] | msgspec.UnsetType = msgspec.UNSET
+    categories: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class User(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls User."""
+
+    name: str
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"]
+    created_at: str
+    is_disabled: bool
+
+
+class UserChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls UserChange."""
+
+    role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"] | msgspec.UnsetType = msgspec.UNSET
+    is_disabled: bool | msgspec.UnsetType = msgspec.UNSET
+    password: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Verdicts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Verdicts."""
+
+    count: int
+    mean_s: float | None
+    median_s: float | None
+
+
+class Version(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Version."""
+
+    name: str
+    version: int
+    content_id: str
+    parent: str | None
+    data: list[DataFile]
+    metrics: dict[str, float]
+    moves: list[Move]
+
+
+class Client(Connection):
+    """Asks the API; each operation is a method."""
+
+    def list_audit(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        subject: str | None = None,
+        operation: str | None = None,
+    ) -> PageOfAuditEvent:
+        """List what was changed and what was refused in the tenant, the latest first."""
+        return self.ask(
+            "GET",
+            "/api/v1/audit",
+            PageOfAuditEvent,
+            query={"limit": limit, "after": after, "subject": subject, "operation": operation},
+        )
+
+    def analyze_behaviour(self, data: BehaviourRequest) -> BehaviourAnswer:
+        """Say what a host did in a span of time, beside the span before."""
+        return self.ask("POST", "/api/v1/behaviour", BehaviourAnswer, body=data)
+
+    def score_otherwise(self, data: ScoringRequest) -> Scores:
+        """Say what incidents would score if evidence counted otherwise."""
+        return self.ask("POST", "/api/v1/custom-scoring", Scores, body=data)
+
+    def show_dashboard(self, *, hours: int | None = None) -> DashboardMetrics:
+        """Show the figures of the last hours: incidents, threats, talkers, rates, and how fast verdicts are given."""
+        return self.ask("GET", "/api/v1/dashboard-metrics", DashboardMetrics, query={"hours": hours})
+
+    def detect_in_flows(self, data: DetectRequest) -> Detected:
+        """Find detections and incidents in flows; nothing is kept."""
+        return self.ask("POST", "/api/v1/detect", Detected, body=data)
+
+    def list_detections(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfdictstrAny:
+        """List detections; without `fields`, with all but their evidence."""
+        return self.ask(
+            "GET",
+            "/api/v1/detections",
+            PageOfdictstrAny,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_detection(self, detection_id: str) -> dict[str, Any]:
+        """Show a detection with its evidence."""
+        return self.ask(
+            "GET", "/api/v1/detections/{detection_id}", dict[str, Any], within={"detection_id": detection_id}
+        )
+
+    def enrich(self, data: EnrichRequest) -> Enrichment:
+        """Say what threat intelligence, assets, ATT&CK and incidents know about values."""
+        return self.ask("POST", "/api/v1/enrich", Enrichment, body=data)
+
+    def add_events(self, data: bytes) -> Accepted:
+        """Keep events: one JSON object on each line, all of them or none."""
+        return self.ask("POST", "/api/v1/events", Accepted, body=data)
+
+    def explain_prediction(self, data: ExplainRequest) -> Explanations:
+        """Say why a model judges rows as it does."""
+        return self.ask("POST", "/api/v1/explain-prediction", Explanations, body=data)
+
+    def export_incidents(
+        self, *, format: Literal["csv", "json", "pdf"], filter: list[str] | None = None, order: str | None = None
+    ) -> bytes:
+        """Export the incidents that pass the filters, in order: CSV and JSON lines all of them, PDF the first 200."""
+        return self.ask("GET", "/api/v1/export", bytes, query={"filter": filter, "order": order, "format": format})
+
+    def read_feed(
+        self,
+        *,
+        channel: list[Literal["threat", "behaviour", "network", "system", "custom"]] | None = None,
+        filter: list[str] | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> FeedPage:
+        """Read what happened from a position on, in order."""
+        return self.ask(
+            "GET",
+            "/api/v1/feed",
+            FeedPage,
+            query={"channel": channel, "filter": filter, "after": after, "limit": limit},
+        )
+
+    def give_feedback(self, data: Feedback) -> GivenVerdict:
+        """Say what an incident was, by its identity in the body."""
+        return self.ask("POST", "/api/v1/feedback", GivenVerdict, body=data)
+
+    def list_flows(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfdictstrAny:
+        """List flows; without `fields`, with those that lists show."""
+        return self.ask(
+            "GET",
+            "/api/v1/flows",
+            PageOfdictstrAny,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_flow(self, flow_id: str) -> dict[str, Any]:
+        """Show a flow with all its columns that are known."""
+        return self.ask("GET", "/api/v1/flows/{flow_id}", dict[str, Any], within={"flow_id": flow_id})
+
+    def show_health(self) -> DependencyMatrix:
+        """Show how the server and all that it depends on are, how long that took to find out, and since when it is so."""
+        return self.ask("GET", "/api/v1/health", DependencyMatrix)
+
+    def list_incidents(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfIncidentSummary:
+        """List incidents, in the order asked for."""
+        return self.ask(
+            "GET",
+            "/api/v1/incidents",
+            PageOfIncidentSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def change_many(self, data: BulkOperation) -> BulkResult:
+        """Update the status of many incidents, assign them, or classify them."""
+        return self.ask("POST", "/api/v1/incidents/bulk-operations", BulkResult, body=data)
+
+    def show_incident(self, incident_id: str) -> IncidentDetail:
+        """Show an incident with its story, explanation, detections and response plan."""
+        return self.ask("GET", "/api/v1/incidents/{incident_id}", IncidentDetail, within={"incident_id": incident_id})
+
+    def change_incident(self, incident_id: str, data: IncidentChange, *, if_match: str) -> IncidentDetail:
+        """Change whose an incident is and how far it is worked on."""
+        return self.ask(
+            "PATCH",
+            "/api/v1/incidents/{incident_id}",
+            IncidentDetail,
+            within={"incident_id": incident_id},
+            headers={"if-match": if_match},
+            body=data,
+        )
+
+    def report_incident(self, incident_id: str, *, format: Literal["html", "pdf"] | None = None) -> bytes:
+        """Write the report of an incident as one page or as PDF."""
+        return self.ask(
+            "GET",
+            "/api/v1/incidents/{incident_id}/report",
+            bytes,
+            within={"incident_id": incident_id},
+            query={"format": format},
+        )
+
+    def list_verdicts(
+        self,
+        incident_id: str,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfGivenVerdict:
+        """List what people said of an incident."""
+        return self.ask(
+            "GET",
+            "/api/v1/incidents/{incident_id}/verdicts",
+            PageOfGivenVerdict,
+            within={"incident_id": incident_id},
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def give_verdict(self, incident_id: str, data: NewVerdict) -> GivenVerdict:
+        """Say what an incident was; the last word counts, all are kept."""
+        return self.ask(
+            "POST",
+            "/api/v1/incidents/{incident_id}/verdicts",
+            GivenVerdict,
+            within={"incident_id": incident_id},
+            body=data,
+        )
+
+    def list_jobs(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfJobStatus:
+        """List jobs."""
+        return self.ask(
+            "GET",
+            "/api/v1/jobs",
+            PageOfJobStatus,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_job(self, job_id: str) -> JobStatus:
+        """Show a job and how far it has come."""
+        return self.ask("GET", "/api/v1/jobs/{job_id}", JobStatus, within={"job_id": job_id})
+
+    def cancel_job(self, job_id: str) -> JobStatus:
+        """Cancel a job that is not over."""
+        return self.ask("DELETE", "/api/v1/jobs/{job_id}", JobStatus, within={"job_id": job_id})
+
+    def list_keys(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfApiKey:
+        """List the API keys of the tenant."""
+        return self.ask(
+            "GET",
+            "/api/v1/keys",
+            PageOfApiKey,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_key(self, data: NewKey) -> MadeKey:
+        """Make an API key of the tenant, which is shown this once."""
+        return self.ask("POST", "/api/v1/keys", MadeKey, body=data)
+
+    def show_key(self, key_id: str) -> ApiKey:
+        """Show an API key of the tenant, without the key itself."""
+        return self.ask("GET", "/api/v1/keys/{key_id}", ApiKey, within={"key_id": key_id})
+
+    def remove_key(self, key_id: str) -> None:
+        """Revoke an API key at once."""
+        return self.ask("DELETE", "/api/v1/keys/{key_id}", type(None), within={"key_id": key_id})
+
+    def show_me(self) -> Principal:
+        """Show on whose behalf this is asked."""
+        return self.ask("GET", "/api/v1/me", Principal)
+
+    def change_password(self, data: PasswordChange) -> None:
+        """Change the own password; all own sessions end."""
+        return self.ask("POST", "/api/v1/me/password", type(None), body=data)
+
+    def list_models(self) -> list[ModelStatus]:
+        """List the models that come with the package."""
+        return self.ask("GET", "/api/v1/models", list[ModelStatus])
+
+    def show_model(self, name: str) -> ModelStatus:
+        """Show a model, such as builtin:flow or registry:NAME@STAGE."""
+        return self.ask("GET", "/api/v1/models/{name}", ModelStatus, within={"name": name})
+
+    def show_drift(self, name: str, *, hours: int | None = None) -> ModelDrift:
+        """Compare the flows of the last hours with those that a model learnt from, column by column."""
+        return self.ask("GET", "/api/v1/models/{name}/drift", ModelDrift, within={"name": name}, query={"hours": hours})
+
+    def show_importance(self, name: str) -> ModelImportance:
+        """Say how much each column counts, the most important first."""
+        return self.ask("GET", "/api/v1/models/{name}/feature-importance", ModelImportance, within={"name": name})
+
+    def move_model(self, name: str, data: Promotion) -> Version:
+        """Move a registered version to a stage; what was in production before is archived."""
+        return self.ask("POST", "/api/v1/models/{name}/stage", Version, within={"name": name}, body=data)
+
+    def list_versions(self, name: str) -> list[Version]:
+        """List the registered versions of a model, the first one first."""
+        return self.ask("GET", "/api/v1/models/{name}/versions", list[Version], within={"name": name})
+
+    def monitor_network(self, data: Span) -> NetworkAnswer:
+        """Say what the network carried in a span of time."""
+        return self.ask("POST", "/api/v1/network", NetworkAnswer, body=data)
+
+    def predict(self, data: PredictRequest) -> Predictions:
+        """Say what a model says of a row."""
+        return self.ask("POST", "/api/v1/predict", Predictions, body=data)
+
+    def predict_batch(self, data: PredictBatchRequest) -> Predictions:
+        """Say what a model says of many rows."""
+        return self.ask("POST", "/api/v1/predict/batch", Predictions, body=data)
+
+    def model_future(self, data: ForecastRequest) -> ForecastAnswer:
+        """Say how many detections, flows or bytes are likely to come, with intervals learnt from past errors."""
+        return self.ask("POST", "/api/v1/predictive-modeling", ForecastAnswer, body=data)
+
+    def list_problems(self) -> list[ProblemKind]:
+        """List the kinds of problems."""
+        return self.ask("GET", "/api/v1/problems", list[ProblemKind])
+
+    def show_problem(self, name: str) -> ProblemKind:
+        """Show what a kind of problem means: the type of a problem leads here."""
+        return self.ask("GET", "/api/v1/problems/{name}", ProblemKind, within={"name": name})
+
+    def retrain_model(self, data: RetrainingRequest) -> JobStatus:
+        """Learn a model from verdicts and ordinary flows, and register it as a candidate: a job."""
+        return self.ask("POST", "/api/v1/retraining", JobStatus, body=data)
+
+    def open_session(self, data: Login) -> Session:
+        """Log in with a password."""
+        return self.ask("POST", "/api/v1/sessions", Session, body=data)
+
+    def close_session(self) -> None:
+        """Log out: the tokens of this session are good no more."""
+        return self.ask("DELETE", "/api/v1/sessions/current", type(None))
+
+    def renew_session(self, data: Renewal) -> Session:
+        """Exchange a refresh token for new tokens; each is good once, and used twice it ends the session."""
+        return self.ask("POST", "/api/v1/sessions/renewal", Session, body=data)
+
+    def list_tenants(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfTenant:
+        """List the tenants that were added."""
+        return self.ask(
+            "GET",
+            "/api/v1/tenants",
+            PageOfTenant,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_tenant(self, data: NewTenant) -> MadeTenant:
+        """Add a tenant, and make the key by which its first users are added."""
+        return self.ask("POST", "/api/v1/tenants", MadeTenant, body=data)
+
+    def analyze_trends(self, data: TrendRequest) -> TrendAnswer:
+        """Say how often each category was found over time, and whether that rises or falls beyond chance."""
+        return self.ask("POST", "/api/v1/trend-analysis", TrendAnswer, body=data)
+
+    def list_users(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfUser:
+        """List the users of the tenant."""
+        return self.ask(
+            "GET",
+            "/api/v1/users",
+            PageOfUser,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_user(self, data: NewUser) -> User:
+        """Add a user to the tenant."""
+        return self.ask("POST", "/api/v1/users", User, body=data)
+
+    def show_user(self, name: str) -> User:
+        """Show a user of the tenant."""
+        return self.ask("GET", "/api/v1/users/{name}", User, within={"name": name})
+
+    def remove_user(self, name: str, *, if_match: str) -> None:
+        """Remove a user, and end the user's sessions."""
+        return self.ask(
+            "DELETE", "/api/v1/users/{name}", type(None), within={"name": name}, headers={"if-match": if_match}
+        )
+
+    def change_user(self, name: str, data: UserChange, *, if_match: str) -> User:
+        """Change role, password or state of a user; all sessions of the user end."""
+        return self.ask(
+            "PATCH", "/api/v1/users/{name}", User, within={"name": name}, headers={"if-match": if_match}, body=data
+        )
+
+    def live(self) -> Health:
+        """Tell that the server answers."""
+        return self.ask("GET", "/health/live", Health)
+
+    def ready(self) -> Health:
+        """Tell whether requests can be answered: 503 while something that they need is down."""
+        return self.ask("GET", "/health/ready", Health)
+
+    def started(self) -> Health:
+        """Tell that the server has started: it answers only then."""
+        return self.ask("GET", "/health/startup", Health)
+
+    def show_metrics(self) -> bytes:
+        """Show all metrics in the text format of Prometheus."""
+        return self.ask("GET", "/metrics", bytes)
