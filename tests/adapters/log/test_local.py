@@ -157,17 +157,40 @@ def test_a_failing_disk_fails_appends_and_nothing_else(folder: Path, name: str, 
     disk.failing = {name}
     for _ in range(3):
         with pytest.raises(OutputError, match="cannot be written"):
-            put(log, b"lost")
+            put(log, b"lost" * 1_000)
     disk.failing = {"truncate", "write"}
     with pytest.raises(OutputError):
         put(log, b"lost")
     assert log.topic("events").end == 10
     disk.failing = set()
+    fill(log, 11)
+    assert verify(folder)[0].unfinished_bytes == 0
     fill(log, 20)
     assert [entry.data for entry in all_of(log.topic("events"))] == [b"%d" % number for number in range(20)]
     counts = log.topic("events").counts()
     assert (counts.durable, counts.failed, counts.taken) == (20, 4, 24)
-    assert verify(folder)[0].is_sound
+    (verdict,) = verify(folder)
+    assert verdict.is_sound
+    assert verdict.unfinished_bytes == 0
+    log.close()
+
+
+def test_an_end_that_cannot_be_told_is_told_with_the_next(folder: Path) -> None:
+    class DeafDisk(FailingDisk):
+        def write(self, file: int, data: bytes, offset: int) -> None:
+            self._check("tell" if len(data) == 512 else "")
+            super().write(file, data, offset)
+
+    disk = DeafDisk()
+    log = LocalLog(folder, SetClock(), disk=disk)
+    put(log, b"a")
+    other = LocalLog(folder, SetClock(), disk=QuickDisk())
+    disk.failing = {"tell"}
+    assert put(log, b"b") == 1
+    assert other.topic("events").end == 1
+    disk.failing = set()
+    put(log, b"c")
+    assert other.topic("events").end == 3
     log.close()
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Condition, Lock
 
@@ -224,7 +224,9 @@ class LocalTopic:
         return point
 
     def _told(self, point: Point) -> None:
-        self._mark.write(point.packed(), durable=False)
+        """Tell how far the topic is durable; what other processes cannot be told now they are with the next point."""
+        with suppress(OSError):
+            self._mark.write(point.packed(), durable=False)
         with self._moved:
             self._point = point
             self._moved.notify_all()
