@@ -153,7 +153,7 @@ def test_an_append_that_is_too_large_is_refused_alone(log: LocalLog) -> None:
 def test_a_failing_disk_fails_appends_and_nothing_else(folder: Path, name: str, number: int) -> None:
     disk = FailingDisk(number=number)
     log = LocalLog(folder, SetClock(), SMALL, disk=disk)
-    fill(log, 10)
+    fill(log, 12)
     disk.failing = {name}
     for _ in range(3):
         with pytest.raises(OutputError, match="cannot be written"):
@@ -161,9 +161,9 @@ def test_a_failing_disk_fails_appends_and_nothing_else(folder: Path, name: str, 
     disk.failing = {"truncate", "write"}
     with pytest.raises(OutputError):
         put(log, b"lost")
-    assert log.topic("events").end == 10
+    assert log.topic("events").end == 12
     disk.failing = set()
-    fill(log, 11)
+    fill(log, 13)
     assert verify(folder)[0].unfinished_bytes == 0
     fill(log, 20)
     assert [entry.data for entry in all_of(log.topic("events"))] == [b"%d" % number for number in range(20)]
