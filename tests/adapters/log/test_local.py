@@ -15,6 +15,7 @@ import pytest
 
 from adapters.log.disks import FailingDisk, QuickDisk
 from infraspectre.adapters.log.local import LocalLog, LocalTopic
+from infraspectre.adapters.log.repairing import repair
 from infraspectre.adapters.log.verifying import verify
 from infraspectre.adapters.log.writing import Limits
 from infraspectre.adapters.signing import make_key
@@ -152,21 +153,44 @@ def test_an_append_that_is_too_large_is_refused_alone(log: LocalLog) -> None:
 def test_a_failing_disk_fails_appends_and_nothing_else(folder: Path, name: str, number: int) -> None:
     disk = FailingDisk(number=number)
     log = LocalLog(folder, SetClock(), SMALL, disk=disk)
-    fill(log, 10)
+    fill(log, 12)
     disk.failing = {name}
     for _ in range(3):
         with pytest.raises(OutputError, match="cannot be written"):
-            put(log, b"lost")
+            put(log, b"lost" * 1_000)
     disk.failing = {"truncate", "write"}
     with pytest.raises(OutputError):
         put(log, b"lost")
-    assert log.topic("events").end == 10
+    assert log.topic("events").end == 12
     disk.failing = set()
+    fill(log, 13)
+    assert verify(folder)[0].unfinished_bytes == 0
     fill(log, 20)
     assert [entry.data for entry in all_of(log.topic("events"))] == [b"%d" % number for number in range(20)]
     counts = log.topic("events").counts()
     assert (counts.durable, counts.failed, counts.taken) == (20, 4, 24)
-    assert verify(folder)[0].is_sound
+    (verdict,) = verify(folder)
+    assert verdict.is_sound
+    assert verdict.unfinished_bytes == 0
+    log.close()
+
+
+def test_an_end_that_cannot_be_told_is_told_with_the_next(folder: Path) -> None:
+    class DeafDisk(FailingDisk):
+        def write(self, file: int, data: bytes, offset: int) -> None:
+            self._check("tell" if len(data) == 512 else "")
+            super().write(file, data, offset)
+
+    disk = DeafDisk()
+    log = LocalLog(folder, SetClock(), disk=disk)
+    put(log, b"a")
+    other = LocalLog(folder, SetClock(), disk=QuickDisk())
+    disk.failing = {"tell"}
+    assert put(log, b"b") == 1
+    assert other.topic("events").end == 1
+    disk.failing = set()
+    put(log, b"c")
+    assert other.topic("events").end == 3
     log.close()
 
 
@@ -261,6 +285,17 @@ def test_a_log_that_is_too_large_drops_its_oldest_segments_by_itself(folder: Pat
     assert verdict.dropped[-1].end == verdict.begin
 
 
+def test_a_log_can_be_closed_while_it_drops(folder: Path) -> None:
+    """What the writer does last asks for cursors, which belong to the log that is being closed."""
+    for turn in range(5):
+        log = LocalLog(folder, SetClock(), SMALL._replace(segment_bytes=300, keep_bytes=600), disk=QuickDisk())
+        log.move("worker", "events", log.topic("events").end)
+        futures = [log.topic("events").append([b"x"]) for _ in range(6)]
+        log.close()
+        assert all(future.exception(WAIT_S) is None for future in futures), turn
+    assert verify(folder)[0].is_sound
+
+
 def test_nothing_is_dropped_unless_asked_for(log: LocalLog) -> None:
     fill(log, 40)
     assert log.topic("events").retain() == []
@@ -326,5 +361,13 @@ def test_acknowledged_entries_that_are_gone_are_missed(log: LocalLog, folder: Pa
     log.close()
     last = max(folder.glob("topics/events/*.log"))
     last.write_bytes(last.read_bytes()[:-1])
+    again = LocalLog(folder, SetClock(), disk=QuickDisk())
+    for _ in range(2):
+        with pytest.raises(InputError, match="lacks acknowledged entries"):
+            _ = again.topic("events").end
     with pytest.raises(InputError, match="lacks acknowledged entries"):
-        _ = LocalLog(folder, SetClock()).topic("events").end
+        put(again, b"a")
+    (done,) = repair(again)
+    assert done.lost_entries == 1
+    assert put(again, b"a") == 10
+    again.close()

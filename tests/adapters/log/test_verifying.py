@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from benches.log_damage import flips, fuzz
 
 from adapters.log.disks import QuickDisk
 from adapters.log.test_crashes import copied
@@ -93,6 +94,13 @@ def test_any_flipped_bit_anywhere_is_found(folder: Path) -> None:
             assert not verdict_of(folder).is_sound, (path.name, place)
         path.write_bytes(data)
     assert verdict_of(folder).is_sound
+
+
+def test_no_damage_misleads_readers_or_ends_them(tmp_path: Path) -> None:
+    assert flips(150, 3, tmp_path / "flips").missed == []
+    found = fuzz(1.0, 3, tmp_path / "fuzz")
+    assert found.tried > 0
+    assert found.missed == []
 
 
 def test_a_flipped_bit_costs_no_more_than_its_frame(folder: Path) -> None:
