@@ -98,8 +98,8 @@ def test_programs_that_share_a_file_lose_no_change(tmp_path: Path) -> None:
         each.join()
     assert stores[0].page("a", THINGS, Query()).rows[0].body == b'{"size":60}'
     assert stores[0].verify() == []
-    for each in stores:
-        each.close()
+    for store in stores:
+        store.close()
 
 
 def test_whoever_waits_too_long_for_another_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
