@@ -35,6 +35,10 @@ CATEGORIES = (
 TECHNIQUES = tuple(f"T{1001 + 9 * n}" for n in range(60))
 PEOPLE = tuple(f"analyst{n:02}" for n in range(20))
 HOSTS, DOMAINS = 20_000, 50_000
+METHOD = (
+    "Each question is asked several times with other values, every fourth time for two pages. Times are those of the "
+    "processor, so that other work counts little; a durable write also waits for the disk, once for each batch."
+)
 FILLER = "What was seen, when, between whom and how often, with what proves it. "
 
 
@@ -198,11 +202,7 @@ def answered(store: SqlRecordStore, rate: float, size: int) -> Report:
             Figure("count up to 10,000, p95", float(np.quantile(counts, 0.95)), "ms", "250", "100"),
         ],
         [Table("By question", ("question", "p50 ms", "slowest ms", "slowest count ms"), rows)],
-        [
-            f"Each of {len(QUESTIONS)} questions is asked {ROUNDS} times with other values, every fourth for two pages. "
-            "Times are those of the processor, so that other work on the machine counts little; a durable write also "
-            "waits for the disk once for each batch."
-        ],
+        [METHOD],
     )
 
 
