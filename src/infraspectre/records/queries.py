@@ -153,6 +153,8 @@ def held(name: str, value: Any, kind: Kind) -> list[Value]:
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InputError(f"is no text: {str(value)[:40]}", field=name)
+    if value.isascii() and len(value) <= MOST_SIGNS and "\0" not in value:
+        return value
     return UNKEPT.sub("\ufffd", value[:MOST_SIGNS])
 
 

@@ -18,7 +18,7 @@ def erase(connection: Connection, tenant: Tenant, entity: str, pseudonym: str | 
     count = 0
     for layout in layouts(connection):
         connection.lock(layout.collection)
-        for row in list(_candidates(connection, layout, tenant, entity)):
+        for row in _candidates(connection, layout, tenant, entity):
             record = decoded(row.body)
             changed = replaced(record, named, pseudonym or "")
             if changed == record and not named.search(row.key):

@@ -21,6 +21,11 @@ except ImportError as missing:
         remedy="install it with: pip install 'infraspectre[postgres]'",
     ) from missing
 
+SETTINGS = (
+    "plan_cache_mode = force_custom_plan",  # few rows may pass one value of a filter, and nearly all another
+    "lock_timeout = '30s'",
+    "idle_in_transaction_session_timeout = '10min'",
+)
 POSTGRES = Dialect(
     text='TEXT COLLATE "C"',
     integer="BIGINT",
@@ -49,7 +54,9 @@ class PostgresConnection:
         """Connect to a server."""
         with errors_of_server():
             self._raw = psycopg.connect(address, connect_timeout=10, application_name="infraspectre")
-            self._raw.prepare_threshold = 2
+            for setting in SETTINGS:
+                self._raw.execute(f"SET {setting}".encode())
+            self._raw.commit()
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement and return all its rows."""
@@ -101,10 +108,6 @@ class PostgresConnection:
     def commit(self) -> None:
         """End a transaction."""
         self._raw.commit()
-
-    def rollback(self) -> None:
-        """Undo a transaction."""
-        self._raw.rollback()
 
     def close(self) -> None:
         """Close the connection."""

@@ -64,21 +64,32 @@ def rebuild_sqlite(path: Path, clock: Clock) -> int:
 
     No other program may have it open. Raises InputError where nothing can be saved, and OutputError.
     """
+    fresh = path.with_name(f"{path.name}.rebuilt")
     with errors_of(path):
         said, rows = saved(path)
-        fresh = path.with_name(f"{path.name}.rebuilt")
-        for each in (fresh, *beside(fresh)):
-            each.unlink(missing_ok=True)
+        remove_files(fresh)
         with closing(open_sqlite(fresh, clock)) as store:
             count = store.restore(said, rows)
         if not count:
+            remove_files(fresh)
             raise InputError("holds no record that is whole", path=path, remedy="restore a backup")
-        kept = path.with_name(f"{path.name}.damaged-{clock.now()}")
-        for old, name in zip((path, *beside(path)), (kept, *beside(kept)), strict=True):
-            if old.exists():
-                old.rename(name)
-        fresh.rename(path)
+        keep_files(path, path.with_name(f"{path.name}.damaged-{clock.now()}"))
+        fresh.replace(path)
     return count
+
+
+def remove_files(path: Path) -> None:
+    """Remove a file with what SQLite keeps beside it."""
+    for each in (path, *beside(path)):
+        each.unlink(missing_ok=True)
+
+
+def keep_files(path: Path, kept: Path) -> None:
+    """Give a file another name too, and what is beside it another one alone, so that nothing is without its file."""
+    kept.hardlink_to(path)
+    for old, new in zip(beside(path), beside(kept), strict=True):
+        if old.exists():
+            old.rename(new)
 
 
 def beside(path: Path) -> tuple[Path, Path]:
@@ -140,9 +151,8 @@ class SqliteConnection:
 
     def has_others(self) -> bool:
         """Tell whether the file has tables beside that of what the store says of itself."""
-        return bool(
-            self.rows("SELECT 1 FROM sqlite_schema WHERE tbl_name NOT IN ('store_meta', 'store_damaged') LIMIT 1")
-        )
+        names = {name for (name,) in self.rows("SELECT tbl_name FROM sqlite_schema")}
+        return not names <= {"store_meta", "store_damaged"}
 
     def lock(self, name: str, is_shared: bool = False) -> None:
         """Do nothing: whoever writes is alone."""
