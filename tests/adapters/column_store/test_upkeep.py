@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -72,9 +73,23 @@ def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_question_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "TIMEOUT_S", 0.05)
-    searching = search.Search(1, 1 << 28)
+    searching = search.Search(tmp_path, 1, 1 << 28)
     with pytest.raises(OverloadError), searching.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM range(1000000000000) WHERE hash(range) = 7").fetchall()
+    searching.close()
+
+
+def test_database_reads_nothing_else(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.parquet"
+    flow_frame(1).write_parquet(outside)
+    searching = search.Search(tmp_path / "tables", 1, 1 << 28)
+    for statement in (
+        f"SELECT * FROM '{outside}'",
+        f"COPY (SELECT 1) TO '{outside}'",
+        "SET enable_external_access = true",
+    ):
+        with pytest.raises(duckdb.Error), searching.cursor() as cursor:
+            cursor.execute(statement)
     searching.close()
 
 
