@@ -10,7 +10,7 @@ import pytest
 from findings import START, finding
 from infraspectre.adapters.column_store import ParquetTables, search, store
 from infraspectre.adapters.column_store import manifest as manifests
-from infraspectre.adapters.column_store.parts import address_hashes, hashed, may_name
+from infraspectre.adapters.column_store.parts import hashed, hashes, may_name
 from infraspectre.adapters.column_store.questions import Question
 from infraspectre.adapters.column_store.search import may_hold
 from infraspectre.adapters.column_store.upkeep import GRACE
@@ -96,7 +96,7 @@ def test_database_reads_nothing_else(tmp_path: Path) -> None:
 def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
     frame = pl.DataFrame({"orig_ip": ["a", "b", None], "resp_ip": ["b", "c", "d"]})
     path = tmp_path / "addresses"
-    path.write_bytes(address_hashes(frame, ("orig_ip", "resp_ip", "other")).tobytes())
+    path.write_bytes(hashes(frame, ("orig_ip", "resp_ip", "other")).tobytes())
     assert [may_name(path, np.array([hashed(text)], np.uint64)) for text in "abcdez"] == [True] * 4 + [False] * 2
     path.write_bytes(b"")
     assert not may_name(path, np.array([1], np.uint64))
@@ -107,6 +107,8 @@ def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
     [
         (Filter("address", "=", ("10.0.0.1",)), 3),
         (Filter("address", "=", ("10.9.9.9",)), 0),
+        (Filter("flow_id", "=", (150 * 7_919 % 1_000_003,)), 1),
+        (Filter("flow_id", "=", (-1, 2**62)), 0),
         (Filter("started_at", ">=", (BEGIN + 2 * DAY,)), 1),
         (Filter("started_at", "<", (BEGIN + DAY,)), 1),
         (Filter("started_at", "=", (BEGIN + DAY,)), 1),

@@ -20,8 +20,8 @@ from infraspectre.adapters.column_store.rows import Frame, fetch
 from infraspectre.adapters.column_store.totals import totals
 from infraspectre.adapters.column_store.view import View
 from infraspectre.errors import OverloadError
-from infraspectre.records.queries import Query
-from infraspectre.records.tables import ADDRESS
+from infraspectre.records.queries import Filter, Query
+from infraspectre.records.tables import ADDRESS, Table
 
 TIMEOUT_S = 10.0
 """A question that takes longer is given up."""
@@ -161,13 +161,21 @@ def may_hold(folder: Path, part: Part, question: Question) -> bool:
     for asked in question.filters:
         if asked.field == table.at and not in_span(part, asked.operator, asked.values):
             return False
-        if asked.operator == "=" and asked.field in (ADDRESS, *table.addresses) and "" not in asked.values:
-            wanted = np.array([hashed(str(value)) for value in asked.values], np.uint64)
-            if not may_name(folder / part.addresses_name, wanted):
-                return False
+        name = hashes_name(part, table, asked)
+        if name and not may_name(folder / name, np.array([hashed(value) for value in asked.values], np.uint64)):
+            return False
     if question.after is None or question.order.field != table.at or question.after.value is None:
         return True
     return in_span(part, "<=" if question.order.descending else ">=", (question.after.value,))
+
+
+def hashes_name(part: Part, table: Table, asked: Filter) -> str | None:
+    """Return the file that knows whether a part has one of the values asked for, None where none does."""
+    if asked.operator != "=" or "" in asked.values:
+        return None
+    if asked.field == table.key:
+        return part.keys_name
+    return part.addresses_name if asked.field in (ADDRESS, *table.addresses) else None
 
 
 def in_span(part: Part, operator: str, values: Sequence[Any]) -> bool:
