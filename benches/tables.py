@@ -98,8 +98,12 @@ FAR = ((1, 190), (190, 250), (47_500, 250), (7, 250))
 def questions(folder: Path) -> dict[str, Asked]:
     """Return what is asked; the hosts that are looked for occur."""
     with ParquetTables(folder, SystemClock()) as store:
-        page, _ = store.page("default", "flows", Query((), Order("duration_ms", True), 200), ("resp_ip",))
+        page, _ = store.page("default", "flows", Query((), Order("duration_ms", True), 200), ("flow_id", "resp_ip"))
+    identities = [row["flow_id"] for row in page]
     rare = sorted({row["resp_ip"] for row in page})
+
+    def one(chance: np.random.Generator) -> Filter:
+        return Filter("flow_id", "=", (int(chance.choice(identities)),))
 
     def host(chance: np.random.Generator) -> Filter:
         return Filter("address", "=", (str(chance.choice(rare)),))
@@ -115,6 +119,9 @@ def questions(folder: Path) -> dict[str, Asked]:
         "of a day": lambda chance: Query(day(chance), NEWEST),
         "of a protocol": lambda chance: Query((dns,), NEWEST),
         "of a port, large": lambda chance: Query((Filter("resp_port", "=", (443,)), sent), NEWEST),
+        "one by its identity": lambda chance: Query(
+            (Filter("flow_id", "=", (int(chance.choice(identities)),)),), limit=1
+        ),
         "of a host": lambda chance: Query((host(chance),), NEWEST),
         "of a host that is not there": lambda chance: Query((Filter("address", "=", ("203.0.113.9",)),), NEWEST),
         "of a host in a day, by bytes": lambda chance: Query((host(chance), *day(chance)), LARGEST),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from findings import START, finding
 from infraspectre.adapters.column_store import ParquetTables, search, store
 from infraspectre.adapters.column_store import manifest as manifests
-from infraspectre.adapters.column_store.parts import address_hashes, hashed, may_name
+from infraspectre.adapters.column_store.parts import hashed, hashes, may_name
 from infraspectre.adapters.column_store.questions import Question
 from infraspectre.adapters.column_store.search import may_hold
 from infraspectre.adapters.column_store.upkeep import GRACE
@@ -72,16 +73,30 @@ def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_question_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "TIMEOUT_S", 0.05)
-    searching = search.Search(1, 1 << 28)
+    searching = search.Search(tmp_path, 1, 1 << 28)
     with pytest.raises(OverloadError), searching.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM range(1000000000000) WHERE hash(range) = 7").fetchall()
+    searching.close()
+
+
+def test_database_reads_nothing_else(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.parquet"
+    flow_frame(1).write_parquet(outside)
+    searching = search.Search(tmp_path / "tables", 1, 1 << 28)
+    for statement in (
+        f"SELECT * FROM '{outside}'",
+        f"COPY (SELECT 1) TO '{outside}'",
+        "SET enable_external_access = true",
+    ):
+        with pytest.raises(duckdb.Error), searching.cursor() as cursor:
+            cursor.execute(statement)
     searching.close()
 
 
 def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
     frame = pl.DataFrame({"orig_ip": ["a", "b", None], "resp_ip": ["b", "c", "d"]})
     path = tmp_path / "addresses"
-    path.write_bytes(address_hashes(frame, ("orig_ip", "resp_ip", "other")).tobytes())
+    path.write_bytes(hashes(frame, ("orig_ip", "resp_ip", "other")).tobytes())
     assert [may_name(path, np.array([hashed(text)], np.uint64)) for text in "abcdez"] == [True] * 4 + [False] * 2
     path.write_bytes(b"")
     assert not may_name(path, np.array([1], np.uint64))
@@ -92,6 +107,8 @@ def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
     [
         (Filter("address", "=", ("10.0.0.1",)), 3),
         (Filter("address", "=", ("10.9.9.9",)), 0),
+        (Filter("flow_id", "=", (150 * 7_919 % 1_000_003,)), 1),
+        (Filter("flow_id", "=", (-1, 2**62)), 0),
         (Filter("started_at", ">=", (BEGIN + 2 * DAY,)), 1),
         (Filter("started_at", "<", (BEGIN + DAY,)), 1),
         (Filter("started_at", "=", (BEGIN + DAY,)), 1),

@@ -49,6 +49,7 @@ class Part(msgspec.Struct, frozen=True):
     chunks: list[Chunk]
     listed: Sealed
     addresses: Sealed
+    keys: Sealed
 
     @property
     def listed_name(self) -> str:
@@ -61,9 +62,14 @@ class Part(msgspec.Struct, frozen=True):
         return f"{self.day}/{self.number:08}.addresses"
 
     @property
+    def keys_name(self) -> str:
+        """Return the name of the file with the hashes of keys."""
+        return f"{self.day}/{self.number:08}.keys"
+
+    @property
     def files(self) -> dict[str, Sealed]:
         """Return all its files, those of chunks first."""
-        own = {self.listed_name: self.listed, self.addresses_name: self.addresses}
+        own = {self.listed_name: self.listed, self.addresses_name: self.addresses, self.keys_name: self.keys}
         return {chunk.name: chunk.file for chunk in self.chunks} | own
 
 

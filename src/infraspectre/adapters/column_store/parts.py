@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -38,12 +39,13 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
     rows = frame.sort(table.at, table.key)
     times = rows[table.at]
     nothing = Sealed(0, "")
-    part = Part(number, chunks[0].day, rows.height, int(times[0]), int(times[-1]), chunks, nothing, nothing)
-    hashes = address_hashes(rows, table.addresses)
-    path = folder / part.addresses_name
-    write_bytes(path, hashes.tobytes())
-    listed = write_parquet(folder / part.listed_name, rows, "lz4", LISTED_ROW_GROUP)
-    return Part(number, part.day, part.rows, part.first, part.last, chunks, listed, sealed(path))
+    part = Part(number, chunks[0].day, rows.height, int(times[0]), int(times[-1]), chunks, nothing, nothing, nothing)
+    return msgspec.structs.replace(
+        part,
+        listed=write_parquet(folder / part.listed_name, rows, "lz4", LISTED_ROW_GROUP),
+        addresses=write_hashes(folder / part.addresses_name, rows, table.addresses),
+        keys=write_hashes(folder / part.keys_name, rows, (table.key,)),
+    )
 
 
 def listed_rows(frame: pl.DataFrame, number: int, listed: Sequence[str]) -> pl.DataFrame:
@@ -76,24 +78,34 @@ def column_list(columns: Sequence[str]) -> str:
     return digest("\n".join(columns).encode())
 
 
-def address_hashes(frame: pl.DataFrame, columns: Iterable[str]) -> np.ndarray:
-    """Return the hashes of all addresses in some columns, sorted."""
+def write_hashes(path: Path, frame: pl.DataFrame, columns: Iterable[str]) -> Sealed:
+    """Write the hashes of all values in some columns durably, sorted; raises OutputError."""
+    write_bytes(path, hashes(frame, columns).tobytes())
+    return sealed(path)
+
+
+def hashes(frame: pl.DataFrame, columns: Iterable[str]) -> np.ndarray:
+    """Return the hashes of all values in some columns, sorted."""
     present = [frame[name].rename("") for name in columns if name in frame.columns]
-    texts = pl.concat(present).drop_nulls().unique() if present else pl.Series([], dtype=pl.String)
-    return np.sort(np.fromiter((hashed(text) for text in texts), np.uint64, len(texts)))
+    values = pl.concat(present).drop_nulls().unique() if present else pl.Series([], dtype=pl.String)
+    if values.dtype.is_integer():
+        return np.sort(values.to_numpy().astype(np.uint64))
+    return np.sort(np.fromiter((hashed(text) for text in values), np.uint64, len(values)))
 
 
-def hashed(text: str) -> int:
-    """Return the hash of an address, equal in every version and process."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+def hashed(value: str | float) -> int:
+    """Return the hash of a value, equal in every version and process; an identity that is a number is its own."""
+    if not isinstance(value, str):
+        return int(value) % (1 << 64)
+    return int.from_bytes(blake2b(value.encode(), digest_size=8).digest(), "little")
 
 
 def may_name(path: Path, wanted: np.ndarray) -> bool:
-    """Tell whether a part may hold one of some addresses, given as hashes."""
-    hashes = np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64)
-    places = np.searchsorted(hashes, wanted)
-    inside = places < len(hashes)
-    return bool((hashes[places[inside]] == wanted[inside]).any())
+    """Tell whether a part may hold one of some values, given as hashes."""
+    known = np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64)
+    places = np.searchsorted(known, wanted)
+    inside = places < len(known)
+    return bool((known[places[inside]] == wanted[inside]).any())
 
 
 def by_day(frame: pl.DataFrame, table: Table) -> Iterator[tuple[str, pl.DataFrame]]:

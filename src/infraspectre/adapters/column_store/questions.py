@@ -94,18 +94,21 @@ class Question:
         """Return the condition of a filter."""
         if asked.field == ADDRESS:
             some = asked._replace(operator="=") if asked.operator == "!=" else asked
-            either = joined(
-                " OR ", [comparison(f"coalesce({quoted(each)}, '')", some) for each in self.table.addresses]
-            )
-            return Piece(f"{'NOT ' if asked.operator == '!=' else ''}({either.text})", either.parameters)
+            either = joined(" OR ", [self.text(self.column(each, present), some) for each in self.table.addresses])
+            return Piece(f"{'NOT ' if asked.operator == '!=' else ''}coalesce({either.text}, false)", either.parameters)
         name = self.column(asked.field, present)
         match self.table.fields[asked.field]:
             case "texts":
                 return among(name, asked)
             case "text":
-                return comparison(f"coalesce({name}, '')", asked) if asked.operator != "=" else equal(name, asked)
+                return self.text(name, asked)
             case _:
                 return equal(name, asked) if asked.operator in ("=", "!=") else comparison(name, asked)
+
+    @staticmethod
+    def text(name: str, asked: Filter) -> Piece:
+        """Return the condition of a text, which is empty where it is missing; `=` stays one that files can answer."""
+        return equal(name, asked) if asked.operator == "=" else comparison(f"coalesce({name}, '')", asked)
 
     def column(self, name: str, present: Collection[str]) -> str:
         """Return a column as SQL; one that no file has is null."""
