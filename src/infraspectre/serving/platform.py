@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import httpx
+
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
 from infraspectre.serving.key_file import KEY_BYTES
 from infraspectre.serving.metrics import Metrics
@@ -35,3 +37,5 @@ class Platform:
     metrics: Metrics = field(default_factory=Metrics)
     checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """Raise where a further dependency does not work, by its name: quick, and called from threads."""
+    outgoing: httpx.Client | None = None
+    """Sends requests to others, each checked (adapters/outgoing.py)."""
