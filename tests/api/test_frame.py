@@ -159,7 +159,7 @@ def test_nothing_of_the_inside_is_told(client: TestClient[Api], platform: Platfo
     def broken(*_: object) -> None:
         raise RuntimeError("/secret/path and password")
 
-    platform.records.page = broken  # type: ignore[method-assign]
+    platform.records.page = broken  # type: ignore[method-assign, assignment]
     answer = client.get("/api/v1/users", headers=bearer(key_of(platform)))
     assert answer.status_code == 500
     assert not re.search(r"secret|RuntimeError|Traceback", answer.text)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import httpx
+
 from infraspectre.intel.indicators import Collection as Intelligence
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.modelbook import open_model
@@ -41,3 +43,5 @@ class Platform:
     metrics: Metrics = field(default_factory=Metrics)
     checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """Raise where a further dependency does not work, by its name: quick, and called from threads."""
+    outgoing: httpx.Client | None = None
+    """Sends requests to others, each checked (adapters/outgoing.py)."""
