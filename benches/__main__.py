@@ -34,6 +34,7 @@ BENCHES = {
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
+    "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"
