@@ -255,7 +255,12 @@ def test_what_is_captured_arrives(tmp_path: Path) -> None:
             source.stop()
 
         talking = threading.Thread(target=talk, daemon=True)
-        status = run(plan(server.port, tmp_path, lambda: talking.start() or source), quiet)
+
+        def begin() -> Capture:
+            talking.start()
+            return source
+
+        status = run(plan(server.port, tmp_path, begin), quiet)
         talking.join(5)
     assert status.capture["packets"] == status.spool["sent"]["flows"] == 20
     assert sum(envelope.rows for envelope, _ in delivered(server.log)) == 20
