@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import msgspec
+import structlog
 from cryptography import x509
 
 from infraspectre._core import SCHEMA_VERSION
@@ -91,6 +92,7 @@ class SensorState(msgspec.Struct):
     """Why it went."""
 
 
+logger = structlog.get_logger(__name__)
 OnChange = Callable[[SensorState], None]
 
 
@@ -205,10 +207,14 @@ class Listener:
                 raise OverloadError("an earlier connection of this sensor is still at work") from error
         self._sessions[sensor] = session
 
-    def turn_away(self, reason: str) -> None:
-        """Count a connection that was not accepted; what others wrote into a reason cannot fill the memory."""
+    def turn_away(self, reason: str, host: str = "") -> None:
+        """Count and log a connection that was not accepted; what others wrote into a reason cannot fill the memory."""
         is_counted = reason in self.turned_away or len(self.turned_away) < MOST_REASONS
-        self.turned_away[reason if is_counted else OTHER_REASONS] += 1
+        key = reason if is_counted else OTHER_REASONS
+        self.turned_away[key] += 1
+        count = self.turned_away[key]
+        if count & (count - 1) == 0:  # 1, 2, 4, 8 ...: whoever knocks for ever does not fill the log
+            logger.warning("connection turned away", reason=reason, host=host, count=count)
 
     def dismiss(self, session: Session) -> None:
         """Forget a connection."""
@@ -223,6 +229,9 @@ class Listener:
 
     def tell(self, state: SensorState) -> None:
         """Tell that a sensor came or went."""
+        logger.info(
+            "sensor", tenant=state.tenant, sensor=state.name, is_connected=state.is_connected, reason=state.reason
+        )
         try:
             self._on_change(msgspec.structs.replace(state))
         except InfraSpectreError as error:
@@ -238,7 +247,7 @@ class Listener:
                 await asyncio.sleep(OVERLOADED_S)
                 continue
             if len(self._tasks) >= MOST_CONNECTIONS or self.greeting[address[0]] >= MOST_GREETING:
-                self.turn_away("too many connections")
+                self.turn_away("too many connections", address[0])
                 connection.close()
                 continue
             self.greeting[address[0]] += 1
@@ -257,7 +266,7 @@ class Listener:
                 lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
             )
         except OSError as error:  # errors of TLS among them
-            self.turn_away(f"no handshake: {explained(error)}")
+            self.turn_away(f"no handshake: {explained(error)}", host)
             self.greeted(host)
             connection.close()
             return
@@ -268,13 +277,20 @@ class Listener:
         """Read changed files, and cut who may not be connected any more."""
         while self.credentials is not None:
             await asyncio.sleep(WATCH_S)
-            try:
-                self.credentials.refresh()
-                self.problem = ""
-            except InfraSpectreError as error:
-                self.problem = error.message
+            self._refresh(self.credentials)
             for session in list(self._sessions.values()):
                 session.check_peer()
+
+    def _refresh(self, credentials: Credentials) -> None:
+        """Read changed files; where that is impossible, those that were read before hold."""
+        try:
+            if credentials.refresh():
+                logger.info("certificates read")
+            self.problem = ""
+        except InfraSpectreError as error:
+            if error.message != self.problem:
+                logger.error("certificates not read", problem=error.message)
+            self.problem = error.message
 
 
 class Session:
@@ -318,7 +334,7 @@ class Session:
             await self._listener.admit(self, sensor)
         except (InfraSpectreError, OSError, TimeoutError) as error:
             reason = error.message if isinstance(error, InfraSpectreError) else "nobody greeted"
-            self._listener.turn_away(reason[:80])
+            self._listener.turn_away(reason[:80], self._host)
             await self._end(Goodbye(reason[:256], RETRY_S))
             return None
         finally:
