@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +14,7 @@ import pytest
 
 from infraspectre.adapters.sensor_link.spool import LEAST_BYTES
 from infraspectre.capture.replay import Replay
-from infraspectre.errors import CaptureError, UsageError
+from infraspectre.errors import CaptureError, InfraSpectreError, UsageError
 from infraspectre.ports import Account
 from infraspectre.records.flows import FlowBatch
 from infraspectre.serving import sensor
@@ -225,3 +228,39 @@ class Source:
 
     def alerts(self) -> tuple[()]:
         return ()
+
+
+def opened(port: int) -> Capture:
+    """What comes to a port of this machine, captured."""
+    pytest.importorskip("infraspectre.capture.live", reason="this build has no live capture")
+    if os.geteuid() != 0:
+        pytest.skip("only root may capture")
+    try:
+        return listen("lo", {"filter": f"udp dst port {port}"}, None)
+    except InfraSpectreError as error:
+        pytest.skip(error.message)
+
+
+def test_what_is_captured_arrives(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as target, Server(None) as server:
+        target.bind((HOST, 0))
+        source = opened(target.getsockname()[1])
+
+        def talk() -> None:
+            for _ in range(20):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                    sender.sendto(b"hello", target.getsockname())
+            while source.account().packets < 20:
+                time.sleep(0.01)
+            source.stop()
+
+        talking = threading.Thread(target=talk, daemon=True)
+
+        def begin() -> Capture:
+            talking.start()
+            return source
+
+        status = run(plan(server.port, tmp_path, begin), quiet)
+        talking.join(5)
+    assert status.capture["packets"] == status.spool["sent"]["flows"] == 20
+    assert sum(envelope.rows for envelope, _ in delivered(server.log)) == 20

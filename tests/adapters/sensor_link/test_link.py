@@ -528,6 +528,38 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(run())
 
 
+def test_names_and_reasons_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "MOST_SENSORS", 3)
+    monkeypatch.setattr(listening, "MOST_REASONS", 2)
+
+    async def run() -> None:
+        async with serving(MemoryLog(), None) as (listener, port):
+            for number in range(6):
+                await talk(port, hello(sensor=f"probe-{number}"), frame(Goodbye("done")))
+            assert len(listener.sensors()) == 3
+            for number in range(6):
+                await talk(port, frame(Batch("ab", 0, 1)) if number else b"x" * 8)
+            assert sum(listener.turned_away.values()) == 9
+            assert len(listener.turned_away) == 3
+
+    asyncio.run(run())
+
+
+def test_a_server_stops_at_once_though_somebody_does_not_greet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "STOP_S", 0.05)
+
+    async def run() -> float:
+        async with serving(MemoryLog(), None) as (listener, port):
+            talking = asyncio.create_task(talk(port))
+            await until(lambda: listener.greeting)
+            began = asyncio.get_running_loop().time()
+        took = asyncio.get_running_loop().time() - began
+        talking.cancel()
+        return took
+
+    assert asyncio.run(run()) < 3
+
+
 def test_a_clock_that_jumps_cuts_only_whoever_it_concerns(tmp_path: Path, rooms: Path) -> None:
     class Jumping:
         ahead_ns = 0

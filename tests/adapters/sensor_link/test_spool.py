@@ -180,6 +180,22 @@ def test_a_torn_end_costs_the_last_batch_alone(tmp_path: Path, cut: int) -> None
     assert balanced(again)
 
 
+def test_what_a_power_loss_left_as_zeros_is_damage(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, LEAST_BYTES)
+    for number in range(3):
+        spool.append(bytes([number + 1]) * 60, 1)
+    os.close(spool._lock_file)
+    [path] = tmp_path.glob("*.spool")
+    data = path.read_bytes()
+    path.write_bytes(data[:-100] + bytes(100) + bytes(4_096))
+    again = Spool(tmp_path, LEAST_BYTES)
+    again.append(b"new", 1)
+    assert drained(again)[-1] == b"new"
+    assert again.account().lost["damaged"].batches > 0
+    assert again.epoch != spool.epoch, "no number is used for something else"
+    assert balanced(again)
+
+
 def test_a_full_disk_sheds_the_oldest_and_stays_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = module.write_all
     room = 600_000

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import msgspec
+import structlog
 from cryptography import x509
 
 from infraspectre._core import SCHEMA_VERSION
@@ -55,6 +56,11 @@ GROUP_BYTES = 8 << 20
 OVERLOADED_S = 0.1
 """The log is asked again after so long when too much waits in it, then after twice as long, up to a second."""
 FAREWELL_S = 2.0
+STOP_S = 5.0
+MOST_SENSORS = 10_000
+MOST_REASONS = 64
+"""Reasons for which connections were turned away that are counted apart."""
+OTHER_REASONS = "other reasons"
 
 
 class SensorState(msgspec.Struct):
@@ -86,6 +92,7 @@ class SensorState(msgspec.Struct):
     """Why it went."""
 
 
+logger = structlog.get_logger(__name__)
 OnChange = Callable[[SensorState], None]
 
 
@@ -171,7 +178,10 @@ class Listener:
         for session in list(self._sessions.values()):
             session.cut("the server stops")
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=FAREWELL_S + GREETING_S)
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
+            for task in late:  # what becomes of their batches is in the log, where the next start finds it
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         with suppress(InfraSpectreError, TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 await asyncio.wrap_future(self.intake.save())
@@ -185,7 +195,9 @@ class Listener:
         return self._states.setdefault(sensor, SensorState(sensor.tenant, sensor.name))
 
     async def admit(self, session: Session, sensor: Sensor) -> None:
-        """Make a connection the one of its sensor; raises OverloadError while an earlier one cannot end."""
+        """Make a connection the one of its sensor; raises OverloadError while that cannot be."""
+        if sensor not in self._states and len(self._states) >= MOST_SENSORS:
+            raise OverloadError("there are too many sensors")
         while (earlier := self._sessions.get(sensor)) is not None:
             earlier.cut("another connection of this sensor took over")
             try:
@@ -195,9 +207,18 @@ class Listener:
                 raise OverloadError("an earlier connection of this sensor is still at work") from error
         self._sessions[sensor] = session
 
-    def dismiss(self, session: Session, sensor: Sensor) -> None:
+    def turn_away(self, reason: str, host: str = "") -> None:
+        """Count and log a connection that was not accepted; what others wrote into a reason cannot fill the memory."""
+        is_counted = reason in self.turned_away or len(self.turned_away) < MOST_REASONS
+        key = reason if is_counted else OTHER_REASONS
+        self.turned_away[key] += 1
+        count = self.turned_away[key]
+        if count & (count - 1) == 0:  # 1, 2, 4, 8 ...: whoever knocks for ever does not fill the log
+            logger.warning("connection turned away", reason=reason, host=host, count=count)
+
+    def dismiss(self, session: Session) -> None:
         """Forget a connection."""
-        if self._sessions.get(sensor) is session:
+        for sensor in [sensor for sensor, each in self._sessions.items() if each is session]:
             del self._sessions[sensor]
 
     def greeted(self, host: str) -> None:
@@ -208,6 +229,9 @@ class Listener:
 
     def tell(self, state: SensorState) -> None:
         """Tell that a sensor came or went."""
+        logger.info(
+            "sensor", tenant=state.tenant, sensor=state.name, is_connected=state.is_connected, reason=state.reason
+        )
         try:
             self._on_change(msgspec.structs.replace(state))
         except InfraSpectreError as error:
@@ -219,11 +243,11 @@ class Listener:
             try:
                 connection, address = await loop.sock_accept(server)
             except OSError:  # too many open files: those that are there go on
-                self.turned_away["not accepted"] += 1
+                self.turn_away("not accepted")
                 await asyncio.sleep(OVERLOADED_S)
                 continue
             if len(self._tasks) >= MOST_CONNECTIONS or self.greeting[address[0]] >= MOST_GREETING:
-                self.turned_away["too many connections"] += 1
+                self.turn_away("too many connections", address[0])
                 connection.close()
                 continue
             self.greeting[address[0]] += 1
@@ -242,7 +266,7 @@ class Listener:
                 lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
             )
         except OSError as error:  # errors of TLS among them
-            self.turned_away[f"no handshake: {explained(error)}"] += 1
+            self.turn_away(f"no handshake: {explained(error)}", host)
             self.greeted(host)
             connection.close()
             return
@@ -253,13 +277,20 @@ class Listener:
         """Read changed files, and cut who may not be connected any more."""
         while self.credentials is not None:
             await asyncio.sleep(WATCH_S)
-            try:
-                self.credentials.refresh()
-                self.problem = ""
-            except InfraSpectreError as error:
-                self.problem = error.message
+            self._refresh(self.credentials)
             for session in list(self._sessions.values()):
                 session.check_peer()
+
+    def _refresh(self, credentials: Credentials) -> None:
+        """Read changed files; where that is impossible, those that were read before hold."""
+        try:
+            if credentials.refresh():
+                logger.info("certificates read")
+            self.problem = ""
+        except InfraSpectreError as error:
+            if error.message != self.problem:
+                logger.error("certificates not read", problem=error.message)
+            self.problem = error.message
 
 
 class Session:
@@ -283,7 +314,19 @@ class Session:
         self._reading: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve the sensor until the connection ends, and never fail."""
+        """Serve the sensor until the connection ends."""
+        try:
+            found = await self._welcome()
+            if found is not None:
+                hello, sensor = found
+                await self._attend(hello, sensor, self._listener.state(sensor))
+        finally:
+            self._writer.transport.abort()
+            self._listener.dismiss(self)
+            self.done.set()
+
+    async def _welcome(self) -> tuple[Hello, Sensor] | None:
+        """Return who connects, None for one that may not and was told so."""
         try:
             async with asyncio.timeout(GREETING_S):
                 hello = await self._greeting()
@@ -291,18 +334,12 @@ class Session:
             await self._listener.admit(self, sensor)
         except (InfraSpectreError, OSError, TimeoutError) as error:
             reason = error.message if isinstance(error, InfraSpectreError) else "nobody greeted"
-            self._listener.turned_away[reason[:80]] += 1
+            self._listener.turn_away(reason[:80], self._host)
             await self._end(Goodbye(reason[:256], RETRY_S))
-            return
+            return None
         finally:
             self._listener.greeted(self._host)
-        state = self._listener.state(sensor)
-        try:
-            await self._attend(hello, sensor, state)
-        finally:
-            self._writer.transport.abort()
-            self._listener.dismiss(self, sensor)
-            self.done.set()
+        return hello, sensor
 
     def cut(self, reason: str, retry_s: float = 0.0) -> None:
         """End the connection once what is on its way into the log is there."""
@@ -329,7 +366,7 @@ class Session:
         """Return who connects; raises InputError for one that may not."""
         if not set(hello.versions) & set(VERSIONS):
             raise InputError(f"the server speaks versions {VERSIONS} of the protocol", remedy="update the older side")
-        if hello.schema != SCHEMA_VERSION:
+        if not SCHEMA_VERSION - 1 <= hello.schema <= SCHEMA_VERSION:  # sensors are updated after their server
             problem = f"the server's flows have version {SCHEMA_VERSION}, those of the sensor {hello.schema}"
             raise InputError(problem, remedy="update the server first, then its sensors")
         credentials = self._listener.credentials
@@ -378,6 +415,7 @@ class Session:
         while (found := await read_frame(self._reader, SILENCE_S, self._admit)) is not None:
             message, payload = found
             state.heard_at = self._listener.clock.now()
+            await self._writer.drain()  # who does not read what is said is not listened to
             match message:
                 case Batch():
                     await self._arrive(sensor, state, message, payload)
