@@ -1,4 +1,4 @@
-"""Writes the reference pages from what they describe: the command line, the feature schema and the vector."""
+"""Writes the reference pages from what they describe: the command line, features, vector and metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from infraspectre.axon import VECTOR
 from infraspectre.cli import NAME, ROOT
 from infraspectre.cli.features import markdown, vector_markdown
 from infraspectre.cli.help import reference
+from infraspectre.serving.metrics import markdown as metrics_markdown
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -23,7 +24,12 @@ def pages() -> dict[str, str]:
         "numbers, in this order; unknown values are null. `infraspectre flows --features vector` writes them.\n\n"
         f"{vector_markdown(VECTOR.features)}"
     )
-    return {"cli.md": reference(NAME, ROOT), "features.md": columns, "vector.md": vector}
+    return {
+        "cli.md": reference(NAME, ROOT),
+        "features.md": columns,
+        "metrics.md": metrics_markdown(),
+        "vector.md": vector,
+    }
 
 
 def main() -> None:

@@ -52,6 +52,8 @@ class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a login lasts at the most."""
     logins_per_minute: Annotated[float, Meta(gt=0, le=1e4)] = 10.0
     """Logins of one user, and from one address, on average."""
+    failures_per_minute: Annotated[float, Meta(gt=0, le=1e6)] = 60.0
+    """Requests without a good credential from one address, on average, that are told more than to wait."""
     requests_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 100.0
     """Requests of one user or key, on average; twice as many may come at once."""
     password_kib: Annotated[int, Meta(ge=32, le=1 << 21)] = 65_536

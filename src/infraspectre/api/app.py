@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
@@ -19,18 +20,24 @@ from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
 from infraspectre.api.contents import Contents, Known
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
+from infraspectre.api.given import GivenPlatform
 from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
-from infraspectre.api.routes import audit, documents, health, keys, sessions, stream, tenants, users
+from infraspectre.api.routes import audit, documents, keys, sessions, stream, tenants, users
+from infraspectre.api.routes.health import HANDLERS as HEALTH_HANDLERS
+from infraspectre.api.routes.health import metrics_route
 from infraspectre.api.routing import grouped
-from infraspectre.records.access import Principal
+from infraspectre.records.access import DEFAULT_TENANT, Principal
+from infraspectre.records.collections import USERS
+from infraspectre.records.feed import AUDIT_TOPIC
+from infraspectre.serving.health import Matrix
 from infraspectre.serving.platform import Platform
 
 HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *audit.HANDLERS,
     *documents.HANDLERS,
     *events.HANDLERS,
-    *health.HANDLERS,
+    *HEALTH_HANDLERS,
     *keys.HANDLERS,
     *sessions.HANDLERS,
     *stream.HANDLERS,
@@ -43,9 +50,13 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = (
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
     door = door_of(platform)
+    health = Matrix(checks_of(platform), platform.clock)
+    handlers = [*handlers, metrics_route(platform.settings.access.public_metrics)]
     dependencies = {
         "platform": Provide(lambda: platform, sync_to_thread=False),
         "door": Provide(lambda: door, sync_to_thread=False),
+        "health": Provide(lambda: health, sync_to_thread=False),
+        "metrics": Provide(lambda: platform.metrics, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
         "expected": Provide(expected, sync_to_thread=False),
         **stream.DEPENDENCIES,
@@ -77,10 +88,20 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
         logging_config=None,
+        state=State({"metrics": platform.metrics}),
     )
 
 
-def principal_of(request: Request[Any, Any, Any]) -> Principal:
-    """Return on whose behalf a request is answered."""
+def checks_of(platform: Platform) -> dict[str, Callable[[], object]]:
+    """Return how the dependencies of a platform are looked at."""
+    return {
+        "records": lambda: platform.records.get(DEFAULT_TENANT, USERS, "nobody"),
+        "log": lambda: platform.log.topic(AUDIT_TOPIC).end,
+        **platform.checks,
+    }
+
+
+def principal_of(request: Request[Any, Any, Any], platform: GivenPlatform) -> Principal:
+    """Return on whose behalf a request is answered; after the platform, since tasks are started for what is at once."""
     principal: Principal = request.user
     return principal

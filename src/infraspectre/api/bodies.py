@@ -45,19 +45,31 @@ def decoded(body: bytes, wanted: Any) -> Any:
     """Return JSON as a type; raises RefusedError that says where it is not so."""
     check_depth(body)
     try:
-        value = decoder_of(wanted).decode(body)
-        json.loads(body, object_pairs_hook=without_repetition)
+        json.loads(body, object_pairs_hook=check_names)
+        return typed(body, wanted)
     except msgspec.ValidationError as error:
         text = str(error)
         where = WHERE.search(text)
-        raise RefusedError(
-            "bad-request",
-            "the body has values it cannot have",
-            [Flaw(WHERE.sub("", text), where[1] if where else "")],
-        ) from error
+        flaw = Flaw(WHERE.sub("", text), where[1] if where else "")
+        raise RefusedError("bad-request", "the body has values it cannot have", [flaw]) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RefusedError("bad-request", f"the body is not sound JSON: {str(error)[:200]}") from error
-    return value
+
+
+def typed(body: bytes, wanted: Any) -> Any:
+    """Return JSON as a type; 3.0 is the integer 3 (JSON Schema 2020-12, section 4.2.3), so it is taken for one."""
+    try:
+        return decoder_of(wanted).decode(body)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+        return msgspec.convert(json.loads(body, parse_float=whole), wanted)
+
+
+def whole(text: str) -> int | float:
+    """Return a number as an integer if it is one."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def check_depth(body: bytes) -> None:
@@ -67,7 +79,7 @@ def check_depth(body: bytes) -> None:
         raise RefusedError("bad-request", f"the body is nested more than {MOST_DEPTH} deep")
 
 
-def without_repetition(pairs: list[tuple[str, Any]]) -> None:
+def check_names(pairs: list[tuple[str, Any]]) -> None:
     """Refuse an object that has a name twice, which parsers read differently (RFC 8259 section 4)."""
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):

@@ -17,6 +17,8 @@ from infraspectre.api.problems import PROBLEM_TYPE, Flaw, RefusedError
 TIME_LIMIT_S = 30.0
 """For reading a request and answering it, unless the `time_limit_s` of its route says otherwise; 0 is no limit."""
 MOST_PARAMETERS = 200
+MOST_AT_ONCE = 1_000
+"""Requests with a time limit that are answered at once; more are refused, so that what waits is bounded."""
 Known = Mapping[tuple[str, str], frozenset[str]]
 """The names of the query parameters of each method and path."""
 
@@ -27,6 +29,7 @@ class Contents(ASGIMiddleware):
     def __init__(self, known: Callable[[], Known]) -> None:
         """Learn the parameters of all routes when the first request comes."""
         self._known = known
+        self._at_once = 0
 
     async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Check a request, and answer it within its time; raises RefusedError."""
@@ -36,14 +39,17 @@ class Contents(ASGIMiddleware):
         opt = scope["route_handler"].opt
         self._check_parameters(scope)
         check_accept(scope, opt.get("produces", (JSON_TYPE,)))
-        body = Arrival(receive)
         limit_s = opt.get("time_limit_s", TIME_LIMIT_S)
+        if limit_s == 0:
+            await next_app(scope, receive, send)
+            return
+        if self._at_once >= MOST_AT_ONCE:
+            raise RefusedError("overloaded", "too many requests are being answered", headers={"retry-after": "1"})
+        self._at_once += 1
         try:
-            async with asyncio.timeout(limit_s or None):
-                await next_app(scope, body, send)
-        except TimeoutError as error:
-            kind = "timed-out" if body.is_whole else "too-slow"
-            raise RefusedError(kind, f"the limit is {limit_s:g} s") from error
+            await in_time(next_app, scope, Arrival(receive), send, limit_s)
+        finally:
+            self._at_once -= 1
 
     def _check_parameters(self, scope: Any) -> None:
         query = scope["query_string"]
@@ -59,6 +65,16 @@ class Contents(ASGIMiddleware):
             remedy = f"choose among {', '.join(sorted(names))}" if names else "leave it out"
             flaws = [Flaw("is no parameter", name[:64], 0, remedy) for name in unknown]
             raise RefusedError("bad-request", "there are parameters that the operation does not have", flaws)
+
+
+async def in_time(app: ASGIApp, scope: Any, body: Arrival, send: Send, limit_s: float) -> None:
+    """Answer a request within its time; raises RefusedError."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await app(scope, body, send)
+    except TimeoutError as error:
+        kind = "timed-out" if body.is_whole else "too-slow"
+        raise RefusedError(kind, f"the limit is {limit_s:g} s") from error
 
 
 class Arrival:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from litestar import Request, post
@@ -14,18 +16,39 @@ from infraspectre.api.frame import header
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
 from infraspectre.api.idempotency import digest, whole_body
 from infraspectre.api.problems import MOST_FLAWS, Flaw, RefusedError
+from infraspectre.errors import OverloadError
 from infraspectre.records.events import Position
 from infraspectre.records.feed import EVENTS_TOPIC
+from infraspectre.serving.metrics import EVENTS_ACCEPTED, EVENTS_SHED, EVENTS_WAITING, Metrics
 
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
 MOST_SENT = 16 << 20
 """Bytes of a request, as it is sent."""
+SMALL = 16 << 10
+"""Bytes that are read sooner than a thread would begin to."""
 MOST_UNPACKED = 64 << 20
 MOST_LINE = 256 << 10
 MOST_LINES = 100_000
 MOST_WAITING = 256 << 20
 """Bytes of all requests that wait to be durable; more is refused, so that memory is bounded."""
+BODY = {
+    "required": True,
+    "description": "One JSON object on each line.",
+    "content": {
+        NDJSON_TYPES[0]: {
+            "schema": {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MOST_LINES},
+            "example": [{"kind": "login", "user": "ada"}],
+        }
+    },
+}
+"""How the API is described to take events."""
 OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+Encoding = Literal["identity", "gzip", "zstd"]
+
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""How encoded bodies begin (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1)."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -37,24 +60,28 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Waiting:
-    """Counts the bytes that wait to be durable, and what was refused since too many did."""
+    """Bounds the bytes that wait to be durable: what came is what was kept, what was refused, and what waits."""
 
     def __init__(self, most: int = MOST_WAITING) -> None:
         """Let so many bytes wait."""
-        self.most = most
-        self.bytes = 0
-        self.refused = 0
+        self._most = most
+        self._bytes = 0
 
-    def enter(self, count: int) -> None:
-        """Count bytes in; raises RefusedError where there is no room."""
-        if self.bytes + count > self.most:
-            self.refused += 1
+    @contextmanager
+    def room(self, count: int, metrics: Metrics) -> Iterator[None]:
+        """Hold room for bytes while the block runs; raises RefusedError where there is none."""
+        if self._bytes + count > self._most:
+            metrics.add(EVENTS_SHED, count=count)
             raise RefusedError("overloaded", "too many events wait to be kept", headers={"retry-after": "1"})
-        self.bytes += count
+        self._change(count, metrics)
+        try:
+            yield
+        finally:
+            self._change(-count, metrics)
 
-    def leave(self, count: int) -> None:
-        """Count bytes out."""
-        self.bytes -= count
+    def _change(self, count: int, metrics: Metrics) -> None:
+        self._bytes += count
+        metrics.set(EVENTS_WAITING, value=self._bytes)
 
 
 WAITING = Waiting()
@@ -62,7 +89,7 @@ WAITING = Waiting()
 
 @post(
     "/api/v1/events",
-    opt={"permission": "ingest", "audit": False, "idempotency": False, "consumes": NDJSON_TYPES, "time_limit_s": 60.0},
+    opt={"permission": "ingest", "audit": False, "idempotency": False, "body": BODY, "time_limit_s": 60.0},
     request_max_body_size=MOST_SENT,
     status_code=200,
 )
@@ -70,9 +97,12 @@ async def add_events(
     platform: GivenPlatform,
     principal: GivenPrincipal,
     request: Request[Any, Any, Any],
-    content_encoding: Annotated[str | None, HeaderParameter(name="content-encoding", max_length=20)] = None,
+    content_encoding: Annotated[Encoding | None, HeaderParameter(name="content-encoding")] = None,
     idempotency_key: Annotated[
-        str | None, HeaderParameter(name="idempotency-key", max_length=255, description="Names the events for good.")
+        str | None,
+        HeaderParameter(
+            name="idempotency-key", pattern=r"^[\x21-\x7e]{1,255}$", description="Names these events for good."
+        ),
     ] = None,
 ) -> Accepted:
     """Keep events: one JSON object on each line, all of them or none.
@@ -82,14 +112,18 @@ async def add_events(
     """
     check_type(request.content_type[0])
     body = await whole_body(request.receive, MOST_SENT)
-    WAITING.enter(len(body))
-    try:
+    with WAITING.room(len(body), platform.metrics):
         topic = platform.log.topic(EVENTS_TOPIC)
-        entries = await asyncio.to_thread(entries_of, body, content_encoding, principal.tenant, origin_of(request))
-        first = await asyncio.wrap_future(topic.append(entries))
-        return Accepted(len(entries), str(Position(topic.epoch, first)))
-    finally:
-        WAITING.leave(len(body))
+        read = (body, content_encoding, principal.tenant, origin_of(request))
+        is_small = len(body) <= SMALL and content_encoding is None
+        entries = entries_of(*read) if is_small else await asyncio.to_thread(entries_of, *read)
+        try:
+            first = await asyncio.wrap_future(topic.append(entries))
+        except OverloadError:
+            platform.metrics.add(EVENTS_SHED, count=len(body))
+            raise
+    platform.metrics.add(EVENTS_ACCEPTED, count=len(entries))
+    return Accepted(len(entries), str(Position(topic.epoch, first)))
 
 
 def check_type(content_type: str) -> None:
@@ -106,7 +140,7 @@ def origin_of(request: Request[Any, Any, Any]) -> str:
     return digest(request.user.subject.encode(), key)[:32]
 
 
-def entries_of(body: bytes, encoding: str | None, tenant: str, origin: str) -> list[bytes]:
+def entries_of(body: bytes, encoding: Encoding | None, tenant: str, origin: str) -> list[bytes]:
     """Return each line within its envelope; raises RefusedError that names the lines that are none."""
     lines = plain(body, encoding).split(b"\n")
     entries: list[bytes] = []
@@ -131,17 +165,19 @@ def entries_of(body: bytes, encoding: str | None, tenant: str, origin: str) -> l
     return entries
 
 
-def plain(body: bytes, encoding: str | None) -> bytes:
+def unpacked_body(body: bytes, magic: bytes) -> bytes:
+    """Return what gzip or Zstandard holds, within bounds; raises RefusedError."""
+    if not body.startswith(magic):
+        raise RefusedError("not-valid", "the body is not encoded as content-encoding says")
+    try:
+        return unpacked(body, MOST_UNPACKED)
+    except OSError as error:
+        raise RefusedError("not-valid", "the body cannot be unpacked", [Flaw(str(error)[:200])]) from error
+
+
+def plain(body: bytes, encoding: Encoding | None) -> bytes:
     """Return a body without its compression, which may not blow up; raises RefusedError."""
-    if encoding in (None, "identity"):
-        text = body
-    elif encoding in ("gzip", "zstd"):
-        try:
-            text = unpacked(body, MOST_UNPACKED)
-        except OSError as error:
-            raise RefusedError("bad-request", "the body cannot be unpacked", [Flaw(str(error)[:200])]) from error
-    else:
-        raise RefusedError("unsupported-content", "the encoding is none of identity, gzip and zstd")
+    text = body if encoding in (None, "identity") else unpacked_body(body, MAGIC[encoding])
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,8 @@ import structlog
 from litestar import Litestar
 from litestar.types import Message, Receive, Scope, Send
 
-from infraspectre.api.routing import allowed
+from infraspectre.api.routing import allowed, operation_name
+from infraspectre.serving.metrics import REQUEST_SECONDS, REQUESTS
 
 Headers = Iterable[tuple[bytes, bytes]]
 SOUND_REQUEST_ID = re.compile(rb"\A[A-Za-z0-9][A-Za-z0-9._-]{7,63}\Z")
@@ -36,10 +38,21 @@ class Api(Litestar):
         request_id = request_id_of(scope["headers"])
         scope["state"]["request_id"] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            if scope["type"] == "http":
-                await self.answer(scope, receive, Answer(scope, send, request_id))
-            else:
+            if scope["type"] != "http":
                 await super().__call__(scope, receive, send)
+                return
+            began, answer = time.perf_counter(), Answer(scope, send, request_id)
+            try:
+                await self.answer(scope, receive, answer)
+            finally:
+                self.count(scope, answer.status, time.perf_counter() - began)
+
+    def count(self, scope: Any, status: int, seconds: float) -> None:
+        """Count an answer, and how long it took."""
+        handler = scope.get("route_handler")
+        operation = operation_name(handler) if handler else "none"
+        self.state.metrics.add(REQUESTS, operation, str(status))
+        self.state.metrics.observe(REQUEST_SECONDS, operation, value=seconds)
 
     async def answer(self, scope: Scope, receive: Receive, send: Answer) -> None:
         """Answer OPTIONS here, HEAD as GET without its body, and all else by its route."""
@@ -60,6 +73,7 @@ class Answer:
         self._scope = scope
         self._send = send
         self._request_id = request_id
+        self.status = 0
         self._is_bare = scope["method"] == "HEAD"  # type: ignore[typeddict-item]
         self._has = header(scope["headers"], b"if-none-match") if scope["method"] in ("GET", "HEAD") else None  # type: ignore[typeddict-item]
 
@@ -82,6 +96,7 @@ class Answer:
         if status == 200 and self._has is not None and matches(self._has, header(headers, b"etag")):
             status, self._is_bare = 304, True
             headers = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type")]
+        self.status = status
         given = {name for name, _ in headers}
         headers += [(name, value) for name, value in PROTECTION if name not in given]
         headers += [(b"x-request-id", self._request_id.encode()), *self._scope["state"].get("headers", ())]

@@ -10,6 +10,8 @@ from litestar.params import FromPath
 from infraspectre.api.access.door import Door
 from infraspectre.api.pages import Question
 from infraspectre.records.access import Principal
+from infraspectre.serving.health import Matrix
+from infraspectre.serving.metrics import Metrics
 from infraspectre.serving.platform import Platform
 
 GivenPlatform: TypeAlias = NamedDependency[Platform]
@@ -18,6 +20,10 @@ GivenPrincipal: TypeAlias = NamedDependency[Principal]
 """`principal`: on whose behalf; its tenant is the only one."""
 GivenDoor: TypeAlias = NamedDependency[Door]
 """`door`: what lets people and programs in."""
+GivenHealth: TypeAlias = NamedDependency[Matrix]
+"""`health`: how what the platform depends on is."""
+GivenMetrics: TypeAlias = NamedDependency[Metrics]
+"""`metrics`: what is counted and measured."""
 GivenQuestion: TypeAlias = NamedDependency[Question]
 """`question`: what a list was asked for; the route says `dependencies={"question": asked(...)}`."""
 GivenRevision: TypeAlias = NamedDependency[int]

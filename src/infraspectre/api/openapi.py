@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from infraspectre.api.problems import BY_STATUS, KINDS, PROBLEM_TYPE
 from infraspectre.api.routing import grouped, operation_name
 
+SCHEMAS = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
 ALWAYS = (400, 406, 408, 429, 500, 503, 504)
 KNOWN_ONLY = (401, 403)
@@ -60,8 +61,12 @@ def description(handlers: Sequence[ControllerRouterHandler], dependencies: Mappi
     }
     document.setdefault("components", {}).update(components(document["components"].get("schemas", {})))
     document["security"] = [{"bearer": []}]
+    schemas = document["components"]["schemas"]
     for path, method, operation in operations(document):
         complete(operation, path, method, opts[path, method])
+        close(operation.get("requestBody", {}), schemas)
+        if any(each["name"] == "fields" for each in operation.get("parameters", ())):
+            choose(operation["responses"], schemas)
     return shortened(document)
 
 
@@ -127,8 +132,11 @@ def complete(operation: Document, path: str, method: str, opt: Mapping[str, Any]
         operation["x-permission"] = opt.get("permission")
     if method == "post" and opt.get("public") is not True and opt.get("idempotency") is not False:
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    if "body" in opt:
+        operation["requestBody"] = opt["body"]
     for parameter in operation.get("parameters", []):
         parameter["schema"] = without_null(parameter["schema"])
+        parameter["required"] = parameter["required"] or parameter["name"] == "if-match"
     responses = operation["responses"]
     for answer in responses.values():
         answer["headers"] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
@@ -136,16 +144,43 @@ def complete(operation: Document, path: str, method: str, opt: Mapping[str, Any]
         responses[str(status)] = {"$ref": f"#/components/responses/{BY_STATUS[status]}"}
 
 
+def close(part: Any, schemas: Document) -> None:
+    """Say of all objects in a body that they have no fields but those that are named, as bodies are read strictly."""
+    for name in references(part):
+        schema = schemas[name]
+        if schema.get("type") == "object" and schema.setdefault("additionalProperties", False) is False:
+            close(schema["properties"], schemas)
+
+
+def choose(responses: Document, schemas: Document) -> None:
+    """Say of a list whose fields can be chosen that its items may lack some."""
+    (page,) = references(responses["200"]["content"])
+    items = schemas[page]["properties"]["items"]["items"]
+    (item,) = references(items)
+    if not item.startswith("Some"):
+        schemas[f"Some{item}"] = {name: part for name, part in schemas[item].items() if name != "required"}
+        items["$ref"] = f"{SCHEMAS}Some{item}"
+
+
+def references(part: Any) -> list[str]:
+    """Return the names of the schemas that a part of the document refers to."""
+    if isinstance(part, dict):
+        own = [part["$ref"].removeprefix(SCHEMAS)] if str(part.get("$ref", "")).startswith(SCHEMAS) else []
+        return own + [name for each in part.values() for name in references(each)]
+    return [name for each in part for name in references(each)] if isinstance(part, list) else []
+
+
 def statuses(operation: Document, path: str, method: str, opt: Mapping[str, Any]) -> set[int]:
     """Return the statuses of the problems that an operation may answer with."""
     found = {*ALWAYS, *opt.get("statuses", ())}
     if opt.get("public") is not True:
         found |= {*KNOWN_ONLY}
-    if "{" in path:
+    names = {parameter["name"] for parameter in operation.get("parameters", [])}
+    if "{" in path or "after" in names:
         found.add(404)
     if method == "post" or "requestBody" in operation:
         found |= {*WITH_BODY}
-    if any(parameter["name"] == "if-match" for parameter in operation.get("parameters", [])):
+    if "if-match" in names:
         found |= {412, 428}
     return found
 

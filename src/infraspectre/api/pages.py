@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from infraspectre.errors import InputError, all_of
+from infraspectre.records.access import Principal
 from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query
 
 T = TypeVar("T")
 MOST_FILTERS = 20
-MOST_FIELDS = 100
+VALUES: dict[Kind, str] = {
+    "text": r" *(=|!=|<|<=|>|>=|~|\^) *[\s\S]{0,1000}",
+    "texts": r" *(=|!=|~|\^) *[\s\S]{0,1000}",
+    "integer": r" *(=|!=|<|<=|>|>=) *-?[0-9]{1,18}(\|-?[0-9]{1,18})*",
+    "real": r" *(=|!=|<|<=|>|>=) *-?[0-9]{1,15}(\.[0-9]{1,15})?(\|-?[0-9]{1,15}(\.[0-9]{1,15})?)*",
+}
+"""How a comparison with a field of each kind is written."""
 
 
 class PageOf(msgspec.Struct, Generic[T], frozen=True):
@@ -48,34 +56,65 @@ def reader(filters: Mapping[str, Kind], shown: frozenset[str]) -> Callable[..., 
     """Return the function that reads the parameters of a list."""
 
     def question(
-        filter_: Annotated[list[str] | None, QueryParameter(name="filter", max_items=MOST_FILTERS)] = None,
-        order: Annotated[
-            str | None,
-            QueryParameter(max_length=100, description="Field to sort by; - before it puts the highest first."),
-        ] = None,
-        limit: Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="Items at the most.")] = 100,
-        after: Annotated[
-            str | None, QueryParameter(max_length=4096, description="The `next` of the page before.")
-        ] = None,
-        fields: Annotated[
+        principal: NamedDependency[Principal],  # after it, since tasks are started for what is resolved at once
+        filter_: list[str] | None = None,
+        order: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> Question:
+        chosen = checked_fields(frozenset() if fields is None else frozenset(fields.split(",")), shown)
+        wanted = None if order is None else Order.of(order, filters)
+        return Question(Query(tuple(collected(filter_ or [], filters)), wanted, limit, after), chosen)
+
+    question.__annotations__.update(parameters(filters, shown))
+    return question
+
+
+def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, Any]:
+    """Return the parameters of a list as the framework and the description of the API know them.
+
+    Patterns are described alone: who reads a filter, an order or fields says better what is wrong with them.
+    """
+    return {
+        "filter_": Annotated[
+            list[str] | None,
+            QueryParameter(
+                name="filter",
+                max_items=MOST_FILTERS,
+                schema_extra={"items": {"type": "string", "pattern": filter_pattern(filters)}},
+                description="FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; "
+                "after = and !=, alternatives stand between |. All filters must hold. "
+                f"Fields: {', '.join(f'{name} ({kind})' for name, kind in sorted(filters.items()))}.",
+            ),
+        ],
+        "order": Annotated[
             str | None,
             QueryParameter(
-                max_length=4096, description="Fields that items shall have, between commas; all by default."
+                schema_extra={"pattern": f"^-?({any_of(n for n, kind in filters.items() if kind != 'texts')})$"},
+                description="Field to sort by; - before it puts the highest first.",
             ),
-        ] = None,
-    ) -> Question:
-        chosen = frozenset(fields.split(",")) if fields else frozenset[str]()
-        return Question(
-            Query(
-                tuple(collected(filter_ or [], filters)),
-                Order.of(order, filters) if order else None,
-                limit,
-                after,
+        ],
+        "limit": Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="Items at the most.")],
+        "after": Annotated[str | None, QueryParameter(max_length=4_096, description="The `next` of the page before.")],
+        "fields": Annotated[
+            str | None,
+            QueryParameter(
+                schema_extra={"pattern": f"^({any_of(shown)})(,({any_of(shown)})){{0,99}}$"},
+                description=f"Fields that items shall have, of {', '.join(sorted(shown))}; all by default.",
             ),
-            checked_fields(chosen, shown),
-        )
+        ],
+    }
 
-    return question
+
+def filter_pattern(filters: Mapping[str, Kind]) -> str:
+    """Return the regular expression of all filters."""
+    return f"^({'|'.join(f'{re.escape(name)}{VALUES[kind]}' for name, kind in sorted(filters.items()))})$"
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return a regular expression of any of some names."""
+    return "|".join(map(re.escape, sorted(names)))
 
 
 def collected(texts: list[str], filters: Mapping[str, Kind]) -> list[Filter]:

@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "precondition-required": Kind(428, "A condition is needed", "Send If-Match with the ETag that you have read."),
     "too-many-requests": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
     "internal": Kind(500, "Something went wrong here", "It is in the log of the server under the request id."),
+    "unavailable": Kind(503, "Something that is needed is down", "Try again when it is up; /health/ready tells."),
     "overloaded": Kind(503, "More is asked for than can be done now", "Wait as long as Retry-After says."),
     "timed-out": Kind(504, "It took too long", "Ask for less, or for a job."),
 }
@@ -108,7 +109,7 @@ ERROR_KINDS: tuple[tuple[type[InfraSpectreError], str], ...] = (
     (UsageError, "bad-request"),
     (ConflictError, "conflict"),
     (OverloadError, "overloaded"),
-    (OutputError, "overloaded"),
+    (OutputError, "unavailable"),
     (AccessError, "forbidden"),
 )
 
@@ -118,11 +119,13 @@ def refused_of(error: Exception, method: str) -> RefusedError:
     match error:
         case RefusedError():
             return error
+        case InputError() if error.field == "after":
+            return RefusedError("not-found", "there is no such page of this list", flaws_of(error))
         case ConflictError() if method != "POST":
             return RefusedError("changed-meanwhile", error.problem, flaws_of(error))
         case InfraSpectreError():
             kind = next((kind for kind_of, kind in ERROR_KINDS if isinstance(error, kind_of)), "internal")
-            retry = {"retry-after": str(RETRY_AFTER_S)} if kind == "overloaded" else {}
+            retry = {"retry-after": str(RETRY_AFTER_S)} if KINDS[kind].status == 503 else {}
             return RefusedError(kind, detail_of(error), flaws_of(error), retry)
         case ValidationException():
             return RefusedError("bad-request", "the request has values it cannot have", validation_flaws(error.extra))
@@ -146,7 +149,7 @@ def flaws_of(error: InfraSpectreError) -> list[Flaw]:
 
 def validation_flaws(extra: Any) -> list[Flaw]:
     """Return what the framework found wrong with parameters."""
-    return [Flaw(each["message"], each.get("key", "")) for each in (extra or [])[:MOST_FLAWS]]
+    return [Flaw(each["message"], each.get("key", "").rstrip("_")) for each in (extra or [])[:MOST_FLAWS]]
 
 
 def problem_of(refusal: RefusedError, path: str, request_id: str) -> Problem:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import httpx
 
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
 from infraspectre.serving.key_file import KEY_BYTES
+from infraspectre.serving.metrics import Metrics
 from infraspectre.settings import Settings
 
 
@@ -30,3 +34,8 @@ class Platform:
     clock: Clock = field(default_factory=SystemClock)
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
     """Signs access tokens; a random one makes every login end with the process."""
+    metrics: Metrics = field(default_factory=Metrics)
+    checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """Raise where a further dependency does not work, by its name: quick, and called from threads."""
+    outgoing: httpx.Client | None = None
+    """Sends requests to others, each checked (adapters/outgoing.py)."""

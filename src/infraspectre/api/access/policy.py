@@ -39,12 +39,13 @@ class Policy(ASGIMiddleware):
             if refused.kind != "too-many-requests":
                 await self.note(scope, refused.status)
             raise
-        is_change = scope["type"] == "http" and scope["method"] not in SAFE and opt.get("audit") is not False
+        is_change = scope["type"] == "http" and opt.get("audit", scope["method"] not in SAFE)
         await next_app(scope, receive, AuditedSend(self, scope, send) if is_change else send)
 
     def _enter(self, scope: Scope, opt: Mapping[str, Any]) -> None:
         if opt.get("public") is True:
-            granted(scope, self._door.requests, f"address {address_of(scope)}")
+            if opt.get("limited") is not False:
+                granted(scope, self._door.requests, f"address {address_of(scope)}")
             return
         identity = self._door.authentication.identity(credential_of(scope))
         if identity is None:

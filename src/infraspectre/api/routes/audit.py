@@ -18,11 +18,14 @@ from infraspectre.records.events import Position
 from infraspectre.records.feed import AUDIT_TOPIC
 
 STEP = 500
+GONE = RefusedError(
+    "not-found", "there is no such page of the audit", [Flaw("is no place in it, or one that is gone", "after")]
+)
 MOST_LOOKED_AT = 20_000
 """Entries that one page looks at, whomever they concern; a page may so have fewer than asked for, and a next one."""
 
 
-@get("/api/v1/audit", opt={"permission": "administer", "statuses": (422,)}, sync_to_thread=True)
+@get("/api/v1/audit", opt={"permission": "administer", "statuses": (404,)}, sync_to_thread=True)
 def list_audit(
     platform: GivenPlatform,
     principal: GivenPrincipal,
@@ -55,9 +58,9 @@ def place(topic: Topic, after: str) -> int:
     try:
         position = Position.of(after)
     except InputError as error:
-        raise RefusedError("bad-request", "after is none", [Flaw(error.problem, "after", 0, "begin anew")]) from error
+        raise GONE from error
     if position.epoch != topic.epoch or not topic.begin <= position.sequence <= topic.end:
-        raise RefusedError("not-valid", "that part of the audit is gone", [Flaw("is gone", "after", 0, "begin anew")])
+        raise GONE
     return position.sequence
 
 

@@ -1,21 +1,80 @@
-"""Health: whether the server lives, is ready, and has started; nothing more is said to those who are not known."""
+"""Health and metrics: a word for those who are not known, and the whole for those who may read."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
-from litestar import get
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from infraspectre.api.given import GivenHealth, GivenMetrics
+from infraspectre.api.problems import RefusedError
+from infraspectre.serving.health import Dependency
+from infraspectre.serving.metrics import CONTENT_TYPE, DEPENDENCY_SECONDS, DEPENDENCY_UP
+
+Word = Literal["ok", "degraded"]
+PUBLIC = {"public": True, "limited": False}
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Says how it is."""
+    """Says how the server is."""
 
-    state: str
+    state: Word
 
 
-@get("/health/live", opt={"public": True}, sync_to_thread=False)
+class DependencyMatrix(msgspec.Struct, frozen=True):
+    """Says how the server and all that it depends on are."""
+
+    state: Word
+    dependencies: list[Dependency]
+
+
+def word(dependencies: list[Dependency]) -> Word:
+    """Return how all are together."""
+    return "ok" if all(each.state == "up" for each in dependencies) else "degraded"
+
+
+@get("/health/live", opt=PUBLIC, sync_to_thread=False)
 def live() -> Health:
-    """Tell whether the server answers."""
+    """Tell that the server answers."""
     return Health("ok")
 
 
-HANDLERS = [live]
+@get("/health/startup", opt=PUBLIC, sync_to_thread=False)
+def started() -> Health:
+    """Tell that the server has started: it answers only then."""
+    return Health("ok")
+
+
+@get("/health/ready", opt={**PUBLIC, "statuses": (503,)}, sync_to_thread=True)
+def ready(health: GivenHealth) -> Health:
+    """Tell whether requests can be answered: 503 while something that they need is down."""
+    if word(health.look()) == "degraded":
+        raise RefusedError("unavailable", "something that is needed is down", headers={"retry-after": "2"})
+    return Health("ok")
+
+
+@get("/api/v1/health", opt={"permission": "read"}, sync_to_thread=True)
+def show_health(health: GivenHealth) -> DependencyMatrix:
+    """Show how the server and all that it depends on are, how long that took to find out, and since when it is so."""
+    dependencies = health.look()
+    return DependencyMatrix(word(dependencies), dependencies)
+
+
+def metrics_route(is_public: bool) -> HTTPRouteHandler:
+    """Return the route of metrics, for everybody or for those who may read."""
+    opt = {"public": True} if is_public else {"permission": "read"}
+
+    @get("/metrics", opt={**opt, "produces": ("text/plain",)}, media_type="text/plain", sync_to_thread=True)
+    def show_metrics(health: GivenHealth, metrics: GivenMetrics) -> Response[str]:
+        """Show all metrics in the text format of Prometheus."""
+        for each in health.look():
+            metrics.set(DEPENDENCY_UP, each.name, value=float(each.state == "up"))
+            metrics.set(DEPENDENCY_SECONDS, each.name, value=each.latency_ms / 1_000)
+        return Response(metrics.exposition().decode(), media_type=CONTENT_TYPE)
+
+    return show_metrics
+
+
+HANDLERS = [live, started, ready, show_health]

@@ -83,7 +83,7 @@ def list_keys(platform: GivenPlatform, principal: GivenPrincipal, question: Give
     return answer
 
 
-@get("/api/v1/keys/{key_id:str}", opt={"permission": "administer"}, sync_to_thread=True)
+@get("/api/v1/keys/{key_id:str}", opt={"permission": "administer"}, sync_to_thread=False)
 def show_key(platform: GivenPlatform, principal: GivenPrincipal, key_id: InPath) -> Response[ApiKey]:
     """Show an API key of the tenant, without the key itself."""
     stored = platform.records.get(principal.tenant, KEYS, key_id)

@@ -24,12 +24,12 @@ from infraspectre.api.given import (
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import Flaw, RefusedError
 from infraspectre.ports import Stored
-from infraspectre.records.access import Principal, Role, UserRecord
+from infraspectre.records.access import USER_NAME, Principal, Role, UserRecord
 from infraspectre.records.collections import USERS
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.platform import Platform
 
-UserName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,63}$", description="In small letters.")]
+UserName = Annotated[str, Meta(pattern=f"^{USER_NAME.pattern}$", description="In small letters.")]
 NewPassword = Annotated[str, Meta(min_length=LEAST, max_length=MOST)]
 
 
@@ -102,7 +102,7 @@ def list_users(platform: GivenPlatform, principal: GivenPrincipal, question: Giv
     return answer
 
 
-@get("/api/v1/users/{name:str}", opt={"permission": "administer"}, sync_to_thread=True)
+@get("/api/v1/users/{name:str}", opt={"permission": "administer"}, sync_to_thread=False)
 def show_user(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> Response[User]:
     """Show a user of the tenant."""
     stored = found(platform, principal.tenant, name)
@@ -151,8 +151,8 @@ def remove_user(
 ) -> None:
     """Remove a user, and end the user's sessions."""
     check_other(principal, name, is_role_changed=True)
-    if not platform.records.delete(principal.tenant, USERS, name, expected):
-        raise RefusedError("not-found", "there is no such user")
+    found(platform, principal.tenant, name)
+    platform.records.delete(principal.tenant, USERS, name, expected)
     end_sessions(door, principal.tenant, name)
 
 
@@ -164,7 +164,7 @@ async def change_password(
     stored = await asyncio.to_thread(platform.records.get, principal.tenant, USERS, principal.subject)
     kept = record_of(stored).password if stored else None
     if not await door.passwords.fits(data.old, kept) or stored is None:
-        raise RefusedError("not-valid", "the old password is another one", [Flaw("is not the password", "old")])
+        raise RefusedError("forbidden", "the old password is another one", [Flaw("is not the password", "old")])
     record = msgspec.structs.replace(record_of(stored), password=await door.passwords.hash_later(data.new))
     await asyncio.to_thread(
         platform.records.put,

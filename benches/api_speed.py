@@ -1,0 +1,170 @@
+"""Measures the API on loopback: `python -m benches.api_speed` reads and posts events at set rates.
+
+A server process answers with the stores of the platform; this process sends at the times that the rate says, whether or
+not earlier answers have come, and counts from those times, so that a server that stalls cannot hide it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+CONNECTIONS = 32
+USERS = 1_000
+EVENT = b'{"kind":"login","user":"ada","from":"192.0.2.7","at":"2026-01-01T00:00:00Z","outcome":"failed","n":%d}\n'
+LINES = 1_000
+
+
+def serve(folder: Path) -> None:
+    """Answer on a port that the system chooses, and print it with a key."""
+    from granian.constants import Interfaces
+    from granian.server.embed import Server
+
+    from benches.api_fuzz import FREE
+    from infraspectre.adapters.log.local import LocalLog
+    from infraspectre.adapters.record_store import open_sqlite
+    from infraspectre.api.app import make_app
+    from infraspectre.api.routes.keys import new_key
+    from infraspectre.records.access import UserRecord
+    from infraspectre.records.collections import KEYS
+    from infraspectre.records.collections import USERS as USERS_OF
+    from infraspectre.serving.platform import Platform, SystemClock
+    from infraspectre.settings import Settings
+
+    clock = SystemClock()
+    records = open_sqlite(folder / "records.db", clock)
+    platform = Platform(records, None, LocalLog(folder / "log", clock), Settings(access=FREE))  # type: ignore[arg-type]
+    names = [f"user{number:05d}" for number in range(USERS)]
+    some = {name: msgspec.to_builtins(UserRecord(name, "viewer", "", clock.now())) for name in names}
+    records.put_many("default", USERS_OF, some)
+    key, record = new_key("default", "speed", "administrator", clock.now(), 0)
+    records.put("default", KEYS, key.id, msgspec.to_builtins(record))
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        print(port, key, flush=True)
+        server = Server(make_app(platform), port=port, interface=Interfaces.ASGI, log_enabled=False)
+        uvloop.run(server.serve())
+
+
+class Connection:
+    """Sends requests and reads answers, one after another."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def ask(self, request: bytes) -> int:
+        self.writer.write(request)
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n", 1)[0] or 0)
+        await self.reader.readexactly(length)
+        return int(head[9:12])
+
+
+async def connected(port: int) -> Connection:
+    for _ in range(1_000):
+        try:
+            return Connection(*await asyncio.open_connection("127.0.0.1", port))
+        except OSError:
+            await asyncio.sleep(0.02)
+    raise TimeoutError("the server does not listen")
+
+
+async def at_rate(port: int, rate: float, seconds: float, request_of: Callable[[int], bytes]) -> list[float]:
+    """Send requests at a rate, and return how late each answer came, in seconds."""
+    free: asyncio.Queue[Connection] = asyncio.Queue()
+    for _ in range(CONNECTIONS):
+        free.put_nowait(await connected(port))
+    late: list[float] = []
+    began = time.perf_counter()
+
+    async def one(number: int) -> None:
+        connection = await free.get()
+        status = await connection.ask(request_of(number))
+        assert status == 200, status
+        late.append(time.perf_counter() - began - number / rate)
+        free.put_nowait(connection)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            group.create_task(one(number))
+    return sorted(late)
+
+
+async def as_fast_as_can_be(port: int, seconds: float, request: bytes, connections: int) -> float:
+    """Return how many requests are answered in a second, over so many connections."""
+    end, done = time.perf_counter() + seconds, 0
+
+    async def one() -> None:
+        nonlocal done
+        connection = await connected(port)
+        while time.perf_counter() < end:
+            status = await connection.ask(request)
+            assert status == 200, status
+            done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(connections)))
+    return done / (time.perf_counter() - began)
+
+
+def request(method: str, path: str, key: str, body: bytes = b"", content_type: str = "") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n"
+    head += f"content-length: {len(body)}\r\n" + (f"content-type: {content_type}\r\n" if content_type else "")
+    return head.encode() + b"\r\n" + body
+
+
+async def measure(port: int, key: str) -> None:
+    """Print what is measured."""
+    reads: dict[str, Callable[[int], bytes]] = {
+        "one record": lambda number: request("GET", f"/api/v1/users/user{number % USERS:05d}", key),
+        "page of 20": lambda number: request("GET", "/api/v1/users?limit=20&order=-name", key),
+    }
+    await at_rate(port, 100, 1, reads["one record"])  # the first requests fill caches
+    for name, request_of in reads.items():
+        for rate in (500, 1_000, 2_000):
+            late = await at_rate(port, rate, 5, request_of)
+            p50, p95, p99 = (1_000 * late[int(len(late) * share)] for share in (0.5, 0.95, 0.99))
+            print(f"{name} at {rate}/s: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms", flush=True)
+        most = await as_fast_as_can_be(port, 3, request_of(1), CONNECTIONS)
+        print(f"{name}: {most:,.0f}/s at the most", flush=True)
+    for lines in (1, 100, LINES, 10 * LINES):
+        body = b"".join(EVENT % number for number in range(lines))
+        post = request("POST", "/api/v1/events", key, body, "application/x-ndjson")
+        for connections in (1, 8):
+            most = await as_fast_as_can_be(port, 4, post, connections)
+            print(f"{lines} events a request, {connections} at once: {most * lines:,.0f} events/s", flush=True)
+
+
+def main() -> None:
+    """Start a server on new stores, and measure it."""
+    if sys.argv[1:2] == ["serve"]:
+        serve(Path(sys.argv[2]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benches.api_speed", "serve", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout
+            port, key = server.stdout.readline().split()
+            try:
+                print(f"load average {os.getloadavg()[0]:.1f}", flush=True)
+                uvloop.run(measure(int(port), key))
+            finally:
+                server.kill()
+
+
+if __name__ == "__main__":
+    main()
