@@ -20,14 +20,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from benches.process import ROOT
 from benches.report import Figure, Report
@@ -74,6 +74,7 @@ class Server:
         self.port = free_port()
         self.key = new_key(folder)
         self.process: subprocess.Popen[str] | None = None
+        self.logged: deque[str] = deque(maxlen=1_000)
 
     def start(self) -> None:
         command = [sys.executable, "-m", "benches.stream_server", str(self.folder), str(self.port)]
@@ -81,6 +82,12 @@ class Server:
         assert self.process.stdout
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError("the server did not start")
+        threading.Thread(target=self.drain, args=(self.process.stdout,), daemon=True).start()
+
+    def drain(self, output: IO[str]) -> None:
+        """Take what the server logs, or it would wait for somebody who does."""
+        for line in output:
+            self.logged.append(line)
 
     def kill(self) -> None:
         assert self.process
@@ -386,6 +393,7 @@ def chaos(disconnects: int, clients: int, kills: int, rate: int) -> Report:
         begin = time.monotonic()
         asyncio.run(haunt(server, publisher, followers, -(-disconnects // clients), kills))
         elapsed_s = time.monotonic() - begin
+        print("".join(server.logged), file=sys.stderr)
     counts = sum((follower.counts for follower in followers), Counter[str]())
     behind = sum(follower.next is None or follower.next <= publisher.number - 1 for follower in followers)
     return Report(

@@ -12,7 +12,6 @@ from itertools import islice
 import structlog
 
 from infraspectre.api.stream.hub import Hub
-from infraspectre.errors import InfraSpectreError
 from infraspectre.feed.batches import Batch
 
 MOST_READ = 4_096
@@ -49,8 +48,8 @@ async def forever(once: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await once()
-        except InfraSpectreError as error:
-            log.error("round failed", round=once.__name__, problem=error.problem)
+        except Exception as error:  # noqa: BLE001  whatever goes wrong, no client may wait for ever
+            log.error("round failed", round=once.__name__, exc_info=error)
             await asyncio.sleep(RETRY_S)
 
 
