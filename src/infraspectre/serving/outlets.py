@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Protocol
 
 import msgspec
@@ -184,6 +185,8 @@ class Feed:
         self._topic = log.topic(FEED_TOPIC)
         self.sources = set(self._sources())
         """From what events followed that were told since the last checkpoint."""
+        self.lock = Lock()
+        """Is held from telling events until it is remembered that they were told."""
 
     def write(self, group: Group) -> None:
         """Append what a group led to, all or nothing."""
@@ -198,8 +201,9 @@ class Feed:
 
     def remember(self) -> None:
         """Begin the next search for what was told behind the last event: a checkpoint holds what is before."""
-        self._log.move(CONSUMER, FEED_TOPIC, self._topic.end)
-        self.sources.clear()
+        with self.lock:
+            self._log.move(CONSUMER, FEED_TOPIC, self._topic.end)
+            self.sources.clear()
 
     def _sources(self) -> Iterator[str]:
         start = max(self._log.cursor(CONSUMER, FEED_TOPIC) or 0, self._topic.begin)

@@ -56,7 +56,7 @@ def work(settings: Settings, control: Control) -> None:
     platform = open_platform(settings)
     composition = Composition(settings)
     worker = Worker(platform, composition, worker_folder(settings))
-    with Upkeep(table_tasks(platform) | log_tasks(platform, [FEED_TOPIC])) as upkeep:
+    with worker.relay, Upkeep(table_tasks(platform) | log_tasks(platform, [FEED_TOPIC])) as upkeep:
         beat = Beat(control, worker, composition, upkeep)
         while not control.stopped.is_set():
             worker.step(0.1)
@@ -96,6 +96,7 @@ class Beat:
     def _breakers(self) -> Iterator[Breaker]:
         yield from (queue.breaker for queue in self._worker.queues)
         yield from self._composition.breakers
+        yield self._worker.relay.breaker
         yield from self._upkeep.breakers.values()
 
 
