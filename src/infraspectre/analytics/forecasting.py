@@ -153,7 +153,7 @@ def interval(value: float, width: float) -> Point:
 def repeated(values: Values, first: int, horizon: int, season: int) -> Values:
     """Forecast that the last season comes again (section 5.2), from each origin on; one row for each."""
     places = np.arange(first, len(values) + 1)[:, None] - season + np.arange(horizon)[None, :] % season
-    return values[places]
+    return np.asarray(values[places])
 
 
 class Settings(NamedTuple):

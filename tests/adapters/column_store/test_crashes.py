@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -84,3 +85,20 @@ def test_reader_follows_a_writer(tmp_path: Path) -> None:
                 assert expected <= {row["flow_id"] for row in page} <= expected | later
             else:
                 assert {row["flow_id"] for row in page} == set(frame["flow_id"])
+
+
+def test_threads_ask_while_rows_come(tmp_path: Path) -> None:
+    with ParquetTables(tmp_path, SetClock()) as store, ThreadPoolExecutor(4) as pool:
+
+        def counted() -> list[int]:
+            return [len(store.page("t", "flows", Query(limit=1_000), ("flow_id",))[0]) for _ in range(8)]
+
+        asked = [pool.submit(counted) for _ in range(4)]
+        for number in range(10):
+            store.append("t", "flows", flow_frame(30, 30 * number), f"batch {number}")
+            if number % 3 == 2:
+                store.compact("t", "flows")
+        for each in asked:
+            counts = each.result()
+            assert counts == sorted(counts)
+        assert counted()[-1] == 300

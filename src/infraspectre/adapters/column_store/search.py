@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,17 +46,30 @@ class Source(NamedTuple):
     present: Collection[str]
 
 
+def settings(root: Path, threads: int, memory_bytes: int) -> list[str]:
+    """Return the settings of the database, in the order in which they can be made."""
+    folder = str(root.resolve()).replace("'", "''")
+    return [
+        f"threads = {threads:d}",
+        f"memory_limit = '{memory_bytes // (1 << 20)}MiB'",
+        "temp_directory = ''",
+        "parquet_metadata_cache = true",
+        "autoload_known_extensions = false",
+        "autoinstall_known_extensions = false",
+        f"allowed_directories = ['{folder}']",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ]
+
+
 class Search:
     """Asks DuckDB, which runs in this process with bounds on threads, memory and time."""
 
-    def __init__(self, threads: int, memory_bytes: int) -> None:
-        """Start an empty database in memory."""
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "threads": threads,
-            "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
-        }
-        self._connection = duckdb.connect(":memory:", config=settings)
-        self._connection.execute("SET parquet_metadata_cache = true")
+    def __init__(self, root: Path, threads: int, memory_bytes: int) -> None:
+        """Start an empty database in memory, which reads files below a folder alone, and writes none."""
+        self._connection = duckdb.connect(":memory:")
+        for setting in settings(root, threads, memory_bytes):
+            self._connection.execute(f"SET {setting}")
 
     def close(self) -> None:
         """Release the database."""
@@ -82,7 +95,7 @@ class Search:
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a cursor whose questions end in time; foreign errors are translated."""
         cursor = self._connection.cursor()
-        timer = threading.Timer(TIMEOUT_S, cursor.interrupt)
+        timer = threading.Timer(TIMEOUT_S, interrupted, (cursor,))
         timer.start()
         try:
             yield cursor
@@ -94,6 +107,12 @@ class Search:
         finally:
             timer.cancel()
             cursor.close()
+
+
+def interrupted(cursor: duckdb.DuckDBPyConnection) -> None:
+    """End what a cursor is doing, unless it is done."""
+    with suppress(duckdb.Error):
+        cursor.interrupt()
 
 
 def find(cursor: duckdb.DuckDBPyConnection, view: View, question: Question, limit: int) -> list[Hit]:
@@ -156,9 +175,13 @@ def in_span(part: Part, operator: str, values: Sequence[Any]) -> bool:
     match operator:
         case "=":
             return any(part.first <= value <= part.last for value in values)
-        case "<" | "<=":
+        case "<":
+            return bool(part.first < values[0])
+        case "<=":
             return bool(part.first <= values[0])
-        case ">" | ">=":
+        case ">":
+            return bool(part.last > values[0])
+        case ">=":
             return bool(part.last >= values[0])
     return True
 

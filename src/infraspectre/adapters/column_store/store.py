@@ -47,12 +47,12 @@ class ParquetTables:
 
     def __init__(self, root: Path, clock: Clock, *, threads: int = 2, memory_bytes: int = 1 << 30) -> None:
         """Open the store in a folder, which is made if need be; raises OutputError."""
-        self._root = make_folder(root)
+        self._root = make_folder(root).resolve()
         self._clock = clock
         self._folders: dict[tuple[str, str], TableFolder] = {}
         self._names: dict[tuple[str, str], tuple[str, set[bytes]]] = {}
         self._lock = threading.RLock()
-        self._search = Search(threads, memory_bytes)
+        self._search = Search(root, threads, memory_bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -75,10 +75,10 @@ class ParquetTables:
         make_folder(self._path(tenant, described))
         folder = self._folder(tenant, described)
         with self._lock, locked(folder.lock):
-            view = folder.refresh()
-            if name in folder.names or name_hash(name) in self._taken(folder):
+            folder.refresh()
+            if folder.holds(name) or name_hash(name) in self._taken(folder):
                 return
-            if sum(each.record.rows for each in view.batches) + frame.height > MOST_PENDING:
+            if folder.pending_rows + frame.height > MOST_PENDING:
                 raise OverloadError(f"has {MOST_PENDING:,} rows that wait for compaction", field=table)
             write_record(folder, record)
 

@@ -35,6 +35,7 @@ class Journal:
         self.end = 0
         self.batches: list[Batch] = []
         self.names: set[bytes] = set()
+        self.rows = 0
         self.damaged_bytes = 0
         self.damaged_rows = 0
         self._table = table
@@ -58,6 +59,7 @@ class Journal:
             self.damaged_rows += record.rows
             return
         listed = frame.select(name for name in self._table.listed if name in frame.columns)
+        self.rows += record.rows
         self.batches.append(Batch(self.path, record, listed))
 
 
@@ -150,10 +152,14 @@ class TableFolder:
             return None
         return state.st_ino, state.st_mtime_ns, state.st_size
 
+    def holds(self, name: bytes) -> bool:
+        """Tell whether a batch lies in a journal."""
+        return any(name in journal.names for journal in self.journals.values())
+
     @property
-    def names(self) -> set[bytes]:
-        """Return the names of the batches in journals."""
-        return set().union(*(journal.names for journal in self.journals.values()))
+    def pending_rows(self) -> int:
+        """Return how many rows lie in journals."""
+        return sum(journal.rows for journal in self.journals.values())
 
     @property
     def damaged_rows(self) -> int:
