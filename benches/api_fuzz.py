@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
+from infraspectre.adapters.log.local import LocalLog
 from infraspectre.adapters.record_store import open_sqlite
 from infraspectre.api.app import make_app
 from infraspectre.api.routes.keys import new_key
 from infraspectre.records.access import DEFAULT_TENANT
 from infraspectre.records.collections import KEYS
-from infraspectre.serving.platform import Platform
+from infraspectre.serving.platform import Platform, SystemClock
 from infraspectre.settings import AccessSettings, Settings
 
 FREE = AccessSettings(password_kib=32, requests_per_s=1e6, logins_per_minute=1e4, failures_per_minute=1e6)
@@ -87,13 +88,11 @@ def fuzz(operation: Any, examples: int, seed: int | None = None) -> int:
 
 def main() -> None:
     """Fuzz each operation on a new store."""
-    from tests.log_fakes import MemoryLog, SetClock
-
     examples = int(sys.argv[1])
-    clock, failures = SetClock(), 0
+    clock, failures = SystemClock(), 0
     with tempfile.TemporaryDirectory() as folder:
         records = open_sqlite(Path(folder) / "records.db", clock)
-        platform = Platform(records, None, MemoryLog(clock), Settings(access=FREE), clock)  # type: ignore[arg-type]
+        platform = Platform(records, None, LocalLog(Path(folder) / "log", clock), Settings(access=FREE))  # type: ignore[arg-type]
         for result in described(platform).get_all_operations():
             operation, began, sent = result.ok(), time.monotonic(), 0
             try:

@@ -21,7 +21,7 @@ import uvloop
 
 CONNECTIONS = 32
 USERS = 1_000
-EVENT = b'{"kind":"login","user":"ada","from":"192.0.2.7","at":"2026-01-01T00:00:00Z","outcome":"failed","n":%06d}\n'
+EVENT = b'{"kind":"login","user":"ada","from":"192.0.2.7","at":"2026-01-01T00:00:00Z","outcome":"failed","n":%d}\n'
 LINES = 1_000
 
 

@@ -33,7 +33,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "features.md", "settings.md", "vector.md"])
+@pytest.mark.parametrize("name", ["cli.md", "features.md", "metrics.md", "settings.md", "vector.md"])
 def test_reference_pages_are_fresh(name: str) -> None:
     page = ROOT / "docs" / "reference" / name
     assert page.read_text() == generator().pages()[name], "run `make docs`"

@@ -1,4 +1,4 @@
-"""Writes the reference pages from what they describe: command line, settings, feature schema and vector."""
+"""Writes the reference pages from what they describe: command line, settings, metrics, feature schema and vector."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from infraspectre.axon import VECTOR
 from infraspectre.cli import NAME, ROOT
 from infraspectre.cli.features import markdown, vector_markdown
 from infraspectre.cli.help import reference
+from infraspectre.serving.metrics import markdown as metrics_markdown
 from infraspectre.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -34,8 +35,12 @@ def pages() -> dict[str, str]:
         "`INFRASPECTRE_SERVER__PORT` overrides the file.\n" + "".join(sections(config.described(Settings)))
     )
     return {
-        "cli.md": reference(NAME, ROOT), "features.md": columns, "vector.md": vector, "settings.md": settings
-    }  # fmt: skip
+        "cli.md": reference(NAME, ROOT),
+        "features.md": columns,
+        "metrics.md": metrics_markdown(),
+        "settings.md": settings,
+        "vector.md": vector,
+    }
 
 
 def sections(found: Iterable[config.Setting]) -> Iterator[str]:

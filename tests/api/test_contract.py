@@ -14,7 +14,7 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import Settings
 from log_fakes import MemoryLog, SetClock
 
-EXAMPLES = 6
+EXAMPLES = 3
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,16 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
     assert run([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage: infraspectre" in shown
-    if command and command not in (["config"], ["rules"], ["models"], ["playbooks"], ["graph"], ["intel"]):
+    if command and command not in (
+        ["config"],
+        ["rules"],
+        ["models"],
+        ["playbooks"],
+        ["graph"],
+        ["intel"],
+        ["log"],
+        ["users"],
+    ):
         assert all(option in shown for option in ("--json", "--quiet", "--config"))
 
 

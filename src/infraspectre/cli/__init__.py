@@ -29,6 +29,7 @@ COMMANDS = {
     "models": "List, show, verify, sign, build and register models, and make keys for that.",
     "graph": "Build the knowledge graph of techniques, actors and incidents, and ask it in Cypher.",
     "log": "Show, verify, export and repair the event log, and change the key that signs it.",
+    "users": "List, add and disable the users of the platform, and change their passwords.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
     "doctor": "Check whether the platform can run here: settings, disk, clock, ports, certificates, limits and libraries.",

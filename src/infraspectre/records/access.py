@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     "sensor": frozenset({"ingest"}),
 }
 DEFAULT_TENANT = "default"
+TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
 class Principal(msgspec.Struct, frozen=True):

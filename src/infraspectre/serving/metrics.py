@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -82,7 +82,7 @@ class Metrics:
     def __init__(self, families: Sequence[Family] = FAMILIES) -> None:
         """Begin with nothing counted."""
         self._registry = CollectorRegistry()
-        self._made = {family.name: made(family, self._registry) for family in families}
+        self._made: dict[str, Any] = {family.name: made(family, self._registry) for family in families}
 
     def add(self, family: Family, *labels: str, count: float = 1) -> None:
         """Count up."""

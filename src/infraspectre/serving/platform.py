@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import httpx
+
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
 from infraspectre.serving.key_file import KEY_BYTES
 from infraspectre.serving.metrics import Metrics
@@ -30,8 +32,10 @@ class Platform:
     log: EventLog
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
+    """Signs access tokens; a random one makes every login end with the process."""
     metrics: Metrics = field(default_factory=Metrics)
     checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """Raise where a further dependency does not work, by its name: quick, and called from threads."""
-    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
-    """Signs access tokens; a random one makes every login end with the process."""
+    outgoing: httpx.Client | None = None
+    """Sends requests to others, each checked (adapters/outgoing.py)."""

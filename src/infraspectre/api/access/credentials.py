@@ -9,10 +9,11 @@ import re
 import secrets
 from typing import Literal, NamedTuple, Self, cast
 
+from infraspectre.records.access import TENANT_NAME
+
 Purpose = Literal["isk", "isr"]
 """isk: an API key; isr: a refresh token."""
-TENANT_NAME = r"[a-z0-9][a-z0-9-]{0,31}"
-WRITTEN = re.compile(rf"(isk|isr)_({TENANT_NAME})_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
+WRITTEN = re.compile(rf"(isk|isr)_({TENANT_NAME.pattern})_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
 SECRET_BYTES = 32
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from infraspectre.api.access.audit import Audit
 from infraspectre.api.access.authentication import Authentication
+from infraspectre.api.access.oidc import Provider
 from infraspectre.api.access.passwords import Passwords
 from infraspectre.api.access.sessions import Sessions
 from infraspectre.api.access.tokens import Tokens
 from infraspectre.api.limits import Buckets
+from infraspectre.errors import ConfigError
 from infraspectre.serving.platform import Platform
 
 BURST_S = 2.0
@@ -27,6 +29,9 @@ class Door:
     sessions: Sessions
     passwords: Passwords
     audit: Audit
+    tokens: Tokens
+    provider: Provider | None
+    """None where users log in by passwords alone."""
     requests: Buckets
     """Of principals, and of addresses that ask for what is public."""
     failures: Buckets
@@ -46,8 +51,20 @@ def door_of(platform: Platform) -> Door:
         Sessions(platform.records, tokens, platform.clock, settings),
         Passwords(settings.password_kib),
         Audit(platform.log, platform.clock),
+        tokens,
+        provider_of(platform),
         Buckets(settings.requests_per_s, settings.requests_per_s * BURST_S),
         Buckets(settings.failures_per_minute / 60, settings.failures_per_minute),
         Buckets(settings.logins_per_minute / 60, settings.logins_per_minute),
         Buckets(settings.logins_per_minute * MANY / 60, settings.logins_per_minute * MANY),
     )
+
+
+def provider_of(platform: Platform) -> Provider | None:
+    """Return the identity provider of the settings; raises ConfigError where the platform may not ask it."""
+    settings = platform.settings.access.oidc
+    if not settings.issuer:
+        return None
+    if platform.outgoing is None:
+        raise ConfigError("the platform sends no requests", field="access.oidc.issuer")
+    return Provider(settings, platform.outgoing, platform.clock)

@@ -38,7 +38,7 @@ class Policy(ASGIMiddleware):
             if refused.kind != "too-many-requests":
                 await self.note(scope, refused.status)
             raise
-        is_change = scope["type"] == "http" and scope["method"] not in SAFE and opt.get("audit") is not False
+        is_change = scope["type"] == "http" and opt.get("audit", scope["method"] not in SAFE)
         await next_app(scope, receive, AuditedSend(self, scope, send) if is_change else send)
 
     def _enter(self, scope: Scope, opt: Mapping[str, Any]) -> None:

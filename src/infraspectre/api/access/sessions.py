@@ -22,6 +22,8 @@ class Grant(NamedTuple):
     access: str
     refresh: Credential
     access_s: int
+    left_s: int
+    """Seconds until the session ends."""
     session: SessionRecord
 
 
@@ -93,4 +95,5 @@ class Sessions:
         now = self._clock.now()
         expires = min(now + self._settings.access_s * NANOSECONDS, record.expires_at)
         claims = Claims(refresh.tenant, record.user, refresh.id, expires)
-        return Grant(self._tokens.sign(claims, now), refresh, (expires - now) // NANOSECONDS, record)
+        access_s, left_s = ((end - now) // NANOSECONDS for end in (expires, record.expires_at))
+        return Grant(self._tokens.sign(claims, now), refresh, access_s, left_s, record)

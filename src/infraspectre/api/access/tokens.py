@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from joserfc import jwt
@@ -57,3 +58,16 @@ class Tokens:
         if not is_ours or not isinstance(expires, int) or expires <= now // NANOSECONDS:
             return None
         return Claims(*texts, expires * NANOSECONDS)  # type: ignore[arg-type]
+
+    def seal(self, content: Mapping[str, str], until: int) -> str:
+        """Return texts so that they can be kept elsewhere, and only come back as they were, until a time."""
+        return jwt.encode({"alg": ALGORITHM}, {"sealed": dict(content), "exp": until // NANOSECONDS}, self._key)
+
+    def unseal(self, text: str, now: int) -> dict[str, str] | None:
+        """Return what was sealed; None for what was not by us, or is over."""
+        try:
+            said = jwt.decode(text, self._key, algorithms=[ALGORITHM]).claims
+        except (JoseError, ValueError):
+            return None
+        sealed: dict[str, str] | None = said.get("sealed")
+        return sealed if sealed and said["exp"] > now // NANOSECONDS else None

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+import hmac
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, delete, post
-from litestar.params import JSONBody
+from litestar import Request, Response, delete, get, post
+from litestar.datastructures import Cookie
+from litestar.params import CookieParameter, JSONBody, QueryParameter
+from litestar.response import Redirect
 from msgspec import Meta
 
-from infraspectre.api.access.credentials import TENANT_NAME, Credential
+from infraspectre.api.access.credentials import Credential
 from infraspectre.api.access.door import Door
+from infraspectre.api.access.oidc import Attempt, Provider
 from infraspectre.api.access.passwords import MOST
 from infraspectre.api.access.policy import CHALLENGE, address_of, granted
 from infraspectre.api.access.sessions import Grant
 from infraspectre.api.given import GivenDoor, GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import RefusedError
 from infraspectre.errors import AccessError
-from infraspectre.records.access import DEFAULT_TENANT, UserRecord
+from infraspectre.records.access import DEFAULT_TENANT, TENANT_NAME, Role, UserRecord
 from infraspectre.records.collections import USERS
 from infraspectre.records.times import rfc3339
+from infraspectre.serving.platform import Platform
+
+COOKIE = "infraspectre_refresh"
+ATTEMPT_COOKIE = "infraspectre_login"
+OIDC_PATH = "/api/v1/oidc"
+ATTEMPT_S = 600
+"""How long a login by a provider may take."""
+ATTEMPT_NS = ATTEMPT_S * 1_000_000_000
+SameSite = Literal["lax", "strict"]
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,13 +41,13 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user: Annotated[str, Meta(min_length=1, max_length=64)]
     password: Annotated[str, Meta(min_length=1, max_length=MOST)]
-    tenant: Annotated[str, Meta(pattern=f"^{TENANT_NAME}$")] = DEFAULT_TENANT
+    tenant: Annotated[str, Meta(pattern=f"^{TENANT_NAME.pattern}$")] = DEFAULT_TENANT
 
 
 class Renewal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Exchanges a refresh token."""
 
-    refresh_token: Annotated[str, Meta(min_length=1, max_length=256)]
+    refresh_token: Annotated[str, Meta(max_length=256)] = ""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -82,15 +95,103 @@ async def open_session(
 
 
 @post("/api/v1/sessions/renewal", opt={"public": True, "statuses": (401,)}, sync_to_thread=True)
-def renew_session(door: GivenDoor, request: Request[Any, Any, Any], data: JSONBody[Renewal]) -> Session:
-    """Exchange a refresh token for new tokens; each is good once, and used twice it ends the session."""
-    known = Credential.of("isr", data.refresh_token)
+def renew_session(
+    door: GivenDoor,
+    request: Request[Any, Any, Any],
+    data: JSONBody[Renewal],
+    kept: Annotated[str | None, CookieParameter(name=COOKIE, max_length=256)] = None,
+) -> Response[Session]:
+    """Exchange a refresh token for new tokens; each is good once, and used twice it ends the session.
+
+    Without one in the body, the one of the cookie is taken, and the next one is in the cookie again.
+    """
+    text = data.refresh_token or kept or ""
+    known = Credential.of("isr", text)
     request.scope["state"]["claimed"] = (known.tenant if known else DEFAULT_TENANT, known.id if known else "", "")
     try:
-        return session_of(door.sessions.renew(data.refresh_token))
+        grant = door.sessions.renew(text)
     except AccessError as error:
         door.authentication.forget()
         raise RefusedError("unauthenticated", error.problem, headers=CHALLENGE) from error
+    if data.refresh_token:
+        return Response(session_of(grant), status_code=201)
+    session = msgspec.structs.replace(session_of(grant), refresh_token="")
+    return Response(session, status_code=201, cookies=[refresh_cookie(grant)])
+
+
+@get("/api/v1/oidc/login", opt={"public": True, "statuses": (404,)}, status_code=302, sync_to_thread=True)
+def begin_login(platform: GivenPlatform, door: GivenDoor) -> Redirect:
+    """Send the browser to the identity provider."""
+    attempt = Attempt.new()
+    address = provider_of(door).address(attempt)
+    signed = door.tokens.seal(attempt._asdict(), platform.clock.now() + ATTEMPT_NS)
+    return Redirect(address, status_code=302, cookies=[cookie(ATTEMPT_COOKIE, signed, OIDC_PATH, "lax")])
+
+
+@get(
+    "/api/v1/oidc/callback",
+    opt={"public": True, "audit": True, "statuses": (401, 404)},
+    status_code=303,
+    sync_to_thread=True,
+)
+def finish_login(
+    platform: GivenPlatform,
+    door: GivenDoor,
+    request: Request[Any, Any, Any],
+    code: Annotated[str, QueryParameter(max_length=4_096)],
+    begun_as: Annotated[str, QueryParameter(name="state", max_length=256)],
+    iss: Annotated[str | None, QueryParameter(max_length=2_048, description="The provider (RFC 9207).")] = None,
+    session_state: Annotated[str | None, QueryParameter(max_length=2_048, description="Not used.")] = None,
+    signed: Annotated[str | None, CookieParameter(name=ATTEMPT_COOKIE, max_length=4_096)] = None,
+) -> Redirect:
+    """Log in whoever comes back from the identity provider, and send the browser to the first page."""
+    provider = provider_of(door)
+    limit_logins(door, request.scope, f"oidc {address_of(request.scope)}")
+    begun = door.tokens.unseal(signed or "", platform.clock.now())
+    if begun is None or not hmac.compare_digest(begun["state"].encode(), begun_as.encode()):
+        raise RefusedError("unauthenticated", "the login did not begin here, or too long ago", headers=CHALLENGE)
+    if iss not in (None, platform.settings.access.oidc.issuer):
+        raise RefusedError("unauthenticated", "the answer is another provider's", headers=CHALLENGE)
+    tenant = platform.settings.access.oidc.tenant
+    try:
+        name, role = provider.user(code, Attempt(**begun))
+        request.scope["state"]["claimed"] = (tenant, name, role)
+        known_user(platform, tenant, name, role)
+    except AccessError as error:
+        raise RefusedError("unauthenticated", error.problem, headers=CHALLENGE) from error
+    grant = door.sessions.open(tenant, name)
+    door.authentication.forget()
+    over = cookie(ATTEMPT_COOKIE, "", OIDC_PATH, "lax", 0)
+    return Redirect("/", status_code=303, cookies=[refresh_cookie(grant), over])
+
+
+def provider_of(door: Door) -> Provider:
+    """Return the identity provider; raises RefusedError where there is none."""
+    if door.provider is None:
+        raise RefusedError("not-found", "there is no identity provider")
+    return door.provider
+
+
+def known_user(platform: Platform, tenant: str, name: str, role: Role) -> None:
+    """Add a user whom the provider knows, or give the role that it tells; raises AccessError."""
+    stored = platform.records.get(tenant, USERS, name)
+    record = msgspec.json.decode(stored.body, type=UserRecord) if stored else None
+    if record and (record.password or record.is_disabled):
+        raise AccessError("a user of this name logs in otherwise, or no more")
+    if record and record.role == role:
+        return
+    new = UserRecord(name, role, "", record.created_at if record else platform.clock.now())
+    platform.records.put(tenant, USERS, name, msgspec.to_builtins(new), stored.revision if stored else 0)
+
+
+def refresh_cookie(grant: Grant) -> Cookie:
+    """Return the cookie that keeps a refresh token from scripts and from other sites."""
+    return cookie(COOKIE, str(grant.refresh), "/api/v1/sessions", "strict", grant.left_s)
+
+
+def cookie(name: str, value: str, path: str, same_site: SameSite, seconds: int = ATTEMPT_S) -> Cookie:
+    """Return a cookie that no script reads and that is sent by TLS alone."""
+    return Cookie(name, path, value, seconds, httponly=True, secure=True, samesite=same_site)
 
 
 @delete("/api/v1/sessions/current", opt={"permission": "read", "statuses": (404,)}, sync_to_thread=True)
@@ -110,4 +211,4 @@ def limit_logins(door: Door, scope: Any, who: str) -> None:
     granted(scope, door.guesses, f"user {who}")
 
 
-HANDLERS = [open_session, renew_session, close_session]
+HANDLERS = [open_session, renew_session, close_session, begin_login, finish_login]

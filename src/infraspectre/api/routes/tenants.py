@@ -9,13 +9,12 @@ from litestar import Response, get, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from infraspectre.api.access.credentials import TENANT_NAME
 from infraspectre.api.etags import tagged
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import RefusedError
 from infraspectre.api.routes.keys import new_key
-from infraspectre.records.access import DEFAULT_TENANT, Principal, TenantRecord
+from infraspectre.records.access import DEFAULT_TENANT, TENANT_NAME, Principal, TenantRecord
 from infraspectre.records.collections import KEYS, TENANTS
 from infraspectre.records.times import rfc3339
 
@@ -40,7 +39,7 @@ class MadeTenant(Tenant, frozen=True, kw_only=True):
 class NewTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Is a tenant to be added."""
 
-    name: Annotated[str, Meta(pattern=f"^{TENANT_NAME}$")]
+    name: Annotated[str, Meta(pattern=f"^{TENANT_NAME.pattern}$")]
     title: Annotated[str, Meta(max_length=200)] = ""
 
 

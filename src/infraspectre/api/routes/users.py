@@ -24,12 +24,12 @@ from infraspectre.api.given import (
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import Flaw, RefusedError
 from infraspectre.ports import Stored
-from infraspectre.records.access import Principal, Role, UserRecord
+from infraspectre.records.access import USER_NAME, Principal, Role, UserRecord
 from infraspectre.records.collections import USERS
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.platform import Platform
 
-UserName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,63}$", description="In small letters.")]
+UserName = Annotated[str, Meta(pattern=f"^{USER_NAME.pattern}$", description="In small letters.")]
 NewPassword = Annotated[str, Meta(min_length=LEAST, max_length=MOST)]
 
 

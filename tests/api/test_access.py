@@ -1,0 +1,266 @@
+"""Who gets in: keys, sessions, roles and tenants, and what is written down about it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import stat
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from litestar.testing import TestClient
+
+from api_fakes import add_user, bearer, key_of
+from infraspectre.api.access.credentials import Credential
+from infraspectre.api.access.passwords import Passwords
+from infraspectre.api.access.tokens import Claims, Tokens
+from infraspectre.api.frame import Api
+from infraspectre.errors import ConfigError, OutputError
+from infraspectre.records.access import PERMISSIONS, ROLES, AuditEvent
+from infraspectre.records.collections import KEYS, SESSIONS
+from infraspectre.records.feed import AUDIT_TOPIC
+from infraspectre.serving.key_file import secret_key
+from infraspectre.serving.platform import Platform
+from log_fakes import SetClock
+
+PASSWORD = "correct horse battery"
+SECOND = 1_000_000_000
+
+
+def login(client: TestClient[Api], name: str = "ada", password: str = PASSWORD, tenant: str = "default") -> Any:
+    return client.post("/api/v1/sessions", json={"user": name, "password": password, "tenant": tenant})
+
+
+def audited(platform: Platform) -> list[AuditEvent]:
+    entries = platform.log.topic(AUDIT_TOPIC).read(0)
+    return [msgspec.json.decode(entry.data, type=AuditEvent) for entry in entries]
+
+
+def test_a_revoked_key_is_refused_at_once(client: TestClient[Api], platform: Platform) -> None:
+    headers = bearer(key_of(platform))
+    made = client.post("/api/v1/keys", json={"subject": "probe", "role": "viewer"}, headers=headers).json()
+    key = bearer(made["key"])
+    assert client.get("/api/v1/me", headers=key).json()["subject"] == "probe"
+    assert client.delete(f"/api/v1/keys/{made['key_id']}", headers=headers).status_code == 204
+    assert client.get("/api/v1/me", headers=key).status_code == 401
+
+
+def test_a_key_ends(client: TestClient[Api], platform: Platform, clock: SetClock) -> None:
+    key = bearer(key_of(platform, expires_at=clock.time + SECOND))
+    assert client.get("/api/v1/users", headers=key).status_code == 200
+    later = bearer(key_of(platform, expires_at=clock.time - SECOND))
+    assert client.get("/api/v1/users", headers=later).status_code == 401
+
+
+def test_no_key_is_kept_or_shown(client: TestClient[Api], platform: Platform) -> None:
+    headers = bearer(key_of(platform))
+    made = client.post("/api/v1/keys", json={"subject": "probe", "role": "viewer"}, headers=headers).json()
+    secret = made["key"].split("_", 3)[3]
+    assert secret not in client.get("/api/v1/keys", headers=headers).text
+    stored = platform.records.get("default", KEYS, made["key_id"])
+    assert stored is not None
+    assert secret.encode() not in stored.body
+    key = Credential.of("isk", made["key"])
+    assert secret not in repr(key)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    ["", "x", "isk_", "isk_default_0_x", "isk_other_{rest}", "isr_default_{rest}", "isk_default_{rest}x", "{rest}"],
+)
+def test_a_spoilt_key_is_nobodys(client: TestClient[Api], platform: Platform, spoilt: str) -> None:
+    rest = "_".join(key_of(platform)[2:])
+    headers = {"authorization": f"Bearer {spoilt.format(rest=rest)}"}
+    assert client.get("/api/v1/me", headers=headers).status_code == 401
+
+
+def test_a_login_gives_tokens_and_a_logout_takes_them(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", role="analyst", password=PASSWORD)
+    tokens = login(client).json()
+    headers = bearer(tokens["access_token"])
+    assert client.get("/api/v1/me", headers=headers).json() == {
+        "tenant": "default",
+        "subject": "ada",
+        "role": "analyst",
+    }
+    assert client.delete("/api/v1/sessions/current", headers=headers).status_code == 204
+    assert client.get("/api/v1/me", headers=headers).status_code == 401
+    renewal = client.post("/api/v1/sessions/renewal", json={"refresh_token": tokens["refresh_token"]})
+    assert renewal.status_code == 401
+
+
+def test_an_access_token_ends_and_is_renewed(client: TestClient[Api], platform: Platform, clock: SetClock) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    tokens = login(client).json()
+    clock.time += (tokens["expires_in"] + 1) * SECOND
+    old = bearer(tokens["access_token"])
+    assert client.get("/api/v1/me", headers=old).status_code == 401
+    renewed = client.post("/api/v1/sessions/renewal", json={"refresh_token": tokens["refresh_token"]}).json()
+    assert client.get("/api/v1/me", headers=bearer(renewed["access_token"])).status_code == 200
+
+
+def test_a_refresh_token_used_twice_ends_the_session(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    first = login(client).json()
+    second = client.post("/api/v1/sessions/renewal", json={"refresh_token": first["refresh_token"]}).json()
+    assert client.post("/api/v1/sessions/renewal", json={"refresh_token": first["refresh_token"]}).status_code == 401
+    assert client.post("/api/v1/sessions/renewal", json={"refresh_token": second["refresh_token"]}).status_code == 401
+    assert client.get("/api/v1/me", headers=bearer(second["access_token"])).status_code == 401
+
+
+def test_who_is_disabled_or_changed_is_out(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    tokens = login(client).json()
+    headers = bearer(key_of(platform)) | {"if-match": '"1"'}
+    assert client.patch("/api/v1/users/ada", json={"is_disabled": True}, headers=headers).status_code == 200
+    assert client.get("/api/v1/me", headers=bearer(tokens["access_token"])).status_code == 401
+    assert not platform.records.tenants(SESSIONS)
+    assert login(client).status_code == 401
+
+
+def test_no_answer_tells_which_users_there_are(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    add_user(platform, "oidc-only")
+    wrong = [login(client, "ada", "wrong password!"), login(client, "nobody"), login(client, "oidc-only")]
+    wrong.append(login(client, tenant="nowhere"))
+    told = [{name: value for name, value in each.json().items() if name != "request_id"} for each in wrong]
+    assert all(each.status_code == 401 for each in wrong)
+    assert all(each == told[0] for each in told)
+
+
+def test_a_password_of_nobody_is_hashed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = Passwords(32)
+    tried: list[str] = []
+    verify = type(passwords._hasher).verify
+
+    def noted(self: Any, kept: str, text: str) -> bool:
+        tried.append(kept)
+        return verify(self, kept, text)
+
+    monkeypatch.setattr(type(passwords._hasher), "verify", noted)
+    known = passwords.hash(PASSWORD)
+    fits = [asyncio.run(passwords.fits(PASSWORD, kept)) for kept in (known, None, "")]
+    assert fits == [True, False, False]
+    parameters = {each.rsplit("$", 2)[0] for each in tried}
+    assert len(tried) == 3, "one hash for each guess, whoever it is"
+    assert len(parameters) == 1, "with the same cost"
+
+
+def test_guessing_is_slowed(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    statuses = [login(client, password="wrong password!").status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+
+
+def test_a_token_of_another_key_or_kind_is_none() -> None:
+    ours, now = Tokens(b"k" * 32), 1_000 * SECOND
+    claims = Claims("default", "ada", "0" * 16, now + 900 * SECOND)
+    assert ours.read(ours.sign(claims, now), now) == claims
+    assert ours.read(Tokens(b"x" * 32).sign(claims, now), now) is None
+    assert ours.read(ours.sign(claims, now), now + 901 * SECOND) is None
+    none = "eyJhbGciOiJub25lIn0." + ours.sign(claims, now).split(".")[1] + "."
+    for text in (none, "", "a.b.c", ours.sign(claims, now)[:-2], "." * 100):
+        assert ours.read(text, now) is None
+
+
+def test_the_key_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "token.key"
+    key = secret_key(path)
+    assert secret_key(path) == key
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="read by others"):
+        secret_key(path)
+    with pytest.raises(OutputError):
+        secret_key(tmp_path / "none" / "token.key")
+
+
+def test_changes_and_refusals_are_written_down(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    headers = bearer(key_of(platform))
+    client.post(
+        "/api/v1/users", json={"name": "eve", "role": "viewer", "password": "staple staple staple"}, headers=headers
+    )
+    client.get("/api/v1/users", headers=bearer(key_of(platform, "viewer")))
+    client.get("/api/v1/users")
+    login(client, password="wrong password!")
+    login(client)
+    events = [(each.subject, each.operation, each.outcome) for each in audited(platform)]
+    assert events == [
+        ("administrator-of-default", "add_user", 201),
+        ("viewer-of-default", "list_users", 403),
+        ("", "list_users", 401),
+        ("ada", "open_session", 401),
+        ("ada", "open_session", 201),
+    ]
+    text = b"".join(entry.data for entry in platform.log.topic(AUDIT_TOPIC).read(0))
+    assert b"staple" not in text
+    assert b"wrong" not in text
+
+
+def test_the_audit_is_read_by_page_and_of_the_own_tenant(client: TestClient[Api], platform: Platform) -> None:
+    for tenant in ("default", "other", "default"):
+        client.get("/api/v1/users", headers=bearer(key_of(platform, "viewer", tenant)))
+    headers = bearer(key_of(platform))
+    first = client.get("/api/v1/audit?limit=1", headers=headers).json()
+    assert len(first["items"]) == 1
+    rest = client.get("/api/v1/audit", params={"after": first["next"]}, headers=headers).json()
+    assert [each["tenant"] for each in rest["items"]] == ["default"]
+    assert rest["next"] is None
+    assert client.get("/api/v1/audit?after=ffff.0", headers=headers).status_code == 404
+
+
+def test_what_cannot_be_written_down_is_not_answered(client: TestClient[Api], platform: Platform) -> None:
+    platform.log.topic(AUDIT_TOPIC).failure = OutputError("no space")  # type: ignore[attr-defined]
+    answer = client.post("/api/v1/keys", json={"subject": "x", "role": "viewer"}, headers=bearer(key_of(platform)))
+    assert answer.status_code == 503
+    assert "isk_" not in answer.text
+
+
+CALLS = [
+    ("GET", "/api/v1/users", "administer"),
+    ("GET", "/api/v1/users/ada", "administer"),
+    ("GET", "/api/v1/keys", "administer"),
+    ("GET", "/api/v1/keys/{key}", "administer"),
+    ("DELETE", "/api/v1/keys/{key}", "administer"),
+    ("GET", "/api/v1/audit", "administer"),
+    ("GET", "/api/v1/me", "read"),
+    ("GET", "/api/v1/health", "read"),
+    ("GET", "/metrics", "read"),
+    ("POST", "/api/v1/events", "ingest"),
+]
+
+
+def test_roles_and_tenants_never_mix(client: TestClient[Api], platform: Platform) -> None:
+    """Ask for all that one tenant has as everybody of another, in a shuffled order."""
+    marks = {tenant: f"mark-of-{tenant}" for tenant in ("red", "blue")}
+    keys = {(tenant, role): key_of(platform, role, tenant) for tenant, role in product(marks, ROLES)}
+    for tenant, mark in marks.items():
+        add_user(platform, mark, tenant)
+    asked = [(call, who) for call, who in product(CALLS, keys) for _ in range(2)]
+    random.Random(1).shuffle(asked)
+    for (method, path, permission), (tenant, role) in asked:
+        other = "blue" if tenant == "red" else "red"
+        place = path.replace("{key}", keys[other, "viewer"].id)
+        content = b'{"a":1}' if method == "POST" else None
+        headers = bearer(keys[tenant, role]) | ({"content-type": "application/x-ndjson"} if content else {})
+        answer = client.request(method, place, headers=headers, content=content)
+        if permission not in PERMISSIONS[role]:
+            assert answer.status_code == 403, (method, path, role)
+        elif place != path:
+            assert answer.status_code == 404, (method, path, role)
+        assert marks[other] not in answer.text
+        assert f"-of-{other}" not in answer.text
+
+
+def test_the_operator_alone_adds_tenants(client: TestClient[Api], platform: Platform) -> None:
+    headers = bearer(key_of(platform))
+    made = client.post("/api/v1/tenants", json={"name": "red"}, headers=headers).json()
+    theirs = bearer(made["key"])
+    assert client.get("/api/v1/me", headers=theirs).json()["tenant"] == "red"
+    assert client.get("/api/v1/tenants", headers=theirs).status_code == 403
+    assert client.post("/api/v1/tenants", json={"name": "blue"}, headers=theirs).status_code == 403
+    assert client.post("/api/v1/tenants", json={"name": "red"}, headers=headers).status_code == 409
