@@ -33,6 +33,7 @@ BENCHES = {
     "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
+    "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

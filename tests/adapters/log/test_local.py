@@ -15,6 +15,7 @@ import pytest
 
 from adapters.log.disks import FailingDisk, QuickDisk
 from infraspectre.adapters.log.local import LocalLog, LocalTopic
+from infraspectre.adapters.log.repairing import repair
 from infraspectre.adapters.log.verifying import verify
 from infraspectre.adapters.log.writing import Limits
 from infraspectre.adapters.signing import make_key
@@ -261,6 +262,17 @@ def test_a_log_that_is_too_large_drops_its_oldest_segments_by_itself(folder: Pat
     assert verdict.dropped[-1].end == verdict.begin
 
 
+def test_a_log_can_be_closed_while_it_drops(folder: Path) -> None:
+    """What the writer does last asks for cursors, which belong to the log that is being closed."""
+    for turn in range(5):
+        log = LocalLog(folder, SetClock(), SMALL._replace(segment_bytes=300, keep_bytes=600), disk=QuickDisk())
+        log.move("worker", "events", log.topic("events").end)
+        futures = [log.topic("events").append([b"x"]) for _ in range(6)]
+        log.close()
+        assert all(future.exception(WAIT_S) is None for future in futures), turn
+    assert verify(folder)[0].is_sound
+
+
 def test_nothing_is_dropped_unless_asked_for(log: LocalLog) -> None:
     fill(log, 40)
     assert log.topic("events").retain() == []
@@ -326,5 +338,13 @@ def test_acknowledged_entries_that_are_gone_are_missed(log: LocalLog, folder: Pa
     log.close()
     last = max(folder.glob("topics/events/*.log"))
     last.write_bytes(last.read_bytes()[:-1])
+    again = LocalLog(folder, SetClock(), disk=QuickDisk())
+    for _ in range(2):
+        with pytest.raises(InputError, match="lacks acknowledged entries"):
+            _ = again.topic("events").end
     with pytest.raises(InputError, match="lacks acknowledged entries"):
-        _ = LocalLog(folder, SetClock()).topic("events").end
+        put(again, b"a")
+    (done,) = repair(again)
+    assert done.lost_entries == 1
+    assert put(again, b"a") == 10
+    again.close()

@@ -186,7 +186,7 @@ class KafkaTopic:
     def _produce(self, data: Sequence[bytes], future: Future[int]) -> None:
         at, size = self._log.clock.now(), sum(map(len, data))
         delivered = Delivery(self.name, len(data), future, lambda: self._wait(-len(data), -size))
-        stamp = {"timestamp": at // 1_000_000, "headers": [(AT, at.to_bytes(8, "big"))]}
+        stamp: dict[str, Any] = {"timestamp": at // 1_000_000, "headers": [(AT, at.to_bytes(8, "big"))]}
         with self._appending:
             if self._log.is_closed:
                 raise OutputError("is closed", path=self.name, remedy="open the log again")

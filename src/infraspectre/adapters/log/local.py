@@ -30,7 +30,7 @@ from infraspectre.adapters.log.layout import (
 from infraspectre.adapters.log.points import Point, check_epoch, cut, find_end
 from infraspectre.adapters.log.reading import Reader
 from infraspectre.adapters.log.retention import Dropped, retain
-from infraspectre.adapters.log.segments import Origin
+from infraspectre.adapters.log.segments import Origin, segments_in
 from infraspectre.adapters.log.slots import Slots
 from infraspectre.adapters.log.writing import Counts, Limits, Queue, Site, Writer
 from infraspectre.errors import InfraSpectreError, InputError, OutputError
@@ -62,6 +62,7 @@ class LocalLog:
         self._topics: dict[str, LocalTopic] = {}
         self._cursors: dict[tuple[str, str], Slots] = {}
         self._lock = Lock()
+        self._moving = Lock()
 
     def topic(self, name: str) -> LocalTopic:
         """Return a topic, which is made by its first entry."""
@@ -107,7 +108,7 @@ class LocalLog:
         """Remember durably that a consumer is done with all before a number; raises OutputError."""
         slots = self._slots(consumer, topic)
         value = f"{self.topic(topic).epoch} {sequence}".encode()
-        with writing_to(slots.path), self._lock:
+        with writing_to(slots.path), self._moving:
             self.disk.make_folder(slots.path.parent)
             slots.write(value, durable=True)
 
@@ -120,10 +121,12 @@ class LocalLog:
 
     def close(self) -> None:
         """Make durable what waits, and release what is held."""
-        with self._lock:
-            for topic in self._topics.values():
-                topic.close()
-            for cursor in self._cursors.values():
+        with self._lock:  # not while closing: what a writer does last may ask for cursors
+            topics, cursors = [*self._topics.values()], [*self._cursors.values()]
+        for topic in topics:
+            topic.close()
+        with self._moving:
+            for cursor in cursors:
                 cursor.close()
 
 
@@ -145,6 +148,7 @@ class LocalTopic:
         self._is_closed = False
         self._held: int | None = None
         self._point: Point | None = None
+        self._seen = Point()
 
     @property
     def epoch(self) -> str:
@@ -196,13 +200,21 @@ class LocalTopic:
             raise InputError(f"ends before entry {start}", path=self.folder, remedy=f"read from {point.end} on")
         if start == point.end and wait_s > 0:
             point = self._wait(start, wait_s)
-        return self._reader.read(start, most, point, self._origin(point.key)) if start < point.end and most > 0 else []
+        if start >= point.end or most < 1:
+            return []
+        origin = Origin(self.name, bytes.fromhex(self._epoch), (point.key,))
+        return self._reader.read(start, most, point, origin)
 
     def _end(self) -> Point:
         """Return the durable end: this process knows it if it writes, else it is told by the one that does."""
         if not self._epoch:
             self.epoch  # noqa: B018  what a crash left is looked at first
-        return self._point or Point.of(self._mark.read()) or Point()
+        if self._point is not None:
+            return self._point
+        told = Point.of(self._mark.read())
+        if told is not None and told.end >= self._seen.end:
+            self._seen = told
+        return self._seen
 
     def _wait(self, start: int, wait_s: float) -> Point:
         deadline = time.monotonic() + wait_s
@@ -216,9 +228,6 @@ class LocalTopic:
         with self._moved:
             self._point = point
             self._moved.notify_all()
-
-    def _origin(self, key: bytes) -> Origin:
-        return Origin(self.name, bytes.fromhex(self._epoch), (key,))
 
     def _writing(self) -> Queue:
         if self._is_closed:
@@ -237,6 +246,7 @@ class LocalTopic:
         signers = [Signer(self.name, key) for key in self._log.signing_keys()]
         signer = next((each for each in signers if point.key in (FIRST, each.public)), None)
         if signer is None:
+            self._let_go()
             raise OutputError(
                 "was signed by another key", path=self.folder, remedy="restore the key, or 'infraspectre log rotate'"
             )
@@ -256,19 +266,23 @@ class LocalTopic:
         with writing_to(self.folder):
             self._disk.make_folder(self.folder)
             with locked(self.folder / OPENING):
-                self._epoch = self._epoch or made_epoch(self.folder / EPOCH, self._disk)
-                check_epoch(self.folder, self._epoch)
-                held = lock(self.folder / WRITER, wait=False)
-                if held is not None:
-                    self._recover()
-                    self._held = held
-                    if not keep:
-                        self._let_go()
+                epoch = made_epoch(self.folder / EPOCH, self._disk)
+                check_epoch(self.folder, epoch)
+                self._held = self._held or lock(self.folder / WRITER, wait=False)
+                try:
+                    if self._held is not None:
+                        self._recover(epoch)
+                except BaseException:
+                    self._let_go()
+                    raise
+                if not keep:
+                    self._let_go()
+                self._epoch = epoch
 
-    def _recover(self) -> None:
+    def _recover(self, epoch: str) -> None:
         mark = Point.of(self._mark.read())
-        key = mark.key if mark else Signer(self.name, self._log.key()).public
-        recovery = find_end(self.folder, self._origin(key), mark)
+        keys = [] if mark or not segments_in(self.folder) else map(public_bytes, self._log.signing_keys())
+        recovery = find_end(self.folder, Origin(self.name, bytes.fromhex(epoch), [*keys]), mark)
         if recovery.torn:
             cut(self.folder, recovery, self._disk)
         self._told(recovery.point)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from pathlib import Path
 from threading import Lock
 
-from infraspectre.adapters.log.frames import BrokenFrameError, Kind, entries_of
+from infraspectre.adapters.log.frames import BrokenFrameError, Header, Kind, entries_of
 from infraspectre.adapters.log.points import Point
 from infraspectre.adapters.log.segments import Broken, Frame, Index, Origin, Segment, segment_path, segments_in
 from infraspectre.records.events import Entry, GapError
@@ -22,6 +22,7 @@ class Reader:
         self._folder = folder
         self._segments: list[int] = []
         self._indexes: dict[int, Index] = {}
+        self._last: tuple[Header | None, bytes] = (None, b"")
         self._lock = Lock()
 
     def begin(self) -> int:
@@ -37,7 +38,8 @@ class Reader:
                 return self._entries(file, origin, (first, end), start, most)
         except FileNotFoundError:
             self._segments = []
-            raise GapError("is not kept any more", self.begin(), path=path, field=f"entry {start}") from None
+            after = max(self.begin(), end)
+            raise GapError("is not kept any more", after, path=path, field=f"entry {start}") from None
 
     def _segment_of(self, start: int, point: Point) -> tuple[int, int, int | None]:
         """Return the first and the last number of the segment that holds an entry, and how far it may be read."""
@@ -52,42 +54,50 @@ class Reader:
 
     def _entries(self, file: Segment, origin: Origin, bounds: tuple[int, int], start: int, most: int) -> list[Entry]:
         (first, end), found = bounds, list[Entry]()
-        index = self._index(first)
-        expected, place = index.near(start)
+        with self._lock:
+            index = self._index(first)
+            expected, place = index.near(start)
         for part in file.walk(place, expected, origin, end, bodies=False):
             wanted = start + len(found)
             try:
-                found += taken(file, part, wanted, most - len(found))
+                found += self._taken(file, part, wanted, most - len(found))
             except BrokenFrameError as error:
                 if found:
                     break
                 after = part.end if isinstance(part, Broken) else part.header.end
                 raise GapError(str(error), after or end, path=file.path, field=f"entry {wanted}") from error
             if isinstance(part, Frame):
-                index.note(part.header.first, part.offset)
+                with self._lock:
+                    index.note(part.header.first, part.offset)
             if len(found) >= most:
                 break
         return found
 
+    def _taken(self, file: Segment, part: Frame | Broken, start: int, most: int) -> list[Entry]:
+        """Return the entries of a part of a segment from a number on; raises BrokenFrameError."""
+        if isinstance(part, Broken):
+            if part.end is None or part.end > start:
+                raise BrokenFrameError(part.problem)
+            return []
+        header = part.header
+        if header.end <= start:
+            return []
+        if header.kind is Kind.LOST:
+            raise BrokenFrameError("was lost")
+        data = entries_of(header, self._body(file, part), start - header.first, most)
+        return [Entry(sequence, header.at, each) for sequence, each in enumerate(data, start)]
+
+    def _body(self, file: Segment, frame: Frame) -> bytes:
+        """Return the body of a frame; the last one is kept, since its reader may want it in parts."""
+        known, body = self._last
+        if known != frame.header:
+            body = file.body(*frame)
+            self._last = (frame.header, body)
+        return body
+
     def _index(self, segment: int) -> Index:
-        with self._lock:
-            index = self._indexes.pop(segment, None) or Index(segment)
-            self._indexes[segment] = index
-            while len(self._indexes) > MOST_INDEXES:
-                del self._indexes[next(iter(self._indexes))]
+        index = self._indexes.pop(segment, None) or Index(segment)
+        self._indexes[segment] = index
+        while len(self._indexes) > MOST_INDEXES:
+            del self._indexes[next(iter(self._indexes))]
         return index
-
-
-def taken(file: Segment, part: Frame | Broken, start: int, most: int) -> list[Entry]:
-    """Return the entries of a part of a segment from a number on; raises BrokenFrameError."""
-    if isinstance(part, Broken):
-        if part.end is None or part.end > start:
-            raise BrokenFrameError(part.problem)
-        return []
-    offset, header = part
-    if header.end <= start:
-        return []
-    if header.kind is Kind.LOST:
-        raise BrokenFrameError("was lost")
-    data = entries_of(header, file.body(offset, header), start - header.first, most)
-    return [Entry(sequence, header.at, each) for sequence, each in enumerate(data, start)]

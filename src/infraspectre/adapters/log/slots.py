@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from struct import Struct
 from zlib import crc32
@@ -69,10 +70,13 @@ class Slots:
 
     def _content(self) -> bytes:
         try:
-            with self.path.open("rb", buffering=0) as file:
-                return file.read(2 * SLOT_BYTES + 1) or b""
+            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return b""
+        try:
+            return os.read(file, 2 * SLOT_BYTES + 1)
+        finally:
+            os.close(file)
 
     def close(self) -> None:
         """Give the file back."""

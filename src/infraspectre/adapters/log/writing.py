@@ -232,7 +232,7 @@ class Queue:
         data = [each for waiting in taken for each in waiting.data]
         try:
             end = self.writer.write(lambda place: group(place, data)).end if data else self.writer.point.end
-        except InfraSpectreError as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, whoever waits is told, and the next append is tried
             self._done(taken, "failed")
             for waiting in taken:
                 waiting.future.set_exception(error)
