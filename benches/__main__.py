@@ -34,6 +34,7 @@ BENCHES = {
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
     "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
+    "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

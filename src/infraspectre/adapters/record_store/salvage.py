@@ -6,6 +6,7 @@ Format", sections 1.6 and 2.1), whatever the damage says of trees, definitions a
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,27 +20,35 @@ PAGE_BYTES = 4096
 INDEX_PAGES = (2, 10)
 FRAME_HEAD_BYTES, LOG_HEAD_BYTES = 24, 32
 MOST_COLUMNS = 8
-Pages = dict[int, memoryview]
 
 
-def pages_of(path: Path) -> Pages:
-    """Return the pages of a file by number, those of its write-ahead log in the place of older ones."""
-    whole = memoryview(path.read_bytes())
-    pages = {1 + at // PAGE_BYTES: whole[at : at + PAGE_BYTES] for at in range(0, len(whole), PAGE_BYTES)}
-    log = path.with_name(f"{path.name}-wal")
-    return pages | (logged_pages(memoryview(log.read_bytes())) if log.exists() else {})
+class Pages:
+    """Gives the pages of a file by number, from 1, those of its write-ahead log in the place of older ones."""
+
+    def __init__(self, path: Path) -> None:
+        """Map a file that is not empty."""
+        with path.open("rb") as file:
+            self._whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        log = path.with_name(f"{path.name}-wal")
+        self._logged = logged_pages(log.read_bytes()) if log.exists() else {}
+        self.count = max([len(self._whole) // PAGE_BYTES, *self._logged])
+
+    def __getitem__(self, number: int) -> memoryview:
+        """Return a page; what is beyond the file is empty."""
+        at = (number - 1) * PAGE_BYTES
+        return self._logged.get(number, self._whole[at : at + PAGE_BYTES])
 
 
-def logged_pages(log: memoryview) -> Pages:
+def logged_pages(log: bytes) -> dict[int, memoryview]:
     """Return the pages of a write-ahead log up to its last commit (section 4 of the format)."""
-    pages: Pages = {}
-    waiting: Pages = {}
+    pages: dict[int, memoryview] = {}
+    waiting: dict[int, memoryview] = {}
     size = FRAME_HEAD_BYTES + PAGE_BYTES
     for at in range(LOG_HEAD_BYTES, len(log) - size + 1, size):
         number, committed = struct.unpack(">II", log[at : at + 8])
         if log[at + 8 : at + 16] != log[16:24]:
             break
-        waiting[number] = log[at + FRAME_HEAD_BYTES : at + size]
+        waiting[number] = memoryview(log)[at + FRAME_HEAD_BYTES : at + size]
         if committed:
             pages |= waiting
             waiting = {}
@@ -48,7 +57,8 @@ def logged_pages(log: memoryview) -> Pages:
 
 def rows_of(pages: Pages) -> Iterator[tuple[Any, ...]]:
     """Yield all that looks like a row of a table, with its identity first."""
-    for number, page in pages.items():
+    for number in range(1, pages.count + 1):
+        page = pages[number]
         if len(page) == PAGE_BYTES and page[100 if number == 1 else 0] not in INDEX_PAGES:
             for at in cells(page, 100 if number == 1 else 0):
                 row = read_cell(pages, page, at)
@@ -69,7 +79,7 @@ def read_cell(pages: Pages, page: memoryview, at: int) -> tuple[Any, ...] | None
         size, at = varint(page, at)
         identity, at = varint(page, at)
         values = read_row(payload(pages, page, at, size))
-    except (IndexError, ValueError, KeyError, struct.error):
+    except (IndexError, ValueError, struct.error):
         return None
     return (identity, *values)
 
@@ -83,7 +93,7 @@ def payload(pages: Pages, page: memoryview, at: int, size: int) -> bytes:
     local = spilled if spilled <= most else least
     parts, left = [bytes(page[at : at + local])], size - local
     further = struct.unpack(">I", page[at + local : at + local + 4])[0]
-    if left > len(pages) * PAGE_BYTES:
+    if left > pages.count * PAGE_BYTES:
         raise ValueError("longer than the file")
     while left > 0:
         beyond = pages[further]
@@ -138,7 +148,7 @@ def varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
 
 def saved(path: Path) -> tuple[dict[str, str], Iterator[Row]]:
     """Return what a damaged store says of itself, and rows that may be records, without looking at their checksums."""
-    pages = pages_of(path)
+    pages = Pages(path)
     said = {
         name: value
         for _, name, value, checksum in (row for row in rows_of(pages) if len(row) == 4)
