@@ -33,6 +33,8 @@ BENCHES = {
     "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
+    "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
+    "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",

@@ -45,5 +45,5 @@ class Quick:
 
 if __name__ == "__main__":
     hurry(Quick())
-    role, *arguments = sys.argv[1:]
-    asyncio.run({"serve": serve, "send": send, "drain": drain}[role](*arguments))
+    role, folder, *rest = sys.argv[1:]
+    asyncio.run(send(folder, *rest) if role == "send" else (serve if role == "serve" else drain)(folder, *rest))

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +14,7 @@ import pytest
 
 from infraspectre.adapters.sensor_link.spool import LEAST_BYTES
 from infraspectre.capture.replay import Replay
-from infraspectre.errors import CaptureError, UsageError
+from infraspectre.errors import CaptureError, InfraSpectreError, UsageError
 from infraspectre.ports import Account
 from infraspectre.records.flows import FlowBatch
 from infraspectre.serving import sensor
@@ -79,7 +82,7 @@ class Server:
 
 def plan(port: int, spool: Path, source: Callable[[], Capture], **changed: object) -> SensorPlan:
     base = SensorPlan((HOST, port), source, spool, 4 * LEAST_BYTES, "probe", is_insecure=True)
-    return SensorPlan(**(vars(base) | changed))  # type: ignore[arg-type]
+    return SensorPlan(**(vars(base) | changed))
 
 
 def quiet(_: SensorStatus) -> None: ...
@@ -201,7 +204,8 @@ def test_interfaces_are_opened_with_what_was_chosen(monkeypatch: pytest.MonkeyPa
     settings = ModuleType("settings")
     settings.CaptureSettings = CaptureSettings  # type: ignore[attr-defined]
     monkeypatch.setattr(sensor, "import_module", lambda name: live if name.endswith("live") else settings)
-    assert listen("eth0", {"filter": "tcp"}, None) == ("eth0", "full", CaptureSettings("tcp"), None)
+    opened: object = listen("eth0", {"filter": "tcp"}, None)
+    assert opened == ("eth0", "full", CaptureSettings("tcp"), None)
     with pytest.raises(UsageError, match="cannot be captured"):
         listen("eth0", {"snap_bytes": "many"}, None)
 
@@ -213,8 +217,8 @@ def test_a_replay_is_a_capture() -> None:
 
 
 class Source:
-    def __iter__(self) -> object:
-        return iter([FlowBatch(flow_rows(0))])
+    def __iter__(self) -> Iterator[FlowBatch]:
+        yield FlowBatch(flow_rows(0))
 
     def account(self) -> Account:
         return Account()
@@ -224,3 +228,34 @@ class Source:
 
     def alerts(self) -> tuple[()]:
         return ()
+
+
+def opened(port: int) -> Capture:
+    """What comes to a port of this machine, captured."""
+    pytest.importorskip("infraspectre.capture.live", reason="this build has no live capture")
+    if os.geteuid() != 0:
+        pytest.skip("only root may capture")
+    try:
+        return listen("lo", {"filter": f"udp dst port {port}"}, None)
+    except InfraSpectreError as error:
+        pytest.skip(error.message)
+
+
+def test_what_is_captured_arrives(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as target, Server(None) as server:
+        target.bind((HOST, 0))
+        source = opened(target.getsockname()[1])
+
+        def talk() -> None:
+            for _ in range(20):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                    sender.sendto(b"hello", target.getsockname())
+            while source.account().packets < 20:
+                time.sleep(0.01)
+            source.stop()
+
+        talking = threading.Thread(target=talk, daemon=True)
+        status = run(plan(server.port, tmp_path, lambda: talking.start() or source), quiet)
+        talking.join(5)
+    assert status.capture["packets"] == status.spool["sent"]["flows"] == 20
+    assert sum(envelope.rows for envelope, _ in delivered(server.log)) == 20

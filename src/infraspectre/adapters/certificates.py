@@ -31,7 +31,7 @@ from infraspectre.records.times import NANOSECONDS, rfc3339
 
 CertificateRole = Literal["sensor", "server"]
 AUTHORITY_CERTIFICATE, AUTHORITY_KEY, REVOKED, ISSUED, LOCK = "ca.pem", "ca.key", "revoked.pem", "issued.json", "lock"
-RESERVED = ("ca", "revoked", "issued")
+RESERVED = ("ca", "revoked")
 """Names of own files."""
 SCHEME = "infraspectre"
 MOST_FILE_BYTES = 16 << 20
@@ -154,7 +154,7 @@ class Authority:
             return []
         try:
             return msgspec.json.decode(read_file(path), type=list[Issued])
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise InputError(f"is no list of certificates: {error}", path=path, remedy="restore the file") from error
 
     def check(self) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from infraspectre.errors import InputError
 MAGIC = b"ISF\x01"
 """Begins an entry, and numbers the version of its form."""
 HEAD_BYTES = len(MAGIC) + 4
-MOST_ENVELOPE_BYTES = 64 << 10
+MOST_ENVELOPE_BYTES = 128 << 10
 NAME = re.compile(r"\A[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?\Z")
 """Names of tenants and sensors, which stand in certificates and file names."""
 
@@ -64,6 +64,6 @@ def decode(data: bytes) -> tuple[FlowEnvelope, memoryview]:
         raise InputError("is no batch of flows", remedy="read it with the version of InfraSpectre that wrote it")
     try:
         envelope = msgspec.json.decode(data[HEAD_BYTES:end], type=FlowEnvelope)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise InputError(f"has a broken envelope: {error}") from error
     return envelope, memoryview(data)[end:]

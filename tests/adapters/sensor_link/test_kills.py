@@ -12,7 +12,7 @@ import link_processes
 from infraspectre.adapters.log.local import LocalLog
 from link_rooms import CLOCK, numbers
 
-ROUNDS = int(os.environ.get("INFRASPECTRE_TEST_KILLS", "3"))
+ROUNDS = int(os.environ.get("INFRASPECTRE_TEST_KILLS", "2"))
 STEP = 100_000
 """Numbers of the batches of a round begin at a multiple of it."""
 

@@ -17,6 +17,7 @@ from infraspectre.adapters.sensor_link.intake import Intake
 from infraspectre.adapters.sensor_link.listener import Listener
 from infraspectre.adapters.sensor_link.payloads import pack
 from infraspectre.adapters.sensor_link.protocol import (
+    MOST_IN_FLIGHT,
     Ack,
     Batch,
     Goodbye,
@@ -351,13 +352,13 @@ def test_a_refused_batch_is_given_up_and_told_by_the_next(tmp_path: Path) -> Non
 def test_what_was_shed_is_told_to_the_server(tmp_path: Path) -> None:
     async def run() -> None:
         log, spool = MemoryLog(), Spool(tmp_path, LEAST_BYTES)
-        for number in range(600):
+        for number in range(1_200):
             spool.append(payload(number), 1)
         shed = spool.account().lost["shed"].flows
         async with serving(log, None) as (listener, port), sending(spool, port) as link:
             assert await link.flush(20)
         assert shed > 0
-        assert numbers(log) == list(range(shed, 600))
+        assert numbers(log) == list(range(shed, 1_200))
         assert [envelope.lost for envelope, _ in delivered(log) if envelope.lost] == [{"shed": shed}]
         assert listener.sensors()[0].lost == {"shed": shed}
 
@@ -392,6 +393,198 @@ def test_an_overloaded_log_is_asked_again_and_a_failing_one_after_a_new_connecti
             assert not topic.failures
             assert link.state.connections > 1
         assert numbers(log) == list(range(20))
+
+    asyncio.run(run())
+
+
+def test_a_server_that_talks_nonsense_is_left_and_asked_again(tmp_path: Path) -> None:
+    chance = random.Random(3)
+
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = [chance.randbytes(100), frame(Ack("ab", 0, 1)), frame(Welcome(1, {}, 16)) + frame(Ack("ab", 9, 16))]
+        writer.write(chance.choice(said))
+        writer.close()
+
+    async def run() -> None:
+        log, spool = MemoryLog(), filled(tmp_path)
+        nonsense = await asyncio.start_server(babble, HOST, 0)
+        port = nonsense.sockets[0].getsockname()[1]
+        async with sending(spool, port) as link:
+            await until(lambda: link.state.attempts > 20)
+            nonsense.close()
+            await nonsense.wait_closed()
+            async with serving(log, None, port):
+                assert await link.flush(8)
+        assert numbers(log) == list(range(20))
+
+    asyncio.run(run())
+
+
+def test_a_server_that_falls_silent_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infraspectre.adapters.sensor_link.client.SILENCE_S", 0.05)
+    released = asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(Welcome(1, {}, 16)))
+        await released.wait()
+        writer.close()
+
+    async def run() -> None:
+        spool = filled(tmp_path)
+        silent = await asyncio.start_server(greet, HOST, 0)
+        async with sending(spool, silent.sockets[0].getsockname()[1]) as link:
+            await until(lambda: link.state.connections > 2)
+            assert "does not answer" in link.state.problem or link.state.is_connected
+        released.set()
+        silent.close()
+        await silent.wait_closed()
+        assert spool.account().queued.batches == 20
+
+    asyncio.run(run())
+
+
+def test_a_sensor_that_falls_silent_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "SILENCE_S", 0.05)
+    answers, _ = heard(hello())
+    assert isinstance(answers[-1], Goodbye)
+    assert "Timeout" in answers[-1].reason
+
+
+def test_whoever_does_not_greet_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "GREETING_S", 0.05)
+    answers, _ = heard()
+    assert answers == [Goodbye("nobody greeted", 0.01)]
+
+
+def test_a_slow_log_slows_the_sensor_down(tmp_path: Path) -> None:
+    class Slow:
+        """Takes a while to make things durable, in turn."""
+
+        def __init__(self, topic: Topic) -> None:
+            self.topic = topic
+            self.taken: list[int] = []
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.topic, name)
+
+        def append(self, data: list[bytes]) -> Future[int]:
+            self.taken.append(len(data))
+            late: Future[int] = Future()
+            asyncio.get_running_loop().call_later(0.01, lambda: late.set_result(self.topic.append(data).result()))
+            return late
+
+    async def run() -> None:
+        log, spool = MemoryLog(), filled(tmp_path, 100)
+        async with serving(log, None) as (listener, port):
+            slow = Slow(log.topic("flows"))
+            listener.intake._topic = slow  # type: ignore[assignment]
+            async with sending(spool, port) as link:
+                await until(lambda: slow.taken)
+                assert spool._flying <= MOST_IN_FLIGHT
+                assert await link.flush(8)
+        assert numbers(log) == list(range(100))
+        assert max(slow.taken) <= MOST_IN_FLIGHT
+        assert len(slow.taken) < 100, "what waits goes into the log together"
+
+    asyncio.run(run())
+
+
+def test_more_than_was_granted_is_a_breach() -> None:
+    class Stuck:
+        def __init__(self, topic: Topic) -> None:
+            self.begin, self.end = topic.begin, topic.end
+            self.first: Future[int] = Future()
+
+        def append(self, data: list[bytes]) -> Future[int]:
+            return self.first
+
+    async def run() -> None:
+        async with serving(MemoryLog(), None) as (listener, port):
+            stuck = Stuck(listener.intake._topic)
+            listener.intake._topic = stuck  # type: ignore[assignment]
+            batches = [frame(Batch("ab", number, 1), payload(number)) for number in range(MOST_IN_FLIGHT + 1)]
+            talking = asyncio.create_task(talk(port, hello(), *batches))
+            await until(lambda: listener.sensors() and listener.sensors()[0].is_connected)
+            await asyncio.sleep(0.2)
+            stuck.first.set_result(0)
+            said = await talking
+            assert isinstance(said[-1], Goodbye)
+            assert "more batches" in said[-1].reason
+
+    asyncio.run(run())
+
+
+def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "MOST_CONNECTIONS", 1)
+
+    async def run() -> None:
+        async with serving(MemoryLog(), None) as (listener, port):
+            first = asyncio.create_task(talk(port, hello()))
+            await until(listener.sensors)
+            assert await talk(port, hello(sensor="other")) == []
+            assert listener.turned_away == {"too many connections": 1}
+            first.cancel()
+
+    asyncio.run(run())
+
+
+def test_names_and_reasons_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "MOST_SENSORS", 3)
+    monkeypatch.setattr(listening, "MOST_REASONS", 2)
+
+    async def run() -> None:
+        async with serving(MemoryLog(), None) as (listener, port):
+            for number in range(6):
+                await talk(port, hello(sensor=f"probe-{number}"), frame(Goodbye("done")))
+            assert len(listener.sensors()) == 3
+            for number in range(6):
+                await talk(port, frame(Batch("ab", 0, 1)) if number else b"x" * 8)
+            assert sum(listener.turned_away.values()) == 9
+            assert len(listener.turned_away) == 3
+
+    asyncio.run(run())
+
+
+def test_a_server_stops_at_once_though_somebody_does_not_greet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "STOP_S", 0.05)
+
+    async def run() -> float:
+        async with serving(MemoryLog(), None) as (listener, port):
+            talking = asyncio.create_task(talk(port))
+            await until(lambda: listener.greeting)
+            began = asyncio.get_running_loop().time()
+        took = asyncio.get_running_loop().time() - began
+        talking.cancel()
+        return took
+
+    assert asyncio.run(run()) < 3
+
+
+def test_a_clock_that_jumps_cuts_only_whoever_it_concerns(tmp_path: Path, rooms: Path) -> None:
+    class Jumping:
+        ahead_ns = 0
+
+        def now(self) -> int:
+            return CLOCK.now() + self.ahead_ns
+
+    async def run() -> None:
+        log, spool, clock = MemoryLog(), filled(tmp_path), Jumping()
+        own = credentials(rooms, "probe", "sensor")
+        async with serving(log, rooms) as (listener, port), sending(spool, port, own) as link:
+            assert await link.flush(8)
+            assert listener.credentials
+            listener.credentials._clock = clock
+            clock.ahead_ns = 89 * 86_400 * 10**9
+            await asyncio.sleep(0.1)
+            assert link.state.is_connected
+            clock.ahead_ns = 91 * 86_400 * 10**9
+            await until(lambda: not link.state.is_connected)
+            assert "not now" in link.state.problem
+            clock.ahead_ns = 0
+            await until(lambda: link.state.is_connected)
+            spool.append(payload(20), 1)
+            assert await link.flush(8)
+        assert numbers(log) == list(range(21))
 
     asyncio.run(run())
 

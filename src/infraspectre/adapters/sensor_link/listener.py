@@ -44,6 +44,8 @@ from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
 MOST_CONNECTIONS = 1_024
 MOST_WAITING_BYTES = 16 * MOST_BYTES
 """Of payloads that are not yet durable, of all sensors together."""
+MOST_GREETING = 64
+"""Connections from one address that have not greeted yet: whoever holds as many keeps out nobody else."""
 WATCH_S = 1.0
 """Revoked and ended certificates, and changed files, are noticed so soon."""
 RETRY_S = 5.0
@@ -53,6 +55,11 @@ GROUP_BYTES = 8 << 20
 OVERLOADED_S = 0.1
 """The log is asked again after so long when too much waits in it, then after twice as long, up to a second."""
 FAREWELL_S = 2.0
+STOP_S = 5.0
+MOST_SENSORS = 10_000
+MOST_REASONS = 64
+"""Reasons for which connections were turned away that are counted apart."""
+OTHER_REASONS = "other reasons"
 
 
 class SensorState(msgspec.Struct):
@@ -63,6 +70,8 @@ class SensorState(msgspec.Struct):
     address: str = ""
     program: str = ""
     is_connected: bool = False
+    position: str = ""
+    """Epoch and number of the batch that comes next."""
     changed_at: int = 0
     """When it came or went, nanoseconds since the epoch, UTC."""
     heard_at: int = 0
@@ -124,8 +133,10 @@ class Listener:
         self.clock = clock
         self.budget = Budget(MOST_WAITING_BYTES)
         self.turned_away: Counter[str] = Counter()
+        self.greeting: Counter[str] = Counter()
+        """Connections from each address that have not greeted yet."""
         self.problem = ""
-        """What is wrong with files that changed."""
+        """What is wrong with files that changed, or with telling that sensors came or went."""
         self.is_closing = False
         self._is_forced = is_forced
         self._on_change = on_change
@@ -165,7 +176,10 @@ class Listener:
         for session in list(self._sessions.values()):
             session.cut("the server stops")
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=FAREWELL_S + GREETING_S)
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
+            for task in late:  # what becomes of their batches is in the log, where the next start finds it
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         with suppress(InfraSpectreError, TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 await asyncio.wrap_future(self.intake.save())
@@ -179,7 +193,9 @@ class Listener:
         return self._states.setdefault(sensor, SensorState(sensor.tenant, sensor.name))
 
     async def admit(self, session: Session, sensor: Sensor) -> None:
-        """Make a connection the one of its sensor; raises OverloadError while an earlier one cannot end."""
+        """Make a connection the one of its sensor; raises OverloadError while that cannot be."""
+        if sensor not in self._states and len(self._states) >= MOST_SENSORS:
+            raise OverloadError("there are too many sensors")
         while (earlier := self._sessions.get(sensor)) is not None:
             earlier.cut("another connection of this sensor took over")
             try:
@@ -189,14 +205,28 @@ class Listener:
                 raise OverloadError("an earlier connection of this sensor is still at work") from error
         self._sessions[sensor] = session
 
-    def dismiss(self, session: Session, sensor: Sensor) -> None:
+    def turn_away(self, reason: str) -> None:
+        """Count a connection that was not accepted; what others wrote into a reason cannot fill the memory."""
+        is_counted = reason in self.turned_away or len(self.turned_away) < MOST_REASONS
+        self.turned_away[reason if is_counted else OTHER_REASONS] += 1
+
+    def dismiss(self, session: Session) -> None:
         """Forget a connection."""
-        if self._sessions.get(sensor) is session:
+        for sensor in [sensor for sensor, each in self._sessions.items() if each is session]:
             del self._sessions[sensor]
+
+    def greeted(self, host: str) -> None:
+        """Note that a connection from an address is greeting no more."""
+        self.greeting[host] -= 1
+        if not self.greeting[host]:
+            del self.greeting[host]
 
     def tell(self, state: SensorState) -> None:
         """Tell that a sensor came or went."""
-        self._on_change(msgspec.structs.replace(state))
+        try:
+            self._on_change(msgspec.structs.replace(state))
+        except InfraSpectreError as error:
+            self.problem = error.message
 
     async def _accept(self, server: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -204,18 +234,19 @@ class Listener:
             try:
                 connection, address = await loop.sock_accept(server)
             except OSError:  # too many open files: those that are there go on
-                self.turned_away["not accepted"] += 1
+                self.turn_away("not accepted")
                 await asyncio.sleep(OVERLOADED_S)
                 continue
-            if len(self._tasks) >= MOST_CONNECTIONS:
-                self.turned_away["too many connections"] += 1
+            if len(self._tasks) >= MOST_CONNECTIONS or self.greeting[address[0]] >= MOST_GREETING:
+                self.turn_away("too many connections")
                 connection.close()
                 continue
-            task = asyncio.create_task(self._serve(connection, f"{address[0]}:{address[1]}"))
+            self.greeting[address[0]] += 1
+            task = asyncio.create_task(self._serve(connection, address[0], address[1]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, connection: socket.socket, address: str) -> None:
+    async def _serve(self, connection: socket.socket, host: str, port: int) -> None:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         loop = asyncio.get_running_loop()
@@ -226,11 +257,12 @@ class Listener:
                 lambda: protocol, connection, ssl=context, ssl_handshake_timeout=timeout
             )
         except OSError as error:  # errors of TLS among them
-            self.turned_away[f"no handshake: {explained(error)}"] += 1
+            self.turn_away(f"no handshake: {explained(error)}")
+            self.greeted(host)
             connection.close()
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        await Session(self, reader, writer, address).run()
+        await Session(self, reader, writer, (host, port)).run()
 
     async def _watch(self) -> None:
         """Read changed files, and cut who may not be connected any more."""
@@ -249,14 +281,14 @@ class Session:
     """Is one connection of a sensor."""
 
     def __init__(
-        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: tuple[str, int]
     ) -> None:
         """Take a connection whose handshake is over."""
         self.done = asyncio.Event()
         self._listener = listener
         self._reader = reader
         self._writer = writer
-        self._address = address
+        self._host, self._port = peer
         self._peer: x509.Certificate | None = None
         self._arrived: deque[Arrival | Refusal | None] = deque()
         self._news = asyncio.Event()
@@ -266,7 +298,19 @@ class Session:
         self._reading: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve the sensor until the connection ends, and never fail."""
+        """Serve the sensor until the connection ends."""
+        try:
+            found = await self._welcome()
+            if found is not None:
+                hello, sensor = found
+                await self._attend(hello, sensor, self._listener.state(sensor))
+        finally:
+            self._writer.transport.abort()
+            self._listener.dismiss(self)
+            self.done.set()
+
+    async def _welcome(self) -> tuple[Hello, Sensor] | None:
+        """Return who connects, None for one that may not and was told so."""
         try:
             async with asyncio.timeout(GREETING_S):
                 hello = await self._greeting()
@@ -274,15 +318,12 @@ class Session:
             await self._listener.admit(self, sensor)
         except (InfraSpectreError, OSError, TimeoutError) as error:
             reason = error.message if isinstance(error, InfraSpectreError) else "nobody greeted"
-            self._listener.turned_away[reason[:80]] += 1
+            self._listener.turn_away(reason[:80])
             await self._end(Goodbye(reason[:256], RETRY_S))
-            return
-        state = self._listener.state(sensor)
-        try:
-            await self._attend(hello, sensor, state)
+            return None
         finally:
-            self._listener.dismiss(self, sensor)
-            self.done.set()
+            self._listener.greeted(self._host)
+        return hello, sensor
 
     def cut(self, reason: str, retry_s: float = 0.0) -> None:
         """End the connection once what is on its way into the log is there."""
@@ -309,7 +350,7 @@ class Session:
         """Return who connects; raises InputError for one that may not."""
         if not set(hello.versions) & set(VERSIONS):
             raise InputError(f"the server speaks versions {VERSIONS} of the protocol", remedy="update the older side")
-        if hello.schema != SCHEMA_VERSION:
+        if not SCHEMA_VERSION - 1 <= hello.schema <= SCHEMA_VERSION:  # sensors are updated after their server
             problem = f"the server's flows have version {SCHEMA_VERSION}, those of the sensor {hello.schema}"
             raise InputError(problem, remedy="update the server first, then its sensors")
         credentials = self._listener.credentials
@@ -328,9 +369,11 @@ class Session:
 
     async def _attend(self, hello: Hello, sensor: Sensor, state: SensorState) -> None:
         now = self._listener.clock.now()
-        state.address, state.program, state.is_connected, state.changed_at = self._address, hello.program, True, now
+        state.address, state.program = f"{self._host}:{self._port}", hello.program
+        state.is_connected, state.changed_at = True, now
         state.clock_ahead_ns, state.reason = hello.at - now, ""
         state.connections += 1
+        state.position = f"{hello.epoch}.{hello.first}"
         self._listener.tell(state)
         version = max(set(hello.versions) & set(VERSIONS))
         self._send(Welcome(version, self._listener.intake.known(sensor), MOST_IN_FLIGHT))
@@ -356,6 +399,7 @@ class Session:
         while (found := await read_frame(self._reader, SILENCE_S, self._admit)) is not None:
             message, payload = found
             state.heard_at = self._listener.clock.now()
+            await self._writer.drain()  # who does not read what is said is not listened to
             match message:
                 case Batch():
                     await self._arrive(sensor, state, message, payload)
@@ -440,6 +484,7 @@ class Session:
         state.missing += taken.missing
         state.lost = dict(Counter(state.lost) + Counter(taken.lost))
         last = arrivals[-1].envelope
+        state.position = f"{last.epoch}.{last.sequence + 1}"
         self._send(Ack(last.epoch, last.sequence, MOST_IN_FLIGHT))
         return True
 

@@ -174,5 +174,5 @@ def parse(data: bytes) -> Message:
     """Return a message; raises ProtocolError."""
     try:
         return DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"a message is none: {str(error)[:200]}") from error

@@ -121,7 +121,7 @@ class Segment:
 class Spool:
     """Keeps batches in a folder until they are acknowledged; several threads may use it."""
 
-    def __init__(self, folder: Path, most_bytes: int, on_append: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: Path, most_bytes: int) -> None:
         """Open the folder and begin an epoch; raises UsageError where another process uses it, and OutputError.
 
         When more than so many bytes would lie there, the oldest batches are shed, except those that may be under way.
@@ -131,7 +131,8 @@ class Spool:
                 f"a spool of {most_bytes} bytes is too small", remedy=f"give it {LEAST_BYTES} at the least"
             )
         self.epoch = secrets.token_hex(8)
-        self.on_append = on_append
+        self.on_append: Callable[[], None] = lambda: None
+        """Is called after each `append`."""
         self._folder = make_folder(folder)
         self._lock_file = locked(folder / LOCK)
         self._most_bytes = most_bytes
@@ -457,7 +458,7 @@ def read_state(path: Path) -> State:
     """Return what is still wanted; all of it where nobody knows, since the server recognises what it has."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=State)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return State()
 
 
