@@ -256,6 +256,16 @@ def test_an_outlet_that_fails_is_tried_again_and_holds_nobody_up(few: pl.DataFra
     assert one.log.cursor(CONSUMER, FLOWS_TOPIC) == one.log.topic(FLOWS_TOPIC).end
 
 
+def test_tables_that_are_full_of_unsorted_rows_are_sorted_first(few: pl.DataFrame, tmp_path: Path) -> None:
+    one, worker, _ = small(tmp_path)
+    assert isinstance(one.tables, Tables)
+    one.tables.overloads = 1
+    deliver(one.log, few)  # type: ignore[arg-type]
+    drain(worker)
+    assert len(one.tables.rows("flows")) == len(few)
+    assert worker.queues[0].breaker.failures == 0
+
+
 def test_a_pipeline_that_fails_costs_its_flows_only(
     few: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from infraspectre.adapters.results import detection_object, incident_object
-from infraspectre.errors import ConflictError, InfraSpectreError
+from infraspectre.errors import ConflictError, InfraSpectreError, OverloadError
 from infraspectre.ports import EventLog, RecordStore, TableStore
 from infraspectre.records import Decision, Detection
 from infraspectre.records.collections import INCIDENTS, incident_record
@@ -119,7 +119,15 @@ class FlowTable:
         for tenant, found in group.found.items():
             if found.flows:
                 frame = pl.concat(found.flows, how="diagonal_relaxed")
-                self._tables.append(tenant, self.name, frame, group.cut.name)
+                self._append(tenant, frame, group.cut.name)
+
+    def _append(self, tenant: str, frame: pl.DataFrame, batch: str) -> None:
+        """Append rows; where too many wait to be sorted, that is done first."""
+        try:
+            self._tables.append(tenant, self.name, frame, batch)
+        except OverloadError:
+            self._tables.compact(tenant, self.name)
+            self._tables.append(tenant, self.name, frame, batch)
 
 
 class DetectionTable:
