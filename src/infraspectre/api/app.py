@@ -23,7 +23,7 @@ from infraspectre.api.frame import Api
 from infraspectre.api.given import GivenPlatform
 from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
-from infraspectre.api.routes import audit, documents, keys, sessions, tenants, users
+from infraspectre.api.routes import audit, documents, keys, sessions, stream, tenants, users
 from infraspectre.api.routes.health import HANDLERS as HEALTH_HANDLERS
 from infraspectre.api.routes.health import metrics_route
 from infraspectre.api.routing import grouped
@@ -40,6 +40,7 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *HEALTH_HANDLERS,
     *keys.HANDLERS,
     *sessions.HANDLERS,
+    *stream.HANDLERS,
     *tenants.HANDLERS,
     *users.HANDLERS,
 )
@@ -58,6 +59,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         "metrics": Provide(lambda: platform.metrics, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
         "expected": Provide(expected, sync_to_thread=False),
+        **stream.DEPENDENCIES,
     }
 
     @cache
@@ -83,6 +85,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,
         request_max_body_size=MOST_BODY,
+        lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
         logging_config=None,
         state=State({"metrics": platform.metrics}),

@@ -31,13 +31,16 @@ class Api(Litestar):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or pass on what is none."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
             return
         scope.setdefault("state", {})
         request_id = request_id_of(scope["headers"])
         scope["state"]["request_id"] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if scope["type"] != "http":
+                await super().__call__(scope, receive, send)
+                return
             began, answer = time.perf_counter(), Answer(scope, send, request_id)
             try:
                 await self.answer(scope, receive, answer)

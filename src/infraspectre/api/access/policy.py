@@ -19,6 +19,7 @@ from infraspectre.records.access import DEFAULT_TENANT, Permission, Principal
 CHALLENGE = {"www-authenticate": 'Bearer realm="infraspectre"'}
 """How to authenticate (RFC 6750 section 3)."""
 NOBODY = (DEFAULT_TENANT, "", "")
+OFFERED = "bearer."
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -46,8 +47,7 @@ class Policy(ASGIMiddleware):
             if opt.get("limited") is not False:
                 granted(scope, self._door.requests, f"address {address_of(scope)}")
             return
-        given = (header(scope["headers"], b"authorization") or b"").decode("latin-1")
-        identity = self._door.authentication.identity(given)
+        identity = self._door.authentication.identity(credential_of(scope))
         if identity is None:
             granted(scope, self._door.failures, f"address {address_of(scope)}")
             raise RefusedError("unauthenticated", "there is no valid key or access token", headers=CHALLENGE)
@@ -109,6 +109,15 @@ def rate_headers(buckets: Buckets, allowance: Allowance) -> list[tuple[bytes, by
     """Return the headers that tell the rate and what is left of it (draft-ietf-httpapi-ratelimit-headers-10)."""
     left = f'"default";r={allowance.left};t={allowance.wait_s}'
     return [(b"ratelimit-policy", buckets.policy.encode()), (b"ratelimit", left.encode())]
+
+
+def credential_of(scope: Any) -> str:
+    """Return the credential of a request; browsers, which cannot set headers of a WebSocket, offer it as a protocol."""
+    given = header(scope["headers"], b"authorization")
+    if given is None and scope["type"] == "websocket":
+        offered = (each for each in scope["subprotocols"] if each.startswith(OFFERED))
+        return f"Bearer {next(offered, '').removeprefix(OFFERED)}"
+    return (given or b"").decode("latin-1")
 
 
 def address_of(scope: Scope) -> str:
