@@ -2,9 +2,9 @@
 
     python benches/overload.py [--seconds 60] [--factor 10]
 
-The worker runs as in `infraspectre serve`, in a process of its own; this process first measures how many flows it does in a
-second, then puts so many times more into the log, and a critical event every 50 ms. The reference is the worker itself
-without overload, in the same run.
+The worker runs as in `infraspectre serve`, in a process of its own; this process first measures how many flows it does
+in a second, then puts so many times more into the log, and a critical event every 50 ms. The reference is the worker
+itself without overload, in the same run.
 """
 
 from __future__ import annotations

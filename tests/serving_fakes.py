@@ -13,7 +13,7 @@ import polars as pl
 from infraspectre import app
 from infraspectre.adapters.record_store import open_sqlite
 from infraspectre.adapters.sensor_link.payloads import pack
-from infraspectre.errors import OutputError
+from infraspectre.errors import OutputError, OverloadError
 from infraspectre.pipeline import Pipeline
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
@@ -34,12 +34,28 @@ class Tables:
     frames: dict[tuple[str, str, str], pl.DataFrame] = field(default_factory=dict)
     fails: int = 0
     """So many appends fail."""
+    kept_from: int = 0
+    overloads: int = 0
+    """So many appends are refused until there was a compaction."""
 
     def append(self, tenant: str, table: str, frame: pl.DataFrame, batch: str) -> None:
         if self.fails:
             self.fails -= 1
             raise OutputError("no space is left")
+        if self.overloads:
+            raise OverloadError("too much waits")
         self.frames.setdefault((tenant, table, batch), frame)
+
+    def compact(self, tenant: str, table: str) -> int:
+        self.overloads = max(0, self.overloads - 1)
+        return 0
+
+    def retain(self, tenant: str, table: str, start: int) -> int:
+        self.kept_from = start
+        return 0
+
+    def tenants(self, table: str) -> list[str]:
+        return sorted({owner for owner, name, _ in self.frames if name == table})
 
     def rows(self, table: str, tenant: str = "default") -> pl.DataFrame:
         found = [frame for (owner, name, _), frame in self.frames.items() if (owner, name) == (tenant, table)]

@@ -104,6 +104,10 @@ class Fixed:
         """Find nothing."""
         return []
 
+    def settle(self) -> list[Detection]:
+        """Find nothing."""
+        return []
+
     def finish(self) -> list[Detection]:
         """Find nothing."""
         return []

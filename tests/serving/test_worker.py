@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 
 from infraspectre.adapters.results import detection_object, incident_object
+from infraspectre.errors import OutputError
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.feed import EVENTS_TOPIC, FEED_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, FeedEvent
 from infraspectre.records.flows import FlowBatch
@@ -254,6 +256,16 @@ def test_an_outlet_that_fails_is_tried_again_and_holds_nobody_up(few: pl.DataFra
     assert one.log.cursor(CONSUMER, FLOWS_TOPIC) == one.log.topic(FLOWS_TOPIC).end
 
 
+def test_tables_that_are_full_of_unsorted_rows_are_sorted_first(few: pl.DataFrame, tmp_path: Path) -> None:
+    one, worker, _ = small(tmp_path)
+    assert isinstance(one.tables, Tables)
+    one.tables.overloads = 1
+    deliver(one.log, few)  # type: ignore[arg-type]
+    drain(worker)
+    assert len(one.tables.rows("flows")) == len(few)
+    assert worker.queues[0].breaker.failures == 0
+
+
 def test_a_pipeline_that_fails_costs_its_flows_only(
     few: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,13 +338,13 @@ def test_events_and_notices_are_relayed_once_and_the_grave_before_the_rest(
     ]
     one.log.topic(EVENTS_TOPIC).append([*map(msgspec.json.encode, posted), b"no event"])
     one.log.topic(NOTICES_TOPIC).append([msgspec.json.encode(FeedEvent("t", "system", "sensor.connected", "now", "s"))])
-    worker.step()
+    worker.relay.step()
     kinds = [(event["kind"], event.get("severity", "informational")) for event in told(one)]
     assert kinds == [("sensor.connected", "informational"), ("custom.k", "critical"), ("custom.k", "critical")]
     account = worker.relay.lanes[EVENTS_TOPIC].account
     assert account.taken == account.done + sum(account.shed.values()) == 11
     again = Worker(one, stages, tmp_path / "again", now=clocked([0.0]))
-    again.step()
+    again.relay.step()
     assert len(told(one)) == 3
 
 
@@ -342,7 +354,23 @@ def test_an_event_told_before_a_crash_is_not_told_again(tmp_path: Path, monkeypa
     with monkeypatch.context() as patched:
         kill_at("after feed", one, patched)
         with pytest.raises(Stop):
-            worker.step()
+            worker.relay.step()
     again = Worker(one, stages, tmp_path / "worker", now=clocked([0.0]))
-    again.step()
+    again.relay.step()
     assert len(told(one)) == 1
+
+
+def test_what_cannot_be_relayed_now_is_relayed_later(tmp_path: Path) -> None:
+    one, worker, _ = small(tmp_path)
+    feed = one.log.topic(FEED_TOPIC)
+    feed.failure = OutputError("no space is left")  # type: ignore[attr-defined]
+    one.log.topic(EVENTS_TOPIC).append([msgspec.json.encode({"tenant": "t", "id": "1", "event": {}})])
+    with worker.relay as relay:
+        deadline = time.monotonic() + 10
+        while relay.breaker.failures == 0 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        feed.failure = None  # type: ignore[attr-defined]
+        while not feed.end and time.monotonic() < deadline:
+            time.sleep(0.005)
+    lane = relay.lanes[EVENTS_TOPIC]
+    assert (len(told(one)), lane.waits, lane.account.taken, lane.account.done) == (1, 0, 1, 1)

@@ -33,7 +33,7 @@ COMMANDS = {
     "users": "List, add and disable the users of the platform, and change their passwords.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",
-    "doctor": "Check whether the platform can run here: settings, disk, clock, ports, certificates, limits and libraries.",
+    "doctor": "Check whether the platform can run here: settings, disk, clock, ports, certificates and limits.",
     "config": "Make, check and show settings.",
     "sensor": "Capture on an interface, or replay a capture, and send the flows to a server.",
     "certificates": "Issue, rotate, revoke and check the certificates of the server and its sensors.",

@@ -8,7 +8,7 @@ from infraspectre.errors import EXIT_DONE, EXIT_FAILED
 
 
 def doctor(*, common: Common = DEFAULT) -> int:
-    """Check whether the platform can run here: settings, disk, clock, ports, certificates, limits and libraries.
+    """Check whether the platform can run here: settings, disk, clock, ports, certificates and limits.
 
     The exit status is 1 if something keeps it from running; what could be better is a warning.
     """

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Protocol
 
 import msgspec
 import polars as pl
 
 from infraspectre.adapters.results import detection_object, incident_object
-from infraspectre.errors import ConflictError, InfraSpectreError
+from infraspectre.errors import ConflictError, InfraSpectreError, OverloadError
 from infraspectre.ports import EventLog, RecordStore, TableStore
 from infraspectre.records import Decision, Detection
 from infraspectre.records.collections import INCIDENTS, incident_record
@@ -118,7 +119,15 @@ class FlowTable:
         for tenant, found in group.found.items():
             if found.flows:
                 frame = pl.concat(found.flows, how="diagonal_relaxed")
-                self._tables.append(tenant, self.name, frame, group.cut.name)
+                self._append(tenant, frame, group.cut.name)
+
+    def _append(self, tenant: str, frame: pl.DataFrame, batch: str) -> None:
+        """Append rows; where too many wait to be sorted, that is done first."""
+        try:
+            self._tables.append(tenant, self.name, frame, batch)
+        except OverloadError:
+            self._tables.compact(tenant, self.name)
+            self._tables.append(tenant, self.name, frame, batch)
 
 
 class DetectionTable:
@@ -184,6 +193,8 @@ class Feed:
         self._topic = log.topic(FEED_TOPIC)
         self.sources = set(self._sources())
         """From what events followed that were told since the last checkpoint."""
+        self.lock = Lock()
+        """Is held from telling events until it is remembered that they were told."""
 
     def write(self, group: Group) -> None:
         """Append what a group led to, all or nothing."""
@@ -198,8 +209,9 @@ class Feed:
 
     def remember(self) -> None:
         """Begin the next search for what was told behind the last event: a checkpoint holds what is before."""
-        self._log.move(CONSUMER, FEED_TOPIC, self._topic.end)
-        self.sources.clear()
+        with self.lock:
+            self._log.move(CONSUMER, FEED_TOPIC, self._topic.end)
+            self.sources.clear()
 
     def _sources(self) -> Iterator[str]:
         start = max(self._log.cursor(CONSUMER, FEED_TOPIC) or 0, self._topic.begin)

@@ -6,16 +6,19 @@ those of low severity, beyond 50,000 of medium and beyond 100,000 of high severi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
+from infraspectre.errors import InfraSpectreError
 from infraspectre.ports import EventLog
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.events import Entry
 from infraspectre.records.feed import EVENTS_TOPIC, NOTICES_TOPIC, FeedEvent
 from infraspectre.records.times import rfc3339
+from infraspectre.serving.breakers import Breaker
 from infraspectre.serving.journal import read_over_gaps
 from infraspectre.serving.outlets import CONSUMER, Feed
 from infraspectre.serving.shedding import Account
@@ -23,7 +26,9 @@ from infraspectre.serving.shedding import Account
 LADDER = (5_000, 20_000, 50_000, 100_000)
 """Events waiting beyond which each severity is shed, the least first."""
 AT_ONCE = 5_000
-"""Events looked at in one step, so that flows have their turn."""
+"""Entries of a topic looked at in one step, so that the other has its turn."""
+LOOK_S = 0.01
+"""How often it is looked for something to relay."""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -67,24 +72,28 @@ class Lane:
         while looked_at < AT_ONCE and self.waits:
             entries, end = read_over_gaps(self._topic, self._next, AT_ONCE - looked_at)
             least = sum(self.waits > step for step in LADDER)
-            self._feed.tell([event for entry in entries if (event := self._event(entry, least)) is not None])
+            counted = Account()
+            events = [event for entry in entries if (event := self._event(entry, least, counted)) is not None]
+            with self._feed.lock:
+                self._feed.tell(events)
+                self._log.move(CONSUMER, self._name, end)
+            self.account.add(counted)
             looked_at += end - self._next
             self._next = end
-            self._log.move(CONSUMER, self._name, end)
         return looked_at
 
-    def _event(self, entry: Entry, least: int) -> FeedEvent | None:
+    def _event(self, entry: Entry, least: int, account: Account) -> FeedEvent | None:
         """Return an entry as an event of the feed; None if it is shed or is no event."""
-        self.account.taken += 1
+        account.taken += 1
         try:
             event = READ[self._name](entry)
         except msgspec.MsgspecError:
-            self.account.drop("unreadable", 1)
+            account.drop("unreadable", 1)
             return None
         if SEVERITIES.index(event.severity) < least:
-            self.account.drop(event.severity, 1)
+            account.drop(event.severity, 1)
             return None
-        self.account.done += 1
+        account.done += 1
         return msgspec.structs.replace(event, source=f"{self._prefix}{entry.sequence}")
 
 
@@ -109,12 +118,40 @@ READ: dict[str, Callable[[Entry], FeedEvent]] = {NOTICES_TOPIC: noticed, EVENTS_
 
 
 class Relay:
-    """Relays notices of the platform itself, then what others post."""
+    """Relays notices of the platform itself, then what others post; entered, in a thread beside the worker."""
 
     def __init__(self, log: EventLog, feed: Feed) -> None:
         """Take up where the worker before stopped."""
         self.lanes = {topic: Lane(log, feed, topic) for topic in READ}
+        self.breaker = Breaker("relay", failures=1, wait_s=0.2, longest_s=30.0)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
 
     def step(self) -> int:
         """Relay what waits, up to a number, and return how many entries were looked at."""
         return sum(lane.step() for lane in self.lanes.values())
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            if not self._tried():
+                self._stopped.wait(LOOK_S)
+
+    def _tried(self) -> bool:
+        """Relay what waits, and tell whether there was something; what fails is tried again after a while."""
+        if not self.breaker.allows():
+            return False
+        try:
+            looked_at = self.step()
+        except (InfraSpectreError, OSError) as error:
+            self.breaker.failed(error)
+            return False
+        self.breaker.succeeded()
+        return looked_at > 0

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from infraspectre.adapters.sensor_link.listener import Listener, SensorState
     from infraspectre.serving.platform import Platform
 
-OUTLETS = ("flows", "detections", "incidents", "feed")
+OUTLETS = ("flows", "detections", "incidents", "feed", "relay")
 """Where results of the worker go."""
 
 

@@ -44,6 +44,13 @@ class Account(msgspec.Struct):
         if flows:
             self.shed[reason] = self.shed.get(reason, 0) + flows
 
+    def add(self, other: Account) -> None:
+        """Add what another account counted."""
+        self.taken += other.taken
+        self.done += other.done
+        for reason, flows in other.shed.items():
+            self.drop(reason, flows)
+
     @property
     def queued(self) -> int:
         """Return how many flows wait."""

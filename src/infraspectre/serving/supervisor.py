@@ -20,6 +20,7 @@ from types import FrameType
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from infraspectre.errors import InfraSpectreError, UsageError
 from infraspectre.files import writing_to
@@ -172,6 +173,7 @@ class Supervisor:
         self.settings = load()
         self.children = [Child(role) for role in ORDER]
         self._load, self._tell, self._begun_at, self._spread_at = load, tell, time.monotonic(), 0.0
+        self._urls: dict[str, str] = {}
         self._is_stopped = self._is_reloading = self._is_told = False
 
     def run(self) -> bool:
@@ -208,7 +210,7 @@ class Supervisor:
             if child.process is not None and not child.is_running:
                 child.bury()
             if child.is_due and self._has_room():
-                child.start(self.settings)
+                child.start(with_ports(self.settings, self._urls))
         self._announce()
         self._spread()
         if self._is_reloading:
@@ -223,6 +225,7 @@ class Supervisor:
         urls = next((child.report.urls for child in self.children if child.report and child.report.urls), None)
         if urls and not self._is_told:
             self._is_told = True
+            self._urls = urls
             self._tell(urls)
 
     def _spread(self) -> None:
@@ -249,7 +252,7 @@ class Supervisor:
         for child in self.children:
             child.stop()
             child.end(time.monotonic() + settings.server.stop_s)
-            child.start(settings)
+            child.start(with_ports(settings, self._urls))
         logger.info("reloaded")
 
     @contextmanager
@@ -267,6 +270,21 @@ class Supervisor:
             self._is_reloading = True
         else:
             self._is_stopped = True
+
+
+def with_ports(settings: Settings, urls: dict[str, str]) -> Settings:
+    """Return settings in which ports that the system chose at the first start stay what they are."""
+    server, sensors = settings.server, settings.sensors
+    if "api" in urls and not server.port:
+        server = replace(server, port=port_of(urls["api"]))
+    if "sensors" in urls and not sensors.port:
+        sensors = replace(sensors, port=port_of(urls["sensors"]))
+    return replace(settings, server=server, sensors=sensors)
+
+
+def port_of(address: str) -> int:
+    """Return the port at the end of an address."""
+    return int(address.rpartition(":")[2])
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from infraspectre.errors import InfraSpectreError
+from infraspectre.records.collections import INCIDENTS
+from infraspectre.records.queries import Filter, Query
 from infraspectre.records.tables import TABLES
 from infraspectre.records.times import UNITS
 from infraspectre.serving.breakers import Breaker
@@ -15,6 +17,8 @@ from infraspectre.serving.platform import Platform
 
 EVERY_S = 60.0
 DAY = UNITS["d"]
+MOST_REMOVED = 1_000
+"""Incidents of a tenant that are removed at once; the rest has its turn a minute later."""
 
 logger = structlog.get_logger(__name__)
 Task = Callable[[], object]
@@ -67,6 +71,19 @@ def table_tasks(platform: Platform) -> dict[str, Task]:
             platform.tables.retain(tenant, table, start)
 
     return {f"table {table}": lambda table=table: tidy(table) for table in TABLES}  # type: ignore[misc]
+
+
+def record_tasks(platform: Platform) -> dict[str, Task]:
+    """Return what is to be done about records: incidents go that were seen last before their time."""
+
+    def tidy() -> None:
+        start = platform.clock.now() - platform.settings.retention.incidents_days * DAY
+        old = Query((Filter("last_seen", "<", (start,)),), limit=MOST_REMOVED)
+        for tenant in platform.records.tenants(INCIDENTS):
+            for row in platform.records.page(tenant, INCIDENTS, old).rows:
+                platform.records.delete(tenant, INCIDENTS, row.key)
+
+    return {"incidents": tidy}
 
 
 def log_tasks(platform: Platform, topics: Sequence[str]) -> dict[str, Task]:

@@ -154,8 +154,6 @@ class Worker:
 
     def step(self, wait_s: float = 0.0) -> int:
         """Work on what waits next, and return how many entries it was."""
-        with self._timed("relay"):
-            self.relay.step()
         self._scan(0.0 if len(self.backlog) or self.is_held else wait_s)
         cut = None if self.is_held else self._cut()
         if cut is not None:

@@ -15,7 +15,7 @@ from infraspectre.rulebook import Told
 from infraspectre.serving.breakers import Breaker, GuardedDetector
 from infraspectre.serving.control import BEAT_S, Control, Report, State
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
-from infraspectre.serving.upkeep import Upkeep, log_tasks, table_tasks
+from infraspectre.serving.upkeep import Upkeep, log_tasks, record_tasks, table_tasks
 from infraspectre.serving.worker import Worker
 from infraspectre.settings import Settings
 
@@ -56,7 +56,8 @@ def work(settings: Settings, control: Control) -> None:
     platform = open_platform(settings)
     composition = Composition(settings)
     worker = Worker(platform, composition, worker_folder(settings))
-    with Upkeep(table_tasks(platform) | log_tasks(platform, [FEED_TOPIC])) as upkeep:
+    tasks = table_tasks(platform) | record_tasks(platform) | log_tasks(platform, [FEED_TOPIC])
+    with worker.relay, Upkeep(tasks) as upkeep:
         beat = Beat(control, worker, composition, upkeep)
         while not control.stopped.is_set():
             worker.step(0.1)
@@ -96,6 +97,7 @@ class Beat:
     def _breakers(self) -> Iterator[Breaker]:
         yield from (queue.breaker for queue in self._worker.queues)
         yield from self._composition.breakers
+        yield self._worker.relay.breaker
         yield from self._upkeep.breakers.values()
 
 
