@@ -3,6 +3,7 @@
 
 mod batch;
 mod engine;
+mod meter;
 mod segments;
 mod statistics;
 mod table;
