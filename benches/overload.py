@@ -72,7 +72,7 @@ class Running:
     def __init__(self, settings: Settings) -> None:
         self.report = Report("starting")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "infraspectre.serving"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "infraspectre.api"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.process.stdin
         self.process.stdin.write(msgspec.json.encode(Start("worker", settings)) + b"\n")

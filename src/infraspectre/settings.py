@@ -52,6 +52,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PEM file with the private key of the certificate, readable by the service alone."""
     allow_plaintext: bool = False
     """Whether to answer beyond loopback without TLS, as behind a proxy that adds it."""
+    grpc_port: Port | None = None
+    """Port of the scoring service over gRPC, beside the API and with its certificate; none without."""
     stop_s: Seconds = 20.0
     """How long a stop may take before what still runs is ended."""
 

@@ -783,7 +783,7 @@ class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
 class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Renewal."""
 
-    refresh_token: str
+    refresh_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RetrainingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1323,6 +1323,27 @@ class Client(Connection):
         """Say what the network carried in a span of time."""
         return self.ask("POST", "/api/v1/network", NetworkAnswer, body=data)
 
+    def finish_login(
+        self,
+        *,
+        code: str,
+        state: str,
+        iss: str | None = None,
+        session_state: str | None = None,
+        infraspectre_login: str | None = None,
+    ) -> None:
+        """Log in whoever comes back from the identity provider, and send the browser to the first page."""
+        return self.ask(
+            "GET",
+            "/api/v1/oidc/callback",
+            type(None),
+            query={"code": code, "state": state, "iss": iss, "session_state": session_state},
+        )
+
+    def begin_login(self) -> None:
+        """Send the browser to the identity provider."""
+        return self.ask("GET", "/api/v1/oidc/login", type(None))
+
     def predict(self, data: PredictRequest) -> Predictions:
         """Say what a model says of a row."""
         return self.ask("POST", "/api/v1/predict", Predictions, body=data)
@@ -1355,7 +1376,7 @@ class Client(Connection):
         """Log out: the tokens of this session are good no more."""
         return self.ask("DELETE", "/api/v1/sessions/current", type(None))
 
-    def renew_session(self, data: Renewal) -> Session:
+    def renew_session(self, data: Renewal, *, infraspectre_refresh: str | None = None) -> Session:
         """Exchange a refresh token for new tokens; each is good once, and used twice it ends the session."""
         return self.ask("POST", "/api/v1/sessions/renewal", Session, body=data)
 

@@ -35,7 +35,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     urls: dict[str, str] = {}
     """Where it can be reached."""
     facts: dict[str, dict[str, float]] = {}
-    """Figures by what they count and of what; `infraspectre.serving.server` says which metrics they are."""
+    """Figures by what they count and of what; `infraspectre.api.server` says which metrics they are."""
     problems: dict[str, str] = {}
     """What does not work, and why."""
 

@@ -40,7 +40,7 @@ KILL_S = 2.0
 """How long a process may take to end once it was sent SIGTERM."""
 LOOK_S = 0.2
 MOST_LINE_BYTES = 1 << 16
-COMMAND = (sys.executable, "-m", "infraspectre.serving")
+COMMAND = (sys.executable, "-m", "infraspectre.api")
 ORDER: tuple[Role, ...] = ("server", "worker")
 """In which processes are started, as the API is to answer soon, and stopped, so that the worker finishes what came."""
 AHEAD_S = 5.0

@@ -9,13 +9,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from infraspectre.errors import ConfigError, OutputError
-from infraspectre.records.collections import SENSORS
-from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, FeedEvent
-from infraspectre.records.times import rfc3339
+from infraspectre.api.access.door import door_of
+from infraspectre.errors import AccessError, ConfigError, OutputError
+from infraspectre.intel.indicators import read_indicators
+from infraspectre.records.access import Principal
+from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC
 from infraspectre.serving.control import BEAT_S, Control, News, Report
+from infraspectre.serving.listening import in_address, listening
 from infraspectre.serving.metrics import (
     BREAKER_OPEN,
     FAILURES,
@@ -26,13 +26,15 @@ from infraspectre.serving.metrics import (
     Metrics,
 )
 from infraspectre.serving.opening import close_platform, open_platform
+from infraspectre.serving.retraining import RETRAINING, retrain
+from infraspectre.serving.tasks import Tasks
 from infraspectre.serving.upkeep import Upkeep, log_tasks
 from infraspectre.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
     from granian.server.embed import Server
 
-    from infraspectre.adapters.sensor_link.listener import Listener, SensorState
+    from infraspectre.api.rpc.scoring import ScoringServer
     from infraspectre.serving.platform import Platform
 
 OUTLETS = ("flows", "detections", "incidents", "feed", "relay")
@@ -41,10 +43,17 @@ OUTLETS = ("flows", "detections", "incidents", "feed", "relay")
 
 def serve(settings: Settings, control: Control) -> None:
     """Answer until told to stop; raises InfraSpectreError where that cannot be."""
-    platform = replace(open_platform(settings), checks={"worker": lambda: check_worker(control)})
+    platform = replace(
+        open_platform(settings),
+        checks={"worker": lambda: check_worker(control)},
+        intelligence=read_indicators([Path(each) for each in settings.detection.intel]),
+    )
+    tasks = Tasks(platform, {RETRAINING: retrain})
     try:
+        tasks.start()
         asyncio.run(answer(platform, control))
     finally:
+        tasks.stop()
         close_platform(platform)
 
 
@@ -61,60 +70,38 @@ async def answer(platform: Platform, control: Control) -> None:
         await until_listening(chosen.host, port, running)
         scheme = "https" if chosen.certificate_file else "http"
         urls = {"api": f"{scheme}://{in_address(chosen.host)}:{port}"}
-        listener = await listening(platform, urls)
+        listener, scoring = await listening(platform, urls), await scoring_server(platform, urls)
         try:
             await beat(control, urls, running, platform.metrics)
         finally:
             control.report(Report("stopping"))
-            if listener is not None:
-                await listener.stop()
+            for each in (listener, scoring):
+                if each is not None:
+                    await each.stop()
             server.stop()  # type: ignore[no-untyped-call]
             await running
 
 
-async def listening(platform: Platform, urls: dict[str, str]) -> Listener | None:
-    """Listen for sensors, and add the address; None where the settings say not to."""
-    chosen = platform.settings.sensors
-    if not chosen.listen:
+async def scoring_server(platform: Platform, urls: dict[str, str]) -> ScoringServer | None:
+    """Answer predictions over gRPC, and add the address; None where the settings say not to."""
+    chosen = platform.settings.server
+    if chosen.grpc_port is None:
         return None
-    from infraspectre.adapters.sensor_link.credentials import Credentials
-    from infraspectre.adapters.sensor_link.intake import Intake
-    from infraspectre.adapters.sensor_link.listener import Listener
+    from infraspectre.api.rpc.scoring import ScoringServer
 
-    credentials = None
-    if chosen.certificate_file:
-        revoked = Path(chosen.revocation_file) if chosen.revocation_file else None
-        credentials = Credentials(
-            Path(chosen.certificate_file), Path(chosen.key_file), Path(chosen.authority_file), revoked, "server",
-            platform.clock,
-        )  # fmt: skip
-    listener = Listener(Intake(platform.log), credentials, platform.clock, SensorNotices(platform).tell)
-    host, port = await listener.start(chosen.host, chosen.port)
-    urls["sensors"] = f"{in_address(host)}:{port}"
-    return listener
+    door = door_of(platform)
 
+    async def authenticate(authorization: str) -> Principal:
+        identity = await asyncio.to_thread(door.authentication.identity, authorization)
+        if identity is None:
+            raise AccessError("there is no valid key or access token")
+        return identity.principal
 
-class SensorNotices:
-    """Keeps how each sensor is among the records, and tells of it on the feed."""
-
-    def __init__(self, platform: Platform) -> None:
-        """Write into the records and the log of a platform."""
-        self._platform = platform
-
-    def tell(self, state: SensorState) -> None:
-        """Take note that a sensor came or went."""
-        word = "connected" if state.is_connected else "disconnected"
-        record = {"name": state.name, "state": word, "seen_at": state.heard_at, "sensor": msgspec.to_builtins(state)}
-        event = FeedEvent(
-            state.tenant,
-            "system",
-            f"sensor.{word}",
-            rfc3339(state.changed_at or self._platform.clock.now()),
-            state.name,
-            data=msgspec.Raw(msgspec.json.encode(state)),
-        )
-        self._platform.log.topic(NOTICES_TOPIC).append([msgspec.json.encode(event)])
-        self._platform.records.put(state.tenant, SENSORS, state.name, record)
+    server = ScoringServer(platform.scoring, authenticate)
+    files = (Path(chosen.certificate_file), Path(chosen.key_file)) if chosen.certificate_file else (None, None)
+    port = await server.start(f"{in_address(chosen.host)}:{chosen.grpc_port}", *files)
+    urls["grpc"] = f"{in_address(chosen.host)}:{port}"
+    return server
 
 
 def api_server(chosen: ServerSettings, application: object, port: int) -> Server:
@@ -213,8 +200,3 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def in_address(host: str) -> str:
-    """Return a host as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host

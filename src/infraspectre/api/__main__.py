@@ -25,7 +25,7 @@ def main() -> int:
 
             work(start.settings, control)
         else:
-            from infraspectre.serving.server import serve
+            from infraspectre.api.server import serve
 
             serve(start.settings, control)
     except InfraSpectreError as error:
