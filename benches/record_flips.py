@@ -8,9 +8,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from tests import record_flips
+
 from benches.report import Figure, Report
 from infraspectre.adapters.record_store import open_sqlite
-from tests import record_flips
 
 COUNT = int(os.environ.get("INFRASPECTRE_BENCH_FLIPS", "2_000"))
 """Bits that are flipped, drawn from the whole file; 100,000 take about an hour and a half."""
