@@ -38,6 +38,7 @@ BENCHES = {
     "tables": "Pages of millions of flows, against plain DuckDB.",
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
+    "record_flips": "Bits of a store of records flipped: whether a wrong answer ever goes unnoticed.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

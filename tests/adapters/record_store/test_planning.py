@@ -14,11 +14,11 @@ from record_questions import THINGS, Ticking, drawn, expected, paged, questions
 
 FREQUENT = dataclasses.replace(THINGS, frequent=("size", "name", "part.colour", "weight"))
 WAYS = {
-    "driven": {"FEW": 10**6},
+    "driven": {"FEW": 10**6, "LOOKED_AT": 10**6},
     "walked": {"FEW": 0},
     "sorted": {"FEW": 0, "STEPS": 1},
-    "read whole": {"FEW": 0, "STEPS": 1, "MANY": 5, "COVERED": 5, "PARTS": 3},
-    "by parts": {"FEW": 0, "STEPS": 1, "MANY": 0, "COVERED": 0},
+    "read whole": {"FEW": 0, "STEPS": 1, "LOOKED_AT": 5, "MANY": 5, "COVERED": 5, "PARTS": 3},
+    "by parts": {"FEW": 0, "STEPS": 1, "LOOKED_AT": 0, "MANY": 0, "COVERED": 0},
 }
 
 

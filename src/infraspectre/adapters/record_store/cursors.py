@@ -30,8 +30,7 @@ class Cursors:
     def write(self, tenant: str, collection: str, query: Query, value: Value, identity: int) -> str:
         """Return the place behind a row."""
         place = msgspec.msgpack.encode((value, identity))
-        written = self._cipher.encrypt(place, bound(tenant, collection, query))
-        return base64.urlsafe_b64encode(written).decode().rstrip("=")
+        return as_text(self._cipher.encrypt(place, bound(tenant, collection, query)))
 
     def read(self, tenant: str, collection: str, query: Query) -> Place | None:
         """Return the place where a query goes on, None at the beginning; raises InputError for one of another query."""
@@ -39,12 +38,19 @@ class Cursors:
             return None
         try:
             written = base64.b64decode(query.after + "=" * (-len(query.after) % 4), altchars=b"-_", validate=True)
+            if as_text(written) != query.after:
+                raise ValueError("written otherwise than we do")
             place = self._cipher.decrypt(written, bound(tenant, collection, query))
             read: Place = msgspec.msgpack.decode(place, type=Place)
         except (ValueError, binascii.Error, InvalidTag, msgspec.MsgspecError) as error:
             remedy = "give the `next` of a page of the same query"
             raise InputError("is no place in the answer to this query", field="after", remedy=remedy) from error
         return read
+
+
+def as_text(written: bytes) -> str:
+    """Return bytes in letters of URLs; each has one text (RFC 4648, section 3.5)."""
+    return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
 def bound(tenant: str, collection: str, query: Query) -> list[bytes | bytearray | memoryview]:

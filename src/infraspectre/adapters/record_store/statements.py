@@ -56,6 +56,11 @@ class Question:
         asked = {each.field for each in self.filters} | {self.order.field if self.order is not None else ""}
         return asked <= set(self.layout.frequent)
 
+    @property
+    def is_of_one_value(self) -> bool:
+        """Tell whether all that is asked for is that one field, or one text of a list, be equal to a value."""
+        return len(self.filters) == 1 and self.filters[0].operator == "=" and len(self.filters[0].values) == 1
+
     def way_by(self, name: str) -> Way:
         """Return the way by the filters of a field."""
         return Way(lists=name) if self.layout.fields[name] == "texts" else Way(self.layout.index_name(name))
