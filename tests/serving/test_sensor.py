@@ -149,6 +149,12 @@ def test_how_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert 0 < told[-1].spool["sent"]["flows"] < 668
 
 
+def test_a_link_that_breaks_down_ends_the_sensor(tmp_path: Path) -> None:
+    source = sensor.replay(SAMPLE, 0.001, None)
+    with pytest.raises(UnicodeError):
+        run(plan(9, tmp_path, lambda: source, server=("a..b", 9), is_forced=True), quiet)
+
+
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [

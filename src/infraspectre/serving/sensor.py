@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -210,6 +211,8 @@ class Sensor:
         capturing = threading.Thread(target=self._capture, args=(loop, stopped), name="capture", daemon=True)
         capturing.start()
         tasks = [asyncio.create_task(each) for each in (link.run(), self._tell(link, report))]
+        for task in tasks:
+            task.add_done_callback(partial(self._end_of_task, stopped))
         try:
             await stopped.wait()
             self._farewell = asyncio.create_task(self._finish(capturing, link))
@@ -245,6 +248,13 @@ class Sensor:
         if self._farewell is not None:
             self._farewell.cancel()
         stopped.set()
+
+    def _end_of_task(self, stopped: asyncio.Event, task: asyncio.Task[None]) -> None:
+        """End where a part has failed in a way that nobody thought of, instead of going on without it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+            self._source.stop()
+            stopped.set()
 
     def _capture(self, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
         """Gather flows until the source ends or fails; what failed is raised again where the command waits."""

@@ -66,12 +66,22 @@ def test_a_failure_leaves_everything_as_it_was() -> None:
 @pytest.mark.parametrize("saved", [0, 1, 2, 3, 100])
 def test_a_new_start_knows_what_is_in_the_log(monkeypatch: pytest.MonkeyPatch, saved: int) -> None:
     monkeypatch.setattr(module, "SAVED_BATCHES", saved)
+    monkeypatch.setattr(module, "SAVED_S", 0.0)
     log = MemoryLog()
     intake = Intake(log)
     for number in range(7):
         take(intake, arrival(number, "ab" if number < 4 else "cd"))
     assert bool(log.topic(SENSORS_TOPIC).end) is (saved <= 7)
     assert Intake(log).known(PROBE) == {"ab": 4, "cd": 7}
+
+
+def test_it_is_not_saved_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SAVED_BATCHES", 1)
+    log = MemoryLog()
+    intake = Intake(log)
+    for number in range(20):
+        take(intake, arrival(number))
+    assert log.topic(SENSORS_TOPIC).end == 0
 
 
 def test_a_new_start_reads_only_what_came_since_it_was_saved(monkeypatch: pytest.MonkeyPatch) -> None:

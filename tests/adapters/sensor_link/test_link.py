@@ -623,11 +623,11 @@ DISCONNECTS = int(os.environ.get("INFRASPECTRE_TEST_DISCONNECTS", "150"))
 class Relay:
     """Passes bytes on between a sensor and its server, and cuts connections at random."""
 
-    def __init__(self, port: int, chance: random.Random) -> None:
+    def __init__(self, port: int, chance: random.Random, most: int) -> None:
         self.port = port
         self.chance = chance
         self.cuts = 0
-        self.most = DISCONNECTS
+        self.most = most
 
     async def start(self) -> int:
         self.server = await asyncio.start_server(self.serve, HOST, 0)
@@ -662,12 +662,14 @@ class Relay:
             await writer.drain()
 
 
-def test_disconnects_at_random_places_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_secured", [False, True])
+def test_disconnects_at_random_places_lose_and_double_nothing(tmp_path: Path, rooms: Path, is_secured: bool) -> None:
     async def run() -> None:
         log, spool = MemoryLog(), filled(tmp_path, 50)
-        async with serving(log, None) as (_, port):
-            relay = Relay(port, random.Random(6))
-            async with sending(spool, await relay.start()) as link:
+        own = credentials(rooms, "probe", "sensor") if is_secured else None
+        async with serving(log, rooms if is_secured else None) as (_, port):
+            relay = Relay(port, random.Random(6), DISCONNECTS // 3 if is_secured else DISCONNECTS)
+            async with sending(spool, await relay.start(), own) as link:
                 while relay.cuts < relay.most:
                     if spool.account().queued.batches < 50:
                         spool.append(payload(0), 1)

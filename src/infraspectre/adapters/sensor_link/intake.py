@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -21,7 +22,8 @@ from infraspectre.records.flow_batches import FlowEnvelope, Sensor, decode, enco
 SENSORS_TOPIC = "sensors"
 """How far sensors had come, from time to time: so that a start does not read the whole topic of flows."""
 SAVED_BATCHES = 1_024
-"""Batches after which that is written again; a start reads hardly more."""
+"""Batches after which that is written again, but not more often than once in so many seconds."""
+SAVED_S = 30.0
 READ_AT_ONCE = 16
 
 
@@ -59,6 +61,7 @@ class Intake:
         self._saved = log.topic(SENSORS_TOPIC)
         self._next: dict[Sensor, dict[str, int]] = {}
         self._unsaved = 0
+        self._saved_at = time.monotonic()
         self._at_work: dict[Sensor, int] = {}
         self._replay(self._restore())
 
@@ -83,7 +86,7 @@ class Intake:
             await self._append(sensor, fresh)
             self._next[sensor] = following
             self._unsaved += len(fresh)
-            if self._unsaved >= SAVED_BATCHES:
+            if self._unsaved >= SAVED_BATCHES and time.monotonic() - self._saved_at >= SAVED_S:
                 self.save()
         envelopes = [envelope for envelope, _ in fresh]
         flows, missing = sum(each.rows for each in envelopes), sum(each.missing for each in envelopes)
@@ -92,7 +95,7 @@ class Intake:
 
     def save(self) -> Future[int]:
         """Write how far sensors have come; where that fails the next start reads more of the log."""
-        self._unsaved = 0
+        self._unsaved, self._saved_at = 0, time.monotonic()
         end = min(self._at_work.values(), default=self._topic.end)
         following = [(sensor.tenant, sensor.name, numbers) for sensor, numbers in self._next.items()]
         return self._saved.append([msgspec.json.encode(Progress(end, following))])

@@ -423,7 +423,8 @@ class Session:
                     state.capture, state.spool = message.capture, message.spool
                 case Heartbeat():
                     pass
-                case Goodbye():
+                case Goodbye(reason=reason):
+                    self._goodbye = self._goodbye or Goodbye(reason)
                     return
                 case _:
                     raise ProtocolError("a sensor does not say that")
