@@ -38,6 +38,7 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
         ["playbooks"],
         ["graph"],
         ["intel"],
+        ["store"],
         ["log"],
         ["users"],
     ):
