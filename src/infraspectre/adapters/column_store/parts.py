@@ -21,6 +21,8 @@ CHUNK_ROWS = 65_536
 """Rows of a chunk, in one row group: what is decoded for one row with all its columns."""
 LISTED_ROW_GROUP = 8_192
 """Rows of a row group of a part: a page of rows that lie far apart decodes that many for each."""
+TOPS = 1_024
+"""Of so many highest numbers of a column, those above the last have their rows in a file of their own."""
 CHUNK, ROW = "chunk_number", "chunk_row"
 """Columns of a part that say where all columns of a row lie."""
 
@@ -38,14 +40,24 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
     """Write what makes rows quick to search; the frame has the columns of `listed_rows`. Raises OutputError."""
     rows = frame.sort(table.at, table.key)
     times = rows[table.at]
-    nothing = Sealed(0, "")
-    part = Part(number, chunks[0].day, rows.height, int(times[0]), int(times[-1]), chunks, nothing, nothing, nothing)
+    span, nothing, bounds = (int(times[0]), int(times[-1])), Sealed(0, ""), bounds_of(rows, table)
+    part = Part(number, chunks[0].day, rows.height, *span, chunks, nothing, nothing, nothing, bounds=bounds)
+    tops = rows.filter(pl.any_horizontal([pl.col(name) > bound for name, bound in bounds.items()] or False))
     return msgspec.structs.replace(
         part,
         listed=write_parquet(folder / part.listed_name, rows, "lz4", LISTED_ROW_GROUP),
         addresses=write_hashes(folder / part.addresses_name, rows, table.addresses),
         keys=write_hashes(folder / part.keys_name, rows, (table.key,)),
+        tops=write_parquet(folder / part.tops_name, tops, "lz4", LISTED_ROW_GROUP) if bounds else None,
     )
+
+
+def bounds_of(rows: pl.DataFrame, table: Table) -> dict[str, float]:
+    """Return, for each column whose highest numbers are asked for, what the highest of a part are above."""
+    if rows.height <= TOPS:
+        return {}
+    known = {name: rows[name].drop_nulls() for name in table.ranked if name in rows.columns}
+    return {name: float(values.top_k(TOPS).min()) if len(values) > TOPS else -1.0 for name, values in known.items()}  # type: ignore[arg-type]
 
 
 def listed_rows(frame: pl.DataFrame, number: int, listed: Sequence[str]) -> pl.DataFrame:

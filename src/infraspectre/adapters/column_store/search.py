@@ -36,6 +36,8 @@ class Hit(NamedTuple):
     chunk: int
     """The number of its chunk; of its batch, below 0, in a journal."""
     row: int
+    is_top: bool = False
+    """Whether its row is among the highest numbers of its part, too."""
 
 
 class Source(NamedTuple):
@@ -210,10 +212,28 @@ def in_parts(
 ) -> list[Hit]:
     """Return the first rows that pass among those of some parts."""
     is_listed = question.names <= set(question.table.listed)
+    if is_listed and (hits := in_tops(cursor, view, parts, question, limit)):
+        return hits
     source = listed_source(view, parts) if is_listed else chunk_source(view, parts)
     if question.order.field != question.table.at:
         question = bounded(cursor, source, question, limit)
     return ask(cursor, source, question, limit)
+
+
+def in_tops(
+    cursor: duckdb.DuckDBPyConnection, view: View, parts: Sequence[Part], question: Question, limit: int
+) -> list[Hit]:
+    """Return the first rows if all of them are among the highest numbers of parts, else none."""
+    order = question.order
+    bounds = [part.bounds.get(order.field) for part in parts if part.bounds]
+    known = [bound for bound in bounds if bound is not None]
+    if not order.descending or order.field not in question.table.ranked or not known or len(known) < len(bounds):
+        return []
+    source = listed_source(view, parts)
+    files = [str(view.path / part.tops_name) for part in parts]
+    hits = ask(cursor, source._replace(parameters=(files,)), question, limit)
+    is_enough = len(hits) == limit and hits[-1].value is not None and hits[-1].value > max(known)
+    return [hit._replace(is_top=True) for hit in hits] if is_enough else []
 
 
 def listed_source(view: View, parts: Sequence[Part]) -> Source:
