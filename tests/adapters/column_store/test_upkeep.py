@@ -105,7 +105,8 @@ def test_highest_numbers_are_the_same_with_files_of_their_own(
             tables.compact("t", "flows")
         for column in ("orig_bytes", "resp_bytes", "resp_packets", "orig_packets"):
             for filters in ((), (Filter("app_protocol", "=", ("dns",)),)):
-                query, found, after = Query(filters, Order(column, True), 25), [], None
+                query, after = Query(filters, Order(column, True), 25), None
+                found: list[object] = []
                 while len(found) < 100:
                     again = Query(filters, query.order, 25, after)
                     page, after = tables.page("t", "flows", again, ("flow_id", "orig_ip", column))
