@@ -10,7 +10,6 @@ import pytest
 from findings import START, finding
 from infraspectre.adapters.column_store import ParquetTables, parts, search, store
 from infraspectre.adapters.column_store import manifest as manifests
-from infraspectre.adapters.column_store.parts import hashed, hashes, may_name
 from infraspectre.adapters.column_store.questions import Question
 from infraspectre.adapters.column_store.search import may_hold
 from infraspectre.adapters.column_store.upkeep import GRACE
@@ -118,12 +117,15 @@ def test_highest_numbers_are_the_same_with_files_of_their_own(
 
 
 def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"orig_ip": ["a", "b", None], "resp_ip": ["b", "c", "d"]})
+    count = parts.RARE + 1
+    frame = pl.DataFrame({"orig_ip": ["a", "b", None, *["c"] * count], "resp_ip": ["b", "c", "d", *["c"] * count]})
+    rows = frame.with_columns(started_at=pl.Series(range(count + 3), dtype=pl.Int64))
     path = tmp_path / "addresses"
-    path.write_bytes(hashes(frame, ("orig_ip", "resp_ip", "other")).tobytes())
-    assert [may_name(path, np.array([hashed(text)], np.uint64)) for text in "abcdez"] == [True] * 4 + [False] * 2
-    path.write_bytes(b"")
-    assert not may_name(path, np.array([1], np.uint64))
+    parts.write_places(path, rows, flows_table())
+    found = {text: parts.places(path, np.array([parts.hashed(text)], np.uint64)) for text in "abcdez"}
+    assert found == {"a": {0}, "b": {0, 1}, "c": None, "d": {2}, "e": set(), "z": set()}
+    parts.write_places(path, rows[:0], flows_table())
+    assert parts.places(path, np.array([1], np.uint64)) == set()
 
 
 @pytest.mark.parametrize(
