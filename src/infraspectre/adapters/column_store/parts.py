@@ -118,9 +118,14 @@ def write_places(path: Path, rows: pl.DataFrame, table: Table) -> Sealed:
 
 
 def places(path: Path, wanted: np.ndarray) -> set[int] | None:
-    """Return the times of the rows of a part that may name some addresses, given as hashes; None for any time."""
-    data = np.memmap(path, np.uint64, "r")
+    """Return the times of the rows of a part that may name some addresses, given as hashes; None for any time.
+
+    Raises OSError for a file that is damaged.
+    """
+    data = mapped(path)
     count = int(data[0])
+    if len(data) < 2 * count + 1:
+        raise OSError(f"{path} is damaged")
     hashes, ends, times = data[1 : count + 1], data[count + 1 : 2 * count + 1], data[2 * count + 1 :].view(np.int64)
     found: set[int] = set()
     for hash_, place in zip(wanted, np.searchsorted(hashes, wanted), strict=True):
@@ -141,10 +146,18 @@ def hashed(value: str | float) -> int:
 
 def may_name(path: Path, wanted: np.ndarray) -> bool:
     """Tell whether a part may hold one of some values, given as hashes."""
-    known = np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64)
+    known = mapped(path)
     places = np.searchsorted(known, wanted)
     inside = places < len(known)
     return bool((known[places[inside]] == wanted[inside]).any())
+
+
+def mapped(path: Path) -> np.ndarray:
+    """Return the numbers of a file without reading it; raises OSError for one that is damaged."""
+    size = path.stat().st_size
+    if size == 0 or size % 8:
+        raise OSError(f"{path} is damaged")
+    return np.memmap(path, np.uint64, "r")
 
 
 def by_day(frame: pl.DataFrame, table: Table) -> Iterator[tuple[str, pl.DataFrame]]:
