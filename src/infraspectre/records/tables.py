@@ -35,6 +35,8 @@ class Table:
     """The columns of bytes, which totals sum up."""
     listed: tuple[str, ...] = ()
     """The columns that lists show and sort by; questions about these alone are answered soonest."""
+    ranked: tuple[str, ...] = ()
+    """The numbers of lists whose highest are asked for most."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The types of columns as the feature schema writes them."""
 
@@ -54,9 +56,9 @@ def flows_table() -> Table:
     columns = {row["name"]: row["dtype"] for row in feature_schema() if "full" in row["sets"]}
     listed = tuple(name for name in LISTED if name in columns)
     fields = found_by(columns)
-    return Table(
-        "flows", "flow_id", "started_at", fields, ("orig_ip", "resp_ip"), ("orig_bytes", "resp_bytes"), listed, columns
-    )
+    amounts, addresses = ("orig_bytes", "resp_bytes"), ("orig_ip", "resp_ip")
+    ranked = (*amounts, "duration_ms", "orig_packets", "resp_packets")
+    return Table("flows", "flow_id", "started_at", fields, addresses, amounts, listed, ranked, columns)
 
 
 DETECTION_COLUMNS = {
@@ -72,7 +74,8 @@ def detections_table() -> Table:
     """Return the table of detections."""
     listed = tuple(name for name in DETECTION_COLUMNS if name not in ("flow_ids", "evidence"))
     fields = found_by(DETECTION_COLUMNS)
-    return Table("detections", "detection_id", "at", fields, ("orig", "resp"), (), listed, DETECTION_COLUMNS)
+    addresses, ranked = ("orig", "resp"), ("score",)
+    return Table("detections", "detection_id", "at", fields, addresses, (), listed, ranked, DETECTION_COLUMNS)
 
 
 TABLES: Mapping[str, Callable[[], Table]] = {"flows": flows_table, "detections": detections_table}

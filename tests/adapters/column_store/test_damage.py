@@ -9,7 +9,7 @@ import pytest
 from infraspectre.adapters.column_store import ParquetTables
 from infraspectre.adapters.column_store.manifest import COPY, MANIFEST
 from infraspectre.errors import InfraSpectreError, InputError
-from infraspectre.records.queries import Order, Query
+from infraspectre.records.queries import Filter, Order, Query
 from table_rows import DAY, SetClock, flow_frame
 
 ROWS = 300
@@ -71,6 +71,18 @@ def test_question_that_meets_damage_sets_it_aside(tmp_path: Path) -> None:
     listed = next(table.rglob("*.listed.parquet"))
     listed.write_bytes(listed.read_bytes()[:-100])
     assert len(rows_of(tmp_path)) == 2 * ROWS + 150
+    assert (table / "damaged").is_dir()
+
+
+@pytest.mark.parametrize("data", [b"", b"\1\2\3", b"\xff" * 64, b"\0" * 7 + b"\1"])
+def test_damaged_addresses_are_made_again(tmp_path: Path, data: bytes) -> None:
+    table = filled(tmp_path)
+    for path in table.rglob("*.addresses"):
+        path.write_bytes(data)
+    with ParquetTables(tmp_path, SetClock()) as store:
+        page, _ = store.page("t", "flows", Query((Filter("orig_ip", "=", ("10.0.0.3",)),), limit=1_000))
+    whole = flow_frame(2 * ROWS + 150)
+    assert len(page) == whole.filter(whole["orig_ip"] == "10.0.0.3").height
     assert (table / "damaged").is_dir()
 
 

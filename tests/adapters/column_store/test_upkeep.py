@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 from findings import START, finding
-from infraspectre.adapters.column_store import ParquetTables, search, store
+from infraspectre.adapters.column_store import ParquetTables, parts, search, store
 from infraspectre.adapters.column_store import manifest as manifests
-from infraspectre.adapters.column_store.parts import hashed, hashes, may_name
 from infraspectre.adapters.column_store.questions import Question
 from infraspectre.adapters.column_store.search import may_hold
 from infraspectre.adapters.column_store.upkeep import GRACE
@@ -93,13 +92,40 @@ def test_database_reads_nothing_else(tmp_path: Path) -> None:
     searching.close()
 
 
+@pytest.mark.parametrize("tops", [1, 20, 60, 300])
+def test_highest_numbers_are_the_same_with_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tops: int
+) -> None:
+    monkeypatch.setattr(parts, "TOPS", tops)
+    frame = flow_frame(900).with_columns(resp_packets=pl.Series(range(900), dtype=pl.UInt32))
+    with ParquetTables(tmp_path, SetClock()) as tables:
+        for number in range(3):
+            tables.append("t", "flows", frame[number * 300 : number * 300 + 300], f"batch {number}")
+            tables.compact("t", "flows")
+        for column in ("orig_bytes", "resp_bytes", "resp_packets", "orig_packets"):
+            for filters in ((), (Filter("app_protocol", "=", ("dns",)),)):
+                query, after = Query(filters, Order(column, True), 25), None
+                found: list[object] = []
+                while len(found) < 100:
+                    again = Query(filters, query.order, 25, after)
+                    page, after = tables.page("t", "flows", again, ("flow_id", "orig_ip", column))
+                    found += [row["flow_id"] for row in page]
+                assert found == answer(frame.to_dicts(), query)[:100]
+        assert tables.verify("t", "flows").damaged == ()
+        tops_files = list(tmp_path.rglob("*.tops.parquet"))
+        assert len(tops_files) == (0 if tops == 300 else 3)
+
+
 def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"orig_ip": ["a", "b", None], "resp_ip": ["b", "c", "d"]})
+    count = parts.RARE + 1
+    frame = pl.DataFrame({"orig_ip": ["a", "b", None, *["c"] * count], "resp_ip": ["b", "c", "d", *["c"] * count]})
+    rows = frame.with_columns(started_at=pl.Series(range(count + 3), dtype=pl.Int64))
     path = tmp_path / "addresses"
-    path.write_bytes(hashes(frame, ("orig_ip", "resp_ip", "other")).tobytes())
-    assert [may_name(path, np.array([hashed(text)], np.uint64)) for text in "abcdez"] == [True] * 4 + [False] * 2
-    path.write_bytes(b"")
-    assert not may_name(path, np.array([1], np.uint64))
+    parts.write_places(path, rows, flows_table())
+    found = {text: parts.places(path, np.array([parts.hashed(text)], np.uint64)) for text in "abcdez"}
+    assert found == {"a": {0}, "b": {0, 1}, "c": None, "d": {2}, "e": set(), "z": set()}
+    parts.write_places(path, rows[:0], flows_table())
+    assert parts.places(path, np.array([1], np.uint64)) == set()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,15 @@ class Part(msgspec.Struct, frozen=True):
     listed: Sealed
     addresses: Sealed
     keys: Sealed
+    tops: Sealed | None = None
+    """The rows with the highest numbers, None where there are few rows."""
+    bounds: dict[str, float] = {}
+    """All rows with a higher number in such a column are among `tops`."""
+
+    @property
+    def tops_name(self) -> str:
+        """Return the name of the file with the highest numbers; of that with all rows where there is none."""
+        return f"{self.day}/{self.number:08}.tops.parquet" if self.bounds else self.listed_name
 
     @property
     def listed_name(self) -> str:
@@ -70,7 +79,8 @@ class Part(msgspec.Struct, frozen=True):
     def files(self) -> dict[str, Sealed]:
         """Return all its files, those of chunks first."""
         own = {self.listed_name: self.listed, self.addresses_name: self.addresses, self.keys_name: self.keys}
-        return {chunk.name: chunk.file for chunk in self.chunks} | own
+        tops = {self.tops_name: self.tops} if self.tops else {}
+        return {chunk.name: chunk.file for chunk in self.chunks} | own | tops
 
 
 class Garbage(msgspec.Struct, frozen=True):

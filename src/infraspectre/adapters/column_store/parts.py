@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -21,6 +21,10 @@ CHUNK_ROWS = 65_536
 """Rows of a chunk, in one row group: what is decoded for one row with all its columns."""
 LISTED_ROW_GROUP = 8_192
 """Rows of a row group of a part: a page of rows that lie far apart decodes that many for each."""
+TOPS = 1_024
+"""Of so many highest numbers of a column, those above the last have their rows in a file of their own."""
+RARE = 64
+"""Of addresses with at most so many rows in a part, the times of these are kept."""
 CHUNK, ROW = "chunk_number", "chunk_row"
 """Columns of a part that say where all columns of a row lie."""
 
@@ -38,14 +42,24 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
     """Write what makes rows quick to search; the frame has the columns of `listed_rows`. Raises OutputError."""
     rows = frame.sort(table.at, table.key)
     times = rows[table.at]
-    nothing = Sealed(0, "")
-    part = Part(number, chunks[0].day, rows.height, int(times[0]), int(times[-1]), chunks, nothing, nothing, nothing)
+    span, nothing, bounds = (int(times[0]), int(times[-1])), Sealed(0, ""), bounds_of(rows, table)
+    part = Part(number, chunks[0].day, rows.height, *span, chunks, nothing, nothing, nothing, bounds=bounds)
+    tops = rows.filter(pl.any_horizontal([pl.col(name) > bound for name, bound in bounds.items()] or False))
     return msgspec.structs.replace(
         part,
         listed=write_parquet(folder / part.listed_name, rows, "lz4", LISTED_ROW_GROUP),
-        addresses=write_hashes(folder / part.addresses_name, rows, table.addresses),
-        keys=write_hashes(folder / part.keys_name, rows, (table.key,)),
+        addresses=write_places(folder / part.addresses_name, rows, table),
+        keys=write_hashes(folder / part.keys_name, rows[table.key]),
+        tops=write_parquet(folder / part.tops_name, tops, "lz4", LISTED_ROW_GROUP) if bounds else None,
     )
+
+
+def bounds_of(rows: pl.DataFrame, table: Table) -> dict[str, float]:
+    """Return, for each column whose highest numbers are asked for, what the highest of a part are above."""
+    if rows.height <= TOPS:
+        return {}
+    known = {name: rows[name].drop_nulls() for name in table.ranked if name in rows.columns}
+    return {name: float(values.top_k(TOPS).min()) if len(values) > TOPS else -1.0 for name, values in known.items()}  # type: ignore[arg-type]
 
 
 def listed_rows(frame: pl.DataFrame, number: int, listed: Sequence[str]) -> pl.DataFrame:
@@ -78,19 +92,49 @@ def column_list(columns: Sequence[str]) -> str:
     return digest("\n".join(columns).encode())
 
 
-def write_hashes(path: Path, frame: pl.DataFrame, columns: Iterable[str]) -> Sealed:
-    """Write the hashes of all values in some columns durably, sorted; raises OutputError."""
-    write_bytes(path, hashes(frame, columns).tobytes())
+def write_hashes(path: Path, keys: pl.Series) -> Sealed:
+    """Write the hashes of keys durably, sorted; raises OutputError."""
+    values = keys.unique()
+    numbers = values.to_numpy() if values.dtype.is_integer() else np.array([hashed(text) for text in values], np.uint64)
+    write_bytes(path, np.sort(numbers.astype(np.uint64)).tobytes())
     return sealed(path)
 
 
-def hashes(frame: pl.DataFrame, columns: Iterable[str]) -> np.ndarray:
-    """Return the hashes of all values in some columns, sorted."""
-    present = [frame[name].rename("") for name in columns if name in frame.columns]
-    values = pl.concat(present).drop_nulls().unique() if present else pl.Series([], dtype=pl.String)
-    if values.dtype.is_integer():
-        return np.sort(values.to_numpy().astype(np.uint64))
-    return np.sort(np.fromiter((hashed(text) for text in values), np.uint64, len(values)))
+def write_places(path: Path, rows: pl.DataFrame, table: Table) -> Sealed:
+    """Write the hashes of addresses durably, sorted, and behind them the times of the rows of rare ones.
+
+    Raises OutputError.
+    """
+    present = [rows.select(pl.col(name).alias("address"), table.at) for name in table.addresses if name in rows.columns]
+    named = pl.concat(present).drop_nulls().group_by("address").agg(pl.col(table.at))
+    hashes = np.array([hashed(text) for text in named["address"]], np.uint64)
+    order = np.argsort(hashes)
+    times = named[table.at][order]
+    lengths = times.list.len().to_numpy().astype(np.uint64)
+    rare = times.filter(pl.Series(lengths <= RARE)).explode().drop_nulls().to_numpy().astype(np.uint64)
+    ends = np.cumsum(np.where(lengths <= RARE, lengths, 0)).astype(np.uint64)
+    write_bytes(path, np.concatenate([np.array([len(hashes)], np.uint64), hashes[order], ends, rare]).tobytes())
+    return sealed(path)
+
+
+def places(path: Path, wanted: np.ndarray) -> set[int] | None:
+    """Return the times of the rows of a part that may name some addresses, given as hashes; None for any time.
+
+    Raises OSError for a file that is damaged.
+    """
+    data = mapped(path)
+    count = int(data[0])
+    if len(data) < 2 * count + 1:
+        raise OSError(f"{path} is damaged")
+    hashes, ends, times = data[1 : count + 1], data[count + 1 : 2 * count + 1], data[2 * count + 1 :].view(np.int64)
+    found: set[int] = set()
+    for hash_, place in zip(wanted, np.searchsorted(hashes, wanted), strict=True):
+        if place < count and hashes[place] == hash_:
+            start = int(ends[place - 1]) if place else 0
+            if start == ends[place]:
+                return None
+            found.update(times[start : int(ends[place])].tolist())
+    return found
 
 
 def hashed(value: str | float) -> int:
@@ -102,10 +146,18 @@ def hashed(value: str | float) -> int:
 
 def may_name(path: Path, wanted: np.ndarray) -> bool:
     """Tell whether a part may hold one of some values, given as hashes."""
-    known = np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64)
+    known = mapped(path)
     places = np.searchsorted(known, wanted)
     inside = places < len(known)
     return bool((known[places[inside]] == wanted[inside]).any())
+
+
+def mapped(path: Path) -> np.ndarray:
+    """Return the numbers of a file without reading it; raises OSError for one that is damaged."""
+    size = path.stat().st_size
+    if size == 0 or size % 8:
+        raise OSError(f"{path} is damaged")
+    return np.memmap(path, np.uint64, "r")
 
 
 def by_day(frame: pl.DataFrame, table: Table) -> Iterator[tuple[str, pl.DataFrame]]:

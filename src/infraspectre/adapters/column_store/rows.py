@@ -77,7 +77,8 @@ def from_parts(cursor: duckdb.DuckDBPyConnection, view: View, hits: Sequence[Hit
         return {}
     present = view.listed(parts)
     names = [name for name in columns if name in present]
-    files = [str(view.path / part.listed_name) for part in parts]
+    is_top = all(hit.is_top for hit in hits)
+    files = [str(view.path / (part.tops_name if is_top else part.listed_name)) for part in parts]
     times = sorted({hit.at for hit in hits})
     marks = ", ".join("?" * len(times))
     # Only names that the table has stand in the text; all values are parameters.

@@ -14,17 +14,21 @@ import numpy as np
 import polars as pl
 
 from infraspectre.adapters.column_store.manifest import Part
-from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name
+from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name, places
 from infraspectre.adapters.column_store.questions import Place, Question, quoted, written
 from infraspectre.adapters.column_store.rows import Frame, fetch
 from infraspectre.adapters.column_store.totals import totals
 from infraspectre.adapters.column_store.view import View
 from infraspectre.errors import OverloadError
 from infraspectre.records.queries import Filter, Query
-from infraspectre.records.tables import ADDRESS, Table
+from infraspectre.records.tables import ADDRESS
 
 TIMEOUT_S = 10.0
 """A question that takes longer is given up."""
+
+
+MOST_TIMES, QUIET_PARTS = 128, 16
+"""Times of rows that are looked up in a part, and parts that are asked at once for theirs."""
 
 
 class Hit(NamedTuple):
@@ -36,6 +40,8 @@ class Hit(NamedTuple):
     chunk: int
     """The number of its chunk; of its batch, below 0, in a journal."""
     row: int
+    is_top: bool = False
+    """Whether its row is among the highest numbers of its part, too."""
 
 
 class Source(NamedTuple):
@@ -161,21 +167,28 @@ def may_hold(folder: Path, part: Part, question: Question) -> bool:
     for asked in question.filters:
         if asked.field == table.at and not in_span(part, asked.operator, asked.values):
             return False
-        name = hashes_name(part, table, asked)
-        if name and not may_name(folder / name, np.array([hashed(value) for value in asked.values], np.uint64)):
+        if asked.operator == "=" and asked.field == table.key and not may_name(folder / part.keys_name, wanted(asked)):
             return False
+    if times_in(folder, part, question) == set():
+        return False
     if question.after is None or question.order.field != table.at or question.after.value is None:
         return True
     return in_span(part, "<=" if question.order.descending else ">=", (question.after.value,))
 
 
-def hashes_name(part: Part, table: Table, asked: Filter) -> str | None:
-    """Return the file that knows whether a part has one of the values asked for, None where none does."""
-    if asked.operator != "=" or "" in asked.values:
-        return None
-    if asked.field == table.key:
-        return part.keys_name
-    return part.addresses_name if asked.field in (ADDRESS, *table.addresses) else None
+def wanted(asked: Filter) -> np.ndarray:
+    """Return the hashes of what a filter asks for."""
+    return np.array([hashed(value) for value in asked.values], np.uint64)
+
+
+def times_in(folder: Path, part: Part, question: Question) -> set[int] | None:
+    """Return the times of the rows of a part that may pass, as far as its addresses tell; None for any time."""
+    found = None
+    for asked in question.filters:
+        if asked.operator == "=" and asked.field in (ADDRESS, *question.table.addresses) and "" not in asked.values:
+            times = places(folder / part.addresses_name, wanted(asked))
+            found = times if found is None else found if times is None else found & times
+    return found
 
 
 def in_span(part: Part, operator: str, values: Sequence[Any]) -> bool:
@@ -210,10 +223,40 @@ def in_parts(
 ) -> list[Hit]:
     """Return the first rows that pass among those of some parts."""
     is_listed = question.names <= set(question.table.listed)
-    source = listed_source(view, parts) if is_listed else chunk_source(view, parts)
+    if not is_listed:
+        return asked_whole(cursor, chunk_source(view, parts), question, limit)
+    if hits := in_tops(cursor, view, parts, question, limit):
+        return hits
+    times = {part.number: times_in(view.path, part, question) for part in parts}
+    busy = [part for part in parts if (known := times[part.number]) is None or len(known) > MOST_TIMES]
+    quiet = [part for part in parts if part not in busy]
+    for some in (quiet[at : at + QUIET_PARTS] for at in range(0, len(quiet), QUIET_PARTS)):
+        moments = sorted(set().union(*(times[part.number] or () for part in some)))
+        hits += ask(cursor, listed_source(view, some), replace(question, times=tuple(moments)), limit)
+    return hits + (asked_whole(cursor, listed_source(view, busy), question, limit) if busy else [])
+
+
+def asked_whole(cursor: duckdb.DuckDBPyConnection, source: Source, question: Question, limit: int) -> list[Hit]:
+    """Ask a source for the first rows that pass, reading first what sorts them alone."""
     if question.order.field != question.table.at:
         question = bounded(cursor, source, question, limit)
     return ask(cursor, source, question, limit)
+
+
+def in_tops(
+    cursor: duckdb.DuckDBPyConnection, view: View, parts: Sequence[Part], question: Question, limit: int
+) -> list[Hit]:
+    """Return the first rows if all of them are among the highest numbers of parts, else none."""
+    order = question.order
+    bounds = [part.bounds.get(order.field) for part in parts if part.bounds]
+    known = [bound for bound in bounds if bound is not None]
+    if not order.descending or order.field not in question.table.ranked or not known or len(known) < len(bounds):
+        return []
+    source = listed_source(view, parts)
+    files = [str(view.path / part.tops_name) for part in parts]
+    hits = ask(cursor, source._replace(parameters=(files,)), question, limit)
+    is_enough = len(hits) == limit and hits[-1].value is not None and hits[-1].value > max(known)
+    return [hit._replace(is_top=True) for hit in hits] if is_enough else []
 
 
 def listed_source(view: View, parts: Sequence[Part]) -> Source:
