@@ -56,7 +56,8 @@ class Site:
 
     def follow(self, tenant: str = "default", **options: Any) -> ClientConnection:
         url = f"ws://127.0.0.1:{self.port}/api/v1/stream"
-        return connect(url, additional_headers=self.headers(tenant), compression=None, **options)
+        client: ClientConnection = connect(url, additional_headers=self.headers(tenant), compression=None, **options)
+        return client
 
     @property
     def url(self) -> str:
