@@ -33,6 +33,7 @@ BENCHES = {
     "cascade": "Flows judged by a model a second on one core, and how long a micro-batch takes.",
     "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
+    "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

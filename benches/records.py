@@ -1,4 +1,4 @@
-"""How fast a store of a million incidents is asked and written, in a ratio to reading one record by its key."""
+"""How fast a store of a million incidents is written and asked, also against reading one record by its key."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ CATEGORIES = (
 TECHNIQUES = tuple(f"T{1001 + 9 * n}" for n in range(60))
 PEOPLE = tuple(f"analyst{n:02}" for n in range(20))
 HOSTS, DOMAINS = 20_000, 50_000
+METHOD = (
+    "Each question is asked several times with other values, every fourth time for two pages. Times are those of the "
+    "processor, so that other work counts little; a durable write also waits for the disk, once for each batch."
+)
 FILLER = "What was seen, when, between whom and how often, with what proves it. "
 
 
@@ -173,8 +177,15 @@ def measure() -> Report:
     return report
 
 
+def plainly(store: SqlRecordStore) -> float:
+    """Return what it takes to read one record by its key, in ms: the reference of all questions."""
+    page = store.page(TENANT, INCIDENTS, Query(limit=200))
+    return float(np.median([timed(lambda key=row.key: store.get(TENANT, INCIDENTS, key))[0] for row in page.rows]))
+
+
 def answered(store: SqlRecordStore, rate: float, size: int) -> Report:
     """Ask all questions."""
+    plain = plainly(store)
     results = [(each.name, *measured(store, each)) for each in QUESTIONS]
     pages = [took for _, found, _ in results for took in found]
     counts = [took for *_, found in results for took in found]
@@ -187,10 +198,11 @@ def answered(store: SqlRecordStore, rate: float, size: int) -> Report:
             Figure("page of 100, p50", float(np.median(pages)), "ms"),
             Figure("page of 100, p95", float(np.quantile(pages, 0.95)), "ms", "250", "100"),
             Figure("page of 100, slowest", max(pages), "ms"),
+            Figure("page of 100, p95, against one record by its key", float(np.quantile(pages, 0.95)) / plain, "times"),
             Figure("count up to 10,000, p95", float(np.quantile(counts, 0.95)), "ms", "250", "100"),
         ],
         [Table("By question", ("question", "p50 ms", "slowest ms", "slowest count ms"), rows)],
-        [f"Each of {len(QUESTIONS)} questions is asked {ROUNDS} times with other values, every fourth for two pages."],
+        [METHOD],
     )
 
 

@@ -271,6 +271,17 @@ class Page(NamedTuple):
     next: str | None
 
 
+class Damage(NamedTuple):
+    """Says what is damaged in a store."""
+
+    collection: str = ""
+    """Empty for what concerns the store as a whole."""
+    tenant: str = ""
+    key: str = ""
+    """The record, if it is one."""
+    problem: str = ""
+
+
 class RecordStore(Protocol):
     """Keeps records of tenants by collection and key; every call names its tenant, and sees no other's records."""
 
@@ -310,6 +321,18 @@ class RecordStore(Protocol):
 
     def tenants(self, collection: Collection) -> list[str]:
         """Return the tenants that have records, for what the platform does by itself for each."""
+        ...
+
+    def verify(self) -> list[Damage]:
+        """Look at everything, and return what is damaged."""
+        ...
+
+    def repair(self) -> list[Damage]:
+        """Move damaged records aside, make again what the others are found by, and return what was moved."""
+        ...
+
+    def erase(self, tenant: str, entity: str, pseudonym: str | None = None) -> int:
+        """Remove records that name an address, or write a pseudonym in its place; returns how many there were."""
         ...
 
     def close(self) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from litestar import WebSocket, websocket
+from litestar.exceptions import WebSocketDisconnect
 from litestar.testing import TestClient
 
 from api_fakes import add_user, bearer, key_of
 from infraspectre.api.access.credentials import Credential
 from infraspectre.api.access.passwords import Passwords
 from infraspectre.api.access.tokens import Claims, Tokens
+from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
 from infraspectre.errors import ConfigError, OutputError
 from infraspectre.records.access import PERMISSIONS, ROLES, AuditEvent
@@ -218,6 +221,29 @@ def test_what_cannot_be_written_down_is_not_answered(client: TestClient[Api], pl
     answer = client.post("/api/v1/keys", json={"subject": "x", "role": "viewer"}, headers=bearer(key_of(platform)))
     assert answer.status_code == 503
     assert "isk_" not in answer.text
+
+
+def test_sockets_are_opened_for_those_who_may(platform: Platform) -> None:
+    @websocket("/talk", opt={"permission": "triage"})
+    async def talk(socket: WebSocket[Any, Any, Any]) -> None:
+        await socket.accept()
+        await socket.send_text(socket.user.subject)
+        await socket.close()
+
+    @websocket("/closed")
+    async def closed(socket: WebSocket[Any, Any, Any]) -> None:
+        await socket.accept()
+
+    with TestClient(make_app(platform, [talk, closed])) as client:
+        headers = bearer(key_of(platform, "analyst"))
+        with client.websocket_connect("/talk", headers=headers) as socket:
+            assert socket.receive_text() == "analyst-of-default"
+        refused = [("/talk", bearer(key_of(platform, "viewer")), 4403), ("/talk", {}, 4401), ("/closed", headers, 4403)]
+        for path, given, code in refused:
+            with pytest.raises(WebSocketDisconnect) as told, client.websocket_connect(path, headers=given):
+                pass
+            assert told.value.code == code
+    assert [each.outcome for each in audited(platform)] == [403, 401, 403]
 
 
 CALLS = [

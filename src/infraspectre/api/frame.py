@@ -34,9 +34,8 @@ class Api(Litestar):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
             return
-        scope.setdefault("state", {})
         request_id = request_id_of(scope["headers"])
-        scope["state"]["request_id"] = request_id
+        scope.setdefault("state", {})["request_id"] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             if scope["type"] != "http":
                 await super().__call__(scope, receive, send)

@@ -32,6 +32,7 @@ INCIDENTS = Collection(
         "campaign_id": "text",
         "sensor": "text",
     },
+    ("last_seen", "value", "raised_at", "level", "status", "verdict", "assignee", "sensor"),
 )
 """Times are nanoseconds since the epoch; `level`, `value`, `low` and `high` are those of the threat score."""
 VERDICTS = Collection("verdicts", {"incident_id": "text", "verdict": "text", "by": "text", "at": "integer"})

@@ -149,6 +149,8 @@ def held(name: str, value: Any, kind: Kind) -> list[Value]:
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InputError(f"is no text: {str(value)[:40]}", field=name)
+    if value.isascii() and len(value) <= MOST_SIGNS and "\0" not in value:
+        return value
     return UNKEPT.sub("\ufffd", value[:MOST_SIGNS])
 
 
@@ -209,6 +211,9 @@ class Collection:
 
     name: str
     fields: Mapping[str, Kind] = field(default_factory=dict)
+    frequent: tuple[str, ...] = ()
+    """Fields of short values by which most is asked: stores may let the index of each hold them all, so that questions
+    of them read nothing else. Rows of one text are sorted by the first number among them."""
 
     def __post_init__(self) -> None:
         """Refuse names that no store can use; raises InputError."""

@@ -40,10 +40,11 @@ class Cursors:
         try:
             written = base64.b64decode(query.after + "=" * (-len(query.after) % 4), altchars=b"-_", validate=True)
             place = self._cipher.decrypt(written, bound(tenant, collection, query))
-            return msgspec.msgpack.decode(place, type=Place)
+            read: Place = msgspec.msgpack.decode(place, type=Place)
         except (ValueError, binascii.Error, InvalidTag, msgspec.MsgspecError) as error:
             remedy = "give the `next` of a page of the same query"
             raise InputError("is no place in the answer to this query", field="after", remedy=remedy) from error
+        return read
 
 
 def bound(tenant: str, collection: str, query: Query) -> list[bytes | bytearray | memoryview]:

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+LONGEST_S = 10.0
+"""Seconds that a question may take."""
 Rows = list[tuple[Any, ...]]
 
 
@@ -34,6 +36,18 @@ class Connection(Protocol):
         """Run a statement once for each row of parameters."""
         ...
 
+    def structure(self) -> list[str]:
+        """Return what is wrong with the tables as such."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return what changes whenever a definition of a table does, and then alone."""
+        ...
+
+    def has_others(self) -> bool:
+        """Tell whether there are tables that a store which says nothing of itself cannot have."""
+        ...
+
     def lock(self, name: str, is_shared: bool = False) -> None:
         """Wait until no other transaction holds a name, but for sharing, and hold it until the transaction ends."""
         ...
@@ -58,8 +72,6 @@ class Dialect:
     """The column of a row's identity."""
     fresh: str
     """Returns so many identities that no row of `{table}` has."""
-    bound: str
-    """The column `{name}` as no index knows it."""
     is_planned: bool
     """Tells whether we choose indexes, since the database does not know how many rows pass."""
 
@@ -72,12 +84,16 @@ class Database(Protocol):
         """Say how the database calls things."""
         ...
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Lend a connection that sees one state of the database."""
+    def reading(self, longest_s: float = LONGEST_S) -> AbstractContextManager[Connection]:
+        """Lend a connection that sees one state of the database; a question may take so many seconds."""
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Lend the connection that writes, in a transaction that is durable at the end, or undone by an exception."""
+        ...
+
+    def forget(self) -> None:
+        """Overwrite on the disk, as far as the database can, what was removed."""
         ...
 
     def close(self) -> None:

@@ -30,6 +30,8 @@ class Layout:
 
     collection: str
     fields: Mapping[str, Kind]
+    frequent: tuple[str, ...] = ()
+    """As in the collection when its tables were made."""
 
     @property
     def records(self) -> str:
@@ -68,7 +70,7 @@ class Layout:
             f"CREATE TABLE {self.found} (tenant {integer}, id {integer}, key {text}, {columns}"
             f"PRIMARY KEY (tenant, id)){dialect.suffix}"
         )
-        yield f'CREATE UNIQUE INDEX "key_{self.collection}" ON {self.found} (tenant, key)'
+        yield f"CREATE UNIQUE INDEX {self.index_name(None)} ON {self.found} (tenant, key)"
         yield (
             f"CREATE TABLE {self.texts} (tenant {integer}, field {integer}, value {text}, id {integer}, "
             f"PRIMARY KEY (tenant, field, value, id)){dialect.suffix}"
@@ -88,9 +90,23 @@ class Layout:
         least = {"text": "''", "integer": str(LEAST["integer"]), "real": dialect.least_real}
         return f"{column(name)} {types[kind]} NOT NULL DEFAULT {least[kind]}"
 
+    @cached_property
+    def leading(self) -> str | None:
+        """Return the number that sorts the rows of a frequent text."""
+        return next((name for name in self.frequent if self.fields[name] != "text"), None)
+
     def index(self, name: str) -> str:
-        """Return the statement that makes the index of a column."""
-        return f'CREATE INDEX "index_{self.collection}_{name}" ON {self.found} (tenant, {column(name)}, id)'
+        """Return the statement that makes the index of a column; that of a frequent one holds all frequent ones."""
+        sorting = [name]
+        if name in self.frequent and self.fields[name] == "text" and self.leading is not None:
+            sorting.append(self.leading)
+        held_too = [each for each in self.frequent if each not in sorting] if name in self.frequent else []
+        columns = ", ".join(["tenant", *map(column, sorting), "id", *map(column, held_too)])
+        return f"CREATE INDEX {self.index_name(name)} ON {self.found} ({columns})"
+
+    def index_name(self, name: str | None) -> str:
+        """Return the name of the index of a column, or of that of keys."""
+        return f'"key_{self.collection}"' if name is None else f'"index_{self.collection}_{name}"'
 
     def values(self, record: Mapping[str, Any], hold: Hold = held) -> list[Value]:
         """Return what the columns hold of a record; raises InputError naming the field."""
@@ -113,7 +129,7 @@ def decoded(body: bytes) -> dict[str, Any]:
     """Return a record of its JSON; a damaged one has no fields."""
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, TypeError):
         return {}
 
 
@@ -133,7 +149,7 @@ def encoded(record: Mapping[str, Any]) -> bytes:
     return body
 
 
-def checksum(tenant: str, key: str, revision: int, changed_at: int, body: bytes) -> int:
+def checksum(collection: str, tenant: str, key: str, revision: int, changed_at: int, body: bytes) -> int:
     """Return the CRC-32 of a row, which finds every flipped bit and every burst of up to 32."""
-    head = f"{tenant}\0{key}\0{revision}\0{changed_at}\0"
+    head = f"{collection}\0{tenant}\0{key}\0{revision}\0{changed_at}\0"
     return zlib.crc32(body, zlib.crc32(head.encode(errors="surrogatepass")))

@@ -7,14 +7,22 @@ import zlib
 from infraspectre.adapters.record_store.database import Connection, Dialect
 from infraspectre.errors import InputError
 
+REPAIR = "'infraspectre store repair' saves what can be saved"
 COLLECTION, TENANT = "collection ", "tenant "
 """How names of what is said of collections and tenants begin."""
 
 
 def make_meta(connection: Connection, dialect: Dialect) -> None:
-    """Make the table if there is none."""
-    columns = f"name {dialect.text} PRIMARY KEY, value {dialect.text} NOT NULL, checksum {dialect.integer} NOT NULL"
-    connection.run(f"CREATE TABLE IF NOT EXISTS store_meta ({columns})")
+    """Make the table, and that of damaged rows, if there are none."""
+    text, integer = f"{dialect.text} NOT NULL", f"{dialect.integer} NOT NULL"
+    connection.run(
+        f"CREATE TABLE IF NOT EXISTS store_meta (name {dialect.text} PRIMARY KEY, value {text}, checksum {integer})"
+    )
+    connection.run(
+        f"CREATE TABLE IF NOT EXISTS store_damaged (collection {text}, id {integer}, tenant {dialect.text}, "
+        f"key {dialect.text}, revision {dialect.integer}, changed_at {dialect.integer}, checksum {dialect.integer}, "
+        f"body {dialect.blob})"
+    )
 
 
 def read_meta(connection: Connection, name: str) -> str | None:
@@ -26,7 +34,7 @@ def read_meta(connection: Connection, name: str) -> str | None:
 def read_all(connection: Connection, start: str) -> dict[str, str]:
     """Return all that is said under names that begin so, by the rest of the name; raises InputError."""
     rows = connection.rows("SELECT name, value, checksum FROM store_meta")
-    return {row[0].removeprefix(start): checked(*row) for row in rows if row[0].startswith(start)}
+    return {str(name).removeprefix(start): checked(name, *rest) for name, *rest in rows if str(name).startswith(start)}
 
 
 def write_meta(connection: Connection, name: str, value: str) -> None:
@@ -41,7 +49,7 @@ def write_meta(connection: Connection, name: str, value: str) -> None:
 def checked(name: str, value: str, checksum: int) -> str:
     """Return a value that is as it was written; raises InputError."""
     if checksum != checksum_of(name, value):
-        raise InputError("is damaged", field=f"store_meta {name}", remedy="restore the store from a backup")
+        raise InputError("is damaged", field=f"store_meta {name}", remedy=REPAIR)
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from infraspectre.adapters.record_store.database import Connection
 from infraspectre.adapters.record_store.layout import (
+    Hold,
     Layout,
     checksum,
     column,
@@ -14,7 +15,7 @@ from infraspectre.adapters.record_store.layout import (
     encoded,
     held_or_missing,
 )
-from infraspectre.records.queries import Value
+from infraspectre.records.queries import Value, held
 
 KEYS = 500
 """Keys that one statement names at the most."""
@@ -31,10 +32,13 @@ class Row(NamedTuple):
     body: bytes
     checksum: int
 
-    @property
-    def is_whole(self) -> bool:
+    def is_whole(self, collection: str) -> bool:
         """Tell whether the row is as it was written."""
-        return self.checksum == checksum(self.tenant, self.key, self.revision, self.changed_at, self.body)
+        try:
+            right = checksum(collection, self.tenant, self.key, self.revision, self.changed_at, self.body)
+        except TypeError:
+            return False
+        return self.checksum == right
 
 
 WHOLE = ", ".join(f"r.{name}" for name in Row._fields)
@@ -71,22 +75,33 @@ def write(
 ) -> list[Row]:
     """Write records, in the place of those that are there; raises InputError."""
     identities = fresh(connection, layout, len(records) - len(there))
-    rows = [made(tenant.name, key, encoded(each), at, there.get(key), identities) for key, each in records.items()]
-    upsert(connection, layout.records, Row._fields, 1, rows)
-    names = ("tenant", "id", "key", *map(column, layout.columns))
-    pairs = list(zip(rows, records.values(), strict=True))
-    values = [(tenant.number, row.id, row.key, *layout.values(each)) for row, each in pairs]
-    upsert(connection, layout.found, names, 2, values)
+    rows = [
+        made(layout, tenant.name, key, encoded(each), at, there.get(key), identities) for key, each in records.items()
+    ]
     for row in there.values():
         remove_texts(connection, layout, tenant, row)
-    add_texts(connection, layout, [(tenant.number, *each, row.id) for row, of in pairs for each in layout.texts_of(of)])
+    upsert(connection, layout.records, Row._fields, 1, rows)
+    find(connection, layout, [(tenant.number, row, each) for row, each in zip(rows, records.values(), strict=True)])
     return rows
 
 
-def made(tenant: str, key: str, body: bytes, at: int, before: Row | None, identities: Iterator[int]) -> Row:
+def find(
+    connection: Connection, layout: Layout, rows: Sequence[tuple[int, Row, Mapping[str, Any]]], hold: Hold = held
+) -> None:
+    """Write what rows are found by, given each with its tenant's number and its record; raises InputError."""
+    names = ("tenant", "id", "key", *map(column, layout.columns))
+    values = [(number, row.id, row.key, *layout.values(record, hold)) for number, row, record in rows]
+    upsert(connection, layout.found, names, 2, values)
+    texts = [(number, *each, row.id) for number, row, record in rows for each in layout.texts_of(record, hold)]
+    add_texts(connection, layout, texts)
+
+
+def made(
+    layout: Layout, tenant: str, key: str, body: bytes, at: int, before: Row | None, identities: Iterator[int]
+) -> Row:
     """Return the row of a record."""
     identity, revision = (next(identities), 1) if before is None else (before.id, before.revision + 1)
-    return Row(identity, tenant, key, revision, at, body, checksum(tenant, key, revision, at, body))
+    return Row(identity, tenant, key, revision, at, body, checksum(layout.collection, tenant, key, revision, at, body))
 
 
 def fresh(connection: Connection, layout: Layout, count: int) -> Iterator[int]:
@@ -122,7 +137,7 @@ def remove(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> 
 
 def remove_texts(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> None:
     """Remove the texts of a row; where its body no longer tells them, all are looked through."""
-    if not row.is_whole:
+    if not row.is_whole(layout.collection):
         connection.run(f"DELETE FROM {layout.texts} WHERE id = ?", (row.id,))
         return
     texts = layout.texts_of(decoded(row.body), held_or_missing)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
 
 from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.layout import Layout, column, decoded, held_or_missing
-from infraspectre.adapters.record_store.meta import COLLECTION, make_meta, numbers, read_all, read_meta, write_meta
+from infraspectre.adapters.record_store.meta import (
+    COLLECTION,
+    REPAIR,
+    make_meta,
+    numbers,
+    read_all,
+    read_meta,
+    write_meta,
+)
 from infraspectre.adapters.record_store.rows import WHOLE, Row, add_texts
 from infraspectre.errors import InputError
 from infraspectre.records.queries import Collection, Kind
@@ -18,6 +27,8 @@ VERSION = 1
 """What this program writes. Each version may only add, so that the program before can still read and write."""
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
 """How a store of a version becomes one of the next."""
+DEFINITIONS = "definitions"
+"""Under what name the fingerprint of all definitions is kept."""
 ROWS = 1_000
 """Rows that are looked at at once."""
 
@@ -39,7 +50,9 @@ class Schema:
         with database.writing() as connection:
             connection.lock("store")
             make_meta(connection, database.dialect)
+            check_definitions(connection)
             migrate(connection)
+            write_meta(connection, DEFINITIONS, connection.fingerprint())
 
     def layout(self, collection: Collection) -> Layout:
         """Return the layout of a collection, whose tables are made or extended if need be; raises InputError."""
@@ -66,11 +79,11 @@ class Schema:
         before = known_as(collection.name, written)
         fields = joined_fields(before.layout, collection)
         if added := fields.keys() - before.layout.fields.keys():
-            return self._added(connection, Layout(collection.name, fields), sorted(added))
+            return self._added(connection, replace(before.layout, fields=fields), sorted(added))
         return before
 
     def _made(self, connection: Connection, collection: Collection) -> Known:
-        layout = Layout(collection.name, dict(collection.fields))
+        layout = Layout(collection.name, dict(collection.fields), collection.frequent)
         for statement in layout.statements(self._database.dialect):
             connection.run(statement)
         return remember(connection, layout)
@@ -97,6 +110,14 @@ def migrate(connection: Connection) -> None:
         write_meta(connection, "version", str(VERSION))
 
 
+def check_definitions(connection: Connection) -> None:
+    """Raise InputError where definitions of tables are not as they were made."""
+    written = read_meta(connection, DEFINITIONS)
+    is_made = read_meta(connection, "version") is not None
+    if (written != connection.fingerprint()) if is_made else connection.has_others():
+        raise InputError("the definitions of tables are damaged", remedy=REPAIR)
+
+
 def covers(layout: Layout, collection: Collection) -> bool:
     """Tell whether a layout has all fields of a collection."""
     return all(layout.fields.get(name) == kind for name, kind in collection.fields.items())
@@ -113,14 +134,16 @@ def joined_fields(layout: Layout, collection: Collection) -> dict[str, Kind]:
 
 def remember(connection: Connection, layout: Layout) -> Known:
     """Write down the fields of a collection, in the order that numbers them."""
-    written = msgspec.json.encode(layout.fields).decode()
+    written = msgspec.json.encode((layout.fields, layout.frequent)).decode()
     write_meta(connection, COLLECTION + layout.collection, written)
+    write_meta(connection, DEFINITIONS, connection.fingerprint())
     return Known(layout, written)
 
 
 def known_as(name: str, written: str) -> Known:
     """Return the layout that was written down."""
-    return Known(Layout(name, msgspec.json.decode(written, type=dict[str, Kind])), written)
+    fields, frequent = msgspec.json.decode(written, type=tuple[dict[str, Kind], tuple[str, ...]])
+    return Known(Layout(name, fields, frequent), written)
 
 
 def layouts(connection: Connection) -> list[Layout]:

@@ -6,13 +6,16 @@ import sqlite3
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from infraspectre.adapters.record_store.database import Dialect, Rows
+from infraspectre.adapters.record_store.database import LONGEST_S, Dialect, Rows
+from infraspectre.adapters.record_store.meta import REPAIR
 from infraspectre.adapters.record_store.pool import Pool
+from infraspectre.adapters.record_store.salvage import saved
 from infraspectre.adapters.record_store.store import SqlRecordStore
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
 from infraspectre.ports import Clock
@@ -21,8 +24,6 @@ APPLICATION = 0x49535243
 """Marks files of this store (`PRAGMA application_id`): "ISRC"."""
 WAIT_S = 30.0
 """Seconds to wait for another program that writes."""
-LONGEST_S = 10.0
-"""Seconds that a question may take."""
 STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock: less than a millisecond."""
 CACHE_KIB = 65_536
@@ -39,7 +40,6 @@ SQLITE = Dialect(
     identity="INTEGER PRIMARY KEY",
     fresh="WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted LIMIT ?) "
     "SELECT number + (SELECT coalesce(max(id), 0) FROM {table}) FROM counted",
-    bound="+{name}",
     is_planned=True,
 )
 
@@ -47,6 +47,54 @@ SQLITE = Dialect(
 def open_sqlite(path: Path, clock: Clock) -> SqlRecordStore:
     """Open the store in a file, which is made if need be; raises InputError and OutputError."""
     return SqlRecordStore(SqliteDatabase(path), clock)
+
+
+def back_up(path: Path, out: Path) -> None:
+    """Copy a store as it is at one moment, while others use it; raises InputError and OutputError."""
+    if not path.is_file():
+        raise InputError("there is no such file", path=path)
+    with closing(SqliteConnection(path, is_reading=True)) as source, errors_of(out):
+        with closing(sqlite3.connect(out)) as target:
+            source.copy_to(target)
+        out.chmod(0o600)
+
+
+def rebuild_sqlite(path: Path, clock: Clock) -> int:
+    """Make a damaged file anew from all rows that are whole, and return how many; the damaged one is kept beside it.
+
+    No other program may have it open. Raises InputError where nothing can be saved, and OutputError.
+    """
+    fresh = path.with_name(f"{path.name}.rebuilt")
+    with errors_of(path):
+        said, rows = saved(path)
+        remove_files(fresh)
+        with closing(open_sqlite(fresh, clock)) as store:
+            count = store.restore(said, rows)
+        if not count:
+            remove_files(fresh)
+            raise InputError("holds no record that is whole", path=path, remedy="restore a backup")
+        keep_files(path, path.with_name(f"{path.name}.damaged-{clock.now()}"))
+        fresh.replace(path)
+    return count
+
+
+def remove_files(path: Path) -> None:
+    """Remove a file with what SQLite keeps beside it."""
+    for each in (path, *beside(path)):
+        each.unlink(missing_ok=True)
+
+
+def keep_files(path: Path, kept: Path) -> None:
+    """Give a file another name too, and what is beside it another one alone, so that nothing is without its file."""
+    kept.hardlink_to(path)
+    for old, new in zip(beside(path), beside(kept), strict=True):
+        if old.exists():
+            old.rename(new)
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """Return the files that SQLite keeps beside another."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
 class SqliteConnection:
@@ -57,10 +105,12 @@ class SqliteConnection:
     def __init__(self, path: Path, is_reading: bool) -> None:
         """Open a file."""
         self._path = path
+        self.longest_s = LONGEST_S
         self._deadline, self._left = 0.0, 0
         with errors_of(path):
             self._raw = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             self._raw.execute("PRAGMA synchronous = FULL")
+            self._raw.execute("PRAGMA secure_delete = ON")
             self._raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if is_reading:
                 self._raw.execute("PRAGMA query_only = ON")
@@ -69,16 +119,16 @@ class SqliteConnection:
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement and return all its rows."""
-        self._deadline, self._left = time.monotonic() + LONGEST_S, sys.maxsize
+        self._deadline, self._left = time.monotonic() + self.longest_s, sys.maxsize
         return self._raw.execute(statement, parameters).fetchall()
 
     def rows_within(self, steps: int, statement: str, parameters: Sequence[Any] = ()) -> Rows | None:
         """Run a statement and return all its rows, or None if that takes more steps than so many."""
-        self._deadline, self._left = time.monotonic() + LONGEST_S, steps
+        self._deadline, self._left = time.monotonic() + self.longest_s, steps
         try:
             return self._raw.execute(statement, parameters).fetchall()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT or self._left > 0:
+            if code_of(error) != sqlite3.SQLITE_INTERRUPT or self._left > 0:
                 raise
             return None
 
@@ -90,8 +140,27 @@ class SqliteConnection:
         """Run a statement once for each row of parameters."""
         self._raw.executemany(statement, parameters)
 
+    def structure(self) -> list[str]:
+        """Return what SQLite finds wrong with the file (`PRAGMA integrity_check`)."""
+        return [str(problem) for (problem,) in self.rows("PRAGMA integrity_check(100)") if problem != "ok"]
+
+    def fingerprint(self) -> str:
+        """Return the checksum of all definitions."""
+        definitions = self.rows("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+        return f"{zlib.crc32(repr(definitions).encode(errors='surrogatepass')):08x}"
+
+    def has_others(self) -> bool:
+        """Tell whether the file has tables beside that of what the store says of itself."""
+        names = {name for (name,) in self.rows("SELECT tbl_name FROM sqlite_schema")}
+        return not names <= {"store_meta", "store_damaged"}
+
     def lock(self, name: str, is_shared: bool = False) -> None:
         """Do nothing: whoever writes is alone."""
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the whole file."""
+        self._raw.set_progress_handler(None, 0)
+        self._raw.backup(target)
 
     def close(self) -> None:
         """Close the connection."""
@@ -133,10 +202,13 @@ class SqliteDatabase:
             self._writer.run(f"PRAGMA application_id = {APPLICATION}")
 
     @contextmanager
-    def reading(self) -> Iterator[SqliteConnection]:
-        """Lend a connection that reads."""
+    def reading(self, longest_s: float = LONGEST_S) -> Iterator[SqliteConnection]:
+        """Lend a connection that sees one state of the file; a question may take so many seconds."""
         with errors_of(self._path), self._readers.lent() as connection:
+            connection.longest_s = longest_s
+            connection.run("BEGIN")
             yield connection
+            connection.run("COMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[SqliteConnection]:
@@ -150,6 +222,11 @@ class SqliteDatabase:
                 with suppress(sqlite3.Error):
                     self._writer.run("ROLLBACK")
                 raise
+
+    def forget(self) -> None:
+        """Empty the write-ahead log, in which older pages are; freed pages are overwritten as they are freed."""
+        with self._lock, errors_of(self._path):
+            self._writer.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close all connections."""
@@ -165,20 +242,26 @@ def errors_of(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translated(error, path) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is damaged: a text is no UTF-8", path=path, remedy=REPAIR) from error
     except OSError as error:
         raise OutputError(error.strerror or str(error), path=path) from error
 
 
 def translated(error: sqlite3.Error, path: Path) -> InfraSpectreError:
     """Return what SQLite reports as an error of ours."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    match code:
+    match code_of(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return OverloadError("is being written by another program", path=path, remedy="try again")
         case sqlite3.SQLITE_INTERRUPT:
-            return OverloadError(f"took longer than {LONGEST_S:.0f} s", path=path, remedy="ask for less")
+            return OverloadError("took too long", path=path, remedy="ask for less")
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
             return OutputError(f"cannot be written: {error}", path=path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return InputError(f"is damaged: {error}", path=path, remedy="'infraspectre store repair' saves what it can")
+            return InputError(f"is damaged: {error}", path=path, remedy=REPAIR)
     return InputError(f"cannot be used: {error}", path=path)
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's number of an error, 0 for one of the Python module, such as a text that is no UTF-8."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

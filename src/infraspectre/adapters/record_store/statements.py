@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -24,10 +24,14 @@ class Part(NamedTuple):
 
 
 class Way(NamedTuple):
-    """Says which indexes a statement uses: that of the order, those of some fields, or none but the tenant's rows."""
+    """Says by what rows are found, where we choose: an index, the texts of lists, identities, or all of the tenant."""
 
-    walks: bool = False
-    drivers: tuple[str, ...] = ()
+    through: str | None = None
+    """The name of an index."""
+    lists: str | None = None
+    """The field whose texts are looked up."""
+    identities: str | None = None
+    """Identities, as a list in JSON."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,22 @@ class Question:
         """Return the fields by whose index rows can be found."""
         return list(dict.fromkeys(each.field for each in self.filters if each.operator in SPANS))
 
+    @property
+    def is_covered(self) -> bool:
+        """Tell whether indexes of frequent fields hold all that is asked for."""
+        asked = {each.field for each in self.filters} | {self.order.field if self.order is not None else ""}
+        return asked <= set(self.layout.frequent)
+
+    def way_by(self, name: str) -> Way:
+        """Return the way by the filters of a field."""
+        return Way(lists=name) if self.layout.fields[name] == "texts" else Way(self.layout.index_name(name))
+
     def page(self, limit: int, way: Way | None = None) -> Part:
         """Return the statement for the rows of a page, whole."""
         down = " DESC" if self.order is not None and self.order.descending else ""
-        place, identity = self._place(way), self._bound("f.id", way is None or way.walks)
-        where = self._where(way)
+        place, identity, where = self._place(way), self._bound("f.id", way), self._where(way)
         return Part(
-            f"SELECT p.place, p.key, {WHOLE} FROM (SELECT f.id, f.key, {place} AS place FROM {self.layout.found} f "
+            f"SELECT p.place, {WHOLE} FROM (SELECT f.id, {place} AS place FROM {self._source(way)} "
             f"WHERE {where.text} ORDER BY {place}{down}, {identity}{down} LIMIT ?) p "
             f"LEFT JOIN {self.layout.records} r ON r.id = p.id ORDER BY p.place{down}, p.id{down}",
             (*where.parameters, limit),
@@ -61,19 +74,31 @@ class Question:
     def count(self, most: int, way: Way | None = None) -> Part:
         """Return the statement that counts rows up to a number."""
         where = self._where(way)
-        inner = f"SELECT 1 FROM {self.layout.found} f WHERE {where.text} LIMIT ?"
+        inner = f"SELECT 1 FROM {self._source(way)} WHERE {where.text} LIMIT ?"
         return Part(f"SELECT count(*) FROM ({inner}) c", (*where.parameters, most))
 
-    def driver_count(self, name: str, most: int) -> Part:
+    def count_by(self, name: str, most: int) -> Part:
         """Return the statement that counts, by its index alone, the rows that pass the filters of a field."""
-        mine = [each for each in self.filters if each.field == name and each.operator in SPANS]
+        mine = tuple(each for each in self.filters if each.field == name and each.operator in SPANS)
         if self.layout.fields[name] != "texts":
-            return Question(self.layout, self.dialect, self.tenant, tuple(mine)).count(most)
+            return replace(self, filters=mine, order=None, after=None).count(most, self.way_by(name))
         among = self._among(mine[0])
         return Part(f"SELECT count(*) FROM (SELECT 1 {among.text} LIMIT ?) c", (*among.parameters, most))
 
+    def identities(self, asked: Filter, most: int) -> Part:
+        """Return the statement for the identities of rows that pass one filter of a column, by reading its index."""
+        way = self.way_by(asked.field)
+        where = replace(self, filters=(asked,), order=None, after=None)._where(way)
+        return Part(f"SELECT f.id FROM {self._source(way)} WHERE {where.text} LIMIT ?", (*where.parameters, most))
+
+    def _source(self, way: Way | None) -> str:
+        by = f" INDEXED BY {way.through}" if way is not None and way.through is not None else ""
+        return f"{self.layout.found} f{by}"
+
     def _where(self, way: Way | None) -> Part:
         parts = [Part("f.tenant = ?", (self.tenant,)), *(self._condition(each, way) for each in self.filters)]
+        if way is not None and way.identities is not None:
+            parts.append(Part("f.id IN (SELECT value FROM json_each(?))", (way.identities,)))
         if self.after is not None:
             parts.append(self._behind(way))
         return joined(" AND ", parts)
@@ -86,27 +111,25 @@ class Question:
         return Part(f"({self._place(way)}, f.id) {comparison} (?, ?)", (value, identity))
 
     def _place(self, way: Way | None) -> str:
-        name = "f.key" if self.order is None else f"f.{column(self.order.field)}"
-        return self._bound(name, way is None or way.walks)
+        return self._bound("f.key" if self.order is None else f"f.{column(self.order.field)}", way)
 
-    def _bound(self, name: str, is_free: bool) -> str:
-        """Return a column, which no index may be used for unless it is free."""
-        return name if is_free else self.dialect.bound.format(name=name)
+    def _bound(self, name: str, way: Way | None) -> str:
+        """Return a column; where another way than an index was chosen, so that no index takes to it."""
+        return name if way is None or way.through is not None else f"+{name}"
 
     def _condition(self, asked: Filter, way: Way | None) -> Part:
-        is_driver = way is None or asked.field in way.drivers
         if self.layout.fields[asked.field] == "texts":
-            return self._text_condition(asked, is_driver)
-        sorts = way is not None and way.walks and self.order is not None and self.order.field == asked.field
-        return self._comparison(self._bound(f"f.{column(asked.field)}", is_driver or sorts), asked)
+            return self._text_condition(asked, way)
+        return self._comparison(self._bound(f"f.{column(asked.field)}", way), asked)
 
-    def _text_condition(self, asked: Filter, is_driver: bool) -> Part:
+    def _text_condition(self, asked: Filter, way: Way | None) -> Part:
         among = self._among(asked._replace(operator="=") if asked.operator == "!=" else asked)
         if asked.operator == "!=":
             return Part(f"NOT EXISTS (SELECT 1 {among.text} AND x.id = f.id)", among.parameters)
+        is_driver = way is None or way.lists == asked.field
         if asked.operator == "=" and not is_driver:
             return Part(f"EXISTS (SELECT 1 {among.text} AND x.id = f.id)", among.parameters)
-        return Part(f"{self._bound('f.id', is_driver)} IN (SELECT x.id {among.text})", among.parameters)
+        return Part(f"{'' if is_driver else '+'}f.id IN (SELECT x.id {among.text})", among.parameters)
 
     def _among(self, asked: Filter) -> Part:
         value = self._comparison("x.value", asked)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from infraspectre.adapters.record_store import planning
 from infraspectre.adapters.record_store.cursors import Cursors, secret
 from infraspectre.adapters.record_store.database import Connection, Database
+from infraspectre.adapters.record_store.erasure import erase
 from infraspectre.adapters.record_store.layout import Layout
-from infraspectre.adapters.record_store.meta import number_of, numbered, numbers
+from infraspectre.adapters.record_store.meta import COLLECTION, REPAIR, number_of, numbered, numbers
+from infraspectre.adapters.record_store.repair import repair, restore
 from infraspectre.adapters.record_store.rows import Row, Tenant, remove, select, write
-from infraspectre.adapters.record_store.schema import Schema
+from infraspectre.adapters.record_store.schema import Schema, known_as, layouts
 from infraspectre.adapters.record_store.statements import Question
+from infraspectre.adapters.record_store.verification import damages
 from infraspectre.errors import ConflictError, InputError
-from infraspectre.ports import Clock, Page, Stored
+from infraspectre.ports import Clock, Damage, Page, Stored
 from infraspectre.records.queries import UNKEPT, Collection, Query
 
 MOST_KEY_BYTES = 256
@@ -54,7 +58,7 @@ class SqlRecordStore:
         with self._database.reading() as connection:
             number = number_of(connection, tenant)
             rows = select(connection, layout, Tenant(number or 0, tenant), [key])
-        return stored(layout, tenant, key, rows[key]) if key in rows else None
+        return stored(layout, tenant, rows[key], key) if key in rows else None
 
     def delete(self, tenant: str, collection: Collection, key: str, expected: int | None = None) -> bool:
         """Remove a record and tell whether there was one; raises ConflictError as `put` does."""
@@ -75,10 +79,10 @@ class SqlRecordStore:
         with self._database.reading() as connection:
             question = self._question(connection, layout, tenant, query)
             rows = planning.page(connection, question, query.limit + 1)
-        found = [stored(layout, tenant, key, Row(*row)) for _, key, *row in rows[: query.limit]]
+        found = [stored(layout, tenant, Row(*row)) for _, *row in rows[: query.limit]]
         if len(rows) <= query.limit:
             return Page(found, None)
-        place, _, identity = rows[query.limit - 1][:3]
+        place, identity = rows[query.limit - 1][:2]
         return Page(found, self._cursors.write(tenant, collection.name, query, place, identity))
 
     def count(self, tenant: str, collection: Collection, query: Query, most: int = 10_000) -> int:
@@ -95,6 +99,38 @@ class SqlRecordStore:
         statement = f"SELECT 1 FROM {layout.found} WHERE tenant = ? LIMIT 1"
         with self._database.reading() as connection:
             return sorted(name for name, number in numbers(connection).items() if connection.rows(statement, (number,)))
+
+    def verify(self) -> list[Damage]:
+        """Look at everything, and return what is damaged."""
+        with self._database.reading(math.inf) as connection:
+            return list(damages(connection))
+
+    def repair(self) -> list[Damage]:
+        """Move damaged records aside, make again what the others are found by, and return what was moved."""
+        with self._database.writing() as connection:
+            return repair(connection)
+
+    def restore(self, said: Mapping[str, str], rows: Iterable[Row]) -> int:
+        """Take in rows as another store held them, with what it said of itself, and return how many were whole."""
+        for name, written in said.items():
+            if name.startswith(COLLECTION):
+                layout = known_as(name.removeprefix(COLLECTION), written).layout
+                self._schema.layout(Collection(layout.collection, layout.fields, layout.frequent))
+        with self._database.writing() as connection:
+            return restore(connection, layouts(connection), rows)
+
+    def erase(self, tenant: str, entity: str, pseudonym: str | None = None) -> int:
+        """Remove all records that name an address, or write a pseudonym in its place, and return how many there were.
+
+        What was there is overwritten on the disk as well. Raises InputError for an empty name.
+        """
+        check_name(entity, "entity", MOST_KEY_BYTES)
+        with self._database.writing() as connection:
+            number = number_of(connection, tenant)
+            owner = Tenant(number or 0, tenant)
+            count = 0 if number is None else erase(connection, owner, entity, pseudonym, self._clock.now())
+        self._database.forget()
+        return count
 
     def close(self) -> None:
         """Close all connections."""
@@ -129,11 +165,11 @@ class SqlRecordStore:
         return self._schema.current(connection, collection), Tenant(numbered(connection, tenant), tenant)
 
 
-def stored(layout: Layout, tenant: str, key: str, row: Row) -> Stored:
-    """Return a record as it was written; raises InputError for one that is damaged."""
-    if (row.tenant, row.key) != (tenant, key) or not row.is_whole:
-        remedy = "'infraspectre store repair' moves it aside"
-        raise InputError("the record is damaged", field=f"{layout.collection} {key}", remedy=remedy)
+def stored(layout: Layout, tenant: str, row: Row, key: str | None = None) -> Stored:
+    """Return a record as it was written; raises InputError for one that is damaged or another."""
+    is_right = row.is_whole(layout.collection) and row.tenant == tenant and key in (None, row.key)
+    if not is_right:
+        raise InputError("the record is damaged", field=f"{layout.collection} {key or row.key}", remedy=REPAIR)
     return Stored(row.key, row.revision, row.changed_at, row.body)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from litestar.exceptions import WebSocketException
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +21,8 @@ CHALLENGE = {"www-authenticate": 'Bearer realm="infraspectre"'}
 """How to authenticate (RFC 6750 section 3)."""
 NOBODY = (DEFAULT_TENANT, "", "")
 OFFERED = "bearer."
+CLOSE_BASE = 4_000
+"""Codes from here on are free for applications (RFC 6455 section 7.4.2): a refusal's is its HTTP status beyond this."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -38,6 +41,8 @@ class Policy(ASGIMiddleware):
         except RefusedError as refused:
             if refused.kind != "too-many-requests":
                 await self.note(scope, refused.status)
+            if scope["type"] == "websocket":
+                raise WebSocketException(detail=refused.detail, code=CLOSE_BASE + refused.status) from refused
             raise
         is_change = scope["type"] == "http" and opt.get("audit", scope["method"] not in SAFE)
         await next_app(scope, receive, AuditedSend(self, scope, send) if is_change else send)

@@ -17,11 +17,13 @@ from litestar.types import ASGIApp
 from infraspectre.api.access.policy import credential_of
 from infraspectre.api.bodies import JSON_TYPE
 from infraspectre.api.given import GivenDoor, GivenPrincipal
+from infraspectre.api.problems import RefusedError, detail_of, flaws_of
 from infraspectre.api.stream import endpoints
 from infraspectre.api.stream.endpoints import Recheck
 from infraspectre.api.stream.hub import Hub
 from infraspectre.api.stream.messages import MOST_AGGREGATE_S, Priority, Subscribe
 from infraspectre.api.stream.running import running
+from infraspectre.errors import InputError
 from infraspectre.feed.reader import Feed
 from infraspectre.feed.selection import MOST_FILTERS, Selection
 from infraspectre.ports import EventLog
@@ -34,7 +36,6 @@ from infraspectre.records.queries import MOST_ROWS
 EVENT_STREAM = "text/event-stream"
 PROTOCOL = "infraspectre"
 """The subprotocol of WebSocket that the server speaks where a client offers it."""
-MOST_WAIT_S = 20.0
 GivenHub: TypeAlias = NamedDependency[Hub]
 Channels: TypeAlias = Annotated[
     list[Channel] | None, QueryParameter(name="channel", max_items=5, description="Channels; all by default.")
@@ -92,7 +93,7 @@ class RawSocket(WebSocket[Any, Any, Any]):
         self.channel = (receive, send)
 
 
-@get("/api/v1/feed", opt={"permission": "read", "time_limit_s": MOST_WAIT_S + 30}, sync_to_thread=True)
+@get("/api/v1/feed", opt={"permission": "read", "statuses": (422,)}, sync_to_thread=True)
 def read_feed(
     principal: GivenPrincipal,
     hub: GivenHub,
@@ -104,8 +105,12 @@ def read_feed(
     limit: Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="Items at the most.")] = 100,
 ) -> Response[FeedPage]:
     """Read what happened from a position on, in order."""
-    selection = Selection.of(principal.tenant, channel or (), filter_ or ())
-    reading = hub.feed.page(selection, Position.of(after) if after else None, limit)
+    try:
+        selection = Selection.of(principal.tenant, channel or (), filter_ or ())
+        position = Position.of(after) if after else None
+    except InputError as error:
+        raise not_valid(error) from error
+    reading = hub.feed.page(selection, position, limit)
     gap = reading.gap and FeedGap(str(reading.gap.start), str(reading.gap.end), reading.gap.reason)
     rest = msgspec.json.encode({"next": str(reading.next), "gap": gap}).decode()[1:]
     return Response(f'{{"items":[{",".join(reading.events)}],{rest}'.encode(), media_type=JSON_TYPE)  # type: ignore[arg-type]
@@ -113,7 +118,7 @@ def read_feed(
 
 @get(
     "/api/v1/stream",
-    opt={"permission": "read", "produces": (EVENT_STREAM,), "time_limit_s": 0},
+    opt={"permission": "read", "produces": (EVENT_STREAM,), "time_limit_s": 0, "statuses": (422,)},
     media_type=EVENT_STREAM,
     sync_to_thread=False,
 )
@@ -134,6 +139,11 @@ def follow_feed(
     ] = None,
 ) -> ASGIApp:
     """Follow what happens as server-sent events."""
+    try:
+        Selection.of(principal.tenant, channel or (), filter_ or ())
+        Position.of(last_event_id or resume or "e.0")
+    except InputError as error:
+        raise not_valid(error) from error
     asked = Subscribe(
         id=endpoints.ONLY,
         channels=list(channel or ()),
@@ -157,6 +167,11 @@ async def converse(socket: WebSocket[Any, Any, Any], hub: GivenHub, door: GivenD
     protocol = PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None
     check = recheck(door, socket.scope, socket.user)
     await endpoints.websocket(hub, socket.user, receive, send, check, protocol)
+
+
+def not_valid(error: InputError) -> RefusedError:
+    """Return how a filter or position is refused that is none."""
+    return RefusedError("not-valid", detail_of(error), flaws_of(error))
 
 
 def recheck(door: Any, scope: Any, principal: Principal) -> Recheck:
