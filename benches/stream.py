@@ -284,7 +284,10 @@ class Follower:
     counts: Counter[str] = field(default_factory=Counter)
 
     def take(self, message: dict[str, Any]) -> None:
-        """Check a message against what came before."""
+        """Check a message against what came before; an event's number is that of its entry in the log."""
+        if self.next is None and message["type"] == "subscribed":
+            start = sequence(message["position"])
+            self.next = start + (self.group - start) % GROUPS
         for each in message.get("events", []):
             self.check(each["data"]["number"], each["position"])
         self.counts["shed"] += sum(message.get("shed", {}).values())
@@ -292,12 +295,10 @@ class Follower:
         self.position = message.get("position", self.position)
 
     def check(self, number: int, position: str) -> None:
-        if self.next is None or number == self.next:
-            self.next = number + GROUPS
-            self.counts["events"] += 1
-        elif number < self.next:
+        if self.next is None or number < self.next:
             self.counts["doubled" if sequence(position) <= sequence(self.position or position) else "disordered"] += 1
         else:
+            self.counts["events"] += 1
             self.counts["lost"] += (number - self.next) // GROUPS
             self.next = number + GROUPS
         self.position = position
@@ -375,6 +376,7 @@ async def haunt(server: Server, publisher: Publisher, followers: list[Follower],
     while not all(task.done() for task in wandering):
         await asyncio.sleep(chance.uniform(0.5, 3.0))
         total = sum(follower.counts["connections"] for follower in followers)
+        print(f"{total:,} connections, {done} kills, {publisher.number:,} events", file=sys.stderr)
         if done < kills and total >= done * visits * len(followers) / kills:
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)

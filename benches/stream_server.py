@@ -61,7 +61,7 @@ async def serve(platform: Platform, port: int) -> None:
         backlog=4096,
         backpressure=MOST_CONNECTIONS,
     )
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)  # type: ignore[no-untyped-call]
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     running = asyncio.ensure_future(server.serve())
     while not is_open(port) and not running.done():
         await asyncio.sleep(0.02)

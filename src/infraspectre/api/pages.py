@@ -124,11 +124,6 @@ def filter_pattern(filters: Mapping[str, Kind]) -> str:
     return f"^({'|'.join(f'{re.escape(name)}{VALUES[kind]}' for name, kind in sorted(filters.items()))})$"
 
 
-def any_pattern(*patterns: str) -> str:
-    """Return a regular expression of what any of some expressions matches."""
-    return "|".join(f"({each})" for each in patterns)
-
-
 def any_of(names: Iterable[str]) -> str:
     """Return a regular expression of any of some names."""
     return "|".join(map(re.escape, sorted(names)))

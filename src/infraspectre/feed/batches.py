@@ -76,7 +76,7 @@ class Piece(NamedTuple):
 class Tally(NamedTuple):
     """Counts events of one kind about the same subject."""
 
-    count: int
+    events: int
     first: str
     """When the first happened, as its event says."""
     last: str
@@ -86,7 +86,7 @@ class Tally(NamedTuple):
     def plus(self, later: Tally) -> Tally:
         """Return both together."""
         return Tally(
-            self.count + later.count,
+            self.events + later.events,
             self.first,
             later.last,
             max(self.rank, later.rank),
@@ -180,7 +180,7 @@ def summarized(matches: Iterable[Match]) -> str:
         add(tallies, key, tally)
     others = tallies.pop(OTHERS, None)
     fields = {
-        "count": sum(tally.count for tally in tallies.values()) + (others.count if others else 0),
+        "count": sum(tally.events for tally in tallies.values()) + (others.events if others else 0),
         "summaries": [
             {"channel": key[0], "kind": key[1], "subject": key[2], **told(tally)} for key, tally in tallies.items()
         ],
@@ -192,7 +192,7 @@ def summarized(matches: Iterable[Match]) -> str:
 def told(tally: Tally) -> dict[str, Any]:
     """Return what a summary says of a tally."""
     return {
-        "count": tally.count,
+        "count": tally.events,
         "first": tally.first,
         "last": tally.last,
         "severity": SEVERITIES[tally.rank],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -23,6 +25,50 @@ LIMIT = 6.0
 """Weights and starting points beyond say nothing more: a probability of 0.9975."""
 UNSAID = {"informational": 0.1, "low": 0.2, "medium": 0.4, "high": 0.7, "critical": 0.9}
 """The relevance of events whose producer gave none."""
+
+
+VERDICT_KIND = "verdict.given"
+CHANGE_KIND = "incident.changed"
+"""Says what people changed, which is not what they judge."""
+WORTH: dict[str, bool] = {"true_positive": True, "benign": False, "false_positive": False, "dismissed": False}
+"""What verdicts say; others, such as unsure, say nothing."""
+MOST_REMEMBERED = 20_000
+"""Subjects whose last event is remembered until somebody judges it."""
+
+
+class Verdict(msgspec.Struct):
+    """Reads the verdict of a record."""
+
+    verdict: str = ""
+
+
+class Apprentice:
+    """Learns from the feed itself: the verdict on a subject says whether the last event about it was worth showing.
+
+    All servers read the same feed, and so learn the same.
+    """
+
+    def __init__(self, relevance: Relevance) -> None:
+        """Teach a learner."""
+        self._relevance = relevance
+        self._events: OrderedDict[tuple[str, str], FeedEvent] = OrderedDict()
+
+    def see(self, event: FeedEvent) -> None:
+        """Take note of an event, or learn from a verdict."""
+        subject = (event.tenant, event.subject)
+        if event.kind == VERDICT_KIND:
+            self._judge(event, self._events.get(subject))
+        elif event.subject and event.kind != CHANGE_KIND:
+            self._events[subject] = event
+            self._events.move_to_end(subject)
+            if len(self._events) > MOST_REMEMBERED:
+                self._events.popitem(last=False)
+
+    def _judge(self, event: FeedEvent, judged: FeedEvent | None) -> None:
+        with suppress(msgspec.MsgspecError):
+            worth = WORTH.get(msgspec.json.decode(event.data, type=Verdict).verdict)
+            if worth is not None and judged is not None:
+                self._relevance.learn(judged, worth)
 
 
 class Relevance:

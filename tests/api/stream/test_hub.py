@@ -286,3 +286,17 @@ def test_a_closing_hub_sends_clients_elsewhere() -> None:
     stage.hub.close()
     assert client.ending is not None
     assert client.ending.code == 1001
+
+
+def test_verdicts_on_the_feed_change_what_is_relevant() -> None:
+    stage = Stage()
+    client, wire = stage.join()
+    stage.ask(client, "subscribe", id="a", filters=["relevance>=0.5", "kind=incident.raised"])
+    for number in range(30):
+        stage.publish(event(number, subject=f"s{number}", relevance=0.7, category="novelty"))
+        stage.publish(event(number, subject=f"s{number}", kind="verdict.given", verdict="false_positive"))
+    stage.publish(event(99, subject="other", relevance=0.9, kind="incident.raised", category="beacon", severity="high"))
+    shown = numbers(wire)
+    assert shown[0] == 0
+    assert 5 not in shown
+    assert shown[-1] == 99

@@ -56,7 +56,8 @@ class Site:
 
     def follow(self, tenant: str = "default", **options: Any) -> ClientConnection:
         url = f"ws://127.0.0.1:{self.port}/api/v1/stream"
-        return connect(url, additional_headers=self.headers(tenant), compression=None, **options)
+        client: ClientConnection = connect(url, additional_headers=self.headers(tenant), compression=None, **options)
+        return client
 
     @property
     def url(self) -> str:
@@ -162,9 +163,16 @@ def next_event(lines: Iterator[str]) -> tuple[str, list[int]]:
 
 
 def test_bad_parameters_of_server_sent_events_are_problems(site: Site) -> None:
-    for query in ("filter=nothing=1", "channel=weather", "aggregate_s=-1", "resume=here", "nothing=1"):
+    queries = {
+        "filter=nothing=1": 422,
+        "resume=here": 422,
+        "channel=weather": 400,
+        "aggregate_s=-1": 400,
+        "nothing=1": 400,
+    }
+    for query, status in queries.items():
         answer = httpx.get(f"{site.url}/stream?{query}", headers=site.headers())
-        assert answer.status_code == 400, query
+        assert answer.status_code == status, query
         assert answer.headers["content-type"] == "application/problem+json"
 
 
@@ -207,6 +215,6 @@ def test_a_client_that_does_not_read_harms_nobody(site: Site) -> None:
             ask(each, "subscribe", id="a", channels=["system"])
             next(messages(each))
         found = messages(quick)
-        for start in range(0, 2_000, 100):
+        for start in range(0, 1_200, 100):
             site.publish(*(event(start + n, channel="system", text="x" * 5_000) for n in range(100)))
             assert numbers_of(found, 100)[0] == list(range(start, start + 100))

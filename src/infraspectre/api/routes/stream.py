@@ -17,17 +17,17 @@ from litestar.types import ASGIApp
 from infraspectre.api.access.policy import credential_of
 from infraspectre.api.bodies import JSON_TYPE
 from infraspectre.api.given import GivenDoor, GivenPrincipal
-from infraspectre.api.pages import VALUES, any_pattern, filter_pattern
+from infraspectre.api.problems import about_content
 from infraspectre.api.stream import endpoints
 from infraspectre.api.stream.endpoints import Recheck
 from infraspectre.api.stream.hub import Hub
 from infraspectre.api.stream.messages import MOST_AGGREGATE_S, Priority, Subscribe
 from infraspectre.api.stream.running import running
 from infraspectre.feed.reader import Feed
-from infraspectre.feed.selection import FIELDS, MOST_FILTERS, Selection
+from infraspectre.feed.selection import MOST_FILTERS, Selection
 from infraspectre.ports import EventLog
 from infraspectre.records.access import Principal
-from infraspectre.records.detection import SEVERITIES, Severity
+from infraspectre.records.detection import Severity
 from infraspectre.records.events import Position
 from infraspectre.records.feed import FEED_TOPIC, Channel
 from infraspectre.records.queries import MOST_ROWS
@@ -35,15 +35,6 @@ from infraspectre.records.queries import MOST_ROWS
 EVENT_STREAM = "text/event-stream"
 PROTOCOL = "infraspectre"
 """The subprotocol of WebSocket that the server speaks where a client offers it."""
-MOST_WAIT_S = 20.0
-POSITION = r"^[0-9A-Za-z]{1,40}\.[0-9]{1,18}$"
-PATTERN = any_pattern(
-    filter_pattern({name: kind for name, kind in FIELDS.items() if name != "severity"}),
-    rf"^severity *(=|!=|<|<=|>|>=) *({'|'.join(SEVERITIES)})$",
-    rf"^data(\.[a-z0-9_]{{1,40}}){{1,4}}{VALUES['real']}$",
-)
-"""How a filter is written; texts within `data` can be compared, too."""
-WRITTEN = {"pattern": POSITION}
 GivenHub: TypeAlias = NamedDependency[Hub]
 Channels: TypeAlias = Annotated[
     list[Channel] | None, QueryParameter(name="channel", max_items=5, description="Channels; all by default.")
@@ -53,7 +44,6 @@ Filters: TypeAlias = Annotated[
     QueryParameter(
         name="filter",
         max_items=MOST_FILTERS,
-        schema_extra={"items": {"type": "string", "pattern": PATTERN}},
         description="Fields compared with values, such as severity>=high; all must hold.",
     ),
 ]
@@ -102,21 +92,22 @@ class RawSocket(WebSocket[Any, Any, Any]):
         self.channel = (receive, send)
 
 
-@get("/api/v1/feed", opt={"permission": "read", "time_limit_s": MOST_WAIT_S + 30}, sync_to_thread=True)
+@get("/api/v1/feed", opt={"permission": "read", "statuses": (422,)}, sync_to_thread=True)
 def read_feed(
     principal: GivenPrincipal,
     hub: GivenHub,
     channel: Channels = None,
     filter_: Filters = None,
     after: Annotated[
-        str | None,
-        QueryParameter(schema_extra=WRITTEN, description="A position; the oldest kept by default."),
+        str | None, QueryParameter(max_length=64, description="A position; from the oldest kept by default.")
     ] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="Items at the most.")] = 100,
 ) -> Response[FeedPage]:
     """Read what happened from a position on, in order."""
-    selection = Selection.of(principal.tenant, channel or (), filter_ or ())
-    reading = hub.feed.page(selection, Position.of(after) if after else None, limit)
+    with about_content():
+        selection = Selection.of(principal.tenant, channel or (), filter_ or ())
+        position = Position.of(after) if after else None
+    reading = hub.feed.page(selection, position, limit)
     gap = reading.gap and FeedGap(str(reading.gap.start), str(reading.gap.end), reading.gap.reason)
     rest = msgspec.json.encode({"next": str(reading.next), "gap": gap}).decode()[1:]
     return Response(f'{{"items":[{",".join(reading.events)}],{rest}'.encode(), media_type=JSON_TYPE)  # type: ignore[arg-type]
@@ -124,7 +115,7 @@ def read_feed(
 
 @get(
     "/api/v1/stream",
-    opt={"permission": "read", "produces": (EVENT_STREAM,), "time_limit_s": 0},
+    opt={"permission": "read", "produces": (EVENT_STREAM,), "time_limit_s": 0, "statuses": (422,)},
     media_type=EVENT_STREAM,
     sync_to_thread=False,
 )
@@ -139,13 +130,15 @@ def follow_feed(
     aggregate_s: Annotated[
         float, QueryParameter(ge=0, le=MOST_AGGREGATE_S, description="Seconds of one summary; 0 is each event.")
     ] = 0.0,
-    resume: Annotated[str | None, QueryParameter(schema_extra=WRITTEN, description="A position to go on from.")] = None,
+    resume: Annotated[str | None, QueryParameter(max_length=64, description="A position to go on from.")] = None,
     last_event_id: Annotated[
-        str | None,
-        HeaderParameter(name="last-event-id", schema_extra=WRITTEN, description="The same, as browsers send it."),
+        str | None, HeaderParameter(name="last-event-id", max_length=64, description="The same, as browsers send it.")
     ] = None,
 ) -> ASGIApp:
     """Follow what happens as server-sent events."""
+    with about_content():
+        Selection.of(principal.tenant, channel or (), filter_ or ())
+        Position.of(last_event_id or resume or "e.0")
     asked = Subscribe(
         id=endpoints.ONLY,
         channels=list(channel or ()),

@@ -38,7 +38,8 @@ class Connection:
     def send(self, messages: list[str]) -> Sending:
         """Hand over messages; servers whose `send` returns a future spare a task for each message."""
         outcome: Any = self._send(self._wrap(messages))
-        return outcome if hasattr(outcome, "done") else asyncio.ensure_future(outcome)
+        sending: Sending = outcome if hasattr(outcome, "done") else asyncio.ensure_future(outcome)
+        return sending
 
 
 def websocket_frame(messages: list[str]) -> dict[str, Any]:

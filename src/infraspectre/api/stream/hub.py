@@ -14,6 +14,7 @@ from infraspectre.api.stream.messages import Ack, Ping, Subscribe, Unsubscribe, 
 from infraspectre.errors import ConflictError, InputError, OverloadError
 from infraspectre.feed.batches import Batch
 from infraspectre.feed.reader import Feed, Gap
+from infraspectre.feed.relevance import Apprentice
 from infraspectre.feed.selection import Selection
 from infraspectre.records.access import Principal
 from infraspectre.records.events import Position
@@ -42,6 +43,7 @@ class Hub:
         """Lanes for which history is read."""
         self._groups = Groups()
         self._owners: dict[Lane, Client] = {}
+        self._apprentice = Apprentice(feed.relevance)
         self._by_tenant: Counter[str] = Counter()
 
     def join(self, principal: Principal, transport: Transport) -> Client:
@@ -122,6 +124,9 @@ class Hub:
             self._tell_gap(batch, self._groups)
             return
         self.feed.hold(batch)
+        for happenings in batch.by_tenant.values():
+            for happening in happenings:
+                self._apprentice.see(happening.event)
         for lanes, match in self._groups.matches(batch):
             for lane in lanes:
                 lane.offer(match, now)

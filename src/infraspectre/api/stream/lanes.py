@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from infraspectre.api.stream.ladder import Level
@@ -155,9 +156,10 @@ class Lane:
         self._fill()
         if not self._ready:
             return None
-        if isinstance(self._ready[0], Note):
-            note = self._ready.popleft()
-            return self._sent([note], note.text)  # type: ignore[union-attr]
+        first = self._ready[0]
+        if isinstance(first, Note):
+            self._ready.popleft()
+            return self._sent([first], first.text)
         pieces = self._pieces(room)
         return self._sent(pieces, events_message(self.name, pieces, self.epoch))
 
@@ -205,7 +207,7 @@ class Lane:
             self._fill()
         return pieces
 
-    def _sent(self, items: list[Piece] | list[Note], text: str) -> str:
+    def _sent(self, items: Sequence[Piece | Note], text: str) -> str:
         events = sum(item.events for item in items)
         self.events -= events
         self.size -= sum(item.size for item in items)
@@ -216,7 +218,7 @@ class Lane:
             self._open += events
         return text
 
-    def _count(self, items: list[Piece] | list[Note]) -> None:
+    def _count(self, items: Sequence[Piece | Note]) -> None:
         for item in items:
             if isinstance(item, Note):
                 self._counts["notes"] += 1

@@ -56,7 +56,7 @@ class Ping(Incoming, frozen=True):
 
 
 Request = Subscribe | Unsubscribe | Ack | Ping
-DECODER = msgspec.json.Decoder(Request)
+DECODER: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 
 
 def read(data: str | bytes, most: int) -> Request:

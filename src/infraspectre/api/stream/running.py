@@ -44,11 +44,11 @@ async def running(hub: Hub) -> AsyncIterator[None]:
 
 
 async def forever(once: Callable[[], Awaitable[None]]) -> None:
-    """Do something again and again; an error costs one round and is logged."""
+    """Do something again and again; whatever goes wrong costs one round and is logged."""
     while True:
         try:
             await once()
-        except Exception as error:  # noqa: BLE001  whatever goes wrong, no client may wait for ever
+        except Exception as error:
             log.error("round failed", round=once.__name__, exc_info=error)
             await asyncio.sleep(RETRY_S)
 
