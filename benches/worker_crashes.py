@@ -55,11 +55,11 @@ def play(folder: str, sent: list[bytes], kills: random.Random | None) -> dict[st
     topic, killed, rest = log.topic(FLOWS_TOPIC), 0, list(sent)
     worker = Running(settings)
     while rest or worker.report.facts.get("waiting", {FLOWS_TOPIC: 1})[FLOWS_TOPIC]:
-        if rest:
+        is_working = bool(worker.report.facts)
+        if rest and is_working:
             topic.append([rest.pop(0)]).result()
-        ready = worker.report.state == "ready"
-        time.sleep(kills.random() * LONGEST_S if kills and ready else 0.05)
-        if kills and ready and rest:
+        time.sleep(kills.random() * LONGEST_S if kills and is_working else 0.05)
+        if kills and rest and is_working:
             worker.process.kill()
             worker.process.wait()
             killed, worker = killed + 1, Running(settings)
