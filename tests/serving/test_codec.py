@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infraspectre.errors import InputError
@@ -30,6 +30,7 @@ SIMPLE = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(SIMPLE)
 def test_plain_values_come_back_as_they_were(value: Any) -> None:
     assert through(value) == value

@@ -95,8 +95,18 @@ class Stop(BaseException):
     """Stands for a process that is killed."""
 
 
-@pytest.mark.parametrize("place", ["tables", "records", "before feed", "after feed", "cursor"])
-@pytest.mark.parametrize("is_saved", [True, False], ids=["checkpoint", "no checkpoint"])
+@pytest.mark.parametrize(
+    ("place", "is_saved"),
+    [
+        ("tables", True),
+        ("records", True),
+        ("before feed", True),
+        ("after feed", True),
+        ("cursor", True),
+        ("records", False),
+        ("after feed", False),
+    ],
+)
 def test_a_worker_that_is_killed_anywhere_goes_on_exactly(
     batches: list[bytes],
     expected: dict[str, Any],

@@ -18,6 +18,7 @@ from infraspectre.serving.control import BEAT_S, Control, News, Report
 from infraspectre.serving.listening import in_address, listening
 from infraspectre.serving.metrics import (
     BREAKER_OPEN,
+    BREAKER_SKIPPED,
     FAILURES,
     PROCESS_RESTARTS,
     WORKER_FLOWS,
@@ -172,6 +173,7 @@ FACTS = {
     "waiting": WORKER_WAITING,
     "seconds": WORKER_SECONDS,
     "open": BREAKER_OPEN,
+    "skipped": BREAKER_SKIPPED,
     "failures": FAILURES,
 }
 """The metrics in which the facts of other processes are shown."""

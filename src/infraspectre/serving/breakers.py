@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-import msgspec
 import polars as pl
 
 from infraspectre.records import Detection
@@ -14,21 +13,6 @@ from infraspectre.records import Detection
 State = Literal["closed", "open", "half-open"]
 MOST_ERROR_SIGNS = 300
 """Length of the last error that is kept for people."""
-
-
-class Health(msgspec.Struct, frozen=True):
-    """Says how something fares that the platform depends on."""
-
-    name: str
-    state: State
-    failures: int
-    """Failures since the start."""
-    skipped: int
-    """Calls that were not made since the breaker was open."""
-    since: float
-    """Seconds on a monotonic clock at which it came into this state."""
-    error: str = ""
-    """The last failure."""
 
 
 class Breaker:
@@ -85,10 +69,6 @@ class Breaker:
             self._enter("open")
         elif self._in_a_row >= self._limit:
             self._enter("open")
-
-    def health(self) -> Health:
-        """Return how what stands behind it fares."""
-        return Health(self.name, self.state, self.failures, self.skipped, self._since, self.error)
 
     def _enter(self, state: State) -> None:
         self.state, self._since = state, self._now()

@@ -53,6 +53,9 @@ WORKER_SECONDS = Family(
 BREAKER_OPEN = Family(
     "infraspectre_breaker_open", "gauge", "Whether something is left alone since it failed, as 1 or 0.", ("name",)
 )
+BREAKER_SKIPPED = Family(
+    "infraspectre_breaker_skipped", "gauge", "Calls that were not made while something was left alone.", ("name",)
+)
 FAILURES = Family("infraspectre_worker_failures", "gauge", "Failures since the worker was started.", ("name",))
 PROCESS_RESTARTS = Family(
     "infraspectre_process_restarts", "gauge", "How often a process was started again.", ("process",)
@@ -70,6 +73,7 @@ FAMILIES: tuple[Family, ...] = (
     WORKER_WAITING,
     WORKER_SECONDS,
     BREAKER_OPEN,
+    BREAKER_SKIPPED,
     FAILURES,
     PROCESS_RESTARTS,
 )

@@ -146,14 +146,10 @@ class Worker:
                 high = middle
         return low
 
-    def run(self, is_stopped: Callable[[], bool]) -> None:
-        """Work until told to stop, then hand on what is done."""
-        while not is_stopped():
-            self.step(0.2)
-        self.close()
-
     def step(self, wait_s: float = 0.0) -> int:
         """Work on what waits next, and return how many entries it was."""
+        if self.is_held:
+            time.sleep(min(wait_s, *(queue.breaker.waits_s for queue in self.queues if queue.is_full)))
         self._scan(0.0 if len(self.backlog) or self.is_held else wait_s)
         cut = None if self.is_held else self._cut()
         if cut is not None:

@@ -106,13 +106,16 @@ def facts(worker: Worker, breakers: Iterable[Breaker]) -> dict[str, dict[str, fl
     account, lanes = worker.learnt.account, worker.relay.lanes
     failures: Counter[str] = Counter({"pipeline": worker.failures})
     is_open: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     for each in breakers:  # those of several tenants have the same name
         failures[each.name] += each.failures
         is_open[each.name] += each.state != "closed"
+        skipped[each.name] += each.skipped
     return {
         "flows": {"taken": account.taken, "done": account.done, "queued": account.queued, **account.shed},
         "waiting": {FLOWS_TOPIC: worker.waits, **{name: lane.waits for name, lane in lanes.items()}},
         "seconds": {name: round(seconds, 3) for name, seconds in worker.seconds.items()},
         "open": dict(is_open),
+        "skipped": dict(skipped),
         "failures": dict(failures),
     }
