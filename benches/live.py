@@ -26,12 +26,12 @@ from benches.report import Figure, Report, Table, UnavailableError
 SENDER, SENSOR = "sender", "sensor"
 SENSOR_CORE, SENDER_CORE = "0", "1"
 PACKETS = 1_000_000
-SECONDS = 3.0
-"""How long packets are sent at each rate."""
+SECONDS = 6.0
+"""How long packets are sent at each rate: several times as many as find room in the ring."""
 LOWEST, HIGHEST, STEPS = 5_000.0, 1_600_000.0, 7
-BUFFER_BYTES = 64 << 20
-REPORTS_S = 2.5
-"""NFStream reports each second: the second report after the last packet counts them all."""
+BUFFER_BYTES = 16 << 20
+REPORTS_S = 1.2
+"""NFStream counts for its reports when a packet comes a second after it did so last, and reports each second."""
 PROBES, WARM_UP, PAUSE_S = 2_000, 200, (0.001, 0.004)
 LOAD = 50_000
 CLONE_NEWNET = 0x40000000
@@ -76,7 +76,10 @@ def measure() -> Report:
             "in blocks": search(lambda rate: ours(name, replay, capture, rate, 1)),
             "at once": search(lambda rate: ours(name, replay, capture, rate, 0)),
         }
-        figures = [rate_figure(f"packets per second without loss, {way}", found) for way, found in trials.items()]
+        figures = [
+            Figure(f"packets per second without loss, {way}", best(found), "", "", "400,000")
+            for way, found in trials.items()
+        ]
         notes = [METHOD, f"Load average at the end: {os.getloadavg()[0]:.1f}."]
         try:
             peer = peer_python()
@@ -84,18 +87,16 @@ def measure() -> Report:
             notes.append(f"NFStream was left out: {reason}.")
         else:
             trials["NFStream"] = search(lambda rate: theirs(name, peer, replay, capture, rate))
-            ratio = best(trials["in blocks"]) / best(trials["NFStream"]) if best(trials["NFStream"]) else float("inf")
-            figures.append(rate_figure("the same, NFStream", trials["NFStream"], "", ""))
-            figures.append(Figure("ratio, in blocks", ratio, "x", "4 x"))
+            figures.append(Figure("the same, NFStream", best(trials["NFStream"])))
+            figures += [
+                Figure(f"ratio, {way}", best(trials[way]) / best(trials["NFStream"]), "x", "4 x")
+                for way in ("in blocks", "at once")
+                if best(trials["NFStream"])
+            ]
         for load in (0, LOAD):
             figures += delay_figures(name, replay, capture, load)
     rows = [[way, one.sent, one.rate, one.found, one.dropped] for way, found in trials.items() for one in found]
     return Report(figures, [Table("", ("sensor", "sent", "packets/s", "found", "dropped"), rows)], notes)
-
-
-def rate_figure(name: str, trials: list[Trial], floor: str = "", aim: str = "400,000") -> Figure:
-    """Return the highest rate without loss."""
-    return Figure(name, best(trials), "", floor, aim)
 
 
 def best(trials: list[Trial]) -> float:
@@ -155,7 +156,7 @@ def line(program: subprocess.Popen[str]) -> str:
     return program.stdout.readline() if program.stdout else ""
 
 
-def send(name: str, replay: Path, capture: Path, rate: float, seconds: float = SECONDS) -> tuple[int, float]:
+def send(name: str, replay: Path, capture: Path, rate: float, seconds: float) -> tuple[int, float]:
     """Send packets at a rate; return how many, and in how many seconds."""
     with inside(name, SENDER_CORE, replay, SENDER, capture, str(int(rate * seconds)), str(rate)) as program:
         done = json.loads(line(program))
@@ -165,9 +166,9 @@ def send(name: str, replay: Path, capture: Path, rate: float, seconds: float = S
 def ours(name: str, replay: Path, capture: Path, rate: float, block_timeout_ms: int) -> Trial:
     """Send at a rate while we listen."""
     reader = READERS / "infraspectre_live_reader.py"
-    with inside(name, SENSOR_CORE, sys.executable, reader, SENSOR, str(block_timeout_ms)) as program:
+    with inside(name, SENSOR_CORE, sys.executable, reader, SENSOR, str(block_timeout_ms), str(BUFFER_BYTES)) as program:
         line(program)
-        sent, seconds = send(name, replay, capture, rate)
+        sent, seconds = send(name, replay, capture, rate, SECONDS)
         if program.stdin:
             program.stdin.close()
         found = json.loads(line(program))
@@ -181,15 +182,22 @@ def theirs(name: str, peer: Path, replay: Path, capture: Path, rate: float) -> T
     reader = READERS / "nfstream_live_reader.py"
     with inside(name, SENSOR_CORE, peer, "-u", reader, SENSOR, str(BUFFER_BYTES)) as program:
         line(program)
-        sent, seconds = send(name, replay, capture, rate)
-        report, until = {"packets_processed": 0}, time.monotonic() + REPORTS_S
-        processed = -1
-        while time.monotonic() < until or report["packets_processed"] > processed:
-            processed = report["packets_processed"]
-            report = json.loads(line(program))
+        sent, seconds = send(name, replay, capture, rate, SECONDS)
+        found, more = -1, 1
+        while (counted := count_after_one_more(name, program, replay, capture) - more) > found:
+            found, more = counted, more + 1
         program.terminate()
-    found = report["packets_processed"] + report["packets_ignored"]
     return Trial(sent, seconds, found, sent - found)
+
+
+def count_after_one_more(name: str, program: subprocess.Popen[str], replay: Path, capture: Path) -> int:
+    """Send one packet more, so that NFStream counts, and return how many it has found with it."""
+    time.sleep(REPORTS_S)
+    send(name, replay, capture, 1, 1)
+    until, report = time.monotonic() + REPORTS_S, {}
+    while time.monotonic() < until:
+        report = json.loads(line(program))
+    return int(report["packets_processed"]) + int(report["packets_ignored"])
 
 
 def delay_figures(name: str, replay: Path, capture: Path, load: int) -> list[Figure]:

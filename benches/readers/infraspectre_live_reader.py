@@ -12,8 +12,10 @@ from infraspectre.capture.settings import CaptureSettings
 
 
 def main() -> None:
-    """Listen to the interface named first, with the block timeout in milliseconds named second."""
-    source = LiveSource(sys.argv[1], settings=CaptureSettings(block_timeout_ms=int(sys.argv[2])))
+    """Listen to the interface named first; block timeout in milliseconds and bytes of the ring come after it."""
+    interface, block_timeout_ms, buffer_bytes = sys.argv[1:4]
+    settings = CaptureSettings(block_timeout_ms=int(block_timeout_ms), buffer_bytes=int(buffer_bytes))
+    source = LiveSource(interface, settings=settings)
     threading.Thread(target=stop_at_end_of_input, args=(source,), daemon=True).start()
     print("listening", flush=True)
     rows, started_cpu_s = 0, time.process_time()
