@@ -18,11 +18,12 @@ from schemathesis import GenerationMode
 
 from infraspectre.adapters.log.local import LocalLog
 from infraspectre.adapters.record_store import open_sqlite
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.api.app import make_app
 from infraspectre.api.routes.keys import new_key
 from infraspectre.records.access import DEFAULT_TENANT
 from infraspectre.records.collections import KEYS
-from infraspectre.serving.platform import Platform, SystemClock
+from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings, Settings
 
 FREE = AccessSettings(password_kib=32, requests_per_s=1e6, logins_per_minute=1e4, failures_per_minute=1e6)

@@ -23,6 +23,7 @@ from litestar.testing import TestClient
 from benches.api_fuzz import FREE
 from infraspectre.adapters.log.local import LocalLog
 from infraspectre.adapters.record_store import open_sqlite
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.api.access.credentials import Credential
 from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
@@ -30,7 +31,7 @@ from infraspectre.api.openapi import operations
 from infraspectre.api.routes.keys import new_key
 from infraspectre.records.access import PERMISSIONS, ROLES, Role, UserRecord
 from infraspectre.records.collections import KEYS, USERS
-from infraspectre.serving.platform import Platform, SystemClock
+from infraspectre.serving.platform import Platform
 from infraspectre.settings import Settings
 
 TENANTS = ("default", "red", "blue")

@@ -34,12 +34,13 @@ def serve(folder: Path) -> None:
     from benches.api_fuzz import FREE
     from infraspectre.adapters.log.local import LocalLog
     from infraspectre.adapters.record_store import open_sqlite
+    from infraspectre.adapters.system_clock import SystemClock
     from infraspectre.api.app import make_app
     from infraspectre.api.routes.keys import new_key
     from infraspectre.records.access import UserRecord
     from infraspectre.records.collections import KEYS
     from infraspectre.records.collections import USERS as USERS_OF
-    from infraspectre.serving.platform import Platform, SystemClock
+    from infraspectre.serving.platform import Platform
     from infraspectre.settings import Settings
 
     clock = SystemClock()

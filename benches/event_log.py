@@ -18,7 +18,7 @@ from benches.report import Figure, Report
 from infraspectre.adapters.log.frames import FIRST, Place, Signer, group
 from infraspectre.adapters.log.local import LocalLog
 from infraspectre.adapters.log.verifying import verify
-from infraspectre.logbook import SystemClock
+from infraspectre.adapters.system_clock import SystemClock
 
 ENTRY_BYTES = 200
 GROUP = 500

@@ -24,8 +24,8 @@ from infraspectre.adapters.log.local import LocalLog
 from infraspectre.adapters.log.verifying import verify
 from infraspectre.adapters.log.writing import Limits
 from infraspectre.adapters.signing import make_key
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import InfraSpectreError
-from infraspectre.logbook import SystemClock
 from infraspectre.records.events import GapError
 
 TOPIC = "events"

@@ -23,8 +23,8 @@ from infraspectre.adapters.log.looking import TopicView
 from infraspectre.adapters.log.repairing import repair
 from infraspectre.adapters.log.verifying import verify
 from infraspectre.adapters.log.writing import Limits
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import InfraSpectreError
-from infraspectre.logbook import SystemClock
 from infraspectre.records.events import Entry, GapError
 
 TOPIC = "events"

@@ -25,11 +25,11 @@ import polars as pl
 
 from infraspectre import app
 from infraspectre.adapters.sensor_link.payloads import pack
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.records.feed import EVENTS_TOPIC, FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, encode
 from infraspectre.serving.control import Report, Start
 from infraspectre.serving.opening import open_log
-from infraspectre.serving.platform import SystemClock
 from infraspectre.settings import DataSettings, LimitSettings, Settings
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"

@@ -33,8 +33,8 @@ from benches.process import ROOT
 from benches.report import Figure, Report
 from benches.stream_server import new_key
 from infraspectre.adapters.log.local import LocalLog
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.records.feed import FEED_TOPIC
-from infraspectre.serving.platform import SystemClock
 
 CLIENTS, RATE, SECONDS = 1_000, 10_000, 20.0
 GROUPS = 100

@@ -16,11 +16,12 @@ from granian.server.embed import Server
 
 from infraspectre.adapters.log.local import LocalLog
 from infraspectre.adapters.record_store import open_sqlite
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.api.access.credentials import Credential
 from infraspectre.api.app import make_app
 from infraspectre.records.access import KeyRecord
 from infraspectre.records.collections import KEYS
-from infraspectre.serving.platform import Platform, SystemClock
+from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings, Settings
 
 MOST_CONNECTIONS = 20_000

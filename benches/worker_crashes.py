@@ -22,11 +22,11 @@ import polars as pl
 from benches.overload import SAMPLE, Running
 from infraspectre import app
 from infraspectre.adapters.sensor_link.payloads import pack
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, encode
 from infraspectre.serving.opening import open_log, open_tables
 from infraspectre.serving.outlets import CONSUMER
-from infraspectre.serving.platform import SystemClock
 from infraspectre.settings import DataSettings, DetectionSettings, Settings
 
 HOUR = 3_600 * 10**9

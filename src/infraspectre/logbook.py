@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import InputError
 from infraspectre.records.times import rfc3339
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from infraspectre.records.events import Entry
 
 MOST_HEAD_BYTES = 1 << 20
-
-
-class SystemClock:
-    """Tells the time of this machine."""
-
-    def now(self) -> int:
-        """Return nanoseconds since the epoch, UTC."""
-        return time.time_ns()
 
 
 def overviews(folder: Path) -> list[Overview]:

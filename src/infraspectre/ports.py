@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from infraspectre.records.events import Entry
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
-    from infraspectre.records.queries import Collection, Filter, Query
+    from infraspectre.records.queries import Collection, Query
     from infraspectre.records.response import Action, AuditEntry
 
 
@@ -369,15 +369,12 @@ class TableStore(Protocol):
         ...
 
     def scan(
-        self,
-        tenant: str,
-        table: str,
-        start: int,
-        end: int,
-        columns: Sequence[str] = (),
-        filters: Sequence[Filter] = (),
+        self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = (), address: str = ""
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of a span of time, in nanoseconds, that pass all filters, in frames of bounded size."""
+        """Yield the rows of a span of time, in nanoseconds, in frames of bounded size.
+
+        Given an address, only rows that have it in a column of addresses.
+        """
         ...
 
     def totals(

@@ -28,7 +28,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
     fill(platform, analyzed)
     yield described(platform)
     for part in (records, tables, platform.scoring):
-        part.close()  # type: ignore[attr-defined]
+        part.close()
 
 
 def test_every_operation_answers_as_it_is_described(schema: Any) -> None:

@@ -129,6 +129,18 @@ def test_scan_yields_the_rows_of_a_span(filled: TableStore) -> None:
     assert {each.columns == ["flow_id", "dns_answers"] for each in frames} == {True}
 
 
+def test_scan_yields_the_rows_of_an_address(filled: TableStore) -> None:
+    address = str(rows()[0]["resp_ip"])
+    frames = list(filled.scan("default", "flows", BEGIN, BEGIN + DAY, ("flow_id",), address))
+    expected = [
+        row["flow_id"]
+        for row in rows()
+        if address in (row["orig_ip"], row["resp_ip"]) and BEGIN <= row["started_at"] < BEGIN + DAY  # type: ignore[operator]
+    ]
+    assert sorted(pl.concat(frames)["flow_id"].to_list()) == sorted(expected)  # type: ignore[type-var]
+    assert not list(filled.scan("default", "flows", BEGIN, BEGIN + DAY, ("flow_id",), "192.0.2.250"))
+
+
 @pytest.mark.parametrize("every", [0, DAY // 24])
 def test_totals_count_rows_and_bytes(filled: TableStore, every: int) -> None:
     start, end = BEGIN, BEGIN + DAY

@@ -40,11 +40,12 @@ def add(
     password_file
         Read the password from the first line of this file.
     store
-        Folder of the store; the usual one by default.
+        Folder of another store than that of the settings.
     """
+    from infraspectre.app import load_settings
     from infraspectre.serving.accounts import open_accounts
 
-    with open_accounts(store, tenant) as accounts:
+    with open_accounts(store, tenant, load_settings(common.config)) as accounts:
         accounts.add(name, role, hashed(common, password_file))
     said(common, {"name": name, "role": role, "tenant": tenant}, f"added {name} as {role}")
 
@@ -69,11 +70,12 @@ def password(
     password_file
         Read the password from the first line of this file.
     store
-        Folder of the store; the usual one by default.
+        Folder of another store than that of the settings.
     """
+    from infraspectre.app import load_settings
     from infraspectre.serving.accounts import open_accounts
 
-    with open_accounts(store, tenant) as accounts:
+    with open_accounts(store, tenant, load_settings(common.config)) as accounts:
         accounts.change(name, password=hashed(common, password_file))
     said(common, {"name": name, "tenant": tenant}, f"changed the password of {name}")
 
@@ -88,11 +90,12 @@ def disable(name: str, /, *, tenant: str = "default", store: Path | None = None,
     tenant
         Tenant of the user.
     store
-        Folder of the store; the usual one by default.
+        Folder of another store than that of the settings.
     """
+    from infraspectre.app import load_settings
     from infraspectre.serving.accounts import open_accounts
 
-    with open_accounts(store, tenant) as accounts:
+    with open_accounts(store, tenant, load_settings(common.config)) as accounts:
         accounts.change(name, is_disabled=True)
     said(common, {"name": name, "tenant": tenant}, f"disabled {name}")
 
@@ -105,12 +108,13 @@ def show(*, tenant: str = "default", store: Path | None = None, common: Common =
     tenant
         Tenant whose users are listed.
     store
-        Folder of the store; the usual one by default.
+        Folder of another store than that of the settings.
     """
+    from infraspectre.app import load_settings
     from infraspectre.records.times import rfc3339
     from infraspectre.serving.accounts import open_accounts
 
-    with open_accounts(store, tenant) as accounts:
+    with open_accounts(store, tenant, load_settings(common.config)) as accounts:
         found = [(each.name, each.role, rfc3339(each.created_at), each.is_disabled) for each in accounts.all()]
     header = ["name", "role", "created_at", "is_disabled"]
     if common.json:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from infraspectre import config
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import ConflictError, UsageError
-from infraspectre.files import make_folder
 from infraspectre.ports import Clock, RecordStore
 from infraspectre.records.access import DEFAULT_TENANT, TENANT_NAME, USER_NAME, Role, UserRecord
 from infraspectre.records.collections import TENANTS, USERS
 from infraspectre.records.queries import Query
-from infraspectre.serving.platform import SystemClock
+from infraspectre.settings import Settings, StoreSettings
 
 
 class Accounts:
@@ -60,13 +59,14 @@ class Accounts:
 
 
 @contextmanager
-def open_accounts(store: Path | None, tenant: str) -> Iterator[Accounts]:
-    """Open the accounts in the folder of a store; the usual one if none is named."""
-    from infraspectre.adapters.record_store import open_sqlite
+def open_accounts(store: Path | None, tenant: str, settings: Settings) -> Iterator[Accounts]:
+    """Open the accounts in the store of the settings, or in the folder of another one."""
+    from infraspectre.serving.opening import open_records
 
-    folder = store or make_folder(config.data_folder() / "platform" / "store")
+    if store is not None:
+        settings = msgspec.structs.replace(settings, store=StoreSettings(folder=str(store)))
     clock = SystemClock()
-    records = open_sqlite(folder / "records.sqlite", clock)
+    records = open_records(settings, clock)
     try:
         yield Accounts(records, clock, tenant)
     finally:

@@ -29,14 +29,17 @@ def data_folder(settings: Settings) -> Path:
 
 def open_platform(settings: Settings) -> Platform:
     """Open log, records and tables; raises OutputError or InputError for what cannot be."""
+    from infraspectre.adapters.outgoing import outgoing_client
+    from infraspectre.adapters.system_clock import SystemClock
     from infraspectre.serving.key_file import secret_key
-    from infraspectre.serving.platform import Platform, SystemClock
+    from infraspectre.serving.platform import Platform
 
     clock = SystemClock()
     log, records, tables = open_log(settings, clock), open_records(settings, clock), open_tables(settings, clock)
     key = settings.access.token_key_file
     token_key = secret_key(Path(key) if key else data_folder(settings) / "token.key")
-    return Platform(records, tables, log, settings, clock, token_key=token_key)
+    outgoing = outgoing_client(settings.access.outgoing_networks)
+    return Platform(records, tables, log, settings, clock, token_key=token_key, outgoing=outgoing)
 
 
 def open_log(settings: Settings, clock: Clock) -> LocalLog:

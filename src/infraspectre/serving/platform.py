@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.intel.indicators import Collection as Intelligence
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.modelbook import open_model
@@ -17,14 +17,6 @@ from infraspectre.serving.key_file import KEY_BYTES
 from infraspectre.serving.metrics import Metrics
 from infraspectre.serving.scoring import Scoring
 from infraspectre.settings import Settings
-
-
-class SystemClock:
-    """Tells the time of this machine."""
-
-    def now(self) -> int:
-        """Return nanoseconds since the epoch, UTC."""
-        return time.time_ns()
 
 
 @dataclass(frozen=True)

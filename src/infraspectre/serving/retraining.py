@@ -130,7 +130,7 @@ def labelled(frame: pl.DataFrame, labels: dict[int, str]) -> pl.DataFrame:
 
 
 def learn(table: Path, model: Path, is_lost: threading.Event) -> None:
-    """Train a model in a process of its own; raises InputError where nothing is learnt, OutputError where it was ended."""
+    """Train a model in a process of its own; raises InputError if nothing is learnt, OutputError if it is ended."""
     command = [sys.executable, "-m", "infraspectre.cli", "train", "--data", str(table), "--label", LABEL,
                "--out", str(model), "--quiet"]  # fmt: skip
     with subprocess.Popen(  # noqa: S603 - our own command

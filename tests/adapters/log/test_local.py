@@ -99,7 +99,7 @@ def test_another_process_reads_what_is_written_meanwhile(log: LocalLog, folder: 
 import sys
 from pathlib import Path
 from infraspectre.adapters.log.local import LocalLog
-from infraspectre.logbook import SystemClock
+from infraspectre.adapters.system_clock import SystemClock
 topic = LocalLog(Path({str(folder)!r}), SystemClock()).topic("events")
 print("ready", flush=True)
 start = 0

@@ -7,10 +7,11 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from infraspectre.adapters.column_store.manifest import Part
-from infraspectre.adapters.column_store.parts import CHUNK, ROW
+from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, places
 from infraspectre.adapters.column_store.questions import quoted
 from infraspectre.adapters.column_store.view import Batch, View
 from infraspectre.adapters.columns import dtype
@@ -109,21 +110,32 @@ def from_chunks(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Rows
     return found
 
 
-def scan(view: View, start: int, end: int, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a span of time, chunk by chunk; columns that a chunk lacks are null."""
-    at, read = view.table.at, dict.fromkeys([*columns, view.table.at] if columns else ())
+def scan(view: View, start: int, end: int, columns: Sequence[str], address: str = "") -> Iterator[pl.DataFrame]:
+    """Yield the rows of a span of time, or those of an address in it, chunk by chunk; what a chunk lacks is null."""
+    at, named = view.table.at, view.table.addresses if address else ()
+    read = dict.fromkeys([*columns, at, *named] if columns else ())
+    wanted = pl.col(at).is_between(start, end, closed="left")
+    if address:
+        wanted &= pl.any_horizontal(pl.col(each).cast(pl.String) == address for each in named)
     frames = (
         pl.read_parquet(
             view.path / chunk.name, columns=[name for name in read if name in view.present([chunk])] or None
         )
         for part in view.parts(start, end)
+        if not address or has_address(view, part, address)
         for chunk in part.chunks
     )
     for frame in chain(frames, view.frames()):
-        rows = frame.filter(pl.col(at).is_between(start, end, closed="left"))
+        rows = frame.filter(wanted)
         if rows.height:
             lacking = [name for name in columns if name not in rows.columns]
             yield rows.with_columns(empty(view.table, name) for name in lacking).select(columns or rows.columns)
+
+
+def has_address(view: View, part: Part, address: str) -> bool:
+    """Tell whether a part may have rows of an address."""
+    times = places(view.path / part.addresses_name, np.array([hashed(address)], np.uint64))
+    return times is None or bool(times)
 
 
 def empty(table: Table, name: str) -> pl.Expr:

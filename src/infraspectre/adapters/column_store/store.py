@@ -115,16 +115,17 @@ class ParquetTables:
         raise InputError(f"cannot be read: {str(failed)[:200]}", field=table.name) from failed
 
     def scan(
-        self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = ()
+        self, tenant: str, table: str, start: int, end: int, columns: Sequence[str] = (), address: str = ""
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of a span of time, in frames of at most a chunk or batch; raises InputError.
+        """Yield the rows of a span of time, or those of an address in it, in frames of at most a chunk or batch.
 
-        Raises ConflictError where files were merged or erased so long ago that they are gone.
+        Raises InputError for a column that there is not, and ConflictError where files were rewritten so long ago that
+        they are gone.
         """
         described = table_named(table)
         known(described, columns)
         try:
-            yield from scan(self._view(tenant, described), start, end, columns)
+            yield from scan(self._view(tenant, described), start, end, columns, address)
         except FileNotFoundError as error:
             raise ConflictError("was rewritten meanwhile", path=error.filename, remedy="ask again") from error
 

@@ -127,12 +127,7 @@ def analyze_behaviour(
     """Say what a host did in a span of time, beside the span before."""
     with about_content():
         (start, end), entity = span_of(platform, data), address_of(data.entity)
-    asked = [(Filter(side, "=", (entity,)),) for side in ("orig_ip", "resp_ip")]
-    frames = (
-        frame
-        for filters in asked
-        for frame in platform.tables.scan(principal.tenant, "flows", 2 * start - end, end, behaviours.COLUMNS, filters)
-    )
+    frames = platform.tables.scan(principal.tenant, "flows", 2 * start - end, end, behaviours.COLUMNS, entity)
     found = behaviours.behaviour(entity, frames, start, end)
     return BehaviourAnswer(
         found, asset_of(platform, principal, entity), incidents_of(platform, principal, entity, start)
