@@ -16,10 +16,11 @@ from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query
 
 T = TypeVar("T")
 MOST_FILTERS = 20
+MOST_FILTER = 1_000
 WHOLE, REAL = r"-?[0-9]{1,18}", r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
 VALUES: dict[Kind, str] = {
-    "text": r" *(=|!=|<|<=|>|>=|~|\^) *[\s\S]{0,1000}",
-    "texts": r" *(=|!=|~|\^) *[\s\S]{0,1000}",
+    "text": r" *(=|!=|<|<=|>|>=|~|\^) *[\s\S]*",
+    "texts": r" *(=|!=|~|\^) *[\s\S]*",
     "integer": rf" *((<|<=|>|>=) *{WHOLE}|(=|!=) *{WHOLE}(\|{WHOLE}){{0,99}})",
     "real": rf" *((<|<=|>|>=) *{REAL}|(=|!=) *{REAL}(\|{REAL}){{0,99}})",
 }
@@ -94,7 +95,7 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
             QueryParameter(
                 name="filter",
                 max_items=MOST_FILTERS,
-                schema_extra={"items": {"type": "string", "pattern": filter_pattern(filters)}},
+                schema_extra={"items": {"type": "string", "maxLength": MOST_FILTER, "pattern": filter_pattern(filters)}},
                 description="FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; "
                 "after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. "
                 f"Fields: {', '.join(f'{name} ({kind})' for name, kind in sorted(filters.items()))}.",
@@ -112,7 +113,7 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
         "fields": Annotated[
             str | None,
             QueryParameter(
-                schema_extra={"pattern": f"^({any_of(shown)})(,({any_of(shown)})){{0,99}}$"},
+                schema_extra={"pattern": f"^({any_of(shown)})(,({any_of(shown)}))*$"},
                 description=f"Fields that items shall have, of {', '.join(sorted(shown))}; all by default.",
             ),
         ],
@@ -120,8 +121,9 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
 
 
 def filter_pattern(filters: Mapping[str, Kind]) -> str:
-    """Return the regular expression of all filters."""
-    return f"^({'|'.join(f'{re.escape(name)}{VALUES[kind]}' for name, kind in sorted(filters.items()))})$"
+    """Return the regular expression of all filters; fields of a kind share one, as a table has hundreds."""
+    named = {kind: any_of(name for name, of in filters.items() if of == kind) for kind in VALUES}
+    return f"^({'|'.join(f'({names}){VALUES[kind]}' for kind, names in named.items() if names)})$"
 
 
 def any_of(names: Iterable[str]) -> str:

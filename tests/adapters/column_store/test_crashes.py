@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -37,9 +38,9 @@ for number in range(first, first + 10_000):
 
 def acknowledged(folder: Path, first: int, seconds: float) -> int:
     """Let a writer write for so long, kill it, and return the number of the first batch that was not acknowledged."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder), str(first)], stdout=subprocess.PIPE, text=True
-    ) as writer:
+    command = [sys.executable, "-c", WRITER, str(folder), str(first)]
+    known = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=known) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
         time.sleep(seconds)
