@@ -89,13 +89,14 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
 
     Patterns are described alone: who reads a filter, an order or fields says better what is wrong with them.
     """
+    written = {"type": "string", "maxLength": MOST_FILTER, "pattern": filter_pattern(filters)}
     return {
         "filter_": Annotated[
             list[str] | None,
             QueryParameter(
                 name="filter",
                 max_items=MOST_FILTERS,
-                schema_extra={"items": {"type": "string", "maxLength": MOST_FILTER, "pattern": filter_pattern(filters)}},
+                schema_extra={"items": written},
                 description="FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; "
                 "after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. "
                 f"Fields: {', '.join(f'{name} ({kind})' for name, kind in sorted(filters.items()))}.",
