@@ -30,20 +30,8 @@ def stream(*numbers: int) -> httpx.Response:
 
 
 def test_messages_are_read_line_by_line() -> None:
-    told = ": heartbeat\nretry: 2000\nevent: gap\nid: e.1\ndata: {\ndata: }\n\ndata: {}\n\nevent: unfinished\n"
-    lines = told.splitlines()
-        ": heartbeat",
-        "retry: 2000",
-        "event: gap",
-        "id: e.1",
-        "data: {",
-        "data: }",
-        "",
-        "data: {}",
-        "",
-        "event: unfinished",
-        "",
-    ]
+    lines = [": heartbeat", "retry: 2000", "event: gap", "id: e.1", "data: {", "data: }", ""]
+    lines += ["data: {}", "", "event: unfinished"]
     assert [(each.kind, each.position, each.data) for each in messages(lines)] == [
         ("gap", "e.1", {}),
         ("message", "", {}),
