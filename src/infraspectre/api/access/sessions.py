@@ -79,12 +79,6 @@ class Sessions:
             for row in rows:
                 self.close(tenant, row.key)
 
-    def sweep(self, tenant: str) -> None:
-        """Remove sessions that are over."""
-        query = Query((Filter("expires_at", "<=", (self._clock.now(),)),), limit=1_000)
-        for row in self._records.page(tenant, SESSIONS, query).rows:
-            self.close(tenant, row.key)
-
     def _check(self, tenant: str, record: SessionRecord) -> None:
         user = self._records.get(tenant, USERS, record.user)
         is_disabled = user is None or msgspec.json.decode(user.body, type=UserRecord).is_disabled
