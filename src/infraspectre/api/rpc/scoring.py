@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infraspectre.api.problems import detail_of
 from infraspectre.errors import AccessError, InfraSpectreError, InputError, OverloadError, UsageError
 from infraspectre.serving.scoring import MOST_ROWS, Prediction, Scoring, served_as
 
@@ -142,7 +141,7 @@ def response(found: Sequence[Prediction]) -> Any:
 
 async def _refuse(context: Any, code: str, error: InfraSpectreError) -> None:
     grpc, _ = _library()
-    await context.abort(grpc.StatusCode[code], detail_of(error))
+    await context.abort(grpc.StatusCode[code], error.detail)
 
 
 def _library() -> tuple[Any, Any]:
