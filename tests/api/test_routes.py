@@ -267,3 +267,22 @@ def test_a_tenant_sees_and_moves_no_model_of_another(
     assert asking.post("/api/v1/models/site/stage", json=archived, headers=red).json()["name"] == "site"
     (version,) = asking.get("/api/v1/models/site/versions", headers=first).json()
     assert version["moves"][-1]["stage"] == "production"
+
+
+@pytest.mark.parametrize("path", ["behaviour", "network", "trend-analysis"])
+@pytest.mark.parametrize(
+    "span",
+    [
+        {"start": "0001-01-01T00:00:00Z", "end": "0001-01-02T00:00:00Z"},
+        {"start": "9999-12-30T00:00:00Z", "end": "9999-12-31T00:00:00Z"},
+        {"start": "0001-01-01T00:00:00+14:00"},
+        {"end": "9999-12-31T23:59:59-14:00"},
+        {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"},
+    ],
+    ids=str,
+)
+def test_a_span_that_no_store_holds_is_refused(
+    asking: TestClient[Api], stored: Platform, path: str, span: dict[str, str]
+) -> None:
+    asked = span | ({"entity": "10.0.0.1"} if path == "behaviour" else {})
+    assert asking.post(f"/api/v1/{path}", json=asked, headers=of(stored, "viewer")).status_code in (400, 422)
