@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from infraspectre.errors import AccessError, ConfigError, OutputError
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.records.access import Principal
 from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, SENSORS_TOPIC
+from infraspectre.security import is_loopback
 from infraspectre.serving.control import BEAT_S, Control, News, Report
 from infraspectre.serving.listening import in_address, listening
 from infraspectre.serving.metrics import (
@@ -195,11 +195,3 @@ def check_worker(control: Control) -> None:
     stuck = [f"{name}: {problems[name]}" for name in OUTLETS if name in problems]
     if stuck:
         raise OutputError(stuck[0])
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is of this machine alone."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -42,6 +42,7 @@ from infraspectre.ports import Clock
 from infraspectre.records.access import DEFAULT_TENANT
 from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
 from infraspectre.records.times import NANOSECONDS
+from infraspectre.security import is_loopback
 
 MOST_CONNECTIONS = 1_024
 MOST_WAITING_BYTES = 16 * MOST_BYTES
@@ -578,10 +579,3 @@ def explained(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     return str(error.reason) if isinstance(error, ssl.SSLError) else type(error).__name__
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is one of this machine alone."""
-    from ipaddress import ip_address
-
-    return ip_address(address.partition("%")[0]).is_loopback
