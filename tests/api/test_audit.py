@@ -40,7 +40,8 @@ def written(platform: Platform, tmp_path: Path, clock: SetClock) -> Iterator[Pla
 
 def read(platform: Platform, limit: int) -> list[str]:
     """Return the subjects of all pages."""
-    found, after = [], ""
+    found: list[str] = []
+    after: str | None = ""
     headers = bearer(key_of(platform))
     with TestClient(make_app(platform)) as client:
         while after is not None:
