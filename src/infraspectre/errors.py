@@ -61,6 +61,11 @@ class InfraSpectreError(Exception):
         where = ":".join(str(part) for part in (self.path, self.line) if part is not None)
         return ": ".join(part for part in (where, self.field) if part)
 
+    @property
+    def detail(self) -> str:
+        """Return the problem with its field, without any path of this machine: for whoever is far away."""
+        return f"{self.field}: {self.problem}" if self.field else self.problem
+
     def __str__(self) -> str:
         return "\n".join([self.message, *(other.message for other in self.others)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -98,6 +98,25 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write a file that appears whole or not at all."""
     with whole_file(path) as file:
         file.write(data)
+
+
+def write_durably(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file that appears whole, once it and its name are on the disk; raises OutputError."""
+    temporary = path.with_name(f".{path.name}.partial")
+    with writing_to(path):
+        write(temporary)
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Put what a file or folder holds on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def make_folder(folder: Path) -> Path:

@@ -107,6 +107,14 @@ def plain_host(host: str) -> str:
     return host
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
 def check_address(address: str, allowed: Iterable[str] = ()) -> None:
     """Refuse an address that is not public, unless it lies within a network that is allowed; raises AccessError."""
     try:

@@ -290,3 +290,13 @@ def test_the_operator_alone_adds_tenants(client: TestClient[Api], platform: Plat
     assert client.get("/api/v1/tenants", headers=theirs).status_code == 403
     assert client.post("/api/v1/tenants", json={"name": "blue"}, headers=theirs).status_code == 403
     assert client.post("/api/v1/tenants", json={"name": "red"}, headers=headers).status_code == 409
+
+
+def test_whoever_has_a_key_cannot_guess_the_password_of_its_subject(
+    client: TestClient[Api], platform: Platform
+) -> None:
+    add_user(platform, "viewer-of-default", password=PASSWORD)
+    headers = bearer(key_of(platform, "viewer"))
+    guess = {"old": "a guess of mine", "new": "a new long password"}
+    statuses = [client.post("/api/v1/me/password", json=guess, headers=headers).status_code for _ in range(11)]
+    assert statuses == [403] * 10 + [429]

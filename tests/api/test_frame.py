@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import replace
 
+import msgspec
 import pytest
 from litestar.testing import TestClient
 from msgspec.structs import replace as changed
@@ -12,10 +15,13 @@ from msgspec.structs import replace as changed
 from api_fakes import add_user, bearer, key_of
 from infraspectre.api.app import make_app
 from infraspectre.api.bodies import MOST_BODY, MOST_DEPTH
+from infraspectre.api.contents import Room
 from infraspectre.api.frame import Api
+from infraspectre.api.idempotency import digest
 from infraspectre.api.limits import Buckets, network_of
-from infraspectre.api.problems import KINDS
-from infraspectre.records.collections import USERS
+from infraspectre.api.problems import KINDS, RefusedError
+from infraspectre.records.collections import IDEMPOTENCY, USERS
+from infraspectre.records.queries import Query
 from infraspectre.serving.platform import Platform
 
 NEW = {"name": "ada", "role": "viewer", "password": "correct horse battery"}
@@ -119,6 +125,17 @@ def test_the_same_key_does_the_same_once(client: TestClient[Api], platform: Plat
     assert "idempotency-replayed" not in client.post("/api/v1/users", json=NEW, headers=other).headers
 
 
+def test_what_is_kept_of_a_request_cannot_be_searched_for_its_password(
+    client: TestClient[Api], platform: Platform
+) -> None:
+    client.post("/api/v1/users", json=NEW, headers=bearer(key_of(platform)) | {"idempotency-key": "one"})
+    row = platform.records.page("default", IDEMPOTENCY, Query()).rows[0]
+    sent = msgspec.json.encode(NEW)
+    guess = digest(b"POST", b"/api/v1/users", b"", sent)
+    assert json.loads(row.body)["request"] not in (guess, hashlib.sha256(sent).hexdigest())
+    assert NEW["password"] not in row.body.decode()
+
+
 def test_a_key_is_forgotten_after_a_day(client: TestClient[Api], platform: Platform) -> None:
     headers = bearer(key_of(platform)) | {"idempotency-key": "one"}
     assert client.post("/api/v1/users", json=NEW, headers=headers).status_code == 201
@@ -185,3 +202,25 @@ def test_what_is_down_is_said_and_counted(platform: Platform) -> None:
         text = client.get("/metrics", headers=headers | {"accept": "text/plain;version=0.0.4"}).text
         assert 'infraspectre_dependency_up{dependency="broker"} 0.0' in text
         assert 'infraspectre_http_requests_total{operation="ready",status="503"} 1.0' in text
+
+
+def test_bodies_are_held_within_bounds_and_no_tenant_takes_all() -> None:
+    room = Room(400)
+    room.take("red", 100)
+    with pytest.raises(RefusedError, match="too much is being received"):
+        room.take("red", 1)
+    room.take("blue", 60)
+    room.give("red", 100)
+    room.take("red", 100)
+
+
+def test_a_body_for_which_there_is_no_room_is_refused_and_room_comes_back(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Room.__init__, "__defaults__", (400,))
+    headers = bearer(key_of(platform, "sensor")) | {"content-type": "application/x-ndjson"}
+    with TestClient(make_app(platform)) as client:
+        for _ in range(3):
+            refused = client.post("/api/v1/events", content=b'{"a":"' + b"x" * 100 + b'"}', headers=headers)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert client.post("/api/v1/events", content=b'{"a":1}', headers=headers).status_code == 200

@@ -21,8 +21,10 @@ from msgspec.structs import replace as changed
 
 from api_fakes import add_user, bearer
 from infraspectre.adapters.outgoing import outgoing_client
+from infraspectre.api.access.oidc import keys_in
 from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
+from infraspectre.errors import OutputError
 from infraspectre.serving.platform import Platform
 from infraspectre.settings import OidcSettings
 from log_fakes import SetClock
@@ -203,3 +205,11 @@ def test_a_provider_that_does_not_answer_is_told(client: TestClient[Api], provid
     answer = client.get("/api/v1/oidc/login", follow_redirects=False)
     assert answer.status_code == 503
     assert provider.issuer not in answer.text
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"keys":"x"}', b'{"keys":[{}]}', b'{"keys":[{"kty":"RSA"}]}', b"[1]", b"\xff"]
+)
+def test_keys_that_cannot_be_used_are_the_fault_of_the_provider(body: bytes) -> None:
+    with pytest.raises(OutputError, match="the identity provider"):
+        keys_in(body)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from litestar.testing import TestClient
 from api_platform import of
 from infraspectre.api.frame import Api
 from infraspectre.api.routes.exports import cell
+from infraspectre.modelbook import register
+from infraspectre.modelbook.opening import BUILTIN_FOLDER
 from infraspectre.serving.platform import Platform
 
 Incidents = list[dict[str, Any]]
@@ -237,3 +240,49 @@ def test_the_dashboard_sums_up_the_day(asking: TestClient[Api], stored: Platform
     assert figures["flows"] > 0
     nobody = asking.get("/api/v1/dashboard-metrics", params={"hours": 48}, headers=of(stored, "viewer", "other")).json()
     assert (nobody["incidents"], nobody["flows"], nobody["detections"]) == (0, 0, 0)
+
+
+def test_a_tenant_sees_and_moves_no_model_of_another(
+    asking: TestClient[Api], stored: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for name, folder in (("site", "dga"), ("red..site", "dns-tunnel")):
+        register(BUILTIN_FOLDER / folder, name, "production", "2026-01-01T00:00:00Z")
+    first, red, blue = (of(stored, "engineer", tenant) for tenant in ("default", "red", "blue"))
+    kinds = [asking.get("/api/v1/models/registry:site", headers=each).json().get("kind") for each in (first, red, blue)]
+    assert kinds == ["dga", "dns-tunnel", None]
+    for headers, status in ((first, 200), (red, 200), (blue, 404)):
+        assert asking.get("/api/v1/models/site/versions", headers=headers).status_code == status
+    (version,) = asking.get("/api/v1/models/site/versions", headers=red).json()
+    assert version["name"] == "site"
+    archived = {"version": 1, "stage": "archived"}
+    assert asking.post("/api/v1/models/site/stage", json=archived, headers=blue).status_code == 404
+    for headers in (first, blue):  # nor by the name that the registry has for it
+        assert asking.post("/api/v1/models/red..site/stage", json=archived, headers=headers).status_code == 404
+        assert asking.get("/api/v1/models/registry:red..site", headers=headers).status_code == 404
+        asked = {"model": "registry:red..site", "row": {"qname": "a.example"}}
+        assert asking.post("/api/v1/predict", json=asked, headers=headers).status_code == 422
+        assert asking.post("/api/v1/explain-prediction", json={"model": "registry:red..site", "rows": [{}]},
+                           headers=headers).status_code == 422  # fmt: skip
+    assert asking.post("/api/v1/models/site/stage", json=archived, headers=red).json()["name"] == "site"
+    (version,) = asking.get("/api/v1/models/site/versions", headers=first).json()
+    assert version["moves"][-1]["stage"] == "production"
+
+
+@pytest.mark.parametrize("path", ["behaviour", "network", "trend-analysis"])
+@pytest.mark.parametrize(
+    "span",
+    [
+        {"start": "0001-01-01T00:00:00Z", "end": "0001-01-02T00:00:00Z"},
+        {"start": "9999-12-30T00:00:00Z", "end": "9999-12-31T00:00:00Z"},
+        {"start": "0001-01-01T00:00:00+14:00"},
+        {"end": "9999-12-31T23:59:59-14:00"},
+        {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"},
+    ],
+    ids=str,
+)
+def test_a_span_that_no_store_holds_is_refused(
+    asking: TestClient[Api], stored: Platform, path: str, span: dict[str, str]
+) -> None:
+    asked = span | ({"entity": "10.0.0.1"} if path == "behaviour" else {})
+    assert asking.post(f"/api/v1/{path}", json=asked, headers=of(stored, "viewer")).status_code in (400, 422)

@@ -34,9 +34,9 @@ def scoring() -> Iterator[Scoring]:
     scoring.close()
 
 
-def talk(scoring: Scoring, calls: Calls) -> Any:
+def talk(scoring: Scoring, calls: Calls, authenticate: Any = known) -> Any:
     async def run() -> Any:
-        server = ScoringServer(scoring, known)
+        server = ScoringServer(scoring, authenticate)
         port = await server.start("127.0.0.1:0")
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -88,6 +88,36 @@ def test_a_stream_answers_in_order(scoring: Scoring) -> None:
         ]
 
     assert talk(scoring, stream) == [2] * 5
+
+
+def test_a_stream_ends_with_its_credential_and_knows_no_model_of_another_tenant(scoring: Scoring) -> None:
+    answers = iter([Principal("red", "program", "viewer")])
+
+    async def once(header: str) -> Principal:
+        if (found := next(answers, None)) is None:
+            raise AccessError("the key is not known any more")
+        return found
+
+    async def stream(channel: Any) -> Any:
+        call = channel.stream_stream(
+            f"/{SERVICE}/PredictStream",
+            request_serializer=messages.PredictRequest.SerializeToString,
+            response_deserializer=messages.PredictResponse.FromString,
+        )
+        answers = call(iter([messages.PredictRequest(**ASKED)] * 2), metadata=(("authorization", "x"),))
+        first = await answers.read()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await answers.read()
+        return len(first.predictions), caught.value.code()
+
+    assert talk(scoring, stream, once) == (2, grpc.StatusCode.UNAUTHENTICATED)
+
+    async def other(channel: Any) -> Any:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await predict(channel, model="registry:red..site")
+        return caught.value.details()
+
+    assert "cannot be the name of a model" in talk(scoring, other)
 
 
 @pytest.mark.parametrize(

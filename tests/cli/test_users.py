@@ -10,7 +10,8 @@ from infraspectre.adapters.record_store import open_sqlite
 from infraspectre.api.access.passwords import Passwords
 from infraspectre.cli import run
 from infraspectre.records.access import UserRecord
-from infraspectre.records.collections import USERS
+from infraspectre.records.collections import SESSIONS, USERS
+from infraspectre.records.queries import Query
 from log_fakes import SetClock
 
 PASSWORD = "correct horse battery"
@@ -79,6 +80,18 @@ def test_what_cannot_be_is_said(
     told = capsys.readouterr().err
     assert says in told
     assert PASSWORD not in told
+
+
+def test_a_new_password_ends_all_sessions_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    given = ("--password-file", str(tmp_path / "password"))
+    assert users("add", "ada", *given, folder=tmp_path) == 0
+    records = open_sqlite(tmp_path / "records.sqlite", SetClock())
+    for name in ("ada", "eve"):
+        records.put("default", SESSIONS, f"{name}-s", {"user": name, "expires_at": 2**62})
+    assert users("password", "ada", *given, folder=tmp_path) == 0
+    assert [row.key for row in records.page("default", SESSIONS, Query()).rows] == ["eve-s"]
+    records.close()
 
 
 def test_a_short_password_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

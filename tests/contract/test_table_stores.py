@@ -217,6 +217,8 @@ def test_days_before_are_dropped(store: TableStore) -> None:
         Query(limit=100_000),
         Query(after="x"),
         Query((), Order("orig_bytes"), 5, "WyJzdGFydGVkX2F0Iix0cnVlLDEsMV0"),
+        Query(after="WyJzdGFydGVkX2F0Iix0cnVlLCJ4IiwxXQ"),  # a text where a time sorts
+        Query(after="WyJzdGFydGVkX2F0Iix0cnVlLDEsIngiXQ"),  # a text for the identity of a flow
     ],
     ids=str,
 )

@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from infraspectre.errors import OutputError
-from infraspectre.records.collections import INCIDENTS
+from infraspectre.records.collections import IDEMPOTENCY, INCIDENTS, SESSIONS
 from infraspectre.records.queries import Query
-from infraspectre.serving.upkeep import DAY, Upkeep, record_tasks, table_tasks
+from infraspectre.serving.upkeep import DAY, Upkeep, access_tasks, record_tasks, table_tasks
 from log_fakes import START
 from serving_fakes import Tables, platform
 
@@ -19,6 +20,17 @@ def test_incidents_go_when_their_time_is_over(tmp_path: Path) -> None:
         one.records.put("a", INCIDENTS, name, {"last_seen": START - age * DAY})
     record_tasks(one)["incidents"]()
     assert [row.key for row in one.records.page("a", INCIDENTS, Query()).rows] == ["young"]
+
+
+def test_sessions_and_kept_answers_go_once_they_are_over(tmp_path: Path) -> None:
+    one = platform(tmp_path)
+    for collection in (SESSIONS, IDEMPOTENCY):
+        for tenant in ("a", "b"):
+            for name, ends in (("over", START), ("good", START + 1)):
+                one.records.put(tenant, collection, name, {"expires_at": ends})
+        access_tasks(one)[collection.name]()
+        left = [row.key for tenant in ("a", "b") for row in one.records.page(tenant, collection, Query()).rows]
+        assert left == ["good", "good"]
 
 
 def test_tables_are_sorted_and_kept_for_as_long_as_is_set(tmp_path: Path) -> None:
@@ -40,6 +52,19 @@ def test_a_task_that_fails_rests_and_the_others_go_on() -> None:
     upkeep.once()
     upkeep.once()
     assert done == ["fails", "good", "good"]
+    assert upkeep.breakers["bad"].state == "open"
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a fault of ours"), pl.exceptions.ComputeError("a bad file")])
+def test_a_task_that_breaks_ends_no_other(error: Exception) -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise error
+
+    upkeep = Upkeep({"bad": fail, "good": lambda: done.append("good")})
+    upkeep.once()
+    assert done == ["good"]
     assert upkeep.breakers["bad"].state == "open"
 
 

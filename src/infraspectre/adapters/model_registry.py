@@ -16,7 +16,7 @@ from infraspectre.errors import InputError, OutputError, UsageError
 from infraspectre.files import make_folder, writing_to
 from infraspectre.records.models import DataFile, Manifest, Move, Stage, Version
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 DATABASE = "registry.sqlite"
 MODELS = "models"
 WAIT_S = 30
@@ -124,7 +124,7 @@ class LocalStore:
 def require_name(name: str) -> None:
     """Raise UsageError for a name that cannot be one of a registry."""
     if not NAME.fullmatch(name):
-        remedy = "use up to 64 letters, digits, dots, dashes and underscores"
+        remedy = "use up to 128 letters, digits, dots, dashes and underscores"
         raise UsageError(f"{name[:80]!r} cannot be the name of a model", remedy=remedy)
 
 

@@ -92,7 +92,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
 
     return Api(
         route_handlers=grouped([*handlers, show_description]),
-        middleware=[Policy(door), Contents(known), Idempotency(platform.records, platform.clock)],
+        middleware=[Policy(door), Contents(known), Idempotency(platform.records, platform.clock, platform.token_key)],
         dependencies=dependencies,
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,

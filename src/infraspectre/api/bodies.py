@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -18,6 +19,8 @@ JSON_TYPE = "application/json"
 MOST_BODY = 1 << 20
 MOST_ROWS_BODY = 32 << 20
 """Bytes of a body that holds rows."""
+SMALL = 64 << 10
+"""Bytes that are read sooner than a thread would begin to; more would keep others waiting."""
 MOST_DEPTH = 32
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
@@ -34,7 +37,8 @@ class StrictRequest(Request[Any, Any, Any]):
         if content_type != JSON_TYPE:
             raise RefusedError("unsupported-content", f"send {JSON_TYPE}, not {content_type[:64] or 'nothing named'}")
         field = self.route_handler.parsed_data_field
-        return decoded(await self.body(), field.annotation if field else Any)
+        body, wanted = await self.body(), field.annotation if field else Any
+        return decoded(body, wanted) if len(body) <= SMALL else await asyncio.to_thread(decoded, body, wanted)
 
 
 @lru_cache(512)

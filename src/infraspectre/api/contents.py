@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,14 +14,41 @@ from litestar.types import ASGIApp, Receive, Send
 from infraspectre.api.bodies import JSON_TYPE
 from infraspectre.api.frame import header
 from infraspectre.api.problems import PROBLEM_TYPE, Flaw, RefusedError
+from infraspectre.records.access import Principal
 
 TIME_LIMIT_S = 30.0
 """For reading a request and answering it, unless the `time_limit_s` of its route says otherwise; 0 is no limit."""
 MOST_PARAMETERS = 200
 MOST_AT_ONCE = 1_000
 """Requests with a time limit that are answered at once; more are refused, so that what waits is bounded."""
+MOST_BYTES = 512 << 20
+"""Bytes of bodies of requests that are being answered; more is refused, so that memory is bounded."""
+SHARE = 4
+"""One tenant may hold this part of them, so that it keeps out nobody else."""
 Known = Mapping[tuple[str, str], frozenset[str]]
 """The names of the query parameters of each method and path."""
+
+
+class Room:
+    """Bounds the bytes of bodies that are held, of all together and of each tenant."""
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        """Hold so many bytes at the most."""
+        self._most = most
+        self._held: Counter[str] = Counter()
+
+    def take(self, tenant: str, count: int) -> None:
+        """Hold further bytes of a tenant; raises RefusedError where there is no room for them."""
+        is_full = self._held.total() + count > self._most or self._held[tenant] + count > self._most // SHARE
+        if is_full and count:
+            raise RefusedError("overloaded", "too much is being received", headers={"retry-after": "1"})
+        self._held[tenant] += count
+
+    def give(self, tenant: str, count: int) -> None:
+        """Hold bytes no more."""
+        self._held[tenant] -= count
+        if not self._held[tenant]:
+            del self._held[tenant]
 
 
 class Contents(ASGIMiddleware):
@@ -30,6 +58,7 @@ class Contents(ASGIMiddleware):
         """Learn the parameters of all routes when the first request comes."""
         self._known = known
         self._at_once = 0
+        self._room = Room()
 
     async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Check a request, and answer it within its time; raises RefusedError."""
@@ -46,10 +75,12 @@ class Contents(ASGIMiddleware):
         if self._at_once >= MOST_AT_ONCE:
             raise RefusedError("overloaded", "too many requests are being answered", headers={"retry-after": "1"})
         self._at_once += 1
+        body = Arrival(receive, self._room, tenant_of(scope))
         try:
-            await in_time(next_app, scope, Arrival(receive), send, limit_s)
+            await in_time(next_app, scope, body, send, limit_s)
         finally:
             self._at_once -= 1
+            body.release()
 
     def _check_parameters(self, scope: Any) -> None:
         query = scope["query_string"]
@@ -78,18 +109,34 @@ async def in_time(app: ASGIApp, scope: Any, body: Arrival, send: Send, limit_s: 
 
 
 class Arrival:
-    """Receives a body, and remembers whether all of it has come."""
+    """Receives a body as far as there is room for it, and remembers whether all of it has come."""
 
-    def __init__(self, receive: Receive) -> None:
-        """Wrap the receiving of a request."""
+    def __init__(self, receive: Receive, room: Room, tenant: str) -> None:
+        """Wrap the receiving of a request of a tenant."""
         self._receive = receive
+        self._room = room
+        self._tenant = tenant
+        self._size = 0
         self.is_whole = False
 
     async def __call__(self) -> Any:
         """Receive a message."""
-        message = await self._receive()
+        message: Any = await self._receive()
+        size = len(message.get("body", b""))
+        self._room.take(self._tenant, size)
+        self._size += size
         self.is_whole = self.is_whole or not message.get("more_body", False)
         return message
+
+    def release(self) -> None:
+        """Make room for others, since the request is answered."""
+        self._room.give(self._tenant, self._size)
+
+
+def tenant_of(scope: Any) -> str:
+    """Return whose request it is; nothing for somebody unknown."""
+    principal: Principal | None = scope.get("user")
+    return principal.tenant if principal else ""
 
 
 def check_accept(scope: Any, produces: tuple[str, ...]) -> None:

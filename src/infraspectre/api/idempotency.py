@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import hmac
 import re
 from typing import Any
 
@@ -52,10 +53,11 @@ class Kept(msgspec.Struct, frozen=True):
 class Idempotency(ASGIMiddleware):
     """Keeps answers to POST for 24 hours by the Idempotency-Key of the principal."""
 
-    def __init__(self, records: RecordStore, clock: Clock) -> None:
-        """Keep them in records."""
+    def __init__(self, records: RecordStore, clock: Clock, key: bytes) -> None:
+        """Keep them in records, and what was asked as a digest that nobody can search without a secret key."""
         self._records = records
         self._clock = clock
+        self._secret = key
 
     async def handle(self, scope: Any, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Answer as before, or answer and keep the answer; raises RefusedError."""
@@ -65,7 +67,8 @@ class Idempotency(ASGIMiddleware):
             return
         body = await whole_body(receive, scope["route_handler"].resolve_request_max_body_size())
         tenant = scope["user"].tenant
-        asked = digest(scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
+        parts = (scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
+        asked = digest(*parts, key=self._secret)  # passwords may be in it
         held = await asyncio.to_thread(self._begin, tenant, key, asked)
         if isinstance(held, Kept):
             await replay(held, send)
@@ -157,9 +160,9 @@ class Recorded:
         await self._send(message)
 
 
-def digest(*parts: bytes) -> str:
-    """Return a digest of parts, none of which can be taken for another."""
-    whole = hashlib.sha256()
+def digest(*parts: bytes, key: bytes = b"") -> str:
+    """Return a digest of parts, none of which can be taken for another, by a secret key if there is one."""
+    whole = hmac.new(key, digestmod=hashlib.sha256)
     for part in parts:
         whole.update(len(part).to_bytes(8, "big") + part)
     return whole.hexdigest()

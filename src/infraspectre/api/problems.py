@@ -128,7 +128,7 @@ def refused_of(error: Exception, method: str) -> RefusedError:
         case InfraSpectreError():
             kind = next((kind for kind_of, kind in ERROR_KINDS if isinstance(error, kind_of)), "internal")
             retry = {"retry-after": str(RETRY_AFTER_S)} if KINDS[kind].status == 503 else {}
-            return RefusedError(kind, detail_of(error), flaws_of(error), retry)
+            return RefusedError(kind, error.detail, flaws_of(error), retry)
         case ValidationException():
             return RefusedError("bad-request", "the request has values it cannot have", validation_flaws(error.extra))
         case HTTPException() if error.status_code in BY_STATUS and error.status_code < 500:
@@ -142,12 +142,7 @@ def about_content() -> Iterator[None]:
     try:
         yield
     except (InputError, UsageError) as error:
-        raise RefusedError("not-valid", detail_of(error), flaws_of(error)) from error
-
-
-def detail_of(error: InfraSpectreError) -> str:
-    """Return what is wrong and where, without any path of this machine."""
-    return f"{error.field}: {error.problem}" if error.field else error.problem
+        raise RefusedError("not-valid", error.detail, flaws_of(error)) from error
 
 
 def flaws_of(error: InfraSpectreError) -> list[Flaw]:

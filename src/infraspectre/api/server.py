@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,8 @@ from infraspectre.api.access.door import door_of
 from infraspectre.errors import AccessError, ConfigError, OutputError
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.records.access import Principal
-from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC
+from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, SENSORS_TOPIC
+from infraspectre.security import is_loopback
 from infraspectre.serving.control import BEAT_S, Control, News, Report
 from infraspectre.serving.listening import in_address, listening
 from infraspectre.serving.metrics import (
@@ -29,7 +29,7 @@ from infraspectre.serving.metrics import (
 from infraspectre.serving.opening import close_platform, open_platform
 from infraspectre.serving.retraining import RETRAINING, retrain
 from infraspectre.serving.tasks import Tasks
-from infraspectre.serving.upkeep import Upkeep, log_tasks
+from infraspectre.serving.upkeep import Upkeep, access_tasks, log_tasks
 from infraspectre.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ async def answer(platform: Platform, control: Control) -> None:
     from infraspectre.api.app import make_app
 
     chosen = platform.settings.server
-    tasks = log_tasks(platform, [FLOWS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC])
+    topics = [FLOWS_TOPIC, SENSORS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC]
+    tasks = log_tasks(platform, topics) | access_tasks(platform)
     with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
         port = held.getsockname()[1]
         server = api_server(chosen, make_app(platform), port)
@@ -194,11 +195,3 @@ def check_worker(control: Control) -> None:
     stuck = [f"{name}: {problems[name]}" for name in OUTLETS if name in problems]
     if stuck:
         raise OutputError(stuck[0])
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is of this machine alone."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1316,7 +1316,7 @@ class Client(Connection):
         return self.ask("POST", "/api/v1/models/{name}/stage", Version, within={"name": name}, body=data)
 
     def list_versions(self, name: str) -> list[Version]:
-        """List the registered versions of a model, the first one first."""
+        """List the registered versions of a model of the tenant, the first one first."""
         return self.ask("GET", "/api/v1/models/{name}/versions", list[Version], within={"name": name})
 
     def monitor_network(self, data: Span) -> NetworkAnswer:

@@ -12,8 +12,8 @@ from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import ConflictError, UsageError
 from infraspectre.ports import Clock, RecordStore
 from infraspectre.records.access import DEFAULT_TENANT, TENANT_NAME, USER_NAME, Role, UserRecord
-from infraspectre.records.collections import TENANTS, USERS
-from infraspectre.records.queries import Query
+from infraspectre.records.collections import SESSIONS, TENANTS, USERS
+from infraspectre.records.queries import Filter, Query
 from infraspectre.settings import Settings, StoreSettings
 
 
@@ -40,12 +40,13 @@ class Accounts:
             raise UsageError("there is such a user already", field="NAME", remedy="choose another name") from error
 
     def change(self, name: str, **changes: object) -> None:
-        """Change a user: password, role or is_disabled; raises UsageError for one that there is not."""
+        """Change a user: password, role or is_disabled; all sessions of the user end. Raises UsageError for nobody."""
         stored = self._records.get(self._tenant, USERS, name)
         if stored is None:
             raise UsageError("there is no such user", field="NAME", remedy="'infraspectre users list' shows all")
         record = msgspec.structs.replace(msgspec.json.decode(stored.body, type=UserRecord), **changes)
         self._records.put(self._tenant, USERS, name, msgspec.to_builtins(record), expected=stored.revision)
+        end_sessions(self._records, self._tenant, name)
 
     def all(self) -> Iterator[UserRecord]:
         """Yield all users in the order of their names."""
@@ -56,6 +57,14 @@ class Accounts:
             if page.next is None:
                 return
             query = Query(limit=1_000, after=page.next)
+
+
+def end_sessions(records: RecordStore, tenant: str, user: str) -> None:
+    """End all sessions of a user: whoever holds a token of one has to log in again."""
+    query = Query((Filter("user", "=", (user,)),), limit=1_000)
+    while rows := records.page(tenant, SESSIONS, query).rows:
+        for row in rows:
+            records.delete(tenant, SESSIONS, row.key)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -16,7 +15,7 @@ import infraspectre
 from infraspectre import __version__
 from infraspectre.cortex.rules import Rules
 from infraspectre.errors import InputError, OutputError
-from infraspectre.files import make_folder, writing_to
+from infraspectre.files import make_folder, write_durably
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.business_rules import BusinessRules
 from infraspectre.intel.indicators.index import IndicatorIndex
@@ -24,7 +23,6 @@ from infraspectre.pipeline import Pipeline
 from infraspectre.records import SCHEMA_VERSION
 from infraspectre.serving.breakers import Breaker
 from infraspectre.serving.codec import Restorer, Saver
-from infraspectre.serving.journal import sync_folder
 from infraspectre.serving.shedding import Account
 from infraspectre.settings import Settings
 
@@ -89,15 +87,13 @@ class Checkpoints:
                 f"would have {len(body):,} bytes", path=self.path, remedy="give tenants workers of their own"
             )
         header = HEADER.pack(MAGIC, self._key, digest(body), len(body))
-        new = self.path.with_name(f".{self.path.name}.partial")
         make_folder(self.path.parent)
-        with writing_to(self.path):
+
+        def write(new: Path) -> None:
             with new.open("wb") as file:
                 file.writelines((header, body))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path)
-            sync_folder(self.path.parent)
+
+        write_durably(self.path, write)
         return len(header) + len(body)
 
     def load(self, compose: Callable[[], Pipeline]) -> tuple[Learnt, Place] | None:

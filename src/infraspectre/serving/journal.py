@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from infraspectre.errors import InputError
-from infraspectre.files import make_folder, writing_to
+from infraspectre.files import make_folder, write_durably, writing_to
 from infraspectre.ports import Topic
 from infraspectre.records.events import Entry, GapError
 
@@ -80,14 +80,9 @@ class Journal:
 
     def _write(self, cuts: list[Cut]) -> int:
         """Write the file anew, and return it open for what comes."""
-        new = self.path.with_name(f".{self.path.name}.partial")
+        lines = b"".join(msgspec.json.encode(cut) + b"\n" for cut in cuts)
+        write_durably(self.path, lambda new: new.write_bytes(lines))
         with writing_to(self.path):
-            with new.open("wb") as file:
-                file.writelines(msgspec.json.encode(cut) + b"\n" for cut in cuts)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path)
-            sync_folder(self.path.parent)
             return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
 
@@ -110,12 +105,3 @@ def read_over_gaps(topic: Topic, start: int, most: int, wait_s: float = 0.0) -> 
         logger.error("a part of the log cannot be read", begin=start, end=gap.after, reason=gap.problem)
         return [], min(max(gap.after, start + 1), start + most)
     return entries, start + len(entries)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable which files a folder has."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -20,11 +20,12 @@ from infraspectre.records.feed import FEED_TOPIC, FeedEvent
 from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.breakers import Breaker
-from infraspectre.serving.journal import Cut
+from infraspectre.serving.journal import Cut, read_over_gaps
 
 CONSUMER = "worker"
 MOST_WAITING = 64
 """Groups that wait for one outlet; beyond it the worker waits, too, and the log holds what comes."""
+READ_AT_ONCE = 1_000
 MOST_TRIES = 10
 """How often a record is merged anew that somebody else changes at the same time."""
 
@@ -216,9 +217,8 @@ class Feed:
     def _sources(self) -> Iterator[str]:
         start = max(self._log.cursor(CONSUMER, FEED_TOPIC) or 0, self._topic.begin)
         while start < self._topic.end:
-            entries = self._topic.read(start)
+            entries, start = read_over_gaps(self._topic, start, READ_AT_ONCE)
             yield from (source for each in entries if (source := msgspec.json.decode(each.data, type=Source).source))
-            start += len(entries)
 
 
 class Source(msgspec.Struct, frozen=True):

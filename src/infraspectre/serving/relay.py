@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import msgspec
+import structlog
 
 from infraspectre.errors import InfraSpectreError
 from infraspectre.ports import EventLog
@@ -23,6 +24,7 @@ from infraspectre.serving.journal import read_over_gaps
 from infraspectre.serving.outlets import CONSUMER, Feed
 from infraspectre.serving.shedding import Account
 
+logger = structlog.get_logger(__name__)
 LADDER = (5_000, 20_000, 50_000, 100_000)
 """Events waiting beyond which each severity is shed, the least first."""
 AT_ONCE = 5_000
@@ -87,7 +89,7 @@ class Lane:
         account.taken += 1
         try:
             event = READ[self._name](entry)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             account.drop("unreadable", 1)
             return None
         if SEVERITIES.index(event.severity) < least:
@@ -151,6 +153,10 @@ class Relay:
         try:
             looked_at = self.step()
         except (InfraSpectreError, OSError) as error:
+            self.breaker.failed(error)
+            return False
+        except Exception as error:  # else nothing would ever be relayed again, and nobody would know
+            logger.exception("the relay failed", error=repr(error))
             self.breaker.failed(error)
             return False
         self.breaker.succeeded()

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import msgspec
 import polars as pl
@@ -21,6 +21,7 @@ from infraspectre.records.queries import MOST_ALTERNATIVES, MOST_ROWS, Filter, Q
 from infraspectre.records.times import NANOSECONDS, rfc3339
 from infraspectre.serving.jobs import Job
 from infraspectre.serving.platform import Platform
+from infraspectre.serving.scoring import REGISTRY, registered_as
 
 RETRAINING = "retraining"
 LABEL = "label"
@@ -29,6 +30,8 @@ IDENTITY = ("flow_id", "community_id", "started_at", "ended_at", "first_packet",
 """Columns that tell flows apart instead of telling what they are."""
 MOST_ORDINARY = 20_000
 """Flows of no incident that are learnt as benign."""
+MOST_TOLD = 4_096
+"""Bytes of the last words of a training that failed."""
 LOOK_S = 0.5
 NICENESS = 10
 """Learning waits for all that is more urgent."""
@@ -57,8 +60,8 @@ def retrain(platform: Platform, job: Job, is_lost: threading.Event) -> str:
         rows = learnt_rows(platform, job.tenant, asked.days)
         rows.write_parquet(table)
         learn(table, model, is_lost)
-        version = registered(model, asked.name, platform.clock.now())
-    return f"registry:{version.name}@{version.version}"
+        version = registered(model, registered_as(job.tenant, asked.name), platform.clock.now())
+    return f"{REGISTRY}{asked.name}@{version.version}"
 
 
 def learnt_rows(platform: Platform, tenant: str, days: int) -> pl.DataFrame:
@@ -133,19 +136,19 @@ def learn(table: Path, model: Path, is_lost: threading.Event) -> None:
     """Train a model in a process of its own; raises InputError if nothing is learnt, OutputError if it is ended."""
     command = [sys.executable, "-m", "infraspectre.cli", "train", "--data", str(table), "--label", LABEL,
                "--out", str(model), "--quiet"]  # fmt: skip
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: os.nice(NICENESS),
-    ) as process:
+    with (
+        TemporaryFile() as told,  # a pipe that nobody reads meanwhile would stop whoever has much to tell
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told) as process,  # noqa: S603 - our own command
+    ):
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
         while process.poll() is None and not is_lost.wait(LOOK_S):
             pass
         if process.poll() is None:
             process.terminate()
             process.wait()
             raise OutputError("learning was ended: the job was cancelled, or the server stopped")
-        said = process.stderr.read(4_096).decode("utf-8", "replace") if process.stderr else ""
+        told.seek(max(told.seek(0, os.SEEK_END) - MOST_TOLD, 0))
+        said = told.read().decode("utf-8", "replace")
     if process.returncode != 0:
         reason = said.strip().splitlines()[-1].removeprefix("error: ") if said.strip() else "without a word"
         raise InputError(f"nothing was learnt: {reason.replace(str(table), 'flows')}")

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from infraspectre.errors import OverloadError, UsageError
+from infraspectre.records.access import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from infraspectre.modelbook import OpenModel
     from infraspectre.modelbook.rows import Rows
     from infraspectre.records.explanation import Explanation
 
-SERVED = ("builtin:", "registry:")
+REGISTRY = "registry:"
+SERVED = ("builtin:", REGISTRY)
+OF = ".."
+"""Stands between a tenant and the name of its model in the registry: no tenant's name holds it, and no model's may."""
 MOST_ROWS = 10_000
 """Rows of one request."""
 ROWS_AT_ONCE = 4_096
@@ -28,6 +32,23 @@ MOST_WAITING = 1_000
 """Requests that may wait."""
 MOST_MODELS = 16
 """Models that stay open, the most recently used."""
+
+
+def registered_as(tenant: str, name: str) -> str:
+    """Return how the registry, which is one for all tenants, calls what a tenant calls so; raises UsageError.
+
+    Models of the first tenant have their plain names, as on the command line.
+    """
+    if OF in name:
+        raise UsageError(f"{name[:64]!r} cannot be the name of a model", remedy=f"take one without {OF}")
+    return name if tenant == DEFAULT_TENANT else f"{tenant}{OF}{name}"
+
+
+def served_as(tenant: str, model: str) -> str:
+    """Return which model a tenant means; raises UsageError for a name that would be another's."""
+    if not model.startswith(REGISTRY):
+        return model
+    return REGISTRY + registered_as(tenant, model.removeprefix(REGISTRY))
 
 
 class Prediction(msgspec.Struct, frozen=True):

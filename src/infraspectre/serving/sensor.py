@@ -20,7 +20,6 @@ import polars as pl
 from infraspectre import config
 from infraspectre.adapters.sensor_link.client import Link
 from infraspectre.adapters.sensor_link.credentials import Credentials
-from infraspectre.adapters.sensor_link.listener import is_loopback
 from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, MOST_ROWS, pack
 from infraspectre.adapters.sensor_link.spool import Spool
 from infraspectre.adapters.system_clock import SystemClock
@@ -28,6 +27,7 @@ from infraspectre.errors import UsageError
 from infraspectre.ports import Account
 from infraspectre.records.flow_batches import NAME
 from infraspectre.records.flows import FlowBatch
+from infraspectre.security import is_loopback
 from infraspectre.serving.privileges import become
 
 if TYPE_CHECKING:
@@ -135,21 +135,13 @@ def open_credentials(plan: SensorPlan) -> Credentials | None:
     if plan.is_insecure:
         if any(paths):
             raise UsageError("--insecure uses no certificates", remedy="leave either away")
-        if not plan.is_forced and not (plan.server[0] == "localhost" or is_own(plan.server[0])):
+        if not plan.is_forced and not is_loopback(plan.server[0]):
             raise UsageError("flows would cross the network in plain text", remedy="use certificates, or --force")
         return None
     if plan.certificate is None or plan.key is None or plan.authority is None:
         remedy = "give --certificate, --key and --ca; 'infraspectre certificates' makes them"
         raise UsageError("a sensor needs certificates", remedy=remedy)
     return Credentials(plan.certificate, plan.key, plan.authority, plan.revoked, "sensor", SystemClock())
-
-
-def is_own(host: str) -> bool:
-    """Tell whether an address is one of this machine alone; a name is taken for another."""
-    try:
-        return is_loopback(host)
-    except ValueError:
-        return False
 
 
 def replay(path: Path, speed: float, settings: FlowSettings | None) -> Capture:

@@ -66,7 +66,8 @@ class Tasks:
             try:
                 result, fault = self._works[job.kind](self._platform, job, beat.is_lost), ""
             except InfraSpectreError as error:
-                result, fault = "", error.message
+                log.warning("a job failed", job=job.key, kind=job.kind, reason=error.message)
+                result, fault = "", error.detail
             except Exception as error:
                 log.error("unforeseen", job=job.key, kind=job.kind, exc_info=error)
                 result, fault = "", "something went wrong; the log of the server says what"

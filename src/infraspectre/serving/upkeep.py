@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from infraspectre.errors import InfraSpectreError
-from infraspectre.records.collections import INCIDENTS
-from infraspectre.records.queries import Filter, Query
+from infraspectre.records.collections import IDEMPOTENCY, INCIDENTS, SESSIONS
+from infraspectre.records.queries import Collection, Filter, Query
 from infraspectre.records.tables import TABLES
 from infraspectre.records.times import UNITS
 from infraspectre.serving.breakers import Breaker
@@ -18,7 +18,7 @@ from infraspectre.serving.platform import Platform
 EVERY_S = 60.0
 DAY = UNITS["d"]
 MOST_REMOVED = 1_000
-"""Incidents of a tenant that are removed at once; the rest has its turn a minute later."""
+"""Records of a tenant that are removed at once; the rest has its turn a minute later."""
 
 logger = structlog.get_logger(__name__)
 Task = Callable[[], object]
@@ -52,6 +52,9 @@ class Upkeep:
                 except (InfraSpectreError, OSError) as error:
                     logger.warning("upkeep failed", task=name, reason=str(error))
                     breaker.failed(error)
+                except Exception as error:  # one task must not end the others for good; what went wrong is told
+                    logger.exception("upkeep failed", task=name, error=repr(error))
+                    breaker.failed(error)
                 else:
                     breaker.succeeded()
 
@@ -84,6 +87,18 @@ def record_tasks(platform: Platform) -> dict[str, Task]:
                 platform.records.delete(tenant, INCIDENTS, row.key)
 
     return {"incidents": tidy}
+
+
+def access_tasks(platform: Platform) -> dict[str, Task]:
+    """Return what is to be done about what lets people in: sessions and kept answers go once they are over."""
+
+    def tidy(collection: Collection) -> None:
+        over = Query((Filter("expires_at", "<=", (platform.clock.now(),)),), limit=MOST_REMOVED)
+        for tenant in platform.records.tenants(collection):
+            for row in platform.records.page(tenant, collection, over).rows:
+                platform.records.delete(tenant, collection, row.key, row.revision)
+
+    return {each.name: lambda each=each: tidy(each) for each in (SESSIONS, IDEMPOTENCY)}  # type: ignore[misc]
 
 
 def log_tasks(platform: Platform, topics: Sequence[str]) -> dict[str, Task]:

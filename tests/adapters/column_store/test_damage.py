@@ -151,3 +151,14 @@ def test_any_bytes_are_no_crash(tmp_path: Path) -> None:
             except InfraSpectreError:
                 continue
             assert len(page) >= 2 * ROWS
+
+
+def test_scan_of_a_damaged_file_is_an_error_of_ours_once(tmp_path: Path) -> None:
+    table = filled(tmp_path)
+    whole = len(rows_of(tmp_path))
+    path = next(path for path in sorted(table.rglob("*.parquet")) if path.name.count(".") == 1)
+    path.write_bytes(path.read_bytes()[:-40])
+    with ParquetTables(tmp_path, SetClock()) as store:
+        with pytest.raises(InputError, match="set aside now"):
+            list(store.scan("t", "flows", 0, 2**62))
+        assert 0 < sum(map(len, store.scan("t", "flows", 0, 2**62))) <= whole

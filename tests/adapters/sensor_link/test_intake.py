@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from infraspectre.adapters.sensor_link import intake as module
-from infraspectre.adapters.sensor_link.intake import SENSORS_TOPIC, Arrival, Intake
+from infraspectre.adapters.sensor_link.intake import Arrival, Intake
 from infraspectre.adapters.sensor_link.protocol import KEPT_EPOCHS
 from infraspectre.errors import OutputError
+from infraspectre.records.feed import SENSORS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, Sensor, decode
 from link_rooms import numbers, payload
 from log_fakes import MemoryLog

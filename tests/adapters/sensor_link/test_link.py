@@ -7,6 +7,7 @@ import socket
 from concurrent.futures import Future
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from infraspectre import __version__
@@ -14,7 +15,7 @@ from infraspectre._core import SCHEMA_VERSION
 from infraspectre.adapters.certificates import Authority
 from infraspectre.adapters.sensor_link import listener as listening
 from infraspectre.adapters.sensor_link.intake import Intake
-from infraspectre.adapters.sensor_link.listener import Listener
+from infraspectre.adapters.sensor_link.listener import Listener, added, examine
 from infraspectre.adapters.sensor_link.payloads import pack
 from infraspectre.adapters.sensor_link.protocol import (
     MOST_IN_FLIGHT,
@@ -29,7 +30,7 @@ from infraspectre.adapters.sensor_link.protocol import (
     read_frame,
 )
 from infraspectre.adapters.sensor_link.spool import LEAST_BYTES, Spool
-from infraspectre.errors import OutputError, OverloadError, UsageError
+from infraspectre.errors import InputError, OutputError, OverloadError, UsageError
 from infraspectre.ports import Topic
 from infraspectre.records.flow_batches import Sensor
 from link_rooms import (
@@ -543,6 +544,24 @@ def test_names_and_reasons_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatc
             assert len(listener.turned_away) == 3
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("column", ["started_at", "ended_at"])
+def test_flows_of_the_future_are_refused(column: str) -> None:
+    rows, sensor = flow_rows(0, 3), Sensor("default", "probe")
+    latest = int(rows["ended_at"].max())  # type: ignore[arg-type]
+    assert examine(sensor, Batch("0", 0, 3), pack(rows), latest).last_at == latest
+    late = rows.with_columns(pl.Series(column, [latest, latest + 1, latest]))
+    with pytest.raises(InputError, match="of the future"):
+        examine(sensor, Batch("0", 0, 3), pack(late), latest)
+
+
+def test_reasons_of_losses_cannot_fill_the_memory() -> None:
+    counts: dict[str, int] = {"shed": 1}
+    for number in range(1_000):
+        counts = added(counts, {f"reason {number}": 2, "shed": 1})
+    assert len(counts) == listening.MOST_REASONS + 1
+    assert (counts["shed"], sum(counts.values())) == (1_001, 3_001)
 
 
 def test_a_server_stops_at_once_though_somebody_does_not_greet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from infraspectre.files import writing_to
+from infraspectre.files import write_durably
 
 BLOCK_BYTES = 1 << 20
 
@@ -28,32 +27,9 @@ def digest_of(path: Path) -> str:
     return state.hexdigest()
 
 
-def write_durably(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file that appears whole, once it and its name are on the disk; raises OutputError."""
-    temporary = path.with_name(f".{path.name}.partial")
-    with writing_to(path):
-        write(temporary)
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
-
-
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file durably that appears whole; raises OutputError."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    write_durably(path, write)
-
-
-def sync(path: Path) -> None:
-    """Put what a file or folder holds on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_durably(path, lambda temporary: temporary.write_bytes(data))
 
 
 @contextmanager

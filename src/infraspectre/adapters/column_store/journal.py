@@ -13,9 +13,8 @@ from zlib import crc32
 
 import polars as pl
 
-from infraspectre.adapters.column_store.durable import sync
 from infraspectre.errors import InputError
-from infraspectre.files import writing_to
+from infraspectre.files import sync, writing_to
 
 MAGIC = b"ISJ1"
 HEADER = struct.Struct("<4sIIqqH16sI")

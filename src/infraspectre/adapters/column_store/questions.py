@@ -57,7 +57,7 @@ class Question:
             checked(each, table)
         if table.fields.get(order.field) in (None, "texts"):
             raise InputError("cannot be sorted by", field=order.field[:64])
-        return cls(table, query.filters, order, None if query.after is None else place_of(query.after, order))
+        return cls(table, query.filters, order, None if query.after is None else place_of(query.after, order, table))
 
     @property
     def names(self) -> set[str]:
@@ -177,7 +177,7 @@ def written(place: Place, order: Order) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def place_of(text: str, order: Order) -> Place:
+def place_of(text: str, order: Order, table: Table) -> Place:
     """Read a place; raises InputError for one that was not written for this order."""
     problem = InputError("is no place in this order", field="after", remedy="give the `next` of the page before")
     try:
@@ -185,6 +185,15 @@ def place_of(text: str, order: Order) -> Place:
         read = msgspec.json.decode(data, type=tuple[str, bool, Value | None, str | int])
     except (binascii.Error, UnicodeEncodeError, msgspec.DecodeError) as error:
         raise problem from error
-    if read[:2] != (order.field, order.descending):
+    place = Place(*read[2:])
+    is_sound = place.value is None or is_value(place.value, table.fields[order.field])
+    if read[:2] != (order.field, order.descending) or not is_sound or not is_value(place.key, table.fields[table.key]):
         raise problem
-    return Place(*read[2:])
+    return place
+
+
+def is_value(value: Value, kind: Kind) -> bool:
+    """Tell whether a column of a kind may hold a value: what others wrote must not look like a damaged file."""
+    if kind == "integer":
+        return isinstance(value, int) and -(2**63) <= value < 2**64
+    return isinstance(value, int | float if kind == "real" else str)

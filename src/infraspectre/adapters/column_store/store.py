@@ -119,8 +119,8 @@ class ParquetTables:
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of a span of time, or those of an address in it, in frames of at most a chunk or batch.
 
-        Raises InputError for a column that there is not, and ConflictError where files were rewritten so long ago that
-        they are gone.
+        Raises InputError for a column that there is not, and for a damaged file, and ConflictError where files were
+        rewritten so long ago that they are gone.
         """
         described = table_named(table)
         known(described, columns)
@@ -128,6 +128,11 @@ class ParquetTables:
             yield from scan(self._view(tenant, described), start, end, columns, address)
         except FileNotFoundError as error:
             raise ConflictError("was rewritten meanwhile", path=error.filename, remedy="ask again") from error
+        except (pl.exceptions.PolarsError, OSError) as error:
+            self.verify(tenant, table)
+            raise InputError(
+                "is damaged; what cannot be read is set aside now", field=table, remedy="ask again"
+            ) from error
 
     def totals(
         self, tenant: str, table: str, start: int, end: int, by: Sequence[str], every: int, most: int = 0

@@ -16,11 +16,9 @@ from infraspectre.adapters.sensor_link.protocol import KEPT_EPOCHS
 from infraspectre.errors import InputError
 from infraspectre.ports import EventLog
 from infraspectre.records.events import GapError
-from infraspectre.records.feed import FLOWS_TOPIC
+from infraspectre.records.feed import FLOWS_TOPIC, SENSORS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, Sensor, decode, encode
 
-SENSORS_TOPIC = "sensors"
-"""How far sensors had come, from time to time: so that a start does not read the whole topic of flows."""
 SAVED_BATCHES = 1_024
 """Batches after which that is written again, but not more often than once in so many seconds."""
 SAVED_S = 30.0

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -41,6 +41,8 @@ from infraspectre.errors import InfraSpectreError, InputError, OutputError, Over
 from infraspectre.ports import Clock
 from infraspectre.records.access import DEFAULT_TENANT
 from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
+from infraspectre.records.times import NANOSECONDS
+from infraspectre.security import is_loopback
 
 MOST_CONNECTIONS = 1_024
 MOST_WAITING_BYTES = 16 * MOST_BYTES
@@ -61,6 +63,9 @@ MOST_SENSORS = 10_000
 MOST_REASONS = 64
 """Reasons for which connections were turned away that are counted apart."""
 OTHER_REASONS = "other reasons"
+AHEAD_NS = 86_400 * NANOSECONDS
+"""Flows may be so much later than the server's time: clocks differ, but flows of the future would be kept for ever, and
+detectors would take for late whatever other sensors send."""
 
 
 class SensorState(msgspec.Struct):
@@ -439,7 +444,8 @@ class Session:
         if self._waiting > MOST_IN_FLIGHT:
             raise ProtocolError("more batches are under way than was granted")
         try:
-            envelope = await asyncio.to_thread(examine, sensor, batch, payload)
+            latest = self._listener.clock.now() + AHEAD_NS
+            envelope = await asyncio.to_thread(examine, sensor, batch, payload, latest)
         except InputError as error:
             state.refused += 1
             self._queue(Refusal(batch.epoch, batch.sequence, error.message[:256]))
@@ -499,7 +505,7 @@ class Session:
         state.flows += taken.flows
         state.duplicates += taken.duplicates
         state.missing += taken.missing
-        state.lost = dict(Counter(state.lost) + Counter(taken.lost))
+        state.lost = added(state.lost, taken.lost)
         last = arrivals[-1].envelope
         state.position = f"{last.epoch}.{last.sequence + 1}"
         self._send(Ack(last.epoch, last.sequence, MOST_IN_FLIGHT))
@@ -530,12 +536,24 @@ class Session:
             self._writer.transport.abort()
 
 
-def examine(sensor: Sensor, batch: Batch, payload: bytes) -> FlowEnvelope:
-    """Return the envelope of a batch; raises InputError for one that holds no flows."""
+def added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Return counts with more of them; a sensor cannot fill the memory with reasons that it makes up."""
+    found = dict(counts)
+    for reason, count in more.items():
+        is_counted = reason in found or len(found) < MOST_REASONS
+        key = reason if is_counted else OTHER_REASONS
+        found[key] = found.get(key, 0) + count
+    return found
+
+
+def examine(sensor: Sensor, batch: Batch, payload: bytes, latest: int) -> FlowEnvelope:
+    """Return the envelope of a batch; raises InputError for one that holds no flows, or some later than `latest`."""
     frame = unpack(payload, batch.rows)
-    first, last = frame["started_at"].min(), frame["ended_at"].max()
-    if not isinstance(first, int) or not isinstance(last, int):
+    first, last, begun = frame["started_at"].min(), frame["ended_at"].max(), frame["started_at"].max()
+    if not isinstance(first, int) or not isinstance(last, int) or not isinstance(begun, int):
         raise InputError("holds no times")
+    if max(last, begun) > latest:
+        raise InputError("holds flows of the future", remedy="set the clock of the sensor")
     return FlowEnvelope(
         sensor.tenant,
         sensor.name,
@@ -561,10 +579,3 @@ def explained(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     return str(error.reason) if isinstance(error, ssl.SSLError) else type(error).__name__
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is one of this machine alone."""
-    from ipaddress import ip_address
-
-    return ip_address(address.partition("%")[0]).is_loopback

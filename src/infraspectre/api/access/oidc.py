@@ -17,9 +17,10 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from infraspectre.errors import AccessError, ConfigError, OutputError
+from infraspectre.errors import AccessError, OutputError
 from infraspectre.ports import Clock
 from infraspectre.records.access import USER_NAME, Role
+from infraspectre.serving.opening import read_secret
 from infraspectre.settings import OidcSettings
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -83,7 +84,7 @@ class Provider:
         self._client = client
         self._clock = clock
         self._monotonic = monotonic
-        self._secret = secret_in(settings.client_secret_file)
+        self._secret = read_secret(Path(settings.client_secret_file)) if settings.client_secret_file else ""
         self._known: tuple[float, Endpoints, KeySet] | None = None
 
     def address(self, attempt: Attempt) -> str:
@@ -163,8 +164,7 @@ class Provider:
             endpoints = decoded(found, Endpoints)
             if endpoints.issuer != self._settings.issuer:
                 raise OutputError("the identity provider calls itself by another name", field="access.oidc.issuer")
-            keys = KeySet.import_key_set(decoded(self._get(endpoints.jwks_uri), dict[str, Any]))
-            self._known = (now, endpoints, keys)
+            self._known = (now, endpoints, keys_in(self._get(endpoints.jwks_uri)))
         return self._known[1], self._known[2]
 
     def _get(self, url: str) -> bytes:
@@ -206,11 +206,9 @@ def decoded(body: bytes, wanted: Any) -> Any:
         raise OutputError("the identity provider answers with something else") from error
 
 
-def secret_in(path: str) -> str:
-    """Return the secret in a file, nothing where no file is named; raises ConfigError, which does not show it."""
-    if not path:
-        return ""
+def keys_in(body: bytes) -> KeySet:
+    """Return the keys that a provider shows; raises OutputError for what are none."""
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("cannot be read", path=path, field="access.oidc.client_secret_file") from error
+        return KeySet.import_key_set(decoded(body, dict[str, Any]))
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        raise OutputError("the identity provider shows keys that cannot be used") from error

@@ -12,7 +12,7 @@ from infraspectre.errors import AccessError, ConflictError
 from infraspectre.ports import Clock, RecordStore
 from infraspectre.records.access import SessionRecord, UserRecord
 from infraspectre.records.collections import SESSIONS, USERS
-from infraspectre.records.queries import Filter, Query
+from infraspectre.serving.accounts import end_sessions
 from infraspectre.settings import AccessSettings
 
 
@@ -74,16 +74,7 @@ class Sessions:
 
     def close_all(self, tenant: str, user: str) -> None:
         """End all sessions of a user."""
-        query = Query((Filter("user", "=", (user,)),), limit=1_000)
-        while rows := self._records.page(tenant, SESSIONS, query).rows:
-            for row in rows:
-                self.close(tenant, row.key)
-
-    def sweep(self, tenant: str) -> None:
-        """Remove sessions that are over."""
-        query = Query((Filter("expires_at", "<=", (self._clock.now(),)),), limit=1_000)
-        for row in self._records.page(tenant, SESSIONS, query).rows:
-            self.close(tenant, row.key)
+        end_sessions(self._records, tenant, user)
 
     def _check(self, tenant: str, record: SessionRecord) -> None:
         user = self._records.get(tenant, USERS, record.user)

@@ -26,7 +26,7 @@ from infraspectre.records.access import Principal
 from infraspectre.records.collections import ASSETS, INCIDENTS
 from infraspectre.records.indicators import FoundIndicator
 from infraspectre.records.queries import Filter, Order, Query
-from infraspectre.records.times import NANOSECONDS, from_datetime
+from infraspectre.records.times import LATEST, NANOSECONDS, from_datetime
 from infraspectre.serving.detecting import MOST_FLOWS, detect
 from infraspectre.serving.platform import Platform
 
@@ -160,12 +160,13 @@ def enriched(platform: Platform, principal: Principal, value: str) -> Enriched:
     return Enriched(value, indicators, asset_of(platform, principal, value), known[0] if known else None, incidents)
 
 
-def span_of(platform: Platform, span: Span) -> tuple[int, int]:
-    """Return the ends of a span in nanoseconds; raises InputError for one that is empty or too long."""
+def span_of(platform: Platform, span: Span, usual: int = DAY, most: int = MOST_SPAN) -> tuple[int, int]:
+    """Return the ends of a span in nanoseconds, by default the last so many; raises InputError for no sound one."""
     end = platform.clock.now() if span.end is None else from_datetime(span.end)
-    start = end - DAY if span.start is None else from_datetime(span.start)
-    if not 0 < end - start <= MOST_SPAN:
-        raise InputError("is no span of at most 31 days", field="start", remedy="choose a start before the end")
+    start = end - usual if span.start is None else from_datetime(span.start)
+    if not 0 < end - start <= most or not 0 <= start <= end <= LATEST:
+        remedy = "choose a start before the end, both from 1970 on"
+        raise InputError(f"is no span of at most {most // DAY} days", field="start", remedy=remedy)
     return start, end
 
 

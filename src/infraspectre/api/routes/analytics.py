@@ -11,13 +11,13 @@ from msgspec import Meta
 
 from infraspectre.analytics.dashboard import Dashboard, Share, Talker, Verdicts, dashboard
 from infraspectre.analytics.forecasting import MOST_HORIZON, Forecast, forecast
-from infraspectre.analytics.trends import EVERY, SEASONS, Granularity, Trend, aligned, trends
+from infraspectre.analytics.trends import EVERY, MOST_BUCKETS, SEASONS, Granularity, Trend, aligned, trends
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import about_content
-from infraspectre.api.routes.analysis import Span, Time
+from infraspectre.api.routes.analysis import Span, Time, span_of
 from infraspectre.records.access import Principal
 from infraspectre.records.collections import INCIDENTS, VERDICTS
-from infraspectre.records.times import NANOSECONDS, from_datetime, rfc3339
+from infraspectre.records.times import NANOSECONDS, rfc3339
 from infraspectre.serving.platform import Platform
 
 HOUR, DAY = 3_600 * NANOSECONDS, 86_400 * NANOSECONDS
@@ -113,15 +113,10 @@ class DashboardMetrics(msgspec.Struct, frozen=True):
 def analyze_trends(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[TrendRequest]) -> TrendAnswer:
     """Say how often each category was found over time, and whether that rises or falls beyond chance."""
     with about_content():
-        start, end = span_of(platform, Span(start=data.start, end=data.end), SINCE[data.granularity])
+        span = Span(start=data.start, end=data.end)
+        start, end = span_of(platform, span, SINCE[data.granularity], MOST_BUCKETS * EVERY[data.granularity])
         found = trends(platform.tables, principal.tenant, start, end, data.granularity, data.categories)
     return TrendAnswer(rfc3339(found.start), data.granularity, found.buckets, found.trends)
-
-
-def span_of(platform: Platform, span: Span, usual: int) -> tuple[int, int]:
-    """Return the ends of a span in nanoseconds, by default the last so many."""
-    end = platform.clock.now() if span.end is None else from_datetime(span.end)
-    return end - usual if span.start is None else from_datetime(span.start), end
 
 
 @post("/api/v1/predictive-modeling", opt={"permission": "read"}, status_code=200, sync_to_thread=True)

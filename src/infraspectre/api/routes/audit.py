@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -14,8 +15,9 @@ from infraspectre.api.problems import Flaw, RefusedError
 from infraspectre.errors import InputError
 from infraspectre.ports import Topic
 from infraspectre.records.access import AuditEvent
-from infraspectre.records.events import Position
+from infraspectre.records.events import Entry, Position
 from infraspectre.records.feed import AUDIT_TOPIC
+from infraspectre.serving.journal import read_over_gaps
 
 STEP = 500
 GONE = RefusedError(
@@ -43,14 +45,30 @@ def list_audit(
     least = max(topic.begin, before - MOST_LOOKED_AT)
     while before > least and len(found) < limit:
         start = max(least, before - STEP)
-        for entry in reversed(topic.read(start, before - start)):
-            event = msgspec.json.decode(entry.data, type=AuditEvent)
-            before = entry.sequence
-            if all(getattr(event, name) == value for name, value in asked.items()):
-                found.append(event)
-                if len(found) == limit:
-                    break
+        before, events = latest(topic, start, before, asked, limit - len(found))
+        found += events
     return PageOf(found, str(Position(topic.epoch, before)) if before > topic.begin else None)
+
+
+def latest(topic: Topic, start: int, end: int, asked: Mapping[str, str], most: int) -> tuple[int, list[AuditEvent]]:
+    """Return the latest events of a part of the audit that are as asked, and the number before which to go on."""
+    found: list[AuditEvent] = []
+    for entry in reversed(entries_between(topic, start, end)):
+        event = msgspec.json.decode(entry.data, type=AuditEvent)
+        if all(getattr(event, name) == value for name, value in asked.items()):
+            found.append(event)
+            if len(found) == most:
+                return entry.sequence, found
+    return start, found
+
+
+def entries_between(topic: Topic, start: int, end: int) -> list[Entry]:
+    """Return the entries of a part of a topic: a read ends with its segment, and before what is damaged."""
+    found: list[Entry] = []
+    while start < end:
+        entries, start = read_over_gaps(topic, start, end - start)
+        found += entries
+    return found
 
 
 def place(topic: Topic, after: str) -> int:

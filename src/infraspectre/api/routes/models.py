@@ -8,14 +8,18 @@ import msgspec
 from litestar import get, post
 from litestar.params import JSONBody, Parameter
 from msgspec import Meta
+from msgspec.structs import replace
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, InPath
 from infraspectre.api.problems import RefusedError
 from infraspectre.errors import UsageError
 from infraspectre.ml.drift import Drift
-from infraspectre.modelbook import Importance, drift_of, history, importance, listed, promote
+from infraspectre.modelbook import Importance, OpenModel, drift_of, history, importance, listed, promote
+from infraspectre.records.access import Principal
 from infraspectre.records.models import Manifest, Stage, Version
 from infraspectre.records.times import NANOSECONDS, rfc3339
+from infraspectre.serving.platform import Platform
+from infraspectre.serving.scoring import registered_as, served_as
 
 PATH = "/api/v1/models"
 MOST_FLOWS = 50_000
@@ -91,24 +95,23 @@ def list_models() -> list[ModelStatus]:
 
 
 @get(PATH + "/{name:str}", opt={"permission": "read"}, sync_to_thread=True)
-def show_model(platform: GivenPlatform, name: InPath) -> ModelStatus:
+def show_model(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> ModelStatus:
     """Show a model, such as builtin:flow or registry:NAME@STAGE."""
-    return status_of(name, opened(platform, name))
+    return status_of(name, opened(platform, principal, name).manifest)
 
 
-def opened(platform: GivenPlatform, name: str) -> Manifest:
-    """Return the manifest of a model; raises RefusedError for one that is not there."""
+def opened(platform: Platform, principal: Principal, name: str) -> OpenModel:
+    """Return a model of the tenant, or a built-in one; raises RefusedError for one that is not there."""
     try:
-        return platform.scoring.model(name).manifest
+        return platform.scoring.model(served_as(principal.tenant, name))
     except UsageError as error:
         raise RefusedError("not-found", error.problem) from error
 
 
 @get(PATH + "/{name:str}/feature-importance", opt={"permission": "read"}, sync_to_thread=True)
-def show_importance(platform: GivenPlatform, name: InPath) -> ModelImportance:
+def show_importance(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> ModelImportance:
     """Say how much each column counts, the most important first."""
-    opened(platform, name)
-    return ModelImportance(name, importance(platform.scoring.model(name)))
+    return ModelImportance(name, importance(opened(platform, principal, name)))
 
 
 @get(PATH + "/{name:str}/drift", opt={"permission": "read"}, sync_to_thread=True)
@@ -121,8 +124,7 @@ def show_drift(
     """Compare the flows of the last hours with those that a model learnt from, column by column."""
     import polars as pl
 
-    opened(platform, name)
-    model, end = platform.scoring.model(name), platform.clock.now()
+    model, end = opened(platform, principal, name), platform.clock.now()
     frames, count = [], 0
     for frame in platform.tables.scan(principal.tenant, "flows", end - hours * HOUR, end, list(model.manifest.columns)):
         frames.append(frame)
@@ -135,21 +137,28 @@ def show_drift(
 
 
 @get(PATH + "/{name:str}/versions", opt={"permission": "read"}, sync_to_thread=True)
-def list_versions(name: InPath) -> list[Version]:
-    """List the registered versions of a model, the first one first."""
+def list_versions(principal: GivenPrincipal, name: InPath) -> list[Version]:
+    """List the registered versions of a model of the tenant, the first one first."""
+    return versions_of(principal, name)
+
+
+def versions_of(principal: Principal, name: str) -> list[Version]:
+    """Return the versions of a model of the tenant; raises RefusedError where there are none."""
     try:
-        return history(name)
+        found = history(registered_as(principal.tenant, name))
     except UsageError as error:
-        raise RefusedError("not-found", error.problem) from error
+        raise RefusedError("not-found", f"no model is registered as {name[:64]!r}") from error
+    return [replace(each, name=name) for each in found]
 
 
 @post(PATH + "/{name:str}/stage", opt={"permission": "engineer"}, status_code=200, sync_to_thread=True)
-def move_model(platform: GivenPlatform, name: InPath, data: JSONBody[Promotion]) -> Version:
+def move_model(platform: GivenPlatform, principal: GivenPrincipal, name: InPath, data: JSONBody[Promotion]) -> Version:
     """Move a registered version to a stage; what was in production before is archived."""
-    list_versions.fn(name)
-    moved = promote(name, data.version, data.stage, rfc3339(platform.clock.now()))
+    versions_of(principal, name)
+    at = rfc3339(platform.clock.now())
+    moved = promote(registered_as(principal.tenant, name), data.version, data.stage, at)
     platform.scoring.forget()
-    return moved
+    return replace(moved, name=name)
 
 
 HANDLERS = [list_models, show_model, show_importance, show_drift, list_versions, move_model]

@@ -11,10 +11,12 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from infraspectre.api.bodies import MOST_ROWS_BODY
-from infraspectre.api.given import GivenPlatform
+from infraspectre.api.given import GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import about_content
+from infraspectre.records.access import Principal
 from infraspectre.records.explanation import Explanation, Value
-from infraspectre.serving.scoring import MOST_ROWS, Prediction
+from infraspectre.serving.platform import Platform
+from infraspectre.serving.scoring import MOST_ROWS, Prediction, served_as
 
 ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
 Cell = Value | list[float | None]
@@ -64,33 +66,39 @@ class Explanations(msgspec.Struct, frozen=True):
     explanations: list[Explanation]
 
 
-async def judged(platform: GivenPlatform, model: str, rows: list[dict[str, Any]]) -> Predictions:
+async def judged(platform: Platform, principal: Principal, model: str, rows: list[dict[str, Any]]) -> Predictions:
     """Return what a model says of rows."""
     with about_content():
-        waiting = await asyncio.to_thread(platform.scoring.judge, model, rows)
+        name = served_as(principal.tenant, model)
+        waiting = await asyncio.to_thread(platform.scoring.judge, name, rows)
         found = await asyncio.wrap_future(waiting)
-    return Predictions(model, platform.scoring.model(model).manifest.content_id, found)
+    return Predictions(model, platform.scoring.model(name).manifest.content_id, found)
 
 
 @post("/api/v1/predict", opt={"permission": "read"}, status_code=200)
-async def predict(platform: GivenPlatform, data: JSONBody[PredictRequest]) -> Predictions:
+async def predict(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[PredictRequest]) -> Predictions:
     """Say what a model says of a row."""
-    return await judged(platform, data.model, [data.row])
+    return await judged(platform, principal, data.model, [data.row])
 
 
 @post("/api/v1/predict/batch", opt={"permission": "read"}, status_code=200, request_max_body_size=MOST_ROWS_BODY)
-async def predict_batch(platform: GivenPlatform, data: JSONBody[PredictBatchRequest]) -> Predictions:
+async def predict_batch(
+    platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[PredictBatchRequest]
+) -> Predictions:
     """Say what a model says of many rows."""
-    return await judged(platform, data.model, data.rows)
+    return await judged(platform, principal, data.model, data.rows)
 
 
 @post("/api/v1/explain-prediction", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
-def explain_prediction(platform: GivenPlatform, data: JSONBody[ExplainRequest]) -> Explanations:
+def explain_prediction(
+    platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[ExplainRequest]
+) -> Explanations:
     """Say why a model judges rows as it does."""
     with about_content():
-        told = platform.scoring.explain(data.model, data.rows)
+        name = served_as(principal.tenant, data.model)
+        told = platform.scoring.explain(name, data.rows)
     found = [shown(each, data.explanation_type) for each in told]
-    return Explanations(data.model, platform.scoring.model(data.model).manifest.content_id, found)
+    return Explanations(data.model, platform.scoring.model(name).manifest.content_id, found)
 
 
 def shown(explanation: Explanation, kind: str) -> Explanation:

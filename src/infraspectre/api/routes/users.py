@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import Request, Response, delete, get, patch, post
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 
@@ -23,6 +23,7 @@ from infraspectre.api.given import (
 )
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import Flaw, RefusedError
+from infraspectre.api.routes.sessions import limit_logins
 from infraspectre.ports import Stored
 from infraspectre.records.access import USER_NAME, Principal, Role, UserRecord
 from infraspectre.records.collections import USERS
@@ -158,9 +159,14 @@ def remove_user(
 
 @post("/api/v1/me/password", opt={"permission": "read", "idempotency": False}, status_code=204)
 async def change_password(
-    platform: GivenPlatform, principal: GivenPrincipal, door: GivenDoor, data: JSONBody[PasswordChange]
+    platform: GivenPlatform,
+    principal: GivenPrincipal,
+    door: GivenDoor,
+    request: Request[Any, Any, Any],
+    data: JSONBody[PasswordChange],
 ) -> None:
     """Change the own password; all own sessions end."""
+    limit_logins(door, request.scope, f"{principal.tenant} {principal.subject}")
     stored = await asyncio.to_thread(platform.records.get, principal.tenant, USERS, principal.subject)
     kept = record_of(stored).password if stored else None
     if not await door.passwords.fits(data.old, kept) or stored is None:

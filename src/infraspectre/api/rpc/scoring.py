@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infraspectre.errors import AccessError, InfraSpectreError, InputError, OverloadError, UsageError
-from infraspectre.serving.scoring import MOST_ROWS, Prediction, Scoring
+from infraspectre.serving.scoring import MOST_ROWS, Prediction, Scoring, served_as
 
 if TYPE_CHECKING:
     import grpc
@@ -72,29 +72,29 @@ class ScoringServer:
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     async def _predict(self, request: Any, context: Any) -> Any:
-        await self._admit(context)
-        return await self._answer(request, context)
+        return await self._answer(await self._admit(context), request, context)
 
     async def _predict_stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        await self._admit(context)
         async for request in requests:
-            yield await self._answer(request, context)
+            principal = await self._admit(context)  # each time: a stream may last longer than its credential holds
+            yield await self._answer(principal, request, context)
 
-    async def _admit(self, context: Any) -> None:
-        """End the call unless whoever calls may read."""
+    async def _admit(self, context: Any) -> Principal:
+        """Return who calls; ends the call unless they may read."""
         sent = dict(context.invocation_metadata())
         try:
             principal = await self._authenticate(str(sent.get("authorization", "")))
         except AccessError as error:
             await _refuse(context, "UNAUTHENTICATED", error)
-            return
         if not principal.may("read"):
             await _refuse(context, "PERMISSION_DENIED", AccessError("the role may not read"))
+        return principal
 
-    async def _answer(self, request: Any, context: Any) -> Any:
+    async def _answer(self, principal: Principal, request: Any, context: Any) -> Any:
         try:
-            asked = await asyncio.to_thread(self._scoring.judge, request.model, rows_of(request))
-            found = await asyncio.wrap_future(asked)
+            model = served_as(principal.tenant, request.model)
+            rows = await asyncio.to_thread(rows_of, request)
+            found = await asyncio.wrap_future(await asyncio.to_thread(self._scoring.judge, model, rows))
         except OverloadError as error:
             await _refuse(context, "RESOURCE_EXHAUSTED", error)
         except (InputError, UsageError) as error:
@@ -106,10 +106,11 @@ class ScoringServer:
 
 def rows_of(request: Any) -> list[dict[str, Any]]:
     """Return the rows of a request; raises InputError for none or too many, and for columns of different lengths."""
-    rows = [row_of(each) for each in request.rows] if request.rows else rows_of_columns(request.columns)
-    if not 0 < len(rows) <= MOST_ROWS:
-        raise InputError(f"there are {len(rows):,} rows", field="rows", remedy=f"give 1 to {MOST_ROWS:,}")
-    return rows
+    lengths = {len(each.texts or each.numbers) for each in request.columns}
+    count = len(request.rows) or max(lengths, default=0)
+    if not 0 < count <= MOST_ROWS:
+        raise InputError(f"there are {count:,} rows", field="rows", remedy=f"give 1 to {MOST_ROWS:,}")
+    return [row_of(each) for each in request.rows] if request.rows else rows_of_columns(request.columns)
 
 
 def row_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def response(found: Sequence[Prediction]) -> Any:
 
 async def _refuse(context: Any, code: str, error: InfraSpectreError) -> None:
     grpc, _ = _library()
-    await context.abort(grpc.StatusCode[code], error.message)
+    await context.abort(grpc.StatusCode[code], error.detail)
 
 
 def _library() -> tuple[Any, Any]:
