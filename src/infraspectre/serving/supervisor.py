@@ -65,9 +65,9 @@ class Child:
         self._rest = b""
 
     def start(self, settings: Settings) -> None:
-        """Start the process, in the group of the supervisor."""
+        """Start the process, in the group of the supervisor; lists of processes show its role."""
         self.process = subprocess.Popen(  # noqa: S603 - this very program
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            (*self._command, self.role), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.process.stdin and self.process.stdout  # noqa: S101 - both are pipes
         os.set_blocking(self.process.stdout.fileno(), False)
