@@ -392,7 +392,7 @@ class TableStore(Protocol):
         ...
 
     def retain(self, tenant: str, table: str, start: int) -> int:
-        """Remove whole days that lie before a time, and return how many rows they had."""
+        """Remove whole days that lie before a time, unless they came in after it, and return how many rows they had."""
         ...
 
     def compact(self, tenant: str, table: str) -> int:

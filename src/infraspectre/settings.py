@@ -131,11 +131,12 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sets for how long results are kept."""
+    """Sets for how long results are kept, from when they happened or, in a capture that is replayed, came in."""
 
     flows_days: Days = 30
     detections_days: Days = 365
     incidents_days: Days = 1_095
+    """From when an incident was seen last, or changed last if that was later."""
 
 
 class OidcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

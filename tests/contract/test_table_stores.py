@@ -19,8 +19,13 @@ FLOWS = 900
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[TableStore]:
-    with ParquetTables(tmp_path, SetClock()) as store:
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: SetClock) -> Iterator[TableStore]:
+    with ParquetTables(tmp_path, clock) as store:
         yield store
 
 
@@ -198,10 +203,25 @@ def test_erased_is_gone(store: TableStore) -> None:
     assert keys(store, Query()) == expected
 
 
-def test_days_before_are_dropped(store: TableStore) -> None:
+def test_days_before_are_dropped(store: TableStore, clock: SetClock) -> None:
+    clock.at = BEGIN
     store.append("default", "flows", flow_frame(40, 0, DAY // 10), "a")
+    store.compact("default", "flows")
     assert store.retain("default", "flows", BEGIN + 2 * DAY + 5) == 20
     assert len(keys(store, Query())) == 20
+
+
+def test_days_of_a_replayed_capture_are_kept_from_when_it_came_in(store: TableStore, clock: SetClock) -> None:
+    clock.at = BEGIN + 9 * DAY
+    for first in (0, 10):
+        store.append("default", "flows", flow_frame(10, first, DAY // 100), f"{first}")
+        store.compact("default", "flows")
+    clock.at += DAY
+    assert store.erase("default", "192.0.2.5") > 0
+    kept = keys(store, Query())
+    assert store.retain("default", "flows", BEGIN + 9 * DAY - 1) == 0
+    assert keys(store, Query()) == kept
+    assert store.retain("default", "flows", BEGIN + 9 * DAY + 1) == len(kept)
 
 
 @pytest.mark.parametrize(

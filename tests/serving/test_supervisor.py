@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -137,6 +138,19 @@ def both(supervisor: int, without: int = 0) -> list[int]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return sorted(now)
+
+
+@pytest.mark.parametrize("fault", ["port", "certificate"])
+def test_what_can_never_start_is_not_tried_again(tmp_path: Path, fault: str) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        server = {"port": taken.getsockname()[1]} if fault == "port" else {"port": 0, "certificate_file": "/none.pem"}
+        config = tmp_path / "infraspectre.yaml"
+        config.write_text(json.dumps({"data": {"folder": str(tmp_path / "data")}, "server": server}))
+        command = [sys.executable, "-m", "infraspectre.cli", "serve", "--config", str(config)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert f"server.{fault}" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def answers(url: str) -> bool:

@@ -9,17 +9,21 @@ from infraspectre.errors import OutputError
 from infraspectre.records.collections import IDEMPOTENCY, INCIDENTS, SESSIONS
 from infraspectre.records.queries import Query
 from infraspectre.serving.upkeep import DAY, Upkeep, access_tasks, record_tasks, table_tasks
-from log_fakes import START
+from log_fakes import START, SetClock
 from serving_fakes import Tables, platform
 
 
 def test_incidents_go_when_their_time_is_over(tmp_path: Path) -> None:
     one = platform(tmp_path)
     days = one.settings.retention.incidents_days
-    for name, age in (("old", days + 1), ("young", days - 1)):
+    clock = one.clock
+    assert isinstance(clock, SetClock)
+    for name, age in (("old", days + 1), ("young", days - 1), ("replayed", days + 1)):
+        clock.time = START if name == "replayed" else START - age * DAY
         one.records.put("a", INCIDENTS, name, {"last_seen": START - age * DAY})
+    clock.time = START
     record_tasks(one)["incidents"]()
-    assert [row.key for row in one.records.page("a", INCIDENTS, Query()).rows] == ["young"]
+    assert [row.key for row in one.records.page("a", INCIDENTS, Query()).rows] == ["replayed", "young"]
 
 
 def test_sessions_and_kept_answers_go_once_they_are_over(tmp_path: Path) -> None:

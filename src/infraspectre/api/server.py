@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,6 +115,7 @@ def api_server(chosen: ServerSettings, application: object, port: int) -> Server
     if not chosen.certificate_file and not chosen.allow_plaintext and not is_loopback(chosen.host):
         remedy = "set server.certificate_file and server.key_file, or server.allow_plaintext behind a proxy"
         raise ConfigError("beyond loopback the API is served by TLS alone", field="server.host", remedy=remedy)
+    check_certificate(chosen)
     return Server(
         application,
         address=chosen.host,
@@ -127,16 +129,31 @@ def api_server(chosen: ServerSettings, application: object, port: int) -> Server
     )
 
 
+def check_certificate(chosen: ServerSettings) -> None:
+    """Raise ConfigError for a certificate and key that are not to be read, or not of each other."""
+    if chosen.certificate_file:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chosen.certificate_file, chosen.key_file, "")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+            remedy = "give PEM files, of which the key belongs to the certificate and has no passphrase"
+            where = f"{chosen.certificate_file} and server.key_file {chosen.key_file or 'is missing'}"
+            raise ConfigError(f"{where}: {reason}", field="server.certificate_file", remedy=remedy) from error
+
+
 def reserved(host: str, port: int) -> socket.socket:
     """Return a socket that holds a port, chosen by the system where it is 0, for one that listens beside it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     held = socket.socket(family)
     try:
+        with socket.socket(family) as alone:  # fails where somebody listens there, even one who would share it
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind((host, port))
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind((host, port))
     except OSError as error:
         held.close()
-        raise OutputError(
+        raise ConfigError(
             f"cannot listen at {host}:{port}: {error.strerror}", field="server.port", remedy="choose another port"
         ) from error
     return held

@@ -22,7 +22,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from infraspectre.errors import InfraSpectreError, UsageError
+from infraspectre.errors import EXIT_BAD_INPUT, InfraSpectreError, UsageError
 from infraspectre.files import writing_to
 from infraspectre.serving.control import BEAT_S, STOP, News, Report, Role, Start
 from infraspectre.serving.opening import data_folder
@@ -59,15 +59,17 @@ class Child:
         self.report: Report | None = None
         self.restarts = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self.ended: int | None = None
+        """Exit status with which the process ended last."""
         self._now = now
         self._wait_s = 0.0
         self._started_at = self._heard_at = self._due_at = now()
         self._rest = b""
 
     def start(self, settings: Settings) -> None:
-        """Start the process, in the group of the supervisor."""
+        """Start the process, in the group of the supervisor; lists of processes show its role."""
         self.process = subprocess.Popen(  # noqa: S603 - this very program
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            (*self._command, self.role), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.process.stdin and self.process.stdout  # noqa: S101 - both are pipes
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -111,7 +113,7 @@ class Child:
         """Take note that the process has ended, and decide when it is started again."""
         if self.process is None:
             return
-        status = self.process.wait()
+        self.ended = status = self.process.wait()
         is_steady = self._now() - self._started_at >= STEADY_S
         self._wait_s = 0.0 if is_steady else min(max(2 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
         self._due_at = self._now() + self._wait_s
@@ -177,7 +179,10 @@ class Supervisor:
         self._is_stopped = self._is_reloading = self._is_told = False
 
     def run(self) -> bool:
-        """Run until SIGTERM or SIGINT; tell whether everything stopped well. Raises UsageError if it runs already."""
+        """Run until SIGTERM or SIGINT; tell whether everything stopped well.
+
+        Raises UsageError if it runs already, and if a process cannot begin with what is set, as its log says.
+        """
         with only_one(data_folder(self.settings)), self._obeying():
             self.children[0].start(self.settings)
             while not self._is_stopped:
@@ -215,6 +220,9 @@ class Supervisor:
         self._spread()
         if self._is_reloading:
             self._reload()
+        if not self._is_told and any(child.ended == EXIT_BAD_INPUT for child in self.children):
+            self.stop()
+            raise UsageError("the platform cannot start so", remedy="the lines before say why")
 
     def _has_room(self) -> bool:
         """Tell whether the first process has started, or had time to."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import structlog
 
 from infraspectre.errors import InfraSpectreError
+from infraspectre.ports import RecordStore, Stored
 from infraspectre.records.collections import IDEMPOTENCY, INCIDENTS, SESSIONS
 from infraspectre.records.queries import Collection, Filter, Query
 from infraspectre.records.tables import TABLES
@@ -77,16 +79,25 @@ def table_tasks(platform: Platform) -> dict[str, Task]:
 
 
 def record_tasks(platform: Platform) -> dict[str, Task]:
-    """Return what is to be done about records: incidents go that were seen last before their time."""
+    """Return what is to be done about records: incidents go that were seen, and told or judged, before their time."""
 
     def tidy() -> None:
         start = platform.clock.now() - platform.settings.retention.incidents_days * DAY
-        old = Query((Filter("last_seen", "<", (start,)),), limit=MOST_REMOVED)
         for tenant in platform.records.tenants(INCIDENTS):
-            for row in platform.records.page(tenant, INCIDENTS, old).rows:
+            for row in islice(_untouched(platform.records, tenant, start), MOST_REMOVED):
                 platform.records.delete(tenant, INCIDENTS, row.key)
 
     return {"incidents": tidy}
+
+
+def _untouched(records: RecordStore, tenant: str, start: int) -> Iterator[Stored]:
+    """Yield incidents that were seen last, and changed last, before a time: those of a replayed capture are young."""
+    old, after = (Filter("last_seen", "<", (start,)),), None
+    while True:
+        page = records.page(tenant, INCIDENTS, Query(old, limit=MOST_REMOVED, after=after))
+        yield from (row for row in page.rows if row.changed_at < start)
+        if (after := page.next) is None:
+            return
 
 
 def access_tasks(platform: Platform) -> dict[str, Task]:

@@ -54,6 +54,8 @@ class Part(msgspec.Struct, frozen=True):
     """The rows with the highest numbers, None where there are few rows."""
     bounds: dict[str, float] = {}
     """All rows with a higher number in such a column are among `tops`."""
+    came_at: int = 0
+    """When the last of its rows came in; a capture that is replayed is older than that."""
 
     @property
     def tops_name(self) -> str:

@@ -177,7 +177,7 @@ class ParquetTables:
         return erased
 
     def retain(self, tenant: str, table: str, start: int) -> int:
-        """Remove whole days that lie before a time, and return how many rows they had; raises OutputError."""
+        """Remove whole days that lie before a time and came in before it; returns the rows. Raises OutputError."""
         with self._upkeep(tenant, table) as folder:
             return retain(folder, start, self._clock.now())
 

@@ -68,8 +68,11 @@ class Draft:
     def commit(self, replaced: Iterable[Part], now: int, *files: str, damaged_rows: int = 0, **changes: object) -> None:
         """Let the manifest name the new parts in place of others; files that nothing needs then are garbage."""
         before = self._folder.manifest
+        replaced = list(replaced)
         gone = {part.number for part in replaced}
-        parts = [*(part for part in before.parts if part.number not in gone), *self.parts]
+        came = {part.day: part.came_at for part in sorted(replaced, key=lambda part: part.came_at)}
+        fresh = [msgspec.structs.replace(part, came_at=came.get(part.day, now)) for part in self.parts]
+        parts = [*(part for part in before.parts if part.number not in gone), *fresh]
         needed = {name for part in parts for name in part.files}
         unneeded = [*files, *(name for part in before.parts for name in part.files if name not in needed)]
         after = msgspec.structs.replace(
@@ -270,9 +273,9 @@ def rewrite(folder: TableFolder, draft: Draft, part: Part, left_out: pl.DataFram
 
 
 def retain(folder: TableFolder, start: int, now: int) -> int:
-    """Remove whole days before a time, and return how many rows they had; the upkeep lock is held."""
+    """Remove what is of days before a time and came in before it, and return how many rows; the upkeep lock is held."""
     compact(folder, now)
-    over = [part for part in folder.manifest.parts if part.day < day_of(start)]
+    over = [part for part in folder.manifest.parts if part.day < day_of(start) and part.came_at < start]
     if over:
         Draft(folder).commit(over, now)
     return sum(part.rows for part in over)
