@@ -72,6 +72,8 @@ class Dialect:
     """The column of a row's identity."""
     fresh: str
     """Returns so many identities that no row of `{table}` has."""
+    is_local: bool
+    """Tells whether the database is within this process."""
     is_planned: bool
     """Tells whether we choose indexes, since the database does not know how many rows pass."""
 

@@ -40,6 +40,7 @@ SQLITE = Dialect(
     identity="INTEGER PRIMARY KEY",
     fresh="WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted LIMIT ?) "
     "SELECT number + (SELECT coalesce(max(id), 0) FROM {table}) FROM counted",
+    is_local=True,
     is_planned=True,
 )
 

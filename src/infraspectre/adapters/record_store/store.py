@@ -37,6 +37,11 @@ class SqlRecordStore:
         with database.writing() as connection:
             self._cursors = Cursors(secret(connection))
 
+    @property
+    def is_local(self) -> bool:
+        """Tell whether what reads a few rows is answered at once, since no other program is asked."""
+        return self._database.dialect.is_local
+
     def put(
         self, tenant: str, collection: Collection, key: str, record: Mapping[str, Any], expected: int | None = None
     ) -> Stored:
