@@ -1,8 +1,9 @@
 """Measures the API on loopback: `python -m benches.api_speed` reads, asks for predictions and posts events.
 
 Beside the API, the same server answers with constant bytes, so that each figure can be told as a ratio to what server
-and client take without it. A server process answers with the stores of the platform; this process sends at the times that the rate says, whether or
-not earlier answers have come, and counts from those times, so that a server that stalls cannot hide it.
+and client take without it. A server process answers with the stores of the platform; this process sends at the times
+that the rate says, whether or not earlier answers have come, and counts from those times, so that a server that stalls
+cannot hide it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ EVENT = b'{"kind":"login","user":"ada","from":"192.0.2.7","at":"2026-01-01T00:00
 LINES = 1_000
 RATES = (500, 1_000, 2_000, 5_000)
 KEPT_UP = 0.8
-"""Rates beyond this share of what can be answered at the most are not tried: all that would be measured is the queue."""
+"""Rates beyond this share of what can be answered at the most are not tried: a queue would be all that is measured."""
 RAW = "/raw"
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"
 

@@ -185,3 +185,13 @@ def test_what_is_down_is_said_and_counted(platform: Platform) -> None:
         text = client.get("/metrics", headers=headers | {"accept": "text/plain;version=0.0.4"}).text
         assert 'infraspectre_dependency_up{dependency="broker"} 0.0' in text
         assert 'infraspectre_http_requests_total{operation="ready",status="503"} 1.0' in text
+
+
+def test_what_the_stream_does_is_counted(platform: Platform) -> None:
+    with TestClient(make_app(platform)) as client:
+        headers = bearer(key_of(platform, "viewer"))
+        client.app.state.hub.counts["shed_low"] = 7
+        with client.websocket_connect("/api/v1/stream", headers=headers):
+            text = client.get("/metrics", headers=headers).text
+    assert "infraspectre_stream_clients 1.0" in text
+    assert 'infraspectre_stream_counts{what="shed_low"} 7.0' in text
