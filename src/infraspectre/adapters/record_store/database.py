@@ -86,8 +86,11 @@ class Database(Protocol):
         """Say how the database calls things."""
         ...
 
-    def reading(self, longest_s: float = LONGEST_S) -> AbstractContextManager[Connection]:
-        """Lend a connection that sees one state of the database; a question may take so many seconds."""
+    def reading(self, longest_s: float = LONGEST_S, is_one_state: bool = True) -> AbstractContextManager[Connection]:
+        """Lend a connection that sees one state of the database; a question may take so many seconds.
+
+        Where one statement gives the answer, it needs no such state, which costs as much as the statement.
+        """
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:

@@ -126,7 +126,7 @@ class PostgresDatabase:
         self._writers = Pool(lambda: PostgresConnection(address))
 
     @contextmanager
-    def reading(self, longest_s: float = LONGEST_S) -> Iterator[PostgresConnection]:
+    def reading(self, longest_s: float = LONGEST_S, is_one_state: bool = True) -> Iterator[PostgresConnection]:
         """Lend a connection that sees one state of the database; a question may take so many seconds."""
         with errors_of_server(), self._readers.lent() as connection:
             connection.begin(longest_s, is_reading=True)
