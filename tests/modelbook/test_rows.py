@@ -20,7 +20,11 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_rows_become_columns_of_their_kinds(model: Any) -> None:
-    rows = [{"size": 1, "name": "a", "gaps": [1, 2.5]}, {"size": 2.5, "other": 1}, {"size": 2**70, "gaps": []}]
+    rows: list[dict[str, Any]] = [
+        {"size": 1, "name": "a", "gaps": [1, 2.5]},
+        {"size": 2.5, "other": 1},
+        {"size": 2**70, "gaps": []},
+    ]
     assert frame_of(model, rows).to_dict(as_series=False) == {
         "size": [1.0, 2.5, 2.0**70],
         "name": ["a", None, None],

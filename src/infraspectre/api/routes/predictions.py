@@ -70,7 +70,9 @@ async def judged(platform: GivenPlatform, model: str, rows: list[dict[str, Any]]
     """Return what a model says of rows."""
     with about_content():
         scoring = platform.scoring
-        opened = scoring.opened(model) or await asyncio.to_thread(scoring.model, model)
+        opened = scoring.opened(model)
+        if opened is None:
+            opened = await asyncio.to_thread(scoring.model, model)
         is_short = len(rows) <= FEW
         waiting = scoring.judge(model, rows) if is_short else await asyncio.to_thread(scoring.judge, model, rows)
         found = await asyncio.wrap_future(waiting)
