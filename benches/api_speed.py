@@ -1,12 +1,15 @@
-"""Measures the API on loopback: `python -m benches.api_speed` reads and posts events at set rates.
+"""Measures the API on loopback: `python -m benches.api_speed` reads, asks for predictions and posts events.
 
-A server process answers with the stores of the platform; this process sends at the times that the rate says, whether or
-not earlier answers have come, and counts from those times, so that a server that stalls cannot hide it.
+Beside the API, the same server answers with constant bytes, so that each figure can be told as a ratio to what server
+and client take without it. A server process answers with the stores of the platform; this process sends at the times
+that the rate says, whether or not earlier answers have come, and counts from those times, so that a server that stalls
+cannot hide it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import subprocess
@@ -15,15 +18,23 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
 
 CONNECTIONS = 32
-USERS = 1_000
+BACKLOG = 1_024
+INCIDENTS = 1_000
+MODEL = "builtin:flow"
+ROWS = 100
 EVENT = b'{"kind":"login","user":"ada","from":"192.0.2.7","at":"2026-01-01T00:00:00Z","outcome":"failed","n":%d}\n'
 LINES = 1_000
-RATES = (500, 1_000, 2_000)
+RATES = (500, 1_000, 2_000, 5_000)
+KEPT_UP = 0.8
+"""Rates beyond this share of what can be answered at the most are not tried: a queue would be all that is measured."""
+RAW = "/raw"
+SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"
 
 
 def serve(folder: Path) -> None:
@@ -37,18 +48,14 @@ def serve(folder: Path) -> None:
     from infraspectre.adapters.system_clock import SystemClock
     from infraspectre.api.app import make_app
     from infraspectre.api.routes.keys import new_key
-    from infraspectre.records.access import UserRecord
     from infraspectre.records.collections import KEYS
-    from infraspectre.records.collections import USERS as USERS_OF
     from infraspectre.serving.platform import Platform
     from infraspectre.settings import Settings
 
     clock = SystemClock()
     records = open_sqlite(folder / "records.db", clock)
     platform = Platform(records, None, LocalLog(folder / "log", clock), Settings(access=FREE))  # type: ignore[arg-type]
-    names = [f"user{number:05d}" for number in range(USERS)]
-    some = {name: msgspec.to_builtins(UserRecord(name, "viewer", "", clock.now())) for name in names}
-    records.put_many("default", USERS_OF, some)
+    fill(platform.records, folder)
     key, record = new_key("default", "speed", "administrator", clock.now(), 0)
     records.put("default", KEYS, key.id, msgspec.to_builtins(record))
     with socket.socket() as held:
@@ -56,8 +63,50 @@ def serve(folder: Path) -> None:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
         print(port, key, flush=True)
-        server = Server(make_app(platform), port=port, interface=Interfaces.ASGI, log_enabled=False)
+        print(msgspec.json.encode(row_of(platform.scoring.model(MODEL))).decode(), flush=True)
+        app = beside_raw(make_app(platform))
+        server = Server(app, port=port, interface=Interfaces.ASGI, log_enabled=False, backlog=BACKLOG)
+        gc.freeze()
         uvloop.run(server.serve())
+
+
+def fill(records: Any, folder: Path) -> None:
+    """Write incidents as large as those that an analysis of the bundled capture finds, under identities of our own."""
+    import infraspectre
+    from infraspectre.records.collections import INCIDENTS as KIND
+    from infraspectre.records.collections import incident_record
+
+    infraspectre.analyze(SAMPLE, out=folder)
+    lines = {name: (folder / f"{name}.jsonl").read_bytes().splitlines() for name in ("incidents", "detections")}
+    found = [msgspec.json.decode(line) for line in lines["incidents"]]
+    detections = {each["detection_id"]: each for each in map(msgspec.json.decode, lines["detections"])}
+    own = [[detections[each["detection_id"]] for each in one["detections"]] for one in found]
+    kinds = [incident_record(one) | {"detections": several} for one, several in zip(found, own, strict=True)]
+    records.put_many("default", KIND, {incident_id(n): kinds[n % len(kinds)] for n in range(INCIDENTS)})
+
+
+def incident_id(number: int) -> str:
+    return f"incident{number:05d}"
+
+
+def row_of(model: Any) -> dict[str, Any]:
+    """Return a row that a model takes."""
+    return {name: 1.0 if kind == "number" else "tcp" for name, kind in model.manifest.columns.items()}
+
+
+def beside_raw(api: Any) -> Any:
+    """Return the API beside a path that is answered with constant bytes."""
+    head = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+    body = {"type": "http.response.body", "body": b"{}", "more_body": False}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == RAW:
+            await send(head)
+            await send(body)
+            return
+        await api(scope, receive, send)
+
+    return app
 
 
 class Connection:
@@ -129,28 +178,48 @@ def request(method: str, path: str, key: str, body: bytes = b"", content_type: s
     return head.encode() + b"\r\n" + body
 
 
+def asked(key: str, row: bytes) -> dict[str, Callable[[int], bytes]]:
+    """Return what is asked for, by its name."""
+    one, many = b'{"row":%s}' % row, b'{"rows":[%s]}' % b",".join([row] * ROWS)
+    json = "application/json"
+    return {
+        "one incident": lambda n: request("GET", f"/api/v1/incidents/{incident_id(n % INCIDENTS)}", key),
+        "page of 20 incidents": lambda _: request("GET", "/api/v1/incidents?limit=20&order=-value", key),
+        "prediction of a row": lambda _: request("POST", "/api/v1/predict", key, one, json),
+        f"prediction of {ROWS} rows": lambda _: request("POST", "/api/v1/predict/batch", key, many, json),
+    }
+
+
+async def measured(port: int, server: int, name: str, request_of: Callable[[int], bytes]) -> float:
+    """Print how fast something is answered, and return the processor time for each, in seconds."""
+    began, seconds = cpu_s(server), 3.0
+    most = await as_fast_as_can_be(port, seconds, request_of(1), CONNECTIONS)
+    each = (cpu_s(server) - began) / (seconds * most)
+    print(f"{name}: {most:,.0f}/s at the most, {1e6 * each:,.0f} us of a processor for each", flush=True)
+    for rate in RATES:
+        if rate > KEPT_UP * most:
+            print(f"{name} at {rate}/s: more than is answered here", flush=True)
+            break
+        late = await at_rate(port, rate, seconds, request_of)
+        p50, p95, p99 = (1_000 * late[int(len(late) * share)] for share in (0.5, 0.95, 0.99))
+        print(f"{name} at {rate}/s: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms", flush=True)
+    return each
+
+
 def cpu_s(pid: int) -> float:
     """Return the processor time that a process has taken, which tells more than rates where others run beside it."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(port: int, key: str, server: int) -> None:
+async def measure(port: int, key: str, server: int, row: bytes) -> None:
     """Print what is measured."""
-    reads: dict[str, Callable[[int], bytes]] = {
-        "one record": lambda number: request("GET", f"/api/v1/users/user{number % USERS:05d}", key),
-        "page of 20": lambda number: request("GET", "/api/v1/users?limit=20&order=-name", key),
-    }
-    await at_rate(port, 100, 1, reads["one record"])  # the first requests fill caches
-    for name, request_of in reads.items():
-        for rate in RATES:
-            late = await at_rate(port, rate, 5, request_of)
-            p50, p95, p99 = (1_000 * late[int(len(late) * share)] for share in (0.5, 0.95, 0.99))
-            print(f"{name} at {rate}/s: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms", flush=True)
-        began = cpu_s(server)
-        most = await as_fast_as_can_be(port, 3, request_of(1), CONNECTIONS)
-        each = (cpu_s(server) - began) / (3 * most)
-        print(f"{name}: {most:,.0f}/s at the most, {1e6 * each:,.0f} us of a processor for each", flush=True)
+    await as_fast_as_can_be(port, 1, request("GET", RAW, key), CONNECTIONS)
+    raw = await measured(port, server, RAW, lambda _: request("GET", RAW, key))
+    for name, request_of in asked(key, row).items():
+        assert await (await connected(port)).ask(request_of(1)) == 200  # the first one opens models and fills caches
+        each = await measured(port, server, name, request_of)
+        print(f"{name}: {each / raw:.1f} times the processor time of constant bytes", flush=True)
     for lines in (1, 100, LINES, 10 * LINES):
         body = b"".join(EVENT % number for number in range(lines))
         post = request("POST", "/api/v1/events", key, body, "application/x-ndjson")
@@ -169,9 +238,10 @@ def main() -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout
             port, key = server.stdout.readline().split()
+            row = server.stdout.readline().strip().encode()
             try:
                 print(f"load average {os.getloadavg()[0]:.1f}", flush=True)
-                uvloop.run(measure(int(port), key, server.pid))
+                uvloop.run(measure(int(port), key, server.pid, row))
             finally:
                 server.kill()
 

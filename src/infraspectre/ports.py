@@ -285,6 +285,11 @@ class Damage(NamedTuple):
 class RecordStore(Protocol):
     """Keeps records of tenants by collection and key; every call names its tenant, and sees no other's records."""
 
+    @property
+    def is_local(self) -> bool:
+        """Tell whether what reads a few rows is answered at once, since no other machine or program is asked."""
+        ...
+
     def put(
         self,
         tenant: str,

@@ -224,3 +224,13 @@ def test_a_body_for_which_there_is_no_room_is_refused_and_room_comes_back(
             refused = client.post("/api/v1/events", content=b'{"a":"' + b"x" * 100 + b'"}', headers=headers)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
             assert client.post("/api/v1/events", content=b'{"a":1}', headers=headers).status_code == 200
+
+
+def test_what_the_stream_does_is_counted(platform: Platform) -> None:
+    with TestClient(make_app(platform)) as client:
+        headers = bearer(key_of(platform, "viewer"))
+        client.app.state.hub.counts["shed_low"] = 7
+        with client.websocket_connect("/api/v1/stream", headers=headers):
+            text = client.get("/metrics", headers=headers).text
+    assert "infraspectre_stream_clients 1.0" in text
+    assert 'infraspectre_stream_counts{what="shed_low"} 7.0' in text

@@ -23,6 +23,8 @@ SMALL = 64 << 10
 """Bytes that are read sooner than a thread would begin to; more would keep others waiting."""
 MOST_DEPTH = 32
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+NEITHER = bytes(byte for byte in range(256) if byte not in b'[]{}"\\')
+"""Bytes that neither nest nor tell where strings end."""
 STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 WHERE = re.compile(r" - at `\$\.?(.*)`\Z")
@@ -51,7 +53,7 @@ def decoded(body: bytes, wanted: Any) -> Any:
     """Return JSON as a type; raises RefusedError that says where it is not so."""
     check_depth(body)
     try:
-        json.loads(body, object_pairs_hook=check_names)
+        UNIQUE.decode(body.decode())
         return typed(body, wanted)
     except msgspec.ValidationError as error:
         text = str(error)
@@ -80,14 +82,31 @@ def whole(text: str) -> int | float:
 
 def check_depth(body: bytes) -> None:
     """Refuse JSON that is nested too deeply, before anything recurses into it."""
-    brackets = STRINGS.sub(b"", body).translate(None, NO_BRACKETS)
+    if body.count(b"[") + body.count(b"{") <= MOST_DEPTH:
+        return
+    brackets = brackets_of(body)
     if len(brackets) > MOST_DEPTH and max(accumulate(map(STEP.__getitem__, brackets))) > MOST_DEPTH:
         raise RefusedError("bad-request", f"the body is nested more than {MOST_DEPTH} deep")
 
 
+def brackets_of(body: bytes) -> bytes:
+    """Return the brackets of JSON that stand in no string.
+
+    Where no string holds any, quotes stand in pairs beside each other once all else is gone, which is found in a tenth
+    of the time: before a bracket within a string there is an odd number of quotes, of which one would be left.
+    """
+    quick = body.translate(None, NEITHER).replace(b'""', b"")
+    if b'"' not in quick and b"\\" not in quick:
+        return quick
+    return STRINGS.sub(b"", body).translate(None, NO_BRACKETS)
+
+
 def check_names(pairs: list[tuple[str, Any]]) -> None:
     """Refuse an object that has a name twice, which parsers read differently (RFC 8259 section 4)."""
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        twice = Counter(names).most_common(1)[0][0]
+    if len(dict(pairs)) != len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the name {twice[:64]!r} stands twice in an object")
+
+
+UNIQUE = json.JSONDecoder(object_pairs_hook=check_names)
+"""Reads JSON whose objects have no name twice."""

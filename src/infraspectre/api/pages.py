@@ -17,6 +17,8 @@ from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query
 T = TypeVar("T")
 MOST_FILTERS = 20
 MOST_FILTER = 1_000
+FEW_ROWS = 50
+"""Rows that are read without a thread: a millisecond or two."""
 WHOLE, REAL = r"-?[0-9]{1,18}", r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
 VALUES: dict[Kind, str] = {
     "text": r" *(=|!=|<|<=|>|>=|~|\^) *[\s\S]*",
@@ -41,6 +43,11 @@ class Question(NamedTuple):
     query: Query
     fields: frozenset[str]
     """The fields that items shall have; empty for all."""
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether a store finds the rows by going along an index, without looking at others."""
+        return not self.query.filters and self.query.limit <= FEW_ROWS
 
     def page(self, items: Iterable[Mapping[str, Any]], next_page: str | None) -> Any:
         """Return the answer, each item with the chosen fields alone."""

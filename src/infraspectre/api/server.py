@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import uvloop
+
 from infraspectre.api.access.door import door_of
+from infraspectre.api.contents import MOST_AT_ONCE
+from infraspectre.api.stream.limits import Limits
 from infraspectre.errors import AccessError, ConfigError, OutputError
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.records.access import Principal
@@ -39,6 +44,10 @@ if TYPE_CHECKING:
     from infraspectre.api.rpc.scoring import ScoringServer
     from infraspectre.serving.platform import Platform
 
+BACKLOG = 1_024
+"""Connections that the system holds until they are taken."""
+MOST_CONNECTIONS = Limits().clients + 2 * MOST_AT_ONCE
+"""Connections that are served at once: all clients of the stream, and requests beside them."""
 OUTLETS = ("flows", "detections", "incidents", "feed", "relay")
 """Where results of the worker go."""
 
@@ -53,7 +62,7 @@ def serve(settings: Settings, control: Control) -> None:
     tasks = Tasks(platform, {RETRAINING: retrain})
     try:
         tasks.start()
-        asyncio.run(answer(platform, control))
+        uvloop.run(answer(platform, control))
     finally:
         tasks.stop()
         close_platform(platform)
@@ -69,6 +78,7 @@ async def answer(platform: Platform, control: Control) -> None:
     with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
         port = held.getsockname()[1]
         server = api_server(chosen, make_app(platform), port)
+        gc.freeze()  # what lives as long as the process is not looked through again and again
         running = asyncio.create_task(server.serve())
         await until_listening(chosen.host, port, running)
         scheme = "https" if chosen.certificate_file else "http"
@@ -123,6 +133,8 @@ def api_server(chosen: ServerSettings, application: object, port: int) -> Server
         interface=Interfaces.ASGI,
         http=HTTPModes.auto,
         websockets=True,
+        backlog=BACKLOG,
+        backpressure=MOST_CONNECTIONS,
         log_enabled=False,
         ssl_cert=Path(chosen.certificate_file) if chosen.certificate_file else None,
         ssl_key=Path(chosen.key_file) if chosen.key_file else None,

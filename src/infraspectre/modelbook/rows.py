@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, Any]]
 MOST_LIST = 10_000
 """Numbers in a cell that holds a list."""
+PLAIN: dict[str, set[type]] = {"number": {int, float, type(None)}, "text": {str, type(None)}}
+"""Types of which every value fits."""
 MOST_MISSING = 8
 """Missing columns that are named."""
 
@@ -39,19 +41,32 @@ def frame_of(model: OpenModel, rows: Rows) -> pl.DataFrame:
     import polars as pl
 
     wanted = columns_in(model, list(dict.fromkeys(name for row in rows for name in row)))
-    return pl.DataFrame([column(name, kind, rows) for name, kind in wanted.items()])
+    for name, kind in wanted.items():
+        check_column(name, kind, rows)
+    types = {name: pl.Float64() if kind == "number" else pl.String() for name, kind in wanted.items() if kind != "list"}
+    try:
+        frame = pl.from_dicts(rows, schema=types) if types else pl.DataFrame()
+    except OverflowError as error:
+        raise InputError("a number is too large", remedy="null says that a value is not known") from error
+    lists = (name for name, kind in wanted.items() if kind == "list")
+    return frame.with_columns(list_column(name, rows) for name in lists).select(list(wanted))
 
 
-def column(name: str, kind: ColumnKind, rows: Rows) -> pl.Series:
-    """Return a column of rows; raises InputError naming the row of a value that does not fit."""
+def list_column(name: str, rows: Rows) -> pl.Series:
+    """Return a column of lists of numbers, whole ones among them."""
     import polars as pl
 
-    dtype = {"number": pl.Float64(), "text": pl.String(), "list": pl.List(pl.Float64())}[kind]
+    return pl.Series(name, [row.get(name) for row in rows], dtype=pl.List(pl.Float64()), strict=False)
+
+
+def check_column(name: str, kind: ColumnKind, rows: Rows) -> None:
+    """Raise InputError naming the row of a value that does not fit its column."""
     values = [row.get(name) for row in rows]
+    if kind != "list" and set(map(type, values)) <= PLAIN[kind]:
+        return
     for number, value in enumerate(values):
         if value is not None and not fits(value, kind):
             raise InputError(f"is no {kind} in row {number}", field=name)
-    return pl.Series(name, values, dtype=dtype, strict=False)
 
 
 def fits(value: object, kind: ColumnKind) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 UNITS = {"ns": 1, "us": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 """Nanoseconds in each unit of time."""
@@ -15,7 +16,12 @@ LATEST = 2**63 - 1
 def rfc3339(at: int) -> str:
     """Return a time in nanoseconds since the epoch as RFC 3339 in UTC, to the microsecond."""
     seconds, rest = divmod(at, NANOSECONDS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06}Z"
+    return f"{_second(seconds)}.{rest // 1000:06}Z"
+
+
+@lru_cache(4_096)
+def _second(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def from_datetime(at: datetime) -> int:

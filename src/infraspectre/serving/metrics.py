@@ -41,6 +41,13 @@ DEPENDENCY_UP = Family("infraspectre_dependency_up", "gauge", "Whether a depende
 DEPENDENCY_SECONDS = Family(
     "infraspectre_dependency_seconds", "gauge", "How long the last look at a dependency took.", ("dependency",)
 )
+STREAM_CLIENTS = Family("infraspectre_stream_clients", "gauge", "Clients that follow the stream now.")
+STREAM_COUNTS = Family(
+    "infraspectre_stream_counts",
+    "gauge",
+    "What the stream did since the server was started, by what.",
+    ("what",),
+)
 WORKER_FLOWS = Family(
     "infraspectre_worker_flows", "gauge", "Flows by what became of them; taken is all others together.", ("state",)
 )
@@ -69,6 +76,8 @@ FAMILIES: tuple[Family, ...] = (
     EVENTS_WAITING,
     DEPENDENCY_UP,
     DEPENDENCY_SECONDS,
+    STREAM_CLIENTS,
+    STREAM_COUNTS,
     WORKER_FLOWS,
     WORKER_WAITING,
     WORKER_SECONDS,

@@ -81,6 +81,8 @@ class Scoring:
         self._open = open_model
         self._models: OrderedDict[str, OpenModel] = OrderedDict()
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        """Held while a model is opened, which takes long; whoever needs both locks takes this one first."""
         self._waiting: queue.Queue[Request | None] = queue.Queue(most_waiting)
         self._thread: threading.Thread | None = None
 
@@ -91,17 +93,21 @@ class Scoring:
         """
         if not name.startswith(SERVED):
             raise UsageError(f"no model is named {name[:64]!r}", remedy=f"names begin with {' or '.join(SERVED)}")
+        if (known := self.opened(name)) is not None:
+            return known
+        with self._opening:
+            return self.opened(name) or self._keep(name, self._open(name))
+
+    def opened(self, name: str) -> OpenModel | None:
+        """Return a model that is open already, at once; None where it is not."""
         with self._lock:
-            if name not in self._models:
-                self._models[name] = self._open(name)
-                while len(self._models) > MOST_MODELS:
-                    self._models.popitem(last=False)
-            self._models.move_to_end(name)
-            return self._models[name]
+            if name in self._models:
+                self._models.move_to_end(name)
+            return self._models.get(name)
 
     def forget(self) -> None:
         """Open models anew from now on, for others may stand behind their names."""
-        with self._lock:
+        with self._opening, self._lock:
             self._models.clear()
 
     def judge(self, name: str, rows: Rows) -> Future[list[Prediction]]:
@@ -134,6 +140,13 @@ class Scoring:
         if self._thread is not None:
             self._waiting.put(None)
             self._thread.join()
+
+    def _keep(self, name: str, model: OpenModel) -> OpenModel:
+        with self._lock:
+            self._models[name] = model
+            while len(self._models) > MOST_MODELS:
+                self._models.popitem(last=False)
+        return model
 
     def _begin(self) -> None:
         with self._lock:

@@ -72,6 +72,8 @@ class Dialect:
     """The column of a row's identity."""
     fresh: str
     """Returns so many identities that no row of `{table}` has."""
+    is_local: bool
+    """Tells whether the database is within this process."""
     is_planned: bool
     """Tells whether we choose indexes, since the database does not know how many rows pass."""
 
@@ -84,8 +86,11 @@ class Database(Protocol):
         """Say how the database calls things."""
         ...
 
-    def reading(self, longest_s: float = LONGEST_S) -> AbstractContextManager[Connection]:
-        """Lend a connection that sees one state of the database; a question may take so many seconds."""
+    def reading(self, longest_s: float = LONGEST_S, is_one_state: bool = True) -> AbstractContextManager[Connection]:
+        """Lend a connection that sees one state of the database; a question may take so many seconds.
+
+        Where one statement gives the answer, it needs no such state, which costs as much as the statement.
+        """
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:

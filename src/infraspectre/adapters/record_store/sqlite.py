@@ -40,6 +40,7 @@ SQLITE = Dialect(
     identity="INTEGER PRIMARY KEY",
     fresh="WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted LIMIT ?) "
     "SELECT number + (SELECT coalesce(max(id), 0) FROM {table}) FROM counted",
+    is_local=True,
     is_planned=True,
 )
 
@@ -202,13 +203,15 @@ class SqliteDatabase:
             self._writer.run(f"PRAGMA application_id = {APPLICATION}")
 
     @contextmanager
-    def reading(self, longest_s: float = LONGEST_S) -> Iterator[SqliteConnection]:
-        """Lend a connection that sees one state of the file; a question may take so many seconds."""
+    def reading(self, longest_s: float = LONGEST_S, is_one_state: bool = True) -> Iterator[SqliteConnection]:
+        """Lend a connection that sees one state of the file if need be; a question may take so many seconds."""
         with errors_of(self._path), self._readers.lent() as connection:
             connection.longest_s = longest_s
-            connection.run("BEGIN")
+            if is_one_state:
+                connection.run("BEGIN")
             yield connection
-            connection.run("COMMIT")
+            if is_one_state:
+                connection.run("COMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[SqliteConnection]:

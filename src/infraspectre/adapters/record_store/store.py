@@ -37,6 +37,11 @@ class SqlRecordStore:
         with database.writing() as connection:
             self._cursors = Cursors(secret(connection))
 
+    @property
+    def is_local(self) -> bool:
+        """Tell whether what reads a few rows is answered at once, since no other program is asked."""
+        return self._database.dialect.is_local
+
     def put(
         self, tenant: str, collection: Collection, key: str, record: Mapping[str, Any], expected: int | None = None
     ) -> Stored:
@@ -55,8 +60,8 @@ class SqlRecordStore:
         """Return a record; raises InputError for one that is damaged."""
         layout = self._schema.layout(collection)
         check_name(key, "key", MOST_KEY_BYTES)
-        with self._database.reading() as connection:
-            number = number_of(connection, tenant)
+        with self._database.reading(is_one_state=False) as connection:
+            number = number_of(connection, tenant)  # which stays what it is
             rows = select(connection, layout, Tenant(number or 0, tenant), [key])
         return stored(layout, tenant, rows[key], key) if key in rows else None
 
@@ -76,7 +81,7 @@ class SqlRecordStore:
         """Return records that pass all filters, in order; raises InputError, also for a damaged record."""
         layout = self._schema.layout(collection)
         query.checked(collection.fields)
-        with self._database.reading() as connection:
+        with self._database.reading(is_one_state=bool(query.filters)) as connection:
             question = self._question(connection, layout, tenant, query)
             rows = planning.page(connection, question, query.limit + 1)
         found = [stored(layout, tenant, Row(*row)) for _, *row in rows[: query.limit]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,8 +12,9 @@ from msgspec.structs import asdict
 
 from infraspectre.api.etags import tagged
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, GivenRevision, InPath
-from infraspectre.api.pages import PageOf, asked
+from infraspectre.api.pages import PageOf, Question, asked
 from infraspectre.api.problems import RefusedError
+from infraspectre.api.reading import soon
 from infraspectre.ports import Stored
 from infraspectre.records.access import Principal
 from infraspectre.records.collections import INCIDENTS, VERDICTS
@@ -126,22 +126,33 @@ class BulkResult(msgspec.Struct, frozen=True):
     """Why, by the identity of the incident."""
 
 
+LISTED_FIELDS = [name for name in IncidentSummary.__struct_fields__ if name not in ("incident_id", "revision")]
+RAW = msgspec.field(default=msgspec.Raw(b"[]"))
+Listed = msgspec.defstruct("Listed", [(name, Any) for name in LISTED_FIELDS])
+"""The part of a record that lists show; the rest of it is passed over, which takes a fifth of the time."""
+Whole = msgspec.defstruct(
+    "Whole", [("incident", msgspec.Raw), ("detections", msgspec.Raw, RAW)], bases=(Listed,), kw_only=True
+)
+LISTED = msgspec.json.Decoder(Listed)
+WHOLE = msgspec.json.Decoder(Whole)
+
+
 def summary_of(stored: Stored) -> IncidentSummary:
     """Return what lists show of a record."""
-    return as_summary(stored, msgspec.json.decode(stored.body))
+    return as_summary(stored, LISTED.decode(stored.body))
 
 
-def as_summary(stored: Stored, record: Mapping[str, Any]) -> IncidentSummary:
+def as_summary(stored: Stored, listed: msgspec.Struct) -> IncidentSummary:
     """Return what lists show of a decoded record."""
-    kept = {name: record[name] for name in IncidentSummary.__struct_fields__ if name in record}
-    times = {name: rfc3339(record[name]) for name in TIMES}
+    kept = {name: getattr(listed, name) for name in LISTED_FIELDS}
+    times = {name: rfc3339(kept[name]) for name in TIMES}
     return IncidentSummary(**{**kept, **times, "incident_id": stored.key, "revision": stored.revision})
 
 
 def detail_of(stored: Stored) -> IncidentDetail:
-    """Return all that a record holds."""
-    record = msgspec.json.decode(stored.body)
-    return IncidentDetail(as_summary(stored, record), record["incident"], record.get("detections", []))
+    """Return all that a record holds; what is told as it is kept is not decoded."""
+    whole: Any = WHOLE.decode(stored.body)
+    return IncidentDetail(as_summary(stored, whole), whole.incident, whole.detections)
 
 
 def found(platform: Platform, principal: Principal, incident_id: str) -> Stored:
@@ -152,25 +163,31 @@ def found(platform: Platform, principal: Principal, incident_id: str) -> Stored:
     return stored
 
 
-@get(
-    PATH,
-    opt={"permission": "read"},
-    dependencies={"question": asked(INCIDENTS.fields, IncidentSummary.__struct_fields__)},
-    sync_to_thread=True,
-)
-def list_incidents(
-    platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion
-) -> PageOf[IncidentSummary]:
-    """List incidents, in the order asked for."""
-    page = platform.records.page(principal.tenant, INCIDENTS, question.query)
+def incidents_of(platform: Platform, tenant: str, question: Question) -> PageOf[IncidentSummary]:
+    """Return a page of the incidents of a tenant."""
+    page = platform.records.page(tenant, INCIDENTS, question.query)
     answer: PageOf[IncidentSummary] = question.page((asdict(summary_of(row)) for row in page.rows), page.next)
     return answer
 
 
-@get(PATH + "/{incident_id:str}", opt={"permission": "read"}, sync_to_thread=True)
-def show_incident(platform: GivenPlatform, principal: GivenPrincipal, incident_id: InPath) -> Response[IncidentDetail]:
+@get(
+    PATH,
+    opt={"permission": "read"},
+    dependencies={"question": asked(INCIDENTS.fields, IncidentSummary.__struct_fields__)},
+)
+async def list_incidents(
+    platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion
+) -> PageOf[IncidentSummary]:
+    """List incidents, in the order asked for."""
+    return await soon(platform.records, question.is_short, incidents_of, platform, principal.tenant, question)
+
+
+@get(PATH + "/{incident_id:str}", opt={"permission": "read"})
+async def show_incident(
+    platform: GivenPlatform, principal: GivenPrincipal, incident_id: InPath
+) -> Response[IncidentDetail]:
     """Show an incident with its story, explanation, detections and response plan."""
-    stored = found(platform, principal, incident_id)
+    stored = await soon(platform.records, True, found, platform, principal, incident_id)
     return tagged(detail_of(stored), stored)
 
 

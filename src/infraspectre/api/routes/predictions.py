@@ -23,6 +23,8 @@ Cell = Value | list[float | None]
 Row = Annotated[dict[str, Cell], Meta(max_length=2_000)]
 MOST_EXPLAINED = 100
 """Rows that one request may have explained: each takes a hundred times as long as a prediction."""
+FEW = 200
+"""Rows that are looked at without a thread: it takes a fifth of a millisecond."""
 FLOW_MODEL = "builtin:flow"
 
 
@@ -69,10 +71,14 @@ class Explanations(msgspec.Struct, frozen=True):
 async def judged(platform: Platform, principal: Principal, model: str, rows: list[dict[str, Any]]) -> Predictions:
     """Return what a model says of rows."""
     with about_content():
-        name = served_as(principal.tenant, model)
-        waiting = await asyncio.to_thread(platform.scoring.judge, name, rows)
+        scoring, name = platform.scoring, served_as(principal.tenant, model)
+        opened = scoring.opened(name)
+        if opened is None:
+            opened = await asyncio.to_thread(scoring.model, name)
+        is_short = len(rows) <= FEW
+        waiting = scoring.judge(name, rows) if is_short else await asyncio.to_thread(scoring.judge, name, rows)
         found = await asyncio.wrap_future(waiting)
-    return Predictions(model, platform.scoring.model(name).manifest.content_id, found)
+    return Predictions(model, opened.manifest.content_id, found)
 
 
 @post("/api/v1/predict", opt={"permission": "read"}, status_code=200)

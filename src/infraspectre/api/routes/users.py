@@ -21,8 +21,9 @@ from infraspectre.api.given import (
     GivenRevision,
     InPath,
 )
-from infraspectre.api.pages import PageOf, asked
+from infraspectre.api.pages import PageOf, Question, asked
 from infraspectre.api.problems import Flaw, RefusedError
+from infraspectre.api.reading import soon
 from infraspectre.api.routes.sessions import limit_logins
 from infraspectre.ports import Stored
 from infraspectre.records.access import USER_NAME, Principal, Role, UserRecord
@@ -90,23 +91,27 @@ def found(platform: Platform, tenant: str, name: str) -> Stored:
     return stored
 
 
-@get(
-    "/api/v1/users",
-    opt={"permission": "administer"},
-    dependencies={"question": asked(USERS.fields, User.__struct_fields__)},
-    sync_to_thread=True,
-)
-def list_users(platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion) -> PageOf[User]:
-    """List the users of the tenant."""
-    page = platform.records.page(principal.tenant, USERS, question.query)
+def users_of(platform: Platform, tenant: str, question: Question) -> PageOf[User]:
+    """Return a page of the users of a tenant."""
+    page = platform.records.page(tenant, USERS, question.query)
     answer: PageOf[User] = question.page((shown(row) for row in page.rows), page.next)
     return answer
 
 
-@get("/api/v1/users/{name:str}", opt={"permission": "administer"}, sync_to_thread=False)
-def show_user(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> Response[User]:
+@get(
+    "/api/v1/users",
+    opt={"permission": "administer"},
+    dependencies={"question": asked(USERS.fields, User.__struct_fields__)},
+)
+async def list_users(platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion) -> PageOf[User]:
+    """List the users of the tenant."""
+    return await soon(platform.records, question.is_short, users_of, platform, principal.tenant, question)
+
+
+@get("/api/v1/users/{name:str}", opt={"permission": "administer"})
+async def show_user(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> Response[User]:
     """Show a user of the tenant."""
-    stored = found(platform, principal.tenant, name)
+    stored = await soon(platform.records, True, found, platform, principal.tenant, name)
     return tagged(shown(stored), stored)
 
 
