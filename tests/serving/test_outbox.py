@@ -39,7 +39,7 @@ class Inbox:
     arrived: list[str] = field(default_factory=list)
 
     def send(self, events: Sequence[Outgoing]) -> Receipt:
-        refused = {}
+        refused: dict[int, str] = {}
         for index, each in enumerate(events):
             self.kill_after -= 1
             if self.kill_after == 0:
