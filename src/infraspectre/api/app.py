@@ -31,6 +31,7 @@ from infraspectre.api.routes import (
     exports,
     health,
     incidents,
+    integrations,
     jobs,
     keys,
     models,
@@ -53,7 +54,7 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, audit, documents, events, exports, health, incidents, jobs, keys, models, predictions,
+    analysis, analytics, audit, documents, events, exports, health, incidents, integrations, jobs, keys, models, predictions,
     scoring, sessions, stream, tables, tenants, users,
     webhooks,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from msgspec import Meta
 from infraspectre.api.problems import Flaw, RefusedError, about_content
 from infraspectre.errors import AccessError, InfraSpectreError, InputError
 from infraspectre.feed.selection import MOST_FILTERS, Selection
+from infraspectre.records.access import Principal
 from infraspectre.records.delivery import Destination, Progress
 from infraspectre.records.events import Position
 from infraspectre.records.feed import Channel
@@ -17,6 +18,7 @@ from infraspectre.records.queries import Collection
 from infraspectre.records.times import rfc3339
 from infraspectre.security import target_of
 from infraspectre.serving.destinations import Destinations
+from infraspectre.serving.platform import Platform
 
 SWITCHED_OFF = "somebody disabled it"
 Url = Annotated[str, Meta(min_length=8, max_length=2_048, description="Where to; redirects are not followed.")]
@@ -85,6 +87,11 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Says whether anything is sent to a receiver; its events wait while nothing is."""
 
     is_enabled: bool
+
+
+def receivers_of(platform: Platform, principal: Principal) -> Destinations:
+    """Return the receivers of the tenant of whoever asks."""
+    return Destinations(platform, principal.tenant)
 
 
 def standing_of(progress: Progress) -> Standing:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+import httpx
 import msgspec
 
+from infraspectre.adapters.siem.senders import Elastic, Sentinel, Splunk, Syslog
 from infraspectre.adapters.webhooks import Secret, Webhook
 from infraspectre.errors import ConfigError, ConflictError, InputError, OverloadError
 from infraspectre.ports import Outbox, Stored
@@ -64,8 +66,8 @@ class Destinations:
         kept = msgspec.structs.replace(destination, secret=sealed)
         topic = self._platform.log.topic(FEED_TOPIC)
         progress = Progress(str(Position(topic.epoch, topic.end)))
-        self._records.put(self._tenant, PROGRESS, kept.key, msgspec.to_builtins(progress))
-        self._records.put(self._tenant, collection, kept.key, msgspec.to_builtins(kept), 0)
+        self._records.put(self._tenant, PROGRESS, kept.key, msgspec.to_builtins(progress), 0)
+        self._records.put(self._tenant, collection, kept.key, msgspec.to_builtins(kept))
         return kept
 
     def find(self, collection: Collection, key: str) -> Destination:
@@ -170,12 +172,26 @@ def webhook_keys() -> Secret:
 
 def outbox_of(platform: Platform, tenant: str, destination: Destination) -> Outbox:
     """Return what sends to a receiver; raises ConfigError where that cannot be."""
-    if platform.outgoing is None:
+    client = platform.outgoing
+    if client is None:
         raise ConfigError("this server sends nothing to others")
     secret = Seal(platform.token_key).open(destination.secret, place_of(tenant, destination.key))
     if destination.kind == "webhook":
-        return Webhook(platform.outgoing, destination.url, Secret.of(secret), platform.clock)
-    raise ConfigError(f"nothing sends to {destination.kind}")
+        return Webhook(client, destination.url, Secret.of(secret), platform.clock)
+    return sender_of(client, platform.settings.access.outgoing_networks, destination, secret)
+
+
+def sender_of(client: httpx.Client, networks: Sequence[str], destination: Destination, secret: str) -> Outbox:
+    """Return what sends to another system."""
+    match destination.kind:
+        case "splunk":
+            return Splunk(client, destination, secret)
+        case "elastic":
+            return Elastic(client, destination, secret)
+        case "sentinel":
+            return Sentinel(client, destination, secret)
+        case _:
+            return Syslog(destination, networks)
 
 
 def all_destinations(platform: Platform) -> Iterator[tuple[str, Destination]]:

@@ -322,5 +322,5 @@ def parted(connection: socket.socket) -> None:
         plain.shutdown(socket.SHUT_WR)
         while plain.recv(1 << 12):
             pass
-    except TimeoutError:
-        return  # it keeps the connection open, as many do
+    except (TimeoutError, ssl.SSLEOFError):
+        return  # it keeps the connection open, or closes it without a word of TLS, as many do

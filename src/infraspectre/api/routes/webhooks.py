@@ -26,18 +26,17 @@ from infraspectre.api.receivers import (
     check_receiver,
     deliveries_of,
     found,
+    receivers_of,
     replayed,
     standing_of,
     switched,
     tried,
 )
-from infraspectre.records.access import Principal
 from infraspectre.records.collections import WEBHOOKS
 from infraspectre.records.delivery import Destination, Progress
 from infraspectre.records.feed import Channel
 from infraspectre.records.times import rfc3339
-from infraspectre.serving.destinations import Destinations, destination_of, webhook_keys
-from infraspectre.serving.platform import Platform
+from infraspectre.serving.destinations import destination_of, webhook_keys
 
 PATH = "/api/v1/webhooks"
 ONE = PATH + "/{webhook_id:str}"
@@ -81,11 +80,6 @@ class NewWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=100, description="What it is for.")] = ""
 
 
-def of(platform: Platform, principal: Principal) -> Destinations:
-    """Return the receivers of whoever asks."""
-    return Destinations(platform, principal.tenant)
-
-
 def shown(destination: Destination, progress: Progress) -> Webhook:
     """Return what is shown of a webhook."""
     return Webhook(
@@ -109,7 +103,7 @@ def shown(destination: Destination, progress: Progress) -> Webhook:
 def list_webhooks(platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion) -> PageOf[Webhook]:
     """List webhooks, without their secrets."""
     page = platform.records.page(principal.tenant, WEBHOOKS, question.query)
-    kept, known = map(destination_of, page.rows), of(platform, principal)
+    kept, known = map(destination_of, page.rows), receivers_of(platform, principal)
     answer: PageOf[Webhook] = question.page((asdict(shown(each, known.progress(each.key))) for each in kept), page.next)
     return answer
 
@@ -133,7 +127,7 @@ def add_webhook(
         batch=AT_ONCE,
         public_key=keys.public,
     )
-    known = of(platform, principal)
+    known = receivers_of(platform, principal)
     known.add(destination, str(keys))
     made = MadeWebhook(**asdict(shown(destination, known.progress(destination.key))), secret=keys.shared)
     return Response(made, status_code=201, headers={"location": f"{PATH}/{destination.key}"})
@@ -142,7 +136,7 @@ def add_webhook(
 @get(ONE, opt={"permission": "engineer"}, sync_to_thread=True)
 def show_webhook(platform: GivenPlatform, principal: GivenPrincipal, webhook_id: InPath) -> Webhook:
     """Show a webhook, without its secret."""
-    known = of(platform, principal)
+    known = receivers_of(platform, principal)
     return shown(found(known, WEBHOOKS, webhook_id), known.progress(webhook_id))
 
 
@@ -151,14 +145,14 @@ def switch_webhook(
     platform: GivenPlatform, principal: GivenPrincipal, webhook_id: InPath, data: JSONBody[Switch]
 ) -> Standing:
     """Enable or disable a webhook; it goes on where it stopped."""
-    known = of(platform, principal)
+    known = receivers_of(platform, principal)
     return switched(known, found(known, WEBHOOKS, webhook_id).key, data)
 
 
 @delete(ONE, opt={"permission": "engineer"}, sync_to_thread=True)
 def remove_webhook(platform: GivenPlatform, principal: GivenPrincipal, webhook_id: InPath) -> None:
     """Remove a webhook with its dead letters."""
-    if not of(platform, principal).remove(WEBHOOKS, webhook_id):
+    if not receivers_of(platform, principal).remove(WEBHOOKS, webhook_id):
         raise RefusedError("not-found", "there is no such receiver")
 
 
@@ -170,7 +164,7 @@ def remove_webhook(platform: GivenPlatform, principal: GivenPrincipal, webhook_i
 )
 def test_webhook(platform: GivenPlatform, principal: GivenPrincipal, webhook_id: InPath) -> Trial:
     """Send an event that says that it is a test, now and once."""
-    known = of(platform, principal)
+    known = receivers_of(platform, principal)
     return tried(known, found(known, WEBHOOKS, webhook_id))
 
 
@@ -179,7 +173,7 @@ def list_deliveries(
     platform: GivenPlatform, principal: GivenPrincipal, webhook_id: InPath, limit: Limit = 100
 ) -> Deliveries:
     """Tell how deliveries stand, and which events were refused."""
-    known = of(platform, principal)
+    known = receivers_of(platform, principal)
     return deliveries_of(known, found(known, WEBHOOKS, webhook_id).key, limit)
 
 
@@ -188,7 +182,7 @@ def replay_webhook(
     platform: GivenPlatform, principal: GivenPrincipal, webhook_id: InPath, data: JSONBody[Replay]
 ) -> Standing:
     """Send events again, with the same identities: all behind a place in the feed, or dead letters."""
-    known = of(platform, principal)
+    known = receivers_of(platform, principal)
     return replayed(known, found(known, WEBHOOKS, webhook_id).key, data)
 
 
