@@ -22,7 +22,7 @@ from infraspectre.serving.platform import Platform
 
 SWITCHED_OFF = "somebody disabled it"
 Url = Annotated[str, Meta(min_length=8, max_length=2_048, description="Where to; redirects are not followed.")]
-ReceiverName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="In small letters.")]
+ReceiverName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="In small letters.")]
 Channels = Annotated[list[Channel], Meta(max_length=5, description="All, where none is named.")]
 Filters = Annotated[
     list[Annotated[str, Meta(max_length=1_000)]],

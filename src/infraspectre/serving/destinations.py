@@ -58,7 +58,7 @@ class Destinations:
         self._records = platform.records
 
     def add(self, destination: Destination, secret: str) -> Destination:
-        """Register a receiver of what happens from now on, its secret sealed; raises OverloadError."""
+        """Register a receiver of what happens from now on, its secret sealed; raises ConflictError."""
         collection = collection_of(destination.kind)
         if self._records.count(self._tenant, collection, Query(), MOST_DESTINATIONS) >= MOST_DESTINATIONS:
             raise OverloadError(f"there are {MOST_DESTINATIONS} already", remedy="remove one")
@@ -66,8 +66,10 @@ class Destinations:
         kept = msgspec.structs.replace(destination, secret=sealed)
         topic = self._platform.log.topic(FEED_TOPIC)
         progress = Progress(str(Position(topic.epoch, topic.end)))
-        self._records.put(self._tenant, PROGRESS, kept.key, msgspec.to_builtins(progress), 0)
-        self._records.put(self._tenant, collection, kept.key, msgspec.to_builtins(kept))
+        if self._records.get(self._tenant, collection, kept.key) is not None:
+            raise ConflictError("there is such a receiver already", field=kept.key)
+        self._records.put(self._tenant, PROGRESS, kept.key, msgspec.to_builtins(progress))
+        self._records.put(self._tenant, collection, kept.key, msgspec.to_builtins(kept), 0)
         return kept
 
     def find(self, collection: Collection, key: str) -> Destination:
@@ -83,12 +85,13 @@ class Destinations:
 
     def remove(self, collection: Collection, key: str) -> bool:
         """Remove a receiver with all that is kept for it, and tell whether there was one."""
-        was = self._records.delete(self._tenant, collection, key)
+        if self._records.get(self._tenant, collection, key) is None:
+            return False
         self._records.delete(self._tenant, PROGRESS, key)
         while rows := self._letters(key, 1_000):
             for row in rows:
                 self._records.delete(self._tenant, DEAD_LETTERS, row.key)
-        return was
+        return self._records.delete(self._tenant, collection, key)
 
     def letters(self, key: str, limit: int) -> list[DeadLetter]:
         """Return the dead letters of a receiver, the newest first."""

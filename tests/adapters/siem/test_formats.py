@@ -81,6 +81,11 @@ def test_cef_names_who_what_and_when() -> None:
     assert (pairs["externalId"], pairs["rt"], pairs["cs3"]) == ("evt_a_1", "1767229200500", "T1071.001")
 
 
+def test_what_is_too_long_is_cut() -> None:
+    told = outgoing(evidence={"summary": "x" * 20_000})
+    assert read_cef(line_of(told, "cef"))[1]["msg"] == read_leef(line_of(told, "leef"))[1]["msg"] == "x" * 8_192
+
+
 @given(HOSTILE, HOSTILE)
 @settings(max_examples=150, deadline=None)
 def test_no_value_injects_a_field_into_a_line(first: str, second: str) -> None:
@@ -174,5 +179,5 @@ def test_a_bundle_refers_only_to_what_it_holds_and_is_the_same_each_time() -> No
 @pytest.mark.parametrize("data", [b"{}", b"[]", b'"x"', b'{"orig": 7}', b'{"techniques": "T1"}', b"null"])
 def test_any_record_makes_a_line(chosen: Format, data: bytes) -> None:
     for channel in ("custom", "system"):
-        event = FeedEvent("default", channel, "custom", "2026-01-01T00:00:00Z", data=msgspec.Raw(data))  # type: ignore[arg-type]
+        event = FeedEvent("default", channel, "custom", "2026-01-01T00:00:00Z", data=msgspec.Raw(data))
         assert "custom" in line_of(Outgoing("evt_a_1", event, ""), chosen)

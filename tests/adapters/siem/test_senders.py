@@ -29,8 +29,9 @@ def events(count: int, data: bytes = b'{"title":"x"}') -> list[Outgoing]:
     return [Outgoing(f"evt_a_{number}", each, "") for number, each in enumerate(made)]
 
 
-def to(url: str, kind: Kind, chosen: Format = "json", **options: str) -> Destination:
-    return Destination(key="x", kind=kind, name="x", url=url, created_at=0, format=chosen, batch=100, options=options)
+def to(url: str, kind: Kind, chosen: Format = "json", options: dict[str, str] | None = None) -> Destination:
+    told = options or {}
+    return Destination(key="x", kind=kind, name="x", url=url, created_at=0, format=chosen, batch=100, options=told)
 
 
 def json(value: object, status: int = 200) -> Reply:
@@ -47,7 +48,7 @@ def test_splunk_waits_until_the_indexer_has_the_events() -> None:
         return json({"text": "Success", "code": 0, "ackId": 5})
 
     with receiver(answer) as there:
-        splunk = Splunk(CLIENT, to(there.url, "splunk", "cef", index="main"), "token", pause=lambda _: None)
+        splunk = Splunk(CLIENT, to(there.url, "splunk", "cef", {"index": "main"}), "token", pause=lambda _: None)
         assert splunk.send(events(3)) == Receipt(3)
     sent = there.requests[0]
     assert sent.path == "/services/collector/event"
@@ -92,7 +93,7 @@ def items(*statuses: int) -> Reply:
 
 def test_elastic_is_told_identities_and_says_what_became_of_each_event() -> None:
     with receiver(lambda _: items(201, 409, 400, 201)) as there:
-        receipt = Elastic(CLIENT, to(there.url, "elastic", "ecs", index="alerts"), "key").send(events(4))
+        receipt = Elastic(CLIENT, to(there.url, "elastic", "ecs", {"index": "alerts"}), "key").send(events(4))
     assert receipt == Receipt(4, {2: "refused with status 400"})
     [sent] = there.requests
     assert (sent.path, sent.headers["authorization"]) == ("/_bulk", "ApiKey key")
@@ -126,7 +127,7 @@ def test_sentinel_logs_in_once_and_again_when_its_token_ends() -> None:
 
     now = [0.0]
     with receiver(answer) as there:
-        target = to(there.url, "sentinel", **LOGIN)
+        target = to(there.url, "sentinel", options=LOGIN)
         sentinel = Sentinel(CLIENT, target, "secret", login=there.url, now=lambda: now[0])
         assert sentinel.send(events(2)) == sentinel.send(events(2)) == Receipt(2)
         now[0] = 3_500.0
@@ -142,7 +143,7 @@ def test_sentinel_logs_in_once_and_again_when_its_token_ends() -> None:
 
 def test_sentinel_that_lets_nobody_in_gets_nothing() -> None:
     with receiver(lambda _: Reply(401)) as there:
-        sentinel = Sentinel(CLIENT, to(there.url, "sentinel", **LOGIN), "secret", login=there.url)
+        sentinel = Sentinel(CLIENT, to(there.url, "sentinel", options=LOGIN), "secret", login=there.url)
         assert sentinel.send(events(1)) == Receipt(0, {}, Failure("the login was answered with status 401"))
 
 

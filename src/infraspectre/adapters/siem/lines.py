@@ -26,6 +26,8 @@ MOST_MESSAGE = 8_192
 HEADER_SIGNS = str.maketrans({"\\": "\\\\", "|": "\\|"})
 EXTENSION_SIGNS = str.maketrans({"\\": "\\\\", "=": "\\="})
 PARAMETER_SIGNS = str.maketrans({"\\": "\\\\", '"': '\\"', "]": "\\]"})
+PLAIN = re.compile(rf"[ -<>-\[\]-~]{{0,{MOST_MESSAGE}}}")
+"""Values of which none has to be escaped or cut."""
 NO_NAME = re.compile(r"[^!-~]")
 """What a name in the header of syslog may not hold."""
 ENTERPRISE = "infraspectre@32473"
@@ -42,9 +44,10 @@ def cef(facts: Facts) -> str:
     """Return an event in the Common Event Format."""
     name, kind = shown(facts.title, 512).translate(HEADER_SIGNS), shown(facts.category).translate(HEADER_SIGNS)
     head = f"CEF:0|{VENDOR}|{PRODUCT}|{__version__}|{kind}|{name}|{CEF_SEVERITY[facts.rank]}|"
-    return head + " ".join(
-        [f"{key}={shown(value, MOST_MESSAGE).translate(EXTENSION_SIGNS)}" for key, value in cef_pairs(facts) if value]
-    )
+    pairs = [(key, value) for key, value in cef_pairs(facts) if value]
+    if not PLAIN.fullmatch("".join([value for _, value in pairs])):
+        pairs = [(key, shown(value, MOST_MESSAGE).translate(EXTENSION_SIGNS)) for key, value in pairs]
+    return head + " ".join([f"{key}={value}" for key, value in pairs])
 
 
 def cef_pairs(facts: Facts) -> Pairs:
