@@ -13,6 +13,7 @@ from infraspectre.records.payload import Payload
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.records.delivery import Outgoing, Receipt
     from infraspectre.records.events import Entry
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
@@ -249,6 +250,14 @@ class EventLog(Protocol):
 
     def close(self) -> None:
         """Make durable what waits, and release what is held."""
+        ...
+
+
+class Outbox(Protocol):
+    """Hands events of the feed to a receiver: a webhook, or another system."""
+
+    def send(self, events: Sequence[Outgoing]) -> Receipt:
+        """Hand over events in order, and return what became of them; each may arrive more than once, with its key."""
         ...
 
 

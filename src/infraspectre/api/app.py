@@ -31,6 +31,7 @@ from infraspectre.api.routes import (
     exports,
     health,
     incidents,
+    integrations,
     jobs,
     keys,
     models,
@@ -41,6 +42,7 @@ from infraspectre.api.routes import (
     tables,
     tenants,
     users,
+    webhooks,
 )
 from infraspectre.api.routes.health import metrics_route
 from infraspectre.api.routing import grouped
@@ -52,8 +54,8 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, audit, documents, events, exports, health, incidents, jobs, keys, models, predictions,
-    scoring, sessions, stream, tables, tenants, users,
+    analysis, analytics, audit, documents, events, exports, health, incidents, integrations, jobs, keys, models,
+    predictions, scoring, sessions, stream, tables, tenants, users, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""

@@ -33,6 +33,7 @@ from infraspectre.serving.metrics import (
     Metrics,
 )
 from infraspectre.serving.opening import close_platform, open_platform
+from infraspectre.serving.outboxes import Outboxes
 from infraspectre.serving.retraining import RETRAINING, retrain
 from infraspectre.serving.tasks import Tasks
 from infraspectre.serving.upkeep import Upkeep, access_tasks, log_tasks
@@ -59,11 +60,13 @@ def serve(settings: Settings, control: Control) -> None:
         checks={"worker": lambda: check_worker(control)},
         intelligence=read_indicators([Path(each) for each in settings.detection.intel]),
     )
-    tasks = Tasks(platform, {RETRAINING: retrain})
+    tasks, outboxes = Tasks(platform, {RETRAINING: retrain}), Outboxes(platform)
+    tasks.start()
+    outboxes.start()
     try:
-        tasks.start()
         uvloop.run(answer(platform, control))
     finally:
+        outboxes.stop()
         tasks.stop()
         close_platform(platform)
 

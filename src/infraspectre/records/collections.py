@@ -40,19 +40,22 @@ USERS = Collection("users", {"name": "text", "role": "text"})
 KEYS = Collection("keys", {"subject": "text", "role": "text", "expires_at": "integer"})
 SESSIONS = Collection("sessions", {"user": "text", "expires_at": "integer"})
 ASSETS = Collection("assets", {"network": "text", "name": "text", "criticality": "text", "roles": "texts"})
-WEBHOOKS = Collection("webhooks", {"url": "text"})
+WEBHOOKS = Collection("webhooks", {"url": "text", "name": "text"})
 JOBS = Collection(
     "jobs",
     {"kind": "text", "state": "text", "owner": "text", "due_at": "integer", "created_at": "integer"},
 )
 SAVED_VIEWS = Collection("saved_views", {"owner": "text", "name": "text"})
 INTEGRATIONS = Collection("integrations", {"kind": "text", "name": "text"})
+PROGRESS = Collection("progress")
+"""How far webhooks and integrations have come."""
+DEAD_LETTERS = Collection("dead_letters", {"destination": "text", "at": "integer"})
 SENSORS = Collection("sensors", {"name": "text", "state": "text", "seen_at": "integer"})
 TENANTS = Collection("tenants", {"name": "text"})
 IDEMPOTENCY = Collection("idempotency", {"expires_at": "integer"})
 COLLECTIONS = (
     INCIDENTS, VERDICTS, USERS, KEYS, ASSETS, WEBHOOKS, JOBS, SAVED_VIEWS, INTEGRATIONS, SENSORS, TENANTS, IDEMPOTENCY,
-    SESSIONS,
+    SESSIONS, PROGRESS, DEAD_LETTERS,
 )  # fmt: skip
 
 

@@ -67,6 +67,15 @@ FAILURES = Family("infraspectre_worker_failures", "gauge", "Failures since the w
 PROCESS_RESTARTS = Family(
     "infraspectre_process_restarts", "gauge", "How often a process was started again.", ("process",)
 )
+OUTBOX_EVENTS = Family(
+    "infraspectre_outbox_events_total",
+    "counter",
+    "Answers of receivers about events, by kind of receiver; one that is refused is tried again.",
+    ("kind", "outcome"),
+)
+OUTBOX_FAILURES = Family(
+    "infraspectre_outbox_failures_total", "counter", "Tries at which a receiver took nothing more.", ("kind",)
+)
 FAMILIES: tuple[Family, ...] = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -85,6 +94,8 @@ FAMILIES: tuple[Family, ...] = (
     BREAKER_SKIPPED,
     FAILURES,
     PROCESS_RESTARTS,
+    OUTBOX_EVENTS,
+    OUTBOX_FAILURES,
 )
 """All of them; whoever adds one adds it here, and the reference names it."""
 

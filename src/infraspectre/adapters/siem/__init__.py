@@ -1,0 +1,1 @@
+"""Formats of other systems, and what sends them there."""

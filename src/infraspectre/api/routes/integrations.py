@@ -1,0 +1,228 @@
+"""Integrations of a tenant: security information and event management systems that are told what happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.params import JSONBody, QueryParameter
+from msgspec import Meta
+from msgspec.structs import asdict
+
+from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, InPath
+from infraspectre.api.pages import PageOf, asked
+from infraspectre.api.problems import Flaw, RefusedError
+from infraspectre.api.receivers import (
+    Channels,
+    Deliveries,
+    Filters,
+    ReceiverName,
+    Replay,
+    Standing,
+    Switch,
+    Trial,
+    Url,
+    check_receiver,
+    deliveries_of,
+    found,
+    receivers_of,
+    replayed,
+    standing_of,
+    switched,
+    tried,
+)
+from infraspectre.records.collections import INTEGRATIONS
+from infraspectre.records.delivery import Destination, Format, Platform, Progress
+from infraspectre.records.feed import Channel
+from infraspectre.records.times import rfc3339
+from infraspectre.serving.destinations import destination_of
+
+PATH = "/api/v1/integrations/siem"
+ONE = PATH + "/{name:str}"
+TRIAL_LIMIT_S = 60.0
+FORMATS: Mapping[Platform, Format] = {
+    "splunk": "json", "qradar": "leef", "sentinel": "json", "elastic": "ecs", "syslog": "cef",
+}  # fmt: skip
+"""What each platform is sent where nothing else is asked for."""
+LINES = ("tls", "tcp")
+SCHEMES: Mapping[Platform, tuple[str, ...]] = {
+    "splunk": ("https",), "sentinel": ("https",), "elastic": ("https",), "qradar": LINES, "syslog": LINES,
+}  # fmt: skip
+OPTIONS: Mapping[Platform, frozenset[str]] = {
+    "splunk": frozenset({"index", "sourcetype"}),
+    "qradar": frozenset(),
+    "sentinel": frozenset({"directory", "client", "rule", "stream"}),
+    "elastic": frozenset({"index"}),
+    "syslog": frozenset(),
+}
+NEEDED: Mapping[Platform, frozenset[str]] = {"sentinel": OPTIONS["sentinel"]}
+WITHOUT_SECRET = ("qradar", "syslog")
+OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+
+
+class Integration(msgspec.Struct, frozen=True, kw_only=True):
+    """Is another system as it is shown."""
+
+    name: str
+    kind: Platform
+    url: str
+    format: Format
+    channels: list[Channel]
+    filters: list[str]
+    batch: int
+    options: dict[str, str]
+    created_at: str
+    standing: Standing
+
+
+class NewIntegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Is another system to be told what happens."""
+
+    name: ReceiverName
+    platform: Platform
+    url: Url
+    secret: Annotated[str, Meta(max_length=1_024, description="Token, key or client secret; it is never shown.")] = ""
+    format: Format | None = None
+    """By default the one that the platform knows best."""
+    channels: Channels = []
+    filters: Filters = []
+    batch: Annotated[int, Meta(ge=1, le=1_000, description="Events sent together, at the most.")] = 100
+    options: Annotated[
+        dict[str, Annotated[str, Meta(max_length=200)]],
+        Meta(
+            max_length=8,
+            description="splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream.",
+        ),
+    ] = {}
+
+
+def shown(destination: Destination, progress: Progress) -> Integration:
+    """Return what is shown of an integration."""
+    names = ("name", "kind", "url", "format", "channels", "filters", "batch", "options")
+    kept = {name: getattr(destination, name) for name in names}
+    return Integration(**kept, created_at=rfc3339(destination.created_at), standing=standing_of(progress))
+
+
+def flaws(data: NewIntegration) -> list[Flaw]:
+    """Return what a platform lacks or does not know."""
+    flaws = [
+        Flaw("is no option of the platform", f"options.{name}"[:80])
+        for name in data.options.keys() - OPTIONS[data.platform]
+    ]
+    flaws += [
+        Flaw("is missing", f"options.{name}") for name in NEEDED.get(data.platform, frozenset()) - data.options.keys()
+    ]
+    flaws += [
+        Flaw("is no name", f"options.{name}"[:80])
+        for name, value in data.options.items()
+        if not OPTION.fullmatch(value)
+    ]
+    is_ascii = data.secret.isascii() and data.secret.isprintable()
+    if (not data.secret and data.platform not in WITHOUT_SECRET) or not is_ascii:
+        flaws.append(Flaw("is missing, or holds signs that no header can", "secret"))
+    return flaws
+
+
+@get(
+    PATH,
+    opt={"permission": "engineer"},
+    dependencies={"question": asked(INTEGRATIONS.fields, Integration.__struct_fields__)},
+    sync_to_thread=True,
+)
+def list_integrations(
+    platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion
+) -> PageOf[Integration]:
+    """List integrations, without their secrets."""
+    page = platform.records.page(principal.tenant, INTEGRATIONS, question.query)
+    kept, known = map(destination_of, page.rows), receivers_of(platform, principal)
+    items = (asdict(shown(each, known.progress(each.key))) for each in kept)
+    answer: PageOf[Integration] = question.page(items, page.next)
+    return answer
+
+
+@post(PATH, opt={"permission": "engineer", "idempotency": False}, sync_to_thread=True)
+def add_integration(
+    platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[NewIntegration]
+) -> Response[Integration]:
+    """Send what happens from now on to another system, too."""
+    check_receiver(principal.tenant, data.url, data.channels, data.filters, SCHEMES[data.platform])
+    if wrong := flaws(data):
+        raise RefusedError("not-valid", f"{wrong[0].field}: {wrong[0].problem}", wrong)
+    destination = Destination(
+        key=data.name,
+        kind=data.platform,
+        name=data.name,
+        url=data.url,
+        created_at=platform.clock.now(),
+        channels=data.channels,
+        filters=data.filters,
+        format=data.format or FORMATS[data.platform],
+        batch=data.batch,
+        options=data.options,
+    )
+    known = receivers_of(platform, principal)
+    known.add(destination, data.secret)
+    made = shown(destination, known.progress(destination.key))
+    return Response(made, status_code=201, headers={"location": f"{PATH}/{data.name}"})
+
+
+@get(ONE, opt={"permission": "engineer"}, sync_to_thread=True)
+def show_integration(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> Integration:
+    """Show an integration, without its secret."""
+    known = receivers_of(platform, principal)
+    return shown(found(known, INTEGRATIONS, name), known.progress(name))
+
+
+@patch(ONE, opt={"permission": "engineer"}, sync_to_thread=True)
+def switch_integration(
+    platform: GivenPlatform, principal: GivenPrincipal, name: InPath, data: JSONBody[Switch]
+) -> Standing:
+    """Enable or disable an integration; it goes on where it stopped."""
+    known = receivers_of(platform, principal)
+    return switched(known, found(known, INTEGRATIONS, name).key, data)
+
+
+@delete(ONE, opt={"permission": "engineer"}, sync_to_thread=True)
+def remove_integration(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> None:
+    """Remove an integration with its dead letters."""
+    if not receivers_of(platform, principal).remove(INTEGRATIONS, name):
+        raise RefusedError("not-found", "there is no such receiver")
+
+
+@post(
+    ONE + "/test", opt={"permission": "engineer", "time_limit_s": TRIAL_LIMIT_S}, status_code=200, sync_to_thread=True
+)
+def test_integration(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> Trial:
+    """Send an event that says that it is a test, now and once."""
+    known = receivers_of(platform, principal)
+    return tried(known, found(known, INTEGRATIONS, name))
+
+
+@get(ONE + "/deliveries", opt={"permission": "engineer"}, sync_to_thread=True)
+def list_integration_deliveries(
+    platform: GivenPlatform,
+    principal: GivenPrincipal,
+    name: InPath,
+    limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="Items at the most.")] = 100,
+) -> Deliveries:
+    """Tell how deliveries stand, and which events were refused."""
+    known = receivers_of(platform, principal)
+    return deliveries_of(known, found(known, INTEGRATIONS, name).key, limit)
+
+
+@post(ONE + "/replay", opt={"permission": "engineer"}, status_code=200, sync_to_thread=True)
+def replay_integration(
+    platform: GivenPlatform, principal: GivenPrincipal, name: InPath, data: JSONBody[Replay]
+) -> Standing:
+    """Send events again, with the same identities: all behind a place in the feed, or dead letters."""
+    known = receivers_of(platform, principal)
+    return replayed(known, found(known, INTEGRATIONS, name).key, data)
+
+
+HANDLERS = [
+    list_integrations, add_integration, show_integration, switch_integration, remove_integration, test_integration,
+    list_integration_deliveries, replay_integration,
+]  # fmt: skip

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+import msgspec
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from infraspectre.adapters.outgoing import outgoing_client
+from infraspectre.adapters.webhooks import MOST_BODY, Secret, Webhook
+from infraspectre.records.delivery import Failure, Outgoing, Receipt
+from infraspectre.records.feed import FeedEvent
+from log_fakes import START, SetClock
+from receivers import LOOPBACK, Reply, Request, receiver
+
+SECRET = Secret(b"s" * 32, b"p" * 32)
+CLIENT = outgoing_client(LOOPBACK, ("http",))
+
+
+def outgoing(number: int = 0, data: bytes = b"{}") -> Outgoing:
+    event = FeedEvent(
+        "default", "threat", "incident.raised", "2026-01-01T00:00:00Z", f"i-{number}", data=msgspec.Raw(data)
+    )
+    return Outgoing(f"evt_a_{number}", event, msgspec.json.encode(event).decode())
+
+
+def sent(url: str, *events: Outgoing) -> Receipt:
+    return Webhook(CLIENT, url, SECRET, SetClock()).send(events)
+
+
+def test_requests_carry_identity_time_and_both_signatures() -> None:
+    with receiver() as there:
+        assert sent(there.url + "/hook", outgoing(), outgoing(1)) == Receipt(2)
+    first, second = there.requests
+    at_s = START // 1_000_000_000
+    assert (first.headers["webhook-id"], first.headers["webhook-timestamp"]) == ("evt_a_0", str(at_s))
+    assert second.headers["webhook-id"] == "evt_a_1"
+    assert msgspec.json.decode(first.body)["data"]["subject"] == "i-0"
+    signed = f"evt_a_0.{at_s}.".encode() + first.body
+    kinds = dict(each.split(",") for each in first.headers["webhook-signature"].split(" "))
+    key = base64.b64decode(SECRET.shared.removeprefix("whsec_"))
+    assert base64.b64decode(kinds["v1"]) == hmac.new(key, signed, hashlib.sha256).digest()
+    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(SECRET.public.removeprefix("whpk_")))
+    public.verify(base64.b64decode(kinds["v1a"]), signed)
+    with pytest.raises(InvalidSignature):
+        public.verify(base64.b64decode(kinds["v1a"]), signed + b" ")
+
+
+def test_a_secret_is_read_as_it_was_written() -> None:
+    made = Secret.new()
+    assert Secret.of(str(made)) == made
+    assert made != Secret.new()
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_an_event_that_is_refused_does_not_end_a_batch(status: int) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply(status if request.headers["webhook-id"] == "evt_a_0" else 204)
+
+    with receiver(answer) as there:
+        assert sent(there.url, outgoing(), outgoing(1)) == Receipt(2, {0: f"refused with status {status}"})
+
+
+@pytest.mark.parametrize("status", [301, 401, 404, 429, 500, 503])
+def test_a_receiver_that_fails_ends_a_batch_and_is_not_followed_elsewhere(status: int) -> None:
+    with receiver(lambda _: Reply(status, headers={"retry-after": "7", "location": "/there"})) as there:
+        receipt = sent(there.url, outgoing(), outgoing(1))
+    assert receipt == Receipt(0, {}, Failure(f"answered with status {status}", 7.0))
+    assert len(there.requests) == 1
+
+
+def test_status_410_asks_for_nothing_more() -> None:
+    with receiver(lambda _: Reply(410)) as there:
+        failure = sent(there.url, outgoing()).failure
+    assert failure is not None
+    assert failure.is_gone
+
+
+def test_nobody_there_is_a_failure_and_so_is_an_address_that_may_not_be_called() -> None:
+    with receiver() as there:
+        pass
+    assert sent(there.url, outgoing()).failure == Failure("did not answer: ConnectError")
+    with receiver() as there:
+        guarded = Webhook(outgoing_client((), ("http",)), there.url, SECRET, SetClock())
+        failure = guarded.send([outgoing()]).failure
+    assert failure is not None
+    assert "not public" in failure.problem
+    assert there.requests == []
+
+
+def test_an_event_that_is_too_large_is_sent_without_its_record() -> None:
+    with receiver() as there:
+        sent(there.url, outgoing(data=b'{"title":"' + b"x" * MOST_BODY + b'"}'))
+    told = msgspec.json.decode(there.requests[0].body)
+    assert told["is_shortened"] is True
+    assert told["data"]["subject"] == "i-0"
