@@ -37,6 +37,8 @@ class Table:
     """The columns that lists show and sort by; questions about these alone are answered soonest."""
     ranked: tuple[str, ...] = ()
     """The numbers of lists whose highest are asked for most."""
+    searched: tuple[str, ...] = ()
+    """The texts of lists in which names are looked for most."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The types of columns as the feature schema writes them."""
 
@@ -58,7 +60,8 @@ def flows_table() -> Table:
     fields = found_by(columns)
     amounts, addresses = ("orig_bytes", "resp_bytes"), ("orig_ip", "resp_ip")
     ranked = (*amounts, "duration_ms", "orig_packets", "resp_packets")
-    return Table("flows", "flow_id", "started_at", fields, addresses, amounts, listed, ranked, columns)
+    searched = ("tls_server_name", "http_hosts", "dns_queries")
+    return Table("flows", "flow_id", "started_at", fields, addresses, amounts, listed, ranked, searched, columns)
 
 
 DETECTION_COLUMNS = {
@@ -75,7 +78,7 @@ def detections_table() -> Table:
     listed = tuple(name for name in DETECTION_COLUMNS if name not in ("flow_ids", "evidence"))
     fields = found_by(DETECTION_COLUMNS)
     addresses, ranked = ("orig", "resp"), ("score",)
-    return Table("detections", "detection_id", "at", fields, addresses, (), listed, ranked, DETECTION_COLUMNS)
+    return Table("detections", "detection_id", "at", fields, addresses, (), listed, ranked, (), DETECTION_COLUMNS)
 
 
 TABLES: Mapping[str, Callable[[], Table]] = {"flows": flows_table, "detections": detections_table}

@@ -74,10 +74,11 @@ def test_question_that_meets_damage_sets_it_aside(tmp_path: Path) -> None:
     assert (table / "damaged").is_dir()
 
 
+@pytest.mark.parametrize("kind", ["names", "ranks"])
 @pytest.mark.parametrize("data", [b"", b"\1\2\3", b"\xff" * 64, b"\0" * 7 + b"\1"])
-def test_damaged_addresses_are_made_again(tmp_path: Path, data: bytes) -> None:
+def test_damaged_names_and_ranks_are_made_again(tmp_path: Path, data: bytes, kind: str) -> None:
     table = filled(tmp_path)
-    for path in table.rglob("*.addresses"):
+    for path in table.rglob(f"*.{kind}"):
         path.write_bytes(data)
     with ParquetTables(tmp_path, SetClock()) as store:
         page, _ = store.page("t", "flows", Query((Filter("orig_ip", "=", ("10.0.0.3",)),), limit=1_000))

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import polars as pl
 import pytest
 
@@ -116,23 +115,9 @@ def test_highest_numbers_are_the_same_with_files_of_their_own(
         assert len(tops_files) == (0 if tops == 300 else 3)
 
 
-def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
-    count = parts.RARE + 1
-    frame = pl.DataFrame({"orig_ip": ["a", "b", None, *["c"] * count], "resp_ip": ["b", "c", "d", *["c"] * count]})
-    rows = frame.with_columns(started_at=pl.Series(range(count + 3), dtype=pl.Int64))
-    path = tmp_path / "addresses"
-    parts.write_places(path, rows, flows_table())
-    found = {text: parts.places(path, np.array([parts.hashed(text)], np.uint64)) for text in "abcdez"}
-    assert found == {"a": {0}, "b": {0, 1}, "c": None, "d": {2}, "e": set(), "z": set()}
-    parts.write_places(path, rows[:0], flows_table())
-    assert parts.places(path, np.array([1], np.uint64)) == set()
-
-
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        (Filter("address", "=", ("10.0.0.1",)), 3),
-        (Filter("address", "=", ("10.9.9.9",)), 0),
         (Filter("flow_id", "=", (150 * 7_919 % 1_000_003,)), 1),
         (Filter("flow_id", "=", (-1, 2**62)), 0),
         (Filter("started_at", ">=", (BEGIN + 2 * DAY,)), 1),
@@ -140,7 +125,7 @@ def test_addresses_of_a_part_are_found(tmp_path: Path) -> None:
         (Filter("started_at", "=", (BEGIN + DAY,)), 1),
     ],
 )
-def test_parts_without_the_address_or_time_are_left_out(tmp_path: Path, asked: Filter, expected: int) -> None:
+def test_parts_without_the_key_or_time_are_left_out(tmp_path: Path, asked: Filter, expected: int) -> None:
     with ParquetTables(tmp_path, SetClock()) as tables:
         tables.append("t", "flows", flow_frame(300, 0, DAY // 100), "a")
         tables.compact("t", "flows")

@@ -48,7 +48,8 @@ class Part(msgspec.Struct, frozen=True):
     last: int
     chunks: list[Chunk]
     listed: Sealed
-    addresses: Sealed
+    names: Sealed
+    ranks: Sealed
     keys: Sealed
     tops: Sealed | None = None
     """The rows with the highest numbers, None where there are few rows."""
@@ -68,9 +69,14 @@ class Part(msgspec.Struct, frozen=True):
         return f"{self.day}/{self.number:08}.listed.parquet"
 
     @property
-    def addresses_name(self) -> str:
-        """Return the name of the file with the hashes of addresses."""
-        return f"{self.day}/{self.number:08}.addresses"
+    def names_name(self) -> str:
+        """Return the name of the file with its dictionary."""
+        return f"{self.day}/{self.number:08}.names"
+
+    @property
+    def ranks_name(self) -> str:
+        """Return the name of the file with the times and ranks of its rows."""
+        return f"{self.day}/{self.number:08}.ranks"
 
     @property
     def keys_name(self) -> str:
@@ -80,9 +86,9 @@ class Part(msgspec.Struct, frozen=True):
     @property
     def files(self) -> dict[str, Sealed]:
         """Return all its files, those of chunks first."""
-        own = {self.listed_name: self.listed, self.addresses_name: self.addresses, self.keys_name: self.keys}
+        own = {self.listed_name: self.listed, self.names_name: self.names, self.ranks_name: self.ranks}
         tops = {self.tops_name: self.tops} if self.tops else {}
-        return {chunk.name: chunk.file for chunk in self.chunks} | own | tops
+        return {chunk.name: chunk.file for chunk in self.chunks} | own | {self.keys_name: self.keys} | tops
 
 
 class Garbage(msgspec.Struct, frozen=True):

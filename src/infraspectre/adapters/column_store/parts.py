@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.durable import digest, digest_of, write_bytes
+from infraspectre.adapters.column_store import dictionary, ranks
+from infraspectre.adapters.column_store.durable import digest, digest_of, sync, write_bytes, write_durably
 from infraspectre.adapters.column_store.manifest import Chunk, Part, Sealed
 from infraspectre.files import make_folder, sync, write_durably
 from infraspectre.records.tables import Table
@@ -23,8 +24,6 @@ LISTED_ROW_GROUP = 8_192
 """Rows of a row group of a part: a page of rows that lie far apart decodes that many for each."""
 TOPS = 1_024
 """Of so many highest numbers of a column, those above the last have their rows in a file of their own."""
-RARE = 64
-"""Of addresses with at most so many rows in a part, the times of these are kept."""
 CHUNK, ROW = "chunk_number", "chunk_row"
 """Columns of a part that say where all columns of a row lie."""
 
@@ -43,12 +42,13 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
     rows = frame.sort(table.at, table.key)
     times = rows[table.at]
     span, nothing, bounds = (int(times[0]), int(times[-1])), Sealed(0, ""), bounds_of(rows, table)
-    part = Part(number, chunks[0].day, rows.height, *span, chunks, nothing, nothing, nothing, bounds=bounds)
+    part = Part(number, chunks[0].day, rows.height, *span, chunks, nothing, nothing, nothing, nothing, bounds=bounds)
     tops = rows.filter(pl.any_horizontal([pl.col(name) > bound for name, bound in bounds.items()] or False))
     return msgspec.structs.replace(
         part,
         listed=write_parquet(folder / part.listed_name, rows, "lz4", LISTED_ROW_GROUP),
-        addresses=write_places(folder / part.addresses_name, rows, table),
+        names=write_sealed(folder / part.names_name, dictionary.encoded(rows, table)),
+        ranks=write_sealed(folder / part.ranks_name, ranks.encoded(rows, table)),
         keys=write_hashes(folder / part.keys_name, rows[table.key]),
         tops=write_parquet(folder / part.tops_name, tops, "lz4", LISTED_ROW_GROUP) if bounds else None,
     )
@@ -87,6 +87,12 @@ def sealed(path: Path) -> Sealed:
     return Sealed(path.stat().st_size, digest_of(path))
 
 
+def write_sealed(path: Path, data: bytes) -> Sealed:
+    """Write a file durably, and return what it has to hold from now on; raises OutputError."""
+    write_bytes(path, data)
+    return Sealed(len(data), digest(data))
+
+
 def column_list(columns: Sequence[str]) -> str:
     """Return the digest of a list of columns."""
     return digest("\n".join(columns).encode())
@@ -96,45 +102,7 @@ def write_hashes(path: Path, keys: pl.Series) -> Sealed:
     """Write the hashes of keys durably, sorted; raises OutputError."""
     values = keys.unique()
     numbers = values.to_numpy() if values.dtype.is_integer() else np.array([hashed(text) for text in values], np.uint64)
-    write_bytes(path, np.sort(numbers.astype(np.uint64)).tobytes())
-    return sealed(path)
-
-
-def write_places(path: Path, rows: pl.DataFrame, table: Table) -> Sealed:
-    """Write the hashes of addresses durably, sorted, and behind them the times of the rows of rare ones.
-
-    Raises OutputError.
-    """
-    present = [rows.select(pl.col(name).alias("address"), table.at) for name in table.addresses if name in rows.columns]
-    named = pl.concat(present).drop_nulls().group_by("address").agg(pl.col(table.at))
-    hashes = np.array([hashed(text) for text in named["address"]], np.uint64)
-    order = np.argsort(hashes)
-    times = named[table.at][order]
-    lengths = times.list.len().to_numpy().astype(np.uint64)
-    rare = times.filter(pl.Series(lengths <= RARE)).explode().drop_nulls().to_numpy().astype(np.uint64)
-    ends = np.cumsum(np.where(lengths <= RARE, lengths, 0)).astype(np.uint64)
-    write_bytes(path, np.concatenate([np.array([len(hashes)], np.uint64), hashes[order], ends, rare]).tobytes())
-    return sealed(path)
-
-
-def places(path: Path, wanted: np.ndarray) -> set[int] | None:
-    """Return the times of the rows of a part that may name some addresses, given as hashes; None for any time.
-
-    Raises OSError for a file that is damaged.
-    """
-    data = mapped(path)
-    count = int(data[0])
-    if len(data) < 2 * count + 1:
-        raise OSError(f"{path} is damaged")
-    hashes, ends, times = data[1 : count + 1], data[count + 1 : 2 * count + 1], data[2 * count + 1 :].view(np.int64)
-    found: set[int] = set()
-    for hash_, place in zip(wanted, np.searchsorted(hashes, wanted), strict=True):
-        if place < count and hashes[place] == hash_:
-            start = int(ends[place - 1]) if place else 0
-            if start == ends[place]:
-                return None
-            found.update(times[start : int(ends[place])].tolist())
-    return found
+    return write_sealed(path, np.sort(numbers.astype(np.uint64)).tobytes())
 
 
 def hashed(value: str | float) -> int:

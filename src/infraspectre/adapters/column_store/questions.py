@@ -48,6 +48,8 @@ class Question:
     """A value of what sorts, behind which no row of the page lies."""
     times: tuple[int, ...] = ()
     """The event times of all rows that may pass, where they are known."""
+    shown: tuple[str, ...] = ()
+    """Columns that are read at once where times are known: each row costs a row group."""
 
     @classmethod
     def of(cls, table: Table, query: Query) -> Question:

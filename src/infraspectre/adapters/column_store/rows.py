@@ -7,15 +7,16 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
 import polars as pl
 
+from infraspectre.adapters.column_store.dictionary import Dictionary
 from infraspectre.adapters.column_store.manifest import Part
-from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, places
+from infraspectre.adapters.column_store.parts import CHUNK, ROW
 from infraspectre.adapters.column_store.questions import quoted
 from infraspectre.adapters.column_store.view import Batch, View
 from infraspectre.adapters.columns import dtype
-from infraspectre.records.tables import Table
+from infraspectre.records.queries import Filter
+from infraspectre.records.tables import ADDRESS, Table
 
 if TYPE_CHECKING:
     from infraspectre.adapters.column_store.search import Hit
@@ -40,9 +41,10 @@ def fetch(
 ) -> list[dict[str, Any]]:
     """Return the columns of rows that were found, in their order; without columns, all that there are."""
     waiting = [hit for hit in hits if hit.chunk < 0]
-    sorted_in = [hit for hit in hits if hit.chunk >= 0]
+    sorted_in = [hit for hit in hits if hit.chunk >= 0 and hit.shown is None]
     is_listed = bool(columns) and set(columns) <= set(view.table.listed)
     found = from_batches(view, waiting, columns)
+    found |= {(hit.chunk, hit.row): dict(zip(columns, hit.shown, strict=True)) for hit in hits if hit.shown is not None}
     found |= from_parts(cursor, view, sorted_in, columns) if is_listed else from_chunks(view, sorted_in, columns)
     unknown = dict.fromkeys(columns)
     return [unknown | found[hit.chunk, hit.row] for hit in hits]
@@ -134,8 +136,8 @@ def scan(view: View, start: int, end: int, columns: Sequence[str], address: str 
 
 def has_address(view: View, part: Part, address: str) -> bool:
     """Tell whether a part may have rows of an address."""
-    times = places(view.path / part.addresses_name, np.array([hashed(address)], np.uint64))
-    return times is None or bool(times)
+    rows = Dictionary(view.path / part.names_name, view.table).rows(Filter(ADDRESS, "=", (address,)))
+    return rows is None or bool(len(rows))
 
 
 def empty(table: Table, name: str) -> pl.Expr:

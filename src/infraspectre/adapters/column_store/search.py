@@ -13,22 +13,18 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from infraspectre.adapters.column_store.candidates import MOST_TIMES, MOST_WALKED, Candidates, Trail, candidates
 from infraspectre.adapters.column_store.manifest import Part
-from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name, places
+from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name
 from infraspectre.adapters.column_store.questions import Place, Question, quoted, written
 from infraspectre.adapters.column_store.rows import Frame, fetch
 from infraspectre.adapters.column_store.totals import totals
 from infraspectre.adapters.column_store.view import View
 from infraspectre.errors import OverloadError
-from infraspectre.records.queries import Filter, Query
-from infraspectre.records.tables import ADDRESS
+from infraspectre.records.queries import MOST_ROWS, Filter, Query
 
 TIMEOUT_S = 10.0
 """A question that takes longer is given up."""
-
-
-MOST_TIMES, QUIET_PARTS = 128, 16
-"""Times of rows that are looked up in a part, and parts that are asked at once for theirs."""
 
 
 class Hit(NamedTuple):
@@ -42,6 +38,8 @@ class Hit(NamedTuple):
     row: int
     is_top: bool = False
     """Whether its row is among the highest numbers of its part, too."""
+    shown: tuple[Any, ...] | None = None
+    """The columns asked for, where they were read already."""
 
 
 class Source(NamedTuple):
@@ -83,7 +81,8 @@ class Search:
 
     def page(self, view: View, query: Query, columns: Sequence[str]) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of rows, and where the next one begins; raises InputError and OverloadError."""
-        question = Question.of(view.table, query)
+        shown = tuple(columns) if set(columns) <= set(view.table.listed) else ()
+        question = replace(Question.of(view.table, query), shown=shown)
         with self.cursor() as cursor:
             hits = find(cursor, view, question, query.limit + 1)
             rows = fetch(cursor, view, hits[: query.limit], columns)
@@ -137,40 +136,51 @@ def sort_key(hit: Hit) -> tuple[bool, Any, Any]:
     return (hit.value is not None, 0 if hit.value is None else hit.value, hit.key)
 
 
-def may_precede(group: Sequence[Part], hit: Hit, question: Question) -> bool:
+def may_precede(group: Sequence[Candidates], hit: Hit, question: Question) -> bool:
     """Tell whether a part could have rows before one that was found."""
     if question.order.field != question.table.at:
         return True
     if question.order.descending:
-        return bool(max(part.last for part in group) >= hit.value)
-    return bool(min(part.first for part in group) <= hit.value)
+        return bool(max(each.part.last for each in group) >= hit.value)
+    return bool(min(each.part.first for each in group) <= hit.value)
 
 
-def part_groups(view: View, question: Question) -> Iterator[list[Part]]:
-    """Yield parts that may have rows, those first that come first in order of time; groups grow."""
+def part_groups(view: View, question: Question) -> Iterator[list[Candidates]]:
+    """Yield parts that may have rows, those first that come first in order of time.
+
+    A group has as many candidates as pages have rows; where these are not known, groups grow.
+    """
     parts = [part for part in view.manifest.parts if may_hold(view.path, part, question)]
-    if question.order.field != question.table.at:
-        yield from [parts] * bool(parts)
-        return
-    down = question.order.descending
+    by_time, down = question.order.field == question.table.at, question.order.descending
     parts.sort(key=lambda part: -part.last if down else part.first)
+    group: list[Candidates] = []
     size = 1
-    while parts:
-        yield parts[:size]
-        parts = parts[size:]
-        size *= 2
+    for part in parts:
+        found = candidates(view.path, part, question)
+        if found.size:
+            group.append(found)
+            if by_time and is_enough(group, size):
+                yield group
+                group, size = [], 2 * size
+    if group:
+        yield group
+
+
+def is_enough(group: Sequence[Candidates], size: int) -> bool:
+    """Tell whether a group has so many parts, or candidates for a page."""
+    if any(each.rows is None for each in group):
+        return len(group) >= size
+    return sum(each.size for each in group) >= MOST_ROWS // 4
 
 
 def may_hold(folder: Path, part: Part, question: Question) -> bool:
-    """Tell whether a part may have rows that pass, by its times and addresses."""
+    """Tell whether a part may have rows that pass, by its times and keys."""
     table = question.table
     for asked in question.filters:
         if asked.field == table.at and not in_span(part, asked.operator, asked.values):
             return False
         if asked.operator == "=" and asked.field == table.key and not may_name(folder / part.keys_name, wanted(asked)):
             return False
-    if times_in(folder, part, question) == set():
-        return False
     if question.after is None or question.order.field != table.at or question.after.value is None:
         return True
     return in_span(part, "<=" if question.order.descending else ">=", (question.after.value,))
@@ -179,16 +189,6 @@ def may_hold(folder: Path, part: Part, question: Question) -> bool:
 def wanted(asked: Filter) -> np.ndarray:
     """Return the hashes of what a filter asks for."""
     return np.array([hashed(value) for value in asked.values], np.uint64)
-
-
-def times_in(folder: Path, part: Part, question: Question) -> set[int] | None:
-    """Return the times of the rows of a part that may pass, as far as its addresses tell; None for any time."""
-    found = None
-    for asked in question.filters:
-        if asked.operator == "=" and asked.field in (ADDRESS, *question.table.addresses) and "" not in asked.values:
-            times = places(folder / part.addresses_name, wanted(asked))
-            found = times if found is None else found if times is None else found & times
-    return found
 
 
 def in_span(part: Part, operator: str, values: Sequence[Any]) -> bool:
@@ -219,21 +219,41 @@ def in_journals(cursor: duckdb.DuckDBPyConnection, view: View, question: Questio
 
 
 def in_parts(
-    cursor: duckdb.DuckDBPyConnection, view: View, parts: Sequence[Part], question: Question, limit: int
+    cursor: duckdb.DuckDBPyConnection, view: View, group: Sequence[Candidates], question: Question, limit: int
 ) -> list[Hit]:
     """Return the first rows that pass among those of some parts."""
-    is_listed = question.names <= set(question.table.listed)
-    if not is_listed:
+    parts = [each.part for each in group]
+    if not question.names <= set(question.table.listed):
         return asked_whole(cursor, chunk_source(view, parts), question, limit)
-    if hits := in_tops(cursor, view, parts, question, limit):
+    known = [each for each in group if each.rows is not None]
+    is_few = len(known) == len(group) and sum(each.size for each in known) <= MOST_WALKED
+    if not is_few and (hits := in_tops(cursor, view, parts, question, limit)):
         return hits
-    times = {part.number: times_in(view.path, part, question) for part in parts}
-    busy = [part for part in parts if (known := times[part.number]) is None or len(known) > MOST_TIMES]
-    quiet = [part for part in parts if part not in busy]
-    for some in (quiet[at : at + QUIET_PARTS] for at in range(0, len(quiet), QUIET_PARTS)):
-        moments = sorted(set().union(*(times[part.number] or () for part in some)))
-        hits += ask(cursor, listed_source(view, some), replace(question, times=tuple(moments)), limit)
-    return hits + (asked_whole(cursor, listed_source(view, busy), question, limit) if busy else [])
+    walked = walk(cursor, view, known, question, limit)
+    if walked is None:
+        return asked_whole(cursor, listed_source(view, parts), question, limit)
+    rest = [each.part for each in group if each.rows is None]
+    return walked + (asked_whole(cursor, listed_source(view, rest), question, limit) if rest else [])
+
+
+def walk(
+    cursor: duckdb.DuckDBPyConnection, view: View, known: Sequence[Candidates], question: Question, limit: int
+) -> list[Hit] | None:
+    """Return the first rows that pass, looking at those that may, the first first; None if that takes too many."""
+    trail = Trail.of(view, known, question)
+    found: dict[tuple[int, int], Hit] = {}
+    at, size = 0, limit + limit // 4
+    while at < trail.length:
+        if at + size > MOST_WALKED < trail.length:
+            return None
+        parts, times = trail.step(at, at + size)
+        hits = ask(cursor, listed_source(view, parts), replace(question, times=times), limit)
+        found |= {(hit.chunk, hit.row): hit for hit in hits}
+        at, size = at + size, min(2 * size, MOST_TIMES)
+        best = sorted(found.values(), key=sort_key, reverse=question.order.descending)[:limit]
+        if len(best) == limit and trail.is_behind(at, best[-1].value):
+            return best
+    return list(found.values())
 
 
 def asked_whole(cursor: duckdb.DuckDBPyConnection, source: Source, question: Question, limit: int) -> list[Hit]:
@@ -262,7 +282,8 @@ def in_tops(
 def listed_source(view: View, parts: Sequence[Part]) -> Source:
     """Return the rows of parts with the columns of lists."""
     files = [str(view.path / part.listed_name) for part in parts]
-    return Source("read_parquet(?, union_by_name = true)", (files,), view.listed(parts))
+    is_alike = len({chunk.columns for part in parts for chunk in part.chunks}) == 1
+    return Source(f"read_parquet(?, union_by_name = {not is_alike})", (files,), view.listed(parts))
 
 
 def chunk_source(view: View, parts: Sequence[Part]) -> Source:
@@ -287,12 +308,13 @@ def bounded(cursor: duckdb.DuckDBPyConnection, source: Source, question: Questio
 def ask(cursor: duckdb.DuckDBPyConnection, source: Source, question: Question, limit: int) -> list[Hit]:
     """Ask one source for the first rows that pass."""
     where, present = question.where(source.present), source.present
-    names = (
-        f"{question.column(question.order.field, present)}, {quoted(question.table.key)}, {quoted(question.table.at)}"
-    )
+    shown = question.shown if question.times else ()
+    sorting = (question.column(question.order.field, present), quoted(question.table.key), quoted(question.table.at))
+    names = ", ".join([*sorting, CHUNK, ROW, *(question.column(name, present) for name in shown)])
     # Only numbers and names that the table has stand in the text; all values are parameters.
     statement = (
-        f"SELECT {names}, {CHUNK}, {ROW} FROM {source.text} WHERE {where.text} "  # noqa: S608
+        f"SELECT {names} FROM {source.text} WHERE {where.text} "  # noqa: S608
         f"ORDER BY {question.sort(present)} LIMIT {limit:d}"
     )
-    return [Hit(*row) for row in cursor.execute(statement, [*source.parameters, *where.parameters]).fetchall()]
+    rows = cursor.execute(statement, [*source.parameters, *where.parameters]).fetchall()
+    return [Hit(*row[:5])._replace(shown=row[5:] if shown else None) for row in rows]

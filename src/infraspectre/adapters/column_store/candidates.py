@@ -1,0 +1,125 @@
+"""Candidates: the rows of parts that may pass, as dictionaries tell, in the order in which they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from infraspectre.adapters.column_store.dictionary import Dictionary, Rows, field_number
+from infraspectre.adapters.column_store.manifest import Part
+from infraspectre.adapters.column_store.questions import Question
+from infraspectre.adapters.column_store.ranks import Ranks, rank
+from infraspectre.adapters.column_store.view import View
+from infraspectre.records.queries import COMPARISONS, Operator
+
+MOST_WALKED = 16_384
+"""Candidates that are looked at one by one, the first first; of more, all rows of their parts are."""
+MOST_TIMES = 2_048
+"""Candidates that are asked for at once, by their times."""
+
+
+class Candidates(NamedTuple):
+    """Are the rows of a part that may pass; None where that can be any."""
+
+    part: Part
+    rows: Rows | None
+
+    @property
+    def size(self) -> int:
+        """Return how many there are, all rows where that is not known."""
+        return self.part.rows if self.rows is None else len(self.rows)
+
+
+def candidates(folder: Path, part: Part, question: Question) -> Candidates:
+    """Return the rows of a part that may pass; raises OSError where its dictionary is damaged."""
+    table, found = question.table, None
+    asked = [each for each in question.filters if field_number(each.field, table) is not None]
+    if asked:
+        names = Dictionary(folder / part.names_name, table)
+        for rows in (names.rows(each) for each in asked):
+            if rows is not None:
+                found = rows if found is None else np.intersect1d(found, rows)
+    return Candidates(part, found)
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Is a way through candidates of parts, the first in order first."""
+
+    parts: Sequence[Part]
+    owners: np.ndarray
+    """The place of each candidate's part."""
+    times: np.ndarray
+    ranks: np.ndarray
+    """What is known of each candidate's value: below 0 where the highest come first, so that the least is first."""
+    question: Question
+
+    @classmethod
+    def of(cls, view: View, known: Sequence[Candidates], question: Question) -> Self:
+        """Order candidates; of each part only so many as can be looked at."""
+        owners, times, ranks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for number, each in enumerate(known):
+            if each.rows is not None:
+                part_times, part_ranks = first(view, each.part, each.rows, question)
+                owners.append(np.full(len(part_times), number))
+                times.append(part_times)
+                ranks.append(part_ranks)
+        joined = np.concatenate(ranks)
+        order = np.argsort(joined, kind="stable")
+        parts = [each.part for each in known]
+        return cls(parts, np.concatenate(owners)[order], np.concatenate(times)[order], joined[order], question)
+
+    @property
+    def length(self) -> int:
+        """Return how many candidates there are."""
+        return len(self.ranks)
+
+    def step(self, start: int, end: int) -> tuple[list[Part], tuple[int, ...]]:
+        """Return parts and times of some candidates."""
+        parts = [self.parts[number] for number in np.unique(self.owners[start:end])]
+        return parts, tuple(np.unique(self.times[start:end]).tolist())
+
+    def is_behind(self, at: int, value: Any) -> bool:
+        """Tell whether all candidates from one on come behind a value."""
+        return at >= self.length or bool(self.ranks[at] > rank_of(value, self.question))
+
+
+def first(view: View, part: Part, rows: Rows, question: Question) -> tuple[np.ndarray, np.ndarray]:
+    """Return times and ranks of the first candidates of a part, without those that time or place leave out."""
+    known = Ranks(view.path / part.ranks_name, view.table, part.rows)
+    times, ranks = known.times(rows), known.of(question.order.field, rows)
+    kept = np.ones(len(rows), bool)
+    for asked in question.filters:
+        if asked.field == view.table.at:
+            kept &= in_time(times, asked.operator, asked.values)
+    signed = -ranks if question.order.descending else ranks
+    if question.after is not None:
+        kept &= signed >= rank_of(question.after.value, question)
+    times, signed = times[kept], signed[kept]
+    if len(signed) > MOST_WALKED + 1:
+        least = np.argpartition(signed, MOST_WALKED)[: MOST_WALKED + 1]
+        times, signed = times[least], signed[least]
+    return times, signed
+
+
+def in_time(times: np.ndarray, operator: Operator, values: Sequence[Any]) -> np.ndarray:
+    """Tell which times compare so."""
+    if operator in ("=", "!="):
+        return np.isin(times, values, invert=operator == "!=")
+    return np.asarray(COMPARISONS[operator](times, values[0]))
+
+
+def rank_of(value: Any, question: Question) -> int:
+    """Return the rank of a value of what sorts, below 0 where the highest come first."""
+    table, order = question.table, question.order
+    if order.field == table.at:
+        number = 0 if value is None else int(value)
+    elif order.field in table.ranked:
+        number = int(rank(np.nan if value is None else value)[0])
+    else:
+        number = 0
+    return -number if order.descending else number
