@@ -53,6 +53,16 @@ class Asset(msgspec.Struct, frozen=True, omit_defaults=True):
     seen_roles: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Attempted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Attempted."""
+
+    event_id: str
+    state: Literal["retrying", "dead"]
+    attempts: int
+    problem: str
+    at: str
+
+
 class Attribution(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Attribution."""
 
@@ -183,6 +193,13 @@ class DataFile(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     sha256: str
     rows: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Deliveries(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Deliveries."""
+
+    standing: Standing
+    items: list[Attempted]
 
 
 class Dependency(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -459,6 +476,21 @@ class Indicator(msgspec.Struct, frozen=True, omit_defaults=True):
     about: About
 
 
+class Integration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Integration."""
+
+    name: str
+    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    url: str
+    format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"]
+    channels: list[Literal["threat", "behaviour", "network", "system", "custom"]]
+    filters: list[str]
+    batch: int
+    options: dict[str, str]
+    created_at: str
+    standing: Standing
+
+
 class JobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls JobStatus."""
 
@@ -499,6 +531,20 @@ class MadeTenant(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     created_at: str
     key: str
+
+
+class MadeWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MadeWebhook."""
+
+    webhook_id: str
+    name: str
+    url: str
+    channels: list[Literal["threat", "behaviour", "network", "system", "custom"]]
+    filters: list[str]
+    created_at: str
+    public_key: str
+    standing: Standing
+    secret: str
 
 
 class Measures(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -582,6 +628,27 @@ class NetworkAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     incidents: dict[str, int]
 
 
+class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewIntegration."""
+
+    name: str
+    """In small letters."""
+    platform: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    url: str
+    """Where to; redirects are not followed."""
+    secret: str | msgspec.UnsetType = msgspec.UNSET
+    """Token, key or client secret; it is never shown."""
+    format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix", None] | msgspec.UnsetType = msgspec.UNSET
+    channels: list[Literal["threat", "behaviour", "network", "system", "custom"]] | msgspec.UnsetType = msgspec.UNSET
+    """All, where none is named."""
+    filters: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Fields compared with values, such as severity>=high; all must hold."""
+    batch: int | msgspec.UnsetType = msgspec.UNSET
+    """Events sent together, at the most."""
+    options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream."""
+
+
 class NewKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls NewKey."""
 
@@ -615,6 +682,21 @@ class NewVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     comment: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class NewWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewWebhook."""
+
+    url: str
+    """Where to; redirects are not followed."""
+    channels: list[Literal["threat", "behaviour", "network", "system", "custom"]] | msgspec.UnsetType = msgspec.UNSET
+    """All, where none is named."""
+    kinds: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Kinds of events, such as incident.raised; all, where none is named."""
+    filters: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Fields compared with values, such as severity>=high; all must hold."""
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    """What it is for."""
+
+
 class PageOfApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfApiKey."""
 
@@ -643,6 +725,13 @@ class PageOfIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class PageOfIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfIntegration."""
+
+    items: list[SomeIntegration]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class PageOfJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfJobStatus."""
 
@@ -661,6 +750,13 @@ class PageOfUser(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfUser."""
 
     items: list[SomeUser]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfWebhook."""
+
+    items: list[SomeWebhook]
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -786,6 +882,14 @@ class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
     refresh_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class Replay(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Replay."""
+
+    after: str | msgspec.UnsetType | None = msgspec.UNSET
+    """A place in the feed: all events behind it."""
+    dead_letters: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class RetrainingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls RetrainingRequest."""
 
@@ -888,6 +992,21 @@ class SomeIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class SomeIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeIntegration."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"] | msgspec.UnsetType = msgspec.UNSET
+    url: str | msgspec.UnsetType = msgspec.UNSET
+    format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"] | msgspec.UnsetType = msgspec.UNSET
+    channels: list[Literal["threat", "behaviour", "network", "system", "custom"]] | msgspec.UnsetType = msgspec.UNSET
+    filters: list[str] | msgspec.UnsetType = msgspec.UNSET
+    batch: int | msgspec.UnsetType = msgspec.UNSET
+    options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    standing: Standing | msgspec.UnsetType = msgspec.UNSET
+
+
 class SomeJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeJobStatus."""
 
@@ -919,11 +1038,46 @@ class SomeUser(msgspec.Struct, frozen=True, omit_defaults=True):
     is_disabled: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class SomeWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeWebhook."""
+
+    webhook_id: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    url: str | msgspec.UnsetType = msgspec.UNSET
+    channels: list[Literal["threat", "behaviour", "network", "system", "custom"]] | msgspec.UnsetType = msgspec.UNSET
+    filters: list[str] | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+    public_key: str | msgspec.UnsetType = msgspec.UNSET
+    standing: Standing | msgspec.UnsetType = msgspec.UNSET
+
+
 class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Span."""
 
     start: str | msgspec.UnsetType | None = msgspec.UNSET
     end: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Standing."""
+
+    state: Literal["active", "failing", "disabled"]
+    position: str
+    taken: int
+    delivered: int
+    retrying: int
+    dead: int
+    lost: int
+    failures: int
+    next_try_at: str | None
+    delivered_at: str | None
+    problem: str
+
+
+class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Switch."""
+
+    is_enabled: bool
 
 
 class Talker(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1000,6 +1154,13 @@ class TrendRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     categories: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Trial."""
+
+    delivered: bool
+    problem: str
+
+
 class User(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls User."""
 
@@ -1035,6 +1196,19 @@ class Version(msgspec.Struct, frozen=True, omit_defaults=True):
     data: list[DataFile]
     metrics: dict[str, float]
     moves: list[Move]
+
+
+class Webhook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Webhook."""
+
+    webhook_id: str
+    name: str
+    url: str
+    channels: list[Literal["threat", "behaviour", "network", "system", "custom"]]
+    filters: list[str]
+    created_at: str
+    public_key: str
+    standing: Standing
 
 
 class Client(Connection):
@@ -1232,6 +1406,57 @@ class Client(Connection):
             within={"incident_id": incident_id},
             body=data,
         )
+
+    def list_integrations(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfIntegration:
+        """List integrations, without their secrets."""
+        return self.ask(
+            "GET",
+            "/api/v1/integrations/siem",
+            PageOfIntegration,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_integration(self, data: NewIntegration) -> Integration:
+        """Send what happens from now on to another system, too."""
+        return self.ask("POST", "/api/v1/integrations/siem", Integration, body=data)
+
+    def show_integration(self, name: str) -> Integration:
+        """Show an integration, without its secret."""
+        return self.ask("GET", "/api/v1/integrations/siem/{name}", Integration, within={"name": name})
+
+    def remove_integration(self, name: str) -> None:
+        """Remove an integration with its dead letters."""
+        return self.ask("DELETE", "/api/v1/integrations/siem/{name}", type(None), within={"name": name})
+
+    def switch_integration(self, name: str, data: Switch) -> Standing:
+        """Enable or disable an integration; it goes on where it stopped."""
+        return self.ask("PATCH", "/api/v1/integrations/siem/{name}", Standing, within={"name": name}, body=data)
+
+    def list_integration_deliveries(self, name: str, *, limit: int | None = None) -> Deliveries:
+        """Tell how deliveries stand, and which events were refused."""
+        return self.ask(
+            "GET",
+            "/api/v1/integrations/siem/{name}/deliveries",
+            Deliveries,
+            within={"name": name},
+            query={"limit": limit},
+        )
+
+    def replay_integration(self, name: str, data: Replay) -> Standing:
+        """Send events again, with the same identities: all behind a place in the feed, or dead letters."""
+        return self.ask("POST", "/api/v1/integrations/siem/{name}/replay", Standing, within={"name": name}, body=data)
+
+    def test_integration(self, name: str) -> Trial:
+        """Send an event that says that it is a test, now and once."""
+        return self.ask("POST", "/api/v1/integrations/siem/{name}/test", Trial, within={"name": name})
 
     def list_jobs(
         self,
@@ -1441,6 +1666,61 @@ class Client(Connection):
         return self.ask(
             "PATCH", "/api/v1/users/{name}", User, within={"name": name}, headers={"if-match": if_match}, body=data
         )
+
+    def list_webhooks(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfWebhook:
+        """List webhooks, without their secrets."""
+        return self.ask(
+            "GET",
+            "/api/v1/webhooks",
+            PageOfWebhook,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_webhook(self, data: NewWebhook) -> MadeWebhook:
+        """Register a webhook for what happens from now on; its secret is shown this once."""
+        return self.ask("POST", "/api/v1/webhooks", MadeWebhook, body=data)
+
+    def show_webhook(self, webhook_id: str) -> Webhook:
+        """Show a webhook, without its secret."""
+        return self.ask("GET", "/api/v1/webhooks/{webhook_id}", Webhook, within={"webhook_id": webhook_id})
+
+    def remove_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook with its dead letters."""
+        return self.ask("DELETE", "/api/v1/webhooks/{webhook_id}", type(None), within={"webhook_id": webhook_id})
+
+    def switch_webhook(self, webhook_id: str, data: Switch) -> Standing:
+        """Enable or disable a webhook; it goes on where it stopped."""
+        return self.ask(
+            "PATCH", "/api/v1/webhooks/{webhook_id}", Standing, within={"webhook_id": webhook_id}, body=data
+        )
+
+    def list_deliveries(self, webhook_id: str, *, limit: int | None = None) -> Deliveries:
+        """Tell how deliveries stand, and which events were refused."""
+        return self.ask(
+            "GET",
+            "/api/v1/webhooks/{webhook_id}/deliveries",
+            Deliveries,
+            within={"webhook_id": webhook_id},
+            query={"limit": limit},
+        )
+
+    def replay_webhook(self, webhook_id: str, data: Replay) -> Standing:
+        """Send events again, with the same identities: all behind a place in the feed, or dead letters."""
+        return self.ask(
+            "POST", "/api/v1/webhooks/{webhook_id}/replay", Standing, within={"webhook_id": webhook_id}, body=data
+        )
+
+    def test_webhook(self, webhook_id: str) -> Trial:
+        """Send an event that says that it is a test, now and once."""
+        return self.ask("POST", "/api/v1/webhooks/{webhook_id}/test", Trial, within={"webhook_id": webhook_id})
 
     def live(self) -> Health:
         """Tell that the server answers."""

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from infraspectre.adapters.column_store import dictionary, ranks
-from infraspectre.adapters.column_store.durable import digest, digest_of, sync, write_bytes, write_durably
+from infraspectre.adapters.column_store.durable import digest, digest_of, write_bytes
 from infraspectre.adapters.column_store.manifest import Chunk, Part, Sealed
 from infraspectre.files import make_folder, sync, write_durably
 from infraspectre.records.tables import Table
