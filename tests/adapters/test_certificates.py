@@ -40,6 +40,12 @@ def problems(authority: Authority) -> list[tuple[str, bool]]:
     return [(finding.subject, finding.is_fault) for finding in authority.check()]
 
 
+@pytest.mark.parametrize("tenant", ["a.b", "a" * 33])
+def test_what_no_tenant_can_be_called_gets_no_certificate(authority: Authority, tenant: str) -> None:
+    with pytest.raises(UsageError, match="is no tenant"):
+        authority.issue("probe", tenant=tenant)
+
+
 def test_keys_are_for_their_owner_alone(authority: Authority) -> None:
     authority.issue("probe")
     for name in ("ca.key", "probe.key"):
@@ -70,7 +76,7 @@ def test_there_is_one_authority_in_a_folder(authority: Authority, clock: SetCloc
 def test_names_that_could_be_misread_are_refused(authority: Authority, name: str) -> None:
     with pytest.raises(UsageError, match="is no name"):
         authority.issue(name)
-    with pytest.raises(UsageError, match="is no name"):
+    with pytest.raises(UsageError, match="is no tenant"):
         authority.issue("probe", tenant=name)
 
 

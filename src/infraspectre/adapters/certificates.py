@@ -26,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from infraspectre.errors import InputError, UsageError
 from infraspectre.files import make_folder, write_whole, writing_to
 from infraspectre.ports import Clock
+from infraspectre.records.access import TENANT_NAME
 from infraspectre.records.flow_batches import NAME, Sensor
 from infraspectre.records.times import NANOSECONDS, rfc3339
 
@@ -108,9 +109,10 @@ class Authority:
 
         `hosts` are the names and addresses under which a server is reached.
         """
-        for text in (name, tenant):
-            if not NAME.match(text):
-                raise UsageError(f"{text!r} is no name", remedy="take a to z, 0 to 9, dots and hyphens, at most 63")
+        if not NAME.match(name):
+            raise UsageError(f"{name!r} is no name", remedy="take a to z, 0 to 9, dots and hyphens, at most 63")
+        if not TENANT_NAME.fullmatch(tenant):
+            raise UsageError(f"{tenant!r} is no tenant", remedy="take a to z, 0 to 9 and hyphens, at most 32")
         if name in RESERVED:
             raise UsageError(f"the name {name} is taken", remedy="choose another")
         if role == "server" and not hosts:
