@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 
 from infraspectre.errors import InputError, OutputError
-from infraspectre.records.events import Entry, GapError
+from infraspectre.records.events import Entry, GapError, Position
 
 START = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z."""
@@ -66,17 +66,21 @@ class MemoryLog:
     def __init__(self, clock: SetClock | None = None) -> None:
         self.clock = clock or SetClock()
         self.topics: dict[str, MemoryTopic] = {}
-        self.cursors: dict[tuple[str, str], int] = {}
+        self.cursors: dict[tuple[str, str], Position] = {}
         self.closed = False
 
     def topic(self, name: str) -> MemoryTopic:
         return self.topics.setdefault(name, MemoryTopic(self.clock, f"{len(self.topics):08x}"))
 
     def cursor(self, consumer: str, topic: str) -> int | None:
+        found = self.position(consumer, topic)
+        return found.sequence if found is not None and found.epoch == self.topic(topic).epoch else None
+
+    def position(self, consumer: str, topic: str) -> Position | None:
         return self.cursors.get((consumer, topic))
 
     def move(self, consumer: str, topic: str, sequence: int) -> None:
-        self.cursors[consumer, topic] = sequence
+        self.cursors[consumer, topic] = Position(self.topic(topic).epoch, sequence)
 
     def close(self) -> None:
         self.closed = True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from infraspectre.records.delivery import Outgoing, Receipt
-    from infraspectre.records.events import Entry
+    from infraspectre.records.events import Entry, Position
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
     from infraspectre.records.queries import Collection, Query
@@ -241,7 +241,11 @@ class EventLog(Protocol):
         ...
 
     def cursor(self, consumer: str, topic: str) -> int | None:
-        """Return the number that a consumer wants next, None for one that has not begun."""
+        """Return the number that a consumer wants next, None for one that has not begun in this epoch."""
+        ...
+
+    def position(self, consumer: str, topic: str) -> Position | None:
+        """Return where a consumer was, also in an epoch of the topic that is over; None for one that never was."""
         ...
 
     def move(self, consumer: str, topic: str, sequence: int) -> None:

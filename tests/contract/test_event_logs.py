@@ -150,6 +150,8 @@ def test_a_cursor_is_where_its_consumer_moved_it(log: EventLog) -> None:
     log.move("worker", "events", 1)
     log.move("other", "events", 2)
     assert (log.cursor("worker", "events"), log.cursor("other", "events"), log.cursor("worker", "feed")) == (1, 2, None)
+    epoch = log.topic("events").epoch
+    assert (log.position("worker", "events"), log.position("worker", "feed")) == (Position(epoch, 1), None)
     log.move("worker", "events", 0)
     assert log.cursor("worker", "events") == 0
 

@@ -64,6 +64,20 @@ def test_a_reader_goes_on_where_it_was_done() -> None:
     assert numbers(again.read().events) == [3]
 
 
+def test_a_reader_is_told_that_the_feed_began_anew() -> None:
+    log = MemoryLog()
+    log.topic("feed").append([event(0), event(1)])
+    reader = FeedReader(log, "webhook-1", ALL)
+    reader.done(reader.read().next)
+    before = log.topics.pop("feed").epoch
+    log.topic("other")
+    log.topic("feed").append([event(7)])
+    page = FeedReader(log, "webhook-1", ALL).read()
+    assert numbers(page.events) == [7]
+    assert page.gap is not None
+    assert (page.gap.start, page.gap.reason) == (Position(before, 2), "epoch")
+
+
 def test_what_was_read_is_kept_within_bounds() -> None:
     topic = MemoryLog().topic("feed")
     topic.append([event(number, text="x" * 10_000) for number in range(8_192)])

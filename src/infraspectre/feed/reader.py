@@ -138,13 +138,15 @@ class FeedReader:
     """Reads the feed for a consumer that goes on where it was, such as the sender of a webhook."""
 
     def __init__(self, log: EventLog, consumer: str, selection: Selection, relevance: Relevance | None = None) -> None:
-        """Go on at the consumer's cursor; a new consumer begins with what happens from now on."""
+        """Go on where the consumer was; a new one begins with what happens from now on.
+
+        Where the feed began anew meanwhile, the first page says so by its gap, and begins at the beginning.
+        """
         self._log = log
         self._consumer = consumer
         self._feed = Feed(log.topic(FEED_TOPIC), relevance)
         self._selection = selection
-        sequence = log.cursor(consumer, FEED_TOPIC)
-        self.position = self._feed.position(self._feed.topic.end if sequence is None else sequence)
+        self.position = log.position(consumer, FEED_TOPIC) or self._feed.position(self._feed.topic.end)
 
     def read(self, limit: int = 100, wait_s: float = 0.0) -> Reading:
         """Return the next events; the same again until `done` says that they arrived."""

@@ -8,6 +8,7 @@ from infraspectre.adapters.sensor_link import intake as module
 from infraspectre.adapters.sensor_link.intake import Arrival, Intake
 from infraspectre.adapters.sensor_link.protocol import KEPT_EPOCHS
 from infraspectre.errors import OutputError
+from infraspectre.records.events import Entry
 from infraspectre.records.feed import SENSORS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, Sensor, decode
 from link_rooms import numbers, payload
@@ -108,6 +109,43 @@ def test_a_damaged_note_costs_nothing_but_time() -> None:
     take(Intake(log), arrival(0))
     log.topic(SENSORS_TOPIC).append([b"{broken"]).result()
     assert Intake(log).known(PROBE) == {"ab": 1}
+
+
+def test_of_damaged_notes_the_last_whole_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryLog()
+    intake = Intake(log)
+    take(intake, *map(arrival, range(5)))
+    intake.save().result()
+    take(intake, arrival(5))
+    log.topic(SENSORS_TOPIC).append([b"{broken"]).result()
+    topic, read, starts = log.topic("flows"), log.topic("flows").read, list[int]()
+
+    def look(start: int, most: int = 1_000, wait_s: float = 0.0) -> list[Entry]:
+        starts.append(start)
+        return read(start, most, wait_s)
+
+    monkeypatch.setattr(topic, "read", look)
+    assert Intake(log).known(PROBE) == {"ab": 6}
+    assert starts == [5]
+
+
+@pytest.mark.parametrize("bound", ["SAVED_BATCHES", "SAVED_BYTES"])
+def test_what_a_start_had_to_read_the_next_one_need_not(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    log = MemoryLog()
+    take(Intake(log), *map(arrival, range(5)))
+    monkeypatch.setattr(module, bound, 5)
+    Intake(log)
+    monkeypatch.setattr(module, "decode", None)
+    assert Intake(log).known(PROBE) == {"ab": 5}
+
+
+def test_many_bytes_are_saved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SAVED_BYTES", len(payload(0)) * 2)
+    log = MemoryLog()
+    intake = Intake(log)
+    for number in range(6):
+        take(intake, arrival(number))
+    assert 2 <= log.topic(SENSORS_TOPIC).end <= 3
 
 
 def test_what_others_wrote_into_the_topic_is_passed_over() -> None:

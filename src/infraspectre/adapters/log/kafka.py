@@ -17,7 +17,7 @@ from infraspectre.adapters.log.layout import checked
 from infraspectre.adapters.log.writing import Limits
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
 from infraspectre.ports import Clock
-from infraspectre.records.events import Entry, GapError
+from infraspectre.records.events import Entry, GapError, Position
 
 PARTITION = 0
 ANSWER_S = 15.0
@@ -80,16 +80,22 @@ class KafkaLog:
             return self._topics[name]
 
     def cursor(self, consumer: str, topic: str) -> int | None:
-        """Return the number that a consumer wants next, None for one that has not begun."""
+        """Return the number that a consumer wants next, None for one that has not begun in this epoch of the topic."""
+        found = self.position(consumer, topic)
+        return found.sequence if found is not None and found.epoch == self.topic(topic).epoch else None
+
+    def position(self, consumer: str, topic: str) -> Position | None:
+        """Return where a consumer was, also in an epoch of the topic that is over; None for one that never was."""
         with translated(InputError, topic):
             place = TopicPartition(self.prefix + checked(topic), PARTITION)
             (found,) = self._group(consumer).committed([place], timeout=ANSWER_S)
-            return found.offset if found.offset >= 0 else None
+        return Position(found.metadata or "", found.offset) if found.offset >= 0 else None
 
     def move(self, consumer: str, topic: str, sequence: int) -> None:
         """Remember durably that a consumer is done with all before a number; raises OutputError."""
         with translated(OutputError, topic):
-            place = TopicPartition(self.topic(topic).made().name, PARTITION, sequence)
+            made = self.topic(topic).made()
+            place = TopicPartition(made.name, PARTITION, sequence, made.epoch)
             self._group(consumer).commit(offsets=[place], asynchronous=False)
 
     def _group(self, name: str) -> Consumer:

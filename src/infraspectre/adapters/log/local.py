@@ -36,7 +36,7 @@ from infraspectre.adapters.log.writing import Counts, Limits, Queue, Site, Write
 from infraspectre.errors import InfraSpectreError, InputError, OutputError
 from infraspectre.files import writing_to
 from infraspectre.ports import Clock
-from infraspectre.records.events import Entry
+from infraspectre.records.events import Entry, Position
 
 POLL_S = 0.002
 """A reader looks so often whether another process has written."""
@@ -92,11 +92,16 @@ class LocalLog:
 
     def cursor(self, consumer: str, topic: str) -> int | None:
         """Return the number that a consumer wants next, None for one that has not begun in this epoch of the topic."""
+        found = self.position(consumer, topic)
+        return found.sequence if found is not None and found.epoch == self.topic(topic).epoch else None
+
+    def position(self, consumer: str, topic: str) -> Position | None:
+        """Return where a consumer was, also in an epoch of the topic that is over; None for one that never was."""
         value = self._slots(consumer, topic).read()
         if value is None:
             return None
         epoch, _, sequence = value.decode("ascii").partition(" ")
-        return int(sequence) if epoch == self.topic(topic).epoch else None
+        return Position(epoch, int(sequence))
 
     def unread(self, topic: str) -> int | None:
         """Return the lowest number that a consumer of a topic wants next, None where there is no consumer."""

@@ -22,6 +22,10 @@ from infraspectre.records.flow_batches import FlowEnvelope, Sensor, decode, enco
 SAVED_BATCHES = 1_024
 """Batches after which that is written again, but not more often than once in so many seconds."""
 SAVED_S = 30.0
+SAVED_BYTES = 64 << 20
+"""Bytes of batches after which it is written again: a start reads hardly more."""
+TRIED_NOTES = 8
+"""Notes that a start looks at, the last one first, where some are damaged."""
 READ_AT_ONCE = 16
 
 
@@ -58,10 +62,12 @@ class Intake:
         self._topic = log.topic(FLOWS_TOPIC)
         self._saved = log.topic(SENSORS_TOPIC)
         self._next: dict[Sensor, dict[str, int]] = {}
-        self._unsaved = 0
+        self._unsaved = self._unsaved_bytes = 0
         self._saved_at = time.monotonic()
         self._at_work: dict[Sensor, int] = {}
         self._replay(self._restore())
+        if self._unsaved >= SAVED_BATCHES or self._unsaved_bytes >= SAVED_BYTES:
+            self.save()
 
     def known(self, sensor: Sensor) -> dict[str, int]:
         """Return the number of the batch that comes next in each epoch of a sensor."""
@@ -84,7 +90,9 @@ class Intake:
             await self._append(sensor, fresh)
             self._next[sensor] = following
             self._unsaved += len(fresh)
-            if self._unsaved >= SAVED_BATCHES and time.monotonic() - self._saved_at >= SAVED_S:
+            self._unsaved_bytes += sum(len(payload) for _, payload in fresh)
+            is_late = self._unsaved >= SAVED_BATCHES and time.monotonic() - self._saved_at >= SAVED_S
+            if is_late or self._unsaved_bytes >= SAVED_BYTES:
                 self.save()
         envelopes = [envelope for envelope, _ in fresh]
         flows, missing = sum(each.rows for each in envelopes), sum(each.missing for each in envelopes)
@@ -93,7 +101,7 @@ class Intake:
 
     def save(self) -> Future[int]:
         """Write how far sensors have come; where that fails the next start reads more of the log."""
-        self._unsaved, self._saved_at = 0, time.monotonic()
+        self._unsaved, self._unsaved_bytes, self._saved_at = 0, 0, time.monotonic()
         end = min(self._at_work.values(), default=self._topic.end)
         following = [(sensor.tenant, sensor.name, numbers) for sensor, numbers in self._next.items()]
         return self._saved.append([msgspec.json.encode(Progress(end, following))])
@@ -107,15 +115,16 @@ class Intake:
 
     def _restore(self) -> int:
         """Take up what was saved last, and return from where on the topic of flows says more."""
-        if self._saved.end == self._saved.begin:
-            return self._topic.begin
-        try:
-            [entry] = self._saved.read(self._saved.end - 1, 1)
-            progress = msgspec.json.decode(entry.data, type=Progress)
-        except (InputError, ValueError):  # it is damaged: the topic of flows says everything that is kept
-            return self._topic.begin
-        self._next = {Sensor(tenant, name): numbers for tenant, name, numbers in progress.following}
-        return max(progress.end, self._topic.begin)
+        last = self._saved.end
+        for number in range(last - 1, max(self._saved.begin, last - TRIED_NOTES) - 1, -1):
+            try:
+                [entry] = self._saved.read(number, 1)
+                progress = msgspec.json.decode(entry.data, type=Progress)
+            except (InputError, ValueError):  # it is damaged: the one before says less, and the topic of flows the rest
+                continue
+            self._next = {Sensor(tenant, name): numbers for tenant, name, numbers in progress.following}
+            return max(progress.end, self._topic.begin)
+        return self._topic.begin
 
     def _replay(self, at: int) -> None:
         while at < self._topic.end:
@@ -126,6 +135,8 @@ class Intake:
                 continue
             for entry in entries:
                 self._recall(entry.data)
+                self._unsaved_bytes += len(entry.data)
+            self._unsaved += len(entries)
             at += len(entries)
 
     def _recall(self, data: bytes) -> None:
