@@ -20,12 +20,14 @@ from infraspectre.security import target_of
 from infraspectre.serving.destinations import Destinations
 from infraspectre.serving.platform import Platform
 
+MOST_FILTER = 8_192
+"""Signs of a filter; the framework describes no bounds of what lists hold, so that routes check them."""
 SWITCHED_OFF = "somebody disabled it"
 Url = Annotated[str, Meta(min_length=8, max_length=2_048, description="Where to; redirects are not followed.")]
 ReceiverName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="In small letters.")]
 Channels = Annotated[list[Channel], Meta(max_length=5, description="All, where none is named.")]
 Filters = Annotated[
-    list[Annotated[str, Meta(max_length=1_000)]],
+    list[str],
     Meta(max_length=MOST_FILTERS, description="Fields compared with values, such as severity>=high; all must hold."),
 ]
 
@@ -115,6 +117,8 @@ def check_receiver(
     tenant: str, url: str, channels: list[Channel], filters: list[str], schemes: tuple[str, ...]
 ) -> None:
     """Refuse what can never be sent, or select nothing; raises RefusedError."""
+    if any(len(each) > MOST_FILTER for each in filters):
+        raise RefusedError("not-valid", "filters: one is too long", [Flaw("is too long", "filters")])
     with about_content():
         Selection.of(tenant, channels, filters)
     try:

@@ -35,6 +35,8 @@ class Outboxes:
         self._courier = Courier(platform.records, platform.log, platform.clock)
         self._opened: dict[Name, tuple[Destination, Outbox]] = {}
         self._busy: set[Name] = set()
+        self._turns: dict[Name, int] = {}
+        self._turn = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS, "outbox")
@@ -55,16 +57,18 @@ class Outboxes:
         self._pool.shutdown()
 
     def look(self) -> None:
-        """Give each receiver that nobody serves to a thread, unless its tenant has enough of them."""
+        """Give receivers to threads, those first that waited longest, unless their tenant has enough of them."""
         known = list(all_destinations(self._platform))
         names = {(tenant, each.key) for tenant, each in known}
         with self._lock:
-            for gone in self._opened.keys() - names - self._busy:
-                del self._opened[gone]
-            for tenant, each in known:
+            for gone in (self._opened.keys() | self._turns.keys()) - names - self._busy:
+                self._opened.pop(gone, None)
+                self._turns.pop(gone, None)
+            for tenant, each in sorted(known, key=lambda one: self._turns.get((one[0], one[1].key), 0)):
                 name = (tenant, each.key)
                 if name not in self._busy and sum(owner == tenant for owner, _ in self._busy) < MOST_OF_TENANT:
                     self._busy.add(name)
+                    self._turn = self._turns[name] = self._turn + 1
                     self._pool.submit(self._serve, tenant, each)
 
     def _run(self) -> None:

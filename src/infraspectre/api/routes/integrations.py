@@ -91,7 +91,7 @@ class NewIntegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     filters: Filters = []
     batch: Annotated[int, Meta(ge=1, le=1_000, description="Events sent together, at the most.")] = 100
     options: Annotated[
-        dict[str, Annotated[str, Meta(max_length=200)]],
+        dict[str, str],
         Meta(
             max_length=8,
             description="splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream.",

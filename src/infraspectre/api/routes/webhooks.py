@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from msgspec.structs import asdict
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import PageOf, asked
-from infraspectre.api.problems import RefusedError
+from infraspectre.api.problems import Flaw, RefusedError
 from infraspectre.api.receivers import (
     Channels,
     Deliveries,
@@ -40,6 +41,7 @@ from infraspectre.serving.destinations import destination_of, webhook_keys
 
 PATH = "/api/v1/webhooks"
 ONE = PATH + "/{webhook_id:str}"
+KIND = re.compile(r"[a-z0-9_.-]{1,64}")
 AT_ONCE = 20
 """Events sent one after another until what became of them is written down."""
 TRIAL_LIMIT_S = 60.0
@@ -73,7 +75,7 @@ class NewWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Url
     channels: Channels = []
     kinds: Annotated[
-        list[Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{1,64}$")]],
+        list[str],
         Meta(max_length=100, description="Kinds of events, such as incident.raised; all, where none is named."),
     ] = []
     filters: Filters = []
@@ -113,6 +115,8 @@ def add_webhook(
     platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[NewWebhook]
 ) -> Response[MadeWebhook]:
     """Register a webhook for what happens from now on; its secret is shown this once."""
+    if not all(KIND.fullmatch(each) for each in data.kinds):
+        raise RefusedError("not-valid", "kinds: one is no kind", [Flaw("is no kind of event", "kinds")])
     filters = [*data.filters, *([f"kind={'|'.join(data.kinds)}"] if data.kinds else [])]
     check_receiver(principal.tenant, data.url, data.channels, filters, ("https",))
     keys = webhook_keys()
