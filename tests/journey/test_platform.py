@@ -180,6 +180,7 @@ def test_from_a_sensor_to_a_verdict_with_a_worker_that_is_killed(tmp_path: Path)
         key = found["incident_id"]
         until(lambda: any(wanted <= categories(each) for each in listener.told(key)))
         assert [each["kind"] for each in listener.told(key)].count("incident.raised") == 1
+        assert found["title"] in http.get(f"/incidents/{key}/report").text
         given = http.post(f"/incidents/{key}/verdicts", json={"verdict": "true_positive", "comment": "seen"})
         assert given.status_code == 201
         assert http.get(f"/incidents/{key}").json()["summary"]["verdict"] == "true_positive"
