@@ -28,6 +28,8 @@ NEITHER = bytes(byte for byte in range(256) if byte not in b'[]{}"\\')
 STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 WHERE = re.compile(r" - at `\$\.?(.*)`\Z")
+STEPS = re.compile(r"\w+|\[\.\.\.\]")
+"""Steps of a place: names of fields, and items."""
 
 
 class StrictRequest(Request[Any, Any, Any]):
@@ -58,10 +60,34 @@ def decoded(body: bytes, wanted: Any) -> Any:
     except msgspec.ValidationError as error:
         text = str(error)
         where = WHERE.search(text)
-        flaw = Flaw(WHERE.sub("", text), where[1] if where else "")
+        place = where[1] if where else ""
+        flaw = Flaw(WHERE.sub("", text), place, remedy=remedy_of(text, wanted, place))
         raise RefusedError("bad-request", "the body has values it cannot have", [flaw]) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RefusedError("bad-request", f"the body is not sound JSON: {str(error)[:200]}") from error
+
+
+def remedy_of(problem: str, wanted: Any, place: str) -> str:
+    """Name the values that something can have, where they are few; else nothing."""
+    if not problem.startswith("Invalid enum value"):
+        return ""
+    kind = msgspec.inspect.type_info(wanted)
+    for step in STEPS.findall(place):
+        kind = next((inner for each in options(kind) if (inner := within(each, step))), kind)
+    values = [str(value) for each in options(kind) for value in getattr(each, "values", ())]
+    return f"choose one of {', '.join(values)}" if values else ""
+
+
+def options(kind: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
+    """Return the types of which a value may be one."""
+    return kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+
+
+def within(kind: msgspec.inspect.Type, step: str) -> msgspec.inspect.Type | None:
+    """Return the type at a step into another: a field, or an item of a list."""
+    if isinstance(kind, msgspec.inspect.StructType):
+        return next((field.type for field in kind.fields if field.encode_name == step), None)
+    return kind.item_type if isinstance(kind, msgspec.inspect.ListType) else None
 
 
 def typed(body: bytes, wanted: Any) -> Any:

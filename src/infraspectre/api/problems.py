@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,7 +131,7 @@ def refused_of(error: Exception, method: str) -> RefusedError:
             retry = {"retry-after": str(RETRY_AFTER_S)} if KINDS[kind].status == 503 else {}
             return RefusedError(kind, error.detail, flaws_of(error), retry)
         case ValidationException():
-            return RefusedError("bad-request", "the request has values it cannot have", validation_flaws(error.extra))
+            return RefusedError("bad-request", "the request has values it cannot have", validation_flaws(error))
         case HTTPException() if error.status_code in BY_STATUS and error.status_code < 500:
             return RefusedError(BY_STATUS[error.status_code], error.detail)
     return RefusedError("internal", "the request could not be answered")
@@ -153,9 +154,15 @@ def flaws_of(error: InfraSpectreError) -> list[Flaw]:
     ]
 
 
-def validation_flaws(extra: Any) -> list[Flaw]:
+MISSING = re.compile(r"\AMissing required .*'([^']+)' for ")
+
+
+def validation_flaws(error: ValidationException) -> list[Flaw]:
     """Return what the framework found wrong with parameters."""
-    return [Flaw(each["message"], each.get("key", "").rstrip("_")) for each in (extra or [])[:MOST_FLAWS]]
+    if missing := MISSING.match(error.detail):
+        return [Flaw("is missing", missing[1].rstrip("_"))]
+    found: Any = error.extra or []
+    return [Flaw(each["message"], each.get("key", "").rstrip("_")) for each in found[:MOST_FLAWS]]
 
 
 def problem_of(refusal: RefusedError, path: str, request_id: str) -> Problem:

@@ -74,13 +74,15 @@ def serve(settings: Settings, control: Control) -> None:
 async def answer(platform: Platform, control: Control) -> None:
     """Run the API and the listener for sensors beside each other."""
     from infraspectre.api.app import make_app
+    from infraspectre.api.routes.stream import hub_of
 
     chosen = platform.settings.server
     topics = [FLOWS_TOPIC, SENSORS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC]
     tasks = log_tasks(platform, topics) | access_tasks(platform)
     with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
         port = held.getsockname()[1]
-        server = api_server(chosen, make_app(platform), port)
+        application = make_app(platform)
+        server = api_server(chosen, application, port)
         gc.freeze()  # what lives as long as the process is not looked through again and again
         running = asyncio.create_task(server.serve())
         await until_listening(chosen.host, port, running)
@@ -94,6 +96,7 @@ async def answer(platform: Platform, control: Control) -> None:
             for each in (listener, scoring):
                 if each is not None:
                     await each.stop()
+            hub_of(application.state).close()  # streams never end by themselves, and the server waits for all answers
             server.stop()  # type: ignore[no-untyped-call]
             await running
 

@@ -151,7 +151,8 @@ def ports(settings: Settings) -> Iterator[Finding]:
         elif reason:
             yield Finding(f"port of {name}", "failed", f"{host}:{port}: {reason}", f"set {name}.port or {name}.host")
         else:
-            yield Finding(f"port of {name}", "ok", f"{host}:{port} is free")
+            found = f"{host}:{port} is free" if port else f"the system will choose one at {host}"
+            yield Finding(f"port of {name}", "ok", found)
 
 
 def why_not_free(host: str, port: int) -> str:

@@ -164,16 +164,17 @@ class IncidentRecords:
 
     def _write(self, tenant: str, decision: Decision) -> None:
         told = incident_object(decision)
+        whole = [detection_object(each) for each in decision.incident.detections]
         for _ in range(MOST_TRIES):
-            if self._merge(tenant, decision.incident.incident_id, told):
+            if self._merge(tenant, decision.incident.incident_id, told, whole):
                 return
         raise ConflictError("is changed by others all the time", field=decision.incident.incident_id)
 
-    def _merge(self, tenant: str, key: str, told: dict[str, Any]) -> bool:
+    def _merge(self, tenant: str, key: str, told: dict[str, Any], detections: list[dict[str, Any]]) -> bool:
         """Write a record unless it is the same already; tell whether nobody else changed it meanwhile."""
         stored = self._records.get(tenant, INCIDENTS, key)
         before: dict[str, Any] = {} if stored is None else msgspec.json.decode(stored.body)
-        record = before | incident_record(told, before or None)
+        record = before | incident_record(told, before or None) | {"detections": detections}
         if msgspec.json.encode(record) == msgspec.json.encode(before):
             return True
         try:

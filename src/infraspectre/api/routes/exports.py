@@ -40,14 +40,14 @@ Form = Annotated[Literal["csv", "json", "pdf"], QueryParameter(name="format", de
     sync_to_thread=True,
 )
 def export_incidents(
-    platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion, form: Form
+    platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion, format_: Form
 ) -> Response[Any]:
     """Export the incidents that pass the filters, in order: CSV and JSON lines all of them, PDF the first 200."""
-    if form == "pdf":
+    if format_ == "pdf":
         page = platform.records.page(principal.tenant, INCIDENTS, replace_limit(question.query, MOST_REPORTED))
         return attachment(incidents_pdf([row.body for row in page.rows]), PDF, "incidents.pdf")
     rows = all_of(platform, principal, question.query)
-    if form == "json":
+    if format_ == "json":
         lines = (msgspec.json.encode(asdict(summary_of(row))) + b"\n" for row in rows)
         return stream(lines, JSON_LINES, "incidents.jsonl")
     return stream(csv_lines(rows), CSV, "incidents.csv")
@@ -62,11 +62,11 @@ def report_incident(
     platform: GivenPlatform,
     principal: GivenPrincipal,
     incident_id: InPath,
-    form: Annotated[Literal["html", "pdf"], QueryParameter(name="format", description="html or pdf.")] = "html",
+    format_: Annotated[Literal["html", "pdf"], QueryParameter(name="format", description="html or pdf.")] = "html",
 ) -> Response[Any]:
     """Write the report of an incident as one page or as PDF."""
     body = found(platform, principal, incident_id).body
-    if form == "pdf":
+    if format_ == "pdf":
         return attachment(incidents_pdf([body]), PDF, f"{incident_id}.pdf")
     return attachment(incident_html(body), HTML, f"{incident_id}.html")
 
