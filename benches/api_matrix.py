@@ -41,9 +41,11 @@ from infraspectre.modelbook import register
 from infraspectre.modelbook.opening import BUILTIN_FOLDER
 from infraspectre.records.access import PERMISSIONS, ROLES, Principal, Role, UserRecord
 from infraspectre.records.collections import INCIDENTS, KEYS, USERS, incident_record
+from infraspectre.records.delivery import Destination
 from infraspectre.records.feed import FEED_TOPIC, FeedEvent
 from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
+from infraspectre.serving.destinations import Destinations
 from infraspectre.serving.jobs import LeasedJobs
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.scoring import registered_as
@@ -128,6 +130,13 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     jobs = LeasedJobs(platform.records, platform.clock)
     jobs.enqueue(tenant, "none", {}, f"mark-{tenant}-owner", f"mark-{tenant}-job")
     register(BUILTIN_FOLDER / "dga", registered_as(tenant, f"mark-{tenant}-model"), "production", rfc3339(now))
+    receivers = Destinations(platform, tenant)
+    for kind, name in (("webhook", "webhook"), *(("splunk", role) for role in ROLES)):
+        told = Destination(
+            key=f"mark-{tenant}-{name}", kind=kind, name=f"mark-{tenant}-{name}", url=f"https://mark-{tenant}-host/",
+            created_at=now,
+        )  # fmt: skip
+        receivers.add(told, f"mark-{tenant}-secret")
     event = FeedEvent(tenant, "custom", "custom", rfc3339(now), f"mark-{tenant}-subject")
     platform.log.topic(FEED_TOPIC).append([msgspec.json.encode(event)] * 5).result()
 
@@ -162,6 +171,7 @@ def filled(path: str, owner: Caller) -> str:
         "job_id": f"{mark}-job",
         "flow_id": str(1_000 * (TENANTS.index(owner.tenant) + 1)),
         "detection_id": f"{mark}-none",
+        "webhook_id": f"{mark}-webhook",
     }
     if "/models/" in path:
         is_whole = path.endswith(("/versions", "/stage"))
@@ -198,6 +208,10 @@ def body_of(operation: str, owner: Caller) -> Any:
         "model_future": {"granularity": "hour", "metrics": ["flows", "bytes", "detections"]},
         "retrain_model": {"name": "a-model"},
         "move_model": {"version": 1, "stage": "production"},
+        "add_webhook": {"url": "https://192.0.2.1/"},
+        "add_integration": {"name": "a-name", "platform": "splunk", "url": "https://192.0.2.1/", "secret": "a-token"},
+        "switch_webhook": {"is_enabled": True},
+        "switch_integration": {"is_enabled": True},
         "predict": {"model": f"registry:{mark}-model", "row": rows[0]},
         "predict_batch": {"model": "builtin:dga", "rows": rows},
         "explain_prediction": {"model": f"registry:{mark}-model", "rows": rows},
@@ -239,7 +253,9 @@ def asked(client: TestClient[Api], caller: Caller, call: Call) -> httpx.Response
 
 def without(text: str, call: Call) -> str:
     """Return an answer without the names that the caller has sent."""
-    sent = re.findall(r"(?:registry:)?mark-[a-z]+-(?:incident|model|host|job|none)", f"{call.place} {call.body}")
+    sent = re.findall(
+        r"(?:registry:)?mark-[a-z]+-(?:incident|model|host|job|none|webhook)", f"{call.place} {call.body}"
+    )
     for name in (call.place, *sent):
         text = text.replace(name, "").replace(name.removeprefix("registry:"), "")
     return text
