@@ -41,7 +41,7 @@ from infraspectre.modelbook import register
 from infraspectre.modelbook.opening import BUILTIN_FOLDER
 from infraspectre.records.access import PERMISSIONS, ROLES, Principal, Role, UserRecord
 from infraspectre.records.collections import INCIDENTS, KEYS, USERS, incident_record
-from infraspectre.records.delivery import Destination
+from infraspectre.records.delivery import Destination, Kind
 from infraspectre.records.feed import FEED_TOPIC, FeedEvent
 from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
@@ -130,13 +130,10 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     jobs = LeasedJobs(platform.records, platform.clock)
     jobs.enqueue(tenant, "none", {}, f"mark-{tenant}-owner", f"mark-{tenant}-job")
     register(BUILTIN_FOLDER / "dga", registered_as(tenant, f"mark-{tenant}-model"), "production", rfc3339(now))
-    receivers = Destinations(platform, tenant)
-    for kind, name in (("webhook", "webhook"), *(("splunk", role) for role in ROLES)):
-        told = Destination(
-            key=f"mark-{tenant}-{name}", kind=kind, name=f"mark-{tenant}-{name}", url=f"https://mark-{tenant}-host/",
-            created_at=now,
-        )  # fmt: skip
-        receivers.add(told, f"mark-{tenant}-secret")
+    receivers, kinds = Destinations(platform, tenant), dict[str, Kind](webhook="webhook")
+    for name, kind in (kinds | dict.fromkeys(ROLES, "splunk")).items():
+        key, url = f"mark-{tenant}-{name}", f"https://mark-{tenant}-host/"
+        receivers.add(Destination(key=key, kind=kind, name=key, url=url, created_at=now), f"mark-{tenant}-secret")
     event = FeedEvent(tenant, "custom", "custom", rfc3339(now), f"mark-{tenant}-subject")
     platform.log.topic(FEED_TOPIC).append([msgspec.json.encode(event)] * 5).result()
 
