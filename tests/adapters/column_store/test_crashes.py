@@ -67,7 +67,13 @@ def test_killed_writer_loses_and_doubles_nothing(tmp_path: Path) -> None:
         store.compact("t", "flows")
         assert store.verify("t", "flows").damaged == ()
         files = {path.name.split(".", 1)[-1] for path in (tmp_path / "t" / "flows").glob("????-??-??/*")}
-        assert files == {"parquet", "listed.parquet", "names", "ranks", "keys"}
+        assert files - {"tops.parquet"} == {
+            "parquet",
+            "listed.parquet",
+            "names",
+            "ranks",
+            "keys",
+        }  # the rows decide whether a part has its highest numbers beside it
         assert len(store.page("t", "flows", Query(limit=1_000))[0]) == min(1_000, len(rows))
 
 
