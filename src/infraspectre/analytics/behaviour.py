@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from infraspectre.records.times import NANOSECONDS, rfc3339
+from infraspectre.records.times import UNITS, rfc3339
 
 COLUMNS = (
     "flow_id", "orig_ip", "resp_ip", "resp_port", "protocol", "app_protocol", "started_at", "orig_bytes", "resp_bytes",
 )  # fmt: skip
 """Columns of flows that are looked at."""
-HOUR = 3_600 * NANOSECONDS
+HOUR = UNITS["h"]
 MOST_NAMED = 20
 """Peers and services that are named."""
 REMARKABLE = 3.0

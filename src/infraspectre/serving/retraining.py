@@ -18,7 +18,7 @@ from infraspectre.intel.families import family
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.models import Version
 from infraspectre.records.queries import MOST_ALTERNATIVES, MOST_ROWS, Filter, Query
-from infraspectre.records.times import NANOSECONDS, rfc3339
+from infraspectre.records.times import UNITS, rfc3339
 from infraspectre.serving.jobs import Job
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.scoring import REGISTRY, registered_as
@@ -67,7 +67,7 @@ def retrain(platform: Platform, job: Job, is_lost: threading.Event) -> str:
 def learnt_rows(platform: Platform, tenant: str, days: int) -> pl.DataFrame:
     """Return flows with labels: those of judged incidents, and ordinary ones; raises InputError for too few."""
     end = platform.clock.now()
-    start = end - days * 86_400 * NANOSECONDS
+    start = end - days * UNITS["d"]
     known = labels_of(platform, tenant, start)
     if not any(label != BENIGN for label in known.labels.values()):
         remedy = "judge some incidents as true_positive first"

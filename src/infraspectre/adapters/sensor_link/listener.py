@@ -41,7 +41,7 @@ from infraspectre.errors import InfraSpectreError, InputError, OutputError, Over
 from infraspectre.ports import Clock
 from infraspectre.records.access import DEFAULT_TENANT
 from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
-from infraspectre.records.times import NANOSECONDS
+from infraspectre.records.times import UNITS
 from infraspectre.security import is_loopback
 
 MOST_CONNECTIONS = 1_024
@@ -63,7 +63,7 @@ MOST_SENSORS = 10_000
 MOST_REASONS = 64
 """Reasons for which connections were turned away that are counted apart."""
 OTHER_REASONS = "other reasons"
-AHEAD_NS = 86_400 * NANOSECONDS
+AHEAD_NS = UNITS["d"]
 """Flows may be so much later than the server's time: clocks differ, but flows of the future would be kept for ever, and
 detectors would take for late whatever other sensors send."""
 

@@ -44,6 +44,15 @@ def refused_alike(count: int, answer: Answer) -> Receipt:
     return Receipt(count, dict.fromkeys(range(count), answer.refusal))
 
 
+def accepted(answer: Answer | Failure, count: int) -> Answer | Receipt:
+    """Return the answer to a batch that was taken, else what became of the batch."""
+    if isinstance(answer, Failure):
+        return Receipt(0, {}, answer)
+    if answer.refusal:
+        return refused_alike(count, answer)
+    return answer if answer.is_success else Receipt(0, {}, answer.failure)
+
+
 def halved(send: Callable[[Sequence[Outgoing]], Receipt], events: Sequence[Outgoing]) -> Receipt:
     """Send events; of a batch that is refused as a whole, halves are tried, so that good events of it arrive."""
     receipt = send(events)
@@ -90,13 +99,10 @@ class Splunk:
         parts = [msgspec.json.encode(self._enveloped(facts_of(each))) for each in events]
         count = fitting(parts)
         answer = post(self._client, f"{self._url}/services/collector/event", self._headers, b"\n".join(parts[:count]))
-        if isinstance(answer, Failure):
-            return Receipt(0, {}, answer)
-        if answer.refusal:
-            return refused_alike(count, answer)
-        if not answer.is_success:
-            return Receipt(0, {}, answer.failure)
-        failure = self._acknowledged(answer)
+        taken = accepted(answer, count)
+        if isinstance(taken, Receipt):
+            return taken
+        failure = self._acknowledged(taken)
         return Receipt(0, {}, failure) if failure else Receipt(count)
 
     def _enveloped(self, facts: Facts) -> dict[str, Any]:
@@ -153,13 +159,8 @@ class Elastic:
         parts = [self._action(facts_of(each)) for each in events]
         count = fitting(parts)
         answer = post(self._client, f"{self._url}/_bulk", self._headers, b"".join(parts[:count]))
-        if isinstance(answer, Failure):
-            return Receipt(0, {}, answer)
-        if answer.refusal:
-            return refused_alike(count, answer)
-        if not answer.is_success:
-            return Receipt(0, {}, answer.failure)
-        return itemised(decoded(answer.body), count)
+        taken = accepted(answer, count)
+        return taken if isinstance(taken, Receipt) else itemised(decoded(taken.body), count)
 
     def _action(self, facts: Facts) -> bytes:
         value = as_value(facts, self._format)

@@ -26,11 +26,11 @@ from infraspectre.records.access import Principal
 from infraspectre.records.collections import ASSETS, INCIDENTS
 from infraspectre.records.indicators import FoundIndicator
 from infraspectre.records.queries import Filter, Order, Query
-from infraspectre.records.times import LATEST, NANOSECONDS, from_datetime
+from infraspectre.records.times import LATEST, UNITS, from_datetime
 from infraspectre.serving.detecting import MOST_FLOWS, detect
 from infraspectre.serving.platform import Platform
 
-DAY = 86_400 * NANOSECONDS
+DAY = UNITS["d"]
 MOST_SPAN = 31 * DAY
 MOST_NAMED = 100
 Cell = str | int | float | bool | None | list[str | int | float | None]

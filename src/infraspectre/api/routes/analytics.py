@@ -17,10 +17,10 @@ from infraspectre.api.problems import about_content
 from infraspectre.api.routes.analysis import Span, Time, span_of
 from infraspectre.records.access import Principal
 from infraspectre.records.collections import INCIDENTS, VERDICTS
-from infraspectre.records.times import NANOSECONDS, rfc3339
+from infraspectre.records.times import UNITS, rfc3339
 from infraspectre.serving.platform import Platform
 
-HOUR, DAY = 3_600 * NANOSECONDS, 86_400 * NANOSECONDS
+HOUR, DAY = UNITS["h"], UNITS["d"]
 SINCE = {"hour": 14 * DAY, "day": 90 * DAY, "week": 728 * DAY}
 """The span of trends by default: two seasons and more of each granularity."""
 LEARNT = {"hour": 28 * DAY, "day": 365 * DAY, "week": 728 * DAY}

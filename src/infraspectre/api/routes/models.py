@@ -17,14 +17,14 @@ from infraspectre.ml.drift import Drift
 from infraspectre.modelbook import Importance, OpenModel, drift_of, history, importance, listed, promote
 from infraspectre.records.access import Principal
 from infraspectre.records.models import Manifest, Stage, Version
-from infraspectre.records.times import NANOSECONDS, rfc3339
+from infraspectre.records.times import UNITS, rfc3339
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.scoring import registered_as, served_as
 
 PATH = "/api/v1/models"
 MOST_FLOWS = 50_000
 """Flows that are compared with what a model learnt from."""
-HOUR = 3_600 * NANOSECONDS
+HOUR = UNITS["h"]
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
