@@ -1,3 +1,3 @@
 export default function Attack() {
-  return <h1>Attack</h1>;
+  return <h1>ATT&amp;CK</h1>;
 }

@@ -1,3 +1,3 @@
 export default function Health() {
-  return <h1>Health</h1>;
+  return <h1>Health and jobs</h1>;
 }
