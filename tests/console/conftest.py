@@ -35,6 +35,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
     secret = folder / "password"
     secret.write_text(PASSWORD)
     infraspectre = [sys.executable, "-m", "infraspectre.cli"]
+    kept = ["--password-file", str(secret), "--store", str(folder / "data" / "store"), "--quiet"]
     for role in ("administrator", "engineer", "analyst", "viewer"):
         add = [
             "users",
