@@ -32,7 +32,7 @@ class Console:
     def of(
         cls, browser: Browser, url: str, user: str, colours: Colours = "dark", width: int = 1440, height: int = 900
     ) -> Iterator[Console]:
-        """Yield the console of somebody who has logged in; raises AssertionError for errors and for requests to others."""
+        """Yield the console of somebody who has logged in; raises AssertionError for errors and strangers."""
         context = browser.new_context(color_scheme=colours, viewport={"width": width, "height": height})
         opened = cls(context.new_page(), url)
         opened.log_in(user)

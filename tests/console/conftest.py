@@ -37,18 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
     infraspectre = [sys.executable, "-m", "infraspectre.cli"]
     kept = ["--password-file", str(secret), "--store", str(folder / "data" / "store"), "--quiet"]
     for role in ("administrator", "engineer", "analyst", "viewer"):
-        add = [
-            "users",
-            "add",
-            role,
-            "--role",
-            role,
-            "--password-file",
-            str(secret),
-            "--store",
-            str(folder / "data" / "store"),
-        ]
-        subprocess.run([*infraspectre, *add, "--quiet"], check=True)
+        subprocess.run([*infraspectre, "users", "add", role, "--role", role, *kept], check=True)
     serve = [*infraspectre, "serve", "--data", str(folder / "data"), "--port", "0", "--json"]
     with (
         (folder / "serve.log").open("w") as log,
