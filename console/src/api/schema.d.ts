@@ -567,6 +567,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{incident_id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowTimeline
+         * @description Show the detections of an incident in order of time.
+         */
+        get: operations["show_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowIncidentGraph
+         * @description Show who did what to whom in an incident, at most 500 nodes, and what flowed between them.
+         */
+        get: operations["show_incident_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSimilarIncidents
+         * @description List the incidents of the tenant that are most like one, with what people said of them.
+         */
+        get: operations["list_similar_incidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/flows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListIncidentFlows
+         * @description List the flows behind an incident, those of its first detections first; what retention removed is missing.
+         */
+        get: operations["list_incident_flows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -933,7 +1013,7 @@ export interface paths {
         post?: never;
         /**
          * CloseSession
-         * @description Log out: the tokens of this session are good no more.
+         * @description Log out: the tokens of this session are good no more, and the cookie is taken back.
          */
         delete: operations["close_session"];
         options?: never;
@@ -1739,6 +1819,30 @@ export interface components {
             by: string;
             at: string;
         };
+        /** Graph */
+        Graph: {
+            nodes: components["schemas"]["GraphNode"][];
+            edges: components["schemas"]["GraphEdge"][];
+            left_out: components["schemas"]["LeftOut"];
+        };
+        /** GraphEdge */
+        GraphEdge: {
+            source: string;
+            target: string;
+            kind: string;
+            count: number;
+            bytes?: number | null;
+        };
+        /** GraphNode */
+        GraphNode: {
+            id: string;
+            /** @enum {string} */
+            kind: "host" | "address" | "name" | "technique" | "detection" | "incident" | "campaign" | "indicator";
+            label: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            count: number;
+        };
         /** Health */
         Health: {
             /** @enum {string} */
@@ -1826,12 +1930,24 @@ export interface components {
             result: string;
             problem: string;
         };
+        /** LeftOut */
+        LeftOut: {
+            /** @default 0 */
+            nodes: number;
+            /** @default 0 */
+            edges: number;
+        };
         /** Login */
         Login: {
             user: string;
             password: string;
             /** @default default */
             tenant: string;
+            /**
+             * @default body
+             * @enum {string}
+             */
+            keep: "body" | "cookie";
         };
         /** MadeKey */
         MadeKey: {
@@ -2201,6 +2317,26 @@ export interface components {
             name: string;
             count: number;
         };
+        /** SimilarIncident */
+        SimilarIncident: {
+            incident_id: string;
+            title: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            value: number;
+            similarity: number;
+            shared_techniques: string[];
+            shared_categories: string[];
+            shared_entities: string[];
+            verdict: string;
+            status: string;
+            last_seen: string;
+        };
+        /** SimilarIncidents */
+        SimilarIncidents: {
+            items: components["schemas"]["SimilarIncident"][];
+            compared: number;
+        };
         /** Span */
         Span: {
             start?: string | null;
@@ -2231,6 +2367,11 @@ export interface components {
             flows: number;
             bytes: number;
         };
+        /** Technique */
+        Technique: {
+            id: string;
+            name: string;
+        };
         /** Tenant */
         Tenant: {
             name: string;
@@ -2247,6 +2388,30 @@ export interface components {
             parts?: {
                 [key: string]: number;
             };
+        };
+        /** Timeline */
+        Timeline: {
+            items: components["schemas"]["TimelineEntry"][];
+            detections: number;
+        };
+        /** TimelineEntry */
+        TimelineEntry: {
+            at: string;
+            first_seen: string;
+            last_seen: string;
+            detection_id: string;
+            detector: string;
+            category: string;
+            /** @enum {string} */
+            severity: "informational" | "low" | "medium" | "high" | "critical";
+            score: number;
+            probability: number;
+            orig: string | null;
+            resp: string | null;
+            techniques: components["schemas"]["Technique"][];
+            summary: string;
+            flow_ids: string[];
+            flows: number;
         };
         /** TopThreat */
         TopThreat: {
@@ -2703,6 +2868,9 @@ export type ForecastAnswer = components['schemas']['ForecastAnswer'];
 export type ForecastRequest = components['schemas']['ForecastRequest'];
 export type FoundIndicator = components['schemas']['FoundIndicator'];
 export type GivenVerdict = components['schemas']['GivenVerdict'];
+export type Graph = components['schemas']['Graph'];
+export type GraphEdge = components['schemas']['GraphEdge'];
+export type GraphNode = components['schemas']['GraphNode'];
 export type Health = components['schemas']['Health'];
 export type Importance = components['schemas']['Importance'];
 export type IncidentChange = components['schemas']['IncidentChange'];
@@ -2711,6 +2879,7 @@ export type IncidentSummary = components['schemas']['IncidentSummary'];
 export type Indicator = components['schemas']['Indicator'];
 export type Integration = components['schemas']['Integration'];
 export type JobStatus = components['schemas']['JobStatus'];
+export type LeftOut = components['schemas']['LeftOut'];
 export type Login = components['schemas']['Login'];
 export type MadeKey = components['schemas']['MadeKey'];
 export type MadeTenant = components['schemas']['MadeTenant'];
@@ -2760,12 +2929,17 @@ export type ScoringRequest = components['schemas']['ScoringRequest'];
 export type Service = components['schemas']['Service'];
 export type Session = components['schemas']['Session'];
 export type Share = components['schemas']['Share'];
+export type SimilarIncident = components['schemas']['SimilarIncident'];
+export type SimilarIncidents = components['schemas']['SimilarIncidents'];
 export type Span = components['schemas']['Span'];
 export type Standing = components['schemas']['Standing'];
 export type Switch = components['schemas']['Switch'];
 export type Talker = components['schemas']['Talker'];
+export type Technique = components['schemas']['Technique'];
 export type Tenant = components['schemas']['Tenant'];
 export type ThreatScore = components['schemas']['ThreatScore'];
+export type Timeline = components['schemas']['Timeline'];
+export type TimelineEntry = components['schemas']['TimelineEntry'];
 export type TopThreat = components['schemas']['TopThreat'];
 export type TrafficShare = components['schemas']['TrafficShare'];
 export type Trend = components['schemas']['Trend'];
@@ -4024,6 +4198,145 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    show_timeline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_incident_graph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_similar_incidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarIncidents"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_incident_flows: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Columns of flows that items shall have; those of lists by default. */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfdictstrAny"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     list_jobs: {
         parameters: {
             query?: {
@@ -4715,6 +5028,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
             406: components["responses"]["not-acceptable"];
             408: components["responses"]["too-slow"];
             409: components["responses"]["conflict"];
@@ -4754,6 +5068,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
             406: components["responses"]["not-acceptable"];
             408: components["responses"]["too-slow"];
             409: components["responses"]["conflict"];
@@ -4781,7 +5096,9 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": null;
+                };
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unauthenticated"];
@@ -4797,7 +5114,10 @@ export interface operations {
     };
     begin_login: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where the browser goes once it is logged in. */
+                next?: "console";
+            };
             header?: never;
             path?: never;
             cookie?: never;
