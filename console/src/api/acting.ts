@@ -13,7 +13,7 @@ export type Action<A> = {
   problems: FieldProblems;
 };
 
-type Told<R> = { done?: string | ((result: R) => string); changes?: string[]; then?: (result: R) => void };
+type Told<R> = { done?: string | ((result: R) => string); changes?: string[]; after?: (result: R) => void };
 
 /** Return an action: how to run it, whether it runs, and what is wrong with which field. */
 export function useAction<A, R>(does: (given: A) => Promise<R>, told: Told<R> = {}): Action<A> {
@@ -27,7 +27,7 @@ export function useAction<A, R>(does: (given: A) => Promise<R>, told: Told<R> = 
       const result = await does(given);
       for (const key of told.changes ?? []) void client.invalidateQueries({ queryKey: [key] });
       if (told.done) tell(typeof told.done === "string" ? told.done : told.done(result));
-      told.then?.(result);
+      told.after?.(result);
       return true;
     } catch (error) {
       setProblems(problemsOf(error));
