@@ -254,6 +254,7 @@ def test_a_tenant_sees_and_moves_no_model_of_another(
     for headers, status in ((first, 200), (red, 200), (blue, 404)):
         assert asking.get("/api/v1/models/site/versions", headers=headers).status_code == status
     (version,) = asking.get("/api/v1/models/site/versions", headers=red).json()
+    assert asking.get("/api/v1/registry", headers=red).json() == [{"name": "site", "versions": [version]}]
     assert version["name"] == "site"
     archived = {"version": 1, "stage": "archived"}
     assert asking.post("/api/v1/models/site/stage", json=archived, headers=blue).status_code == 404

@@ -779,6 +779,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/registry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRegistered
+         * @description List the models that are registered for the tenant.
+         */
+        get: operations["list_registered"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/{name}": {
         parameters: {
             query?: never;
@@ -2261,6 +2281,11 @@ export interface components {
             flows_per_s: number;
             bytes_per_s: number;
         };
+        /** RegisteredModel */
+        RegisteredModel: {
+            name: string;
+            versions: components["schemas"]["Version"][];
+        };
         /** Renewal */
         Renewal: {
             /** @default  */
@@ -2920,6 +2945,7 @@ export type Principal = components['schemas']['Principal'];
 export type ProblemKind = components['schemas']['ProblemKind'];
 export type Promotion = components['schemas']['Promotion'];
 export type Rate = components['schemas']['Rate'];
+export type RegisteredModel = components['schemas']['RegisteredModel'];
 export type Renewal = components['schemas']['Renewal'];
 export type Replay = components['schemas']['Replay'];
 export type RetrainingRequest = components['schemas']['RetrainingRequest'];
@@ -4647,6 +4673,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelStatus"][];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_registered: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredModel"][];
                 };
             };
             400: components["responses"]["bad-request"];

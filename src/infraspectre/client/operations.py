@@ -912,6 +912,13 @@ class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_per_s: float
 
 
+class RegisteredModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RegisteredModel."""
+
+    name: str
+    versions: list[Version]
+
+
 class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Renewal."""
 
@@ -1709,6 +1716,10 @@ class Client(Connection):
     def show_problem(self, name: str) -> ProblemKind:
         """Show what a kind of problem means: the type of a problem leads here."""
         return self.ask("GET", "/api/v1/problems/{name}", ProblemKind, within={"name": name})
+
+    def list_registered(self) -> list[RegisteredModel]:
+        """List the models that are registered for the tenant."""
+        return self.ask("GET", "/api/v1/registry", list[RegisteredModel])
 
     def retrain_model(self, data: RetrainingRequest) -> JobStatus:
         """Learn a model from verdicts and ordinary flows, and register it as a candidate: a job."""

@@ -14,14 +14,15 @@ from infraspectre.api.given import GivenPlatform, GivenPrincipal, InPath
 from infraspectre.api.problems import RefusedError
 from infraspectre.errors import UsageError
 from infraspectre.ml.drift import Drift
-from infraspectre.modelbook import Importance, OpenModel, drift_of, history, importance, listed, promote
+from infraspectre.modelbook import Importance, OpenModel, drift_of, history, importance, listed, promote, registered
 from infraspectre.records.access import Principal
 from infraspectre.records.models import Manifest, Stage, Version
 from infraspectre.records.times import UNITS, rfc3339
 from infraspectre.serving.platform import Platform
-from infraspectre.serving.scoring import registered_as, served_as
+from infraspectre.serving.scoring import known_as, registered_as, served_as
 
 PATH = "/api/v1/models"
+MOST_REGISTERED = 200
 MOST_FLOWS = 50_000
 """Flows that are compared with what a model learnt from."""
 HOUR = UNITS["h"]
@@ -41,6 +42,13 @@ class ModelStatus(msgspec.Struct, frozen=True):
     metrics: dict[str, float]
     """On rows held out of training."""
     warnings: list[str]
+
+
+class RegisteredModel(msgspec.Struct, frozen=True):
+    """Is a model of the tenant's own, with all its versions, the first one first."""
+
+    name: str
+    versions: list[Version]
 
 
 class ModelImportance(msgspec.Struct, frozen=True):
@@ -92,6 +100,13 @@ def status_of(name: str, manifest: Manifest) -> ModelStatus:
 def list_models() -> list[ModelStatus]:
     """List the models that come with the package."""
     return [status_of(name, manifest) for name, manifest in listed()]
+
+
+@get("/api/v1/registry", opt={"permission": "read"}, sync_to_thread=True)
+def list_registered(principal: GivenPrincipal) -> list[RegisteredModel]:
+    """List the models that are registered for the tenant."""
+    names = known_as(principal.tenant, registered())
+    return [RegisteredModel(name, versions_of(principal, name)) for name in names[:MOST_REGISTERED]]
 
 
 @get(PATH + "/{name:str}", opt={"permission": "read"}, sync_to_thread=True)
@@ -161,4 +176,4 @@ def move_model(platform: GivenPlatform, principal: GivenPrincipal, name: InPath,
     return replace(moved, name=name)
 
 
-HANDLERS = [list_models, show_model, show_importance, show_drift, list_versions, move_model]
+HANDLERS = [list_models, list_registered, show_model, show_importance, show_drift, list_versions, move_model]
