@@ -508,12 +508,14 @@ class Integration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Integration."""
 
     name: str
-    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
     url: str
     format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"]
     channels: list[Literal["threat", "behaviour", "network", "system", "custom"]]
     filters: list[str]
     batch: int
+    pause_s: int
+    template: str
     options: dict[str, str]
     created_at: str
     standing: Standing
@@ -669,7 +671,7 @@ class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     """In small letters."""
-    platform: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    platform: Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
     url: str
     """Where to; redirects are not followed."""
     secret: str | msgspec.UnsetType = msgspec.UNSET
@@ -679,10 +681,14 @@ class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """All, where none is named."""
     filters: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Fields compared with values, such as severity>=high; all must hold."""
-    batch: int | msgspec.UnsetType = msgspec.UNSET
+    batch: int | msgspec.UnsetType | None = msgspec.UNSET
     """Events sent together, at the most."""
+    pause_s: int | msgspec.UnsetType | None = msgspec.UNSET
+    """Seconds between what is sent; more is sent together."""
+    template: str | msgspec.UnsetType = msgspec.UNSET
+    """By which messages to people are written."""
     options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream."""
+    """splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream; email: sender, recipients, user."""
 
 
 class NewKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1062,12 +1068,16 @@ class SomeIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeIntegration."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
-    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"] | msgspec.UnsetType = msgspec.UNSET
+    kind: (
+        Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"] | msgspec.UnsetType
+    ) = msgspec.UNSET
     url: str | msgspec.UnsetType = msgspec.UNSET
     format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"] | msgspec.UnsetType = msgspec.UNSET
     channels: list[Literal["threat", "behaviour", "network", "system", "custom"]] | msgspec.UnsetType = msgspec.UNSET
     filters: list[str] | msgspec.UnsetType = msgspec.UNSET
     batch: int | msgspec.UnsetType = msgspec.UNSET
+    pause_s: int | msgspec.UnsetType = msgspec.UNSET
+    template: str | msgspec.UnsetType = msgspec.UNSET
     options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     created_at: str | msgspec.UnsetType = msgspec.UNSET
     standing: Standing | msgspec.UnsetType = msgspec.UNSET
