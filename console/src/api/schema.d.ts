@@ -1924,13 +1924,15 @@ export interface components {
         Integration: {
             name: string;
             /** @enum {string} */
-            kind: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog";
+            kind: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog" | "slack" | "teams" | "email";
             url: string;
             /** @enum {string} */
             format: "cef" | "leef" | "json" | "ecs" | "ocsf" | "eve" | "stix";
             channels: ("threat" | "behaviour" | "network" | "system" | "custom")[];
             filters: string[];
             batch: number;
+            pause_s: number;
+            template: string;
             options: {
                 [key: string]: string;
             };
@@ -2074,7 +2076,7 @@ export interface components {
             /** @description In small letters. */
             name: string;
             /** @enum {string} */
-            platform: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog";
+            platform: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog" | "slack" | "teams" | "email";
             /** @description Where to; redirects are not followed. */
             url: string;
             /**
@@ -2088,12 +2090,16 @@ export interface components {
             channels?: ("threat" | "behaviour" | "network" | "system" | "custom")[];
             /** @description Fields compared with values, such as severity>=high; all must hold. */
             filters?: string[];
+            /** @description Events sent together, at the most. */
+            batch?: number | null;
+            /** @description Seconds between what is sent; more is sent together. */
+            pause_s?: number | null;
             /**
-             * @description Events sent together, at the most.
-             * @default 100
+             * @description By which messages to people are written.
+             * @default
              */
-            batch: number;
-            /** @description splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream. */
+            template: string;
+            /** @description splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream; email: sender, recipients, user. */
             options?: {
                 [key: string]: string;
             };
@@ -2602,13 +2608,15 @@ export interface components {
         SomeIntegration: {
             name?: string;
             /** @enum {string} */
-            kind?: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog";
+            kind?: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog" | "slack" | "teams" | "email";
             url?: string;
             /** @enum {string} */
             format?: "cef" | "leef" | "json" | "ecs" | "ocsf" | "eve" | "stix";
             channels?: ("threat" | "behaviour" | "network" | "system" | "custom")[];
             filters?: string[];
             batch?: number;
+            pause_s?: number;
+            template?: string;
             options?: {
                 [key: string]: string;
             };
@@ -3930,7 +3938,7 @@ export interface operations {
                 limit?: number;
                 /** @description The `next` of the page before. */
                 after?: string;
-                /** @description Fields that items shall have, of batch, channels, created_at, filters, format, kind, name, options, standing, url; all by default. */
+                /** @description Fields that items shall have, of batch, channels, created_at, filters, format, kind, name, options, pause_s, standing, template, url; all by default. */
                 fields?: string;
             };
             header?: never;
