@@ -63,7 +63,7 @@ class Console:
         return [{"id": each["id"], "nodes": [node["html"] for node in each["nodes"]]} for each in found["violations"]]
 
     def _hear(self, message: ConsoleMessage) -> None:
-        is_login = "401" in message.text  # whoever comes without a session is told so, once, before the login
+        is_login = "401" in message.text  # a session that ended is told so, once, before the login
         if message.type == "error" and not is_login:
             self.errors.append(message.text)
 

@@ -3,6 +3,7 @@ import { LogOut, Menu, Monitor, Moon, Sun } from "lucide-preact";
 import { Suspense } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { Link, Route, Router, Switch, useLocation } from "wouter-preact";
+import { useFeed } from "./api/following";
 import { logOut, may, principal, state } from "./api/session";
 import { link } from "./api/stream";
 import style from "./app.module.css";
@@ -31,6 +32,7 @@ function Frame() {
   const [isHelp, setHelp] = useState(false);
   useKeys(goingKeys(go, () => setHelp(true)));
   useTitle(path);
+  useFeed(["system"], [], () => {}); // the connection is there on every page, and the bar says how it is
   return (
     <div class={style.frame}>
       <a class={style.skip} href="#main">

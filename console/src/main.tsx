@@ -2,7 +2,7 @@
 import { QueryClientProvider } from "@tanstack/preact-query";
 import { render } from "preact";
 import { questions } from "./api/client";
-import { renew } from "./api/session";
+import { resume } from "./api/session";
 import { App } from "./app";
 import "./style/tokens.css";
 import "./style/base.css";
@@ -17,4 +17,4 @@ if (root) {
     root,
   );
 }
-void renew();
+void resume();

@@ -8,6 +8,8 @@ export type State = "unknown" | "out" | "in";
 
 /** Renewed this long before the token ends, so that no request meets an ended one. */
 const EARLY_S = 30;
+/** Says that there may be a cookie, which no script sees, so that a stranger's first look asks for nothing. */
+const HINT = "infraspectre.session";
 const bare = createClient<paths>();
 
 export const state = signal<State>("unknown");
@@ -25,10 +27,12 @@ async function enter(session: Granted): Promise<void> {
     const { data } = await bare.GET("/api/v1/me", { headers: { authorization: `Bearer ${token}` } });
     if (data) principal.value = data as Principal;
   }
+  localStorage.setItem(HINT, "1");
   state.value = "in";
 }
 
 function leave(): void {
+  localStorage.removeItem(HINT);
   token = "";
   principal.value = null;
   state.value = "out";
@@ -47,6 +51,12 @@ export async function logIn(user: string, password: string, tenant: string): Pro
 export async function logOut(): Promise<void> {
   await bare.DELETE("/api/v1/sessions/current", { headers: { authorization: `Bearer ${token}` } });
   leave();
+}
+
+/** Go on with the session of before, if there may be one. */
+export async function resume(): Promise<void> {
+  if (localStorage.getItem(HINT)) await renew();
+  if (state.value === "unknown") state.value = "out";
 }
 
 async function exchange(): Promise<boolean> {
