@@ -76,9 +76,9 @@ class Seen(NamedTuple):
     worst: Severity | None = None
 
 
-def worse(one: Severity | None, other: Severity | None) -> Severity | None:
-    """Return the worse of two severities, None where there is none."""
-    return max((each for each in (one, other) if each), key=SEVERITIES.index, default=None)
+def worse(*severities: Severity | None) -> Severity | None:
+    """Return the worst of some severities, None where there is none."""
+    return max((each for each in severities if each), key=SEVERITIES.index, default=None)
 
 
 def named_in(frames: Iterable[pl.DataFrame]) -> dict[str, Seen]:
@@ -110,9 +110,9 @@ def with_incidents(
     count = records.count(tenant, incidents, Query(asked), MOST_COUNTED)
     if not count:
         return seen
-    [row] = records.page(tenant, incidents, Query(asked, Order("value", descending=True), 1)).rows or [None]
-    level = None if row is None else msgspec.json.decode(row.body, type=Levelled).level
-    return Seen(count, seen.detections, worse(seen.worst, level))
+    rows = records.page(tenant, incidents, Query(asked, Order("value", descending=True), 1)).rows
+    levels = [msgspec.json.decode(row.body, type=Levelled).level for row in rows]
+    return Seen(count, seen.detections, worse(seen.worst, *levels))
 
 
 @cache

@@ -61,7 +61,7 @@ class AssetChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """Says what shall be otherwise; what is left out stays."""
 
     name: Text | msgspec.UnsetType = msgspec.UNSET
-    criticality: Severity | None | msgspec.UnsetType = msgspec.UNSET
+    criticality: Severity | msgspec.UnsetType | None = msgspec.UNSET
     roles: Roles | msgspec.UnsetType = msgspec.UNSET
     owner: Text | msgspec.UnsetType = msgspec.UNSET
     note: Note | msgspec.UnsetType = msgspec.UNSET

@@ -64,7 +64,7 @@ class NewView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     page: ListName
-    question: ViewQuestion = ViewQuestion()
+    question: ViewQuestion = msgspec.field(default_factory=ViewQuestion)
     shared: bool = False
     """Whether all of the tenant see it, which needs the permission engineer."""
 
