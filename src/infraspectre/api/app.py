@@ -62,9 +62,9 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, assets, audit, console, coverage, documents, events, exports, health, hosts, incidents, integrations,
-    investigation, jobs, keys, models, predictions, scoring, sensors, sessions, settings, stream, tables, tenants, users, views,
-    webhooks,
+    analysis, analytics, assets, audit, console, coverage, documents, events, exports, health, hosts, incidents,
+    integrations, investigation, jobs, keys, models, predictions, scoring, sensors, sessions, settings, stream, tables,
+    tenants, users, views, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""

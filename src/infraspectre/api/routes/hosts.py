@@ -26,7 +26,7 @@ from infraspectre.api.given import GivenDirectories, GivenPlatform, GivenPrincip
 from infraspectre.api.pages import asked
 from infraspectre.api.problems import RefusedError
 from infraspectre.api.routes.incidents import IncidentSummary, summary_of
-from infraspectre.api.routes.tables import DETECTIONS, Row, detection_shown
+from infraspectre.api.routes.tables import DETECTIONS, Row
 from infraspectre.api.rows import page_of_rows
 from infraspectre.ports import Stored
 from infraspectre.records.address import parse_address
@@ -199,7 +199,7 @@ def latest_detections(platform: Platform, tenant: str, address: str) -> list[Row
     """Return the latest detections that name a host, the last one first."""
     query = Query((Filter(ADDRESS, "=", (address,)),), limit=MOST_LATEST)
     rows, _ = platform.tables.page(tenant, DETECTIONS.name, query, DETECTIONS.listed)
-    return [detection_shown(row) for row in rows]
+    return [detection_object(row) for row in rows]
 
 
 def told_of(stored: Stored, address: str) -> ToldAsset:
