@@ -409,6 +409,13 @@ class TableStore(Protocol):
         """
         ...
 
+    def hosts(self, tenant: str, table: str, start: int, end: int, most: int) -> pl.DataFrame:
+        """Sum up the rows of a span of time by the addresses at either end, those with the most bytes first.
+
+        Columns: address, rows, sent, received (bytes), first, last (times); a row counts for both of its ends.
+        """
+        ...
+
     def erase(self, tenant: str, entity: str) -> int:
         """Remove all rows of an address for good, and return how many there were."""
         ...

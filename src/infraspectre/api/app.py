@@ -18,6 +18,7 @@ from infraspectre.api.access.door import door_of
 from infraspectre.api.access.policy import Policy
 from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
 from infraspectre.api.contents import Contents, Known
+from infraspectre.api.directories import Directories
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.given import GivenPlatform
@@ -26,10 +27,13 @@ from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
     analysis,
     analytics,
+    assets,
     audit,
+    coverage,
     documents,
     exports,
     health,
+    hosts,
     incidents,
     integrations,
     investigation,
@@ -38,11 +42,14 @@ from infraspectre.api.routes import (
     models,
     predictions,
     scoring,
+    sensors,
     sessions,
+    settings,
     stream,
     tables,
     tenants,
     users,
+    views,
     webhooks,
 )
 from infraspectre.api.routes.health import metrics_route
@@ -55,29 +62,10 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis,
-    analytics,
-    audit,
-    console,
-    documents,
-    events,
-    exports,
-    health,
-    incidents,
-    integrations,
-    investigation,
-    jobs,
-    keys,
-    models,
-    predictions,
-    scoring,
-    sessions,
-    stream,
-    tables,
-    tenants,
-    users,
-    webhooks,
-)
+    analysis, analytics, assets, audit, console, coverage, documents, events, exports, health, hosts, incidents,
+    integrations, investigation, jobs, keys, models, predictions, scoring, sensors, sessions, settings, stream, tables,
+    tenants, users, views, webhooks,
+)  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
 
@@ -85,11 +73,13 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS 
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
     door = door_of(platform)
+    directories = Directories(platform)
     health = Matrix(checks_of(platform), platform.clock)
     handlers = [*handlers, metrics_route(platform.settings.access.public_metrics)]
     dependencies = {
         "platform": Provide(lambda: platform, sync_to_thread=False),
         "door": Provide(lambda: door, sync_to_thread=False),
+        "directories": Provide(lambda: directories, sync_to_thread=False),
         "health": Provide(lambda: health, sync_to_thread=False),
         "metrics": Provide(lambda: platform.metrics, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
@@ -138,9 +128,8 @@ def checks_of(platform: Platform) -> dict[str, Callable[[], object]]:
 
 def described() -> openapi.Document:
     """Return the description of the API, for which nothing has to run."""
-    settings = AccessSettings()
-    handlers = [*HANDLERS, metrics_route(settings.public_metrics)]
-    names = ("platform", "door", "health", "metrics")
+    handlers = [*HANDLERS, metrics_route(AccessSettings().public_metrics)]
+    names = ("platform", "door", "directories", "health", "metrics")
     nothing = {name: Provide(lambda: None, sync_to_thread=False) for name in names}
     given = {
         "principal": Provide(principal_of, sync_to_thread=False),
