@@ -37,6 +37,7 @@ from infraspectre.api.routes import (
     keys,
     models,
     predictions,
+    responses,
     scoring,
     sessions,
     stream,
@@ -56,7 +57,7 @@ from infraspectre.settings import AccessSettings
 
 PARTS = (
     analysis, analytics, audit, documents, events, exports, health, incidents, integrations, investigation,
-    jobs, keys, models, predictions, scoring, sessions, stream, tables, tenants, users, webhooks,
+    jobs, keys, models, predictions, responses, scoring, sessions, stream, tables, tenants, users, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
