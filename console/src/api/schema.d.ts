@@ -1071,6 +1071,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{incident_id}/response": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowResponse
+         * @description Show the response plan of an incident: what each step would do, and what became of it.
+         */
+        get: operations["show_response"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/response/{step_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * DecideStep
+         * @description Approve a step of a response plan, which carries it out, or refuse it.
+         */
+        post: operations["decide_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/response/{step_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * UndoStep
+         * @description Take back what was done or decided about a step.
+         */
+        post: operations["undo_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/custom-scoring": {
         parameters: {
             query?: never;
@@ -1909,6 +1969,14 @@ export interface components {
             sha256: string;
             rows?: number | null;
         };
+        /** Decision */
+        Decision: {
+            approve: boolean;
+            /** @default  */
+            comment: string;
+            /** @default false */
+            force: boolean;
+        };
         /** Deliveries */
         Deliveries: {
             standing: components["schemas"]["Standing"];
@@ -1970,6 +2038,12 @@ export interface components {
         /** Enrichment */
         Enrichment: {
             values: components["schemas"]["Enriched"][];
+        };
+        /** Escalation */
+        Escalation: {
+            to: string;
+            within_minutes: number;
+            reason: string;
         };
         /** Example */
         Example: {
@@ -2617,6 +2691,41 @@ export interface components {
             flows: number;
             bytes: number;
             is_new: boolean;
+        };
+        /** Plan */
+        Plan: {
+            playbook: string;
+            priority: string;
+            escalations: components["schemas"]["Escalation"][];
+            runners: string[];
+            is_dry_run: boolean;
+            steps: components["schemas"]["PlanStep"][];
+        };
+        /** PlanStep */
+        PlanStep: {
+            step_id: string;
+            action: string;
+            kind: string;
+            target: string;
+            why: string;
+            command: string;
+            queries: {
+                [key: string]: string;
+            };
+            is_automated: boolean;
+            reversible: boolean;
+            needs_approval: boolean;
+            /** @enum {string} */
+            state: "proposed" | "approved" | "running" | "done" | "undone" | "failed" | "refused";
+            by: string;
+            at: string | null;
+            comment: string;
+            said: string;
+            lease_until: string | null;
+            deadline_at: string;
+            preview: string;
+            refusal: string | null;
+            is_planned: boolean;
         };
         /** Point */
         Point: {
@@ -3412,6 +3521,7 @@ export type CustomThresholds = components['schemas']['CustomThresholds'];
 export type CustomWeights = components['schemas']['CustomWeights'];
 export type DashboardMetrics = components['schemas']['DashboardMetrics'];
 export type DataFile = components['schemas']['DataFile'];
+export type Decision = components['schemas']['Decision'];
 export type Deliveries = components['schemas']['Deliveries'];
 export type Dependency = components['schemas']['Dependency'];
 export type DependencyMatrix = components['schemas']['DependencyMatrix'];
@@ -3421,6 +3531,7 @@ export type Drift = components['schemas']['Drift'];
 export type EnrichRequest = components['schemas']['EnrichRequest'];
 export type Enriched = components['schemas']['Enriched'];
 export type Enrichment = components['schemas']['Enrichment'];
+export type Escalation = components['schemas']['Escalation'];
 export type Example = components['schemas']['Example'];
 export type ExplainRequest = components['schemas']['ExplainRequest'];
 export type Explanation = components['schemas']['Explanation'];
@@ -3492,6 +3603,8 @@ export type PageOfAuditEvent = components['schemas']['PageOfAuditEvent'];
 export type Parameters = components['schemas']['Parameters'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type Peer = components['schemas']['Peer'];
+export type Plan = components['schemas']['Plan'];
+export type PlanStep = components['schemas']['PlanStep'];
 export type Point = components['schemas']['Point'];
 export type PredictBatchRequest = components['schemas']['PredictBatchRequest'];
 export type PredictRequest = components['schemas']['PredictRequest'];
@@ -5872,6 +5985,125 @@ export interface operations {
             400: components["responses"]["bad-request"];
             401: components["responses"]["unauthenticated"];
             403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_response: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    decide_step: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                incident_id: string;
+                step_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Decision"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanStep"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    undo_step: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                incident_id: string;
+                step_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanStep"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
             406: components["responses"]["not-acceptable"];
             408: components["responses"]["too-slow"];
             409: components["responses"]["conflict"];

@@ -41,6 +41,7 @@ from infraspectre.api.routes import (
     keys,
     models,
     predictions,
+    responses,
     scoring,
     sensors,
     sessions,
@@ -63,8 +64,8 @@ from infraspectre.settings import AccessSettings
 
 PARTS = (
     analysis, analytics, assets, audit, console, coverage, documents, events, exports, health, hosts, incidents,
-    integrations, investigation, jobs, keys, models, predictions, scoring, sensors, sessions, settings, stream, tables,
-    tenants, users, views, webhooks,
+    integrations, investigation, jobs, keys, models, predictions, responses, scoring, sensors, sessions, settings,
+    stream, tables, tenants, users, views, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""

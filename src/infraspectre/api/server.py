@@ -18,7 +18,14 @@ from infraspectre.api.stream.limits import Limits
 from infraspectre.errors import AccessError, ConfigError, OutputError
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.records.access import Principal
-from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, SENSORS_TOPIC
+from infraspectre.records.feed import (
+    AUDIT_TOPIC,
+    EVENTS_TOPIC,
+    FLOWS_TOPIC,
+    NOTICES_TOPIC,
+    RESPONSES_TOPIC,
+    SENSORS_TOPIC,
+)
 from infraspectre.security import is_loopback
 from infraspectre.serving.control import BEAT_S, Control, News, Report
 from infraspectre.serving.listening import in_address, listening
@@ -34,6 +41,7 @@ from infraspectre.serving.metrics import (
 )
 from infraspectre.serving.opening import close_platform, open_platform
 from infraspectre.serving.outboxes import Outboxes
+from infraspectre.serving.responding import response_tasks
 from infraspectre.serving.retraining import RETRAINING, retrain
 from infraspectre.serving.tasks import Tasks
 from infraspectre.serving.upkeep import Upkeep, access_tasks, log_tasks
@@ -77,8 +85,8 @@ async def answer(platform: Platform, control: Control) -> None:
     from infraspectre.api.routes.stream import hub_of
 
     chosen = platform.settings.server
-    topics = [FLOWS_TOPIC, SENSORS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC]
-    tasks = log_tasks(platform, topics) | access_tasks(platform)
+    topics = [FLOWS_TOPIC, SENSORS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC, RESPONSES_TOPIC]
+    tasks = log_tasks(platform, topics) | access_tasks(platform) | response_tasks(platform)
     with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
         port = held.getsockname()[1]
         application = make_app(platform)

@@ -251,6 +251,14 @@ class DataFile(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Decision."""
+
+    approve: bool
+    comment: str | msgspec.UnsetType = msgspec.UNSET
+    force: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class Deliveries(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Deliveries."""
 
@@ -320,6 +328,14 @@ class Enrichment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Enrichment."""
 
     values: list[Enriched]
+
+
+class Escalation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Escalation."""
+
+    to: str
+    within_minutes: int
+    reason: str
 
 
 class Example(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1038,6 +1054,42 @@ class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
     flows: int
     bytes: int
     is_new: bool
+
+
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Plan."""
+
+    playbook: str
+    priority: str
+    escalations: list[Escalation]
+    runners: list[str]
+    is_dry_run: bool
+    steps: list[PlanStep]
+
+
+class PlanStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PlanStep."""
+
+    step_id: str
+    action: str
+    kind: str
+    target: str
+    why: str
+    command: str
+    queries: dict[str, str]
+    is_automated: bool
+    reversible: bool
+    needs_approval: bool
+    state: Literal["proposed", "approved", "running", "done", "undone", "failed", "refused"]
+    by: str
+    at: str | None
+    comment: str
+    said: str
+    lease_until: str | None
+    deadline_at: str
+    preview: str
+    refusal: str | None
+    is_planned: bool
 
 
 class Point(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1907,6 +1959,29 @@ class Client(Connection):
             bytes,
             within={"incident_id": incident_id},
             query={"format": format},
+        )
+
+    def show_response(self, incident_id: str) -> Plan:
+        """Show the response plan of an incident: what each step would do, and what became of it."""
+        return self.ask("GET", "/api/v1/incidents/{incident_id}/response", Plan, within={"incident_id": incident_id})
+
+    def decide_step(self, incident_id: str, step_id: str, data: Decision) -> PlanStep:
+        """Approve a step of a response plan, which carries it out, or refuse it."""
+        return self.ask(
+            "POST",
+            "/api/v1/incidents/{incident_id}/response/{step_id}/approval",
+            PlanStep,
+            within={"incident_id": incident_id, "step_id": step_id},
+            body=data,
+        )
+
+    def undo_step(self, incident_id: str, step_id: str) -> PlanStep:
+        """Take back what was done or decided about a step."""
+        return self.ask(
+            "POST",
+            "/api/v1/incidents/{incident_id}/response/{step_id}/undo",
+            PlanStep,
+            within={"incident_id": incident_id, "step_id": step_id},
         )
 
     def list_similar_incidents(self, incident_id: str) -> SimilarIncidents:

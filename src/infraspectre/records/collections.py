@@ -50,12 +50,14 @@ INTEGRATIONS = Collection("integrations", {"kind": "text", "name": "text"})
 PROGRESS = Collection("progress")
 """How far webhooks and integrations have come."""
 DEAD_LETTERS = Collection("dead_letters", {"destination": "text", "at": "integer"})
+RESPONSES = Collection("responses", {"incident_id": "text", "state": "text", "due_at": "integer"})
+"""What became of steps of response plans; `due_at` is when what a step changed has to be undone, 0 for nothing."""
 SENSORS = Collection("sensors", {"name": "text", "state": "text", "seen_at": "integer"})
 TENANTS = Collection("tenants", {"name": "text"})
 IDEMPOTENCY = Collection("idempotency", {"expires_at": "integer"})
 COLLECTIONS = (
     INCIDENTS, VERDICTS, USERS, KEYS, ASSETS, WEBHOOKS, JOBS, SAVED_VIEWS, INTEGRATIONS, SENSORS, TENANTS, IDEMPOTENCY,
-    SESSIONS, PROGRESS, DEAD_LETTERS,
+    SESSIONS, PROGRESS, DEAD_LETTERS, RESPONSES,
 )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Composition:
             intel=self._intel,
             settings=self._settings,
             guard=self._guarded,
+            on_platform=True,
         )
 
     def _guarded(self, detector: Any) -> GuardedDetector:
