@@ -38,6 +38,7 @@ from infraspectre.api.routes import (
     models,
     predictions,
     responses,
+    rules,
     scoring,
     sessions,
     stream,
@@ -57,7 +58,7 @@ from infraspectre.settings import AccessSettings
 
 PARTS = (
     analysis, analytics, audit, documents, events, exports, health, incidents, integrations, investigation,
-    jobs, keys, models, predictions, responses, scoring, sessions, stream, tables, tenants, users, webhooks,
+    jobs, keys, models, predictions, responses, rules, scoring, sessions, stream, tables, tenants, users, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
