@@ -1131,6 +1131,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRules
+         * @description List own rules, Sigma rules and rules of correlation as their files say, also those that are refused.
+         */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowRule
+         * @description Show a rule with its text.
+         */
+        get: operations["show_rule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * SwitchRule
+         * @description Switch an own rule or a Sigma rule off or on for the tenant; the worker follows within a minute.
+         */
+        patch: operations["switch_rule"];
+        trace?: never;
+    };
+    "/api/v1/rules/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * TryRule
+         * @description Check the text of a rule, and run it on flows of the last hours; nothing is kept.
+         */
+        post: operations["try_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/custom-scoring": {
         parameters: {
             query?: never;
@@ -2637,6 +2701,11 @@ export interface components {
             items: components["schemas"]["SomeApiKey"][];
             next?: string | null;
         };
+        /** PageOf[RuleSummary] */
+        PageOfRuleSummary: {
+            items: components["schemas"]["SomeRuleSummary"][];
+            next?: string | null;
+        };
         /** PageOf[SensorStatus] */
         PageOfSensorStatus: {
             items: components["schemas"]["SomeSensorStatus"][];
@@ -2811,6 +2880,56 @@ export interface components {
             name: string;
             /** @default 30 */
             days: number;
+        };
+        /** RuleChange */
+        RuleChange: {
+            enabled: boolean;
+        };
+        /** RuleCost */
+        RuleCost: {
+            cpu_ms: number;
+            share: number;
+        };
+        /** RuleDetail */
+        RuleDetail: {
+            summary: components["schemas"]["RuleSummary"];
+            text: string;
+            about: string;
+            switched_by: string;
+            switched_at: string | null;
+        };
+        /** RuleFault */
+        RuleFault: {
+            reason: string;
+            line: number | null;
+            field: string | null;
+            remedy: string | null;
+        };
+        /** RuleSummary */
+        RuleSummary: {
+            rule_id: string;
+            name: string;
+            title: string;
+            kind: string;
+            file: string;
+            line: number;
+            /** @enum {string} */
+            state: "on" | "off" | "unseen" | "refused";
+            reason: string;
+            /** @enum {string} */
+            severity: "informational" | "low" | "medium" | "high" | "critical";
+            techniques: string[];
+            hits: number;
+            last_hit: string | null;
+            cost: components["schemas"]["RuleCost"] | null;
+        };
+        /** RuleTrial */
+        RuleTrial: {
+            text: string;
+            /** @enum {null|string} */
+            kind?: "own" | "sigma" | null;
+            /** @default 24 */
+            hours: number;
         };
         /** SavedView */
         SavedView: {
@@ -3043,6 +3162,34 @@ export interface components {
             delivered: boolean;
             problem: string;
         };
+        /** TrialDetection */
+        TrialDetection: {
+            at: string;
+            category: string;
+            /** @enum {string} */
+            severity: "informational" | "low" | "medium" | "high" | "critical";
+            score: number;
+            orig: string | null;
+            resp: string | null;
+            techniques: components["schemas"]["Technique"][];
+            summary: string;
+            flow_ids: string[];
+        };
+        /** TrialResult */
+        TrialResult: {
+            is_valid: boolean;
+            /** @enum {string} */
+            kind: "own" | "sigma";
+            rules: number;
+            errors: components["schemas"]["RuleFault"][];
+            start: string;
+            end: string;
+            flows: number;
+            is_whole: boolean;
+            matches: number;
+            first: components["schemas"]["TrialDetection"][];
+            cpu_ms: number;
+        };
         /** User */
         User: {
             name: string;
@@ -3243,6 +3390,24 @@ export interface components {
             role?: "viewer" | "analyst" | "engineer" | "administrator" | "sensor";
             created_at?: string;
             expires_at?: string | null;
+        };
+        /** RuleSummary */
+        SomeRuleSummary: {
+            rule_id?: string;
+            name?: string;
+            title?: string;
+            kind?: string;
+            file?: string;
+            line?: number;
+            /** @enum {string} */
+            state?: "on" | "off" | "unseen" | "refused";
+            reason?: string;
+            /** @enum {string} */
+            severity?: "informational" | "low" | "medium" | "high" | "critical";
+            techniques?: string[];
+            hits?: number;
+            last_hit?: string | null;
+            cost?: components["schemas"]["RuleCost"] | null;
         };
         /** SensorStatus */
         SomeSensorStatus: {
@@ -3593,6 +3758,7 @@ export type PageOfIncidentSummary = components['schemas']['PageOfIncidentSummary
 export type PageOfIntegration = components['schemas']['PageOfIntegration'];
 export type PageOfJobStatus = components['schemas']['PageOfJobStatus'];
 export type PageOfApiKey = components['schemas']['PageOfApiKey'];
+export type PageOfRuleSummary = components['schemas']['PageOfRuleSummary'];
 export type PageOfSensorStatus = components['schemas']['PageOfSensorStatus'];
 export type PageOfShownSetting = components['schemas']['PageOfShownSetting'];
 export type PageOfTenant = components['schemas']['PageOfTenant'];
@@ -3618,6 +3784,12 @@ export type RegisteredModel = components['schemas']['RegisteredModel'];
 export type Renewal = components['schemas']['Renewal'];
 export type Replay = components['schemas']['Replay'];
 export type RetrainingRequest = components['schemas']['RetrainingRequest'];
+export type RuleChange = components['schemas']['RuleChange'];
+export type RuleCost = components['schemas']['RuleCost'];
+export type RuleDetail = components['schemas']['RuleDetail'];
+export type RuleFault = components['schemas']['RuleFault'];
+export type RuleSummary = components['schemas']['RuleSummary'];
+export type RuleTrial = components['schemas']['RuleTrial'];
 export type SavedView = components['schemas']['SavedView'];
 export type Scored = components['schemas']['Scored'];
 export type Scores = components['schemas']['Scores'];
@@ -3644,6 +3816,8 @@ export type Trend = components['schemas']['Trend'];
 export type TrendAnswer = components['schemas']['TrendAnswer'];
 export type TrendRequest = components['schemas']['TrendRequest'];
 export type Trial = components['schemas']['Trial'];
+export type TrialDetection = components['schemas']['TrialDetection'];
+export type TrialResult = components['schemas']['TrialResult'];
 export type User = components['schemas']['User'];
 export type UserChange = components['schemas']['UserChange'];
 export type UsualHour = components['schemas']['UsualHour'];
@@ -3660,6 +3834,7 @@ export type SomeGivenVerdict = components['schemas']['SomeGivenVerdict'];
 export type SomeIntegration = components['schemas']['SomeIntegration'];
 export type SomeJobStatus = components['schemas']['SomeJobStatus'];
 export type SomeApiKey = components['schemas']['SomeApiKey'];
+export type SomeRuleSummary = components['schemas']['SomeRuleSummary'];
 export type SomeSensorStatus = components['schemas']['SomeSensorStatus'];
 export type SomeTenant = components['schemas']['SomeTenant'];
 export type SomeUser = components['schemas']['SomeUser'];
@@ -6104,6 +6279,163 @@ export interface operations {
             401: components["responses"]["unauthenticated"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: file (text), hits (integer), kind (text), name (text), rule_id (text), severity (text), state (text), techniques (texts). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of cost, file, hits, kind, last_hit, line, name, reason, rule_id, severity, state, techniques, title; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfRuleSummary"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    switch_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    try_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleTrial"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialResult"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
             406: components["responses"]["not-acceptable"];
             408: components["responses"]["too-slow"];
             409: components["responses"]["conflict"];

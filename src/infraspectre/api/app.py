@@ -42,6 +42,7 @@ from infraspectre.api.routes import (
     models,
     predictions,
     responses,
+    rules,
     scoring,
     sensors,
     sessions,
@@ -63,10 +64,37 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, assets, audit, console, coverage, documents, events, exports, health, hosts, incidents,
-    integrations, investigation, jobs, keys, models, predictions, responses, scoring, sensors, sessions, settings,
-    stream, tables, tenants, users, views, webhooks,
-)  # fmt: skip
+    analysis,
+    analytics,
+    assets,
+    audit,
+    console,
+    coverage,
+    documents,
+    events,
+    exports,
+    health,
+    hosts,
+    incidents,
+    integrations,
+    investigation,
+    jobs,
+    keys,
+    models,
+    predictions,
+    responses,
+    rules,
+    scoring,
+    sensors,
+    sessions,
+    settings,
+    stream,
+    tables,
+    tenants,
+    users,
+    views,
+    webhooks,
+)
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
 

@@ -32,6 +32,7 @@ from infraspectre.serving.listening import in_address, listening
 from infraspectre.serving.metrics import (
     BREAKER_OPEN,
     BREAKER_SKIPPED,
+    DETECTOR_SECONDS,
     FAILURES,
     PROCESS_RESTARTS,
     WORKER_FLOWS,
@@ -216,6 +217,7 @@ FACTS = {
     "flows": WORKER_FLOWS,
     "waiting": WORKER_WAITING,
     "seconds": WORKER_SECONDS,
+    "detectors": DETECTOR_SECONDS,
     "open": BREAKER_OPEN,
     "skipped": BREAKER_SKIPPED,
     "failures": FAILURES,

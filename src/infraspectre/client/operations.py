@@ -982,6 +982,13 @@ class PageOfJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class PageOfRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfRuleSummary."""
+
+    items: list[SomeRuleSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class PageOfSavedView(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfSavedView."""
 
@@ -1202,6 +1209,64 @@ class RetrainingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     days: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class RuleChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleChange."""
+
+    enabled: bool
+
+
+class RuleCost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleCost."""
+
+    cpu_ms: float
+    share: float
+
+
+class RuleDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleDetail."""
+
+    summary: RuleSummary
+    text: str
+    about: str
+    switched_by: str
+    switched_at: str | None
+
+
+class RuleFault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleFault."""
+
+    reason: str
+    line: int | None
+    field: str | None
+    remedy: str | None
+
+
+class RuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleSummary."""
+
+    rule_id: str
+    name: str
+    title: str
+    kind: str
+    file: str
+    line: int
+    state: Literal["on", "off", "unseen", "refused"]
+    reason: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    techniques: list[str]
+    hits: int
+    last_hit: str | None
+    cost: RuleCost | None
+
+
+class RuleTrial(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleTrial."""
+
+    text: str
+    kind: Literal["own", "sigma", None] | msgspec.UnsetType = msgspec.UNSET
+    hours: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class SavedView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1434,6 +1499,24 @@ class SomeJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class SomeRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeRuleSummary."""
+
+    rule_id: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    kind: str | msgspec.UnsetType = msgspec.UNSET
+    file: str | msgspec.UnsetType = msgspec.UNSET
+    line: int | msgspec.UnsetType = msgspec.UNSET
+    state: Literal["on", "off", "unseen", "refused"] | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    severity: Literal["informational", "low", "medium", "high", "critical"] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    hits: int | msgspec.UnsetType = msgspec.UNSET
+    last_hit: str | msgspec.UnsetType | None = msgspec.UNSET
+    cost: RuleCost | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class SomeSavedView(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeSavedView."""
 
@@ -1642,6 +1725,36 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
 
     delivered: bool
     problem: str
+
+
+class TrialDetection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrialDetection."""
+
+    at: str
+    category: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    score: float
+    orig: str | None
+    resp: str | None
+    techniques: list[Technique]
+    summary: str
+    flow_ids: list[str]
+
+
+class TrialResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrialResult."""
+
+    is_valid: bool
+    kind: Literal["own", "sigma"]
+    rules: int
+    errors: list[RuleFault]
+    start: str
+    end: str
+    flows: int
+    is_whole: bool
+    matches: int
+    first: list[TrialDetection]
+    cpu_ms: float
 
 
 class User(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -2214,6 +2327,35 @@ class Client(Connection):
     def retrain_model(self, data: RetrainingRequest) -> JobStatus:
         """Learn a model from verdicts and ordinary flows, and register it as a candidate: a job."""
         return self.ask("POST", "/api/v1/retraining", JobStatus, body=data)
+
+    def list_rules(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfRuleSummary:
+        """List own rules, Sigma rules and rules of correlation as their files say, also those that are refused."""
+        return self.ask(
+            "GET",
+            "/api/v1/rules",
+            PageOfRuleSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def try_rule(self, data: RuleTrial) -> TrialResult:
+        """Check the text of a rule, and run it on flows of the last hours; nothing is kept."""
+        return self.ask("POST", "/api/v1/rules/test", TrialResult, body=data)
+
+    def show_rule(self, rule_id: str) -> RuleDetail:
+        """Show a rule with its text."""
+        return self.ask("GET", "/api/v1/rules/{rule_id}", RuleDetail, within={"rule_id": rule_id})
+
+    def switch_rule(self, rule_id: str, data: RuleChange) -> RuleDetail:
+        """Switch an own rule or a Sigma rule off or on for the tenant; the worker follows within a minute."""
+        return self.ask("PATCH", "/api/v1/rules/{rule_id}", RuleDetail, within={"rule_id": rule_id}, body=data)
 
     def list_sensors(
         self,

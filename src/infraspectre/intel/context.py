@@ -28,6 +28,10 @@ class Soma(Protocol):
         """Return what became certain with this batch."""
         ...
 
+    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
+        """Switch rules off, by kind, and all others on."""
+        ...
+
     def settle(self) -> list[Detection]:
         """Return what flows that still wait make certain."""
         ...
@@ -104,6 +108,10 @@ class SomaInContext:
         """Return what became certain with this batch, allowed or not."""
         self._context.learn(flows)
         return self._context.rules.apply(self._soma.detect(flows, features))
+
+    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
+        """Switch rules off, by kind, and all others on."""
+        self._soma.switch(off)
 
     def settle(self) -> list[Detection]:
         """Return what flows that still wait make certain, allowed or not."""

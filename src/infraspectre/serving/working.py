@@ -12,9 +12,10 @@ from infraspectre import app
 from infraspectre.pipeline import Pipeline
 from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
-from infraspectre.serving.breakers import Breaker, GuardedDetector
+from infraspectre.serving.breakers import Breaker, Cost, GuardedDetector
 from infraspectre.serving.control import BEAT_S, Control, Report, State
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
+from infraspectre.serving.rule_shelf import Switches
 from infraspectre.serving.upkeep import Upkeep, log_tasks, record_tasks, table_tasks
 from infraspectre.serving.worker import Worker
 from infraspectre.settings import Settings
@@ -27,6 +28,7 @@ class Composition:
         """Read rules and intelligence once, for all tenants; raises InputError for what cannot be used."""
         self._settings = settings
         self.breakers: list[Breaker] = []
+        self.costs: list[Cost] = []
         chosen = settings.detection
         self._intel = app.load_intel(chosen.intel) if chosen.intel else None
         self._rules = Told().load_all([Path(each) for each in chosen.rules]) if chosen.rules else None
@@ -49,6 +51,7 @@ class Composition:
     def _guarded(self, detector: Any) -> GuardedDetector:
         found = GuardedDetector(detector)
         self.breakers.append(found.breaker)
+        self.costs.append(found.cost)
         return found
 
 
@@ -57,10 +60,14 @@ def work(settings: Settings, control: Control) -> None:
     platform = open_platform(settings)
     composition = Composition(settings)
     worker = Worker(platform, composition, worker_folder(settings))
+    switches = Switches(platform)
     tasks = table_tasks(platform) | record_tasks(platform) | log_tasks(platform, [FEED_TOPIC])
+    tasks["rules"] = switches.read
     with worker.relay, Upkeep(tasks) as upkeep:
         beat = Beat(control, worker, composition, upkeep)
+        upkeep.do("rules")
         while not control.stopped.is_set():
+            switches.apply(worker.learnt.pipelines)
             worker.step(0.1)
             beat.tick()
     control.report(Report("stopping"))
@@ -93,13 +100,22 @@ class Beat:
         state: State = "starting" if self._worker.is_learning else "ready"
         breakers = list(self._breakers())
         problems = {each.name: each.error for each in breakers if each.state != "closed"}
-        return Report(state, facts=facts(self._worker, breakers), problems=problems)
+        told = facts(self._worker, breakers) | {"detectors": spent(self._composition.costs)}
+        return Report(state, facts=told, problems=problems)
 
     def _breakers(self) -> Iterator[Breaker]:
         yield from (queue.breaker for queue in self._worker.queues)
         yield from self._composition.breakers
         yield self._worker.relay.breaker
         yield from self._upkeep.breakers.values()
+
+
+def spent(costs: Iterable[Cost]) -> dict[str, float]:
+    """Return the processor time of detectors, of all tenants together."""
+    found: Counter[str] = Counter()
+    for each in costs:
+        found[each.name] += each.cpu_s  # type: ignore[assignment]
+    return {name: round(seconds, 3) for name, seconds in found.items()}
 
 
 def facts(worker: Worker, breakers: Iterable[Breaker]) -> dict[str, dict[str, float]]:
