@@ -166,21 +166,19 @@ function AddSystem({ close }: { close: () => void }) {
         />
         <Field name="name" label="Name" hint="Small letters, digits and dashes" required problem={add.problems.name} />
         <Field name="url" label="Where to" placeholder={about.url} required problem={add.problems.url} />
-        <>
-          {about.secret && (
-            <Field
-              name="secret"
-              label={about.secret}
-              type="password"
-              autocomplete="off"
-              hint="It is kept sealed and never shown"
-              problem={add.problems.secret}
-            />
-          )}
-          {about.options.map((name) => (
-            <Field key={name} name={name} label={name} problem={add.problems[`options.${name}`]} />
-          ))}
-        </>
+        {about.secret && (
+          <Field
+            name="secret"
+            label={about.secret}
+            type="password"
+            autocomplete="off"
+            hint="It is kept sealed and never shown"
+            problem={add.problems.secret}
+          />
+        )}
+        {about.options.map((name) => (
+          <Field key={name} name={name} label={name} problem={add.problems[`options.${name}`]} />
+        ))}
         <Select name="format" label="Format" options={FORMATS} />
         <Area
           name="filters"
