@@ -22,6 +22,7 @@ from infraspectre.api.access.passwords import Passwords
 from infraspectre.api.access.tokens import Claims, Tokens
 from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
+from infraspectre.api.routes.sessions import LEEWAY_S
 from infraspectre.errors import ConfigError, OutputError
 from infraspectre.records.access import PERMISSIONS, ROLES, AuditEvent
 from infraspectre.records.collections import KEYS, SESSIONS
@@ -141,6 +142,20 @@ def test_a_browser_keeps_its_refresh_token_in_a_cookie(client: TestClient[Api], 
     assert "max-age=0" in over.headers["set-cookie"].lower()
     last = renewed.headers["set-cookie"].partition(";")[0]
     assert in_browser(client, "/renewal", {}, cookie=last).status_code == 401
+
+
+def test_a_page_that_is_left_while_it_renews_keeps_its_session(
+    client: TestClient[Api], platform: Platform, clock: SetClock
+) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    cookie = in_browser(client).headers["set-cookie"].partition(";")[0]
+    assert in_browser(client, "/renewal", {}, cookie=cookie).status_code == 201  # its answer is lost
+    again = in_browser(client, "/renewal", {}, cookie=cookie)
+    assert again.status_code == 201
+    clock.time += (LEEWAY_S + 1) * SECOND
+    assert in_browser(client, "/renewal", {}, cookie=cookie).status_code == 401
+    latest = again.headers["set-cookie"].partition(";")[0]
+    assert in_browser(client, "/renewal", {}, cookie=latest).status_code == 401  # it ended for both
 
 
 def test_plain_loopback_alone_has_a_cookie_without_tls(client: TestClient[Api], platform: Platform) -> None:

@@ -16,6 +16,7 @@ import { Stage, type StageName, stageOf } from "../parts/Stage";
 import { State } from "../parts/State";
 import { Empty, Shown } from "../parts/States";
 import { Time } from "../parts/Time";
+import { dayOf } from "./Models";
 
 const REGISTRY = "registry:";
 const MOST_COLUMNS = 20;
@@ -42,7 +43,7 @@ function About({ model }: { model: ModelStatus }) {
     <Panel title="Report card" note="Measured on rows that were held out of training.">
       <KeyValue
         rows={[
-          ["Made", <Time key="at" at={model.created_at} />],
+          ["Made", dayOf(model.created_at)],
           ["Columns", count(model.columns)],
           ["Classes", model.classes.join(", ") || "none"],
           ["Signed", model.is_signed ? "yes" : "no"],

@@ -17,6 +17,8 @@ import { Stage, stageOf } from "../parts/Stage";
 import { Shown } from "../parts/States";
 import { Time } from "../parts/Time";
 
+/** Return the day on which a model was made; those that are made the same every time tell none. */
+export const dayOf = (at: string) => (Date.parse(at) > 0 ? at.slice(0, 10) : "–");
 export const modelPath = (name: string) => `/models/${encodeURIComponent(name)}`;
 
 export default function Models() {
@@ -83,7 +85,7 @@ const BUILTIN: Column<ModelStatus>[] = [
   { title: "Kind", show: (model) => model.kind },
   { title: "Classes", isNumber: true, show: (model) => count(model.classes.length) },
   { title: "Columns", isNumber: true, show: (model) => count(model.columns) },
-  { title: "Made", show: (model) => <Time at={model.created_at} /> },
+  { title: "Made", show: (model) => dayOf(model.created_at) },
 ];
 
 function Retraining({ close }: { close: () => void }) {

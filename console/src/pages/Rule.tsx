@@ -14,7 +14,7 @@ import { State } from "../parts/State";
 import { Empty, Shown } from "../parts/States";
 import { Time } from "../parts/Time";
 import style from "./Rule.module.css";
-import { STANDING, WORDS } from "./Rules";
+import { STANDING, titleOf, WORDS } from "./Rules";
 
 export default function Rule({ params }: { params: { id: string } }) {
   const at = { path: { rule_id: params.id } };
@@ -33,8 +33,8 @@ export default function Rule({ params }: { params: { id: string } }) {
   const canSwitch = may("engineer") && (state === "on" || state === "off");
   return (
     <Page
-      title={rule.data?.summary.title || params.id}
-      note={rule.data?.about}
+      title={rule.data ? titleOf(rule.data.summary) : params.id}
+      note={rule.data?.about || rule.data?.summary.title}
       tools={
         canSwitch && (
           <Button disabled={change.isBusy} onClick={() => void change.run(state === "off")}>

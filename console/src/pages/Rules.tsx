@@ -29,6 +29,8 @@ export const WORDS: Record<RuleSummary["state"], string> = {
   refused: "refused",
 };
 const PAGE = 200;
+/** Return what a rule is called; in titles of correlation, a variable stands for what the incidents share. */
+export const titleOf = (rule: RuleSummary) => (rule.kind === "correlation" ? rule.name : rule.title || rule.name);
 const USUAL = { filters: [], order: "-hits" };
 const FACETS = [
   { field: "state", title: "State", values: Object.entries(WORDS) as [string, string][] },
@@ -115,7 +117,7 @@ const COLUMNS: Column<RuleSummary>[] = [
   {
     key: "title",
     title: "Rule",
-    show: (rule) => <Link href={`/rules/${encodeURIComponent(rule.rule_id)}`}>{rule.title || rule.name}</Link>,
+    show: (rule) => <Link href={`/rules/${encodeURIComponent(rule.rule_id)}`}>{titleOf(rule)}</Link>,
   },
   { key: "kind", title: "Kind", width: "7rem", wideOnly: true, show: (rule) => rule.kind },
   {

@@ -70,7 +70,11 @@ const COLUMNS: Column<SensorStatus>[] = [
   { title: "Traffic", isNumber: true, show: (each) => amountOf(each.bytes, bytes) },
   { title: "Waiting there", isNumber: true, show: (each) => amountOf(each.queued, count) },
   { title: "Lost", isNumber: true, show: (each) => <Lost lost={{ ...each.lost, ...each.shed }} /> },
-  { title: "Clock ahead, s", isNumber: true, show: (each) => each.clock_ahead_s.toFixed(1) },
+  {
+    title: "Clock ahead, s",
+    isNumber: true,
+    show: (each) => (Math.abs(each.clock_ahead_s) < 0.05 ? "0.0" : each.clock_ahead_s.toFixed(1)),
+  },
   { title: "From", show: (each) => each.addresses.join(", ") },
   { title: "Version", show: (each) => each.version },
 ];
