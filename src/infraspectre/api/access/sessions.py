@@ -57,7 +57,7 @@ class Sessions:
             raise AccessError("there is no such session")
         record = msgspec.json.decode(stored.body, type=SessionRecord)
         now = self._clock.now()
-        is_late = old.fits(record.before) and now - record.renewed_at <= leeway_s * NANOSECONDS
+        is_late = old.fits(record.before) and now - record.renewed_at < leeway_s * NANOSECONDS
         if not old.fits(record.digest) and not is_late:
             self.close(old.tenant, old.id)
             raise AccessError("the refresh token was used before, so the session is over")
