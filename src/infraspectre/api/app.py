@@ -32,6 +32,7 @@ from infraspectre.api.routes import (
     health,
     incidents,
     integrations,
+    intelligence,
     investigation,
     jobs,
     keys,
@@ -57,8 +58,9 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, audit, documents, events, exports, health, incidents, integrations, investigation,
-    jobs, keys, models, predictions, responses, rules, scoring, sessions, stream, tables, tenants, users, webhooks,
+    analysis, analytics, audit, documents, events, exports, health, incidents, integrations, intelligence,
+    investigation, jobs, keys, models, predictions, responses, rules, scoring, sessions, stream, tables, tenants, users,
+    webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
