@@ -29,6 +29,7 @@ from infraspectre.api.routes import (
     audit,
     documents,
     exports,
+    graph,
     health,
     incidents,
     integrations,
@@ -58,9 +59,9 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, audit, documents, events, exports, health, incidents, integrations, intelligence,
-    investigation, jobs, keys, models, predictions, responses, rules, scoring, sessions, stream, tables, tenants, users,
-    webhooks,
+    analysis, analytics, audit, documents, events, exports, graph, health, incidents, integrations, intelligence,
+    investigation, jobs, keys, models, predictions, responses, rules, scoring, sessions, stream, tables, tenants,
+    users, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
