@@ -16,8 +16,8 @@ from findings import finding
 from infraspectre.api.app import make_app
 from infraspectre.records.tables import detection_frame
 from infraspectre.serving import rule_trial
+from infraspectre.serving.following import Following
 from infraspectre.serving.metrics import DETECTOR_SECONDS
-from infraspectre.serving.rule_shelf import Switches
 from infraspectre.settings import DetectionSettings, Settings
 
 OWN = """\
@@ -125,13 +125,13 @@ def test_a_rule_is_switched_for_its_tenant_alone(site: Site) -> None:
     assert (switched["summary"]["state"], switched["switched_by"]) == ("off", "engineer-of-default")
     assert site.get(f"{PATH}/{RESOLVER}")["summary"]["state"] == "off"
     assert site.get(f"{PATH}/{RESOLVER}", "other")["summary"]["state"] == "on"
-    switches = Switches(site.platform)
-    switches.read()
-    assert switches.off("default") == {"own": frozenset({"resolver-used"})}
-    assert switches.off("other") == {}
+    following = Following(site.platform)
+    following.read()
+    assert following.wanted("default").off == {"own": frozenset({"resolver-used"})}
+    assert following.wanted("other").off == {}
     assert site.switch(RESOLVER, enabled=True).json()["summary"]["state"] == "on"
-    switches.read()
-    assert switches.off("default") == {}
+    following.read()
+    assert following.wanted("default").off == {}
 
 
 @pytest.mark.parametrize("rule", ["own-broken", "own-off-here", "correlation-campaign-actor"])

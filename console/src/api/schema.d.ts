@@ -339,6 +339,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowGraph
+         * @description Show what lies around a node, or the whole recent picture.
+         */
+        get: operations["show_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -673,6 +693,146 @@ export interface paths {
          * @description Send events again, with the same identities: all behind a place in the feed, or dead letters.
          */
         post: operations["replay_integration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListIndicators
+         * @description List indicators of the settings and of the tenant's imports.
+         */
+        get: operations["list_indicators"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/{value}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowIndicator
+         * @description Show what is known of a value; of a URL, ask the list by `filter=value=`.
+         */
+        get: operations["show_indicator"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListImports
+         * @description List what the tenant has imported, by name.
+         */
+        get: operations["list_imports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ImportIndicators
+         * @description Import indicators and reports for the tenant; the worker looks for them within a minute.
+         */
+        post: operations["import_indicators"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/imports/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RemoveImport
+         * @description Remove what was imported under a name.
+         */
+        delete: operations["remove_import"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/threat-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListReports
+         * @description List threat reports: those of STIX, events of MISP, and pulses of OTX.
+         */
+        get: operations["list_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/threat-reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowReport
+         * @description Show a threat report with its indicators, and in how many incidents these take part.
+         */
+        get: operations["show_report"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2262,6 +2422,15 @@ export interface components {
             level: "informational" | "low" | "medium" | "high" | "critical";
             count: number;
         };
+        /** GraphView */
+        GraphView: {
+            nodes: components["schemas"]["GraphNode"][];
+            edges: components["schemas"]["GraphEdge"][];
+            left_out: components["schemas"]["LeftOut"];
+            start: string;
+            incidents: number;
+            is_whole: boolean;
+        };
         /** Health */
         Health: {
             /** @enum {string} */
@@ -2328,11 +2497,32 @@ export interface components {
             bytes_in: number;
             bytes_out: number;
         };
+        /** ImportSummary */
+        ImportSummary: {
+            name: string;
+            at: string;
+            by: string;
+            size: number;
+            digest: string;
+            indicators: {
+                [key: string]: number;
+            };
+            reports: number;
+            unusable: {
+                [key: string]: number;
+            };
+            refused: number;
+        };
         /** Importance */
         Importance: {
             column: string;
             share: number;
             contribution: number;
+        };
+        /** Imported */
+        Imported: {
+            summary: components["schemas"]["ImportSummary"];
+            refused: components["schemas"]["RefusedEntry"][];
         };
         /** IncidentChange */
         IncidentChange: {
@@ -2379,6 +2569,31 @@ export interface components {
             kind: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
             value: string;
             about: components["schemas"]["About"];
+        };
+        /** IndicatorDetail */
+        IndicatorDetail: {
+            value: string;
+            indicators: components["schemas"]["IndicatorSummary"][];
+            incidents: string[];
+            reports: components["schemas"]["NamedReport"][];
+        };
+        /** IndicatorSummary */
+        IndicatorSummary: {
+            value: string;
+            /** @enum {string} */
+            kind: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
+            sources: string[];
+            confidence: number;
+            first_seen: string | null;
+            last_seen: string | null;
+            valid_until: string | null;
+            expired: boolean;
+            labels: string[];
+            threats: string[];
+            techniques: string[];
+            tlp: string;
+            warning: string;
+            seen: number | null;
         };
         /** Integration */
         Integration: {
@@ -2528,6 +2743,18 @@ export interface components {
             stage: "candidate" | "staging" | "production" | "archived";
             at: string;
         };
+        /** NamedIndicator */
+        NamedIndicator: {
+            /** @enum {string} */
+            kind: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
+            value: string;
+            seen: number | null;
+        };
+        /** NamedReport */
+        NamedReport: {
+            report_id: string;
+            title: string;
+        };
         /** Network */
         Network: {
             start: string;
@@ -2562,6 +2789,13 @@ export interface components {
             owner: string;
             /** @default  */
             note: string;
+        };
+        /** NewImport */
+        NewImport: {
+            name: string;
+            content: string | {
+                [key: string]: unknown;
+            } | unknown[];
         };
         /** NewIntegration */
         NewIntegration: {
@@ -2689,6 +2923,16 @@ export interface components {
         /** PageOf[Integration] */
         PageOfIntegration: {
             items: components["schemas"]["SomeIntegration"][];
+            next?: string | null;
+        };
+        /** PageOf[IndicatorSummary] */
+        PageOfIndicatorSummary: {
+            items: components["schemas"]["SomeIndicatorSummary"][];
+            next?: string | null;
+        };
+        /** PageOf[ReportSummary] */
+        PageOfReportSummary: {
+            items: components["schemas"]["SomeReportSummary"][];
             next?: string | null;
         };
         /** PageOf[JobStatus] */
@@ -2858,6 +3102,12 @@ export interface components {
             flows_per_s: number;
             bytes_per_s: number;
         };
+        /** RefusedEntry */
+        RefusedEntry: {
+            reason: string;
+            line: number | null;
+            entry: string | null;
+        };
         /** RegisteredModel */
         RegisteredModel: {
             name: string;
@@ -2874,6 +3124,23 @@ export interface components {
             after?: string | null;
             /** @default false */
             dead_letters: boolean;
+        };
+        /** ReportDetail */
+        ReportDetail: {
+            summary: components["schemas"]["ReportSummary"];
+            indicators: components["schemas"]["NamedIndicator"][];
+        };
+        /** ReportSummary */
+        ReportSummary: {
+            report_id: string;
+            title: string;
+            source: string;
+            published: string | null;
+            actors: string[];
+            malware: string[];
+            techniques: string[];
+            indicator_count: number;
+            tlp: string;
         };
         /** RetrainingRequest */
         RetrainingRequest: {
@@ -3369,6 +3636,36 @@ export interface components {
             created_at?: string;
             standing?: components["schemas"]["Standing"];
         };
+        /** IndicatorSummary */
+        SomeIndicatorSummary: {
+            value?: string;
+            /** @enum {string} */
+            kind?: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
+            sources?: string[];
+            confidence?: number;
+            first_seen?: string | null;
+            last_seen?: string | null;
+            valid_until?: string | null;
+            expired?: boolean;
+            labels?: string[];
+            threats?: string[];
+            techniques?: string[];
+            tlp?: string;
+            warning?: string;
+            seen?: number | null;
+        };
+        /** ReportSummary */
+        SomeReportSummary: {
+            report_id?: string;
+            title?: string;
+            source?: string;
+            published?: string | null;
+            actors?: string[];
+            malware?: string[];
+            techniques?: string[];
+            indicator_count?: number;
+            tlp?: string;
+        };
         /** JobStatus */
         SomeJobStatus: {
             job_id?: string;
@@ -3713,6 +4010,7 @@ export type GivenVerdict = components['schemas']['GivenVerdict'];
 export type Graph = components['schemas']['Graph'];
 export type GraphEdge = components['schemas']['GraphEdge'];
 export type GraphNode = components['schemas']['GraphNode'];
+export type GraphView = components['schemas']['GraphView'];
 export type Health = components['schemas']['Health'];
 export type HostDetail = components['schemas']['HostDetail'];
 export type HostName = components['schemas']['HostName'];
@@ -3720,11 +4018,15 @@ export type HostPeer = components['schemas']['HostPeer'];
 export type HostService = components['schemas']['HostService'];
 export type HostSummary = components['schemas']['HostSummary'];
 export type HourOfHost = components['schemas']['HourOfHost'];
+export type ImportSummary = components['schemas']['ImportSummary'];
 export type Importance = components['schemas']['Importance'];
+export type Imported = components['schemas']['Imported'];
 export type IncidentChange = components['schemas']['IncidentChange'];
 export type IncidentDetail = components['schemas']['IncidentDetail'];
 export type IncidentSummary = components['schemas']['IncidentSummary'];
 export type Indicator = components['schemas']['Indicator'];
+export type IndicatorDetail = components['schemas']['IndicatorDetail'];
+export type IndicatorSummary = components['schemas']['IndicatorSummary'];
 export type Integration = components['schemas']['Integration'];
 export type JobStatus = components['schemas']['JobStatus'];
 export type LeftOut = components['schemas']['LeftOut'];
@@ -3740,9 +4042,12 @@ export type ModelDrift = components['schemas']['ModelDrift'];
 export type ModelImportance = components['schemas']['ModelImportance'];
 export type ModelStatus = components['schemas']['ModelStatus'];
 export type Move = components['schemas']['Move'];
+export type NamedIndicator = components['schemas']['NamedIndicator'];
+export type NamedReport = components['schemas']['NamedReport'];
 export type Network = components['schemas']['Network'];
 export type NetworkAnswer = components['schemas']['NetworkAnswer'];
 export type NewAsset = components['schemas']['NewAsset'];
+export type NewImport = components['schemas']['NewImport'];
 export type NewIntegration = components['schemas']['NewIntegration'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewTenant = components['schemas']['NewTenant'];
@@ -3756,6 +4061,8 @@ export type PageOfAssetFacts = components['schemas']['PageOfAssetFacts'];
 export type PageOfGivenVerdict = components['schemas']['PageOfGivenVerdict'];
 export type PageOfIncidentSummary = components['schemas']['PageOfIncidentSummary'];
 export type PageOfIntegration = components['schemas']['PageOfIntegration'];
+export type PageOfIndicatorSummary = components['schemas']['PageOfIndicatorSummary'];
+export type PageOfReportSummary = components['schemas']['PageOfReportSummary'];
 export type PageOfJobStatus = components['schemas']['PageOfJobStatus'];
 export type PageOfApiKey = components['schemas']['PageOfApiKey'];
 export type PageOfRuleSummary = components['schemas']['PageOfRuleSummary'];
@@ -3780,9 +4087,12 @@ export type Principal = components['schemas']['Principal'];
 export type ProblemKind = components['schemas']['ProblemKind'];
 export type Promotion = components['schemas']['Promotion'];
 export type Rate = components['schemas']['Rate'];
+export type RefusedEntry = components['schemas']['RefusedEntry'];
 export type RegisteredModel = components['schemas']['RegisteredModel'];
 export type Renewal = components['schemas']['Renewal'];
 export type Replay = components['schemas']['Replay'];
+export type ReportDetail = components['schemas']['ReportDetail'];
+export type ReportSummary = components['schemas']['ReportSummary'];
 export type RetrainingRequest = components['schemas']['RetrainingRequest'];
 export type RuleChange = components['schemas']['RuleChange'];
 export type RuleCost = components['schemas']['RuleCost'];
@@ -3832,6 +4142,8 @@ export type SomeHostSummary = components['schemas']['SomeHostSummary'];
 export type SomeIncidentSummary = components['schemas']['SomeIncidentSummary'];
 export type SomeGivenVerdict = components['schemas']['SomeGivenVerdict'];
 export type SomeIntegration = components['schemas']['SomeIntegration'];
+export type SomeIndicatorSummary = components['schemas']['SomeIndicatorSummary'];
+export type SomeReportSummary = components['schemas']['SomeReportSummary'];
 export type SomeJobStatus = components['schemas']['SomeJobStatus'];
 export type SomeApiKey = components['schemas']['SomeApiKey'];
 export type SomeRuleSummary = components['schemas']['SomeRuleSummary'];
@@ -4578,6 +4890,46 @@ export interface operations {
                 content: {
                     "text/html": string;
                     "application/pdf": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_graph: {
+        parameters: {
+            query?: {
+                /** @description KIND:VALUE, such as host:10.0.0.5, technique:T1071 or incident:ID; the whole picture by default. */
+                node?: string;
+                /** @description Steps around the node. */
+                depth?: number;
+                /** @description Nodes at the most. */
+                limit?: number;
+                /** @description Days of incidents that are looked at. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphView"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -5372,6 +5724,258 @@ export interface operations {
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-content"];
             422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_indicators: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: confidence (real), first_seen (integer), kind (text), labels (texts), last_seen (integer), sources (texts), techniques (texts), threats (texts), tlp (text), valid_until (integer), value (text). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of confidence, expired, first_seen, kind, labels, last_seen, seen, sources, techniques, threats, tlp, valid_until, value, warning; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfIndicatorSummary"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_indicator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                value: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_imports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportSummary"][];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    import_indicators: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewImport"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    remove_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_reports: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: actors (texts), indicator_count (integer), malware (texts), published (integer), report_id (text), source (text), techniques (texts), title (text), tlp (text). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of actors, indicator_count, malware, published, report_id, source, techniques, title, tlp; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfReportSummary"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];

@@ -128,7 +128,12 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
     }
 
 
-def part_of(rows: Iterable[Mapping[str, Any]], question: Question, kinds: Mapping[str, Kind]) -> Any:
+def part_of(
+    rows: Iterable[Mapping[str, Any]],
+    question: Question,
+    kinds: Mapping[str, Kind],
+    shown: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda row: row,
+) -> Any:
     """Return a page of rows that are all at hand, which pass the filters, in the order asked for.
 
     Raises InputError for what is no page of them.
@@ -139,7 +144,7 @@ def part_of(rows: Iterable[Mapping[str, Any]], question: Question, kinds: Mappin
         passing.sort(key=lambda row: held(order.field, row[order.field], kinds[order.field]), reverse=order.descending)
     start = begin_of(query.after, len(passing))
     end = start + query.limit
-    return question.page(passing[start:end], str(end) if end < len(passing) else None)
+    return question.page(map(shown, passing[start:end]), str(end) if end < len(passing) else None)
 
 
 def begin_of(after: str | None, most: int) -> int:

@@ -501,6 +501,17 @@ class GraphNode(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int
 
 
+class GraphView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphView."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    left_out: LeftOut
+    start: str
+    incidents: int
+    is_whole: bool
+
+
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Health."""
 
@@ -575,12 +586,33 @@ class HourOfHost(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_out: int
 
 
+class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ImportSummary."""
+
+    name: str
+    at: str
+    by: str
+    size: int
+    digest: str
+    indicators: dict[str, int]
+    reports: int
+    unusable: dict[str, int]
+    refused: int
+
+
 class Importance(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Importance."""
 
     column: str
     share: float
     contribution: float
+
+
+class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Imported."""
+
+    summary: ImportSummary
+    refused: list[RefusedEntry]
 
 
 class IncidentChange(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -642,6 +674,48 @@ class Indicator(msgspec.Struct, frozen=True, omit_defaults=True):
     ]
     value: str
     about: About
+
+
+class IndicatorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IndicatorDetail."""
+
+    value: str
+    indicators: list[IndicatorSummary]
+    incidents: list[str]
+    reports: list[NamedReport]
+
+
+class IndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IndicatorSummary."""
+
+    value: str
+    kind: Literal[
+        "ip",
+        "endpoint",
+        "cidr",
+        "domain",
+        "url",
+        "md5",
+        "sha1",
+        "sha256",
+        "ja3",
+        "ja3s",
+        "ja4",
+        "hassh",
+        "hassh_server",
+    ]
+    sources: list[str]
+    confidence: float
+    first_seen: str | None
+    last_seen: str | None
+    valid_until: str | None
+    expired: bool
+    labels: list[str]
+    threats: list[str]
+    techniques: list[str]
+    tlp: str
+    warning: str
+    seen: int | None
 
 
 class Integration(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -804,6 +878,35 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
 
 
+class NamedIndicator(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NamedIndicator."""
+
+    kind: Literal[
+        "ip",
+        "endpoint",
+        "cidr",
+        "domain",
+        "url",
+        "md5",
+        "sha1",
+        "sha256",
+        "ja3",
+        "ja3s",
+        "ja4",
+        "hassh",
+        "hassh_server",
+    ]
+    value: str
+    seen: int | None
+
+
+class NamedReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NamedReport."""
+
+    report_id: str
+    title: str
+
+
 class Network(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Network."""
 
@@ -837,6 +940,13 @@ class NewAsset(msgspec.Struct, frozen=True, omit_defaults=True):
     """Such as dns-server, printer or backup."""
     owner: str | msgspec.UnsetType = msgspec.UNSET
     note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class NewImport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewImport."""
+
+    name: str
+    content: str | dict[str, Any] | list[Any]
 
 
 class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -968,6 +1078,13 @@ class PageOfIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class PageOfIndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfIndicatorSummary."""
+
+    items: list[SomeIndicatorSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class PageOfIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfIntegration."""
 
@@ -979,6 +1096,13 @@ class PageOfJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfJobStatus."""
 
     items: list[SomeJobStatus]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfReportSummary."""
+
+    items: list[SomeReportSummary]
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -1183,6 +1307,14 @@ class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_per_s: float
 
 
+class RefusedEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RefusedEntry."""
+
+    reason: str
+    line: int | None
+    entry: str | None
+
+
 class RegisteredModel(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls RegisteredModel."""
 
@@ -1202,6 +1334,27 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True):
     after: str | msgspec.UnsetType | None = msgspec.UNSET
     """A place in the feed: all events behind it."""
     dead_letters: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReportDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ReportDetail."""
+
+    summary: ReportSummary
+    indicators: list[NamedIndicator]
+
+
+class ReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ReportSummary."""
+
+    report_id: str
+    title: str
+    source: str
+    published: str | None
+    actors: list[str]
+    malware: list[str]
+    techniques: list[str]
+    indicator_count: int
+    tlp: str
 
 
 class RetrainingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1466,6 +1619,42 @@ class SomeIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class SomeIndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeIndicatorSummary."""
+
+    value: str | msgspec.UnsetType = msgspec.UNSET
+    kind: (
+        Literal[
+            "ip",
+            "endpoint",
+            "cidr",
+            "domain",
+            "url",
+            "md5",
+            "sha1",
+            "sha256",
+            "ja3",
+            "ja3s",
+            "ja4",
+            "hassh",
+            "hassh_server",
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    sources: list[str] | msgspec.UnsetType = msgspec.UNSET
+    confidence: float | msgspec.UnsetType = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    valid_until: str | msgspec.UnsetType | None = msgspec.UNSET
+    expired: bool | msgspec.UnsetType = msgspec.UNSET
+    labels: list[str] | msgspec.UnsetType = msgspec.UNSET
+    threats: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    tlp: str | msgspec.UnsetType = msgspec.UNSET
+    warning: str | msgspec.UnsetType = msgspec.UNSET
+    seen: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class SomeIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeIntegration."""
 
@@ -1497,6 +1686,20 @@ class SomeJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     progress: float | msgspec.UnsetType = msgspec.UNSET
     result: str | msgspec.UnsetType = msgspec.UNSET
     problem: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeReportSummary."""
+
+    report_id: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    published: str | msgspec.UnsetType | None = msgspec.UNSET
+    actors: list[str] | msgspec.UnsetType = msgspec.UNSET
+    malware: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    indicator_count: int | msgspec.UnsetType = msgspec.UNSET
+    tlp: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SomeRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1987,6 +2190,14 @@ class Client(Connection):
         """Show a flow with all its columns that are known."""
         return self.ask("GET", "/api/v1/flows/{flow_id}", dict[str, Any], within={"flow_id": flow_id})
 
+    def show_graph(
+        self, *, node: str | None = None, depth: int | None = None, limit: int | None = None, days: int | None = None
+    ) -> GraphView:
+        """Show what lies around a node, or the whole recent picture."""
+        return self.ask(
+            "GET", "/api/v1/graph", GraphView, query={"node": node, "depth": depth, "limit": limit, "days": days}
+        )
+
     def show_health(self) -> DependencyMatrix:
         """Show how the server and all that it depends on are, how long that took to find out, and since when it is so."""
         return self.ask("GET", "/api/v1/health", DependencyMatrix)
@@ -2137,6 +2348,39 @@ class Client(Connection):
             within={"incident_id": incident_id},
             body=data,
         )
+
+    def list_indicators(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfIndicatorSummary:
+        """List indicators of the settings and of the tenant's imports."""
+        return self.ask(
+            "GET",
+            "/api/v1/indicators",
+            PageOfIndicatorSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def import_indicators(self, data: NewImport) -> Imported:
+        """Import indicators and reports for the tenant; the worker looks for them within a minute."""
+        return self.ask("POST", "/api/v1/indicators/import", Imported, body=data)
+
+    def list_imports(self) -> list[ImportSummary]:
+        """List what the tenant has imported, by name."""
+        return self.ask("GET", "/api/v1/indicators/imports", list[ImportSummary])
+
+    def remove_import(self, name: str) -> None:
+        """Remove what was imported under a name."""
+        return self.ask("DELETE", "/api/v1/indicators/imports/{name}", type(None), within={"name": name})
+
+    def show_indicator(self, value: str) -> IndicatorDetail:
+        """Show what is known of a value; of a URL, ask the list by `filter=value=`."""
+        return self.ask("GET", "/api/v1/indicators/{value}", IndicatorDetail, within={"value": value})
 
     def list_integrations(
         self,
@@ -2414,6 +2658,27 @@ class Client(Connection):
     def add_tenant(self, data: NewTenant) -> MadeTenant:
         """Add a tenant, and make the key by which its first users are added."""
         return self.ask("POST", "/api/v1/tenants", MadeTenant, body=data)
+
+    def list_reports(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfReportSummary:
+        """List threat reports: those of STIX, events of MISP, and pulses of OTX."""
+        return self.ask(
+            "GET",
+            "/api/v1/threat-reports",
+            PageOfReportSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_report(self, report_id: str) -> ReportDetail:
+        """Show a threat report with its indicators, and in how many incidents these take part."""
+        return self.ask("GET", "/api/v1/threat-reports/{report_id}", ReportDetail, within={"report_id": report_id})
 
     def analyze_trends(self, data: TrendRequest) -> TrendAnswer:
         """Say how often each category was found over time, and whether that rises or falls beyond chance."""

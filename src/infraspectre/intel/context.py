@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -28,8 +28,9 @@ class Soma(Protocol):
         """Return what became certain with this batch."""
         ...
 
-    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
-        """Switch rules off, by kind, and all others on."""
+    @property
+    def detectors(self) -> Sequence[Any]:
+        """Return the detectors."""
         ...
 
     def settle(self) -> list[Detection]:
@@ -109,9 +110,10 @@ class SomaInContext:
         self._context.learn(flows)
         return self._context.rules.apply(self._soma.detect(flows, features))
 
-    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
-        """Switch rules off, by kind, and all others on."""
-        self._soma.switch(off)
+    @property
+    def detectors(self) -> Sequence[Any]:
+        """Return the detectors behind the context."""
+        return self._soma.detectors
 
     def settle(self) -> list[Detection]:
         """Return what flows that still wait make certain, allowed or not."""

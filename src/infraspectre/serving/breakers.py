@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import polars as pl
 
 from infraspectre.records import Detection
-from infraspectre.soma.soma import Switched
 
 State = Literal["closed", "open", "half-open"]
 MOST_ERROR_SIGNS = 300
@@ -128,11 +127,6 @@ class GuardedDetector:
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""
         return self._called(self.detector.finish)
-
-    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
-        """Switch rules off, if the detector has any."""
-        if isinstance(self.detector, Switched):
-            self.detector.switch(off)
 
     def _called(self, call: Callable[[], list[Detection]]) -> list[Detection]:
         if not self.breaker.allows():

@@ -26,7 +26,6 @@ from infraspectre.adapters.rules.yaml_rules import (
 from infraspectre.errors import OverloadError
 from infraspectre.intel.families import normal
 from infraspectre.intel.rule_files import YAML, files_in, kind_of
-from infraspectre.pipeline import Pipeline
 from infraspectre.ports import Stored
 from infraspectre.records.collections import RULES
 from infraspectre.records.queries import Query
@@ -35,7 +34,6 @@ from infraspectre.records.tables import detections_table
 from infraspectre.records.times import UNITS
 from infraspectre.serving.platform import Platform
 from infraspectre.soma.rules import PREFIX
-from infraspectre.soma.soma import Switched
 
 RuleState = Literal["on", "off", "unseen", "refused"]
 """off: switched off, here or in its file; unseen: it looks at what traffic does not tell; refused: it is wrong."""
@@ -220,36 +218,3 @@ def switched(platform: Platform, tenant: str) -> list[Stored]:
 def switch_of(stored: Stored) -> Switch:
     """Return who switched a rule."""
     return msgspec.json.decode(stored.body, type=Switch)
-
-
-class Switches:
-    """Lets the worker leave out what tenants have switched off, while it works."""
-
-    def __init__(self, platform: Platform) -> None:
-        """Begin with all rules on."""
-        self._platform = platform
-        self._wanted: dict[str, dict[str, frozenset[str]]] = {}
-        self._given: dict[str, tuple[int, dict[str, frozenset[str]]]] = {}
-
-    def read(self) -> None:
-        """Read which rules are off; raises InfraSpectreError where that cannot be."""
-        self._wanted = {tenant: self._read(tenant) for tenant in self._platform.records.tenants(RULES)}
-
-    def off(self, tenant: str) -> dict[str, frozenset[str]]:
-        """Return the names of the rules that a tenant has switched off, by kind, as read last."""
-        return self._wanted.get(tenant, {})
-
-    def apply(self, pipelines: Mapping[str, Pipeline]) -> None:
-        """Tell pipelines by tenant which rules are off, where that is news; called between groups of flows."""
-        for tenant, pipeline in pipelines.items():
-            given = id(pipeline), self.off(tenant)
-            if self._given.get(tenant) != given and isinstance(pipeline.soma, Switched):
-                pipeline.soma.switch(given[1])
-            self._given[tenant] = given
-
-    def _read(self, tenant: str) -> dict[str, frozenset[str]]:
-        off: dict[str, set[str]] = defaultdict(set)
-        for each in map(switch_of, switched(self._platform, tenant)):
-            if not each.is_enabled:
-                off[each.kind].add(each.name)
-        return {kind: frozenset(names) for kind, names in off.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
 from infraspectre.serving.breakers import Breaker, Cost, GuardedDetector
 from infraspectre.serving.control import BEAT_S, Control, Report, State
+from infraspectre.serving.following import Following
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
-from infraspectre.serving.rule_shelf import Switches
 from infraspectre.serving.upkeep import Upkeep, log_tasks, record_tasks, table_tasks
 from infraspectre.serving.worker import Worker
 from infraspectre.settings import Settings
@@ -30,7 +31,7 @@ class Composition:
         self.breakers: list[Breaker] = []
         self.costs: list[Cost] = []
         chosen = settings.detection
-        self._intel = app.load_intel(chosen.intel) if chosen.intel else None
+        self.intel = app.load_intel(chosen.intel)
         self._rules = Told().load_all([Path(each) for each in chosen.rules]) if chosen.rules else None
 
     def __call__(self) -> Pipeline:
@@ -42,7 +43,7 @@ class Composition:
             own_rules=self._rules.own if self._rules else (),
             models=chosen.models,
             correlation=chosen.correlation,
-            intel=self._intel,
+            intel=self.intel,
             settings=self._settings,
             guard=self._guarded,
             on_platform=True,
@@ -57,17 +58,17 @@ class Composition:
 
 def work(settings: Settings, control: Control) -> None:
     """Work until told to stop; raises InfraSpectreError where that cannot be."""
-    platform = open_platform(settings)
     composition = Composition(settings)
+    platform = replace(open_platform(settings), intelligence=composition.intel)
     worker = Worker(platform, composition, worker_folder(settings))
-    switches = Switches(platform)
+    following = Following(platform)
     tasks = table_tasks(platform) | record_tasks(platform) | log_tasks(platform, [FEED_TOPIC])
-    tasks["rules"] = switches.read
+    tasks["following"] = following.read
     with worker.relay, Upkeep(tasks) as upkeep:
         beat = Beat(control, worker, composition, upkeep)
-        upkeep.do("rules")
+        upkeep.do("following")
         while not control.stopped.is_set():
-            switches.apply(worker.learnt.pipelines)
+            following.apply(worker.learnt.pipelines)
             worker.step(0.1)
             beat.tick()
     control.report(Report("stopping"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -69,15 +69,6 @@ class Features(Protocol):
         ...
 
 
-@runtime_checkable
-class Switched(Protocol):
-    """Has rules that can be switched off while it works."""
-
-    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
-        """Leave out those of its rules that are off from now on."""
-        ...
-
-
 class Patience(NamedTuple):
     """Closes a block once it holds this many rows and spans this much event time."""
 
@@ -114,11 +105,10 @@ class Soma:
         looked_at = frame.select(name for name in frame.columns if name in self._columns)
         return [found for block in self._cut(_told(looked_at)) for found in self._look(block)]
 
-    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
-        """Switch rules off, by kind, and all others on: of the detectors that have any."""
-        for detector in self._detectors:
-            if isinstance(detector, Switched):
-                detector.switch(off)
+    @property
+    def detectors(self) -> Sequence[Detector]:
+        """Return the detectors, in the order of their reports."""
+        return self._detectors
 
     def settle(self) -> list[Detection]:
         """Return what the flows still waiting add, as nothing may come behind them for long."""
