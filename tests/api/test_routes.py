@@ -270,6 +270,15 @@ def test_a_tenant_sees_and_moves_no_model_of_another(
     assert version["moves"][-1]["stage"] == "production"
 
 
+def test_drift_is_told_of_models_of_vectors_too(
+    asking: TestClient[Api], stored: Platform, incidents: Incidents
+) -> None:
+    asked = {"params": {"hours": 48}, "headers": of(stored, "viewer")}
+    found = asking.get("/api/v1/models/builtin:flow/drift", **asked).json()  # type: ignore[arg-type]
+    assert found.get("flows", 0) > 100, found
+    assert {each["column"] for each in found["columns"]} >= {"orig_host_flows_60s"}
+
+
 @pytest.mark.parametrize("path", ["behaviour", "network", "trend-analysis"])
 @pytest.mark.parametrize(
     "span",

@@ -8,10 +8,10 @@ import { count } from "../../parts/amounts";
 import { Button } from "../../parts/Button";
 import { Dialog } from "../../parts/Dialog";
 import { Area, Field, Form, Select } from "../../parts/Field";
+import { linesOf } from "../../parts/lines";
 import { Panel } from "../../parts/Panel";
 import { type Column, Rows } from "../../parts/Rows";
 import { Shown } from "../../parts/States";
-import { linesOf } from "./lines";
 import { type Reach, Receiver } from "./Receiver";
 import { StandingState } from "./Standing";
 

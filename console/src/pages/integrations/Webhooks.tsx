@@ -9,10 +9,10 @@ import { Button } from "../../parts/Button";
 import { CopyText } from "../../parts/CopyText";
 import { Dialog } from "../../parts/Dialog";
 import { Area, Field, Form } from "../../parts/Field";
+import { linesOf } from "../../parts/lines";
 import { Panel } from "../../parts/Panel";
 import { type Column, Rows } from "../../parts/Rows";
 import { Shown } from "../../parts/States";
-import { linesOf } from "./lines";
 import { type Reach, Receiver } from "./Receiver";
 import { StandingState } from "./Standing";
 

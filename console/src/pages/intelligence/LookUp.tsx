@@ -8,8 +8,8 @@ import { percent } from "../../parts/amounts";
 import { Button } from "../../parts/Button";
 import { Area, Form } from "../../parts/Field";
 import { KeyValue } from "../../parts/KeyValue";
+import { linesOf } from "../../parts/lines";
 import { Panel } from "../../parts/Panel";
-import { linesOf } from "../integrations/lines";
 import style from "./LookUp.module.css";
 
 export function LookUp() {

@@ -19,12 +19,11 @@ from infraspectre.records.access import Principal
 from infraspectre.records.models import Manifest, Stage, Version
 from infraspectre.records.times import UNITS, rfc3339
 from infraspectre.serving.platform import Platform
+from infraspectre.serving.recent import recent_rows
 from infraspectre.serving.scoring import known_as, registered_as, served_as
 
 PATH = "/api/v1/models"
 MOST_REGISTERED = 200
-MOST_FLOWS = 50_000
-"""Flows that are compared with what a model learnt from."""
 HOUR = UNITS["h"]
 
 
@@ -137,18 +136,11 @@ def show_drift(
     hours: Annotated[int, Parameter(ge=1, le=744, description="How far back flows are looked at.")] = 24,
 ) -> ModelDrift:
     """Compare the flows of the last hours with those that a model learnt from, column by column."""
-    import polars as pl
-
     model, end = opened(platform, principal, name), platform.clock.now()
-    frames, count = [], 0
-    for frame in platform.tables.scan(principal.tenant, "flows", end - hours * HOUR, end, list(model.manifest.columns)):
-        frames.append(frame)
-        count += len(frame)
-        if count >= MOST_FLOWS:
-            break
-    moved = drift_of(model, pl.concat(frames)) if frames else []
+    rows = recent_rows(platform.tables, principal.tenant, model.manifest, end - hours * HOUR, end)
+    moved = drift_of(model, rows) if len(rows) else []
     drifted = sum(each.has_moved for each in moved) >= DRIFTED * len(model.manifest.columns)
-    return ModelDrift(name, count, bool(moved) and drifted, moved)
+    return ModelDrift(name, len(rows), bool(moved) and drifted, moved)
 
 
 @get(PATH + "/{name:str}/versions", opt={"permission": "read"}, sync_to_thread=True)
