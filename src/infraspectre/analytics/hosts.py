@@ -12,7 +12,7 @@ import polars as pl
 from infraspectre.intel.assets import Assets
 from infraspectre.ports import RecordStore, Stored, TableStore
 from infraspectre.records import Asset
-from infraspectre.records.address import is_inside
+from infraspectre.records.address import is_inside, parse_address
 from infraspectre.records.detection import Severity
 from infraspectre.records.queries import MOST_ROWS, Collection, Filter, Order, Query
 from infraspectre.records.times import LATEST, UNITS, rfc3339
@@ -208,8 +208,10 @@ def open_incidents(records: RecordStore, tenant: str, incidents: Collection) -> 
 
 
 def join(found: dict[str, Host], incident: HostIncident) -> None:
-    """Count an incident for each host that takes part in it."""
+    """Count an incident for each host that takes part in it; domains do so, too, and are none."""
     for name in incident.entities:
+        if parse_address(name) is None:
+            continue
         if name not in found:
             found[name] = host_of(name)
         found[name].take_part(incident)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from infraspectre.analytics.hosts import Directory, KnownAssets, directory, known_assets
+from infraspectre.analytics.hosts import Directory, directory, known_assets
 from infraspectre.errors import InputError
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.site import load_site
@@ -39,13 +39,10 @@ class Kept(NamedTuple):
 class Directories:
     """Keeps the directory of each tenant; one request makes it anew while others are answered from the last."""
 
-    def __init__(
-        self, platform: Platform, fresh_s: float = FRESH_S, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, platform: Platform, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Read records and tables of a platform."""
         self._platform = platform
         self._site = site_assets(platform.settings.detection.assets)
-        self._fresh_s = fresh_s
         self._monotonic = monotonic
         self._kept: dict[str, Kept] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -53,7 +50,7 @@ class Directories:
     def of(self, tenant: str) -> Directory:
         """Return the directory of a tenant."""
         kept, now = self._kept.get(tenant), self._monotonic()
-        if kept is not None and now - kept.at < self._fresh_s:
+        if kept is not None and now - kept.at < FRESH_S:
             return kept.directory
         lock = self._locks.setdefault(tenant, threading.Lock())
         is_usable = kept is not None and now - kept.at < STALE_S
@@ -64,17 +61,16 @@ class Directories:
         finally:
             lock.release()
 
-    def assets(self, tenant: str) -> KnownAssets:
-        """Return what is known about the addresses of a tenant; the site file is about the network of the first."""
-        site = self._site if tenant == DEFAULT_TENANT else Assets()
-        return known_assets(self._platform.records, tenant, ASSETS, site)
+    def site(self, tenant: str) -> Assets:
+        """Return the assets of the site file, which is about the network of the first tenant."""
+        return self._site if tenant == DEFAULT_TENANT else Assets()
 
     def _made(self, tenant: str, before: Kept | None) -> Directory:
         """Make a directory anew, unless somebody did so while this request waited for the lock."""
         kept = self._kept.get(tenant)
         if kept is None or kept is before:
             given = self._platform
-            known, now = self.assets(tenant), given.clock.now()
+            known, now = known_assets(given.records, tenant, ASSETS, self.site(tenant)), given.clock.now()
             found = directory(given.records, given.tables, tenant, INCIDENTS, known, now)
             kept = self._kept[tenant] = Kept(self._monotonic(), found)
         return kept.directory

@@ -25,6 +25,7 @@ from infraspectre.analytics.hosts import (
 from infraspectre.api.given import GivenDirectories, GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import asked
 from infraspectre.api.problems import RefusedError
+from infraspectre.api.routes.assets import asset_of
 from infraspectre.api.routes.incidents import IncidentSummary, summary_of
 from infraspectre.api.routes.tables import DETECTIONS, Row, detection_shown
 from infraspectre.api.rows import page_of_rows
@@ -167,7 +168,7 @@ def show_host(
     name, tenant = str(parsed), principal.tenant
     known = past(platform.tables, tenant, name, newest(platform.tables, tenant, platform.clock.now()))
     latest = latest_incidents(platform, tenant, name)
-    host, asset = host_of(name), directories.assets(tenant).find(name)
+    host, asset = host_of(name), asset_of(platform.records, tenant, parsed) or directories.site(tenant).find(name)
     if not known.flows.height and not latest and asset is None:
         raise RefusedError("not-found", NO_HOST)
     for each in reversed(latest):
