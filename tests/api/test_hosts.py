@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -138,7 +139,22 @@ def test_the_list_is_made_anew(
     ids = {"incident_ids": [each["incident_id"] for each in incidents]}
     assert asking.post("/api/v1/incidents/bulk-operations", json=body | ids, headers=of(stored)).status_code == 200
     assert hosts(asking, stored)["incidents"] == 2
-    monkeypatch.setattr(directories, "FRESH_S", 0.0)
+    monkeypatch.setattr(directories, "STALE_S", 0.0)
     again = hosts(asking, stored)
     assert again["incidents"] == 0
     assert {each["value"] for each in again["items"]} == {None}
+
+
+def test_nobody_waits_for_a_list_that_is_made_anew(stored: Platform, incidents: Incidents) -> None:
+    time_s = [0.0]
+    kept = directories.Directories(stored, lambda: time_s[0])
+    first = kept.of("default")
+    time_s[0] = directories.FRESH_S - 1
+    assert kept.of("default") is first
+    time_s[0] += 1
+    assert kept.of("default") is first
+    deadline = monotonic() + 30
+    while kept.of("default") is first and monotonic() < deadline:
+        sleep(0.01)
+    assert kept.of("default") is not first
+    assert kept.of("other").hosts == []

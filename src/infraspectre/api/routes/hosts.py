@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+import polars as pl
 from litestar import get
 
 from infraspectre.analytics import behaviour as behaviours
@@ -175,7 +176,8 @@ def show_host(
         host.called(told_of(each, name))
     host.own(asset)
     judge(platform, tenant, host)
-    found = behaviours.behaviour(name, [known.flows], known.end - DAY, known.end)
+    recent = known.flows.filter(pl.col("started_at") >= known.end - 2 * DAY)
+    found = behaviours.behaviour(name, [recent], known.end - DAY, known.end)
     carry(host, known, found.now)
     is_comparable = known.start <= known.end - 2 * DAY
     return HostDetail(
