@@ -53,28 +53,27 @@ def test_an_asset_of_an_address_is_told_of_it(client: TestClient[Api], platform:
     assert told["asset"]["name"] == "lab"
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"network": "10.0.0.0/33"}, 422),
-        ({"network": "printer"}, 422),
-        ({"network": "10.0.0.1", "roles": [""]}, 422),
-        ({"network": "10.0.0.1", "roles": ["x" * 65]}, 422),
-        ({"network": "10.0.0.1", "roles": ["x"] * 21}, 400),
-        ({"network": "10.0.0.1", "criticality": "huge"}, 400),
-        ({"network": "10.0.0.1", "asset_id": "mine"}, 400),
-        ({"name": "lan"}, 400),
-    ],
-)
-def test_what_is_no_asset_is_refused(
-    client: TestClient[Api], platform: Platform, body: dict[str, Any], status: int
-) -> None:
-    assert client.post(PATH, json=body, headers=bearer(key_of(platform, "engineer"))).status_code == status
+WRONG: list[tuple[dict[str, Any], int]] = [
+    ({"network": "10.0.0.0/33"}, 422),
+    ({"network": "printer"}, 422),
+    ({"network": "10.0.0.1", "roles": [""]}, 422),
+    ({"network": "10.0.0.1", "roles": ["x" * 65]}, 422),
+    ({"network": "10.0.0.1", "roles": ["x"] * 21}, 400),
+    ({"network": "10.0.0.1", "criticality": "huge"}, 400),
+    ({"network": "10.0.0.1", "asset_id": "mine"}, 400),
+    ({"name": "lan"}, 400),
+]
+
+
+def test_what_is_no_asset_is_refused(client: TestClient[Api], platform: Platform) -> None:
+    headers = bearer(key_of(platform, "engineer"))
+    for body, status in WRONG:
+        assert client.post(PATH, json=body, headers=headers).status_code == status, body
 
 
 def test_who_may_not_change_is_refused(client: TestClient[Api], platform: Platform) -> None:
     for role in ("viewer", "analyst"):
-        headers = bearer(key_of(platform, role))  # type: ignore[arg-type]
+        headers = bearer(key_of(platform, role))
         assert client.post(PATH, json={"network": "10.0.0.1"}, headers=headers).status_code == 403
         assert client.get(PATH, headers=headers).status_code == 200
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from litestar.testing import TestClient
 
 from api_platform import of
@@ -43,6 +42,6 @@ def test_what_is_older_or_another_tenant_s_does_not_count(
         assert not any(each["incidents"] or each["detections"] or each["worst"] for each in known.values())
 
 
-@pytest.mark.parametrize("days", ["0", "366", "many"])
-def test_a_span_that_is_none_is_refused(asking: TestClient[Api], stored: Platform, days: str) -> None:
-    assert asking.get(PATH, params={"days": days}, headers=of(stored)).status_code == 400
+def test_a_span_that_is_none_is_refused(asking: TestClient[Api], stored: Platform) -> None:
+    for days in ("0", "366", "many"):
+        assert asking.get(PATH, params={"days": days}, headers=of(stored)).status_code == 400

@@ -47,20 +47,18 @@ def test_hosts_are_listed_worst_first(asking: TestClient[Api], stored: Platform,
     assert page["start"] < victim["first_seen"] <= victim["last_seen"] <= page["end"]
 
 
-@pytest.mark.parametrize("order", [None, "-bytes", "last_seen", "name", "-level", "incidents"])
-def test_pages_show_every_host_once(
-    asking: TestClient[Api], stored: Platform, incidents: Incidents, order: str | None
-) -> None:
-    query = {} if order is None else {"order": order}
-    whole, found, after = named(asking, stored, limit=1_000, **query), list[str](), {}
-    while True:
-        page = hosts(asking, stored, limit=10, **query, **after)
-        found += [each["address"] for each in page["items"]]
-        if page["next"] is None:
-            break
-        after = {"after": page["next"]}
-    assert found == whole
-    assert len(set(whole)) == len(whole) > 30
+def test_pages_show_every_host_once(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    for query in ({}, *({"order": order} for order in ("-bytes", "last_seen", "name", "-level", "incidents"))):
+        whole, found = named(asking, stored, limit=1_000, **query), list[str]()
+        after: dict[str, str] = {}
+        while True:
+            page = hosts(asking, stored, limit=20, **query, **after)
+            found += [each["address"] for each in page["items"]]
+            if page["next"] is None:
+                break
+            after = {"after": page["next"]}
+        assert found == whole, query
+        assert len(set(whole)) == len(whole) > 30
 
 
 def test_hosts_are_found_by_filters(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
@@ -110,11 +108,9 @@ def test_one_host_is_told_as_the_list_tells_it(asking: TestClient[Api], stored: 
     assert activity["names"][0]["name"] == "intranet.corp.example"
 
 
-@pytest.mark.parametrize("address", ["192.0.2.250", "nobody", "10.20.0.13%20", "::1"])
-def test_a_host_that_nobody_saw_is_not_found(
-    asking: TestClient[Api], stored: Platform, incidents: Incidents, address: str
-) -> None:
-    assert asking.get(f"{PATH}/{address}", headers=of(stored)).status_code == 404
+def test_a_host_that_nobody_saw_is_not_found(asking: TestClient[Api], stored: Platform, incidents: Incidents) -> None:
+    for address in ("192.0.2.250", "nobody", "10.20.0.13%20", "::1"):
+        assert asking.get(f"{PATH}/{address}", headers=of(stored)).status_code == 404
 
 
 def test_assets_name_hosts(stored: Platform, incidents: Incidents, tmp_path: Path) -> None:
