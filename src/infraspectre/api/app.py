@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from infraspectre import __version__
-from infraspectre.api import events, openapi
+from infraspectre.api import console, events, openapi
 from infraspectre.api.access.door import door_of
 from infraspectre.api.access.policy import Policy
 from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
@@ -36,6 +36,7 @@ from infraspectre.api.routes import (
     hosts,
     incidents,
     integrations,
+    investigation,
     jobs,
     keys,
     models,
@@ -61,9 +62,9 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, assets, audit, coverage, documents, events, exports, health, hosts, incidents, integrations,
-    jobs, keys, models, predictions, scoring, sensors, sessions, settings, stream, tables, tenants, users, views,
-    webhooks,
+    analysis, analytics, assets, audit, console, coverage, documents, events, exports, health, hosts, incidents,
+    integrations, investigation, jobs, keys, models, predictions, scoring, sensors, sessions, settings, stream, tables,
+    tenants, users, views, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""

@@ -457,6 +457,34 @@ class GivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
 
 
+class Graph(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Graph."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    left_out: LeftOut
+
+
+class GraphEdge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphEdge."""
+
+    source: str
+    target: str
+    kind: str
+    count: int
+    bytes: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class GraphNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphNode."""
+
+    id: str
+    kind: Literal["host", "address", "name", "technique", "detection", "incident", "campaign", "indicator"]
+    label: str
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    count: int
+
+
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Health."""
 
@@ -627,6 +655,13 @@ class JobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     progress: float
     result: str
     problem: str
+
+
+class LeftOut(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls LeftOut."""
+
+    nodes: int | msgspec.UnsetType = msgspec.UNSET
+    edges: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Login(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1202,6 +1237,29 @@ class ShownSetting(msgspec.Struct, frozen=True, omit_defaults=True):
     is_set: bool
 
 
+class SimilarIncident(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SimilarIncident."""
+
+    incident_id: str
+    title: str
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    value: float
+    similarity: float
+    shared_techniques: list[str]
+    shared_categories: list[str]
+    shared_entities: list[str]
+    verdict: str
+    status: str
+    last_seen: str
+
+
+class SimilarIncidents(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SimilarIncidents."""
+
+    items: list[SimilarIncident]
+    compared: int
+
+
 class SomeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeApiKey."""
 
@@ -1410,6 +1468,13 @@ class Talker(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: float
 
 
+class Technique(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Technique."""
+
+    id: str
+    name: str
+
+
 class Tenant(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Tenant."""
 
@@ -1426,6 +1491,33 @@ class ThreatScore(msgspec.Struct, frozen=True, omit_defaults=True):
     high: float
     level: Literal["informational", "low", "medium", "high", "critical"]
     parts: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Timeline."""
+
+    items: list[TimelineEntry]
+    detections: int
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TimelineEntry."""
+
+    at: str
+    first_seen: str
+    last_seen: str
+    detection_id: str
+    detector: str
+    category: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    score: float
+    probability: float
+    orig: str | None
+    resp: str | None
+    techniques: list[Technique]
+    summary: str
+    flow_ids: list[str]
+    flows: int
 
 
 class TopThreat(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1774,6 +1866,22 @@ class Client(Connection):
             body=data,
         )
 
+    def list_incident_flows(
+        self, incident_id: str, *, limit: int | None = None, after: str | None = None, fields: str | None = None
+    ) -> PageOfdictstrAny:
+        """List the flows behind an incident, those of its first detections first; what retention removed is missing."""
+        return self.ask(
+            "GET",
+            "/api/v1/incidents/{incident_id}/flows",
+            PageOfdictstrAny,
+            within={"incident_id": incident_id},
+            query={"limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_incident_graph(self, incident_id: str) -> Graph:
+        """Show who did what to whom in an incident, at most 500 nodes, and what flowed between them."""
+        return self.ask("GET", "/api/v1/incidents/{incident_id}/graph", Graph, within={"incident_id": incident_id})
+
     def report_incident(self, incident_id: str, *, format: Literal["html", "pdf"] | None = None) -> bytes:
         """Write the report of an incident as one page or as PDF."""
         return self.ask(
@@ -1782,6 +1890,18 @@ class Client(Connection):
             bytes,
             within={"incident_id": incident_id},
             query={"format": format},
+        )
+
+    def list_similar_incidents(self, incident_id: str) -> SimilarIncidents:
+        """List the incidents of the tenant that are most like one, with what people said of them."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/similar", SimilarIncidents, within={"incident_id": incident_id}
+        )
+
+    def show_timeline(self, incident_id: str) -> Timeline:
+        """Show the detections of an incident in order of time."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/timeline", Timeline, within={"incident_id": incident_id}
         )
 
     def list_verdicts(

@@ -28,7 +28,7 @@ from infraspectre.api.pages import asked
 from infraspectre.api.problems import RefusedError
 from infraspectre.api.routes.assets import asset_of
 from infraspectre.api.routes.incidents import IncidentSummary, summary_of
-from infraspectre.api.routes.tables import DETECTIONS, Row, detection_shown
+from infraspectre.api.routes.tables import DETECTIONS, Row
 from infraspectre.api.rows import page_of_rows
 from infraspectre.ports import Stored
 from infraspectre.records import Asset
@@ -36,7 +36,7 @@ from infraspectre.records.address import parse_address
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.detection import Severity
 from infraspectre.records.queries import Filter, Kind, Order, Query
-from infraspectre.records.tables import ADDRESS
+from infraspectre.records.tables import ADDRESS, detection_object
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.platform import Platform
 
@@ -209,7 +209,7 @@ def latest_detections(platform: Platform, tenant: str, address: str) -> list[Row
     """Return the latest detections that name a host, the last one first."""
     query = Query((Filter(ADDRESS, "=", (address,)),), limit=MOST_LATEST)
     rows, _ = platform.tables.page(tenant, DETECTIONS.name, query, DETECTIONS.listed)
-    return [detection_shown(row) for row in rows]
+    return [detection_object(row) for row in rows]
 
 
 def judged(platform: Platform, tenant: str, host: Host, known: Past, day: Measures) -> Host:
