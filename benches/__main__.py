@@ -37,6 +37,7 @@ BENCHES = {
     "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
+    "hosts": "Lists and details of hosts over the API, with many incidents and millions of flows.",
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "record_flips": "Bits of a store of records flipped: whether a wrong answer ever goes unnoticed.",
