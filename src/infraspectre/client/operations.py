@@ -636,6 +636,7 @@ class Login(msgspec.Struct, frozen=True, omit_defaults=True):
     user: str
     password: str
     tenant: str | msgspec.UnsetType = msgspec.UNSET
+    keep: Literal["body", "cookie"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class MadeKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -2117,9 +2118,9 @@ class Client(Connection):
             query={"code": code, "state": state, "iss": iss, "session_state": session_state},
         )
 
-    def begin_login(self) -> None:
+    def begin_login(self, *, next: str | None = None) -> None:
         """Send the browser to the identity provider."""
-        return self.ask("GET", "/api/v1/oidc/login", type(None))
+        return self.ask("GET", "/api/v1/oidc/login", type(None), query={"next": next})
 
     def predict(self, data: PredictRequest) -> Predictions:
         """Say what a model says of a row."""
@@ -2179,7 +2180,7 @@ class Client(Connection):
         return self.ask("POST", "/api/v1/sessions", Session, body=data)
 
     def close_session(self) -> None:
-        """Log out: the tokens of this session are good no more."""
+        """Log out: the tokens of this session are good no more, and the cookie is taken back."""
         return self.ask("DELETE", "/api/v1/sessions/current", type(None))
 
     def renew_session(self, data: Renewal, *, infraspectre_refresh: str | None = None) -> Session:
