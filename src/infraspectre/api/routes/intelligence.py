@@ -119,7 +119,7 @@ class NewImport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     """Its source; what was imported under it before is replaced."""
-    content: Annotated[str, Meta(min_length=1)] | dict[str, Any] | list[Any]
+    content: str | dict[str, Any] | list[Any]
     """A bundle of STIX 2.1, an event of MISP, or a pulse of OTX as JSON or text; CSV or a list as text."""
 
 
