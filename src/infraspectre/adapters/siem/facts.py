@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from ipaddress import ip_address
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -102,7 +104,7 @@ def body_of(event: FeedEvent) -> Body:
         return NOTHING
     try:
         return DECODER.decode(event.data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return NOTHING
 
 
@@ -137,10 +139,47 @@ def several(value: str | list[str] | None) -> list[str]:
     return [] if value is None else [value] if isinstance(value, str) else value
 
 
+HOST = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.I
+)
+"""A name of a host (RFC 1123 section 2.1)."""
+MOST_NAME = 1_023
+"""Signs of the name of a host or technique; what is longer is cut."""
+Family = Literal["ipv4", "ipv6", "host", "other"]
+
+
+def family(who: str) -> Family:
+    """Return what somebody who takes part is: formats have a field for each."""
+    return family_of(who[: MOST_NAME + 1])
+
+
 @lru_cache(1 << 12)
+def family_of(who: str) -> Family:
+    """Return what a text of bounded length names."""
+    try:
+        return "other" if "%" in who else "ipv6" if ip_address(who).version == 6 else "ipv4"
+    except ValueError:
+        return "host" if HOST.fullmatch(who) else "other"
+
+
+INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
+"""A time as all records tell it (RFC 3339, UTC)."""
+MOST_INSTANT = 30
+
+
 def milliseconds(at: str) -> int:
     """Return a time in milliseconds since the epoch; 0 for what is none."""
+    part = at[20:23]
+    if len(part) == 3 and part.isdecimal() and at[19] == "." and at[-1] == "Z":
+        return milliseconds_of_second(at[:19]) + int(part)
+    written = INSTANT.fullmatch(at[:MOST_INSTANT])
+    return milliseconds_of_second(written[1]) + int((written[2] or "").ljust(3, "0")[:3]) if written else 0
+
+
+@lru_cache(1 << 10)
+def milliseconds_of_second(at: str) -> int:
+    """Return a time without fraction in milliseconds since the epoch; 0 for what is none."""
     try:
-        return int(datetime.fromisoformat(at).timestamp() * 1_000)
+        return int(datetime.fromisoformat(f"{at}+00:00").timestamp()) * 1_000
     except (ValueError, OverflowError):
         return 0
