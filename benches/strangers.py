@@ -204,7 +204,7 @@ def entry_of(read: dict[str, Any]) -> Fields:
     """Return the fields of an entry that rsyslogd wrote."""
     data = read["data"] if isinstance(read["data"], dict) else json.loads(read["data"])
     [values] = data["rfc5424-sd"].values()
-    return {"message": read["message"].removeprefix("\ufeff"), "kind": read["kind"]} | values
+    return {"message": read["message"].removeprefix("\ufeff"), "kind": read["kind"], **values}
 
 
 PARAMETER_SIGNS = re.compile(r'\\(["\\\]])')

@@ -87,7 +87,7 @@ SOURCE = made(common("identity", PRODUCT, BEGINNING, BEGINNING) | {"name": PRODU
 def instant(at: str) -> str:
     """Return a time to the millisecond, in UTC (STIX 2.1 section 2.16); the beginning for what is none."""
     written = INSTANT.fullmatch(at[:MOST_INSTANT])
-    return f"{written[1]}.{(written[2] or '').ljust(3, '0')[:3]}Z" if written else BEGINNING
+    return f"{at[:19]}.{(written[1] or '').ljust(3, '0')[:3]}Z" if written else BEGINNING
 
 
 def incident(facts: Facts, first: str, last: str) -> Object:
