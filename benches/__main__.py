@@ -14,6 +14,8 @@ from benches.report import Figure, Report, UnavailableError, markdown
 
 BENCHES = {
     "speed": "Packets per CPU-second, full features, against NFStream.",
+    "formats": "Events a second on one core in each format of other systems, against json.",
+    "sender_kills": "A sender killed 100 times while its receiver is down for 72 hours: whether every event arrives.",
     "stream": "How late events reach 1,000 clients of the stream, and what is lost where connections break.",
     "latency": "From the packet that ends a flow to the flow's row in Python.",
     "live": "Packets of an interface without loss, against NFStream, and how soon rows are there.",
