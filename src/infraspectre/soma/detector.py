@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import polars as pl
@@ -65,6 +65,19 @@ class Detector(Protocol):
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""
+        ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """Is a detector that holds findings back for a time, and tells them once it is over even if no flow comes."""
+
+    def due(self) -> int | None:
+        """Return the event time at which the first of them is to be told, None where none is held back."""
+        ...
+
+    def turn(self, until: int) -> list[Detection]:
+        """Let event time go on without flows, and return what becomes certain by that."""
         ...
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter, text_hashes
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
+from infraspectre.records.times import earliest
 from infraspectre.records.words import listed, plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_bytes
 from infraspectre.soma.standing import Rounds, Standing
@@ -170,6 +171,14 @@ class LateralMovement:
         if "http_uris" in frame.columns:
             touched += self._sessions(frame)
         return self._book.review(touched + self._calls(frame))
+
+    def due(self) -> int | None:
+        """Return when the first case that waits is judged."""
+        return earliest(waiting.due() for waiting in (self._entered, self._executed))
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what waited long enough by a time up to which no flow came."""
+        return self._book.review(self._entered.turn_to(until) + self._executed.turn_to(until))
 
     def finish(self) -> list[Detection]:
         """Return movement that grew since its last report."""

@@ -187,6 +187,14 @@ class Scan:
         self._count_reached(attempts.filter(~pl.col("probe")))
         return self._book.review(network + vertical + horizontal + due)
 
+    def due(self) -> int | None:
+        """Return when the first case that waits is judged."""
+        return self._waiting.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what waited long enough by a time up to which no flow came."""
+        return self._book.review(self._waiting.turn_to(until))
+
     def finish(self) -> list[Detection]:
         """Return scans that grew since their last report."""
         self._waiting.end()
