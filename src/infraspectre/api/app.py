@@ -21,6 +21,7 @@ from infraspectre.api.contents import Contents, Known
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.given import GivenPlatform
+from infraspectre.api.heavy import HeavyPool
 from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
@@ -64,13 +65,14 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS 
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
     door = door_of(platform)
-    health = Matrix(checks_of(platform), platform.clock)
+    health, heavy = Matrix(checks_of(platform), platform.clock), HeavyPool(platform.metrics)
     handlers = [*handlers, metrics_route(platform.settings.access.public_metrics)]
     dependencies = {
         "platform": Provide(lambda: platform, sync_to_thread=False),
         "door": Provide(lambda: door, sync_to_thread=False),
         "health": Provide(lambda: health, sync_to_thread=False),
         "metrics": Provide(lambda: platform.metrics, sync_to_thread=False),
+        "heavy": Provide(lambda: heavy, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
         "expected": Provide(expected, sync_to_thread=False),
         **stream.DEPENDENCIES,
@@ -99,6 +101,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,
         request_max_body_size=MOST_BODY,
+        on_shutdown=[heavy.close],
         lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
         logging_config=None,
@@ -119,7 +122,7 @@ def described() -> openapi.Document:
     """Return the description of the API, for which nothing has to run."""
     settings = AccessSettings()
     handlers = [*HANDLERS, metrics_route(settings.public_metrics)]
-    names = ("platform", "door", "health", "metrics")
+    names = ("platform", "door", "health", "metrics", "heavy")
     nothing = {name: Provide(lambda: None, sync_to_thread=False) for name in names}
     given = {
         "principal": Provide(principal_of, sync_to_thread=False),
