@@ -65,7 +65,7 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS 
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
     door = door_of(platform)
-    health, heavy = Matrix(checks_of(platform), platform.clock), HeavyPool(platform.metrics)
+    health, heavy = Matrix(checks_of(platform), platform.clock, faults=platform.faults), HeavyPool(platform.metrics)
     handlers = [*handlers, metrics_route(platform.settings.access.public_metrics)]
     dependencies = {
         "platform": Provide(lambda: platform, sync_to_thread=False),
