@@ -31,8 +31,8 @@ def recorded_decision(body: bytes) -> tuple[Decision, int]:
         raise InputError(f"is no whole incident: {error}", field="incident") from error
 
 
-def reported_decision(body: bytes) -> Decision:
-    """Return the decision of a record for a report, whose summary says what of the evidence is missing."""
+def decision_of_record(body: bytes) -> Decision:
+    """Return the decision of a record, whose summary says what of its evidence is missing; raises InputError."""
     decision, missing = recorded_decision(body)
     if not missing:
         return decision
@@ -44,7 +44,7 @@ def incidents_pdf(bodies: Sequence[bytes]) -> bytes:
     """Return a report about incidents as PDF; raises UsageError where typst is not installed."""
     from infraspectre.report.pdf import pdf
 
-    decisions = [reported_decision(body) for body in bodies]
+    decisions = [decision_of_record(body) for body in bodies]
     return pdf(summary_of(decisions), decisions)
 
 
@@ -53,7 +53,7 @@ def incident_html(body: bytes) -> bytes:
     from infraspectre.report import FlowStatistics
     from infraspectre.report.render import html
 
-    decision = reported_decision(body)
+    decision = decision_of_record(body)
     text = html(summary_of([decision]), [decision], decision.incident.detections, FlowStatistics())
     return text.encode("utf-8", "replace")
 
