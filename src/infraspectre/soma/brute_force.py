@@ -321,7 +321,7 @@ class BruteForce:
         return self._absorb(Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], service, kind), row)
 
     def _absorb(self, scope: Scope, row: Row) -> Scope:
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         last_seen = case.last_seen
         span = case.add(row)
         is_like = self._is_like_guessing(scope, span)

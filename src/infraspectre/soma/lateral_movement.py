@@ -196,7 +196,7 @@ class LateralMovement:
 
     def _entry(self, row: Row, service: Service) -> Scope:
         scope, host = Scope(row["orig_ip"], None, service.name), row["resp_ip"]
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.enter(host, row, self._settings.window_s)
         case.hosts.update(text_hashes([host]))
         case.through = service
@@ -216,7 +216,7 @@ class LateralMovement:
 
     def _share(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row["resp_ip"], "shares")
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.absorb(row)
         case.shares += len(row["shares"])
         case.pipes += len(row["pipes"])
@@ -250,7 +250,7 @@ class LateralMovement:
         return [self._told(scope, row) for scope, row in scoped if row["mapped"] or scope in self._book]
 
     def _told(self, scope: Scope, row: Row) -> Scope:
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.absorb(row)
         case.mapped += row.get("mapped", 0)
         case.sent += row["sent"]

@@ -205,7 +205,7 @@ class Scan:
 
     def _absorb(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row.get("resp_ip"), row["protocol"], row.get("resp_port"))
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.add(row, self._settings.pause_s)
         case.show(row.get("hosts_shown", ()))
         case.is_orig_inside, case.is_resp_inside = row["orig_inside"], row["resp_inside"]
