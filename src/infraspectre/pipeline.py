@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from infraspectre.records import Decision, Detection, FlowBatch, Incident
+from infraspectre.records.times import earliest
 
 
 class Axon(Protocol):
@@ -27,6 +28,14 @@ class Soma(Protocol):
         """Return what flows that still wait make certain, as nothing may come behind them for long."""
         ...
 
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        ...
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows."""
+        ...
+
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain."""
         ...
@@ -37,6 +46,14 @@ class Cortex(Protocol):
 
     def correlate(self, detections: list[Detection]) -> list[Incident]:
         """Return the incidents that these detections complete."""
+        ...
+
+    def due(self) -> int | None:
+        """Return the event time at which the first incident that has changed is over, None where there is none."""
+        ...
+
+    def turn(self, until: int) -> list[Incident]:
+        """Return the incidents that are over once event time goes on without detections."""
         ...
 
     def finish(self) -> list[Incident]:
@@ -74,6 +91,15 @@ class Pipeline:
     def settle(self) -> list[Decision]:
         """Return the decisions that flows lead to which still wait for more."""
         return self._follow(self.soma.settle())
+
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        return earliest((self.soma.due(), self.cortex.due()))
+
+    def turn(self, until: int) -> list[Decision]:
+        """Return the decisions that event time leads to which goes on without flows."""
+        decisions = self._follow(self.soma.turn(until))
+        return decisions + [self.reflex.decide(incident) for incident in self.cortex.turn(until)]
 
     def _follow(self, detections: list[Detection]) -> list[Decision]:
         """Return the decisions that detections lead to."""

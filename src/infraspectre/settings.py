@@ -115,6 +115,10 @@ class DetectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Files and folders of rules that say which detections are joined."""
     patience_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
     """How long flows wait for more before detectors look at them, once no others wait in the log."""
+    grace_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
+    """How far event time stays behind the clock while no flows come: a flow is told up to five minutes after its last
+    packet, and a sensor may be away for a moment. What detectors hold back is told as it goes on; flows that come later
+    are judged with less patience."""
     checkpoint_s: Seconds = 60.0
     """How often what was learnt is saved."""
     replay_s: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 3_600.0

@@ -210,6 +210,24 @@ def test_what_is_down_is_said_and_counted(platform: Platform) -> None:
         assert 'infraspectre_http_requests_total{operation="ready",status="503"} 1.0' in text
 
 
+def test_what_failed_though_all_else_goes_on_is_said_until_it_is_up_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infraspectre.serving.health.FRESH_S", 0.0)
+    faults = {"detector scan": "ZeroDivisionError: division by zero"}
+    with TestClient(make_app(replace(platform, faults=lambda: faults))) as client:
+        headers = bearer(key_of(platform, "viewer"))
+        health = client.get("/api/v1/health", headers=headers).json()
+        scan = health["dependencies"][-1]
+        assert (health["state"], scan["name"], scan["state"]) == ("degraded", "detector scan", "down")
+        assert (scan["reason"], scan["is_needed"]) == (faults["detector scan"], False)
+        assert client.get("/health/ready").status_code == 200, "requests are answered all the same"
+        faults.clear()
+        assert client.get("/api/v1/health", headers=headers).json()["dependencies"][-1]["state"] == "up"
+        text = client.get("/metrics", headers=headers | {"accept": "text/plain"}).text
+        assert 'infraspectre_dependency_up{dependency="detector scan"} 1.0' in text
+
+
 def test_bodies_are_held_within_bounds_and_no_tenant_takes_all() -> None:
     room = Room(400)
     room.take("red", 100)

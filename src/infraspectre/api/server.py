@@ -67,6 +67,7 @@ def serve(settings: Settings, control: Control) -> None:
     platform = replace(
         open_platform(settings),
         checks={"worker": lambda: check_worker(control)},
+        faults=lambda: faults_of(control),
         intelligence=read_indicators([Path(each) for each in settings.detection.intel]),
     )
     tasks, outboxes = Tasks(platform, {RETRAINING: retrain}), Outboxes(platform)
@@ -235,10 +236,20 @@ def note(news: News, metrics: Metrics) -> None:
             metrics.set(FACTS[what], name, value=value)
 
 
+def problems_of(control: Control) -> dict[str, str]:
+    """Return what the worker says that does not work, and why."""
+    news = control.others.get("worker")
+    return news.report.problems if news and news.report else {}
+
+
+def faults_of(control: Control) -> dict[str, str]:
+    """Return what failed in the worker though its results go on, as a detector or a model, and why."""
+    return {name: reason for name, reason in problems_of(control).items() if name not in OUTLETS}
+
+
 def check_worker(control: Control) -> None:
     """Raise OutputError while results of the worker go nowhere; that it starts is no reason not to answer."""
-    news = control.others.get("worker")
-    problems = news.report.problems if news and news.report else {}
+    problems = problems_of(control)
     stuck = [f"{name}: {problems[name]}" for name in OUTLETS if name in problems]
     if stuck:
         raise OutputError(stuck[0])

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import polars as pl
 
 from infraspectre.records import Detection
+from infraspectre.soma.detector import Patient
 
 State = Literal["closed", "open", "half-open"]
 MOST_ERROR_SIGNS = 300
@@ -123,6 +124,17 @@ class GuardedDetector:
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return what became certain with this block, nothing if the detector fails or is off."""
         return self._called(lambda: self.detector.detect(frame))
+
+    def due(self) -> int | None:
+        """Return when the detector has something to tell even if no flow comes; nothing while it is off."""
+        if self.breaker.waits_s or not isinstance(self.detector, Patient):
+            return None
+        return self.detector.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows."""
+        detector = self.detector
+        return self._called(lambda: detector.turn(until)) if isinstance(detector, Patient) else []
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""

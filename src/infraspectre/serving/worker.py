@@ -50,6 +50,8 @@ SCANNED = 256
 """Entries looked over at once."""
 FULLEST = 1.5
 """Share of the backlog's bound up to which the log is looked over ahead of the work."""
+TURN_S = 1.0
+"""How often it is looked whether something is to be told though no flows come."""
 MOST_TOLD = 65_536
 """Incidents of which it is remembered that they were told."""
 MOST_EPOCHS = 4
@@ -110,7 +112,8 @@ class Worker:
         self.learnt, self._position = self._restored() or (Learnt(), self._replayed_from())
         self._scanned = self._saved = self._position
         self._ahead = deque(cut for cut in self._journal.cuts if self._is_ahead(cut))
-        self._saved_at = self._settled_at = now()
+        self._saved_at = self._settled_at = self._turned_at = self._begun_at = now()
+        self._heard_at: dict[str, float] = {}
         self._is_unsettled = False
 
     def _restored(self) -> tuple[Learnt, int] | None:
@@ -130,7 +133,7 @@ class Worker:
 
     def _is_ahead(self, cut: Cut) -> bool:
         """Tell whether a group was begun behind what was learnt."""
-        is_behind = cut.begin >= self._position and (cut.end > self._position or cut.settles)
+        is_behind = cut.begin >= self._position and (cut.end > self._position or cut.settles or bool(cut.turns))
         return cut.epoch == self._topic.epoch and is_behind
 
     def _replayed_from(self) -> int:
@@ -258,9 +261,24 @@ class Worker:
             end += 1
         is_time = self._now() - self._settled_at >= self.platform.settings.detection.patience_s
         settles = is_time and not len(self.backlog) and (self._is_unsettled or flows > 0)
-        if end == self._position and not settles:
+        turns = {} if flows or len(self.backlog) else self._turns()
+        if end == self._position and not settles and not turns:
             return None
-        return Cut(self._topic.epoch, self._position, end, level, settles)
+        return Cut(self._topic.epoch, self._position, end, level, settles, turns)
+
+    def _turns(self) -> dict[str, int]:
+        """Return how far event time goes on for tenants of which something became due while no flows came."""
+        now = self._now()
+        if now - self._turned_at < TURN_S:
+            return {}
+        self._turned_at, turns = now, {}
+        for tenant, pipeline in self.learnt.pipelines.items():
+            rested_s = now - self._heard_at.get(tenant, self._begun_at) - self.platform.settings.detection.grace_s
+            until = self.learnt.reached.get(tenant, 0) + int(rested_s * NANOSECONDS)
+            due = pipeline.due() if rested_s > 0 else None
+            if due is not None and due <= until:
+                turns[tenant] = until
+        return turns
 
     def _take(self, cut: Cut) -> None:
         """Let the entries of a group wait no more."""
@@ -283,6 +301,8 @@ class Worker:
         if cut.settles:
             self._settled_at = self._now()
             self._settle(found)
+        for tenant, until in cut.turns.items():
+            self._follow(tenant, found, lambda pipeline, until=until: pipeline.turn(until))  # type: ignore[misc]
         return Group(cut, found)
 
     def _entries(self, cut: Cut) -> Iterator[Entry]:
@@ -316,8 +336,16 @@ class Worker:
     def _process(self, pending: dict[str, list[pl.DataFrame]], found: dict[str, Found]) -> None:
         for tenant, frames in pending.items():
             flows = FlowBatch(pl.concat(frames, how="diagonal_relaxed"))
+            self._note_time(tenant, flows)
             found.setdefault(tenant, Found()).flows.append(flows.frame)
             self._follow(tenant, found, lambda pipeline, flows=flows: pipeline.process(flows))  # type: ignore[misc]
+
+    def _note_time(self, tenant: str, flows: FlowBatch) -> None:
+        """Remember when flows of a tenant came, and the event time that they reached."""
+        self._heard_at[tenant] = self._now()
+        ended_at = flows.frame["ended_at"].max()
+        reached = ended_at if isinstance(ended_at, int) else 0
+        self.learnt.reached[tenant] = max(self.learnt.reached.get(tenant, 0), reached)
 
     def _settle(self, found: dict[str, Found]) -> None:
         for tenant in self.learnt.pipelines:

@@ -9,7 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from infraspectre import app
+from infraspectre.errors import InfraSpectreError
 from infraspectre.pipeline import Pipeline
 from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
@@ -21,9 +24,13 @@ from infraspectre.serving.upkeep import Upkeep, log_tasks, record_tasks, table_t
 from infraspectre.serving.worker import Worker
 from infraspectre.settings import Settings
 
+RECORDS_WAIT_S = 1.0
+"""The work is not held up longer by who writes records meanwhile: what was to be written waits in its queue."""
+logger = structlog.get_logger(__name__)
+
 
 class Composition:
-    """Makes a pipeline for each tenant, whose detectors have breakers."""
+    """Makes a pipeline for each tenant, whose detectors have breakers; models that cannot be used are left out."""
 
     def __init__(self, settings: Settings) -> None:
         """Read rules and intelligence once, for all tenants; raises InputError for what cannot be used."""
@@ -32,6 +39,7 @@ class Composition:
         self.costs: list[Cost] = []
         chosen = settings.detection
         self.intel = app.load_intel(chosen.intel)
+        self._models = list(self._sound(chosen.models))
         self._rules = Told().load_all([Path(each) for each in chosen.rules]) if chosen.rules else None
 
     def __call__(self) -> Pipeline:
@@ -41,13 +49,26 @@ class Composition:
             chosen.assets or None,
             sigma=self._rules.sigma if self._rules else None,
             own_rules=self._rules.own if self._rules else (),
-            models=chosen.models,
+            models=self._models,
             correlation=chosen.correlation,
             intel=self.intel,
             settings=self._settings,
             guard=self._guarded,
             on_platform=True,
         )
+
+    def _sound(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the models that can be used; for each other one, a breaker stays open."""
+        for name in names:
+            try:
+                app.model_detectors([name])
+            except InfraSpectreError as error:
+                logger.error("a model is left out; mend it and reload", model=name, reason=str(error))
+                breaker = Breaker(f"model {name}", failures=1)
+                breaker.failed(error)
+                self.breakers.append(breaker)
+            else:
+                yield name
 
     def _guarded(self, detector: Any) -> GuardedDetector:
         found = GuardedDetector(detector)
@@ -59,7 +80,7 @@ class Composition:
 def work(settings: Settings, control: Control) -> None:
     """Work until told to stop; raises InfraSpectreError where that cannot be."""
     composition = Composition(settings)
-    platform = replace(open_platform(settings), intelligence=composition.intel)
+    platform = replace(open_platform(settings, RECORDS_WAIT_S), intelligence=composition.intel)
     worker = Worker(platform, composition, worker_folder(settings))
     following = Following(platform)
     tasks = table_tasks(platform) | record_tasks(platform) | log_tasks(platform, [FEED_TOPIC])

@@ -50,8 +50,8 @@ def started() -> Health:
 
 @get("/health/ready", opt={**PUBLIC, "statuses": (503,)}, sync_to_thread=True)
 def ready(health: GivenHealth) -> Health:
-    """Tell whether requests can be answered: 503 while something that they need is down."""
-    if word(health.look()) == "degraded":
+    """Tell whether requests can be answered: 503 while something that nothing goes on without is down."""
+    if word([each for each in health.look() if each.is_needed]) == "degraded":
         raise RefusedError("unavailable", "something that is needed is down", headers={"retry-after": "2"})
     return Health("ok")
 
