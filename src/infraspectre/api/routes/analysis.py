@@ -116,10 +116,13 @@ async def detect_in_flows(
     platform: GivenPlatform, principal: GivenPrincipal, heavy: GivenHeavy, data: JSONBody[DetectRequest]
 ) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
-    known = intelligence_of(platform, principal.tenant)
     with about_content():
-        found = await heavy.run(detect, data.flows, platform.settings, known)
-    return Detected(len(data.flows), *found)
+        return await heavy.run(detected, platform, principal.tenant, data.flows)
+
+
+def detected(platform: Platform, tenant: str, flows: list[dict[str, Any]]) -> Detected:
+    """Return what the pipeline finds in flows, with all that the tenant knows."""
+    return Detected(len(flows), *detect(flows, platform.settings, intelligence_of(platform, tenant)))
 
 
 @post("/api/v1/behaviour", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
