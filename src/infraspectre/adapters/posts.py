@@ -12,6 +12,7 @@ import httpx
 
 from infraspectre.errors import AccessError
 from infraspectre.records.delivery import Failure
+from infraspectre.telemetry import span
 
 MOST_ANSWER = 1 << 20
 """Bytes of an answer that are read."""
@@ -45,15 +46,28 @@ class Answer(NamedTuple):
         return Failure(f"answered with status {self.status}", self.retry_after_s, is_gone=self.status == 410)
 
 
-def post(client: httpx.Client, url: str, headers: Mapping[str, str], body: bytes) -> Answer | Failure:
-    """Send a request, and return the answer, or why there is none; redirects are not followed."""
-    try:
-        with client.stream("POST", url, content=body, headers=headers) as response:
-            return Answer(response.status_code, beginning(response), retry_after(response.headers))
-    except AccessError as error:
-        return Failure(f"may not be called: it {error.message}")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Failure(f"did not answer: {type(error).__name__}")
+def post(
+    client: httpx.Client, url: str, headers: Mapping[str, str], body: bytes, *, parent: str = ""
+) -> Answer | Failure:
+    """Send a request, and return the answer, or why there is none; redirects are not followed.
+
+    The receiver is told of which trace it is: within the span of `parent`, else within the one around.
+    """
+    with span("POST", "client", {"http.request.method": "POST"}, parent=parent) as traced:
+        told = {"traceparent": known} if (known := traced.traceparent or parent) else {}
+        try:
+            with client.stream("POST", url, content=body, headers={**headers, **told}) as response:
+                answer = Answer(response.status_code, beginning(response), retry_after(response.headers))
+        except AccessError as error:
+            traced.end(type(error).__name__)
+            return Failure(f"may not be called: it {error.message}")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            traced.end(type(error).__name__)
+            return Failure(f"did not answer: {type(error).__name__}")
+        traced.set({"http.response.status_code": answer.status})
+        if answer.status >= 400:
+            traced.end(str(answer.status))
+        return answer
 
 
 def beginning(response: httpx.Response) -> bytes:

@@ -47,6 +47,7 @@ EXTRAS = {
     "yara": "yara_x",
     "pdf": "typst",
     "graph": "ladybug",
+    "telemetry": "opentelemetry.sdk",
 }
 """The library of each extra."""
 

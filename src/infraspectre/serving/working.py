@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,15 @@ from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
 from infraspectre.serving.breakers import Breaker, GuardedDetector
 from infraspectre.serving.control import BEAT_S, Control, Report, State
+from infraspectre.serving.measuring import Measures, WatchedCall
+from infraspectre.serving.metrics import FLOWS_WAITING
+from infraspectre.serving.observing import log_figures
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
+from infraspectre.serving.tracing import tracing
 from infraspectre.serving.upkeep import Upkeep, log_tasks, record_tasks, table_tasks
 from infraspectre.serving.worker import Worker
 from infraspectre.settings import Settings
+from infraspectre.soma.models import ModelDetector
 
 
 class Composition:
@@ -27,6 +34,9 @@ class Composition:
         """Read rules and intelligence once, for all tenants; raises InputError for what cannot be used."""
         self._settings = settings
         self.breakers: list[Breaker] = []
+        self.models: list[ModelDetector] = []
+        self.measures: Measures | None = None
+        """Measures detectors, where somebody wants it."""
         chosen = settings.detection
         self._intel = app.load_intel(chosen.intel) if chosen.intel else None
         self._rules = Told().load_all([Path(each) for each in chosen.rules]) if chosen.rules else None
@@ -46,9 +56,17 @@ class Composition:
         )
 
     def _guarded(self, detector: Any) -> GuardedDetector:
-        found = GuardedDetector(detector)
+        found = GuardedDetector(detector, watched=partial(self._watched, isinstance(detector, ModelDetector)))
         self.breakers.append(found.breaker)
+        if isinstance(detector, ModelDetector):
+            self.models.append(detector)
         return found
+
+    def _watched(self, is_model: bool, name: str) -> AbstractContextManager[object]:
+        if self.measures is None:
+            return nullcontext()
+        least_s = self._settings.telemetry.detector_ms / 1_000
+        return WatchedCall(self.measures, name, least_s, is_model=is_model)
 
 
 def work(settings: Settings, control: Control) -> None:
@@ -56,8 +74,10 @@ def work(settings: Settings, control: Control) -> None:
     platform = open_platform(settings)
     composition = Composition(settings)
     worker = Worker(platform, composition, worker_folder(settings))
+    composition.measures = worker.measures
     tasks = table_tasks(platform) | record_tasks(platform) | log_tasks(platform, [FEED_TOPIC])
-    with worker.relay, Upkeep(tasks) as upkeep:
+    telling = tracing(settings.telemetry, "worker", platform.metrics, worker.measures.stage)
+    with telling, worker.relay, Upkeep(tasks) as upkeep:
         beat = Beat(control, worker, composition, upkeep)
         while not control.stopped.is_set():
             worker.step(0.1)
@@ -92,7 +112,11 @@ class Beat:
         state: State = "starting" if self._worker.is_learning else "ready"
         breakers = list(self._breakers())
         problems = {each.name: each.error for each in breakers if each.state != "closed"}
-        return Report(state, facts=facts(self._worker, breakers), problems=problems)
+        metrics = self._worker.platform.metrics
+        self._worker.measures.models(self._composition.models)
+        metrics.set(FLOWS_WAITING, value=self._worker.backlog.fill)
+        metrics.adopt("log", log_figures(self._worker.platform.log, [FEED_TOPIC]))
+        return Report(state, facts=facts(self._worker, breakers), metrics=metrics.figures(), problems=problems)
 
     def _breakers(self) -> Iterator[Breaker]:
         yield from (queue.breaker for queue in self._worker.queues)
