@@ -47,7 +47,7 @@ class Origins:
             "messaging.batch.message_count": len(batches),
             "infraspectre.tenant": tenant,
         }
-        return span("process flows", "consumer", about, parent=found.trace or chosen_parent(traces), links=traces)
+        return span("process flows", "consumer", about, parent=chosen_parent(traces), links=traces)
 
     def settled(self) -> None:
         """Forget all, as detectors have looked at what waited."""

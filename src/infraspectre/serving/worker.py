@@ -357,7 +357,8 @@ class Worker:
             if raised:  # whatever was drawn: an incident is always worth its trace
                 traced.set({"infraspectre.incidents": len(raised)})
                 traced.keep()
-            into.trace = traced.traceparent or into.trace
+            if raised or not into.trace:
+                into.trace = traced.traceparent
 
     def _offer(self, group: Group) -> None:
         for queue in self.queues:
