@@ -1,0 +1,238 @@
+"""What metrics and traces cost: processor time of the worker for flows, and of the API for requests, with and without.
+
+In each round the same work is done without both, with metrics, and with traces of one in twenty beside them, in an
+order that changes; the figure is the median of the ratios of a round. Spans go to a collector in another process, and
+the time of the thread that sends them counts. Requests are given to the application itself: beside what a server and a
+connection cost, the same would be a smaller share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from benches.report import Figure, Report, Table
+from infraspectre.serving.metrics import Family, Metrics
+from infraspectre.settings import TelemetrySettings
+
+ROUNDS = 9
+BATCHES, ROWS = 16, 1_000
+REQUESTS = 400
+RATIO = 0.05
+SEED = 7
+SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"
+MODES = ("neither", "metrics", "both")
+FLOOR, AIM = "< 5%", "< 2%"
+Mode = str
+
+
+class Silent(Metrics):
+    """Counts nothing: the reference."""
+
+    def add(self, family: Family, *labels: str, count: float = 1) -> None:
+        """Count nothing."""
+
+    def set(self, family: Family, *labels: str, value: float) -> None:
+        """Set nothing."""
+
+    def observe(self, family: Family, *labels: str, value: float) -> None:
+        """Measure nothing."""
+
+
+def measure() -> Report:
+    """Run all rounds."""
+    with collector() as url:
+        rows = [
+            *shares("worker, per flow", worker_run, url),
+            *shares("API, one incident", lambda mode, url: api_run(mode, url, 1), url),
+            *shares("API, page of 20", lambda mode, url: api_run(mode, url, 20), url),
+        ]
+    figures = [Figure(f"{what}: {mode}", f"{share:+.1%}", "", FLOOR, AIM) for what, mode, share, _ in rows]
+    table = Table(
+        "Processor time beside that with neither, by round",
+        ("what", "with", "median", "rounds"),
+        [
+            (what, mode, f"{share:+.1%}", " ".join(f"{each:+.1%}" for each in rounds))
+            for what, mode, share, rounds in rows
+        ],
+    )
+    return Report(figures, [table], [f"{ROUNDS} rounds; traces of {RATIO:.0%}, and of all incidents and faults."])
+
+
+def shares(what: str, run: Callable[[Mode, str], float], url: str) -> Iterator[tuple[str, Mode, float, list[float]]]:
+    """Yield how much more each mode takes than the reference of its round."""
+    run("both", url)  # what is loaded at the first use is loaded
+    rounds: list[dict[Mode, float]] = []
+    for number in range(ROUNDS):
+        order = MODES[number % 3 :] + MODES[: number % 3]
+        rounds.append({mode: run(mode, url) for mode in order})
+    for mode in MODES[1:]:
+        ratios = [each[mode] / each["neither"] - 1 for each in rounds]
+        yield what, mode, statistics.median(ratios), ratios
+
+
+def told(mode: Mode, url: str, metrics: Metrics, observe: Any = None) -> AbstractContextManager[None]:
+    """Return what lets this process tell traces, stages, or neither."""
+    from infraspectre.serving.tracing import tracing
+
+    chosen = TelemetrySettings(traces=url if mode == "both" else "", sample_ratio=RATIO)
+    return nullcontext() if mode == "neither" else tracing(chosen, "bench", metrics, observe)
+
+
+def worker_run(mode: Mode, url: str) -> float:
+    """Return the processor time of a worker for a number of flows."""
+    from infraspectre.records.feed import FLOWS_TOPIC
+    from infraspectre.serving.opening import close_platform, open_platform
+    from infraspectre.serving.worker import Worker
+    from infraspectre.serving.working import Composition
+    from infraspectre.settings import DataSettings, DetectionSettings, Settings
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data=DataSettings(folder), detection=DetectionSettings(patience_s=0.001))
+        platform = quieted(open_platform(settings), mode)
+        platform.log.topic(FLOWS_TOPIC).append(batches()).result()
+        composition = Composition(settings)
+        worker = Worker(platform, composition, Path(folder) / "worker")
+        composition.measures = None if mode == "neither" else worker.measures
+        gc.collect()
+        begun = time.process_time()
+        with told(mode, url, platform.metrics, worker.measures.stage):
+            while worker.step() or worker.waits or any(len(queue) for queue in worker.queues):
+                pass
+        took = time.process_time() - begun
+        worker.close()
+        close_platform(platform)
+    return took / (BATCHES * ROWS)
+
+
+def quieted(platform: Any, mode: Mode) -> Any:
+    """Return a platform whose metrics count nothing where neither is wanted."""
+    return replace(platform, metrics=Silent()) if mode == "neither" else platform
+
+
+def batches() -> list[bytes]:
+    """Return entries of the log, as sensors that trace one in twenty send them."""
+    from infraspectre import app
+    from infraspectre.adapters.sensor_link.payloads import pack
+    from infraspectre.records.flow_batches import FlowEnvelope, encode
+    from infraspectre.telemetry import Context
+
+    frame = pl.concat([each.frame for each in app.flows(SAMPLE)], how="diagonal_relaxed")
+    found = []
+    for number in range(BATCHES):
+        rows = frame.sample(ROWS, with_replacement=True, seed=SEED + number)
+        first, last = (int(rows[name].max()) for name in ("started_at", "ended_at"))  # type: ignore[arg-type]
+        trace = str(Context(SEED + number + 1, number + 1, is_sampled=number % round(1 / RATIO) == 0))
+        envelope = FlowEnvelope("default", "bench", "e", number, ROWS, first, last, trace=trace)
+        found.append(encode(envelope, pack(rows)))
+    return found
+
+
+def api_run(mode: Mode, url: str, page: int) -> float:
+    """Return the processor time of the application for a read."""
+    from benches.api_fuzz import FREE
+    from benches.api_speed import fill
+    from infraspectre.adapters.log.local import LocalLog
+    from infraspectre.adapters.record_store import open_sqlite
+    from infraspectre.adapters.system_clock import SystemClock
+    from infraspectre.api.app import make_app
+    from infraspectre.api.routes.keys import new_key
+    from infraspectre.records.collections import INCIDENTS, KEYS
+    from infraspectre.records.queries import Query
+    from infraspectre.serving.platform import Platform
+    from infraspectre.settings import Settings
+
+    with tempfile.TemporaryDirectory() as folder:
+        clock = SystemClock()
+        records = open_sqlite(Path(folder) / "records.db", clock)
+        metrics = Silent() if mode == "neither" else Metrics()
+        log = LocalLog(Path(folder) / "log", clock)
+        platform = Platform(records, None, log, Settings(access=FREE), metrics=metrics)  # type: ignore[arg-type]
+        fill(records, Path(folder))
+        key, record = new_key("default", "bench", "administrator", clock.now(), 0)
+        records.put("default", KEYS, key.id, msgspec.to_builtins(record))
+        one = records.page("default", INCIDENTS, Query(limit=1)).rows[0].key
+        path, query = (f"/api/v1/incidents/{one}", b"") if page == 1 else ("/api/v1/incidents", b"limit=20")
+        with told(mode, url, metrics):
+            took = asyncio.run(asked(make_app(platform), path, query, str(key)))
+        log.close()
+        records.close()
+    return took
+
+
+async def asked(app: Any, path: str, query: bytes, key: str) -> float:
+    """Return the processor time of a request, asked many times."""
+    headers = [(b"authorization", f"Bearer {key}".encode()), (b"host", b"localhost")]
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def ask(times: int) -> float:
+        begun = time.process_time()
+        for _ in range(times):
+            scope = {
+                "type": "http", "http_version": "1.1", "method": "GET", "path": path, "raw_path": path.encode(),
+                "query_string": query, "headers": list(headers), "scheme": "http", "client": ("127.0.0.1", 1),
+                "server": ("localhost", 80), "root_path": "", "asgi": {"version": "3.0"}, "state": {},
+            }  # fmt: skip
+            await app(scope, receive, send)
+        return (time.process_time() - begun) / times
+
+    await ask(REQUESTS // 4)
+    gc.collect()
+    took = await ask(REQUESTS)
+    if set(statuses) != {200}:
+        raise RuntimeError(f"answers were {sorted(set(statuses))}")
+    return took
+
+
+@contextmanager
+def collector() -> Iterator[str]:
+    """Run a collector in another process, and yield its address."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=collect, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}/v1/traces"
+    finally:
+        process.kill()
+        process.join()
+
+
+def collect(connection: Connection) -> None:
+    """Answer every request as a collector that took it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    connection.send(server.server_port)
+    server.serve_forever()
