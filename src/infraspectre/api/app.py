@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from infraspectre import __version__
-from infraspectre.api import events, openapi
+from infraspectre.api import console, events, openapi
 from infraspectre.api.access.door import door_of
 from infraspectre.api.access.policy import Policy
 from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
@@ -32,6 +32,7 @@ from infraspectre.api.routes import (
     health,
     incidents,
     integrations,
+    investigation,
     jobs,
     keys,
     models,
@@ -54,9 +55,29 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, audit, documents, events, exports, health, incidents, integrations, jobs, keys, models,
-    predictions, scoring, sessions, stream, tables, tenants, users, webhooks,
-)  # fmt: skip
+    analysis,
+    analytics,
+    audit,
+    console,
+    documents,
+    events,
+    exports,
+    health,
+    incidents,
+    integrations,
+    investigation,
+    jobs,
+    keys,
+    models,
+    predictions,
+    scoring,
+    sessions,
+    stream,
+    tables,
+    tenants,
+    users,
+    webhooks,
+)
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
 

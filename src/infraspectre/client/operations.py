@@ -401,6 +401,34 @@ class GivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
 
 
+class Graph(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Graph."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    left_out: LeftOut
+
+
+class GraphEdge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphEdge."""
+
+    source: str
+    target: str
+    kind: str
+    count: int
+    bytes: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class GraphNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphNode."""
+
+    id: str
+    kind: Literal["host", "address", "name", "technique", "detection", "incident", "campaign", "indicator"]
+    label: str
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    count: int
+
+
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Health."""
 
@@ -505,12 +533,20 @@ class JobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str
 
 
+class LeftOut(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls LeftOut."""
+
+    nodes: int | msgspec.UnsetType = msgspec.UNSET
+    edges: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class Login(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Login."""
 
     user: str
     password: str
     tenant: str | msgspec.UnsetType = msgspec.UNSET
+    keep: Literal["body", "cookie"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class MadeKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -947,6 +983,29 @@ class Share(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int
 
 
+class SimilarIncident(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SimilarIncident."""
+
+    incident_id: str
+    title: str
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    value: float
+    similarity: float
+    shared_techniques: list[str]
+    shared_categories: list[str]
+    shared_entities: list[str]
+    verdict: str
+    status: str
+    last_seen: str
+
+
+class SimilarIncidents(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SimilarIncidents."""
+
+    items: list[SimilarIncident]
+    compared: int
+
+
 class SomeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeApiKey."""
 
@@ -1088,6 +1147,13 @@ class Talker(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: float
 
 
+class Technique(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Technique."""
+
+    id: str
+    name: str
+
+
 class Tenant(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Tenant."""
 
@@ -1104,6 +1170,33 @@ class ThreatScore(msgspec.Struct, frozen=True, omit_defaults=True):
     high: float
     level: Literal["informational", "low", "medium", "high", "critical"]
     parts: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Timeline."""
+
+    items: list[TimelineEntry]
+    detections: int
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TimelineEntry."""
+
+    at: str
+    first_seen: str
+    last_seen: str
+    detection_id: str
+    detector: str
+    category: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    score: float
+    probability: float
+    orig: str | None
+    resp: str | None
+    techniques: list[Technique]
+    summary: str
+    flow_ids: list[str]
+    flows: int
 
 
 class TopThreat(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1368,6 +1461,22 @@ class Client(Connection):
             body=data,
         )
 
+    def list_incident_flows(
+        self, incident_id: str, *, limit: int | None = None, after: str | None = None, fields: str | None = None
+    ) -> PageOfdictstrAny:
+        """List the flows behind an incident, those of its first detections first; what retention removed is missing."""
+        return self.ask(
+            "GET",
+            "/api/v1/incidents/{incident_id}/flows",
+            PageOfdictstrAny,
+            within={"incident_id": incident_id},
+            query={"limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_incident_graph(self, incident_id: str) -> Graph:
+        """Show who did what to whom in an incident, at most 500 nodes, and what flowed between them."""
+        return self.ask("GET", "/api/v1/incidents/{incident_id}/graph", Graph, within={"incident_id": incident_id})
+
     def report_incident(self, incident_id: str, *, format: Literal["html", "pdf"] | None = None) -> bytes:
         """Write the report of an incident as one page or as PDF."""
         return self.ask(
@@ -1376,6 +1485,18 @@ class Client(Connection):
             bytes,
             within={"incident_id": incident_id},
             query={"format": format},
+        )
+
+    def list_similar_incidents(self, incident_id: str) -> SimilarIncidents:
+        """List the incidents of the tenant that are most like one, with what people said of them."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/similar", SimilarIncidents, within={"incident_id": incident_id}
+        )
+
+    def show_timeline(self, incident_id: str) -> Timeline:
+        """Show the detections of an incident in order of time."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/timeline", Timeline, within={"incident_id": incident_id}
         )
 
     def list_verdicts(
@@ -1565,9 +1686,9 @@ class Client(Connection):
             query={"code": code, "state": state, "iss": iss, "session_state": session_state},
         )
 
-    def begin_login(self) -> None:
+    def begin_login(self, *, next: str | None = None) -> None:
         """Send the browser to the identity provider."""
-        return self.ask("GET", "/api/v1/oidc/login", type(None))
+        return self.ask("GET", "/api/v1/oidc/login", type(None), query={"next": next})
 
     def predict(self, data: PredictRequest) -> Predictions:
         """Say what a model says of a row."""
@@ -1598,7 +1719,7 @@ class Client(Connection):
         return self.ask("POST", "/api/v1/sessions", Session, body=data)
 
     def close_session(self) -> None:
-        """Log out: the tokens of this session are good no more."""
+        """Log out: the tokens of this session are good no more, and the cookie is taken back."""
         return self.ask("DELETE", "/api/v1/sessions/current", type(None))
 
     def renew_session(self, data: Renewal, *, infraspectre_refresh: str | None = None) -> Session:

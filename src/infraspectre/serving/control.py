@@ -14,7 +14,7 @@ import msgspec
 
 from infraspectre.settings import Settings
 
-Role = Literal["server", "worker"]
+Role = Literal["server", "worker", "demo"]
 State = Literal["starting", "ready", "stopping"]
 STOP = b"stop"
 BEAT_S = 1.0

@@ -1,0 +1,3 @@
+export default function Integrations() {
+  return <h1>Integrations</h1>;
+}

@@ -1,0 +1,3 @@
+export default function Intelligence() {
+  return <h1>Intelligence</h1>;
+}

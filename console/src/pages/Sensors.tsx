@@ -1,0 +1,3 @@
+export default function Sensors() {
+  return <h1>Sensors</h1>;
+}
