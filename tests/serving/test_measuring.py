@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -94,10 +95,8 @@ def test_a_detector_is_measured_and_has_a_span_only_if_it_took_long_or_failed() 
     frame = pl.DataFrame({"a": [1]})
     with kept() as spans:
         for least_s in (60.0, 0.0):
-            guarded = GuardedDetector(
-                Quick(), watched=lambda name, least_s=least_s: WatchedCall(found, name, least_s, is_model=True)
-            )
-            guarded.detect(frame)
+            watched = partial(WatchedCall, found, least_s=least_s, is_model=True)
+            GuardedDetector(Quick(), watched=watched).detect(frame)
         with pytest.raises(ValueError, match="no"), WatchedCall(found, "faulty", 60.0, is_model=False):
             raise ValueError("no")
     assert [(each.name, each.error) for each in spans] == [
