@@ -194,14 +194,19 @@ def test_a_stage_is_measured_and_traced() -> None:
     [(name, seconds)] = found
     assert name == "axon"
     assert 0 <= seconds < 1
-    with kept() as spans, stage("soma"):
-        pass
-    assert [each.name for each in spans] == ["soma"]
+    with kept() as spans:
+        with stage("alone"):
+            pass
+        with span("work"), stage("soma"):
+            pass
+    assert [each.name for each in spans] == ["soma", "work"]
 
 
 def test_what_took_long_is_noted_with_its_beginning() -> None:
     with kept() as spans:
-        note("detector scan", 1_000, error="ValueError")
+        note("alone", 1_000)
+        with span("work"):
+            note("detector scan", 1_000, error="ValueError")
     assert (spans[0].began, spans[0].attributes) == (1_000, {"error.type": "ValueError"})
     assert spans[0].ended > 1_000
 

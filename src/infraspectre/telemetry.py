@@ -279,11 +279,17 @@ def span(
 
 
 def note(name: str, began: int, attributes: Mapping[str, Value] | None = None, *, error: str = "") -> None:
-    """Tell a span that began at a time and ends now, as for what is told only if it took long."""
-    noted = span(name, attributes=attributes)
+    """Tell a span within the one around that began at a time and ends now, as for what is told only if it took long."""
+    noted = inner_span(name)
     if isinstance(noted, Span):
+        noted.set(attributes or {})
         noted.began = began
     noted.end(error)
+
+
+def inner_span(name: str) -> Span | Untraced:
+    """Begin a span within the one around; none where there is none, as it would say nothing on its own."""
+    return UNTRACED if CURRENT.get() is None else span(name)
 
 
 def request_span(method: str, caller: str) -> Span | Untraced:
@@ -308,7 +314,7 @@ class Stage:
     def __init__(self, name: str) -> None:
         """Begin when entered."""
         self._name = name
-        self._span = span(name)
+        self._span = inner_span(name)
 
     def __enter__(self) -> None:
         self._span.__enter__()

@@ -15,6 +15,7 @@ from infraspectre.serving.breakers import GuardedDetector
 from infraspectre.serving.measuring import MOST_NAMES, Measures, WatchedCall
 from infraspectre.serving.metrics import Metrics
 from infraspectre.serving.worker import Worker
+from infraspectre.telemetry import span
 from log_fakes import MemoryLog, SetClock
 from serving_fakes import compose, drain, entry, limited, platform, sample_flows
 
@@ -93,7 +94,7 @@ def test_rules_without_number_are_counted_together() -> None:
 def test_a_detector_is_measured_and_has_a_span_only_if_it_took_long_or_failed() -> None:
     found, metrics = measures()
     frame = pl.DataFrame({"a": [1]})
-    with kept() as spans:
+    with kept() as spans, span("work"):
         for least_s in (60.0, 0.0):
             watched = partial(WatchedCall, found, least_s=least_s, is_model=True)
             GuardedDetector(Quick(), watched=watched).detect(frame)
@@ -102,6 +103,7 @@ def test_a_detector_is_measured_and_has_a_span_only_if_it_took_long_or_failed() 
     assert [(each.name, each.error) for each in spans] == [
         ("detector quick", ""),
         ("detector faulty", "ValueError"),
+        ("work", ""),
     ]
     assert total(metrics, "infraspectre_detector_duration_seconds") == 3
     assert total(metrics, "infraspectre_model_inference_duration_seconds") == 2
