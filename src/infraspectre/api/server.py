@@ -31,7 +31,6 @@ from infraspectre.serving.metrics import (
     PROCESS_RESTARTS,
     PROCESS_UP,
     WORKER_FLOWS,
-    WORKER_SECONDS,
     WORKER_WAITING,
     Metrics,
 )
@@ -227,7 +226,6 @@ async def beat(
 FACTS = {
     "flows": WORKER_FLOWS,
     "waiting": WORKER_WAITING,
-    "seconds": WORKER_SECONDS,
     "open": BREAKER_OPEN,
     "skipped": BREAKER_SKIPPED,
     "failures": FAILURES,

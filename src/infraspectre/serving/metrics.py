@@ -62,9 +62,6 @@ WORKER_FLOWS = Family(
 WORKER_WAITING = Family(
     "infraspectre_worker_waiting_entries", "gauge", "Entries of the log that wait for the worker.", ("topic",)
 )
-WORKER_SECONDS = Family(
-    "infraspectre_worker_stage_seconds", "gauge", "Time that a stage took since the worker was started.", ("stage",)
-)
 BREAKER_OPEN = Family(
     "infraspectre_breaker_open", "gauge", "Whether something is left alone since it failed, as 1 or 0.", ("name",)
 )
@@ -202,7 +199,6 @@ FAMILIES: tuple[Family, ...] = (
     STREAM_COUNTS,
     WORKER_FLOWS,
     WORKER_WAITING,
-    WORKER_SECONDS,
     BREAKER_OPEN,
     BREAKER_SKIPPED,
     FAILURES,

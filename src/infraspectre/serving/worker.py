@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +94,6 @@ class Worker:
         """Take up where the worker before stopped; `compose` makes a pipeline for each tenant."""
         self.platform = platform
         self.failures = 0
-        self.seconds: dict[str, float] = {}
-        """How long each stage took in all."""
         self._compose, self._now = compose, now
         self._topic = platform.log.topic(FLOWS_TOPIC)
         self._journal = open_journal(folder / "cuts.jsonl")
@@ -160,22 +157,15 @@ class Worker:
         cut = None if self.is_held else self._cut()
         if cut is not None:
             is_repeated = self.is_learning
-            with self._timed("detect"):
+            with Timed("detect"):
                 self._offer(self._work(cut))
             self._position = cut.end
             (self.measures.began if is_repeated else self.measures.worked)(self.learnt.account)
-        with self._timed("hand on"):
+        with Timed("hand on"):
             self._hand_on()
         if self._now() - self._saved_at >= self.platform.settings.detection.checkpoint_s:
             self.save()
         return 0 if cut is None else cut.end - cut.begin
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        with Timed(stage):
-            yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
 
     @property
     def is_held(self) -> bool:
@@ -199,7 +189,7 @@ class Worker:
             return False
         if self._position > self._saved:
             try:
-                with self._timed("save"):
+                with Timed("save"):
                     size = self._checkpoints.save(self.learnt, Place(self._topic.epoch, self._position))
             except OutputError as error:
                 logger.warning("what was learnt cannot be saved", reason=str(error))

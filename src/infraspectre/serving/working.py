@@ -138,7 +138,6 @@ def facts(worker: Worker, breakers: Iterable[Breaker]) -> dict[str, dict[str, fl
     return {
         "flows": {"taken": account.taken, "done": account.done, "queued": account.queued, **account.shed},
         "waiting": {FLOWS_TOPIC: worker.waits, **{name: lane.waits for name, lane in lanes.items()}},
-        "seconds": {name: round(seconds, 3) for name, seconds in worker.seconds.items()},
         "open": dict(is_open),
         "skipped": dict(skipped),
         "failures": dict(failures),
