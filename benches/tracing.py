@@ -29,9 +29,9 @@ from benches.report import Figure, Report, Table
 from infraspectre.serving.metrics import Family, Metrics
 from infraspectre.settings import TelemetrySettings
 
-ROUNDS = 9
+ROUNDS = 7
 BATCHES, ROWS = 16, 1_000
-READS, REQUESTS = 45, 150
+READS, REQUESTS = 30, 100
 RATIO = 0.05
 SEED = 7
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"
