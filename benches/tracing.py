@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing.connection import Connection
@@ -28,6 +28,7 @@ import polars as pl
 from benches.report import Figure, Report, Table
 from infraspectre.serving.metrics import Family, Metrics
 from infraspectre.settings import TelemetrySettings
+from infraspectre.telemetry import Observe, Tracer, install
 
 ROUNDS = 7
 BATCHES, ROWS = 16, 1_000
@@ -56,10 +57,11 @@ class Silent(Metrics):
 def measure() -> Report:
     """Run all rounds."""
     with collector() as url, api() as reading:
+        told = Telling(url)
         rows = [
-            *shares("API, one incident", reading(1), url, READS),
-            *shares("API, page of 20", reading(20), url, READS),
-            *shares("worker, per flow", worker_run, url, ROUNDS),
+            *shares("API, one incident", reading(1), told, READS),
+            *shares("API, page of 20", reading(20), told, READS),
+            *shares("worker, per flow", worker_run, told, ROUNDS),
         ]
     figures = [Figure(f"{what}: {mode}", f"{share:+.1%}", "", FLOOR, AIM) for what, mode, share, _ in rows]
     table = Table(
@@ -78,28 +80,42 @@ def quartiles(ratios: list[float]) -> str:
 
 
 def shares(
-    what: str, run: Callable[[Mode, str], float], url: str, times: int
+    what: str, run: Callable[[Mode, Telling], float], told: Telling, times: int
 ) -> Iterator[tuple[str, Mode, float, list[float]]]:
     """Yield how much more each mode takes than the reference of its round."""
-    run("both", url)  # what is loaded at the first use is loaded
+    run("both", told)  # what is loaded at the first use is loaded
     rounds: list[dict[Mode, float]] = []
     for number in range(times):
         order = MODES[number % 3 :] + MODES[: number % 3]
-        rounds.append({mode: run(mode, url) for mode in order})
+        rounds.append({mode: run(mode, told) for mode in order})
     for mode in MODES[1:]:
         ratios = [each[mode] / each["neither"] - 1 for each in rounds]
         yield what, mode, statistics.median(ratios), ratios
 
 
-def told(mode: Mode, url: str, metrics: Metrics, observe: Any = None) -> AbstractContextManager[None]:
-    """Return what lets this process tell traces, stages, or neither."""
-    from infraspectre.serving.tracing import tracing
+class Telling:
+    """Lets this process tell traces, stages, or neither; the collector is kept, as it is in a process that runs."""
 
-    chosen = TelemetrySettings(traces=url if mode == "both" else "", sample_ratio=RATIO)
-    return nullcontext() if mode == "neither" else tracing(chosen, "bench", metrics, observe)
+    def __init__(self, url: str) -> None:
+        """Send to a collector."""
+        from infraspectre.serving.tracing import SpanQueue, sender
+
+        chosen = TelemetrySettings(traces=url, sample_ratio=RATIO)
+        self._queue = SpanQueue(sender(chosen, "bench"), Metrics(), "bench")
+        self._tracer = Tracer(self._queue.take, RATIO)
+
+    @contextmanager
+    def telling(self, mode: Mode, observe: Observe | None = None) -> Iterator[None]:
+        """Tell what a mode says while the block runs, and have all of it sent at its end."""
+        install(self._tracer if mode == "both" else None, None if mode == "neither" else observe)
+        try:
+            yield
+            self._queue.flush()
+        finally:
+            install()
 
 
-def worker_run(mode: Mode, url: str) -> float:
+def worker_run(mode: Mode, told: Telling) -> float:
     """Return the processor time of a worker for a number of flows."""
     from infraspectre.records.feed import FLOWS_TOPIC
     from infraspectre.serving.opening import close_platform, open_platform
@@ -116,7 +132,7 @@ def worker_run(mode: Mode, url: str) -> float:
         composition.measures = None if mode == "neither" else worker.measures
         gc.collect()
         begun = time.process_time()
-        with told(mode, url, platform.metrics, worker.measures.stage):
+        with told.telling(mode, worker.measures.stage):
             while worker.step() or worker.waits or any(len(queue) for queue in worker.queues):
                 pass
         took = time.process_time() - begun
@@ -149,7 +165,7 @@ def batches() -> list[bytes]:
 
 
 @contextmanager
-def api() -> Iterator[Callable[[int], Callable[[Mode, str], float]]]:
+def api() -> Iterator[Callable[[int], Callable[[Mode, Telling], float]]]:
     """Yield what gives, for a number of incidents, what asks one application for them and returns the time of it."""
     from benches.api_fuzz import FREE
     from benches.api_speed import fill
@@ -174,14 +190,14 @@ def api() -> Iterator[Callable[[int], Callable[[Mode, str], float]]]:
         one = records.page("default", INCIDENTS, Query(limit=1)).rows[0].key
         counts = {"neither": Silent(), "metrics": Metrics(), "both": Metrics()}
 
-        def reading(page: int) -> Callable[[Mode, str], float]:
+        def reading(page: int) -> Callable[[Mode, Telling], float]:
             path, query = (f"/api/v1/incidents/{one}", b"") if page == 1 else ("/api/v1/incidents", b"limit=20")
 
-            def run(mode: Mode, url: str) -> float:
+            def run(mode: Mode, told: Telling) -> float:
                 app.state.metrics = counts[mode]
                 gc.collect()
                 begun = time.process_time()
-                with told(mode, url, counts[mode]):
+                with told.telling(mode):
                     runner.run(ask(app, path, query, str(key)))
                 return (time.process_time() - begun) / REQUESTS
 

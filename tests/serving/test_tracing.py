@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import threading
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,22 @@ def test_spans_that_find_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) ->
     queue.close()
     assert count_of(metrics, "exported") == len(sent) > 0
     assert count_of(metrics, "exported") + count_of(metrics, "dropped") == len(spans) + 3
+
+
+def test_what_waits_is_sent_at_once_where_that_is_asked_for() -> None:
+    sent: list[Span] = []
+    metrics = Metrics()
+
+    def send(spans: Sequence[Span]) -> bool:
+        sent.extend(spans)
+        return True
+
+    queue = SpanQueue(send, metrics, "test")
+    queue.take(traced(3))
+    queue.flush()
+    assert [each.name for each in sent] == ["s0", "s1", "s2"]
+    assert count_of(metrics, "exported") == 3
+    queue.close()
 
 
 @pytest.mark.parametrize("status", [503, 400])

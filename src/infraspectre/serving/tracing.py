@@ -52,7 +52,7 @@ class SpanQueue:
         self._send, self._metrics, self._process = send, metrics, process
         self._waiting: deque[Span] = deque()
         self._news = threading.Condition()
-        self._is_closed = False
+        self._is_closed = self._is_hurried = False
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
 
@@ -65,6 +65,13 @@ class SpanQueue:
                 self._news.notify()
         self._count("dropped", dropped + max(len(spans) - room, 0))
 
+    def flush(self) -> None:
+        """Have sent what waits, before its time."""
+        with self._news:
+            self._is_hurried = True
+            self._news.notify()
+            self._news.wait_for(lambda: not self._is_hurried, FAREWELL_S)
+
     def close(self) -> None:
         """Send what waits, within a few seconds; what is left then is dropped."""
         with self._news:
@@ -76,13 +83,19 @@ class SpanQueue:
     def _run(self) -> None:
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._is_closed or len(self._waiting) >= AT_ONCE, EVERY_S)
-                is_last = self._is_closed
+                self._news.wait_for(self._is_due, EVERY_S)
+                is_last, is_hurried = self._is_closed, self._is_hurried
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
                 self._count("exported" if self._is_sent(batch) else "failed", len(batch))
+            with self._news:
+                self._is_hurried = self._is_hurried and not is_hurried
+                self._news.notify_all()
             if is_last:
                 return
+
+    def _is_due(self) -> bool:
+        return self._is_closed or self._is_hurried or len(self._waiting) >= AT_ONCE
 
     def _is_sent(self, batch: Sequence[Span]) -> bool:
         try:
