@@ -32,7 +32,7 @@ from infraspectre.telemetry import Observe, Tracer, install
 
 ROUNDS = 7
 BATCHES, ROWS = 16, 1_000
-READS, REQUESTS = 30, 100
+READS, REQUESTS = 20, 500
 RATIO = 0.05
 SEED = 7
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"
