@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from infraspectre.records import Decision, Detection, FlowBatch, Incident
 from infraspectre.records.times import earliest
+from infraspectre.telemetry import stage
 
 
 class Axon(Protocol):
@@ -85,12 +86,17 @@ class Pipeline:
 
     def process(self, flows: FlowBatch) -> list[Decision]:
         """Return the decisions that a batch of flows leads to."""
-        features = self.axon.extract(flows)
-        return self._follow(self.soma.detect(flows, features))
+        with stage("axon"):
+            features = self.axon.extract(flows)
+        with stage("soma"):
+            detections = self.soma.detect(flows, features)
+        return self._follow(detections)
 
     def settle(self) -> list[Decision]:
         """Return the decisions that flows lead to which still wait for more."""
-        return self._follow(self.soma.settle())
+        with stage("soma"):
+            detections = self.soma.settle()
+        return self._follow(detections)
 
     def due(self) -> int | None:
         """Return the event time at which something is to be told even if no flow comes, None where there is none."""
@@ -104,7 +110,10 @@ class Pipeline:
     def _follow(self, detections: list[Detection]) -> list[Decision]:
         """Return the decisions that detections lead to."""
         self.detections += detections
-        return [self.reflex.decide(incident) for incident in self.cortex.correlate(detections)]
+        with stage("cortex"):
+            incidents = self.cortex.correlate(detections)
+        with stage("reflex"):
+            return [self.reflex.decide(incident) for incident in incidents]
 
     def finish(self) -> list[Decision]:
         """Return the decisions about all that was still open at the end of the input."""

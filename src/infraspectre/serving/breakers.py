@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
 import polars as pl
@@ -114,9 +115,18 @@ class Cost:
 class GuardedDetector:
     """Switches a detector off for a while after it failed; what it would have seen meanwhile it does not see."""
 
-    def __init__(self, detector: Detector, breaker: Breaker | None = None) -> None:
-        """Stand before a detector; by default the first failure switches it off for a minute."""
+    def __init__(
+        self,
+        detector: Detector,
+        breaker: Breaker | None = None,
+        watched: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Stand before a detector; by default the first failure switches it off for a minute.
+
+        Each call of it is made while what `watched` returns for its name is entered.
+        """
         self.detector = detector
+        self._watched = watched
         self.breaker = breaker or Breaker(f"detector {detector.name}", failures=1, wait_s=60.0, longest_s=3_600.0)
         self.name, self.columns, self.helpful = detector.name, detector.columns, detector.helpful
         self.cost = Cost(detector.name)
@@ -145,7 +155,8 @@ class GuardedDetector:
             return []
         begun = time.thread_time()
         try:
-            found = call()
+            with self._watched(self.name):
+                found = call()
         except Exception as error:  # noqa: BLE001 - a detector may be anybody's; whatever it raises concerns it alone
             self.breaker.failed(error)
             return []

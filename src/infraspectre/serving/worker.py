@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from infraspectre.records.flows import FlowBatch
 from infraspectre.records.times import NANOSECONDS
 from infraspectre.serving.checkpoint import Checkpoints, Learnt, Place, key_of
 from infraspectre.serving.journal import Cut, open_journal, read_over_gaps
+from infraspectre.serving.measuring import Measures
+from infraspectre.serving.origins import Origins
 from infraspectre.serving.outlets import (
     CONSUMER,
     DetectionTable,
@@ -41,6 +42,7 @@ from infraspectre.serving.outlets import (
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.relay import Relay
 from infraspectre.serving.shedding import WHOLE, Backlog, Waiting, lighten
+from infraspectre.telemetry import Timed
 
 MOST_ENTRIES = 64
 """Entries of one group."""
@@ -94,15 +96,14 @@ class Worker:
         """Take up where the worker before stopped; `compose` makes a pipeline for each tenant."""
         self.platform = platform
         self.failures = 0
-        self.seconds: dict[str, float] = {}
-        """How long each stage took in all."""
         self._compose, self._now = compose, now
         self._topic = platform.log.topic(FLOWS_TOPIC)
         self._journal = open_journal(folder / "cuts.jsonl")
         self._checkpoints = Checkpoints(folder / "checkpoint", key_of(platform.settings))
         limits = platform.settings.limits
         self.backlog = Backlog(limits.waiting_flows, limits.waiting_bytes)
-        self.feed = Feed(platform.log)
+        self.measures = Measures(platform.metrics, platform.clock)
+        self.feed = Feed(platform.log, self.measures.told)
         self.relay = Relay(platform.log, self.feed)
         self.done = max(platform.log.cursor(CONSUMER, FLOWS_TOPIC) or 0, self._topic.begin)
         outlets: Sequence[Outlet] = (
@@ -115,6 +116,8 @@ class Worker:
         self._saved_at = self._settled_at = self._turned_at = self._begun_at = now()
         self._heard_at: dict[str, float] = {}
         self._is_unsettled = False
+        self._origins = Origins()
+        self.measures.began(self.learnt.account)
 
     def _restored(self) -> tuple[Learnt, int] | None:
         """Return what the last checkpoint holds, None if there is none that can be gone on from."""
@@ -156,20 +159,16 @@ class Worker:
         self._scan(0.0 if len(self.backlog) or self.is_held else wait_s)
         cut = None if self.is_held else self._cut()
         if cut is not None:
-            with self._timed("detect"):
+            is_repeated = self.is_learning
+            with Timed("detect"):
                 self._offer(self._work(cut))
             self._position = cut.end
-        with self._timed("hand on"):
+            (self.measures.began if is_repeated else self.measures.worked)(self.learnt.account)
+        with Timed("hand on"):
             self._hand_on()
         if self._now() - self._saved_at >= self.platform.settings.detection.checkpoint_s:
             self.save()
         return 0 if cut is None else cut.end - cut.begin
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
 
     @property
     def is_held(self) -> bool:
@@ -193,7 +192,7 @@ class Worker:
             return False
         if self._position > self._saved:
             try:
-                with self._timed("save"):
+                with Timed("save"):
                     size = self._checkpoints.save(self.learnt, Place(self._topic.epoch, self._position))
             except OutputError as error:
                 logger.warning("what was learnt cannot be saved", reason=str(error))
@@ -294,6 +293,8 @@ class Worker:
             if taken is None:
                 continue
             envelope, frame = taken
+            self._origins.add(envelope, entry)
+            self.measures.arrived(envelope, entry)
             if len(frame):
                 pending.setdefault(envelope.tenant, []).append(frame)
         self._process(pending, found)
@@ -301,6 +302,7 @@ class Worker:
         if cut.settles:
             self._settled_at = self._now()
             self._settle(found)
+            self._origins.settled()
         for tenant, until in cut.turns.items():
             self._follow(tenant, found, lambda pipeline, until=until: pipeline.turn(until))  # type: ignore[misc]
         return Group(cut, found)
@@ -357,16 +359,24 @@ class Worker:
         if pipeline is None:
             pipeline = self.learnt.pipelines[tenant] = self._compose()
         into = found.setdefault(tenant, Found())
-        try:
-            decisions = call(pipeline)
-        except Exception as error:  # one batch must not end the service; what went wrong is told
-            self.failures += 1
-            logger.exception("the pipeline failed", tenant=tenant, error=repr(error))
-            decisions = []
-        into.detections += pipeline.detections
-        pipeline.detections = []
-        into.decisions += decisions
-        into.raised |= {key for each in decisions if is_untold(self.learnt, key := each.incident.incident_id)}
+        with self._origins.traced(tenant, into) as traced:
+            try:
+                decisions = call(pipeline)
+            except Exception as error:  # one batch must not end the service; what went wrong is told
+                self.failures += 1
+                logger.exception("the pipeline failed", tenant=tenant, error=repr(error))
+                traced.end(type(error).__name__)
+                decisions = []
+            into.detections += pipeline.detections
+            pipeline.detections = []
+            into.decisions += decisions
+            raised = {key for each in decisions if is_untold(self.learnt, key := each.incident.incident_id)}
+            into.raised |= raised
+            if raised:  # whatever was drawn: an incident is always worth its trace
+                traced.set({"infraspectre.incidents": len(raised)})
+                traced.keep()
+            if raised or not into.trace:
+                into.trace = traced.traceparent
 
     def _offer(self, group: Group) -> None:
         for queue in self.queues:
