@@ -73,6 +73,15 @@ class Piece(NamedTuple):
         return len(self.text)
 
 
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """Return pieces that follow each other as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    text = ",".join(piece.text for piece in pieces if piece.events)
+    shed = tuple(map(sum, zip(*(piece.shed for piece in pieces), strict=True)))
+    return Piece(text, sum(piece.events for piece in pieces), shed, pieces[-1].end)
+
+
 class Tally(NamedTuple):
     """Counts events of one kind about the same subject."""
 
