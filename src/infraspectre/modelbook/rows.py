@@ -42,7 +42,8 @@ def frame_of(model: OpenModel, rows: Rows) -> pl.DataFrame:
     import polars as pl
 
     wanted = columns_in(model, list(dict.fromkeys(chain.from_iterable(rows))))
-    for values, (name, kind) in zip(zip(*(map(row.get, wanted) for row in rows), strict=True), wanted.items()):
+    columns = zip(*(map(row.get, wanted) for row in rows), strict=True)
+    for (name, kind), values in zip(wanted.items(), columns, strict=False):  # without rows there are no columns
         check_column(name, kind, values)
     types = {name: pl.Float64() if kind == "number" else pl.String() for name, kind in wanted.items() if kind != "list"}
     try:
