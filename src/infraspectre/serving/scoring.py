@@ -29,7 +29,7 @@ MOST_ROWS = 10_000
 """Rows of one request."""
 ROWS_AT_ONCE = 4_096
 """Rows judged in one go: more gain nothing, and those who wait would wait longer."""
-GATHER_S = 0.002
+GATHER_S = 0.005
 """How long requests are gathered while several come at once: judging a few takes nearly as long as judging one."""
 MOST_WAITING = 1_000
 """Requests that may wait."""
