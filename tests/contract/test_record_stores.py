@@ -296,4 +296,11 @@ def test_lists_show_records_from_before_there_were_lists(store: RecordStore) -> 
         [{"name": "x"}, {}],
         [{"name": "x", "rank": 5}, {}],
     ]
-    assert store.verify() == []
+    grown = Collection("others", {"name": "text", "rank": "integer", "rest": "text"}, is_listed=True)
+    store.put("a", listed, "2", {"name": "y", "rest": "new"})
+    assert [msgspec.json.decode(each.body) for each in store.page("a", grown, Query(), is_listed=True).rows] == [
+        {"name": "x", "rank": 5, "rest": "z"},
+        {"name": "y", "rest": "new"},
+    ]
+    assert store.verify() == store.repair() == []
+    assert len(store.page("a", grown, Query(), is_listed=True).rows) == 2

@@ -99,9 +99,12 @@ class Schema:
         return remember(connection, layout)
 
     def _listed(self, connection: Connection, known: Known) -> Known:
+        """Make the table of what lists show; of older records that is made when they are written, or by a repair.
+
+        Making it here would keep others from writing for minutes.
+        """
         layout = replace(known.layout, is_listed=True)
         connection.run(layout.listing(self._database.dialect))
-        fill_parts(connection, layout)
         write_meta(connection, LISTED + layout.collection, "all fields")
         return remember(connection, layout)
 
@@ -181,14 +184,9 @@ def fill(connection: Connection, layout: Layout, added: Iterable[str]) -> None:
             for each in held_or_missing(name, record.get(name), "texts")
         ]
         add_texts(connection, layout, texts)
-    if layout.is_listed:
-        fill_parts(connection, layout)
-
-
-def fill_parts(connection: Connection, layout: Layout) -> None:
-    """Write what lists show of all rows."""
-    for rows in batches(connection, layout):
-        list_parts(connection, layout, [(row, decoded(row.body)) for row in rows if row.is_whole(layout.collection)])
+        if layout.is_listed:
+            whole = [(row, decoded(row.body)) for row in rows if row.is_whole(layout.collection)]
+            list_parts(connection, layout, whole)
 
 
 def batches(connection: Connection, layout: Layout) -> Iterator[list[Row]]:
