@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -127,9 +127,12 @@ class Answer:
 
 
 def request_id_of(headers: Headers) -> str:
-    """Return the request's own id if it is a sane one, else a new one."""
+    """Return the request's own id if it is a sane one, else a new one.
+
+    It is no secret: asking the system for randomness would let other threads take the interpreter meanwhile.
+    """
     given = header(headers, b"x-request-id") or b""
-    return given.decode() if SOUND_REQUEST_ID.match(given) else secrets.token_hex(16)
+    return given.decode() if SOUND_REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:

@@ -196,7 +196,7 @@ def incidents_of(
     """Return the latest incidents since a time in which somebody takes part."""
     filters = (Filter("entities", "=", (entity,)), Filter("last_seen", ">=", (start,)))
     query = Query(filters, Order("last_seen", descending=True), most)
-    return [row.key for row in platform.records.page(principal.tenant, INCIDENTS, query).rows]
+    return [row.key for row in platform.records.page(principal.tenant, INCIDENTS, query, is_listed=True).rows]
 
 
 def levels_of(platform: Platform, principal: Principal, start: int) -> dict[str, int]:

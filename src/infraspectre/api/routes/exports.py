@@ -11,7 +11,6 @@ import msgspec
 from litestar import Response, get
 from litestar.params import QueryParameter
 from litestar.response import Stream
-from msgspec.structs import asdict
 
 from infraspectre.api.given import GivenHeavy, GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import sought
@@ -47,7 +46,7 @@ async def export_incidents(
         return attachment(report, PDF, "incidents.pdf")
     rows = all_of(platform, principal, question.query)
     if format_ == "json":
-        lines = (msgspec.json.encode(asdict(summary_of(row))) + b"\n" for row in rows)
+        lines = (msgspec.json.encode(summary_of(row)) + b"\n" for row in rows)
         return stream(await heavy.lines(lines), JSON_LINES, "incidents.jsonl")
     return stream(await heavy.lines(csv_lines(rows)), CSV, "incidents.csv")
 
@@ -81,11 +80,11 @@ def pdf_of(platform: Platform, principal: Principal, query: Query) -> bytes:
 
 
 def all_of(platform: Platform, principal: Principal, query: Query) -> Iterator[Stored]:
-    """Yield the records of all pages of a query, from its first page on."""
+    """Yield what lists show of all pages of a query, from its first page on."""
     after, count = query.after, 0
     while count < MOST_EXPORTED:
         part = Query(query.filters, query.order, MOST_ROWS, after)
-        page = platform.records.page(principal.tenant, INCIDENTS, part)
+        page = platform.records.page(principal.tenant, INCIDENTS, part, is_listed=True)
         yield from page.rows
         count += len(page.rows)
         after = page.next
@@ -95,9 +94,11 @@ def all_of(platform: Platform, principal: Principal, query: Query) -> Iterator[S
 
 def csv_lines(rows: Iterator[Stored]) -> Iterator[bytes]:
     """Yield incidents as lines of CSV (RFC 4180), the header first."""
-    yield line(IncidentSummary.__struct_fields__)
+    names = IncidentSummary.__struct_fields__
+    yield line(names)
     for row in rows:
-        yield line([cell(value) for value in asdict(summary_of(row)).values()])
+        summary = summary_of(row)
+        yield line([cell(summary[name]) for name in names])
 
 
 def line(cells: Sequence[Any]) -> bytes:
