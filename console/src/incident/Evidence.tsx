@@ -19,7 +19,6 @@ type Flow = {
   app_protocol: string | null;
   orig_bytes: number;
   resp_bytes: number;
-  end_reason: string;
 };
 
 const PAGE = 100;
@@ -49,20 +48,25 @@ export function Evidence({ id }: { id: string }) {
 }
 
 const COLUMNS: Column<Flow>[] = [
-  { key: "started_at", title: "Started", width: "10rem", show: (flow) => <Started flow={flow} /> },
-  { key: "orig_ip", title: "From", show: (flow) => <span class="even">{`${flow.orig_ip}:${flow.orig_port}`}</span> },
-  { key: "resp_ip", title: "To", show: (flow) => <span class="even">{`${flow.resp_ip}:${flow.resp_port}`}</span> },
+  { key: "started_at", title: "Started", width: "9rem", show: (flow) => <Started flow={flow} /> },
+  {
+    key: "orig_ip",
+    title: "From",
+    width: "12rem",
+    show: (flow) => <End address={flow.orig_ip} port={flow.orig_port} />,
+  },
+  { key: "resp_ip", title: "To", show: (flow) => <End address={flow.resp_ip} port={flow.resp_port} /> },
   {
     key: "protocol",
     title: "Protocol",
-    width: "6.5rem",
+    width: "5.5rem",
     wideOnly: true,
     show: (flow) => flow.app_protocol || flow.protocol,
   },
   {
     key: "orig_bytes",
     title: "Sent",
-    width: "6rem",
+    width: "5rem",
     align: "right",
     wideOnly: true,
     show: (flow) => bytes(flow.orig_bytes),
@@ -70,13 +74,21 @@ const COLUMNS: Column<Flow>[] = [
   {
     key: "resp_bytes",
     title: "Received",
-    width: "6rem",
+    width: "5.5rem",
     align: "right",
     wideOnly: true,
     show: (flow) => bytes(flow.resp_bytes),
   },
-  { key: "end_reason", title: "Ended by", width: "6rem", wideOnly: true, show: (flow) => flow.end_reason },
 ];
+
+function End({ address, port }: { address: string; port: number }) {
+  const text = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return (
+    <span class="even" title={text}>
+      {text}
+    </span>
+  );
+}
 
 function Started({ flow }: { flow: Flow }) {
   const filter = encodeURIComponent(`flow_id=${flow.flow_id}`);

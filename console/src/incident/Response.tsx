@@ -26,8 +26,8 @@ export function Response({ id }: { id: string }) {
             )}
             <Told plan={plan} />
             <ol class={style.steps}>
-              {plan.steps.map((step) => (
-                <Step key={step.step_id} id={id} step={step} />
+              {plan.steps.map((step, place) => (
+                <Step key={step.step_id} id={id} step={step} isNews={step.why !== plan.steps[place - 1]?.why} />
               ))}
             </ol>
           </>
@@ -50,7 +50,8 @@ function Told({ plan }: { plan: Plan }) {
   );
 }
 
-function Step({ id, step }: { id: string; step: PlanStep }) {
+/** `isNews` says that the step has another reason than the one before it. */
+function Step({ id, step, isNews }: { id: string; step: PlanStep; isNews: boolean }) {
   return (
     <li class={`${style.step} ${step.is_planned ? "" : style.past}`}>
       <div class={style.top}>
@@ -58,10 +59,10 @@ function Step({ id, step }: { id: string; step: PlanStep }) {
         <strong>{step.action}</strong>
         {step.target && <span class="even">{step.target}</span>}
         <span class={style.by}>
-          by <Time at={step.deadline_at} />
+          due <Time at={step.deadline_at} />
         </span>
       </div>
-      {step.why && <p class="soft">{step.why}</p>}
+      {step.why && isNews && <p class="soft">{step.why}</p>}
       {step.is_automated ? <Decision id={id} step={step} /> : <Command step={step} />}
     </li>
   );

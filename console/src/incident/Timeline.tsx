@@ -5,6 +5,7 @@ import { Panel } from "../parts/Panel";
 import { levelOf, Severity } from "../parts/Severity";
 import { Shown } from "../parts/States";
 import { exact } from "../parts/Time";
+import { TwoLines } from "../parts/TwoLines";
 import { type TimelineEntry, useTimeline } from "./asking";
 import style from "./Timeline.module.css";
 import { placeOf, ticks, tickWords } from "./timescale";
@@ -20,13 +21,14 @@ export function Timeline({ id }: { id: string }) {
       <Shown of={asked} what="the timeline">
         {({ items }) => (
           <>
-            <Lanes entries={items} />
+            <Lanes entries={begun(items)} />
             <DataTable
               label="Detections in order of time"
               columns={COLUMNS}
-              list={wholeList(items)}
+              list={wholeList(begun(items))}
               id={(entry) => entry.detection_id}
               height="400px"
+              rowHeight={50}
               empty={<p class="soft">No detection is kept with this incident.</p>}
             />
           </>
@@ -36,10 +38,13 @@ export function Timeline({ id }: { id: string }) {
   );
 }
 
+const begun = (entries: TimelineEntry[]) =>
+  entries.toSorted((one, other) => (one.first_seen < other.first_seen ? -1 : 1));
+
 const MOST_LANES = 12;
 
 function Lanes({ entries }: { entries: TimelineEntry[] }) {
-  const from = entries.map((each) => each.first_seen).sort()[0];
+  const from = entries[0]?.first_seen;
   const to = entries
     .map((each) => each.last_seen)
     .sort()
@@ -96,7 +101,7 @@ const COLUMNS: Column<TimelineEntry>[] = [
     wideOnly: true,
     show: (each) => <Severity level={each.severity} />,
   },
-  { key: "summary", title: "What was seen", show: (each) => <span title={each.summary}>{each.summary}</span> },
+  { key: "summary", title: "What was seen", show: (each) => <TwoLines text={each.summary} /> },
   { key: "flows", title: "Flows", width: "5rem", align: "right", show: (each) => <Flows entry={each} /> },
 ];
 

@@ -4,6 +4,7 @@ import type { Column } from "../parts/DataTable";
 import { Score } from "../parts/Score";
 import { Severity } from "../parts/Severity";
 import { Time } from "../parts/Time";
+import { TwoLines } from "../parts/TwoLines";
 import type { Incident, Verdict } from "./asking";
 import style from "./columns.module.css";
 import { wordsOf } from "./verdicts";
@@ -14,8 +15,8 @@ export type Mark = { id: string; verdict: Verdict } | null;
 
 function Title({ row }: { row: Incident }) {
   return (
-    <Link href={`/incidents/${row.incident_id}`} class={style.title} title={row.title} tabIndex={-1}>
-      <span>{row.title}</span>
+    <Link href={`/incidents/${row.incident_id}`} class={style.title} tabIndex={-1}>
+      <TwoLines text={row.title} />
     </Link>
   );
 }

@@ -64,8 +64,8 @@ function Whole({ detail }: { detail: Detail }) {
         </div>
         <div class={style.side}>
           <VerdictPanel incident={incident} />
-          <Certainty story={story} />
           <Hosts story={story} />
+          <Certainty story={story} />
           <Techniques story={story} />
           <Similar id={id} />
           <History id={id} />
