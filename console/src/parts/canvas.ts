@@ -186,6 +186,12 @@ function begin(graph: Graph<NodeLook, EdgeLook>, frame: HTMLElement): Drawn {
         opacity: (_, { isLit }, { isFocused }) => (isLit ? 1 : isFocused ? FAINT / 2 : 0.45),
       },
     },
-    settings: { itemSizesReference: "screen", labelDensity: 0.6, labelRenderedSizeThreshold: 7, stagePadding: 36, gestureTarget: "graph" },
+    settings: {
+      itemSizesReference: "screen",
+      labelDensity: 0.6,
+      labelRenderedSizeThreshold: 7,
+      stagePadding: 36,
+      gestureTarget: "graph",
+    },
   });
 }
