@@ -15,7 +15,7 @@ export function AssetDialog({ network, close }: { network: string; close: () => 
   return (
     <Dialog title={`What is known about ${network}`} close={close}>
       <Shown of={asked} what="what is known">
-        {(known) => <Facts network={network} known={known} close={close} />}
+        {(known) => <FactsForm network={network} known={known} close={close} />}
       </Shown>
     </Dialog>
   );
@@ -23,7 +23,7 @@ export function AssetDialog({ network, close }: { network: string; close: () => 
 
 const CRITICALITY: [string, string][] = [["", "unknown"], ...LEVELS.map((level): [string, string] => [level, level])];
 
-function Facts({ network, known, close }: { network: string; known: Known; close: () => void }) {
+function FactsForm({ network, known, close }: { network: string; known: Known; close: () => void }) {
   const { run, isBusy, problems } = useAction((facts: Facts) => keep(network, facts, known?.tag ?? null), {
     done: "Written down; hosts show it within half a minute",
     changes: ["host", "hosts", "asset"],

@@ -94,7 +94,7 @@ function Identity({ host }: { host: HostDetail }) {
   return (
     <KeyValue
       rows={[
-        ["Address", <CopyText key="address" text={summary.address} />],
+        ["Address", <CopyText key="address" text={summary.address} label="address" />],
         ["Name", summary.name || unknown],
         ["Called by others", names || <span class="soft">by no name</span>],
         ["Place", summary.place],
