@@ -33,7 +33,7 @@ from infraspectre.records.address import parse_address
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.detection import Severity
 from infraspectre.records.queries import Filter, Kind, Order, Query
-from infraspectre.records.tables import ADDRESS
+from infraspectre.records.tables import ADDRESS, detection_object
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.platform import Platform
 
