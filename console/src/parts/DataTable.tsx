@@ -44,6 +44,8 @@ type Props<Row> = {
   fresh?: { count: number; show: () => void };
   /** j, k, Enter and x work wherever the focus is: for the one table that a page is about. */
   isMain?: boolean;
+  /** Leaves out how many rows there are: for excerpts. */
+  isFootless?: boolean;
   /** Shown instead of columns on narrow screens. */
   card?: (row: Row) => ComponentChildren;
   /** A height of CSS beyond which the rows scroll within their frame. */
@@ -119,7 +121,7 @@ function Rows<Row>(props: Props<Row>) {
           <Gap height={(list.rows.length - sight.end) * height} width={width} />
         </table>
       </div>
-      <Foot {...props} />
+      {!props.isFootless && <Foot {...props} />}
     </div>
   );
 }
