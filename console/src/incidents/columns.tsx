@@ -32,7 +32,7 @@ function Said({ row, mark }: { row: Incident; mark: Mark }) {
 
 export function columnsOf(mark: Mark): Column<Incident>[] {
   return [
-    { key: "level", title: "Severity", width: "9.25rem", show: (row) => <Severity level={row.level} /> },
+    { key: "level", title: "Severity", width: "9.5rem", show: (row) => <Severity level={row.level} /> },
     { key: "value", title: "Score", width: "8.75rem", sortable: true, show: (row) => <Score {...row} /> },
     { key: "title", title: "Incident", show: (row) => <Title row={row} /> },
     {

@@ -18,7 +18,7 @@ export function Found() {
       <Shown of={useFigures(24)} what="the detections of the day">
         {(day) => (
           <Chart
-            title="Detections by severity"
+            title="By severity"
             unit="detections per hour"
             kind="bars"
             times={timesOf(day)}
@@ -40,7 +40,7 @@ export function Carried() {
       <Shown of={useFigures(24)} what="the traffic of the day">
         {(day) => (
           <Chart
-            title="Bytes carried"
+            title="Of all flows"
             unit="bytes per hour"
             kind="areas"
             times={timesOf(day)}

@@ -6,7 +6,7 @@ import { LEVELS, Severity } from "../parts/Severity";
 import { Shown } from "../parts/States";
 import { type Figures, useFigures } from "./asking";
 import style from "./Day.module.css";
-import { since, waited } from "./telling";
+import { moved, since, waited } from "./telling";
 
 export function Day() {
   const asked = useFigures(24);
@@ -34,7 +34,11 @@ export function Day() {
               note={day.verdicts.count ? `mean of ${count(day.verdicts.count)}` : "no verdict yet"}
             />
             <Figure name="Flows" value={count(day.flows)} note={`${day.flows_per_s.toFixed(1)} a second`} />
-            <Figure name="Traffic" value={bytes(day.bytes)} note={both ? change(day, both) : ""} />
+            <Figure
+              name="Traffic"
+              value={bytes(day.bytes)}
+              note={both ? moved(day.bytes, both.bytes - day.bytes) : ""}
+            />
           </dl>
         )}
       </Shown>
@@ -44,14 +48,6 @@ export function Day() {
 
 const addressOf = (level: string, day: Figures) =>
   `/incidents?filter=${encodeURIComponent(`level=${level}`)}&filter=${encodeURIComponent(`raised_at>=${day.start}`)}&order=-value`;
-
-/** Say how much more or less traffic there was than the day before. */
-function change(day: Figures, both: Figures): string {
-  const before = both.bytes - day.bytes;
-  if (before <= 0) return "none the day before";
-  const share = day.bytes / before - 1;
-  return `${share < 0 ? "−" : "+"}${Math.abs(share * 100).toFixed(0)}% on the day before`;
-}
 
 type FigureProps = { name: preact.ComponentChildren; value: string; note: string };
 

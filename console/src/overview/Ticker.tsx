@@ -9,11 +9,12 @@ import { Panel } from "../parts/Panel";
 import { Severity } from "../parts/Severity";
 import { Shown } from "../parts/States";
 import { Time } from "../parts/Time";
+import { TwoLines } from "../parts/TwoLines";
 import { KEY } from "./asking";
 import style from "./Ticker.module.css";
 
 type Line = { key: string; at: string; severity: string; words: string; address?: string };
-const SHOWN = 8;
+const SHOWN = 5;
 const CHANNELS = ["threat", "behaviour", "network", "system", "custom"];
 
 export function Ticker() {
@@ -29,10 +30,16 @@ export function Ticker() {
             {[...heard, ...before].slice(0, SHOWN).map((line) => (
               <li key={line.key}>
                 <Severity level={line.severity} />
-                <span class={style.words} title={line.words}>
-                  {line.address ? <Link href={line.address}>{line.words}</Link> : line.words}
-                </span>
                 <Time at={line.at} />
+                <span class={style.words}>
+                  {line.address ? (
+                    <Link href={line.address}>
+                      <TwoLines text={line.words} />
+                    </Link>
+                  ) : (
+                    <TwoLines text={line.words} />
+                  )}
+                </span>
               </li>
             ))}
           </ol>

@@ -20,16 +20,18 @@ export default function Overview() {
       <Day />
       <div class={style.wide}>
         <Attention />
-        <Standing />
+        <div class={style.side}>
+          <Standing />
+          <Ticker />
+        </div>
       </div>
       <div class={style.halves}>
         <Found />
         <Carried />
       </div>
-      <div class={style.thirds}>
+      <div class={style.halves}>
         <Talkers />
         <Techniques />
-        <Ticker />
       </div>
     </Page>
   );

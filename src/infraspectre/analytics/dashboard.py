@@ -56,7 +56,7 @@ class Verdicts(msgspec.Struct, frozen=True):
 
 
 class Hour(msgspec.Struct, frozen=True):
-    """Holds the figures of an hour; the first and the last of a span may lie in it in part."""
+    """Holds the figures of a whole hour."""
 
     start: int
     flows: int
@@ -86,7 +86,7 @@ class Dashboard(msgspec.Struct, frozen=True):
     detections_per_hour: float
     verdicts: Verdicts
     activity: list[Hour]
-    """Every hour of the span, in order of time."""
+    """Every hour that the span touches, in order of time, each as a whole."""
 
 
 def dashboard(
@@ -130,16 +130,16 @@ def dashboard(
 
 
 def activity(tables: TableStore, tenant: str, start: int, end: int) -> list[Hour]:
-    """Return what each hour of a span carried, and what was found in it."""
-    flows = tables.totals(tenant, "flows", start, end, (), HOUR)
+    """Return what each hour that a span touches carried, and what was found in it."""
+    first = start // HOUR * HOUR  # so that the hours are those of the clock
+    flows = tables.totals(tenant, "flows", first, end, (), HOUR)
     moved = {bucket: (rows, total) for bucket, rows, total in flows.select("bucket", "rows", "bytes").iter_rows()}
-    found: dict[int, dict[str, int]] = {}
-    detections = tables.totals(tenant, "detections", start, end, ("severity",), HOUR)
-    for bucket, severity, rows in detections.select("bucket", "severity", "rows").iter_rows():
-        found.setdefault(bucket, dict.fromkeys(SEVERITIES, 0))[severity] = rows
     nothing = dict.fromkeys(SEVERITIES, 0)
-    hours = range(start // HOUR * HOUR, end, HOUR)
-    return [Hour(at, *moved.get(at, (0, 0.0)), found.get(at, nothing)) for at in hours]
+    found: dict[int, dict[str, int]] = {}
+    detections = tables.totals(tenant, "detections", first, end, ("severity",), HOUR)
+    for bucket, severity, rows in detections.select("bucket", "severity", "rows").iter_rows():
+        found.setdefault(bucket, nothing.copy())[severity] = rows
+    return [Hour(at, *moved.get(at, (0, 0.0)), found.get(at, nothing)) for at in range(first, end, HOUR)]
 
 
 def top_threats(records: RecordStore, tenant: str, incidents: Collection, span: Sequence[Filter]) -> list[Threat]:

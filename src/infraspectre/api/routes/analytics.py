@@ -90,7 +90,7 @@ class TopThreat(msgspec.Struct, frozen=True):
 
 
 class HourFigures(msgspec.Struct, frozen=True):
-    """Holds the figures of an hour; the first and the last may lie in the span in part."""
+    """Holds the figures of a whole hour."""
 
     start: str
     flows: int
@@ -118,7 +118,7 @@ class DashboardMetrics(msgspec.Struct, frozen=True):
     detections_per_hour: float
     verdicts: Verdicts
     activity: list[HourFigures]
-    """Every hour, in order of time."""
+    """Every hour that the span touches, in order of time, each as a whole."""
 
 
 @post("/api/v1/trend-analysis", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
