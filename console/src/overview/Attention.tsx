@@ -10,6 +10,8 @@ import { Empty, Shown } from "../parts/States";
 import { KEY } from "./asking";
 
 const SHOWN = 7;
+/** What all rows have in common, or what the page of the incident tells, is left out. */
+const COLUMNS = columnsOf(null).filter((column) => !["entities", "verdict"].includes(column.key));
 const OPEN = { filters: ["status=new|open"], order: "-value" };
 const ORPHANS = ["status=new|open", "level=critical|high", "assignee="];
 
@@ -35,7 +37,7 @@ export function Attention() {
         {({ items }) => (
           <DataTable
             label="The worst open incidents"
-            columns={columnsOf(null).filter((column) => column.key !== "entities")}
+            columns={COLUMNS}
             list={wholeList(items)}
             id={(row) => row.incident_id}
             open={(row) => go(`/incidents/${row.incident_id}`)}
