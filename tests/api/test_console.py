@@ -16,7 +16,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("built")
 def test_a_link_with_a_question_leads_to_the_page(client: TestClient[Api]) -> None:
-    headers = {"accept": "text/html", "accept-encoding": "identity"}
+    headers = {"accept": "text/html,*/*;q=0.8", "accept-encoding": "identity"}
     answer = client.get("/console/incidents?filter=level%3Dhigh&order=-value", headers=headers)
     assert (answer.status_code, answer.text) == (200, "<!doctype html>")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
