@@ -130,6 +130,10 @@ class ModelStore(Protocol):
         """Move a version to a stage and return it; what was in production before is archived for one that comes."""
         ...
 
+    def names(self) -> list[str]:
+        """Return the names that have versions, sorted."""
+        ...
+
     def history(self, name: str) -> list[Version]:
         """Return the versions of a name, the first one first; raises UsageError for a name without any."""
         ...

@@ -1,5 +1,5 @@
 /** Asks for a value: with its name, a hint, and what is wrong with it. */
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useId } from "preact/hooks";
 import style from "./Field.module.css";
 
@@ -74,7 +74,7 @@ function Labelled({ ids, label, hint, problem, children }: About & { ids: Ids; c
 }
 
 /** Lays fields of a form under one another, the buttons last. */
-export function Form({ children, send }: { children: JSX.Element | JSX.Element[]; send: (given: FormData) => void }) {
+export function Form({ children, send }: { children: ComponentChildren; send: (given: FormData) => void }) {
   const submit = (event: JSX.TargetedEvent<HTMLFormElement>) => {
     event.preventDefault();
     send(new FormData(event.currentTarget));

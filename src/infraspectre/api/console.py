@@ -35,8 +35,8 @@ HEADERS = {
 }
 NOT_BUILT = "the console is not part of this installation: run `make console` where Node.js is"
 LEVEL = 9
-OPEN = {"public": True, "limited": False, "any_query": True}
-"""The query is for the console, which keeps in it what a page is asked for."""
+OPEN = {"public": True, "limited": False, "any_parameters": True}
+"""What its pages are asked for stands in their addresses, and is theirs to read."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
+import polars as pl
 from litestar import get
 
 from infraspectre.analytics import behaviour as behaviours
@@ -16,7 +18,6 @@ from infraspectre.analytics.hosts import (
     Host,
     HostIncident,
     Past,
-    ToldAsset,
     activity,
     host_of,
     newest,
@@ -25,10 +26,12 @@ from infraspectre.analytics.hosts import (
 from infraspectre.api.given import GivenDirectories, GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import asked
 from infraspectre.api.problems import RefusedError
+from infraspectre.api.routes.assets import asset_of
 from infraspectre.api.routes.incidents import IncidentSummary, summary_of
 from infraspectre.api.routes.tables import DETECTIONS, Row
 from infraspectre.api.rows import page_of_rows
 from infraspectre.ports import Stored
+from infraspectre.records import Asset
 from infraspectre.records.address import parse_address
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.detection import Severity
@@ -167,18 +170,14 @@ def show_host(
     name, tenant = str(parsed), principal.tenant
     known = past(platform.tables, tenant, name, newest(platform.tables, tenant, platform.clock.now()))
     latest = latest_incidents(platform, tenant, name)
-    host, asset = host_of(name), directories.assets(tenant).find(name)
+    asset = asset_of(platform.records, tenant, parsed) or directories.site(tenant).find(name)
     if not known.flows.height and not latest and asset is None:
         raise RefusedError("not-found", NO_HOST)
-    for each in reversed(latest):
-        host.called(told_of(each, name))
-    host.own(asset)
-    judge(platform, tenant, host)
-    found = behaviours.behaviour(name, [known.flows], known.end - DAY, known.end)
-    carry(host, known, found.now)
+    recent = known.flows.filter(pl.col("started_at") >= known.end - 2 * DAY)
+    found = behaviours.behaviour(name, [recent], known.end - DAY, known.end)
     is_comparable = known.start <= known.end - 2 * DAY
     return HostDetail(
-        summary=summary_shown(host),
+        summary=summary_shown(judged(platform, tenant, described(name, latest, asset), known, found.now)),
         owner=(asset.owner if asset else None) or "",
         activity=activity(known, name),
         day=found.now,
@@ -187,6 +186,17 @@ def show_host(
         incidents=[summary_of(each) for each in latest],
         detections=latest_detections(platform, tenant, name),
     )
+
+
+def described(address: str, latest: Sequence[Stored], asset: Asset | None) -> Host:
+    """Return a host as its latest incidents and its owner call it."""
+    host = host_of(address)
+    for each in latest:
+        told = msgspec.json.decode(each.body, type=HostIncident).incident.assets.get(address)
+        if told is not None:
+            host.called(told)
+    host.own(asset)
+    return host
 
 
 def latest_incidents(platform: Platform, tenant: str, address: str) -> list[Stored]:
@@ -202,26 +212,17 @@ def latest_detections(platform: Platform, tenant: str, address: str) -> list[Row
     return [detection_object(row) for row in rows]
 
 
-def told_of(stored: Stored, address: str) -> ToldAsset:
-    """Return what an incident tells of a host."""
-    return msgspec.json.decode(stored.body, type=HostIncident).incident.assets.get(address, ToldAsset())
-
-
-def judge(platform: Platform, tenant: str, host: Host) -> None:
-    """Count the open incidents of a host, and note the worst."""
+def judged(platform: Platform, tenant: str, host: Host, known: Past, day: Measures) -> Host:
+    """Count the open incidents of a host, note the worst, and what it carried in the last day."""
     asked_for = (Filter("entities", "=", (host.address,)), Filter("status", "=", UNDECIDED))
-    worst = platform.records.page(tenant, INCIDENTS, Query(asked_for, WORST_FIRST, 1)).rows
-    for row in worst:
+    for row in platform.records.page(tenant, INCIDENTS, Query(asked_for, WORST_FIRST, 1)).rows:
         host.take_part(msgspec.json.decode(row.body, type=HostIncident))
         host.incidents = platform.records.count(tenant, INCIDENTS, Query(asked_for), MOST_COUNTED)
-
-
-def carry(host: Host, known: Past, day: Measures) -> None:
-    """Note what a host carried in the last day."""
     host.flows, host.bytes_in, host.bytes_out = day.flows, day.received_bytes, day.sent_bytes
     times = known.flows["started_at"].filter(known.flows["started_at"] >= known.end - DAY)
     if len(times):
         host.seen(int(times.min()), int(times.max()))  # type: ignore[arg-type]
+    return host
 
 
 HANDLERS = [list_hosts, show_host]
