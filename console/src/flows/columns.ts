@@ -30,7 +30,6 @@ export const USUAL_FIELDS = [
   "duration_ms",
   "orig_bytes",
   "resp_bytes",
-  "tcp_state",
 ];
 
 export function columnNamed(name: string): FlowColumn | undefined {
@@ -56,10 +55,15 @@ const TITLES: Record<string, string> = {
   tls_server_name: "TLS server name",
 };
 
+const SHORT = /^(dns|ftp|http|icmp|id|ip|ja3|ja4|mac|ntp|quic|rtt|sni|smb|smtp|ssh|ssl|tcp|tls|ttl|udp|uri|vlan)$/;
+const SIDES: Record<string, string> = { orig: "source", resp: "destination" };
+
 /** Return how a column is called in heads and forms. */
 export function titleOf(name: string): string {
-  const words = name.replaceAll("_", " ");
-  return TITLES[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
+  if (TITLES[name]) return TITLES[name];
+  const words = name.split("_").map((word) => SIDES[word] ?? (SHORT.test(word) ? word.toUpperCase() : word));
+  const text = words.join(" ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function isTime(name: string): boolean {

@@ -11,12 +11,12 @@ const WIDTHS: Record<string, string> = {
   dns_queries: "14rem",
   duration_ms: "6rem",
   http_hosts: "14rem",
-  orig_ip: "9.5rem",
+  orig_ip: "9rem",
   protocol: "6rem",
-  resp_ip: "9.5rem",
+  resp_ip: "9rem",
   resp_port: "5rem",
   tcp_state: "6.5rem",
-  tls_server_name: "15rem",
+  tls_server_name: "13rem",
 };
 
 export function tableColumns(fields: string[], add: Add): Column<Flow>[] {
@@ -28,7 +28,7 @@ export function tableColumns(fields: string[], add: Add): Column<Flow>[] {
       {
         key: name,
         title: titleOf(name),
-        width: WIDTHS[name] ?? (isTime(name) ? "11rem" : isRight ? "7rem" : "10rem"),
+        width: WIDTHS[name] ?? (isTime(name) ? "11rem" : isRight ? "6.5rem" : "10rem"),
         ...(isRight && { align: "right" as const }),
         sortable: column.kind !== null && column.kind !== "texts",
         show: (row) => <Cell name={name} value={row[name]} add={add} />,
