@@ -157,17 +157,18 @@ def test_plain_loopback_alone_has_a_cookie_without_tls(client: TestClient[Api], 
     assert "; secure" in behind.headers["set-cookie"].lower()
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "http://localhost.evil.example", "null", "http://[", "http://h:81"]
-)
-def test_a_page_of_another_origin_uses_no_cookie(client: TestClient[Api], platform: Platform, origin: str) -> None:
+FOREIGN = ("https://evil.example", "http://localhost.evil.example", "null", "http://[", "http://h:81")
+
+
+def test_a_page_of_another_origin_uses_no_cookie(client: TestClient[Api], platform: Platform) -> None:
     add_user(platform, "ada", password=PASSWORD)
     cookie = in_browser(client).headers["set-cookie"].partition(";")[0]
-    foreign = {"host": "h", "origin": origin}
-    assert in_browser(client, **foreign).status_code == 403
-    refused = in_browser(client, "/renewal", {}, cookie=cookie, **foreign)
-    assert refused.status_code == 403
-    assert "set-cookie" not in refused.headers
+    for origin in FOREIGN:
+        foreign = {"host": "h", "origin": origin}
+        assert in_browser(client, **foreign).status_code == 403
+        refused = in_browser(client, "/renewal", {}, cookie=cookie, **foreign)
+        assert refused.status_code == 403
+        assert "set-cookie" not in refused.headers
     assert in_browser(client, "/renewal", {}, cookie=cookie, host="h", origin="http://h").status_code == 201
 
 

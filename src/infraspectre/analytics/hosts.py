@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import polars as pl
 from infraspectre.intel.assets import Assets
 from infraspectre.ports import RecordStore, Stored, TableStore
 from infraspectre.records import Asset
-from infraspectre.records.address import is_inside
+from infraspectre.records.address import is_inside, parse_address
 from infraspectre.records.detection import Severity
 from infraspectre.records.queries import MOST_ROWS, Collection, Filter, Order, Query
 from infraspectre.records.times import LATEST, UNITS, rfc3339
@@ -27,7 +27,7 @@ MOST_INCIDENTS = 5_000
 """Open incidents that count, those with the highest scores."""
 DAYS = 14
 """Days of one host that are looked at."""
-MOST_FLOWS = 300_000
+MOST_FLOWS = 120_000
 """Flows of one host after which no earlier ones are looked at."""
 MOST_PEERS, MOST_NAMES = 20, 10
 BAND = (5.0, 50.0, 95.0)
@@ -208,8 +208,10 @@ def open_incidents(records: RecordStore, tenant: str, incidents: Collection) -> 
 
 
 def join(found: dict[str, Host], incident: HostIncident) -> None:
-    """Count an incident for each host that takes part in it."""
+    """Count an incident for each host that takes part in it; domains do so, too, and are none."""
     for name in incident.entities:
+        if parse_address(name) is None:
+            continue
         if name not in found:
             found[name] = host_of(name)
         found[name].take_part(incident)
@@ -297,7 +299,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Past(NamedTuple):
-    """Holds the flows of a host in a span, each once."""
+    """Holds the flows of a host in a span."""
 
     start: int
     end: int
@@ -309,7 +311,7 @@ def past(tables: TableStore, tenant: str, address: str, end: int, days: int = DA
 
     Steps back in time grow, so that a busy host costs no more than a quiet one.
     """
-    frames, rows, start, step = list[pl.DataFrame](), 0, end, HOUR
+    frames, rows, start, step = list[pl.DataFrame](), 0, end, 6 * HOUR
     first = oldest(tables, tenant, max(end - days * DAY, 0), end)
     while start > first and rows < MOST_FLOWS:
         begin = max(start - step, first)
@@ -318,7 +320,7 @@ def past(tables: TableStore, tenant: str, address: str, end: int, days: int = DA
         rows += sum(each.height for each in part)
         start, step = begin, min(2 * step, DAY)
     known = pl.concat(frames, how="vertical_relaxed") if frames else nothing()
-    return Past(start, end, known.unique("flow_id", maintain_order=True))
+    return Past(start, end, known)
 
 
 def nothing() -> pl.DataFrame:
@@ -374,16 +376,15 @@ def by_hour(seen: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
 def baseline(hours: pl.DataFrame, end: int) -> list[UsualHour]:
     """Return what is usual in each hour of the day, as whole days before a time tell."""
     before = hours.filter(pl.col("hour") + HOUR <= end)
-    before = before.tail(before.height // 24 * 24).with_columns(of_day=pl.col("hour") // HOUR % 24)
-    return [
-        UsualHour(int(hour), its.height, *(band(its[name].to_numpy()) for name in ("flows", "bytes_in", "bytes_out")))
-        for (hour,), its in sorted(before.partition_by("of_day", as_dict=True).items())
-    ]
-
-
-def band(values: Sequence[float] | np.ndarray) -> Band:
-    """Return the median of values and the band of nine in ten of them."""
-    return Band(*(round(float(each), 3) for each in np.percentile(values, BAND)))
+    days = before.height // 24
+    if not days:
+        return []
+    last = before.tail(days * 24)
+    first_hour = int(last["hour"][0]) // HOUR % 24
+    figures = [last[name].to_numpy().reshape(days, 24) for name in ("flows", "bytes_in", "bytes_out")]
+    bands = [np.percentile(each, BAND, axis=0).round(3).T.tolist() for each in figures]
+    usual = [UsualHour((first_hour + place) % 24, days, *(Band(*each[place]) for each in bands)) for place in range(24)]
+    return sorted(usual, key=lambda each: each.hour)
 
 
 def peers_of(seen: pl.DataFrame, start: int, recent: int) -> list[HostPeer]:

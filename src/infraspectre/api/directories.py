@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from infraspectre.analytics.hosts import Directory, KnownAssets, directory, known_assets
-from infraspectre.errors import InputError
+import structlog
+
+from infraspectre.analytics.hosts import Directory, directory, known_assets
+from infraspectre.errors import InfraSpectreError, InputError
 from infraspectre.intel.assets import Assets
 from infraspectre.intel.site import load_site
 from infraspectre.records.access import DEFAULT_TENANT
@@ -17,8 +19,11 @@ from infraspectre.records.collections import ASSETS, INCIDENTS
 from infraspectre.serving.platform import Platform
 
 FRESH_S = 30.0
+"""One that is older is made anew once it is asked for."""
 STALE_S = 600.0
 """One that is older is nobody's answer: who asks waits for the next."""
+
+logger = structlog.get_logger(__name__)
 
 
 def site_assets(path: str) -> Assets:
@@ -37,44 +42,47 @@ class Kept(NamedTuple):
 
 
 class Directories:
-    """Keeps the directory of each tenant; one request makes it anew while others are answered from the last."""
+    """Keeps the directory of each tenant, and makes it anew while requests are answered from the last."""
 
-    def __init__(
-        self, platform: Platform, fresh_s: float = FRESH_S, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, platform: Platform, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Read records and tables of a platform."""
         self._platform = platform
         self._site = site_assets(platform.settings.detection.assets)
-        self._fresh_s = fresh_s
         self._monotonic = monotonic
         self._kept: dict[str, Kept] = {}
         self._locks: dict[str, threading.Lock] = {}
 
     def of(self, tenant: str) -> Directory:
-        """Return the directory of a tenant."""
+        """Return the directory of a tenant; one that is no longer fresh is made anew beside the answers from it."""
         kept, now = self._kept.get(tenant), self._monotonic()
-        if kept is not None and now - kept.at < self._fresh_s:
-            return kept.directory
-        lock = self._locks.setdefault(tenant, threading.Lock())
-        is_usable = kept is not None and now - kept.at < STALE_S
-        if not lock.acquire(blocking=not is_usable):
-            return kept.directory  # type: ignore[union-attr]
-        try:
-            return self._made(tenant, kept)
-        finally:
-            lock.release()
+        if kept is None or now - kept.at >= STALE_S:
+            with self._lock(tenant):
+                return self._made(tenant, kept)
+        if now - kept.at >= FRESH_S and self._lock(tenant).acquire(blocking=False):
+            threading.Thread(target=self._renew, args=(tenant, kept), name="directory", daemon=True).start()
+        return kept.directory
 
-    def assets(self, tenant: str) -> KnownAssets:
-        """Return what is known about the addresses of a tenant; the site file is about the network of the first."""
-        site = self._site if tenant == DEFAULT_TENANT else Assets()
-        return known_assets(self._platform.records, tenant, ASSETS, site)
+    def site(self, tenant: str) -> Assets:
+        """Return the assets of the site file, which is about the network of the first tenant."""
+        return self._site if tenant == DEFAULT_TENANT else Assets()
+
+    def _lock(self, tenant: str) -> threading.Lock:
+        return self._locks.setdefault(tenant, threading.Lock())
+
+    def _renew(self, tenant: str, before: Kept) -> None:
+        """Make a directory anew, and let go of the lock that whoever asked took."""
+        try:
+            self._made(tenant, before)
+        except InfraSpectreError as error:  # the last one goes on for a while; whoever asks after that is told
+            logger.warning("directory not made", tenant=tenant, reason=error.message)
+        finally:
+            self._locks[tenant].release()
 
     def _made(self, tenant: str, before: Kept | None) -> Directory:
         """Make a directory anew, unless somebody did so while this request waited for the lock."""
-        kept = self._kept.get(tenant)
+        kept, given = self._kept.get(tenant), self._platform
         if kept is None or kept is before:
-            given = self._platform
-            known, now = self.assets(tenant), given.clock.now()
-            found = directory(given.records, given.tables, tenant, INCIDENTS, known, now)
+            known = known_assets(given.records, tenant, ASSETS, self.site(tenant))
+            found = directory(given.records, given.tables, tenant, INCIDENTS, known, given.clock.now())
             kept = self._kept[tenant] = Kept(self._monotonic(), found)
         return kept.directory

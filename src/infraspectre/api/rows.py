@@ -13,6 +13,8 @@ from infraspectre.errors import InputError
 from infraspectre.records.queries import LEAST, Kind, Order, Query
 
 Row = TypeVar("Row")
+PLACE = msgspec.json.Decoder(tuple[str, bool, str | int | float | None, str])
+"""Field and direction of an order, the value in it, and what tells the row apart."""
 
 
 def page_of_rows(
@@ -48,7 +50,7 @@ def place_of(text: str, order: Order, kind: Kind) -> tuple[Any, str]:
     """Return a place as it was written for an order; raises InputError."""
     try:
         content = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
-        field, descending, value, key = msgspec.json.decode(content, type=tuple[str, bool, str | float | None, str])
+        field, descending, value, key = PLACE.decode(content)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         field, descending, value, key = "", False, None, ""
     is_text = isinstance(value, str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Annotated, Any
 
 import msgspec
@@ -12,14 +12,16 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from msgspec.structs import asdict
 
+from infraspectre.analytics.hosts import asset_in
 from infraspectre.api.etags import tagged
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, GivenRevision, InPath
 from infraspectre.api.pages import PageOf, asked
 from infraspectre.api.problems import Flaw, RefusedError
-from infraspectre.ports import Stored
+from infraspectre.ports import RecordStore, Stored
+from infraspectre.records import Asset
 from infraspectre.records.collections import ASSETS
 from infraspectre.records.detection import Severity
-from infraspectre.records.queries import Query
+from infraspectre.records.queries import MOST_ALTERNATIVES, Filter, Query
 from infraspectre.serving.platform import Platform
 
 PATH = "/api/v1/assets"
@@ -101,6 +103,17 @@ def found(platform: Platform, tenant: str, asset_id: str) -> Stored:
     if stored is None:
         raise RefusedError("not-found", "there is no such asset")
     return stored
+
+
+def asset_of(records: RecordStore, tenant: str, address: IPv4Address | IPv6Address) -> Asset | None:
+    """Return what somebody said about an address: of the networks around it, about the smallest."""
+    around = [network_of(f"{address}/{length}") for length in range(address.max_prefixlen, -1, -1)]
+    for first in range(0, len(around), MOST_ALTERNATIVES):
+        networks = tuple(around[first : first + MOST_ALTERNATIVES])
+        page = records.page(tenant, ASSETS, Query((Filter("network", "=", networks),), limit=MOST_ALTERNATIVES))
+        if page.rows:
+            return min((asset_in(row) for row in page.rows), key=lambda asset: around.index(asset.network))
+    return None
 
 
 @get(

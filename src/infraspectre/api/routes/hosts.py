@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+import polars as pl
 from litestar import get
 
 from infraspectre.analytics import behaviour as behaviours
@@ -25,6 +26,7 @@ from infraspectre.analytics.hosts import (
 from infraspectre.api.given import GivenDirectories, GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import asked
 from infraspectre.api.problems import RefusedError
+from infraspectre.api.routes.assets import asset_of
 from infraspectre.api.routes.incidents import IncidentSummary, summary_of
 from infraspectre.api.routes.tables import DETECTIONS, Row
 from infraspectre.api.rows import page_of_rows
@@ -167,14 +169,15 @@ def show_host(
     name, tenant = str(parsed), principal.tenant
     known = past(platform.tables, tenant, name, newest(platform.tables, tenant, platform.clock.now()))
     latest = latest_incidents(platform, tenant, name)
-    host, asset = host_of(name), directories.assets(tenant).find(name)
+    host, asset = host_of(name), asset_of(platform.records, tenant, parsed) or directories.site(tenant).find(name)
     if not known.flows.height and not latest and asset is None:
         raise RefusedError("not-found", NO_HOST)
     for each in reversed(latest):
         host.called(told_of(each, name))
     host.own(asset)
     judge(platform, tenant, host)
-    found = behaviours.behaviour(name, [known.flows], known.end - DAY, known.end)
+    recent = known.flows.filter(pl.col("started_at") >= known.end - 2 * DAY)
+    found = behaviours.behaviour(name, [recent], known.end - DAY, known.end)
     carry(host, known, found.now)
     is_comparable = known.start <= known.end - 2 * DAY
     return HostDetail(
