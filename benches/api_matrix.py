@@ -52,9 +52,11 @@ from infraspectre.records.collections import (
 )
 from infraspectre.records.delivery import Destination, Kind
 from infraspectre.records.feed import FEED_TOPIC, FeedEvent
+from infraspectre.records.response import step_id
 from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.destinations import Destinations
+from infraspectre.serving.intelligence import keep
 from infraspectre.serving.jobs import LeasedJobs
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.scoring import registered_as
@@ -75,6 +77,11 @@ FORMATS = {"export_incidents": ("csv", "json"), "report_incident": ("html",)}
 OTHERS = {"change_many", "score_otherwise", "predict", "explain_prediction", "give_feedback"}
 """Operations whose bodies name what somebody has."""
 DAY = 86_400 * 10**9
+INTELLIGENCE = """{"objects": [
+    {"type": "indicator", "id": "indicator--TENANT", "pattern": "[domain-name:value = 'mark-TENANT-host.example']"},
+    {"type": "report", "id": "report--mark-TENANT", "name": "mark-TENANT-title", "object_refs": ["indicator--TENANT"]}
+]}"""
+RULE = "rules: [{id: a-rule, title: A rule, severity: low, when: resp_port == 53}]"
 
 
 class Caller(NamedTuple):
@@ -83,6 +90,8 @@ class Caller(NamedTuple):
     tenant: str
     role: Role
     key: Credential
+    step: str
+    """A step of the plan of its incident."""
 
 
 class Call(NamedTuple):
@@ -105,7 +114,9 @@ def marked(platform: Platform, found: Path) -> list[Caller]:
         platform.records.put(tenant, USERS, user.name, msgspec.to_builtins(user))
         key, record = new_key(tenant, f"mark-{tenant}-{role}", role, now, 0)
         platform.records.put(tenant, KEYS, key.id, msgspec.to_builtins(record))
-        callers.append(Caller(tenant, role, key))
+        first = objects(found / "incidents.jsonl")[0]["response_plan"]["steps"][0]
+        step = step_id(f"mark-{tenant}-incident", first["title"], first["kind"], first.get("target", ""))
+        callers.append(Caller(tenant, role, key, step))
     for number, tenant in enumerate(TENANTS):
         give(platform, found, tenant, number)
     return callers
@@ -145,6 +156,8 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     for name, kind in (kinds | dict.fromkeys(ROLES, "splunk")).items():
         key, url = f"mark-{tenant}-{name}", f"https://mark-{tenant}-host/"
         receivers.add(Destination(key=key, kind=kind, name=key, url=url, created_at=now), f"mark-{tenant}-secret")
+    feed = INTELLIGENCE.replace("TENANT", tenant).encode()
+    keep(platform, tenant, f"mark-{tenant}-engineer", f"mark-{tenant}-feed", feed)
     event = FeedEvent(tenant, "custom", "custom", rfc3339(now), f"mark-{tenant}-subject")
     platform.log.topic(FEED_TOPIC).append([msgspec.json.encode(event)] * 5).result()
 
@@ -200,7 +213,13 @@ def filled(path: str, owner: Caller) -> str:
         "address": own_address(owner.tenant),
         "asset_id": own_address(owner.tenant),
         "view_id": f"{mark}-view",
+        "step_id": owner.step,
+        "rule_id": f"{mark}-none",
+        "value": f"{mark}-host.example",
+        "report_id": f"report--{mark}",
     }
+    if "/imports/" in path:
+        names["name"] = f"{mark}-feed"
     if "/models/" in path:
         is_whole = path.endswith(("/versions", "/stage"))
         names["name"] = f"{mark}-model" if is_whole else f"registry:{mark}-model"
@@ -243,6 +262,10 @@ def body_of(operation: str, owner: Caller) -> Any:
         "add_asset": {"network": "192.0.2.0/24", "name": "a-name"},
         "change_asset": {"name": "a-name"},
         "add_view": {"name": "a-name", "page": "hosts", "question": {"filters": ["value>=60"], "order": "-bytes"}},
+        "decide_step": {"approve": True},
+        "switch_rule": {"enabled": False},
+        "try_rule": {"text": RULE},
+        "import_indicators": {"name": "a-feed", "content": "203.0.113.9"},
         "predict": {"model": f"registry:{mark}-model", "row": rows[0]},
         "predict_batch": {"model": "builtin:dga", "rows": rows},
         "explain_prediction": {"model": f"registry:{mark}-model", "rows": rows},

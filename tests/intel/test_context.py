@@ -100,6 +100,8 @@ def test_a_sentence_names_each_host_once() -> None:
 class Fixed:
     """Stands for Soma and Reflex."""
 
+    detectors: tuple[()] = ()
+
     def detect(self, flows: FlowBatch, features: Any) -> list[Detection]:
         """Find nothing."""
         return []

@@ -339,6 +339,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowGraph
+         * @description Show what lies around a node, or the whole recent picture.
+         */
+        get: operations["show_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -673,6 +693,146 @@ export interface paths {
          * @description Send events again, with the same identities: all behind a place in the feed, or dead letters.
          */
         post: operations["replay_integration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListIndicators
+         * @description List indicators of the settings and of the tenant's imports.
+         */
+        get: operations["list_indicators"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/{value}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowIndicator
+         * @description Show what is known of a value; of a URL, ask the list by `filter=value=`.
+         */
+        get: operations["show_indicator"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListImports
+         * @description List what the tenant has imported, by name.
+         */
+        get: operations["list_imports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ImportIndicators
+         * @description Import indicators and reports for the tenant; the worker looks for them within a minute.
+         */
+        post: operations["import_indicators"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/imports/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RemoveImport
+         * @description Remove what was imported under a name.
+         */
+        delete: operations["remove_import"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/threat-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListReports
+         * @description List threat reports: those of STIX, events of MISP, and pulses of OTX.
+         */
+        get: operations["list_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/threat-reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowReport
+         * @description Show a threat report with its indicators, and in how many incidents these take part.
+         */
+        get: operations["show_report"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1045,6 +1205,130 @@ export interface paths {
          * @description Say why a model judges rows as it does.
          */
         post: operations["explain_prediction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/response": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowResponse
+         * @description Show the response plan of an incident: what each step would do, and what became of it.
+         */
+        get: operations["show_response"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/response/{step_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * DecideStep
+         * @description Approve a step of a response plan, which carries it out, or refuse it.
+         */
+        post: operations["decide_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/response/{step_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * UndoStep
+         * @description Take back what was done or decided about a step.
+         */
+        post: operations["undo_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRules
+         * @description List own rules, Sigma rules and rules of correlation as their files say, also those that are refused.
+         */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowRule
+         * @description Show a rule with its text.
+         */
+        get: operations["show_rule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * SwitchRule
+         * @description Switch an own rule or a Sigma rule off or on for the tenant; the worker follows within a minute.
+         */
+        patch: operations["switch_rule"];
+        trace?: never;
+    };
+    "/api/v1/rules/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * TryRule
+         * @description Check the text of a rule, and run it on flows of the last hours; nothing is kept.
+         */
+        post: operations["try_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1889,6 +2173,14 @@ export interface components {
             sha256: string;
             rows?: number | null;
         };
+        /** Decision */
+        Decision: {
+            approve: boolean;
+            /** @default  */
+            comment: string;
+            /** @default false */
+            force: boolean;
+        };
         /** Deliveries */
         Deliveries: {
             standing: components["schemas"]["Standing"];
@@ -1950,6 +2242,12 @@ export interface components {
         /** Enrichment */
         Enrichment: {
             values: components["schemas"]["Enriched"][];
+        };
+        /** Escalation */
+        Escalation: {
+            to: string;
+            within_minutes: number;
+            reason: string;
         };
         /** Example */
         Example: {
@@ -2104,6 +2402,15 @@ export interface components {
             level: "informational" | "low" | "medium" | "high" | "critical";
             count: number;
         };
+        /** GraphView */
+        GraphView: {
+            nodes: components["schemas"]["GraphNode"][];
+            edges: components["schemas"]["GraphEdge"][];
+            left_out: components["schemas"]["LeftOut"];
+            start: string;
+            incidents: number;
+            is_whole: boolean;
+        };
         /** Health */
         Health: {
             /** @enum {string} */
@@ -2170,11 +2477,32 @@ export interface components {
             bytes_in: number;
             bytes_out: number;
         };
+        /** ImportSummary */
+        ImportSummary: {
+            name: string;
+            at: string;
+            by: string;
+            size: number;
+            digest: string;
+            indicators: {
+                [key: string]: number;
+            };
+            reports: number;
+            unusable: {
+                [key: string]: number;
+            };
+            refused: number;
+        };
         /** Importance */
         Importance: {
             column: string;
             share: number;
             contribution: number;
+        };
+        /** Imported */
+        Imported: {
+            summary: components["schemas"]["ImportSummary"];
+            refused: components["schemas"]["RefusedEntry"][];
         };
         /** IncidentChange */
         IncidentChange: {
@@ -2221,6 +2549,31 @@ export interface components {
             kind: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
             value: string;
             about: components["schemas"]["About"];
+        };
+        /** IndicatorDetail */
+        IndicatorDetail: {
+            value: string;
+            indicators: components["schemas"]["IndicatorSummary"][];
+            incidents: string[];
+            reports: components["schemas"]["NamedReport"][];
+        };
+        /** IndicatorSummary */
+        IndicatorSummary: {
+            value: string;
+            /** @enum {string} */
+            kind: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
+            sources: string[];
+            confidence: number;
+            first_seen: string | null;
+            last_seen: string | null;
+            valid_until: string | null;
+            expired: boolean;
+            labels: string[];
+            threats: string[];
+            techniques: string[];
+            tlp: string;
+            warning: string;
+            seen: number | null;
         };
         /** Integration */
         Integration: {
@@ -2368,6 +2721,18 @@ export interface components {
             stage: "candidate" | "staging" | "production" | "archived";
             at: string;
         };
+        /** NamedIndicator */
+        NamedIndicator: {
+            /** @enum {string} */
+            kind: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
+            value: string;
+            seen: number | null;
+        };
+        /** NamedReport */
+        NamedReport: {
+            report_id: string;
+            title: string;
+        };
         /** Network */
         Network: {
             start: string;
@@ -2402,6 +2767,13 @@ export interface components {
             owner: string;
             /** @default  */
             note: string;
+        };
+        /** NewImport */
+        NewImport: {
+            name: string;
+            content: string | {
+                [key: string]: unknown;
+            } | unknown[];
         };
         /** NewIntegration */
         NewIntegration: {
@@ -2527,6 +2899,16 @@ export interface components {
             items: components["schemas"]["SomeIntegration"][];
             next?: string | null;
         };
+        /** PageOf[IndicatorSummary] */
+        PageOfIndicatorSummary: {
+            items: components["schemas"]["SomeIndicatorSummary"][];
+            next?: string | null;
+        };
+        /** PageOf[ReportSummary] */
+        PageOfReportSummary: {
+            items: components["schemas"]["SomeReportSummary"][];
+            next?: string | null;
+        };
         /** PageOf[JobStatus] */
         PageOfJobStatus: {
             items: components["schemas"]["SomeJobStatus"][];
@@ -2535,6 +2917,11 @@ export interface components {
         /** PageOf[ApiKey] */
         PageOfApiKey: {
             items: components["schemas"]["SomeApiKey"][];
+            next?: string | null;
+        };
+        /** PageOf[RuleSummary] */
+        PageOfRuleSummary: {
+            items: components["schemas"]["SomeRuleSummary"][];
             next?: string | null;
         };
         /** PageOf[SensorStatus] */
@@ -2591,6 +2978,41 @@ export interface components {
             flows: number;
             bytes: number;
             is_new: boolean;
+        };
+        /** Plan */
+        Plan: {
+            playbook: string;
+            priority: string;
+            escalations: components["schemas"]["Escalation"][];
+            runners: string[];
+            is_dry_run: boolean;
+            steps: components["schemas"]["PlanStep"][];
+        };
+        /** PlanStep */
+        PlanStep: {
+            step_id: string;
+            action: string;
+            kind: string;
+            target: string;
+            why: string;
+            command: string;
+            queries: {
+                [key: string]: string;
+            };
+            is_automated: boolean;
+            reversible: boolean;
+            needs_approval: boolean;
+            /** @enum {string} */
+            state: "proposed" | "approved" | "running" | "done" | "undone" | "failed" | "refused";
+            by: string;
+            at: string | null;
+            comment: string;
+            said: string;
+            lease_until: string | null;
+            deadline_at: string;
+            preview: string;
+            refusal: string | null;
+            is_planned: boolean;
         };
         /** Point */
         Point: {
@@ -2654,6 +3076,12 @@ export interface components {
             flows_per_s: number;
             bytes_per_s: number;
         };
+        /** RefusedEntry */
+        RefusedEntry: {
+            reason: string;
+            line: number | null;
+            entry: string | null;
+        };
         /** Renewal */
         Renewal: {
             /** @default  */
@@ -2666,11 +3094,78 @@ export interface components {
             /** @default false */
             dead_letters: boolean;
         };
+        /** ReportDetail */
+        ReportDetail: {
+            summary: components["schemas"]["ReportSummary"];
+            indicators: components["schemas"]["NamedIndicator"][];
+        };
+        /** ReportSummary */
+        ReportSummary: {
+            report_id: string;
+            title: string;
+            source: string;
+            published: string | null;
+            actors: string[];
+            malware: string[];
+            techniques: string[];
+            indicator_count: number;
+            tlp: string;
+        };
         /** RetrainingRequest */
         RetrainingRequest: {
             name: string;
             /** @default 30 */
             days: number;
+        };
+        /** RuleChange */
+        RuleChange: {
+            enabled: boolean;
+        };
+        /** RuleCost */
+        RuleCost: {
+            cpu_ms: number;
+            share: number;
+        };
+        /** RuleDetail */
+        RuleDetail: {
+            summary: components["schemas"]["RuleSummary"];
+            text: string;
+            about: string;
+            switched_by: string;
+            switched_at: string | null;
+        };
+        /** RuleFault */
+        RuleFault: {
+            reason: string;
+            line: number | null;
+            field: string | null;
+            remedy: string | null;
+        };
+        /** RuleSummary */
+        RuleSummary: {
+            rule_id: string;
+            name: string;
+            title: string;
+            kind: string;
+            file: string;
+            line: number;
+            /** @enum {string} */
+            state: "on" | "off" | "unseen" | "refused";
+            reason: string;
+            /** @enum {string} */
+            severity: "informational" | "low" | "medium" | "high" | "critical";
+            techniques: string[];
+            hits: number;
+            last_hit: string | null;
+            cost: components["schemas"]["RuleCost"] | null;
+        };
+        /** RuleTrial */
+        RuleTrial: {
+            text: string;
+            /** @enum {null|string} */
+            kind?: "own" | "sigma" | null;
+            /** @default 24 */
+            hours: number;
         };
         /** SavedView */
         SavedView: {
@@ -2903,6 +3398,34 @@ export interface components {
             delivered: boolean;
             problem: string;
         };
+        /** TrialDetection */
+        TrialDetection: {
+            at: string;
+            category: string;
+            /** @enum {string} */
+            severity: "informational" | "low" | "medium" | "high" | "critical";
+            score: number;
+            orig: string | null;
+            resp: string | null;
+            techniques: components["schemas"]["Technique"][];
+            summary: string;
+            flow_ids: string[];
+        };
+        /** TrialResult */
+        TrialResult: {
+            is_valid: boolean;
+            /** @enum {string} */
+            kind: "own" | "sigma";
+            rules: number;
+            errors: components["schemas"]["RuleFault"][];
+            start: string;
+            end: string;
+            flows: number;
+            is_whole: boolean;
+            matches: number;
+            first: components["schemas"]["TrialDetection"][];
+            cpu_ms: number;
+        };
         /** User */
         User: {
             name: string;
@@ -3080,6 +3603,36 @@ export interface components {
             created_at?: string;
             standing?: components["schemas"]["Standing"];
         };
+        /** IndicatorSummary */
+        SomeIndicatorSummary: {
+            value?: string;
+            /** @enum {string} */
+            kind?: "ip" | "endpoint" | "cidr" | "domain" | "url" | "md5" | "sha1" | "sha256" | "ja3" | "ja3s" | "ja4" | "hassh" | "hassh_server";
+            sources?: string[];
+            confidence?: number;
+            first_seen?: string | null;
+            last_seen?: string | null;
+            valid_until?: string | null;
+            expired?: boolean;
+            labels?: string[];
+            threats?: string[];
+            techniques?: string[];
+            tlp?: string;
+            warning?: string;
+            seen?: number | null;
+        };
+        /** ReportSummary */
+        SomeReportSummary: {
+            report_id?: string;
+            title?: string;
+            source?: string;
+            published?: string | null;
+            actors?: string[];
+            malware?: string[];
+            techniques?: string[];
+            indicator_count?: number;
+            tlp?: string;
+        };
         /** JobStatus */
         SomeJobStatus: {
             job_id?: string;
@@ -3101,6 +3654,24 @@ export interface components {
             role?: "viewer" | "analyst" | "engineer" | "administrator" | "sensor";
             created_at?: string;
             expires_at?: string | null;
+        };
+        /** RuleSummary */
+        SomeRuleSummary: {
+            rule_id?: string;
+            name?: string;
+            title?: string;
+            kind?: string;
+            file?: string;
+            line?: number;
+            /** @enum {string} */
+            state?: "on" | "off" | "unseen" | "refused";
+            reason?: string;
+            /** @enum {string} */
+            severity?: "informational" | "low" | "medium" | "high" | "critical";
+            techniques?: string[];
+            hits?: number;
+            last_hit?: string | null;
+            cost?: components["schemas"]["RuleCost"] | null;
         };
         /** SensorStatus */
         SomeSensorStatus: {
@@ -3379,6 +3950,7 @@ export type CustomThresholds = components['schemas']['CustomThresholds'];
 export type CustomWeights = components['schemas']['CustomWeights'];
 export type DashboardMetrics = components['schemas']['DashboardMetrics'];
 export type DataFile = components['schemas']['DataFile'];
+export type Decision = components['schemas']['Decision'];
 export type Deliveries = components['schemas']['Deliveries'];
 export type Dependency = components['schemas']['Dependency'];
 export type DependencyMatrix = components['schemas']['DependencyMatrix'];
@@ -3388,6 +3960,7 @@ export type Drift = components['schemas']['Drift'];
 export type EnrichRequest = components['schemas']['EnrichRequest'];
 export type Enriched = components['schemas']['Enriched'];
 export type Enrichment = components['schemas']['Enrichment'];
+export type Escalation = components['schemas']['Escalation'];
 export type Example = components['schemas']['Example'];
 export type ExplainRequest = components['schemas']['ExplainRequest'];
 export type Explanation = components['schemas']['Explanation'];
@@ -3404,6 +3977,7 @@ export type GivenVerdict = components['schemas']['GivenVerdict'];
 export type Graph = components['schemas']['Graph'];
 export type GraphEdge = components['schemas']['GraphEdge'];
 export type GraphNode = components['schemas']['GraphNode'];
+export type GraphView = components['schemas']['GraphView'];
 export type Health = components['schemas']['Health'];
 export type HostDetail = components['schemas']['HostDetail'];
 export type HostName = components['schemas']['HostName'];
@@ -3411,11 +3985,15 @@ export type HostPeer = components['schemas']['HostPeer'];
 export type HostService = components['schemas']['HostService'];
 export type HostSummary = components['schemas']['HostSummary'];
 export type HourOfHost = components['schemas']['HourOfHost'];
+export type ImportSummary = components['schemas']['ImportSummary'];
 export type Importance = components['schemas']['Importance'];
+export type Imported = components['schemas']['Imported'];
 export type IncidentChange = components['schemas']['IncidentChange'];
 export type IncidentDetail = components['schemas']['IncidentDetail'];
 export type IncidentSummary = components['schemas']['IncidentSummary'];
 export type Indicator = components['schemas']['Indicator'];
+export type IndicatorDetail = components['schemas']['IndicatorDetail'];
+export type IndicatorSummary = components['schemas']['IndicatorSummary'];
 export type Integration = components['schemas']['Integration'];
 export type JobStatus = components['schemas']['JobStatus'];
 export type LeftOut = components['schemas']['LeftOut'];
@@ -3431,9 +4009,12 @@ export type ModelDrift = components['schemas']['ModelDrift'];
 export type ModelImportance = components['schemas']['ModelImportance'];
 export type ModelStatus = components['schemas']['ModelStatus'];
 export type Move = components['schemas']['Move'];
+export type NamedIndicator = components['schemas']['NamedIndicator'];
+export type NamedReport = components['schemas']['NamedReport'];
 export type Network = components['schemas']['Network'];
 export type NetworkAnswer = components['schemas']['NetworkAnswer'];
 export type NewAsset = components['schemas']['NewAsset'];
+export type NewImport = components['schemas']['NewImport'];
 export type NewIntegration = components['schemas']['NewIntegration'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewTenant = components['schemas']['NewTenant'];
@@ -3447,8 +4028,11 @@ export type PageOfAssetFacts = components['schemas']['PageOfAssetFacts'];
 export type PageOfGivenVerdict = components['schemas']['PageOfGivenVerdict'];
 export type PageOfIncidentSummary = components['schemas']['PageOfIncidentSummary'];
 export type PageOfIntegration = components['schemas']['PageOfIntegration'];
+export type PageOfIndicatorSummary = components['schemas']['PageOfIndicatorSummary'];
+export type PageOfReportSummary = components['schemas']['PageOfReportSummary'];
 export type PageOfJobStatus = components['schemas']['PageOfJobStatus'];
 export type PageOfApiKey = components['schemas']['PageOfApiKey'];
+export type PageOfRuleSummary = components['schemas']['PageOfRuleSummary'];
 export type PageOfSensorStatus = components['schemas']['PageOfSensorStatus'];
 export type PageOfShownSetting = components['schemas']['PageOfShownSetting'];
 export type PageOfTenant = components['schemas']['PageOfTenant'];
@@ -3459,6 +4043,8 @@ export type PageOfAuditEvent = components['schemas']['PageOfAuditEvent'];
 export type Parameters = components['schemas']['Parameters'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type Peer = components['schemas']['Peer'];
+export type Plan = components['schemas']['Plan'];
+export type PlanStep = components['schemas']['PlanStep'];
 export type Point = components['schemas']['Point'];
 export type PredictBatchRequest = components['schemas']['PredictBatchRequest'];
 export type PredictRequest = components['schemas']['PredictRequest'];
@@ -3468,9 +4054,18 @@ export type Principal = components['schemas']['Principal'];
 export type ProblemKind = components['schemas']['ProblemKind'];
 export type Promotion = components['schemas']['Promotion'];
 export type Rate = components['schemas']['Rate'];
+export type RefusedEntry = components['schemas']['RefusedEntry'];
 export type Renewal = components['schemas']['Renewal'];
 export type Replay = components['schemas']['Replay'];
+export type ReportDetail = components['schemas']['ReportDetail'];
+export type ReportSummary = components['schemas']['ReportSummary'];
 export type RetrainingRequest = components['schemas']['RetrainingRequest'];
+export type RuleChange = components['schemas']['RuleChange'];
+export type RuleCost = components['schemas']['RuleCost'];
+export type RuleDetail = components['schemas']['RuleDetail'];
+export type RuleFault = components['schemas']['RuleFault'];
+export type RuleSummary = components['schemas']['RuleSummary'];
+export type RuleTrial = components['schemas']['RuleTrial'];
 export type SavedView = components['schemas']['SavedView'];
 export type Scored = components['schemas']['Scored'];
 export type Scores = components['schemas']['Scores'];
@@ -3497,6 +4092,8 @@ export type Trend = components['schemas']['Trend'];
 export type TrendAnswer = components['schemas']['TrendAnswer'];
 export type TrendRequest = components['schemas']['TrendRequest'];
 export type Trial = components['schemas']['Trial'];
+export type TrialDetection = components['schemas']['TrialDetection'];
+export type TrialResult = components['schemas']['TrialResult'];
 export type User = components['schemas']['User'];
 export type UserChange = components['schemas']['UserChange'];
 export type UsualHour = components['schemas']['UsualHour'];
@@ -3511,8 +4108,11 @@ export type SomeHostSummary = components['schemas']['SomeHostSummary'];
 export type SomeIncidentSummary = components['schemas']['SomeIncidentSummary'];
 export type SomeGivenVerdict = components['schemas']['SomeGivenVerdict'];
 export type SomeIntegration = components['schemas']['SomeIntegration'];
+export type SomeIndicatorSummary = components['schemas']['SomeIndicatorSummary'];
+export type SomeReportSummary = components['schemas']['SomeReportSummary'];
 export type SomeJobStatus = components['schemas']['SomeJobStatus'];
 export type SomeApiKey = components['schemas']['SomeApiKey'];
+export type SomeRuleSummary = components['schemas']['SomeRuleSummary'];
 export type SomeSensorStatus = components['schemas']['SomeSensorStatus'];
 export type SomeTenant = components['schemas']['SomeTenant'];
 export type SomeUser = components['schemas']['SomeUser'];
@@ -4256,6 +4856,46 @@ export interface operations {
                 content: {
                     "text/html": string;
                     "application/pdf": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_graph: {
+        parameters: {
+            query?: {
+                /** @description KIND:VALUE, such as host:10.0.0.5, technique:T1071 or incident:ID; the whole picture by default. */
+                node?: string;
+                /** @description Steps around the node. */
+                depth?: number;
+                /** @description Nodes at the most. */
+                limit?: number;
+                /** @description Days of incidents that are looked at. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphView"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -5056,6 +5696,258 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    list_indicators: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: confidence (real), first_seen (integer), kind (text), labels (texts), last_seen (integer), sources (texts), techniques (texts), threats (texts), tlp (text), valid_until (integer), value (text). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of confidence, expired, first_seen, kind, labels, last_seen, seen, sources, techniques, threats, tlp, valid_until, value, warning; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfIndicatorSummary"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_indicator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                value: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_imports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportSummary"][];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    import_indicators: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewImport"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    remove_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_reports: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: actors (texts), indicator_count (integer), malware (texts), published (integer), report_id (text), source (text), techniques (texts), title (text), tlp (text). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of actors, indicator_count, malware, published, report_id, source, techniques, title, tlp; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfReportSummary"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     show_timeline: {
         parameters: {
             query?: never;
@@ -5803,6 +6695,282 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanations"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_response: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    decide_step: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                incident_id: string;
+                step_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Decision"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanStep"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    undo_step: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                incident_id: string;
+                step_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanStep"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: file (text), hits (integer), kind (text), name (text), rule_id (text), severity (text), state (text), techniques (texts). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of cost, file, hits, kind, last_hit, line, name, reason, rule_id, severity, state, techniques, title; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfRuleSummary"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    switch_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    try_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleTrial"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialResult"];
                 };
             };
             400: components["responses"]["bad-request"];

@@ -32,15 +32,19 @@ from infraspectre.api.routes import (
     coverage,
     documents,
     exports,
+    graph,
     health,
     hosts,
     incidents,
     integrations,
+    intelligence,
     investigation,
     jobs,
     keys,
     models,
     predictions,
+    responses,
+    rules,
     scoring,
     sensors,
     sessions,
@@ -62,9 +66,9 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, assets, audit, console, coverage, documents, events, exports, health, hosts, incidents,
-    integrations, investigation, jobs, keys, models, predictions, scoring, sensors, sessions, settings, stream, tables,
-    tenants, users, views, webhooks,
+    analysis, analytics, assets, audit, console, coverage, documents, events, exports, graph, health, hosts, incidents,
+    integrations, intelligence, investigation, jobs, keys, models, predictions, responses, rules, scoring, sensors,
+    sessions, settings, stream, tables, tenants, users, views, webhooks,
 )  # fmt: skip
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""

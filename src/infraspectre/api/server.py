@@ -18,13 +18,21 @@ from infraspectre.api.stream.limits import Limits
 from infraspectre.errors import AccessError, ConfigError, OutputError
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.records.access import Principal
-from infraspectre.records.feed import AUDIT_TOPIC, EVENTS_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, SENSORS_TOPIC
+from infraspectre.records.feed import (
+    AUDIT_TOPIC,
+    EVENTS_TOPIC,
+    FLOWS_TOPIC,
+    NOTICES_TOPIC,
+    RESPONSES_TOPIC,
+    SENSORS_TOPIC,
+)
 from infraspectre.security import is_loopback
 from infraspectre.serving.control import BEAT_S, Control, News, Report
 from infraspectre.serving.listening import SensorNotices, in_address, listening
 from infraspectre.serving.metrics import (
     BREAKER_OPEN,
     BREAKER_SKIPPED,
+    DETECTOR_SECONDS,
     FAILURES,
     PROCESS_RESTARTS,
     WORKER_FLOWS,
@@ -34,6 +42,7 @@ from infraspectre.serving.metrics import (
 )
 from infraspectre.serving.opening import close_platform, open_platform
 from infraspectre.serving.outboxes import Outboxes
+from infraspectre.serving.responding import response_tasks
 from infraspectre.serving.retraining import RETRAINING, retrain
 from infraspectre.serving.tasks import Tasks
 from infraspectre.serving.upkeep import Upkeep, access_tasks, log_tasks
@@ -77,9 +86,10 @@ async def answer(platform: Platform, control: Control) -> None:
     from infraspectre.api.routes.stream import hub_of
 
     chosen = platform.settings.server
-    topics = [FLOWS_TOPIC, SENSORS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC]
+    topics = [FLOWS_TOPIC, SENSORS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC, RESPONSES_TOPIC]
     notices = SensorNotices(platform)
-    tasks = log_tasks(platform, topics) | access_tasks(platform) | {"sensors": notices.keep}
+    kept = {"sensors": notices.keep}
+    tasks = log_tasks(platform, topics) | access_tasks(platform) | response_tasks(platform) | kept
     with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
         port = held.getsockname()[1]
         application = make_app(platform)
@@ -209,6 +219,7 @@ FACTS = {
     "flows": WORKER_FLOWS,
     "waiting": WORKER_WAITING,
     "seconds": WORKER_SECONDS,
+    "detectors": DETECTOR_SECONDS,
     "open": BREAKER_OPEN,
     "skipped": BREAKER_SKIPPED,
     "failures": FAILURES,

@@ -251,6 +251,14 @@ class DataFile(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Decision."""
+
+    approve: bool
+    comment: str | msgspec.UnsetType = msgspec.UNSET
+    force: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class Deliveries(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Deliveries."""
 
@@ -320,6 +328,14 @@ class Enrichment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Enrichment."""
 
     values: list[Enriched]
+
+
+class Escalation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Escalation."""
+
+    to: str
+    within_minutes: int
+    reason: str
 
 
 class Example(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -485,6 +501,17 @@ class GraphNode(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int
 
 
+class GraphView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphView."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    left_out: LeftOut
+    start: str
+    incidents: int
+    is_whole: bool
+
+
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Health."""
 
@@ -559,12 +586,33 @@ class HourOfHost(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_out: int
 
 
+class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ImportSummary."""
+
+    name: str
+    at: str
+    by: str
+    size: int
+    digest: str
+    indicators: dict[str, int]
+    reports: int
+    unusable: dict[str, int]
+    refused: int
+
+
 class Importance(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Importance."""
 
     column: str
     share: float
     contribution: float
+
+
+class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Imported."""
+
+    summary: ImportSummary
+    refused: list[RefusedEntry]
 
 
 class IncidentChange(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -626,6 +674,48 @@ class Indicator(msgspec.Struct, frozen=True, omit_defaults=True):
     ]
     value: str
     about: About
+
+
+class IndicatorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IndicatorDetail."""
+
+    value: str
+    indicators: list[IndicatorSummary]
+    incidents: list[str]
+    reports: list[NamedReport]
+
+
+class IndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IndicatorSummary."""
+
+    value: str
+    kind: Literal[
+        "ip",
+        "endpoint",
+        "cidr",
+        "domain",
+        "url",
+        "md5",
+        "sha1",
+        "sha256",
+        "ja3",
+        "ja3s",
+        "ja4",
+        "hassh",
+        "hassh_server",
+    ]
+    sources: list[str]
+    confidence: float
+    first_seen: str | None
+    last_seen: str | None
+    valid_until: str | None
+    expired: bool
+    labels: list[str]
+    threats: list[str]
+    techniques: list[str]
+    tlp: str
+    warning: str
+    seen: int | None
 
 
 class Integration(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -786,6 +876,35 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
 
 
+class NamedIndicator(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NamedIndicator."""
+
+    kind: Literal[
+        "ip",
+        "endpoint",
+        "cidr",
+        "domain",
+        "url",
+        "md5",
+        "sha1",
+        "sha256",
+        "ja3",
+        "ja3s",
+        "ja4",
+        "hassh",
+        "hassh_server",
+    ]
+    value: str
+    seen: int | None
+
+
+class NamedReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NamedReport."""
+
+    report_id: str
+    title: str
+
+
 class Network(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Network."""
 
@@ -819,6 +938,13 @@ class NewAsset(msgspec.Struct, frozen=True, omit_defaults=True):
     """Such as dns-server, printer or backup."""
     owner: str | msgspec.UnsetType = msgspec.UNSET
     note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class NewImport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewImport."""
+
+    name: str
+    content: str | dict[str, Any] | list[Any]
 
 
 class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -946,6 +1072,13 @@ class PageOfIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class PageOfIndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfIndicatorSummary."""
+
+    items: list[SomeIndicatorSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class PageOfIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfIntegration."""
 
@@ -957,6 +1090,20 @@ class PageOfJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfJobStatus."""
 
     items: list[SomeJobStatus]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfReportSummary."""
+
+    items: list[SomeReportSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfRuleSummary."""
+
+    items: list[SomeRuleSummary]
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -1032,6 +1179,42 @@ class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
     flows: int
     bytes: int
     is_new: bool
+
+
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Plan."""
+
+    playbook: str
+    priority: str
+    escalations: list[Escalation]
+    runners: list[str]
+    is_dry_run: bool
+    steps: list[PlanStep]
+
+
+class PlanStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PlanStep."""
+
+    step_id: str
+    action: str
+    kind: str
+    target: str
+    why: str
+    command: str
+    queries: dict[str, str]
+    is_automated: bool
+    reversible: bool
+    needs_approval: bool
+    state: Literal["proposed", "approved", "running", "done", "undone", "failed", "refused"]
+    by: str
+    at: str | None
+    comment: str
+    said: str
+    lease_until: str | None
+    deadline_at: str
+    preview: str
+    refusal: str | None
+    is_planned: bool
 
 
 class Point(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1118,6 +1301,14 @@ class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_per_s: float
 
 
+class RefusedEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RefusedEntry."""
+
+    reason: str
+    line: int | None
+    entry: str | None
+
+
 class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Renewal."""
 
@@ -1132,11 +1323,90 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True):
     dead_letters: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class ReportDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ReportDetail."""
+
+    summary: ReportSummary
+    indicators: list[NamedIndicator]
+
+
+class ReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ReportSummary."""
+
+    report_id: str
+    title: str
+    source: str
+    published: str | None
+    actors: list[str]
+    malware: list[str]
+    techniques: list[str]
+    indicator_count: int
+    tlp: str
+
+
 class RetrainingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls RetrainingRequest."""
 
     name: str
     days: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class RuleChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleChange."""
+
+    enabled: bool
+
+
+class RuleCost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleCost."""
+
+    cpu_ms: float
+    share: float
+
+
+class RuleDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleDetail."""
+
+    summary: RuleSummary
+    text: str
+    about: str
+    switched_by: str
+    switched_at: str | None
+
+
+class RuleFault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleFault."""
+
+    reason: str
+    line: int | None
+    field: str | None
+    remedy: str | None
+
+
+class RuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleSummary."""
+
+    rule_id: str
+    name: str
+    title: str
+    kind: str
+    file: str
+    line: int
+    state: Literal["on", "off", "unseen", "refused"]
+    reason: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    techniques: list[str]
+    hits: int
+    last_hit: str | None
+    cost: RuleCost | None
+
+
+class RuleTrial(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleTrial."""
+
+    text: str
+    kind: Literal["own", "sigma", None] | msgspec.UnsetType = msgspec.UNSET
+    hours: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class SavedView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1336,6 +1606,42 @@ class SomeIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class SomeIndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeIndicatorSummary."""
+
+    value: str | msgspec.UnsetType = msgspec.UNSET
+    kind: (
+        Literal[
+            "ip",
+            "endpoint",
+            "cidr",
+            "domain",
+            "url",
+            "md5",
+            "sha1",
+            "sha256",
+            "ja3",
+            "ja3s",
+            "ja4",
+            "hassh",
+            "hassh_server",
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    sources: list[str] | msgspec.UnsetType = msgspec.UNSET
+    confidence: float | msgspec.UnsetType = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    valid_until: str | msgspec.UnsetType | None = msgspec.UNSET
+    expired: bool | msgspec.UnsetType = msgspec.UNSET
+    labels: list[str] | msgspec.UnsetType = msgspec.UNSET
+    threats: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    tlp: str | msgspec.UnsetType = msgspec.UNSET
+    warning: str | msgspec.UnsetType = msgspec.UNSET
+    seen: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class SomeIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeIntegration."""
 
@@ -1363,6 +1669,38 @@ class SomeJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     progress: float | msgspec.UnsetType = msgspec.UNSET
     result: str | msgspec.UnsetType = msgspec.UNSET
     problem: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeReportSummary."""
+
+    report_id: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    published: str | msgspec.UnsetType | None = msgspec.UNSET
+    actors: list[str] | msgspec.UnsetType = msgspec.UNSET
+    malware: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    indicator_count: int | msgspec.UnsetType = msgspec.UNSET
+    tlp: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeRuleSummary."""
+
+    rule_id: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    kind: str | msgspec.UnsetType = msgspec.UNSET
+    file: str | msgspec.UnsetType = msgspec.UNSET
+    line: int | msgspec.UnsetType = msgspec.UNSET
+    state: Literal["on", "off", "unseen", "refused"] | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    severity: Literal["informational", "low", "medium", "high", "critical"] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    hits: int | msgspec.UnsetType = msgspec.UNSET
+    last_hit: str | msgspec.UnsetType | None = msgspec.UNSET
+    cost: RuleCost | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class SomeSavedView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1573,6 +1911,36 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
 
     delivered: bool
     problem: str
+
+
+class TrialDetection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrialDetection."""
+
+    at: str
+    category: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    score: float
+    orig: str | None
+    resp: str | None
+    techniques: list[Technique]
+    summary: str
+    flow_ids: list[str]
+
+
+class TrialResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrialResult."""
+
+    is_valid: bool
+    kind: Literal["own", "sigma"]
+    rules: int
+    errors: list[RuleFault]
+    start: str
+    end: str
+    flows: int
+    is_whole: bool
+    matches: int
+    first: list[TrialDetection]
+    cpu_ms: float
 
 
 class User(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1805,6 +2173,14 @@ class Client(Connection):
         """Show a flow with all its columns that are known."""
         return self.ask("GET", "/api/v1/flows/{flow_id}", dict[str, Any], within={"flow_id": flow_id})
 
+    def show_graph(
+        self, *, node: str | None = None, depth: int | None = None, limit: int | None = None, days: int | None = None
+    ) -> GraphView:
+        """Show what lies around a node, or the whole recent picture."""
+        return self.ask(
+            "GET", "/api/v1/graph", GraphView, query={"node": node, "depth": depth, "limit": limit, "days": days}
+        )
+
     def show_health(self) -> DependencyMatrix:
         """Show how the server and all that it depends on are, how long that took to find out, and since when it is so."""
         return self.ask("GET", "/api/v1/health", DependencyMatrix)
@@ -1892,6 +2268,29 @@ class Client(Connection):
             query={"format": format},
         )
 
+    def show_response(self, incident_id: str) -> Plan:
+        """Show the response plan of an incident: what each step would do, and what became of it."""
+        return self.ask("GET", "/api/v1/incidents/{incident_id}/response", Plan, within={"incident_id": incident_id})
+
+    def decide_step(self, incident_id: str, step_id: str, data: Decision) -> PlanStep:
+        """Approve a step of a response plan, which carries it out, or refuse it."""
+        return self.ask(
+            "POST",
+            "/api/v1/incidents/{incident_id}/response/{step_id}/approval",
+            PlanStep,
+            within={"incident_id": incident_id, "step_id": step_id},
+            body=data,
+        )
+
+    def undo_step(self, incident_id: str, step_id: str) -> PlanStep:
+        """Take back what was done or decided about a step."""
+        return self.ask(
+            "POST",
+            "/api/v1/incidents/{incident_id}/response/{step_id}/undo",
+            PlanStep,
+            within={"incident_id": incident_id, "step_id": step_id},
+        )
+
     def list_similar_incidents(self, incident_id: str) -> SimilarIncidents:
         """List the incidents of the tenant that are most like one, with what people said of them."""
         return self.ask(
@@ -1932,6 +2331,39 @@ class Client(Connection):
             within={"incident_id": incident_id},
             body=data,
         )
+
+    def list_indicators(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfIndicatorSummary:
+        """List indicators of the settings and of the tenant's imports."""
+        return self.ask(
+            "GET",
+            "/api/v1/indicators",
+            PageOfIndicatorSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def import_indicators(self, data: NewImport) -> Imported:
+        """Import indicators and reports for the tenant; the worker looks for them within a minute."""
+        return self.ask("POST", "/api/v1/indicators/import", Imported, body=data)
+
+    def list_imports(self) -> list[ImportSummary]:
+        """List what the tenant has imported, by name."""
+        return self.ask("GET", "/api/v1/indicators/imports", list[ImportSummary])
+
+    def remove_import(self, name: str) -> None:
+        """Remove what was imported under a name."""
+        return self.ask("DELETE", "/api/v1/indicators/imports/{name}", type(None), within={"name": name})
+
+    def show_indicator(self, value: str) -> IndicatorDetail:
+        """Show what is known of a value; of a URL, ask the list by `filter=value=`."""
+        return self.ask("GET", "/api/v1/indicators/{value}", IndicatorDetail, within={"value": value})
 
     def list_integrations(
         self,
@@ -2119,6 +2551,35 @@ class Client(Connection):
         """Learn a model from verdicts and ordinary flows, and register it as a candidate: a job."""
         return self.ask("POST", "/api/v1/retraining", JobStatus, body=data)
 
+    def list_rules(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfRuleSummary:
+        """List own rules, Sigma rules and rules of correlation as their files say, also those that are refused."""
+        return self.ask(
+            "GET",
+            "/api/v1/rules",
+            PageOfRuleSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def try_rule(self, data: RuleTrial) -> TrialResult:
+        """Check the text of a rule, and run it on flows of the last hours; nothing is kept."""
+        return self.ask("POST", "/api/v1/rules/test", TrialResult, body=data)
+
+    def show_rule(self, rule_id: str) -> RuleDetail:
+        """Show a rule with its text."""
+        return self.ask("GET", "/api/v1/rules/{rule_id}", RuleDetail, within={"rule_id": rule_id})
+
+    def switch_rule(self, rule_id: str, data: RuleChange) -> RuleDetail:
+        """Switch an own rule or a Sigma rule off or on for the tenant; the worker follows within a minute."""
+        return self.ask("PATCH", "/api/v1/rules/{rule_id}", RuleDetail, within={"rule_id": rule_id}, body=data)
+
     def list_sensors(
         self,
         *,
@@ -2176,6 +2637,27 @@ class Client(Connection):
     def add_tenant(self, data: NewTenant) -> MadeTenant:
         """Add a tenant, and make the key by which its first users are added."""
         return self.ask("POST", "/api/v1/tenants", MadeTenant, body=data)
+
+    def list_reports(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfReportSummary:
+        """List threat reports: those of STIX, events of MISP, and pulses of OTX."""
+        return self.ask(
+            "GET",
+            "/api/v1/threat-reports",
+            PageOfReportSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_report(self, report_id: str) -> ReportDetail:
+        """Show a threat report with its indicators, and in how many incidents these take part."""
+        return self.ask("GET", "/api/v1/threat-reports/{report_id}", ReportDetail, within={"report_id": report_id})
 
     def analyze_trends(self, data: TrendRequest) -> TrendAnswer:
         """Say how often each category was found over time, and whether that rises or falls beyond chance."""

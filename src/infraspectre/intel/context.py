@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +26,11 @@ class Soma(Protocol):
 
     def detect(self, flows: FlowBatch, features: Any) -> list[Detection]:
         """Return what became certain with this batch."""
+        ...
+
+    @property
+    def detectors(self) -> Sequence[Any]:
+        """Return the detectors."""
         ...
 
     def settle(self) -> list[Detection]:
@@ -104,6 +109,11 @@ class SomaInContext:
         """Return what became certain with this batch, allowed or not."""
         self._context.learn(flows)
         return self._context.rules.apply(self._soma.detect(flows, features))
+
+    @property
+    def detectors(self) -> Sequence[Any]:
+        """Return the detectors behind the context."""
+        return self._soma.detectors
 
     def settle(self) -> list[Detection]:
         """Return what flows that still wait make certain, allowed or not."""

@@ -73,8 +73,8 @@ def draw_incident(decision: Decision, volumes: Mapping[tuple[str, str], Volume],
     chief = [drawing.party(each, level, 0) for each in decision.incident.entities]
     for host in told.nodes:
         drawing.party(host.id, level, 0)
-    for each in decision.incident.techniques:
-        drawing.node("technique", each.id, level, 0, each.name)
+    for shown in decision.incident.techniques:
+        drawing.node("technique", shown.id, level, 0, shown.name)
     for action in told.edges:
         ends = [drawing.party(name, action.severity, len(action.detections)) for name in (action.source, action.target)]
         did = drawing.node("detection", action.category, action.severity, len(action.detections))
@@ -84,8 +84,8 @@ def draw_incident(decision: Decision, volumes: Mapping[tuple[str, str], Volume],
     for each in decision.incident.detections:
         _draw_detection(drawing, each, is_drawn=each.detection_id in acted)
     for (source, target), volume in volumes.items():
-        nodes = [drawing.party(name, "informational", 0) for name in (source, target)]
-        drawing.edge(*nodes, "talked", volume.flows, volume.bytes)
+        start, end = (drawing.party(name, "informational", 0) for name in (source, target))
+        drawing.edge(start, end, "talked", volume.flows, volume.bytes)
     return drawing.graph(most, chief)
 
 

@@ -21,6 +21,8 @@ NOTICES_TOPIC = "notices"
 """Events of the feed that others than the worker have to tell; it alone writes the feed, and relays them."""
 AUDIT_TOPIC = "audit"
 """Who asked for what, and whether it was done."""
+RESPONSES_TOPIC = "responses"
+"""What became of the actions that people approved, each noted before it begins."""
 
 
 class FeedEvent(msgspec.Struct, frozen=True, omit_defaults=True):

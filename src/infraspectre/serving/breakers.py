@@ -101,6 +101,15 @@ class Detector(Protocol):
         ...
 
 
+class Cost:
+    """Counts the processor time of a detector."""
+
+    def __init__(self, name: str) -> None:
+        """Begin with none."""
+        self.name = name
+        self.cpu_s = 0.0
+
+
 class GuardedDetector:
     """Switches a detector off for a while after it failed; what it would have seen meanwhile it does not see."""
 
@@ -109,6 +118,7 @@ class GuardedDetector:
         self.detector = detector
         self.breaker = breaker or Breaker(f"detector {detector.name}", failures=1, wait_s=60.0, longest_s=3_600.0)
         self.name, self.columns, self.helpful = detector.name, detector.columns, detector.helpful
+        self.cost = Cost(detector.name)
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return what became certain with this block, nothing if the detector fails or is off."""
@@ -121,10 +131,13 @@ class GuardedDetector:
     def _called(self, call: Callable[[], list[Detection]]) -> list[Detection]:
         if not self.breaker.allows():
             return []
+        begun = time.thread_time()
         try:
             found = call()
         except Exception as error:  # noqa: BLE001 - a detector may be anybody's; whatever it raises concerns it alone
             self.breaker.failed(error)
             return []
+        finally:
+            self.cost.cpu_s += time.thread_time() - begun
         self.breaker.succeeded()
         return found

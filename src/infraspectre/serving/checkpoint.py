@@ -21,7 +21,7 @@ from infraspectre.intel.business_rules import BusinessRules
 from infraspectre.intel.indicators.index import IndicatorIndex
 from infraspectre.pipeline import Pipeline
 from infraspectre.records import SCHEMA_VERSION
-from infraspectre.serving.breakers import Breaker
+from infraspectre.serving.breakers import Breaker, Cost
 from infraspectre.serving.codec import Restorer, Saver
 from infraspectre.serving.shedding import Account
 from infraspectre.settings import Settings
@@ -30,7 +30,7 @@ MAGIC = b"ISCP\x01"
 DIGEST_BYTES = 32
 HEADER = struct.Struct(f"<{len(MAGIC)}s{DIGEST_BYTES}s{DIGEST_BYTES}sQ")
 MOST_BYTES = 2 << 30
-OPAQUE = (Assets, Breaker, BusinessRules, IndicatorIndex, Rules)
+OPAQUE = (Assets, Breaker, BusinessRules, Cost, IndicatorIndex, Rules)
 """What comes from files and settings, or from this process alone, and is made anew."""
 
 

@@ -57,6 +57,12 @@ WORKER_WAITING = Family(
 WORKER_SECONDS = Family(
     "infraspectre_worker_stage_seconds", "gauge", "Time that a stage took since the worker was started.", ("stage",)
 )
+DETECTOR_SECONDS = Family(
+    "infraspectre_worker_detector_seconds",
+    "gauge",
+    "Processor time of a detector since the worker was started; all rules of a kind are one.",
+    ("detector",),
+)
 BREAKER_OPEN = Family(
     "infraspectre_breaker_open", "gauge", "Whether something is left alone since it failed, as 1 or 0.", ("name",)
 )
@@ -90,6 +96,7 @@ FAMILIES: tuple[Family, ...] = (
     WORKER_FLOWS,
     WORKER_WAITING,
     WORKER_SECONDS,
+    DETECTOR_SECONDS,
     BREAKER_OPEN,
     BREAKER_SKIPPED,
     FAILURES,
@@ -122,6 +129,11 @@ class Metrics:
         """Add a measured value to a histogram."""
         metric = self._made[family.name]
         (metric.labels(*labels) if labels else metric).observe(value)
+
+    def values(self, family: Family) -> dict[str, float]:
+        """Return the values of a gauge by its one label."""
+        samples = (sample for metric in self._made[family.name].collect() for sample in metric.samples)
+        return {sample.labels[family.labels[0]]: sample.value for sample in samples}
 
     def exposition(self) -> bytes:
         """Return all values in the text format of Prometheus."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from infraspectre import app
 from infraspectre.pipeline import Pipeline
 from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
-from infraspectre.serving.breakers import Breaker, GuardedDetector
+from infraspectre.serving.breakers import Breaker, Cost, GuardedDetector
 from infraspectre.serving.control import BEAT_S, Control, Report, State
+from infraspectre.serving.following import Following
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
 from infraspectre.serving.upkeep import Upkeep, log_tasks, record_tasks, table_tasks
 from infraspectre.serving.worker import Worker
@@ -27,8 +29,9 @@ class Composition:
         """Read rules and intelligence once, for all tenants; raises InputError for what cannot be used."""
         self._settings = settings
         self.breakers: list[Breaker] = []
+        self.costs: list[Cost] = []
         chosen = settings.detection
-        self._intel = app.load_intel(chosen.intel) if chosen.intel else None
+        self.intel = app.load_intel(chosen.intel)
         self._rules = Told().load_all([Path(each) for each in chosen.rules]) if chosen.rules else None
 
     def __call__(self) -> Pipeline:
@@ -40,26 +43,32 @@ class Composition:
             own_rules=self._rules.own if self._rules else (),
             models=chosen.models,
             correlation=chosen.correlation,
-            intel=self._intel,
+            intel=self.intel,
             settings=self._settings,
             guard=self._guarded,
+            on_platform=True,
         )
 
     def _guarded(self, detector: Any) -> GuardedDetector:
         found = GuardedDetector(detector)
         self.breakers.append(found.breaker)
+        self.costs.append(found.cost)
         return found
 
 
 def work(settings: Settings, control: Control) -> None:
     """Work until told to stop; raises InfraSpectreError where that cannot be."""
-    platform = open_platform(settings)
     composition = Composition(settings)
+    platform = replace(open_platform(settings), intelligence=composition.intel)
     worker = Worker(platform, composition, worker_folder(settings))
+    following = Following(platform)
     tasks = table_tasks(platform) | record_tasks(platform) | log_tasks(platform, [FEED_TOPIC])
+    tasks["following"] = following.read
     with worker.relay, Upkeep(tasks) as upkeep:
         beat = Beat(control, worker, composition, upkeep)
+        upkeep.do("following")
         while not control.stopped.is_set():
+            following.apply(worker.learnt.pipelines)
             worker.step(0.1)
             beat.tick()
     control.report(Report("stopping"))
@@ -92,13 +101,22 @@ class Beat:
         state: State = "starting" if self._worker.is_learning else "ready"
         breakers = list(self._breakers())
         problems = {each.name: each.error for each in breakers if each.state != "closed"}
-        return Report(state, facts=facts(self._worker, breakers), problems=problems)
+        told = facts(self._worker, breakers) | {"detectors": spent(self._composition.costs)}
+        return Report(state, facts=told, problems=problems)
 
     def _breakers(self) -> Iterator[Breaker]:
         yield from (queue.breaker for queue in self._worker.queues)
         yield from self._composition.breakers
         yield self._worker.relay.breaker
         yield from self._upkeep.breakers.values()
+
+
+def spent(costs: Iterable[Cost]) -> dict[str, float]:
+    """Return the processor time of detectors, of all tenants together."""
+    found: Counter[str] = Counter()
+    for each in costs:
+        found[each.name] += each.cpu_s  # type: ignore[assignment]
+    return {name: round(seconds, 3) for name, seconds in found.items()}
 
 
 def facts(worker: Worker, breakers: Iterable[Breaker]) -> dict[str, dict[str, float]]:

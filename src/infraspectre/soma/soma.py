@@ -105,6 +105,11 @@ class Soma:
         looked_at = frame.select(name for name in frame.columns if name in self._columns)
         return [found for block in self._cut(_told(looked_at)) for found in self._look(block)]
 
+    @property
+    def detectors(self) -> Sequence[Detector]:
+        """Return the detectors, in the order of their reports."""
+        return self._detectors
+
     def settle(self) -> list[Detection]:
         """Return what the flows still waiting add, as nothing may come behind them for long."""
         return self._look(self._taken()) if self._waiting else []

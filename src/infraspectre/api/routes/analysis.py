@@ -22,6 +22,7 @@ from infraspectre.api.problems import about_content
 from infraspectre.api.routes import assets
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import attack_table
+from infraspectre.intel.indicators import IndicatorIndex
 from infraspectre.records import Asset
 from infraspectre.records.access import Principal
 from infraspectre.records.address import parse_address
@@ -30,6 +31,7 @@ from infraspectre.records.indicators import FoundIndicator
 from infraspectre.records.queries import Filter, Order, Query
 from infraspectre.records.times import LATEST, UNITS, from_datetime
 from infraspectre.serving.detecting import MOST_FLOWS, detect
+from infraspectre.serving.intelligence import intelligence_of
 from infraspectre.serving.platform import Platform
 
 DAY = UNITS["d"]
@@ -116,10 +118,11 @@ class Enrichment(msgspec.Struct, frozen=True):
     request_max_body_size=MOST_ROWS_BODY,
     sync_to_thread=True,
 )
-def detect_in_flows(platform: GivenPlatform, data: JSONBody[DetectRequest]) -> Detected:
+def detect_in_flows(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[DetectRequest]) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
+    known = intelligence_of(platform, principal.tenant)
     with about_content():
-        return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))
+        return Detected(len(data.flows), *detect(data.flows, platform.settings, known))
 
 
 @post("/api/v1/behaviour", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
@@ -148,13 +151,14 @@ def monitor_network(platform: GivenPlatform, principal: GivenPrincipal, data: JS
 @post("/api/v1/enrich", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
 def enrich(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[EnrichRequest]) -> Enrichment:
     """Say what threat intelligence, assets, ATT&CK and incidents know about values."""
-    return Enrichment([enriched(platform, principal, value) for value in data.values])
+    known = intelligence_of(platform, principal.tenant).index
+    return Enrichment([enriched(platform, principal, known, value) for value in data.values])
 
 
-def enriched(platform: Platform, principal: Principal, value: str) -> Enriched:
+def enriched(platform: Platform, principal: Principal, index: IndicatorIndex, value: str) -> Enriched:
     """Return what is known about a value."""
     try:
-        indicators = platform.intelligence.index.find(value, platform.clock.now())
+        indicators = index.find(value, platform.clock.now())
     except ValueError:  # nothing that an indicator could be
         indicators = []
     known = attack_table().techniques.get(value)

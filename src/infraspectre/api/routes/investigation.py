@@ -9,10 +9,9 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, InPath
-from infraspectre.api.pages import PageOf, any_of, checked_fields
+from infraspectre.api.pages import PageOf, any_of, begin_of, checked_fields
 from infraspectre.api.routes.incidents import PATH, found
 from infraspectre.api.routes.tables import FLOWS, Row, columns_of
-from infraspectre.errors import InputError
 from infraspectre.records.access import Principal
 from infraspectre.records.detection import Severity, Technique
 from infraspectre.records.graph import Graph
@@ -158,19 +157,10 @@ def list_incident_flows(
     """List the flows behind an incident, those of its first detections first; what retention removed is missing."""
     investigation = behind(platform, principal, incident_id)
     chosen = checked_fields(frozenset() if fields is None else frozenset(fields.split(",")), frozenset(FLOWS.columns))
-    every, start = investigation.flow_ids(), begin_of(after)
+    every, start = investigation.flow_ids(), begin_of(after, MOST_FLOWS)
     rows = map(row_object, investigation.flows(every[start : start + limit], columns_of(FLOWS, chosen)))
     end = start + limit
     return PageOf(list(rows), str(end) if end < len(every) else None)
-
-
-def begin_of(after: str | None) -> int:
-    """Return how many flows come before a page; raises InputError for what is the `next` of none."""
-    if after is None:
-        return 0
-    if not (after.isascii() and after.isdecimal() and int(after[:9]) < MOST_FLOWS):
-        raise InputError("is no page of this list", field="after")
-    return int(after)
 
 
 HANDLERS = [show_timeline, show_incident_graph, list_similar_incidents, list_incident_flows]

@@ -45,6 +45,7 @@ class SigmaDetector:
 
     def __init__(self, rules: SigmaRules) -> None:
         """Start with nothing seen."""
+        self._off = frozenset[str]()
         self._asked = asked_fields(rules.correlations)
         self._silent = silent_rules(rules.correlations)
         heads = [seat.rule.head for seat in rules.seats] + [correlation.head for correlation in rules.correlations]
@@ -72,6 +73,10 @@ class SigmaDetector:
         matches = self._correlator.take(hits, int(frame["started_at"].to_numpy().max(initial=0)))
         return self._book.review(touched + [self._gather(match) for match in matches if self._speaks(match)])
 
+    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
+        """Leave out those of its rules that are off from now on; correlations of others still see their events."""
+        self._off = off.get("sigma", frozenset())
+
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""
         for match in self._correlator.finish():
@@ -89,7 +94,7 @@ class SigmaDetector:
     def _absorb(self, seat: Seat, rows: Rows, events: Events, flows: pl.DataFrame) -> list[Scope]:
         """Add matched events to the cases of their rule."""
         key = seat.rule.head.key
-        if key in self._silent:
+        if key in self._silent or key in self._off:
             return []
         numbers = numbers_of(rows, len(events))
         scopes = [self._case(key, row) for row in gathered_parts(flows[numbers], ["orig_ip", "resp_ip"])]
@@ -115,7 +120,8 @@ class SigmaDetector:
             yield Hit(flow["started_at"], key, values, flow)
 
     def _speaks(self, match: Match) -> bool:
-        return match.correlation.head.key not in self._silent
+        key = match.correlation.head.key
+        return key not in self._silent and key not in self._off
 
     def _gather(self, match: Match) -> Scope:
         """Add the events of a correlation to its case."""
