@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from infraspectre.adapters.column_store import ParquetTables
-from infraspectre.analytics.dashboard import Share, Verdicts, dashboard
+from infraspectre.analytics.dashboard import HOUR, Share, Verdicts, dashboard
 from infraspectre.ports import Page, RecordStore, Stored
 from infraspectre.records.queries import Collection, Query
 from infraspectre.records.times import NANOSECONDS
@@ -74,4 +74,8 @@ def test_figures_of_a_day(tmp_path: Path) -> None:
     assert [talker.bytes for talker in found.top_talkers] == sorted((t.bytes for t in found.top_talkers), reverse=True)
     assert found.protocols == [Share("tls", 234), Share("", 233), Share("dns", 233)]
     assert (found.detections, found.categories) == (0, [])
+    hours = found.activity
+    assert [hour.start for hour in hours] == list(range(BEGIN // HOUR * HOUR, BEGIN + DAY, HOUR))
+    assert (sum(hour.flows for hour in hours), sum(hour.bytes for hour in hours)) == (found.flows, found.bytes)
+    assert {count for hour in hours for count in hour.detections.values()} == {0}
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
