@@ -3,9 +3,10 @@ import { Download } from "lucide-preact";
 import { count } from "../parts/amounts";
 import { Button } from "../parts/Button";
 import { Menu } from "../parts/Filters";
+import { keepFile } from "../parts/files";
 import type { Flow } from "./columns";
 import style from "./Export.module.css";
-import { csv, jsonLines, keepFile } from "./writing";
+import { csv, jsonLines } from "./writing";
 
 type Props = { rows: Flow[]; chosen: ReadonlySet<string>; fields: string[] };
 
