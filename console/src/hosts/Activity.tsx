@@ -1,10 +1,9 @@
 /** Shows what a host did hour by hour, beside what is usual at each hour of the day. */
 import { useState } from "preact/hooks";
 import { bytes, count } from "../parts/amounts";
-import { Button } from "../parts/Button";
 import { Chart } from "../parts/Chart";
+import { Choices } from "../parts/Choices";
 import type { HostDetail } from "./asking";
-import style from "./Host.module.css";
 import { type Measure, usual } from "./telling";
 
 const MEASURES: { key: Measure; title: string; unit: string; write: (value: number) => string }[] = [
@@ -20,14 +19,12 @@ export function Activity({ activity }: { activity: HostDetail["activity"] }) {
   const band = usual(activity.hours, activity.baseline, key);
   return (
     <>
-      <fieldset class={style.choices}>
-        <legend class="unseen">What is shown</legend>
-        {MEASURES.map((each) => (
-          <Button key={each.key} aria-pressed={each.key === key} onClick={() => setMeasure(each.key)}>
-            {each.title}
-          </Button>
-        ))}
-      </fieldset>
+      <Choices
+        label="What is shown"
+        values={MEASURES.map((each) => [each.key, each.title] as const)}
+        value={key}
+        choose={setMeasure}
+      />
       <Chart
         title={title}
         unit={unit}
