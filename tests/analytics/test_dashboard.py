@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import polars as pl
 import pytest
 
 from infraspectre.adapters.column_store import ParquetTables
-from infraspectre.analytics.dashboard import Share, Verdicts, dashboard
+from infraspectre.analytics.dashboard import HOUR, Hour, Share, Verdicts, activity, dashboard
 from infraspectre.ports import Page, RecordStore, Stored
+from infraspectre.records.detection import Detection, Evidence, Severity
 from infraspectre.records.queries import Collection, Query
+from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import NANOSECONDS
 from table_rows import BEGIN, DAY, SetClock, flow_frame
 from table_rows import answer_records as answer
@@ -75,3 +78,26 @@ def test_figures_of_a_day(tmp_path: Path) -> None:
     assert found.protocols == [Share("tls", 234), Share("", 233), Share("dns", 233)]
     assert (found.detections, found.categories) == (0, [])
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
+
+
+def found_at(found: list[tuple[int, Severity]]) -> pl.DataFrame:
+    """Return rows of detections of a severity at a time."""
+    evidence = Evidence(summary="", measures={}, thresholds={})
+    return detection_frame(
+        Detection(str(place), at, "probe", "scan", severity, 0.5, 0.5, [1], None, None, [], evidence)
+        for place, (at, severity) in enumerate(found)
+    )
+
+
+def test_hours_are_those_of_the_clock(tmp_path: Path) -> None:
+    flows = flow_frame(700, step=10 * NANOSECONDS)
+    late = BEGIN + 59 * 60 * NANOSECONDS
+    with ParquetTables(tmp_path, SetClock()) as tables:
+        tables.append("t", "flows", flows, "a")
+        tables.append("t", "detections", found_at([(BEGIN, "low"), (late, "high"), (late, "high")]), "a")
+        hours = activity(tables, "t", BEGIN + 7 * NANOSECONDS, BEGIN + 2 * HOUR + 1)
+    assert [hour.start for hour in hours] == [BEGIN, BEGIN + HOUR, BEGIN + 2 * HOUR]
+    assert [hour.flows for hour in hours] == [360, 340, 0]
+    assert sum(hour.bytes for hour in hours) == sum(flows["orig_bytes"].to_list()) + sum(flows["resp_bytes"].to_list())
+    assert hours[0].detections == {"informational": 0, "low": 1, "medium": 0, "high": 2, "critical": 0}
+    assert hours[2] == Hour(BEGIN + 2 * HOUR, 0, 0.0, dict.fromkeys(hours[0].detections, 0))

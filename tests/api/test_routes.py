@@ -253,7 +253,8 @@ def test_the_dashboard_sums_up_the_day(asking: TestClient[Api], stored: Platform
     assert figures["incidents"] == len(incidents)
     assert figures["statuses"]["new"] == len(incidents)
     assert figures["top_threats"][0]["value"] == max(each["threat_score"]["value"] for each in incidents)
-    assert figures["flows"] > 0
+    assert figures["flows"] == sum(hour["flows"] for hour in figures["activity"]) > 0
+    assert figures["detections"] == sum(sum(hour["detections"].values()) for hour in figures["activity"]) > 0
     nobody = asking.get("/api/v1/dashboard-metrics", params={"hours": 48}, headers=of(stored, "viewer", "other")).json()
     assert (nobody["incidents"], nobody["flows"], nobody["detections"]) == (0, 0, 0)
 

@@ -12,8 +12,8 @@ export function useFeed(channels: string[], filters: string[], listener: (events
 
 const GATHER_MS = 1_000;
 
-/** Ask again, at most once a second, for what events of channels may have changed. */
-export function useRefresh(channels: string[], keys: string[]): void {
+/** Ask again, at most once in a while, for what events of channels may have changed. */
+export function useRefresh(channels: string[], keys: string[], everyMs = GATHER_MS): void {
   const client = useQueryClient();
   const key = keys.join();
   useEffect(() => {
@@ -23,7 +23,7 @@ export function useRefresh(channels: string[], keys: string[]): void {
       for (const each of keys) void client.invalidateQueries({ queryKey: [each] });
     };
     const end = follow(channels, [], () => {
-      timer ||= window.setTimeout(refresh, GATHER_MS);
+      timer ||= window.setTimeout(refresh, everyMs);
     });
     return () => {
       clearTimeout(timer);

@@ -2186,6 +2186,7 @@ export interface components {
             detections: number;
             detections_per_hour: number;
             verdicts: components["schemas"]["Verdicts"];
+            activity: components["schemas"]["HourFigures"][];
         };
         /** DataFile */
         DataFile: {
@@ -2491,6 +2492,15 @@ export interface components {
             bytes: number;
             bytes_in: number;
             bytes_out: number;
+        };
+        /** HourFigures */
+        HourFigures: {
+            start: string;
+            flows: number;
+            bytes: number;
+            detections: {
+                [key: string]: number;
+            };
         };
         /** HourOfHost */
         HourOfHost: {
@@ -4019,6 +4029,7 @@ export type HostName = components['schemas']['HostName'];
 export type HostPeer = components['schemas']['HostPeer'];
 export type HostService = components['schemas']['HostService'];
 export type HostSummary = components['schemas']['HostSummary'];
+export type HourFigures = components['schemas']['HourFigures'];
 export type HourOfHost = components['schemas']['HourOfHost'];
 export type ImportSummary = components['schemas']['ImportSummary'];
 export type Importance = components['schemas']['Importance'];

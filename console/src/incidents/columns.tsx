@@ -4,6 +4,7 @@ import type { Column } from "../parts/DataTable";
 import { Score } from "../parts/Score";
 import { Severity } from "../parts/Severity";
 import { Time } from "../parts/Time";
+import { TwoLines } from "../parts/TwoLines";
 import type { Incident, Verdict } from "./asking";
 import style from "./columns.module.css";
 import { wordsOf } from "./verdicts";
@@ -14,14 +15,14 @@ export type Mark = { id: string; verdict: Verdict } | null;
 
 function Title({ row }: { row: Incident }) {
   return (
-    <Link href={`/incidents/${row.incident_id}`} class={style.title} title={row.title} tabIndex={-1}>
-      {row.title}
+    <Link href={`/incidents/${row.incident_id}`} class={style.title} tabIndex={-1}>
+      <TwoLines text={row.title} />
     </Link>
   );
 }
 
 function Said({ row, mark }: { row: Incident; mark: Mark }) {
-  if (mark?.id !== row.incident_id) return <VerdictWord verdict={row.verdict} />;
+  if (mark?.id !== row.incident_id) return row.verdict ? <VerdictWord verdict={row.verdict} /> : null;
   return (
     <span class={style.mark}>
       {wordsOf(mark.verdict)} <kbd>Enter</kbd>
@@ -31,35 +32,51 @@ function Said({ row, mark }: { row: Incident; mark: Mark }) {
 
 export function columnsOf(mark: Mark): Column<Incident>[] {
   return [
-    { key: "level", title: "Severity", width: "8.5rem", show: (row) => <Severity level={row.level} /> },
-    { key: "value", title: "Score", width: "9.5rem", sortable: true, show: (row) => <Score {...row} /> },
+    { key: "level", title: "Severity", width: "9.5rem", show: (row) => <Severity level={row.level} /> },
+    { key: "value", title: "Score", width: "8.75rem", sortable: true, show: (row) => <Score {...row} /> },
     { key: "title", title: "Incident", show: (row) => <Title row={row} /> },
-    { key: "entities", title: "Hosts", width: "10.5rem", wideOnly: true, show: (row) => <First of={row.entities} /> },
     {
-      key: "techniques",
-      title: "Techniques",
-      width: "8rem",
+      key: "entities",
+      title: "Hosts, techniques",
+      width: "12.5rem",
       wideOnly: true,
-      show: (row) => <First of={row.techniques} />,
+      show: (row) => (
+        <>
+          <First of={row.entities} />
+          <div class={`${style.second} soft`}>
+            <First of={row.techniques} />
+          </div>
+        </>
+      ),
     },
-    { key: "status", title: "Status", width: "5.5rem", show: (row) => <StatusWord status={row.status} /> },
-    { key: "verdict", title: "Verdict", width: "11rem", show: (row) => <Said row={row} mark={mark} /> },
+    { key: "verdict", title: "Status, verdict", width: "8.5rem", show: (row) => <Worked row={row} mark={mark} /> },
     {
       key: "assignee",
       title: "Assignee",
-      width: "6.5rem",
+      width: "5.75rem",
       wideOnly: true,
       show: (row) => row.assignee || <span class="soft">nobody</span>,
     },
     {
       key: "last_seen",
       title: "Last seen",
-      width: "7rem",
+      width: "6.25rem",
       align: "right",
       sortable: true,
       show: (row) => <Time at={row.last_seen} />,
     },
   ];
+}
+
+function Worked({ row, mark }: { row: Incident; mark: Mark }) {
+  return (
+    <>
+      <StatusWord status={row.status} />
+      <div class={style.second}>
+        <Said row={row} mark={mark} />
+      </div>
+    </>
+  );
 }
 
 export function Card({ row, mark }: { row: Incident; mark: Mark }) {
@@ -74,7 +91,7 @@ export function Card({ row, mark }: { row: Incident; mark: Mark }) {
         <Title row={row} />
       </div>
       <div class={`${style.wide} soft`}>
-        <StatusWord status={row.status} /> · <Said row={row} mark={mark} />
+        <StatusWord status={row.status} /> <Said row={row} mark={mark} />
       </div>
     </div>
   );

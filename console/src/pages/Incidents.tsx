@@ -44,6 +44,7 @@ export default function Incidents() {
           {...(may("analyst") && { choice: { ids, change: setIds } })}
           fresh={fresh}
           isMain
+          rowHeight={50}
           card={(row) => <Card row={row} mark={mark} />}
           height="calc(100vh - 200px)"
           empty={<Nothing isFiltered={question.filters.length > 0} />}

@@ -44,10 +44,14 @@ type Props<Row> = {
   fresh?: { count: number; show: () => void };
   /** j, k, Enter and x work wherever the focus is: for the one table that a page is about. */
   isMain?: boolean;
+  /** Leaves out how many rows there are: for excerpts. */
+  isFootless?: boolean;
   /** Shown instead of columns on narrow screens. */
   card?: (row: Row) => ComponentChildren;
   /** A height of CSS beyond which the rows scroll within their frame. */
   height?: string;
+  /** The height of a row in pixels: all have the same, so that those out of sight need not be drawn. */
+  rowHeight?: number;
 };
 
 const ROW = 36;
@@ -83,7 +87,7 @@ function Rows<Row>(props: Props<Row>) {
   const { list, columns, fresh } = props;
   const frame = useRef<HTMLDivElement>(null);
   const isCards = isNarrow.value && props.card !== undefined;
-  const height = isCards ? CARD : ROW;
+  const height = isCards ? CARD : (props.rowHeight ?? ROW);
   const sight = useSight(frame, list.rows.length, height, isCards ? 0 : HEAD);
   const walk = useWalk(props, frame, height, isCards ? 0 : HEAD);
   const shown = isCards ? [] : columns.filter((column) => !(isNarrow.value && column.wideOnly));
@@ -104,13 +108,20 @@ function Rows<Row>(props: Props<Row>) {
           <Gap height={sight.first * height} width={width} />
           <tbody onKeyDown={walk}>
             {list.rows.slice(sight.first, sight.end).map((row, place) => (
-              <OneRow key={props.id(row)} {...props} columns={shown} row={row} place={sight.first + place} />
+              <OneRow
+                key={props.id(row)}
+                {...props}
+                columns={shown}
+                row={row}
+                place={sight.first + place}
+                rowHeight={height}
+              />
             ))}
           </tbody>
           <Gap height={(list.rows.length - sight.end) * height} width={width} />
         </table>
       </div>
-      <Foot {...props} />
+      {!props.isFootless && <Foot {...props} />}
     </div>
   );
 }
@@ -184,8 +195,9 @@ function OneRow<Row>(props: RowProps<Row>) {
   const isCards = columns.length === 0;
   return (
     <tr
-      class={`${style.row} ${isCurrent ? style.current : ""} ${open ? style.opens : ""} ${isCards ? style.card : ""}`}
+      class={`${style.row} ${isCurrent ? style.current : ""} ${open ? style.opens : ""}`}
       data-row={id}
+      style={{ height: props.rowHeight }}
       aria-rowindex={place + 2}
       aria-current={isCurrent ? "true" : undefined}
       tabIndex={isCurrent || (props.current === undefined && place === 0) ? 0 : -1}

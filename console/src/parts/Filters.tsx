@@ -15,7 +15,7 @@ type Props = {
   /** What the text field finds, and the filter that finds a word; its fields are told from others by `finds`. */
   find?: { label: string; filterOf: (word: string) => string; finds: string[] };
   /** Fields that any comparison may be made with. */
-  fields: string[];
+  fields?: string[];
   children?: ComponentChildren;
 };
 
@@ -44,7 +44,7 @@ export function Filters({ filters, change, facets, find, fields, children }: Pro
       {facets.map((facet) => (
         <FacetMenu key={facet.field} facet={facet} filters={filters} change={change} />
       ))}
-      <Custom fields={fields} add={(filter) => change([...filters, filter])} />
+      {fields && <Custom fields={fields} add={(filter) => change([...filters, filter])} />}
       {rest.map((filter) => (
         <Chip key={filter} filter={filter} remove={() => change(filters.filter((each) => each !== filter))} />
       ))}
@@ -125,7 +125,7 @@ function FacetMenu({ facet, filters, change }: { facet: Facet } & Pick<Props, "f
 type MenuProps = { title: string; words?: string; children: ComponentChildren };
 
 /** Opens below its button; Escape and whatever happens outside close it. */
-function Menu({ title, words, children }: MenuProps) {
+export function Menu({ title, words, children }: MenuProps) {
   const menu = useRef<HTMLDetailsElement>(null);
   const close = () => menu.current?.removeAttribute("open");
   useEffect(() => {

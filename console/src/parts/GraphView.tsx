@@ -20,6 +20,8 @@ export type Props = {
   /** Are shown as belonging together, such as a way between two nodes. */
   marked?: ReadonlySet<string>;
   height?: number;
+  /** Leave the list out where a table beside the picture says the same. */
+  isListed?: boolean;
 };
 
 const NONE: ReadonlySet<string> = new Set();
@@ -34,6 +36,7 @@ export function GraphView({
   onOpen,
   marked = NONE,
   height = 480,
+  isListed = true,
 }: Props) {
   const id = useId();
   const [own, setOwn] = useState<string | null>(null);
@@ -50,16 +53,18 @@ export function GraphView({
         </span>
         <Legend nodes={nodes} />
       </figcaption>
-      <div class={style.both} style={{ height: `${height}px` }}>
+      <div class={`${style.both} ${isListed ? style.listed : ""}`} style={{ height: `${height}px` }}>
         <Picture {...{ nodes, edges, chosen, choose, marked, canvas }} open={onOpen ?? choose} />
-        <List
-          {...{ nodes, joined, chosen }}
-          choose={(node) => {
-            choose(node);
-            canvas.current?.center(node);
-          }}
-          open={onOpen}
-        />
+        {isListed && (
+          <List
+            {...{ nodes, joined, chosen }}
+            choose={(node) => {
+              choose(node);
+              canvas.current?.center(node);
+            }}
+            open={onOpen}
+          />
+        )}
       </div>
     </figure>
   );

@@ -12,8 +12,9 @@ import polars as pl
 from infraspectre.ports import RecordStore, TableStore
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.queries import Collection, Filter, Order, Query
-from infraspectre.records.times import NANOSECONDS
+from infraspectre.records.times import NANOSECONDS, UNITS
 
+HOUR = UNITS["h"]
 STATUSES = ("new", "open", "closed")
 TOP = 10
 MOST_COUNTED = 100_000
@@ -54,6 +55,16 @@ class Verdicts(msgspec.Struct, frozen=True):
     median_s: float | None
 
 
+class Hour(msgspec.Struct, frozen=True):
+    """Holds the figures of a whole hour."""
+
+    start: int
+    flows: int
+    bytes: float
+    detections: dict[str, int]
+    """By severity."""
+
+
 class Dashboard(msgspec.Struct, frozen=True):
     """Holds the figures of a span of time."""
 
@@ -74,6 +85,8 @@ class Dashboard(msgspec.Struct, frozen=True):
     detections: int
     detections_per_hour: float
     verdicts: Verdicts
+    activity: list[Hour]
+    """Every hour that the span touches, in order of time, each as a whole."""
 
 
 def dashboard(
@@ -112,7 +125,21 @@ def dashboard(
         found,
         found / seconds * 3_600,
         time_to_verdict(records, tenant, incidents, verdicts, (start, end)),
+        activity(tables, tenant, start, end),
     )
+
+
+def activity(tables: TableStore, tenant: str, start: int, end: int) -> list[Hour]:
+    """Return what each hour that a span touches carried, and what was found in it."""
+    first = start // HOUR * HOUR  # so that the hours are those of the clock
+    flows = tables.totals(tenant, "flows", first, end, (), HOUR)
+    moved = {bucket: (rows, total) for bucket, rows, total in flows.select("bucket", "rows", "bytes").iter_rows()}
+    nothing = dict.fromkeys(SEVERITIES, 0)
+    found: dict[int, dict[str, int]] = {}
+    detections = tables.totals(tenant, "detections", first, end, ("severity",), HOUR)
+    for bucket, severity, rows in detections.select("bucket", "severity", "rows").iter_rows():
+        found.setdefault(bucket, nothing.copy())[severity] = rows
+    return [Hour(at, *moved.get(at, (0, 0.0)), found.get(at, nothing)) for at in range(first, end, HOUR)]
 
 
 def top_threats(records: RecordStore, tenant: str, incidents: Collection, span: Sequence[Filter]) -> list[Threat]:

@@ -241,6 +241,7 @@ class DashboardMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     detections: int
     detections_per_hour: float
     verdicts: Verdicts
+    activity: list[HourFigures]
 
 
 class DataFile(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -576,6 +577,15 @@ class HostSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: int
     bytes_in: int
     bytes_out: int
+
+
+class HourFigures(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HourFigures."""
+
+    start: str
+    flows: int
+    bytes: float
+    detections: dict[str, int]
 
 
 class HourOfHost(msgspec.Struct, frozen=True, omit_defaults=True):

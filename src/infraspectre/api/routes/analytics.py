@@ -89,6 +89,16 @@ class TopThreat(msgspec.Struct, frozen=True):
     raised_at: str
 
 
+class HourFigures(msgspec.Struct, frozen=True):
+    """Holds the figures of a whole hour."""
+
+    start: str
+    flows: int
+    bytes: float
+    detections: dict[str, int]
+    """By severity."""
+
+
 class DashboardMetrics(msgspec.Struct, frozen=True):
     """Holds the figures of the last hours."""
 
@@ -107,6 +117,8 @@ class DashboardMetrics(msgspec.Struct, frozen=True):
     detections: int
     detections_per_hour: float
     verdicts: Verdicts
+    activity: list[HourFigures]
+    """Every hour that the span touches, in order of time, each as a whole."""
 
 
 @post("/api/v1/trend-analysis", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
@@ -171,7 +183,8 @@ def shown(found: Dashboard) -> DashboardMetrics:
         TopThreat(**msgspec.structs.asdict(each) | {"raised_at": rfc3339(each.raised_at)}) for each in found.top_threats
     ]
     times = {"start": rfc3339(found.start), "end": rfc3339(found.end)}
-    return DashboardMetrics(**kept | times | {"top_threats": threats})
+    hours = [HourFigures(rfc3339(each.start), each.flows, each.bytes, each.detections) for each in found.activity]
+    return DashboardMetrics(**kept | times | {"top_threats": threats, "activity": hours})
 
 
 HANDLERS = [analyze_trends, model_future, show_dashboard]
