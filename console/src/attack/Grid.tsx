@@ -88,11 +88,10 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the grid listens to keys
     <td
-      role="gridcell"
       class={`${style.cell} ${style[lookOf(cell, layer)]} ${isPart ? style.part : ""}`}
       data-at={at}
       tabIndex={isEntry ? 0 : -1}
-      aria-selected={selected === technique.id}
+      aria-current={selected === technique.id ? "true" : undefined}
       aria-expanded={parts.length > 0 ? isOpen : undefined}
       title={`${technique.id} ${technique.name}`}
       onFocus={focus}
