@@ -92,7 +92,6 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
       data-at={at}
       tabIndex={isEntry ? 0 : -1}
       aria-current={selected === technique.id ? "true" : undefined}
-      aria-expanded={parts.length > 0 ? isOpen : undefined}
       title={`${technique.id} ${technique.name}`}
       onFocus={focus}
       onClick={() => select(technique.id)}
@@ -105,6 +104,7 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
             type="button"
             class={style.fold}
             tabIndex={-1}
+            aria-expanded={isOpen}
             aria-label={`${isOpen ? "Fold" : "Unfold"} the ${parts.length} sub-techniques of ${technique.name}`}
             onClick={(event) => {
               event.stopPropagation();

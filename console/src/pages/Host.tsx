@@ -1,7 +1,6 @@
 /** Shows a host: who it is, what it did, and what of that is not usual. */
 import { Pencil } from "lucide-preact";
 import { useState } from "preact/hooks";
-import { Link } from "wouter-preact";
 import { useRefresh } from "../api/following";
 import { may } from "../api/session";
 import { Activity } from "../hosts/Activity";
