@@ -88,12 +88,10 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the grid listens to keys
     <td
-      role="gridcell"
       class={`${style.cell} ${style[lookOf(cell, layer)]} ${isPart ? style.part : ""}`}
       data-at={at}
       tabIndex={isEntry ? 0 : -1}
-      aria-selected={selected === technique.id}
-      aria-expanded={parts.length > 0 ? isOpen : undefined}
+      aria-current={selected === technique.id ? "true" : undefined}
       title={`${technique.id} ${technique.name}`}
       onFocus={focus}
       onClick={() => select(technique.id)}
@@ -106,6 +104,7 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
             type="button"
             class={style.fold}
             tabIndex={-1}
+            aria-expanded={isOpen}
             aria-label={`${isOpen ? "Fold" : "Unfold"} the ${parts.length} sub-techniques of ${technique.name}`}
             onClick={(event) => {
               event.stopPropagation();

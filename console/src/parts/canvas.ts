@@ -18,6 +18,8 @@ type Focus = { isFocused: boolean };
 type Drawn = Sigma<NodeLook, EdgeLook, Attributes, State, State, Focus, Primitives>;
 type Lit = { nodes: string[]; edges: string[] };
 
+/** Up to so many nodes all have their label, where there is room. */
+const FEW_NODES = 80;
 /** Beyond so many edges they are left out while the picture moves. */
 const MANY_EDGES = 3_000;
 const FAINT = 0.12;
@@ -115,7 +117,11 @@ export class GraphCanvas {
     }
     const colour = colourOf("var(--line-strong)");
     for (const [from, to] of pairs) this.graph.mergeEdge(nodes[from]?.id, nodes[to]?.id, { colour });
-    this.sigma.setSettings({ hideEdgesOnMove: pairs.length > MANY_EDGES, hideLabelsOnMove: pairs.length > MANY_EDGES });
+    this.sigma.setSettings({
+      hideEdgesOnMove: pairs.length > MANY_EDGES,
+      hideLabelsOnMove: pairs.length > MANY_EDGES,
+      labelRenderedSizeThreshold: nodes.length > FEW_NODES ? 7 : 0,
+    });
   }
 
   private hover(node: string | null): void {
@@ -188,6 +194,7 @@ function begin(graph: Graph<NodeLook, EdgeLook>, frame: HTMLElement): Drawn {
     },
     settings: {
       itemSizesReference: "screen",
+      allowInvalidContainer: true, // the page may be left before the picture has a size
       labelDensity: 0.6,
       labelRenderedSizeThreshold: 7,
       stagePadding: 36,
