@@ -38,6 +38,7 @@ BENCHES = {
     "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
     "investigation": "Comparable incidents and the graph among a million, against a page of the list.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
+    "hosts": "Lists and details of hosts over the API, with many incidents and millions of flows.",
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "record_flips": "Bits of a store of records flipped: whether a wrong answer ever goes unnoticed.",

@@ -1,8 +1,9 @@
 """Calls every operation as every role of every tenant: `python -m benches.api_matrix CALLS [SECONDS]` looks for leaks.
 
 What a tenant has holds marks that no other tenant's text has: users, keys, incidents, verdicts, detections, flows,
-jobs, models, events of the feed. Each answer is searched for marks of the others, each refusal is compared with what
-the description of the API says of the operation, and what is asked for by name is mostly another tenant's.
+jobs, models, assets, views, sensors, events of the feed. Each answer is searched for marks of the others, each
+refusal is compared with what the description of the API says of the operation, and what is asked for by name is
+mostly another tenant's.
 """
 
 from __future__ import annotations
@@ -40,7 +41,15 @@ from infraspectre.api.routes.keys import new_key
 from infraspectre.modelbook import register
 from infraspectre.modelbook.opening import BUILTIN_FOLDER
 from infraspectre.records.access import PERMISSIONS, ROLES, Principal, Role, UserRecord
-from infraspectre.records.collections import INCIDENTS, KEYS, USERS, incident_record
+from infraspectre.records.collections import (
+    ASSETS,
+    INCIDENTS,
+    KEYS,
+    SAVED_VIEWS,
+    SENSORS,
+    USERS,
+    incident_record,
+)
 from infraspectre.records.delivery import Destination, Kind
 from infraspectre.records.feed import FEED_TOPIC, FeedEvent
 from infraspectre.records.response import step_id
@@ -132,6 +141,7 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
         pl.col("started_at", "ended_at") + moved,
         tls_server_name=pl.lit(f"mark-{tenant}-host"),
         flow_id=pl.int_range(pl.len(), dtype=pl.UInt64) + 1_000 * (number + 1),
+        resp_ip=pl.when(pl.int_range(pl.len()) < 20).then(pl.lit(own_address(tenant))).otherwise("resp_ip"),
     )
     platform.tables.append(tenant, "flows", rows, "one")
     frame = detection_frame(map(detection_of, detections[:50])).with_columns(at=now - DAY // 2)
@@ -141,6 +151,7 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     jobs = LeasedJobs(platform.records, platform.clock)
     jobs.enqueue(tenant, "none", {}, f"mark-{tenant}-owner", f"mark-{tenant}-job")
     register(BUILTIN_FOLDER / "dga", registered_as(tenant, f"mark-{tenant}-model"), "production", rfc3339(now))
+    known_to(platform, tenant)
     receivers, kinds = Destinations(platform, tenant), dict[str, Kind](webhook="webhook")
     for name, kind in (kinds | dict.fromkeys(ROLES, "splunk")).items():
         key, url = f"mark-{tenant}-{name}", f"https://mark-{tenant}-host/"
@@ -149,6 +160,23 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     keep(platform, tenant, f"mark-{tenant}-engineer", f"mark-{tenant}-feed", feed)
     event = FeedEvent(tenant, "custom", "custom", rfc3339(now), f"mark-{tenant}-subject")
     platform.log.topic(FEED_TOPIC).append([msgspec.json.encode(event)] * 5).result()
+
+
+def known_to(platform: Platform, tenant: str) -> None:
+    """Give a tenant an asset, a view, and sensors that are called as its users are."""
+    mark, address = f"mark-{tenant}", own_address(tenant)
+    platform.records.put(tenant, ASSETS, address, {"network": address, "name": f"{mark}-asset"})
+    view = {"owner": f"{mark}-owner", "name": f"{mark}-view", "page": "hosts", "shared": True, "readers": ["*"]}
+    whole = view | {"question": {"filters": []}, "created_at": platform.clock.now()}
+    platform.records.put(tenant, SAVED_VIEWS, f"{mark}-view", whole)
+    for role in ROLES:
+        sensor = {"name": f"{mark}-{role}", "state": "connected", "seen_at": platform.clock.now(), "sensor": {}}
+        platform.records.put(tenant, SENSORS, f"{mark}-{role}", sensor)
+
+
+def own_address(tenant: str) -> str:
+    """Return an address that one tenant alone has seen."""
+    return f"198.51.100.{TENANTS.index(tenant) + 1}"
 
 
 def objects(path: Path) -> list[dict[str, Any]]:
@@ -182,6 +210,9 @@ def filled(path: str, owner: Caller) -> str:
         "flow_id": str(1_000 * (TENANTS.index(owner.tenant) + 1)),
         "detection_id": f"{mark}-none",
         "webhook_id": f"{mark}-webhook",
+        "address": own_address(owner.tenant),
+        "asset_id": own_address(owner.tenant),
+        "view_id": f"{mark}-view",
         "step_id": owner.step,
         "rule_id": f"{mark}-none",
         "value": f"{mark}-host.example",
@@ -228,6 +259,9 @@ def body_of(operation: str, owner: Caller) -> Any:
         "add_integration": {"name": "a-name", "platform": "splunk", "url": "https://192.0.2.1/", "secret": "a-token"},
         "switch_webhook": {"is_enabled": True},
         "switch_integration": {"is_enabled": True},
+        "add_asset": {"network": "192.0.2.0/24", "name": "a-name"},
+        "change_asset": {"name": "a-name"},
+        "add_view": {"name": "a-name", "page": "hosts", "question": {"filters": ["value>=60"], "order": "-bytes"}},
         "decide_step": {"approve": True},
         "switch_rule": {"enabled": False},
         "try_rule": {"text": RULE},
@@ -274,7 +308,7 @@ def asked(client: TestClient[Api], caller: Caller, call: Call) -> httpx.Response
 def without(text: str, call: Call) -> str:
     """Return an answer without the names that the caller has sent."""
     sent = re.findall(
-        r"(?:registry:)?mark-[a-z]+-(?:incident|model|host|job|none|webhook)", f"{call.place} {call.body}"
+        r"(?:registry:)?mark-[a-z]+-(?:incident|model|host|job|none|webhook|view)", f"{call.place} {call.body}"
     )
     for name in (call.place, *sent):
         text = text.replace(name, "").replace(name.removeprefix("registry:"), "")

@@ -38,8 +38,8 @@ class Console:
         opened.log_in(user)
         yield opened
         context.close()
-        assert opened.errors == []
-        assert opened.strangers == []
+        assert opened.errors == [], opened.errors
+        assert opened.strangers == [], opened.strangers
 
     def log_in(self, user: str) -> None:
         """Log in as people do."""

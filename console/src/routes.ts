@@ -112,6 +112,7 @@ export const GROUPS: Group[] = [
         role: "viewer",
         key: "u",
         show: page(() => import("./pages/Rules")),
+        detail: { path: "/rules/:id", show: page(() => import("./pages/Rule")) },
       },
       {
         path: "/models",

@@ -22,6 +22,7 @@ from infraspectre.api.access.passwords import Passwords
 from infraspectre.api.access.tokens import Claims, Tokens
 from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
+from infraspectre.api.routes.sessions import LEEWAY_S
 from infraspectre.errors import ConfigError, OutputError
 from infraspectre.records.access import PERMISSIONS, ROLES, AuditEvent
 from infraspectre.records.collections import KEYS, SESSIONS
@@ -143,6 +144,20 @@ def test_a_browser_keeps_its_refresh_token_in_a_cookie(client: TestClient[Api], 
     assert in_browser(client, "/renewal", {}, cookie=last).status_code == 401
 
 
+def test_a_page_that_is_left_while_it_renews_keeps_its_session(
+    client: TestClient[Api], platform: Platform, clock: SetClock
+) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    cookie = in_browser(client).headers["set-cookie"].partition(";")[0]
+    assert in_browser(client, "/renewal", {}, cookie=cookie).status_code == 201  # its answer is lost
+    again = in_browser(client, "/renewal", {}, cookie=cookie)
+    assert again.status_code == 201
+    clock.time += (LEEWAY_S + 1) * SECOND
+    assert in_browser(client, "/renewal", {}, cookie=cookie).status_code == 401
+    latest = again.headers["set-cookie"].partition(";")[0]
+    assert in_browser(client, "/renewal", {}, cookie=latest).status_code == 401  # it ended for both
+
+
 def test_plain_loopback_alone_has_a_cookie_without_tls(client: TestClient[Api], platform: Platform) -> None:
     add_user(platform, "ada", password=PASSWORD)
     for host, is_secure in (
@@ -157,17 +172,18 @@ def test_plain_loopback_alone_has_a_cookie_without_tls(client: TestClient[Api], 
     assert "; secure" in behind.headers["set-cookie"].lower()
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "http://localhost.evil.example", "null", "http://[", "http://h:81"]
-)
-def test_a_page_of_another_origin_uses_no_cookie(client: TestClient[Api], platform: Platform, origin: str) -> None:
+FOREIGN = ("https://evil.example", "http://localhost.evil.example", "null", "http://[", "http://h:81")
+
+
+def test_a_page_of_another_origin_uses_no_cookie(client: TestClient[Api], platform: Platform) -> None:
     add_user(platform, "ada", password=PASSWORD)
     cookie = in_browser(client).headers["set-cookie"].partition(";")[0]
-    foreign = {"host": "h", "origin": origin}
-    assert in_browser(client, **foreign).status_code == 403
-    refused = in_browser(client, "/renewal", {}, cookie=cookie, **foreign)
-    assert refused.status_code == 403
-    assert "set-cookie" not in refused.headers
+    for origin in FOREIGN:
+        foreign = {"host": "h", "origin": origin}
+        assert in_browser(client, **foreign).status_code == 403
+        refused = in_browser(client, "/renewal", {}, cookie=cookie, **foreign)
+        assert refused.status_code == 403
+        assert "set-cookie" not in refused.headers
     assert in_browser(client, "/renewal", {}, cookie=cookie, host="h", origin="http://h").status_code == 201
 
 

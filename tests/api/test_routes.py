@@ -254,6 +254,7 @@ def test_a_tenant_sees_and_moves_no_model_of_another(
     for headers, status in ((first, 200), (red, 200), (blue, 404)):
         assert asking.get("/api/v1/models/site/versions", headers=headers).status_code == status
     (version,) = asking.get("/api/v1/models/site/versions", headers=red).json()
+    assert asking.get("/api/v1/registry", headers=red).json() == [{"name": "site", "versions": [version]}]
     assert version["name"] == "site"
     archived = {"version": 1, "stage": "archived"}
     assert asking.post("/api/v1/models/site/stage", json=archived, headers=blue).status_code == 404
@@ -267,6 +268,15 @@ def test_a_tenant_sees_and_moves_no_model_of_another(
     assert asking.post("/api/v1/models/site/stage", json=archived, headers=red).json()["name"] == "site"
     (version,) = asking.get("/api/v1/models/site/versions", headers=first).json()
     assert version["moves"][-1]["stage"] == "production"
+
+
+def test_drift_is_told_of_models_of_vectors_too(
+    asking: TestClient[Api], stored: Platform, incidents: Incidents
+) -> None:
+    asked = {"params": {"hours": 48}, "headers": of(stored, "viewer")}
+    found = asking.get("/api/v1/models/builtin:flow/drift", **asked).json()  # type: ignore[arg-type]
+    assert found.get("flows", 0) > 100, found
+    assert {each["column"] for each in found["columns"]} >= {"orig_host_flows_60s"}
 
 
 @pytest.mark.parametrize("path", ["behaviour", "network", "trend-analysis"])

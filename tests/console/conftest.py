@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from api_platform import fill
 from console_pages import PASSWORD, Console
@@ -21,6 +21,7 @@ from infraspectre.settings import DataSettings, Settings
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 STATIC = Path(__file__).parents[2] / "src/infraspectre/api/static/index.html"
 STOP_S = 60
+expect.set_options(timeout=20_000)  # milliseconds; the machine may have much else to do
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,18 @@ export async function answered<T>(asked: Promise<Answer<T>>): Promise<T> {
   throw new ProblemError(problemOf(answer.error, answer.response));
 }
 
+/** Return the items of a list that was asked for with all fields; throws ProblemError. */
+export async function listed<T>(asked: Promise<Answer<{ items: Partial<T>[] }>>): Promise<T[]> {
+  return (await answered(asked)).items as T[];
+}
+
+/** Return the entity tag of a record as it is now, which a change has to name; throws ProblemError. */
+export async function tagOf<T>(asked: Promise<Answer<T>>): Promise<{ "if-match": string }> {
+  const answer = await asked;
+  await answered(Promise.resolve(answer));
+  return { "if-match": answer.response.headers.get("etag") ?? "" };
+}
+
 function problemOf(error: unknown, response: Response): Problem {
   const told = (typeof error === "object" && error ? error : {}) as Partial<Problem>;
   const unknown = { title: response.statusText || "Refused", status: response.status, detail: "" };

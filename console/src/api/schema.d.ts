@@ -144,6 +144,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAssets
+         * @description List what is known about addresses and networks, beside the site file.
+         */
+        get: operations["list_assets"];
+        put?: never;
+        /**
+         * AddAsset
+         * @description Say what an address or network is; there is one asset for each.
+         */
+        post: operations["add_asset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowAsset
+         * @description Show what is known about an address or network.
+         */
+        get: operations["show_asset"];
+        put?: never;
+        post?: never;
+        /**
+         * RemoveAsset
+         * @description Forget what is known about an address or network.
+         */
+        delete: operations["remove_asset"];
+        options?: never;
+        head?: never;
+        /**
+         * ChangeAsset
+         * @description Change what is known about an address or network.
+         */
+        patch: operations["change_asset"];
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -156,6 +208,26 @@ export interface paths {
          * @description List what was changed and what was refused in the tenant, the latest first.
          */
         get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/attack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowAttack
+         * @description Show the ATT&CK matrix: which techniques detectors cover, and which were seen in the last days.
+         */
+        get: operations["show_attack"];
         put?: never;
         post?: never;
         delete?: never;
@@ -359,6 +431,46 @@ export interface paths {
          * @description Show how the server and all that it depends on are, how long that took to find out, and since when it is so.
          */
         get: operations["show_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListHosts
+         * @description List hosts with their open incidents and the traffic of the last day of data; the worst come first.
+         */
+        get: operations["list_hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/{address}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowHost
+         * @description Show a host: what it did beside its days before, its peers, services, incidents and detections.
+         */
+        get: operations["show_host"];
         put?: never;
         post?: never;
         delete?: never;
@@ -939,6 +1051,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/registry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRegistered
+         * @description List the models that are registered for the tenant.
+         */
+        get: operations["list_registered"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/{name}": {
         parameters: {
             query?: never;
@@ -1243,6 +1375,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sensors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSensors
+         * @description List the sensors that ever connected.
+         */
+        get: operations["list_sensors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sensors/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowSensor
+         * @description Show a sensor.
+         */
+        get: operations["show_sensor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1337,6 +1509,26 @@ export interface paths {
          * @description Log in whoever comes back from the identity provider, and send the browser to the first page.
          */
         get: operations["finish_login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSettings
+         * @description List every setting with its meaning, its default and its value; only those who run the platform may.
+         */
+        get: operations["list_settings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1581,6 +1773,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListViews
+         * @description List one's own views, and those that are shared.
+         */
+        get: operations["list_views"];
+        put?: never;
+        /**
+         * AddView
+         * @description Save a view; a shared one needs the permission engineer.
+         */
+        post: operations["add_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{view_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RemoveView
+         * @description Remove one of one's own views; engineers remove shared ones, too.
+         */
+        delete: operations["remove_view"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/webhooks": {
         parameters: {
             query?: never;
@@ -1739,6 +1975,18 @@ export interface components {
             accepted: number;
             first: string;
         };
+        /** Activity */
+        Activity: {
+            start: string;
+            end: string;
+            flows: number;
+            hours: components["schemas"]["HourOfHost"][];
+            baseline: components["schemas"]["UsualHour"][];
+            peers: components["schemas"]["HostPeer"][];
+            protocols: components["schemas"]["HostService"][];
+            ports: components["schemas"]["HostService"][];
+            names: components["schemas"]["HostName"][];
+        };
         /** ApiKey */
         ApiKey: {
             key_id: string;
@@ -1758,6 +2006,33 @@ export interface components {
             roles?: string[];
             seen_name?: string | null;
             seen_roles?: string[];
+        };
+        /** AssetChange */
+        AssetChange: {
+            name?: string;
+            criticality?: ("informational" | "low" | "medium" | "high" | "critical") | null;
+            /** @description Such as dns-server, printer or backup. */
+            roles?: string[];
+            owner?: string;
+            note?: string;
+        };
+        /** AssetFacts */
+        AssetFacts: {
+            asset_id: string;
+            network: string;
+            name: string;
+            /** @enum {null|string} */
+            criticality: "informational" | "low" | "medium" | "high" | "critical" | null;
+            roles: string[];
+            owner: string;
+            note: string;
+        };
+        /** AttackMatrix */
+        AttackMatrix: {
+            version: string;
+            start: string;
+            tactics: components["schemas"]["MatrixTactic"][];
+            techniques: components["schemas"]["MatrixTechnique"][];
         };
         /** Attempted */
         Attempted: {
@@ -1787,6 +2062,12 @@ export interface components {
             outcome: number;
             request_id: string;
             address: string;
+        };
+        /** Band */
+        Band: {
+            low: number;
+            median: number;
+            high: number;
         };
         /** Behaviour */
         Behaviour: {
@@ -2155,6 +2436,67 @@ export interface components {
             /** @enum {string} */
             state: "ok" | "degraded";
         };
+        /** HostDetail */
+        HostDetail: {
+            summary: components["schemas"]["HostSummary"];
+            owner: string;
+            activity: components["schemas"]["Activity"];
+            day: components["schemas"]["Measures"];
+            day_before: components["schemas"]["Measures"] | null;
+            changes: components["schemas"]["BehaviourChange"][];
+            incidents: components["schemas"]["IncidentSummary"][];
+            detections: {
+                [key: string]: unknown;
+            }[];
+        };
+        /** HostName */
+        HostName: {
+            name: string;
+            flows: number;
+        };
+        /** HostPeer */
+        HostPeer: {
+            address: string;
+            name: string;
+            flows: number;
+            bytes: number;
+            first_seen: string;
+            is_new: boolean;
+        };
+        /** HostService */
+        HostService: {
+            name: string;
+            offered: boolean;
+            flows: number;
+            bytes: number;
+        };
+        /** HostSummary */
+        HostSummary: {
+            address: string;
+            name: string;
+            roles: string[];
+            /** @enum {null|string} */
+            criticality: "informational" | "low" | "medium" | "high" | "critical" | null;
+            /** @enum {string} */
+            place: "inside" | "outside";
+            incidents: number;
+            /** @enum {null|string} */
+            level: "informational" | "low" | "medium" | "high" | "critical" | null;
+            value: number | null;
+            first_seen: string | null;
+            last_seen: string | null;
+            flows: number;
+            bytes: number;
+            bytes_in: number;
+            bytes_out: number;
+        };
+        /** HourOfHost */
+        HourOfHost: {
+            start: string;
+            flows: number;
+            bytes_in: number;
+            bytes_out: number;
+        };
         /** ImportSummary */
         ImportSummary: {
             name: string;
@@ -2257,13 +2599,15 @@ export interface components {
         Integration: {
             name: string;
             /** @enum {string} */
-            kind: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog";
+            kind: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog" | "slack" | "teams" | "email";
             url: string;
             /** @enum {string} */
             format: "cef" | "leef" | "json" | "ecs" | "ocsf" | "eve" | "stix";
             channels: ("threat" | "behaviour" | "network" | "system" | "custom")[];
             filters: string[];
             batch: number;
+            pause_s: number;
+            template: string;
             options: {
                 [key: string]: string;
             };
@@ -2330,6 +2674,24 @@ export interface components {
             public_key: string;
             standing: components["schemas"]["Standing"];
             secret: string;
+        };
+        /** MatrixTactic */
+        MatrixTactic: {
+            tactic: string;
+            name: string;
+        };
+        /** MatrixTechnique */
+        MatrixTechnique: {
+            id: string;
+            name: string;
+            tactics: string[];
+            parent: string | null;
+            detectors: string[];
+            proofs: string[];
+            incidents: number;
+            detections: number;
+            /** @enum {null|string} */
+            worst: "informational" | "low" | "medium" | "high" | "critical" | null;
         };
         /** Measures */
         Measures: {
@@ -2414,6 +2776,20 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** NewAsset */
+        NewAsset: {
+            network: string;
+            /** @default  */
+            name: string;
+            /** @enum {null|string} */
+            criticality?: "informational" | "low" | "medium" | "high" | "critical" | null;
+            /** @description Such as dns-server, printer or backup. */
+            roles?: string[];
+            /** @default  */
+            owner: string;
+            /** @default  */
+            note: string;
+        };
         /** NewImport */
         NewImport: {
             name: string;
@@ -2426,7 +2802,7 @@ export interface components {
             /** @description In small letters. */
             name: string;
             /** @enum {string} */
-            platform: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog";
+            platform: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog" | "slack" | "teams" | "email";
             /** @description Where to; redirects are not followed. */
             url: string;
             /**
@@ -2440,12 +2816,16 @@ export interface components {
             channels?: ("threat" | "behaviour" | "network" | "system" | "custom")[];
             /** @description Fields compared with values, such as severity>=high; all must hold. */
             filters?: string[];
+            /** @description Events sent together, at the most. */
+            batch?: number | null;
+            /** @description Seconds between what is sent; more is sent together. */
+            pause_s?: number | null;
             /**
-             * @description Events sent together, at the most.
-             * @default 100
+             * @description By which messages to people are written.
+             * @default
              */
-            batch: number;
-            /** @description splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream. */
+            template: string;
+            /** @description splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream; email: sender, recipients, user. */
             options?: {
                 [key: string]: string;
             };
@@ -2483,6 +2863,15 @@ export interface components {
             /** @default  */
             comment: string;
         };
+        /** NewView */
+        NewView: {
+            name: string;
+            /** @enum {string} */
+            page: "incidents" | "flows" | "hosts" | "detections";
+            question?: components["schemas"]["ViewQuestion"];
+            /** @default false */
+            shared: boolean;
+        };
         /** NewWebhook */
         NewWebhook: {
             /** @description Where to; redirects are not followed. */
@@ -2499,11 +2888,26 @@ export interface components {
              */
             name: string;
         };
+        /** PageOfHosts */
+        PageOfHosts: {
+            items: components["schemas"]["SomeHostSummary"][];
+            next: string | null;
+            start: string;
+            end: string;
+            hosts: number;
+            incidents: number;
+            is_whole: boolean;
+        };
         /** PageOf[dict[str, Any]] */
         PageOfdictstrAny: {
             items: {
                 [key: string]: unknown;
             }[];
+            next?: string | null;
+        };
+        /** PageOf[AssetFacts] */
+        PageOfAssetFacts: {
+            items: components["schemas"]["SomeAssetFacts"][];
             next?: string | null;
         };
         /** PageOf[GivenVerdict] */
@@ -2546,6 +2950,16 @@ export interface components {
             items: components["schemas"]["SomeRuleSummary"][];
             next?: string | null;
         };
+        /** PageOf[SensorStatus] */
+        PageOfSensorStatus: {
+            items: components["schemas"]["SomeSensorStatus"][];
+            next?: string | null;
+        };
+        /** PageOf[ShownSetting] */
+        PageOfShownSetting: {
+            items: components["schemas"]["ShownSetting"][];
+            next?: string | null;
+        };
         /** PageOf[Tenant] */
         PageOfTenant: {
             items: components["schemas"]["SomeTenant"][];
@@ -2554,6 +2968,11 @@ export interface components {
         /** PageOf[User] */
         PageOfUser: {
             items: components["schemas"]["SomeUser"][];
+            next?: string | null;
+        };
+        /** PageOf[SavedView] */
+        PageOfSavedView: {
+            items: components["schemas"]["SomeSavedView"][];
             next?: string | null;
         };
         /** PageOf[Webhook] */
@@ -2689,6 +3108,11 @@ export interface components {
             line: number | null;
             entry: string | null;
         };
+        /** RegisteredModel */
+        RegisteredModel: {
+            name: string;
+            versions: components["schemas"]["Version"][];
+        };
         /** Renewal */
         Renewal: {
             /** @default  */
@@ -2774,6 +3198,17 @@ export interface components {
             /** @default 24 */
             hours: number;
         };
+        /** SavedView */
+        SavedView: {
+            view_id: string;
+            owner: string;
+            name: string;
+            /** @enum {string} */
+            page: "incidents" | "flows" | "hosts" | "detections";
+            question: components["schemas"]["ViewQuestion"];
+            shared: boolean;
+            created_at: string;
+        };
         /** Scored */
         Scored: {
             incident_id: string;
@@ -2790,6 +3225,33 @@ export interface components {
             incident_ids: string[];
             weights?: components["schemas"]["CustomWeights"];
             thresholds?: components["schemas"]["CustomThresholds"];
+        };
+        /** SensorStatus */
+        SensorStatus: {
+            name: string;
+            /** @enum {string} */
+            state: "connected" | "silent" | "disconnected" | "revoked";
+            reason: string;
+            seen_at: string | null;
+            since: string | null;
+            addresses: string[];
+            version: string;
+            connections: number;
+            batches: number;
+            flows: number;
+            bytes: number | null;
+            packets: number | null;
+            duplicates: number;
+            refused: number;
+            missing: number;
+            lost: {
+                [key: string]: number;
+            };
+            shed: {
+                [key: string]: number;
+            };
+            queued: number | null;
+            clock_ahead_s: number;
         };
         /** Service */
         Service: {
@@ -2811,6 +3273,16 @@ export interface components {
         Share: {
             name: string;
             count: number;
+        };
+        /** ShownSetting */
+        ShownSetting: {
+            section: string;
+            name: string;
+            type: string;
+            default: unknown;
+            value: unknown;
+            meaning: string;
+            is_set: boolean;
         };
         /** SimilarIncident */
         SimilarIncident: {
@@ -2999,6 +3471,14 @@ export interface components {
             is_disabled?: boolean;
             password?: string;
         };
+        /** UsualHour */
+        UsualHour: {
+            hour: number;
+            days: number;
+            flows: components["schemas"]["Band"];
+            bytes_in: components["schemas"]["Band"];
+            bytes_out: components["schemas"]["Band"];
+        };
         /** Verdicts */
         Verdicts: {
             count: number;
@@ -3016,6 +3496,16 @@ export interface components {
                 [key: string]: number;
             };
             moves: components["schemas"]["Move"][];
+        };
+        /** ViewQuestion */
+        ViewQuestion: {
+            filters?: string[];
+            /**
+             * @description As the parameter of the list; empty for its own.
+             * @default
+             */
+            order: string;
+            fields?: string[];
         };
         /** Webhook */
         Webhook: {
@@ -3062,6 +3552,37 @@ export interface components {
             line?: number;
             remedy?: string;
         };
+        /** AssetFacts */
+        SomeAssetFacts: {
+            asset_id?: string;
+            network?: string;
+            name?: string;
+            /** @enum {null|string} */
+            criticality?: "informational" | "low" | "medium" | "high" | "critical" | null;
+            roles?: string[];
+            owner?: string;
+            note?: string;
+        };
+        /** HostSummary */
+        SomeHostSummary: {
+            address?: string;
+            name?: string;
+            roles?: string[];
+            /** @enum {null|string} */
+            criticality?: "informational" | "low" | "medium" | "high" | "critical" | null;
+            /** @enum {string} */
+            place?: "inside" | "outside";
+            incidents?: number;
+            /** @enum {null|string} */
+            level?: "informational" | "low" | "medium" | "high" | "critical" | null;
+            value?: number | null;
+            first_seen?: string | null;
+            last_seen?: string | null;
+            flows?: number;
+            bytes?: number;
+            bytes_in?: number;
+            bytes_out?: number;
+        };
         /** IncidentSummary */
         SomeIncidentSummary: {
             incident_id?: string;
@@ -3100,13 +3621,15 @@ export interface components {
         SomeIntegration: {
             name?: string;
             /** @enum {string} */
-            kind?: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog";
+            kind?: "splunk" | "qradar" | "sentinel" | "elastic" | "syslog" | "slack" | "teams" | "email";
             url?: string;
             /** @enum {string} */
             format?: "cef" | "leef" | "json" | "ecs" | "ocsf" | "eve" | "stix";
             channels?: ("threat" | "behaviour" | "network" | "system" | "custom")[];
             filters?: string[];
             batch?: number;
+            pause_s?: number;
+            template?: string;
             options?: {
                 [key: string]: string;
             };
@@ -3183,6 +3706,33 @@ export interface components {
             last_hit?: string | null;
             cost?: components["schemas"]["RuleCost"] | null;
         };
+        /** SensorStatus */
+        SomeSensorStatus: {
+            name?: string;
+            /** @enum {string} */
+            state?: "connected" | "silent" | "disconnected" | "revoked";
+            reason?: string;
+            seen_at?: string | null;
+            since?: string | null;
+            addresses?: string[];
+            version?: string;
+            connections?: number;
+            batches?: number;
+            flows?: number;
+            bytes?: number | null;
+            packets?: number | null;
+            duplicates?: number;
+            refused?: number;
+            missing?: number;
+            lost?: {
+                [key: string]: number;
+            };
+            shed?: {
+                [key: string]: number;
+            };
+            queued?: number | null;
+            clock_ahead_s?: number;
+        };
         /** Tenant */
         SomeTenant: {
             name?: string;
@@ -3196,6 +3746,17 @@ export interface components {
             role?: "viewer" | "analyst" | "engineer" | "administrator" | "sensor";
             created_at?: string;
             is_disabled?: boolean;
+        };
+        /** SavedView */
+        SomeSavedView: {
+            view_id?: string;
+            owner?: string;
+            name?: string;
+            /** @enum {string} */
+            page?: "incidents" | "flows" | "hosts" | "detections";
+            question?: components["schemas"]["ViewQuestion"];
+            shared?: boolean;
+            created_at?: string;
         };
         /** Webhook */
         SomeWebhook: {
@@ -3401,11 +3962,16 @@ export interface components {
 }
 export type About = components['schemas']['About'];
 export type Accepted = components['schemas']['Accepted'];
+export type Activity = components['schemas']['Activity'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type Asset = components['schemas']['Asset'];
+export type AssetChange = components['schemas']['AssetChange'];
+export type AssetFacts = components['schemas']['AssetFacts'];
+export type AttackMatrix = components['schemas']['AttackMatrix'];
 export type Attempted = components['schemas']['Attempted'];
 export type Attribution = components['schemas']['Attribution'];
 export type AuditEvent = components['schemas']['AuditEvent'];
+export type Band = components['schemas']['Band'];
 export type Behaviour = components['schemas']['Behaviour'];
 export type BehaviourAnswer = components['schemas']['BehaviourAnswer'];
 export type BehaviourChange = components['schemas']['BehaviourChange'];
@@ -3446,6 +4012,12 @@ export type GraphEdge = components['schemas']['GraphEdge'];
 export type GraphNode = components['schemas']['GraphNode'];
 export type GraphView = components['schemas']['GraphView'];
 export type Health = components['schemas']['Health'];
+export type HostDetail = components['schemas']['HostDetail'];
+export type HostName = components['schemas']['HostName'];
+export type HostPeer = components['schemas']['HostPeer'];
+export type HostService = components['schemas']['HostService'];
+export type HostSummary = components['schemas']['HostSummary'];
+export type HourOfHost = components['schemas']['HourOfHost'];
 export type ImportSummary = components['schemas']['ImportSummary'];
 export type Importance = components['schemas']['Importance'];
 export type Imported = components['schemas']['Imported'];
@@ -3462,6 +4034,8 @@ export type Login = components['schemas']['Login'];
 export type MadeKey = components['schemas']['MadeKey'];
 export type MadeTenant = components['schemas']['MadeTenant'];
 export type MadeWebhook = components['schemas']['MadeWebhook'];
+export type MatrixTactic = components['schemas']['MatrixTactic'];
+export type MatrixTechnique = components['schemas']['MatrixTechnique'];
 export type Measures = components['schemas']['Measures'];
 export type MetricForecast = components['schemas']['MetricForecast'];
 export type ModelDrift = components['schemas']['ModelDrift'];
@@ -3472,14 +4046,18 @@ export type NamedIndicator = components['schemas']['NamedIndicator'];
 export type NamedReport = components['schemas']['NamedReport'];
 export type Network = components['schemas']['Network'];
 export type NetworkAnswer = components['schemas']['NetworkAnswer'];
+export type NewAsset = components['schemas']['NewAsset'];
 export type NewImport = components['schemas']['NewImport'];
 export type NewIntegration = components['schemas']['NewIntegration'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewTenant = components['schemas']['NewTenant'];
 export type NewUser = components['schemas']['NewUser'];
 export type NewVerdict = components['schemas']['NewVerdict'];
+export type NewView = components['schemas']['NewView'];
 export type NewWebhook = components['schemas']['NewWebhook'];
+export type PageOfHosts = components['schemas']['PageOfHosts'];
 export type PageOfdictstrAny = components['schemas']['PageOfdictstrAny'];
+export type PageOfAssetFacts = components['schemas']['PageOfAssetFacts'];
 export type PageOfGivenVerdict = components['schemas']['PageOfGivenVerdict'];
 export type PageOfIncidentSummary = components['schemas']['PageOfIncidentSummary'];
 export type PageOfIntegration = components['schemas']['PageOfIntegration'];
@@ -3488,8 +4066,11 @@ export type PageOfReportSummary = components['schemas']['PageOfReportSummary'];
 export type PageOfJobStatus = components['schemas']['PageOfJobStatus'];
 export type PageOfApiKey = components['schemas']['PageOfApiKey'];
 export type PageOfRuleSummary = components['schemas']['PageOfRuleSummary'];
+export type PageOfSensorStatus = components['schemas']['PageOfSensorStatus'];
+export type PageOfShownSetting = components['schemas']['PageOfShownSetting'];
 export type PageOfTenant = components['schemas']['PageOfTenant'];
 export type PageOfUser = components['schemas']['PageOfUser'];
+export type PageOfSavedView = components['schemas']['PageOfSavedView'];
 export type PageOfWebhook = components['schemas']['PageOfWebhook'];
 export type PageOfAuditEvent = components['schemas']['PageOfAuditEvent'];
 export type Parameters = components['schemas']['Parameters'];
@@ -3507,6 +4088,7 @@ export type ProblemKind = components['schemas']['ProblemKind'];
 export type Promotion = components['schemas']['Promotion'];
 export type Rate = components['schemas']['Rate'];
 export type RefusedEntry = components['schemas']['RefusedEntry'];
+export type RegisteredModel = components['schemas']['RegisteredModel'];
 export type Renewal = components['schemas']['Renewal'];
 export type Replay = components['schemas']['Replay'];
 export type ReportDetail = components['schemas']['ReportDetail'];
@@ -3518,12 +4100,15 @@ export type RuleDetail = components['schemas']['RuleDetail'];
 export type RuleFault = components['schemas']['RuleFault'];
 export type RuleSummary = components['schemas']['RuleSummary'];
 export type RuleTrial = components['schemas']['RuleTrial'];
+export type SavedView = components['schemas']['SavedView'];
 export type Scored = components['schemas']['Scored'];
 export type Scores = components['schemas']['Scores'];
 export type ScoringRequest = components['schemas']['ScoringRequest'];
+export type SensorStatus = components['schemas']['SensorStatus'];
 export type Service = components['schemas']['Service'];
 export type Session = components['schemas']['Session'];
 export type Share = components['schemas']['Share'];
+export type ShownSetting = components['schemas']['ShownSetting'];
 export type SimilarIncident = components['schemas']['SimilarIncident'];
 export type SimilarIncidents = components['schemas']['SimilarIncidents'];
 export type Span = components['schemas']['Span'];
@@ -3545,11 +4130,15 @@ export type TrialDetection = components['schemas']['TrialDetection'];
 export type TrialResult = components['schemas']['TrialResult'];
 export type User = components['schemas']['User'];
 export type UserChange = components['schemas']['UserChange'];
+export type UsualHour = components['schemas']['UsualHour'];
 export type Verdicts = components['schemas']['Verdicts'];
 export type Version = components['schemas']['Version'];
+export type ViewQuestion = components['schemas']['ViewQuestion'];
 export type Webhook = components['schemas']['Webhook'];
 export type Problem = components['schemas']['Problem'];
 export type Flaw = components['schemas']['Flaw'];
+export type SomeAssetFacts = components['schemas']['SomeAssetFacts'];
+export type SomeHostSummary = components['schemas']['SomeHostSummary'];
 export type SomeIncidentSummary = components['schemas']['SomeIncidentSummary'];
 export type SomeGivenVerdict = components['schemas']['SomeGivenVerdict'];
 export type SomeIntegration = components['schemas']['SomeIntegration'];
@@ -3558,8 +4147,10 @@ export type SomeReportSummary = components['schemas']['SomeReportSummary'];
 export type SomeJobStatus = components['schemas']['SomeJobStatus'];
 export type SomeApiKey = components['schemas']['SomeApiKey'];
 export type SomeRuleSummary = components['schemas']['SomeRuleSummary'];
+export type SomeSensorStatus = components['schemas']['SomeSensorStatus'];
 export type SomeTenant = components['schemas']['SomeTenant'];
 export type SomeUser = components['schemas']['SomeUser'];
+export type SomeSavedView = components['schemas']['SomeSavedView'];
 export type SomeWebhook = components['schemas']['SomeWebhook'];
 export type ResponseBadRequest = components['responses']['bad-request'];
 export type ResponseUnauthenticated = components['responses']['unauthenticated'];
@@ -3861,6 +4452,199 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    list_assets: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: criticality (text), name (text), network (text), roles (texts). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of asset_id, criticality, name, network, note, owner, roles; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfAssetFacts"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    add_asset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAsset"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetFacts"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetFacts"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    remove_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    change_asset: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that you have read, so that you undo nothing that somebody else did meanwhile. */
+                "if-match": string;
+            };
+            path: {
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssetChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetFacts"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            412: components["responses"]["changed-meanwhile"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            428: components["responses"]["precondition-required"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     list_audit: {
         parameters: {
             query?: {
@@ -3893,6 +4677,39 @@ export interface operations {
             401: components["responses"]["unauthenticated"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_attack: {
+        parameters: {
+            query?: {
+                /** @description How far back incidents and detections count. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttackMatrix"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
             406: components["responses"]["not-acceptable"];
             408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
@@ -4241,6 +5058,81 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    list_hosts: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: address (text), bytes (integer), bytes_in (integer), bytes_out (integer), criticality (text), first_seen (integer), flows (integer), incidents (integer), last_seen (integer), level (text), name (text), place (text), role (texts), value (real). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of address, bytes, bytes_in, bytes_out, criticality, first_seen, flows, incidents, last_seen, level, name, place, roles, value; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfHosts"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_host: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                address: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostDetail"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     list_incidents: {
         parameters: {
             query?: {
@@ -4544,7 +5436,7 @@ export interface operations {
                 limit?: number;
                 /** @description The `next` of the page before. */
                 after?: string;
-                /** @description Fields that items shall have, of batch, channels, created_at, filters, format, kind, name, options, standing, url; all by default. */
+                /** @description Fields that items shall have, of batch, channels, created_at, filters, format, kind, name, options, pause_s, standing, template, url; all by default. */
                 fields?: string;
             };
             header?: never;
@@ -5552,6 +6444,36 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    list_registered: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredModel"][];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     show_model: {
         parameters: {
             query?: never;
@@ -6171,6 +7093,81 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    list_sensors: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: name (text), seen_at (integer). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of addresses, batches, bytes, clock_ahead_s, connections, duplicates, flows, lost, missing, name, packets, queued, reason, refused, seen_at, shed, since, state, version; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfSensorStatus"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_sensor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SensorStatus"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     open_session: {
         parameters: {
             query?: never;
@@ -6339,6 +7336,36 @@ export interface operations {
             400: components["responses"]["bad-request"];
             401: components["responses"]["unauthenticated"];
             404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfShownSetting"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
             406: components["responses"]["not-acceptable"];
             408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
@@ -6924,6 +7951,120 @@ export interface operations {
             400: components["responses"]["bad-request"];
             401: components["responses"]["unauthenticated"];
             403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    list_views: {
+        parameters: {
+            query?: {
+                /** @description FIELD, an operator (= != < <= > >= ~ ^), VALUE: ~ asks for a part, ^ for the beginning; after = and !=, alternatives stand between |. All filters must hold; a time may be RFC 3339. Fields: name (text), owner (text), page (text). */
+                filter?: string[];
+                /** @description Field to sort by; - before it puts the highest first. */
+                order?: string;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Fields that items shall have, of created_at, name, owner, page, question, shared, view_id; all by default. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfSavedView"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    add_view: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewView"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    remove_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                view_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
             406: components["responses"]["not-acceptable"];
             408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];

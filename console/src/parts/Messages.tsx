@@ -1,7 +1,7 @@
 /** Shows messages where screen readers hear them, too. */
 import { Button } from "./Button";
 import style from "./Messages.module.css";
-import { dismiss, messages } from "./tell";
+import { dismiss, type Message, messages } from "./tell";
 
 export function Messages() {
   return (
@@ -9,7 +9,7 @@ export function Messages() {
       {messages.value.map((each) => (
         <div key={each.id} class={`${style.message} ${style[each.kind]}`}>
           <span>{each.text}</span>
-          {each.undo && <Button onClick={each.undo}>Undo</Button>}
+          {each.undo && <Button onClick={() => undone(each)}>Undo</Button>}
           <Button kind="quiet" aria-label="Dismiss" onClick={() => dismiss(each.id)}>
             ✕
           </Button>
@@ -17,4 +17,9 @@ export function Messages() {
       ))}
     </div>
   );
+}
+
+function undone(message: Message): void {
+  dismiss(message.id);
+  message.undo?.();
 }

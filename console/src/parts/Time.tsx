@@ -27,7 +27,7 @@ export function exact(at: string): string {
 
 export function Time({ at, isExact = false }: { at: string; isExact?: boolean }) {
   return (
-    <time dateTime={at} title={exact(at)}>
+    <time dateTime={at} title={exact(at)} class="whole">
       {isExact ? exact(at) : ago(Date.parse(at), now.value)}
     </time>
   );

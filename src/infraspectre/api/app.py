@@ -18,6 +18,7 @@ from infraspectre.api.access.door import door_of
 from infraspectre.api.access.policy import Policy
 from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
 from infraspectre.api.contents import Contents, Known
+from infraspectre.api.directories import Directories
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.given import GivenPlatform
@@ -26,11 +27,14 @@ from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
     analysis,
     analytics,
+    assets,
     audit,
+    coverage,
     documents,
     exports,
     graph,
     health,
+    hosts,
     incidents,
     integrations,
     intelligence,
@@ -42,11 +46,14 @@ from infraspectre.api.routes import (
     responses,
     rules,
     scoring,
+    sensors,
     sessions,
+    settings,
     stream,
     tables,
     tenants,
     users,
+    views,
     webhooks,
 )
 from infraspectre.api.routes.health import metrics_route
@@ -61,13 +68,16 @@ from infraspectre.settings import AccessSettings
 PARTS = (
     analysis,
     analytics,
+    assets,
     audit,
     console,
+    coverage,
     documents,
     events,
     exports,
     graph,
     health,
+    hosts,
     incidents,
     integrations,
     intelligence,
@@ -79,11 +89,14 @@ PARTS = (
     responses,
     rules,
     scoring,
+    sensors,
     sessions,
+    settings,
     stream,
     tables,
     tenants,
     users,
+    views,
     webhooks,
 )
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
@@ -93,11 +106,13 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS 
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
     door = door_of(platform)
+    directories = Directories(platform)
     health = Matrix(checks_of(platform), platform.clock)
     handlers = [*handlers, metrics_route(platform.settings.access.public_metrics)]
     dependencies = {
         "platform": Provide(lambda: platform, sync_to_thread=False),
         "door": Provide(lambda: door, sync_to_thread=False),
+        "directories": Provide(lambda: directories, sync_to_thread=False),
         "health": Provide(lambda: health, sync_to_thread=False),
         "metrics": Provide(lambda: platform.metrics, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
@@ -146,9 +161,8 @@ def checks_of(platform: Platform) -> dict[str, Callable[[], object]]:
 
 def described() -> openapi.Document:
     """Return the description of the API, for which nothing has to run."""
-    settings = AccessSettings()
-    handlers = [*HANDLERS, metrics_route(settings.public_metrics)]
-    names = ("platform", "door", "health", "metrics")
+    handlers = [*HANDLERS, metrics_route(AccessSettings().public_metrics)]
+    names = ("platform", "door", "directories", "health", "metrics")
     nothing = {name: Provide(lambda: None, sync_to_thread=False) for name in names}
     given = {
         "principal": Provide(principal_of, sync_to_thread=False),

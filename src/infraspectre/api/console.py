@@ -35,7 +35,8 @@ HEADERS = {
 }
 NOT_BUILT = "the console is not part of this installation: run `make console` where Node.js is"
 LEVEL = 9
-OPEN = {"public": True, "limited": False}
+OPEN = {"public": True, "limited": False, "any_parameters": True}
+"""What its pages are asked for stands in their addresses, and is theirs to read."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from infraspectre.records.feed import (
 )
 from infraspectre.security import is_loopback
 from infraspectre.serving.control import BEAT_S, Control, News, Report
-from infraspectre.serving.listening import in_address, listening
+from infraspectre.serving.listening import SensorNotices, in_address, listening
 from infraspectre.serving.metrics import (
     BREAKER_OPEN,
     BREAKER_SKIPPED,
@@ -87,7 +87,9 @@ async def answer(platform: Platform, control: Control) -> None:
 
     chosen = platform.settings.server
     topics = [FLOWS_TOPIC, SENSORS_TOPIC, EVENTS_TOPIC, NOTICES_TOPIC, AUDIT_TOPIC, RESPONSES_TOPIC]
-    tasks = log_tasks(platform, topics) | access_tasks(platform) | response_tasks(platform)
+    notices = SensorNotices(platform)
+    kept = {"sensors": notices.keep}
+    tasks = log_tasks(platform, topics) | access_tasks(platform) | response_tasks(platform) | kept
     with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
         port = held.getsockname()[1]
         application = make_app(platform)
@@ -97,7 +99,7 @@ async def answer(platform: Platform, control: Control) -> None:
         await until_listening(chosen.host, port, running)
         scheme = "https" if chosen.certificate_file else "http"
         urls = {"api": f"{scheme}://{in_address(chosen.host)}:{port}"}
-        listener, scoring = await listening(platform, urls), await scoring_server(platform, urls)
+        listener, scoring = await listening(platform, urls, notices), await scoring_server(platform, urls)
         try:
             await beat(control, urls, running, platform.metrics)
         finally:

@@ -31,6 +31,20 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
     first: str
 
 
+class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Activity."""
+
+    start: str
+    end: str
+    flows: int
+    hours: list[HourOfHost]
+    baseline: list[UsualHour]
+    peers: list[HostPeer]
+    protocols: list[HostService]
+    ports: list[HostService]
+    names: list[HostName]
+
+
 class ApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls ApiKey."""
 
@@ -51,6 +65,40 @@ class Asset(msgspec.Struct, frozen=True, omit_defaults=True):
     roles: list[str] | msgspec.UnsetType = msgspec.UNSET
     seen_name: str | msgspec.UnsetType | None = msgspec.UNSET
     seen_roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class AssetChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls AssetChange."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical"] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Such as dns-server, printer or backup."""
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class AssetFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls AssetFacts."""
+
+    asset_id: str
+    network: str
+    name: str
+    criticality: Literal["informational", "low", "medium", "high", "critical", None]
+    roles: list[str]
+    owner: str
+    note: str
+
+
+class AttackMatrix(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls AttackMatrix."""
+
+    version: str
+    start: str
+    tactics: list[MatrixTactic]
+    techniques: list[MatrixTechnique]
 
 
 class Attempted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,6 +132,14 @@ class AuditEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: int
     request_id: str
     address: str
+
+
+class Band(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Band."""
+
+    low: float
+    median: float
+    high: float
 
 
 class Behaviour(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -462,6 +518,74 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     state: Literal["ok", "degraded"]
 
 
+class HostDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostDetail."""
+
+    summary: HostSummary
+    owner: str
+    activity: Activity
+    day: Measures
+    day_before: Measures | None
+    changes: list[BehaviourChange]
+    incidents: list[IncidentSummary]
+    detections: list[dict[str, Any]]
+
+
+class HostName(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostName."""
+
+    name: str
+    flows: int
+
+
+class HostPeer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostPeer."""
+
+    address: str
+    name: str
+    flows: int
+    bytes: int
+    first_seen: str
+    is_new: bool
+
+
+class HostService(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostService."""
+
+    name: str
+    offered: bool
+    flows: int
+    bytes: int
+
+
+class HostSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostSummary."""
+
+    address: str
+    name: str
+    roles: list[str]
+    criticality: Literal["informational", "low", "medium", "high", "critical", None]
+    place: Literal["inside", "outside"]
+    incidents: int
+    level: Literal["informational", "low", "medium", "high", "critical", None]
+    value: float | None
+    first_seen: str | None
+    last_seen: str | None
+    flows: int
+    bytes: int
+    bytes_in: int
+    bytes_out: int
+
+
+class HourOfHost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HourOfHost."""
+
+    start: str
+    flows: int
+    bytes_in: int
+    bytes_out: int
+
+
 class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls ImportSummary."""
 
@@ -598,12 +722,14 @@ class Integration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Integration."""
 
     name: str
-    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
     url: str
     format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"]
     channels: list[Literal["threat", "behaviour", "network", "system", "custom"]]
     filters: list[str]
     batch: int
+    pause_s: int
+    template: str
     options: dict[str, str]
     created_at: str
     standing: Standing
@@ -671,6 +797,27 @@ class MadeWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
     public_key: str
     standing: Standing
     secret: str
+
+
+class MatrixTactic(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MatrixTactic."""
+
+    tactic: str
+    name: str
+
+
+class MatrixTechnique(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MatrixTechnique."""
+
+    id: str
+    name: str
+    tactics: list[str]
+    parent: str | None
+    detectors: list[str]
+    proofs: list[str]
+    incidents: int
+    detections: int
+    worst: Literal["informational", "low", "medium", "high", "critical", None]
 
 
 class Measures(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -783,6 +930,18 @@ class NetworkAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     incidents: dict[str, int]
 
 
+class NewAsset(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewAsset."""
+
+    network: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Such as dns-server, printer or backup."""
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class NewImport(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls NewImport."""
 
@@ -795,7 +954,7 @@ class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     """In small letters."""
-    platform: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    platform: Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
     url: str
     """Where to; redirects are not followed."""
     secret: str | msgspec.UnsetType = msgspec.UNSET
@@ -805,10 +964,14 @@ class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """All, where none is named."""
     filters: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Fields compared with values, such as severity>=high; all must hold."""
-    batch: int | msgspec.UnsetType = msgspec.UNSET
+    batch: int | msgspec.UnsetType | None = msgspec.UNSET
     """Events sent together, at the most."""
+    pause_s: int | msgspec.UnsetType | None = msgspec.UNSET
+    """Seconds between what is sent; more is sent together."""
+    template: str | msgspec.UnsetType = msgspec.UNSET
+    """By which messages to people are written."""
     options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream."""
+    """splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream; email: sender, recipients, user."""
 
 
 class NewKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -844,6 +1007,15 @@ class NewVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     comment: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class NewView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewView."""
+
+    name: str
+    page: Literal["incidents", "flows", "hosts", "detections"]
+    question: ViewQuestion | msgspec.UnsetType = msgspec.UNSET
+    shared: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class NewWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls NewWebhook."""
 
@@ -866,6 +1038,13 @@ class PageOfApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class PageOfAssetFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfAssetFacts."""
+
+    items: list[SomeAssetFacts]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class PageOfAuditEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfAuditEvent."""
 
@@ -878,6 +1057,18 @@ class PageOfGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
     items: list[SomeGivenVerdict]
     next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfHosts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfHosts."""
+
+    items: list[SomeHostSummary]
+    next: str | None
+    start: str
+    end: str
+    hosts: int
+    incidents: int
+    is_whole: bool
 
 
 class PageOfIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -919,6 +1110,27 @@ class PageOfRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfRuleSummary."""
 
     items: list[SomeRuleSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfSavedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfSavedView."""
+
+    items: list[SomeSavedView]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfSensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfSensorStatus."""
+
+    items: list[SomeSensorStatus]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfShownSetting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfShownSetting."""
+
+    items: list[ShownSetting]
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -1103,6 +1315,13 @@ class RefusedEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     entry: str | None
 
 
+class RegisteredModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RegisteredModel."""
+
+    name: str
+    versions: list[Version]
+
+
 class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Renewal."""
 
@@ -1203,6 +1422,18 @@ class RuleTrial(msgspec.Struct, frozen=True, omit_defaults=True):
     hours: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class SavedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SavedView."""
+
+    view_id: str
+    owner: str
+    name: str
+    page: Literal["incidents", "flows", "hosts", "detections"]
+    question: ViewQuestion
+    shared: bool
+    created_at: str
+
+
 class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Scored."""
 
@@ -1224,6 +1455,30 @@ class ScoringRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     incident_ids: list[str]
     weights: CustomWeights | msgspec.UnsetType = msgspec.UNSET
     thresholds: CustomThresholds | msgspec.UnsetType = msgspec.UNSET
+
+
+class SensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SensorStatus."""
+
+    name: str
+    state: Literal["connected", "silent", "disconnected", "revoked"]
+    reason: str
+    seen_at: str | None
+    since: str | None
+    addresses: list[str]
+    version: str
+    connections: int
+    batches: int
+    flows: int
+    bytes: int | None
+    packets: int | None
+    duplicates: int
+    refused: int
+    missing: int
+    lost: dict[str, int]
+    shed: dict[str, int]
+    queued: int | None
+    clock_ahead_s: float
 
 
 class Service(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1251,6 +1506,18 @@ class Share(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     count: int
+
+
+class ShownSetting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ShownSetting."""
+
+    section: str
+    name: str
+    type: str
+    default: Any
+    value: Any
+    meaning: str
+    is_set: bool
 
 
 class SimilarIncident(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1286,6 +1553,18 @@ class SomeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class SomeAssetFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeAssetFacts."""
+
+    asset_id: str | msgspec.UnsetType = msgspec.UNSET
+    network: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class SomeGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeGivenVerdict."""
 
@@ -1295,6 +1574,25 @@ class SomeGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     comment: str | msgspec.UnsetType = msgspec.UNSET
     by: str | msgspec.UnsetType = msgspec.UNSET
     at: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeHostSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeHostSummary."""
+
+    address: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    place: Literal["inside", "outside"] | msgspec.UnsetType = msgspec.UNSET
+    incidents: int | msgspec.UnsetType = msgspec.UNSET
+    level: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    value: float | msgspec.UnsetType | None = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    flows: int | msgspec.UnsetType = msgspec.UNSET
+    bytes: int | msgspec.UnsetType = msgspec.UNSET
+    bytes_in: int | msgspec.UnsetType = msgspec.UNSET
+    bytes_out: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class SomeIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1361,12 +1659,16 @@ class SomeIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeIntegration."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
-    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"] | msgspec.UnsetType = msgspec.UNSET
+    kind: (
+        Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"] | msgspec.UnsetType
+    ) = msgspec.UNSET
     url: str | msgspec.UnsetType = msgspec.UNSET
     format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"] | msgspec.UnsetType = msgspec.UNSET
     channels: list[Literal["threat", "behaviour", "network", "system", "custom"]] | msgspec.UnsetType = msgspec.UNSET
     filters: list[str] | msgspec.UnsetType = msgspec.UNSET
     batch: int | msgspec.UnsetType = msgspec.UNSET
+    pause_s: int | msgspec.UnsetType = msgspec.UNSET
+    template: str | msgspec.UnsetType = msgspec.UNSET
     options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     created_at: str | msgspec.UnsetType = msgspec.UNSET
     standing: Standing | msgspec.UnsetType = msgspec.UNSET
@@ -1416,6 +1718,42 @@ class SomeRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     hits: int | msgspec.UnsetType = msgspec.UNSET
     last_hit: str | msgspec.UnsetType | None = msgspec.UNSET
     cost: RuleCost | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class SomeSavedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeSavedView."""
+
+    view_id: str | msgspec.UnsetType = msgspec.UNSET
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    page: Literal["incidents", "flows", "hosts", "detections"] | msgspec.UnsetType = msgspec.UNSET
+    question: ViewQuestion | msgspec.UnsetType = msgspec.UNSET
+    shared: bool | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeSensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeSensorStatus."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    state: Literal["connected", "silent", "disconnected", "revoked"] | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    seen_at: str | msgspec.UnsetType | None = msgspec.UNSET
+    since: str | msgspec.UnsetType | None = msgspec.UNSET
+    addresses: list[str] | msgspec.UnsetType = msgspec.UNSET
+    version: str | msgspec.UnsetType = msgspec.UNSET
+    connections: int | msgspec.UnsetType = msgspec.UNSET
+    batches: int | msgspec.UnsetType = msgspec.UNSET
+    flows: int | msgspec.UnsetType = msgspec.UNSET
+    bytes: int | msgspec.UnsetType | None = msgspec.UNSET
+    packets: int | msgspec.UnsetType | None = msgspec.UNSET
+    duplicates: int | msgspec.UnsetType = msgspec.UNSET
+    refused: int | msgspec.UnsetType = msgspec.UNSET
+    missing: int | msgspec.UnsetType = msgspec.UNSET
+    lost: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    shed: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    queued: int | msgspec.UnsetType | None = msgspec.UNSET
+    clock_ahead_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class SomeTenant(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1639,6 +1977,16 @@ class UserChange(msgspec.Struct, frozen=True, omit_defaults=True):
     password: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class UsualHour(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls UsualHour."""
+
+    hour: int
+    days: int
+    flows: Band
+    bytes_in: Band
+    bytes_out: Band
+
+
 class Verdicts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Verdicts."""
 
@@ -1659,6 +2007,15 @@ class Version(msgspec.Struct, frozen=True, omit_defaults=True):
     moves: list[Move]
 
 
+class ViewQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ViewQuestion."""
+
+    filters: list[str] | msgspec.UnsetType = msgspec.UNSET
+    order: str | msgspec.UnsetType = msgspec.UNSET
+    """As the parameter of the list; empty for its own."""
+    fields: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Webhook(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Webhook."""
 
@@ -1674,6 +2031,50 @@ class Webhook(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Client(Connection):
     """Asks the API; each operation is a method."""
+
+    def list_assets(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfAssetFacts:
+        """List what is known about addresses and networks, beside the site file."""
+        return self.ask(
+            "GET",
+            "/api/v1/assets",
+            PageOfAssetFacts,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_asset(self, data: NewAsset) -> AssetFacts:
+        """Say what an address or network is; there is one asset for each."""
+        return self.ask("POST", "/api/v1/assets", AssetFacts, body=data)
+
+    def show_asset(self, asset_id: str) -> AssetFacts:
+        """Show what is known about an address or network."""
+        return self.ask("GET", "/api/v1/assets/{asset_id}", AssetFacts, within={"asset_id": asset_id})
+
+    def remove_asset(self, asset_id: str) -> None:
+        """Forget what is known about an address or network."""
+        return self.ask("DELETE", "/api/v1/assets/{asset_id}", type(None), within={"asset_id": asset_id})
+
+    def change_asset(self, asset_id: str, data: AssetChange, *, if_match: str) -> AssetFacts:
+        """Change what is known about an address or network."""
+        return self.ask(
+            "PATCH",
+            "/api/v1/assets/{asset_id}",
+            AssetFacts,
+            within={"asset_id": asset_id},
+            headers={"if-match": if_match},
+            body=data,
+        )
+
+    def show_attack(self, *, days: int | None = None) -> AttackMatrix:
+        """Show the ATT&CK matrix: which techniques detectors cover, and which were seen in the last days."""
+        return self.ask("GET", "/api/v1/attack", AttackMatrix, query={"days": days})
 
     def list_audit(
         self,
@@ -1800,6 +2201,27 @@ class Client(Connection):
     def show_health(self) -> DependencyMatrix:
         """Show how the server and all that it depends on are, how long that took to find out, and since when it is so."""
         return self.ask("GET", "/api/v1/health", DependencyMatrix)
+
+    def list_hosts(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfHosts:
+        """List hosts with their open incidents and the traffic of the last day of data; the worst come first."""
+        return self.ask(
+            "GET",
+            "/api/v1/hosts",
+            PageOfHosts,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_host(self, address: str) -> HostDetail:
+        """Show a host: what it did beside its days before, its peers, services, incidents and detections."""
+        return self.ask("GET", "/api/v1/hosts/{address}", HostDetail, within={"address": address})
 
     def list_incidents(
         self,
@@ -2142,6 +2564,10 @@ class Client(Connection):
         """Show what a kind of problem means: the type of a problem leads here."""
         return self.ask("GET", "/api/v1/problems/{name}", ProblemKind, within={"name": name})
 
+    def list_registered(self) -> list[RegisteredModel]:
+        """List the models that are registered for the tenant."""
+        return self.ask("GET", "/api/v1/registry", list[RegisteredModel])
+
     def retrain_model(self, data: RetrainingRequest) -> JobStatus:
         """Learn a model from verdicts and ordinary flows, and register it as a candidate: a job."""
         return self.ask("POST", "/api/v1/retraining", JobStatus, body=data)
@@ -2175,6 +2601,27 @@ class Client(Connection):
         """Switch an own rule or a Sigma rule off or on for the tenant; the worker follows within a minute."""
         return self.ask("PATCH", "/api/v1/rules/{rule_id}", RuleDetail, within={"rule_id": rule_id}, body=data)
 
+    def list_sensors(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfSensorStatus:
+        """List the sensors that ever connected."""
+        return self.ask(
+            "GET",
+            "/api/v1/sensors",
+            PageOfSensorStatus,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_sensor(self, name: str) -> SensorStatus:
+        """Show a sensor."""
+        return self.ask("GET", "/api/v1/sensors/{name}", SensorStatus, within={"name": name})
+
     def open_session(self, data: Login) -> Session:
         """Log in with a password."""
         return self.ask("POST", "/api/v1/sessions", Session, body=data)
@@ -2186,6 +2633,10 @@ class Client(Connection):
     def renew_session(self, data: Renewal, *, infraspectre_refresh: str | None = None) -> Session:
         """Exchange a refresh token for new tokens; each is good once, and used twice it ends the session."""
         return self.ask("POST", "/api/v1/sessions/renewal", Session, body=data)
+
+    def list_settings(self) -> PageOfShownSetting:
+        """List every setting with its meaning, its default and its value; only those who run the platform may."""
+        return self.ask("GET", "/api/v1/settings", PageOfShownSetting)
 
     def list_tenants(
         self,
@@ -2269,6 +2720,31 @@ class Client(Connection):
         return self.ask(
             "PATCH", "/api/v1/users/{name}", User, within={"name": name}, headers={"if-match": if_match}, body=data
         )
+
+    def list_views(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfSavedView:
+        """List one's own views, and those that are shared."""
+        return self.ask(
+            "GET",
+            "/api/v1/views",
+            PageOfSavedView,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_view(self, data: NewView) -> SavedView:
+        """Save a view; a shared one needs the permission engineer."""
+        return self.ask("POST", "/api/v1/views", SavedView, body=data)
+
+    def remove_view(self, view_id: str) -> None:
+        """Remove one of one's own views; engineers remove shared ones, too."""
+        return self.ask("DELETE", "/api/v1/views/{view_id}", type(None), within={"view_id": view_id})
 
     def list_webhooks(
         self,

@@ -45,7 +45,7 @@ JOBS = Collection(
     "jobs",
     {"kind": "text", "state": "text", "owner": "text", "due_at": "integer", "created_at": "integer"},
 )
-SAVED_VIEWS = Collection("saved_views", {"owner": "text", "name": "text"})
+SAVED_VIEWS = Collection("saved_views", {"owner": "text", "name": "text", "page": "text", "readers": "texts"})
 INTEGRATIONS = Collection("integrations", {"kind": "text", "name": "text"})
 PROGRESS = Collection("progress")
 """How far webhooks and integrations have come."""

@@ -84,7 +84,7 @@ class Courier:
         turn = Round(tenant, destination, progress, selection, now)
         due = [each for each in progress.retrying if each.due_at <= now][: destination.batch]
         after, receipt = self._again(turn, due, outbox) if due else self._onward(turn, outbox)
-        after = self._judged(after, receipt, now)
+        after = self._judged(turn, after, receipt)
         if after != progress:
             self._keep(turn, after, stored.revision)
         return receipt
@@ -102,7 +102,8 @@ class Courier:
     def _onward(self, turn: Round, outbox: Outbox) -> tuple[Progress, Receipt]:
         """Send the next events of the feed, unless too many others wait to be tried again."""
         progress = turn.progress
-        room = min(turn.destination.batch, MOST_RETRYING - len(progress.retrying))
+        batch = turn.destination.batch
+        room = batch if turn.destination.is_for_people else min(batch, MOST_RETRYING - len(progress.retrying))
         if room <= 0:
             return progress, NOTHING
         reading = self._feed.page(turn.selection, Position.of(progress.position), room)
@@ -157,13 +158,14 @@ class Courier:
         found = [each for each in map(told_of, reading.events) if each.before == position]
         return found[0].outgoing if found else None
 
-    def _judged(self, after: Progress, receipt: Receipt, now: int) -> Progress:
+    def _judged(self, turn: Round, after: Progress, receipt: Receipt) -> Progress:
         """Return progress with what a try says about the receiver."""
-        failure = receipt.failure
+        failure, now = receipt.failure, turn.now
         if failure is None:
             if not receipt.answered:
                 return after
-            works = {"failures": 0, "failing_since": 0, "due_at": 0, "delivered_at": now}
+            due = now + turn.destination.pause_s * NANOSECONDS if turn.destination.pause_s else 0
+            works = {"failures": 0, "failing_since": 0, "due_at": due, "delivered_at": now}
             return msgspec.structs.replace(after, **works, problem=next(iter(receipt.refused.values()), ""))
         has_worked = receipt.answered > 0
         failures = 1 if has_worked else after.failures + 1

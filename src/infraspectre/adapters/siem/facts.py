@@ -52,7 +52,7 @@ class Body(msgspec.Struct, frozen=True):
     first_seen: str = ""
     last_seen: str = ""
     detection_count: int = 0
-    campaign_id: str = ""
+    campaign_id: str | None = ""
 
 
 class Facts(NamedTuple):
@@ -128,7 +128,7 @@ def facts_of(outgoing: Outgoing) -> Facts:
         body.first_seen or event.at,
         body.last_seen or event.at,
         body.detection_count,
-        body.campaign_id,
+        body.campaign_id or "",
     )
 
 

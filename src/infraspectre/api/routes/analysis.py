@@ -19,12 +19,14 @@ from infraspectre.analytics.network import Network
 from infraspectre.api.bodies import MOST_ROWS_BODY
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import about_content
+from infraspectre.api.routes import assets
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import attack_table
 from infraspectre.intel.indicators import IndicatorIndex
 from infraspectre.records import Asset
 from infraspectre.records.access import Principal
-from infraspectre.records.collections import ASSETS, INCIDENTS
+from infraspectre.records.address import parse_address
+from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.indicators import FoundIndicator
 from infraspectre.records.queries import Filter, Order, Query
 from infraspectre.records.times import LATEST, UNITS, from_datetime
@@ -183,12 +185,9 @@ def address_of(text: str) -> str:
 
 
 def asset_of(platform: Platform, principal: Principal, value: str) -> Asset | None:
-    """Return what the owner said about an address."""
-    try:
-        stored = platform.records.get(principal.tenant, ASSETS, str(ip_address(value)))
-    except ValueError:
-        return None
-    return None if stored is None else msgspec.json.decode(stored.body, type=Asset)
+    """Return what the owner said about an address, or about the smallest network around it."""
+    address = parse_address(value)
+    return None if address is None else assets.asset_of(platform.records, principal.tenant, address)
 
 
 def incidents_of(

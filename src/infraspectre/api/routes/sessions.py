@@ -30,6 +30,8 @@ from infraspectre.security import is_loopback
 from infraspectre.serving.platform import Platform
 
 COOKIE = "infraspectre_refresh"
+LEEWAY_S = 30
+"""For so long the cookie before is taken, too: a page that is left while it renews never gets the next one."""
 COOKIE_PATH = "/api/v1/sessions"
 ATTEMPT_COOKIE = "infraspectre_login"
 OIDC_PATH = "/api/v1/oidc"
@@ -149,10 +151,11 @@ def renew_session(
     known = Credential.of("isr", text)
     request.scope["state"]["claimed"] = (known.tenant if known else DEFAULT_TENANT, known.id if known else "", "")
     try:
-        grant = door.sessions.renew(text)
+        grant = door.sessions.renew(text, 0 if data.refresh_token else LEEWAY_S)
     except AccessError as error:
         door.authentication.forget()
         raise RefusedError("unauthenticated", error.problem, headers=CHALLENGE) from error
+    request.scope["state"]["claimed"] = (grant.refresh.tenant, grant.session.user, "")
     if data.refresh_token:
         return Response(session_of(grant), status_code=201)
     return in_cookie(grant, request)
