@@ -2,7 +2,7 @@
 # test   runs every test and every check        bench  measures speed, memory and accuracy
 # lint   runs the checks alone                  format rewrites the sources in the house style
 # docs   writes the generated reference pages   lock   pins the newest versions of what is needed
-# kafka  fetches a Kafka broker for the tests
+# kafka  fetches a Kafka broker for the tests    console builds the web console (needs Node.js)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
@@ -31,22 +31,42 @@ export INFRASPECTRE_TEST_DATA ?= $(if $(wildcard $(SHARED_DATA)/unpack),$(TEST_D
 KAFKA := $(abspath .cache/kafka)
 export INFRASPECTRE_TEST_KAFKA ?= $(wildcard $(KAFKA))
 
-.PHONY: kafka help setup run test bench lint format docs lock clean tools python-version test-data test-rust test-python
+.PHONY: kafka console test-console help setup run test bench lint format docs lock clean tools python-version test-data test-rust test-python
 
 help:
 	@sed -n '1,5s/^# //p' $(firstword $(MAKEFILE_LIST))
 
-setup: $(CORE)
+setup: $(CORE) console
+
+# The console is built where Node.js is; without it all else works, and the server says that the console is missing.
+NPM := $(shell command -v npm)
+CONSOLE_PACKAGES := console/node_modules/.package-lock.json
+CONSOLE := src/infraspectre/api/static/index.html
+CONSOLE_SOURCES := $(shell find console -not -path '*/node_modules*' -type f)
+
+console: $(if $(NPM),$(CONSOLE))
+	@$(if $(NPM),true,echo "note: npm is missing, so the web console is not built; install it with: sudo apt-get install npm")
+
+$(CONSOLE_PACKAGES): console/package-lock.json
+	cd console && npm ci --silent --no-fund --no-audit
+	@touch $@
+
+$(CONSOLE): $(CONSOLE_PACKAGES) $(CONSOLE_SOURCES)
+	cd console && npm run --silent build -- --logLevel warn
+	@touch $@
+
+test-console: console
+	$(if $(NPM),cd console && npm run --silent check)
 
 run: $(CORE)
 	@$(BIN)/infraspectre analyze $(SAMPLE) --out $(REPORT)
 
-test: test-rust lint test-python
+test: test-rust lint test-console test-python
 
 test-rust: tools test-data
 	$(CARGO) test --locked --quiet --profile checks --workspace
 
-test-python: $(CORE) $(DEV_ENV) test-data
+test-python: $(CORE) $(DEV_ENV) test-data console
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --quiet
 
 bench: $(CORE) $(DEV_ENV)
@@ -68,6 +88,7 @@ format: $(DEV_ENV)
 docs: $(CORE) $(DEV_ENV)
 	$(BIN)/python tools/reference.py
 	PYTHONPATH=src $(BIN)/python tools/client.py
+	$(if $(NPM),PYTHONPATH=src $(BIN)/python tools/console.py)
 
 lock: $(DEV_ENV)
 	$(BIN)/python tools/lock.py
@@ -77,7 +98,7 @@ kafka:
 	mvn --quiet --batch-mode --file tools/kafka-pom.xml dependency:copy-dependencies -DoutputDirectory=$(KAFKA)
 
 clean:
-	rm -rf $(VENV) target $(REPORT) .cache
+	rm -rf $(VENV) target $(REPORT) .cache console/node_modules $(dir $(CONSOLE))
 
 $(RUN_ENV): requirements.lock requirements-build.lock | python-version
 	$(PYTHON) -m venv $(VENV)

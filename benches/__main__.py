@@ -14,6 +14,8 @@ from benches.report import Figure, Report, UnavailableError, markdown
 
 BENCHES = {
     "speed": "Packets per CPU-second, full features, against NFStream.",
+    "formats": "Events a second on one core in each format of other systems, against json.",
+    "sender_kills": "A sender killed 100 times while its receiver is down for 72 hours: whether every event arrives.",
     "stream": "How late events reach 1,000 clients of the stream, and what is lost where connections break.",
     "latency": "From the packet that ends a flow to the flow's row in Python.",
     "live": "Packets of an interface without loss, against NFStream, and how soon rows are there.",
@@ -36,10 +38,13 @@ BENCHES = {
     "correlation": "What a detection costs when millions share a value, and what they leave in memory.",
     "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
+    "investigation": "Comparable incidents and the graph among a million, against a page of the list.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
+    "hosts": "Lists and details of hosts over the API, with many incidents and millions of flows.",
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "record_flips": "Bits of a store of records flipped: whether a wrong answer ever goes unnoticed.",
+    "tracing": "What metrics and traces cost the worker and the API.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

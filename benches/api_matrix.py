@@ -1,8 +1,9 @@
 """Calls every operation as every role of every tenant: `python -m benches.api_matrix CALLS [SECONDS]` looks for leaks.
 
 What a tenant has holds marks that no other tenant's text has: users, keys, incidents, verdicts, detections, flows,
-jobs, models, events of the feed. Each answer is searched for marks of the others, each refusal is compared with what
-the description of the API says of the operation, and what is asked for by name is mostly another tenant's.
+jobs, models, assets, views, sensors, events of the feed. Each answer is searched for marks of the others, each
+refusal is compared with what the description of the API says of the operation, and what is asked for by name is
+mostly another tenant's.
 """
 
 from __future__ import annotations
@@ -40,12 +41,22 @@ from infraspectre.api.routes.keys import new_key
 from infraspectre.modelbook import register
 from infraspectre.modelbook.opening import BUILTIN_FOLDER
 from infraspectre.records.access import PERMISSIONS, ROLES, Principal, Role, UserRecord
-from infraspectre.records.collections import INCIDENTS, KEYS, USERS, incident_record
+from infraspectre.records.collections import (
+    ASSETS,
+    INCIDENTS,
+    KEYS,
+    SAVED_VIEWS,
+    SENSORS,
+    USERS,
+    incident_record,
+)
 from infraspectre.records.delivery import Destination, Kind
 from infraspectre.records.feed import FEED_TOPIC, FeedEvent
+from infraspectre.records.response import step_id
 from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.destinations import Destinations
+from infraspectre.serving.intelligence import keep
 from infraspectre.serving.jobs import LeasedJobs
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.scoring import registered_as
@@ -66,6 +77,11 @@ FORMATS = {"export_incidents": ("csv", "json"), "report_incident": ("html",)}
 OTHERS = {"change_many", "score_otherwise", "predict", "explain_prediction", "give_feedback"}
 """Operations whose bodies name what somebody has."""
 DAY = 86_400 * 10**9
+INTELLIGENCE = """{"objects": [
+    {"type": "indicator", "id": "indicator--TENANT", "pattern": "[domain-name:value = 'mark-TENANT-host.example']"},
+    {"type": "report", "id": "report--mark-TENANT", "name": "mark-TENANT-title", "object_refs": ["indicator--TENANT"]}
+]}"""
+RULE = "rules: [{id: a-rule, title: A rule, severity: low, when: resp_port == 53}]"
 
 
 class Caller(NamedTuple):
@@ -74,6 +90,8 @@ class Caller(NamedTuple):
     tenant: str
     role: Role
     key: Credential
+    step: str
+    """A step of the plan of its incident."""
 
 
 class Call(NamedTuple):
@@ -96,7 +114,9 @@ def marked(platform: Platform, found: Path) -> list[Caller]:
         platform.records.put(tenant, USERS, user.name, msgspec.to_builtins(user))
         key, record = new_key(tenant, f"mark-{tenant}-{role}", role, now, 0)
         platform.records.put(tenant, KEYS, key.id, msgspec.to_builtins(record))
-        callers.append(Caller(tenant, role, key))
+        first = objects(found / "incidents.jsonl")[0]["response_plan"]["steps"][0]
+        step = step_id(f"mark-{tenant}-incident", first["title"], first["kind"], first.get("target", ""))
+        callers.append(Caller(tenant, role, key, step))
     for number, tenant in enumerate(TENANTS):
         give(platform, found, tenant, number)
     return callers
@@ -121,6 +141,7 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
         pl.col("started_at", "ended_at") + moved,
         tls_server_name=pl.lit(f"mark-{tenant}-host"),
         flow_id=pl.int_range(pl.len(), dtype=pl.UInt64) + 1_000 * (number + 1),
+        resp_ip=pl.when(pl.int_range(pl.len()) < 20).then(pl.lit(own_address(tenant))).otherwise("resp_ip"),
     )
     platform.tables.append(tenant, "flows", rows, "one")
     frame = detection_frame(map(detection_of, detections[:50])).with_columns(at=now - DAY // 2)
@@ -130,12 +151,32 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     jobs = LeasedJobs(platform.records, platform.clock)
     jobs.enqueue(tenant, "none", {}, f"mark-{tenant}-owner", f"mark-{tenant}-job")
     register(BUILTIN_FOLDER / "dga", registered_as(tenant, f"mark-{tenant}-model"), "production", rfc3339(now))
+    known_to(platform, tenant)
     receivers, kinds = Destinations(platform, tenant), dict[str, Kind](webhook="webhook")
     for name, kind in (kinds | dict.fromkeys(ROLES, "splunk")).items():
         key, url = f"mark-{tenant}-{name}", f"https://mark-{tenant}-host/"
         receivers.add(Destination(key=key, kind=kind, name=key, url=url, created_at=now), f"mark-{tenant}-secret")
+    feed = INTELLIGENCE.replace("TENANT", tenant).encode()
+    keep(platform, tenant, f"mark-{tenant}-engineer", f"mark-{tenant}-feed", feed)
     event = FeedEvent(tenant, "custom", "custom", rfc3339(now), f"mark-{tenant}-subject")
     platform.log.topic(FEED_TOPIC).append([msgspec.json.encode(event)] * 5).result()
+
+
+def known_to(platform: Platform, tenant: str) -> None:
+    """Give a tenant an asset, a view, and sensors that are called as its users are."""
+    mark, address = f"mark-{tenant}", own_address(tenant)
+    platform.records.put(tenant, ASSETS, address, {"network": address, "name": f"{mark}-asset"})
+    view = {"owner": f"{mark}-owner", "name": f"{mark}-view", "page": "hosts", "shared": True, "readers": ["*"]}
+    whole = view | {"question": {"filters": []}, "created_at": platform.clock.now()}
+    platform.records.put(tenant, SAVED_VIEWS, f"{mark}-view", whole)
+    for role in ROLES:
+        sensor = {"name": f"{mark}-{role}", "state": "connected", "seen_at": platform.clock.now(), "sensor": {}}
+        platform.records.put(tenant, SENSORS, f"{mark}-{role}", sensor)
+
+
+def own_address(tenant: str) -> str:
+    """Return an address that one tenant alone has seen."""
+    return f"198.51.100.{TENANTS.index(tenant) + 1}"
 
 
 def objects(path: Path) -> list[dict[str, Any]]:
@@ -169,7 +210,16 @@ def filled(path: str, owner: Caller) -> str:
         "flow_id": str(1_000 * (TENANTS.index(owner.tenant) + 1)),
         "detection_id": f"{mark}-none",
         "webhook_id": f"{mark}-webhook",
+        "address": own_address(owner.tenant),
+        "asset_id": own_address(owner.tenant),
+        "view_id": f"{mark}-view",
+        "step_id": owner.step,
+        "rule_id": f"{mark}-none",
+        "value": f"{mark}-host.example",
+        "report_id": f"report--{mark}",
     }
+    if "/imports/" in path:
+        names["name"] = f"{mark}-feed"
     if "/models/" in path:
         is_whole = path.endswith(("/versions", "/stage"))
         names["name"] = f"{mark}-model" if is_whole else f"registry:{mark}-model"
@@ -209,6 +259,13 @@ def body_of(operation: str, owner: Caller) -> Any:
         "add_integration": {"name": "a-name", "platform": "splunk", "url": "https://192.0.2.1/", "secret": "a-token"},
         "switch_webhook": {"is_enabled": True},
         "switch_integration": {"is_enabled": True},
+        "add_asset": {"network": "192.0.2.0/24", "name": "a-name"},
+        "change_asset": {"name": "a-name"},
+        "add_view": {"name": "a-name", "page": "hosts", "question": {"filters": ["value>=60"], "order": "-bytes"}},
+        "decide_step": {"approve": True},
+        "switch_rule": {"enabled": False},
+        "try_rule": {"text": RULE},
+        "import_indicators": {"name": "a-feed", "content": "203.0.113.9"},
         "predict": {"model": f"registry:{mark}-model", "row": rows[0]},
         "predict_batch": {"model": "builtin:dga", "rows": rows},
         "explain_prediction": {"model": f"registry:{mark}-model", "rows": rows},
@@ -251,7 +308,7 @@ def asked(client: TestClient[Api], caller: Caller, call: Call) -> httpx.Response
 def without(text: str, call: Call) -> str:
     """Return an answer without the names that the caller has sent."""
     sent = re.findall(
-        r"(?:registry:)?mark-[a-z]+-(?:incident|model|host|job|none|webhook)", f"{call.place} {call.body}"
+        r"(?:registry:)?mark-[a-z]+-(?:incident|model|host|job|none|webhook|view)", f"{call.place} {call.body}"
     )
     for name in (call.place, *sent):
         text = text.replace(name, "").replace(name.removeprefix("registry:"), "")

@@ -2,7 +2,7 @@
 
 Usage: python tools/coverage.py [SEED...]. Plays each attack that can be simulated, once for each seed (100 if none is
 given), analyzes it, and writes docs/reference/attack-coverage.md and attack-coverage.json, a layer for the ATT&CK
-Navigator.
+Navigator, of which the package has a copy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from infraspectre.simulation import simulate
 from infraspectre.simulation.attacks import ATTACKS
 from infraspectre.soma import techniques
 
-REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE, DATA = ROOT / "docs" / "reference", ROOT / "src" / "infraspectre" / "intel" / "data"
 SEEDS = (100,)
 HOSTS, DURATION_S = 8, 5_400.0
 """A small site for an hour and a half: long enough for what has to learn what is usual first."""
@@ -37,7 +38,8 @@ def main(seeds: Iterable[int]) -> None:
     shown, named = measure(seeds)
     (REFERENCE / "attack-coverage.md").write_text(page(shown, named), encoding="utf-8")
     text = json.dumps(layer(named), indent=1, ensure_ascii=False)
-    (REFERENCE / "attack-coverage.json").write_text(text + "\n", encoding="utf-8")
+    for folder in (REFERENCE, DATA):
+        (folder / "attack-coverage.json").write_text(text + "\n", encoding="utf-8")
 
 
 def measure(seeds: Iterable[int]) -> tuple[Proofs, Proofs]:

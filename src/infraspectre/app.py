@@ -288,10 +288,12 @@ def compose(
     settings: Settings | None = None,
     claims: Claims | None = None,
     guard: Callable[[Detector], Detector] | None = None,
+    *,
+    on_platform: bool = False,
 ) -> Pipeline:
     """Return the four stages, ready to run, with the assets of a file and all that gives detections.
 
-    `guard` is asked for what stands before each detector.
+    `guard` is asked for what stands before each detector; on a platform, plans name its API and no file of results.
     """
     from infraspectre.axon import Axon
     from infraspectre.cortex import Cortex, load_rules
@@ -310,7 +312,9 @@ def compose(
     chosen: list[Detector] = [*detectors, *claimed, *matched, *scanned, *judging, *looking]
     soma = Soma([guard(each) for each in chosen] if guard else chosen)
     cortex = Cortex(assets=context.assets, rules=load_rules([Path(path) for path in correlation]))
-    return Pipeline(Axon(), SomaInContext(soma, context), cortex, ReflexInContext(judge(settings), context))
+    return Pipeline(
+        Axon(), SomaInContext(soma, context), cortex, ReflexInContext(judge(settings, on_platform=on_platform), context)
+    )
 
 
 def claims_of(source: FlowSource) -> Claims | None:
@@ -318,11 +322,11 @@ def claims_of(source: FlowSource) -> Claims | None:
     return source if isinstance(source, CaptureSource) else None
 
 
-def judge(settings: Settings | None) -> Reflex:
+def judge(settings: Settings | None, *, on_platform: bool = False) -> Reflex:
     """Return what decides about incidents, as the settings say."""
     from infraspectre.reflex import Reflex
 
-    return Reflex(settings.reflex if settings else None)
+    return Reflex(settings.reflex if settings else None, on_platform=on_platform)
 
 
 def broken_playbooks(settings: Settings | None) -> list[InputError]:

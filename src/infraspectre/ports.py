@@ -130,6 +130,10 @@ class ModelStore(Protocol):
         """Move a version to a stage and return it; what was in production before is archived for one that comes."""
         ...
 
+    def names(self) -> list[str]:
+        """Return the names that have versions, sorted."""
+        ...
+
     def history(self, name: str) -> list[Version]:
         """Return the versions of a name, the first one first; raises UsageError for a name without any."""
         ...
@@ -405,6 +409,13 @@ class TableStore(Protocol):
 
         Columns: bucket (its beginning), those of `by`, rows, bytes; `most` asks for the largest alone, largest first.
         Raises InputError.
+        """
+        ...
+
+    def hosts(self, tenant: str, table: str, start: int, end: int, most: int) -> pl.DataFrame:
+        """Sum up the rows of a span of time by the addresses at either end, those with the most bytes first.
+
+        Columns: address, rows, sent, received (bytes), first, last (times); a row counts for both of its ends.
         """
         ...
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,6 @@ from infraspectre.reflex.guard import Guard
 AUDIT_FILE = "actions.jsonl"
 SECRET_VARIABLE = "INFRASPECTRE_WEBHOOK_SECRET"  # noqa: S105 - the name of the variable, not what it holds
 RUNNERS = ("blocklist", "nftables", "webhook")
-RunnerName = Literal["blocklist", "nftables", "webhook"]
 RELIED_ON = {53: "names", 67: "addresses", 123: "the time", 853: "names"}
 """Ports of what a site cannot do without, and what is served there."""
 LEAST_CLIENTS = 3
@@ -84,8 +83,12 @@ class Response:
         runners: dict[str, ActionRunner] | None = None,
         audit: AuditTrail | None = None,
         now: Callable[[], int] = time.time_ns,
+        servers: Callable[[Sequence[str]], Mapping[str, str]] | None = None,
     ) -> None:
-        """Take the folder that `analyze` wrote; runners and the audit trail are those of the settings by default."""
+        """Take the folder that `analyze` wrote; runners and the audit trail are those of the settings by default.
+
+        `servers` says which of some addresses the site relies on, and why; by default the flows in the folder do.
+        """
         from infraspectre.adapters.audit_log import AuditLog
 
         self.folder = folder
@@ -93,6 +96,7 @@ class Response:
         self._runners = runners or {}
         self._audit = audit or AuditLog(folder / AUDIT_FILE)
         self._now = now
+        self._servers = servers or (lambda _: dict(relied_on(folder / "flows.parquet")))
 
     def incidents(self) -> list[Known]:
         """Return the incidents, the most threatening first; raises InputError naming file and line."""
@@ -120,7 +124,7 @@ class Response:
         if len(chosen) > self.settings.most_targets:
             remedy = "name those that matter with --target"
             raise UsageError(f"{len(chosen)} targets are too many at a time", remedy=remedy)
-        guard = self._guard(incident)
+        guard = Guard(self.settings.protected, incident.assets.keys(), self._servers(chosen))
         return [
             self._proposal(incident, runner, target, guard, force)
             for runner in dict.fromkeys(runners)
@@ -198,9 +202,6 @@ class Response:
             self._runners[name] = make_runner(name, self.folder, self.settings, self._now)
         return self._runners[name]
 
-    def _guard(self, incident: Known) -> Guard:
-        return Guard(self.settings.protected, incident.assets.keys(), dict(relied_on(self.folder / "flows.parquet")))
-
 
 def _incident(path: Path, number: int, line: bytes) -> Known:
     try:
@@ -220,7 +221,12 @@ def relied_on(flows: Path) -> Iterator[tuple[str, str]]:
     for row in (
         counted.filter(pl.col("clients") >= LEAST_CLIENTS).sort("resp_ip", "resp_port").collect().iter_rows(named=True)
     ):
-        yield row["resp_ip"], f"serves {RELIED_ON[row['resp_port']]} to {row['clients']} hosts"
+        yield row["resp_ip"], service(row["resp_port"], row["clients"])
+
+
+def service(port: int, clients: int) -> str:
+    """Say what a server does that the site relies on."""
+    return f"serves {RELIED_ON[port]} to {clients} hosts"
 
 
 def make_runner(

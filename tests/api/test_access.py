@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import stat
 from itertools import product
 from pathlib import Path
@@ -21,6 +22,7 @@ from infraspectre.api.access.passwords import Passwords
 from infraspectre.api.access.tokens import Claims, Tokens
 from infraspectre.api.app import make_app
 from infraspectre.api.frame import Api
+from infraspectre.api.routes.sessions import LEEWAY_S
 from infraspectre.errors import ConfigError, OutputError
 from infraspectre.records.access import PERMISSIONS, ROLES, AuditEvent
 from infraspectre.records.collections import KEYS, SESSIONS
@@ -112,6 +114,82 @@ def test_a_refresh_token_used_twice_ends_the_session(client: TestClient[Api], pl
     assert client.post("/api/v1/sessions/renewal", json={"refresh_token": first["refresh_token"]}).status_code == 401
     assert client.post("/api/v1/sessions/renewal", json={"refresh_token": second["refresh_token"]}).status_code == 401
     assert client.get("/api/v1/me", headers=bearer(second["access_token"])).status_code == 401
+
+
+def in_browser(client: TestClient[Api], path: str = "", body: Any = None, **headers: str) -> Any:
+    """Log in, or do something else with sessions, as a page of the console does."""
+    own = {"user": "ada", "password": PASSWORD, "keep": "cookie"} if body is None else body
+    return client.post(f"/api/v1/sessions{path}", json=own, headers=headers)
+
+
+def test_a_browser_keeps_its_refresh_token_in_a_cookie(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    first = in_browser(client)
+    assert first.status_code == 201
+    assert first.json()["refresh_token"] == ""
+    said = first.headers["set-cookie"].lower()
+    assert all(each in said for each in ("infraspectre_refresh=isr_", "httponly", "samesite=strict", "; secure"))
+    assert "path=/api/v1/sessions;" in said
+    assert 0 < int(re.findall(r"max-age=(\d+)", said)[0]) <= platform.settings.access.refresh_s
+    cookie = first.headers["set-cookie"].partition(";")[0]
+    renewed = in_browser(client, "/renewal", {}, cookie=cookie)
+    assert renewed.status_code == 201
+    assert renewed.headers["set-cookie"].partition(";")[0] != cookie
+    access = bearer(renewed.json()["access_token"])
+    assert client.get("/api/v1/me", headers=access).json()["subject"] == "ada"
+    over = client.delete("/api/v1/sessions/current", headers=access)
+    assert over.status_code == 204
+    assert "max-age=0" in over.headers["set-cookie"].lower()
+    last = renewed.headers["set-cookie"].partition(";")[0]
+    assert in_browser(client, "/renewal", {}, cookie=last).status_code == 401
+
+
+def test_a_page_that_is_left_while_it_renews_keeps_its_session(
+    client: TestClient[Api], platform: Platform, clock: SetClock
+) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    cookie = in_browser(client).headers["set-cookie"].partition(";")[0]
+    assert in_browser(client, "/renewal", {}, cookie=cookie).status_code == 201  # its answer is lost
+    again = in_browser(client, "/renewal", {}, cookie=cookie)
+    assert again.status_code == 201
+    clock.time += (LEEWAY_S + 1) * SECOND
+    assert in_browser(client, "/renewal", {}, cookie=cookie).status_code == 401
+    latest = again.headers["set-cookie"].partition(";")[0]
+    assert in_browser(client, "/renewal", {}, cookie=latest).status_code == 401  # it ended for both
+
+
+def test_plain_loopback_alone_has_a_cookie_without_tls(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    for host, is_secure in (
+        ("127.0.0.1:8080", False),
+        ("[::1]:8080", False),
+        ("localhost", False),
+        ("soc.example", True),
+    ):
+        answer = in_browser(client, host=host, origin=f"http://{host}")
+        assert ("; secure" in answer.headers["set-cookie"].lower()) == is_secure, host
+    behind = in_browser(client, host="localhost", origin="https://localhost")
+    assert "; secure" in behind.headers["set-cookie"].lower()
+
+
+FOREIGN = ("https://evil.example", "http://localhost.evil.example", "null", "http://[", "http://h:81")
+
+
+def test_a_page_of_another_origin_uses_no_cookie(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    cookie = in_browser(client).headers["set-cookie"].partition(";")[0]
+    for origin in FOREIGN:
+        foreign = {"host": "h", "origin": origin}
+        assert in_browser(client, **foreign).status_code == 403
+        refused = in_browser(client, "/renewal", {}, cookie=cookie, **foreign)
+        assert refused.status_code == 403
+        assert "set-cookie" not in refused.headers
+    assert in_browser(client, "/renewal", {}, cookie=cookie, host="h", origin="http://h").status_code == 201
+
+
+def test_a_host_that_is_none_is_no_fault_of_ours(client: TestClient[Api], platform: Platform) -> None:
+    add_user(platform, "ada", password=PASSWORD)
+    assert in_browser(client, host="[", origin="http://[").status_code == 201
 
 
 def test_who_is_disabled_or_changed_is_out(client: TestClient[Api], platform: Platform) -> None:

@@ -11,6 +11,7 @@ from infraspectre.serving.platform import Platform
 
 PATH = "/api/v1/integrations/siem"
 SPLUNK = {"name": "soc", "platform": "splunk", "url": "https://splunk.example.org:8088", "secret": "hush-hush"}
+MAIL = {"sender": "a@example.org", "recipients": "b@example.org, c@example.org", "user": "a b"}
 SENTINEL = {"directory": "d", "client": "c", "rule": "dcr-1", "stream": "Custom-X"}
 
 
@@ -42,6 +43,16 @@ def test_an_integration_is_registered_shown_without_its_secret_and_removed(
         {"platform": "sentinel"},
         {"platform": "syslog"},
         {"filters": ["nothing=1"]},
+        {"template": "x"},
+        {"platform": "slack", "secret": "no-path"},
+        {"platform": "slack", "secret": "/s", "template": "{{ 1 + 1 }}"},
+        {
+            "platform": "email",
+            "url": "smtp://mail.example.org:587",
+            "options": {"sender": "a@b", "recipients": "\u00e9"},
+        },
+        {"platform": "email", "url": "smtp://mail.example.org:587", "options": {"sender": "a", "recipients": "b@c"}},
+        {"platform": "email", "url": "smtp://mail.example.org", "options": MAIL},
     ],
 )
 def test_what_can_never_be_sent_is_refused(client: TestClient[Api], platform: Platform, change: dict[str, Any]) -> None:
@@ -57,6 +68,9 @@ def test_what_can_never_be_sent_is_refused(client: TestClient[Api], platform: Pl
         {"platform": "syslog", "url": "tcp://10.1.2.3:601"},
         {"platform": "elastic", "url": "https://elastic.example.org:9200", "secret": "k", "options": {"index": "a"}},
         {"platform": "sentinel", "url": "https://x.ingest.monitor.azure.com", "secret": "k", "options": SENTINEL},
+        {"platform": "slack", "url": "https://hooks.slack.com", "secret": "/services/T/B/x", "template": "{{ more }}"},
+        {"platform": "teams", "url": "https://x.logic.azure.com:443", "secret": "/workflows/1?sig=x", "pause_s": 5},
+        {"platform": "email", "url": "smtp://mail.example.org:587", "secret": "k", "options": MAIL},
     ],
 )
 def test_each_platform_is_known(client: TestClient[Api], platform: Platform, wanted: dict[str, Any]) -> None:
@@ -64,3 +78,15 @@ def test_each_platform_is_known(client: TestClient[Api], platform: Platform, wan
     assert client.post(PATH, json={"name": "soc", **wanted}, headers=headers).status_code == 201
     told = client.post(f"{PATH}/soc/test", headers=headers).json()
     assert (told["delivered"], told["problem"]) == (False, "this server sends nothing to others")
+
+
+def test_people_are_told_of_grave_incidents_now_and_then_where_nothing_else_is_asked_for(
+    client: TestClient[Api], platform: Platform
+) -> None:
+    wanted = {"name": "p", "platform": "slack", "url": "https://hooks.slack.com", "secret": "/services/T/B/hush"}
+    made = client.post(PATH, json=wanted, headers=bearer(key_of(platform, "engineer")))
+    told = made.json()
+    assert (told["filters"], told["pause_s"], told["batch"]) == (
+        ["kind=incident.raised|incident.updated", "severity>=high"], 60, 500,
+    )  # fmt: skip
+    assert "hush" not in made.text

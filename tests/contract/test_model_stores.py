@@ -36,6 +36,7 @@ def model(folder: Path, seed: int = 0) -> Path:
 
 
 def test_a_version_comes_back_as_it_was_and_tells_its_lineage(store: ModelStore, tmp_path: Path) -> None:
+    assert store.names() == []
     first = store.register(model(tmp_path / "a"), "flow", "candidate", FIRST)
     second = store.register(model(tmp_path / "b", 1), "flow", "candidate", LATER)
     assert (first.version, first.parent, second.version, second.parent) == (1, None, 2, first.content_id)
@@ -54,6 +55,7 @@ def test_one_version_is_in_production(store: ModelStore, tmp_path: Path) -> None
     assert [(move.stage, move.at) for move in moved.moves] == [("staging", FIRST), ("production", LATER)]
     assert [each.stage for each in store.history("flow")] == ["archived", "production"]
     assert [each.stage for each in store.history("other")] == ["production"]
+    assert store.names() == ["flow", "other"]
     assert store.register(model(tmp_path / "d", 3), "flow", "production", LATER).stage == "production"
     assert [each.stage for each in store.history("flow")] == ["archived", "archived", "production"]
 

@@ -161,6 +161,28 @@ def test_totals_count_rows_and_bytes(filled: TableStore, every: int) -> None:
     assert found.rows() == expected.rows()
 
 
+def test_hosts_sum_up_both_ends(filled: TableStore) -> None:
+    rows = frame().filter(pl.col("started_at") < BEGIN + DAY)
+    ends = [("orig_ip", "orig_bytes", "resp_bytes"), ("resp_ip", "resp_bytes", "orig_bytes")]
+    seen = pl.concat(rows.select(address=a, sent=s, received=r, at="started_at") for a, s, r in ends)
+    sums = [pl.len(), pl.col("sent", "received").sum(), pl.col("at").min().alias("first"), pl.col("at").max()]
+    expected = seen.group_by("address").agg(*sums)
+    expected = expected.sort(pl.col("sent") + pl.col("received"), "len", "address", descending=[True, True, False])
+    found = filled.hosts("default", "flows", BEGIN, BEGIN + DAY, 100)
+    assert found.columns == ["address", "rows", "sent", "received", "first", "last"]
+    assert found.rows() == expected.rows()
+    assert filled.hosts("default", "flows", BEGIN, BEGIN + DAY, 3).rows() == expected.rows()[:3]
+    assert filled.hosts("other", "flows", BEGIN, BEGIN + DAY, 3).is_empty()
+    with pytest.raises(InputError, match="most"):
+        filled.hosts("default", "flows", BEGIN, BEGIN + DAY, 0)
+
+
+def test_row_between_an_address_and_itself_counts_once(store: TableStore) -> None:
+    own = flow_frame(2).with_columns(resp_ip=pl.col("orig_ip"))
+    store.append("default", "flows", own, "a")
+    assert store.hosts("default", "flows", BEGIN, BEGIN + DAY, 10)["rows"].to_list() == [1, 1]
+
+
 def test_batch_counts_once(store: TableStore) -> None:
     for _ in range(2):
         store.append("default", "flows", flow_frame(10), "a")

@@ -100,11 +100,21 @@ def test_a_sentence_names_each_host_once() -> None:
 class Fixed:
     """Stands for Soma and Reflex."""
 
+    detectors: tuple[()] = ()
+
     def detect(self, flows: FlowBatch, features: Any) -> list[Detection]:
         """Find nothing."""
         return []
 
     def settle(self) -> list[Detection]:
+        """Find nothing."""
+        return []
+
+    def due(self) -> int | None:
+        """Hold nothing back."""
+        return None
+
+    def turn(self, until: int) -> list[Detection]:
         """Find nothing."""
         return []
 

@@ -136,6 +136,37 @@ def test_a_receiver_that_is_down_for_72_hours_gets_everything_though_the_sender_
     assert site.progress.disabled == ""
 
 
+def test_people_get_what_happened_during_a_pause_together(site: Site) -> None:
+    people = {"key": "p", "kind": "slack", "pause_s": 60, "batch": 500, "url": "https://hooks.example.org"}
+    site.destination = site.destinations.add(msgspec.structs.replace(site.destination, **people), "/secret")
+    sizes = []
+    inbox = Inbox()
+    for count in (1, 30, 300):
+        happen(site.log, count)
+        before = len(inbox.arrived)
+        site.step(inbox)
+        assert site.step(inbox) == Receipt(0)
+        sizes.append(len(inbox.arrived) - before)
+        site.clock.time += 60 * SECOND
+    assert sizes == [1, 30, 300]
+    assert site.balanced()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"kind": "slack", "template": "{{ 1 * 1 }}"}, "template"),
+        ({"kind": "email", "options": {"sender": "x", "recipients": "a@b"}}, "options.sender"),
+        ({"kind": "teams", "url": "https://example.org", "secret": "@evil.example/"}, "secret"),
+    ],
+)
+def test_what_can_never_be_told_to_people_is_refused(site: Site, change: dict[str, Any], field: str) -> None:
+    wanted = msgspec.structs.replace(site.destination, **{"key": "p", **change})
+    with pytest.raises(InputError) as caught:
+        site.destinations.add(wanted, change.get("secret", "/secret"))
+    assert caught.value.field == field
+
+
 def test_tries_follow_the_schedule_and_what_the_receiver_asks_for(site: Site) -> None:
     happen(site.log, 1)
     inbox = Inbox(lambda _: Failure("down"))

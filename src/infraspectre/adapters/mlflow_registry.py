@@ -83,6 +83,12 @@ class MlflowStore:
         self._move(wanted, stage, at)
         return self._version(name, version)
 
+    def names(self) -> list[str]:
+        """Return the names that have versions, sorted."""
+        with speaking(self._address):
+            found = self._client.search_model_versions(max_results=MOST_VERSIONS)
+        return sorted({each.name for each in found if {MOVES, CONTENT} <= set(each.tags)})
+
     def history(self, name: str) -> list[Version]:
         """Return the versions of a name, the first one first."""
         require_name(name)

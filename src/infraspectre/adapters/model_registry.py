@@ -60,6 +60,13 @@ class LocalStore:
             move(database, name, version, stage, at)
         return self.version(name, version)
 
+    def names(self) -> list[str]:
+        """Return the names that have versions, sorted."""
+        if not (self._root / DATABASE).is_file():
+            return []
+        with self._changing() as database:
+            return [name for (name,) in database.execute("SELECT DISTINCT name FROM versions ORDER BY name")]
+
     def history(self, name: str) -> list[Version]:
         """Return the versions of a name, the first one first."""
         require_name(name)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import httpx
 
@@ -11,6 +16,9 @@ from infraspectre.errors import AccessError
 from infraspectre.security import Resolve, Target, checked_addresses, target_of
 
 PATIENCE_S = 10.0
+"""For a connection, and for each part of an answer."""
+EXCHANGE_S = 30.0
+"""For all that is said over a connection, so that no receiver holds a sender by answering a sign at a time."""
 SCOPE_SIGN = "%"
 
 
@@ -37,16 +45,10 @@ class GuardedTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; raises AccessError for one that may not be sent."""
         target = target_of(str(request.url).partition("#")[0], self._schemes)
-        address = self._address(target)
+        address = address_of(target, self._allowed, self._resolve)
         request.extensions = {**request.extensions, "sni_hostname": target.host}
         request.url = request.url.copy_with(host=address)
         return self._inner.handle_request(request)
-
-    def _address(self, target: Target) -> str:
-        address = checked_addresses(target, self._allowed, self._resolve)[0]
-        if SCOPE_SIGN in address:
-            raise AccessError("leads to an address of one link")
-        return address
 
     def close(self) -> None:
         """Release what is held."""
@@ -59,3 +61,65 @@ def outgoing_client(
     """Return a client whose requests are checked; it follows no redirect and reads no setting of proxies."""
     transport = GuardedTransport(allowed, schemes, verify=verify)
     return httpx.Client(transport=transport, timeout=PATIENCE_S, trust_env=False, follow_redirects=False)
+
+
+def address_of(target: Target, allowed: Sequence[str] = (), resolve: Resolve | None = None) -> str:
+    """Return the one address of a target to connect to; raises AccessError."""
+    address = checked_addresses(target, allowed, resolve)[0]
+    if SCOPE_SIGN in address:
+        raise AccessError("leads to an address of one link")
+    return address
+
+
+class Connected(NamedTuple):
+    """Is a connection, and to whom."""
+
+    target: Target
+    connection: socket.socket
+
+
+def connected(url: str, schemes: Sequence[str], allowed: Sequence[str] = ()) -> Connected:
+    """Connect to an address that was checked; raises AccessError and OSError."""
+    target = target_of(url, schemes)
+    return Connected(target, socket.create_connection((address_of(target, allowed), target.port), PATIENCE_S))
+
+
+class Deadline:
+    """Ends a connection that lasts too long, whatever the other end does to keep it alive."""
+
+    def __init__(self, seconds: float = EXCHANGE_S) -> None:
+        """Allow a connection so many seconds from when it is made."""
+        self._seconds = seconds
+        self._timer: threading.Timer | None = None
+        self._twin: socket.socket | None = None
+        self.is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+        if self._twin is not None:
+            self._twin.close()
+
+    def over(self, connection: socket.socket) -> None:
+        """Begin to count for a connection."""
+        self._twin = connection.dup()  # the connection itself passes into an object of TLS
+        self._timer = threading.Timer(self._seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def watch(self, name: str, told: Mapping[str, Any]) -> None:
+        """Begin to count for the connection of a request; the extension `trace` of httpcore."""
+        if name == "connection.connect_tcp.complete":
+            self.over(told["return_value"].get_extra_info("socket"))
+
+    def _end(self) -> None:
+        self.is_over = True
+        if self._twin is not None:
+            with suppress(OSError):  # it has ended already
+                self._twin.shutdown(socket.SHUT_RDWR)

@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 import httpx
 
+from infraspectre.adapters.outgoing import EXCHANGE_S, Deadline
 from infraspectre.errors import AccessError
-from infraspectre.records.delivery import Failure
+from infraspectre.records.delivery import Failure, Receipt
+from infraspectre.telemetry import span
 
 MOST_ANSWER = 1 << 20
 """Bytes of an answer that are read."""
-PATIENCE_S = 30.0
-"""Until the end of an answer that has begun."""
+BODY_S = 10.0
+"""For the rest of an answer whose status is known."""
 ABOUT_CONTENT = frozenset({400, 405, 406, 409, 411, 413, 414, 415, 422})
 """Statuses by which a receiver refuses what it was sent, and not to be sent anything."""
 LONGEST_WAIT_S = 86_400.0
@@ -45,20 +47,65 @@ class Answer(NamedTuple):
         return Failure(f"answered with status {self.status}", self.retry_after_s, is_gone=self.status == 410)
 
 
-def post(client: httpx.Client, url: str, headers: Mapping[str, str], body: bytes) -> Answer | Failure:
-    """Send a request, and return the answer, or why there is none; redirects are not followed."""
-    try:
-        with client.stream("POST", url, content=body, headers=headers) as response:
-            return Answer(response.status_code, beginning(response), retry_after(response.headers))
-    except AccessError as error:
-        return Failure(f"may not be called: it {error.message}")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Failure(f"did not answer: {type(error).__name__}")
+def post(
+    client: httpx.Client,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    exchange_s: float = EXCHANGE_S,
+    *,
+    parent: str = "",
+) -> Answer | Failure:
+    """Send a request, and return the answer, or why there is none; redirects are not followed.
+
+    The receiver is told of which trace it is: within the span of `parent`, else within the one around.
+    """
+    with span("POST", "client", {"http.request.method": "POST"}, parent=parent) as traced:
+        told = {"traceparent": known} if (known := traced.traceparent or parent) else {}
+        answer = exchanged(client, url, {**headers, **told}, body, exchange_s)
+        if isinstance(answer, Failure):
+            traced.end("no answer")
+        else:
+            traced.set({"http.response.status_code": answer.status})
+            if answer.status >= 400:
+                traced.end(str(answer.status))
+        return answer
+
+
+def exchanged(
+    client: httpx.Client, url: str, headers: Mapping[str, str], body: bytes, exchange_s: float
+) -> Answer | Failure:
+    """Send a request, and return the answer, or why there is none within so many seconds."""
+    with Deadline(exchange_s) as deadline:
+        try:
+            with client.stream(
+                "POST", url, content=body, headers=headers, extensions={"trace": deadline.watch}
+            ) as response:
+                return Answer(response.status_code, beginning(response), retry_after(response.headers))
+        except AccessError as error:
+            return Failure(f"may not be called: it {error.message}")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            late = f"did not answer within {exchange_s:g} s"
+            return Failure(late if deadline.is_over else f"did not answer: {type(error).__name__}")
+
+
+def refused_alike(count: int, answer: Answer) -> Receipt:
+    """Return that a batch was refused as a whole: alone, its one event is; else less is to be sent at once."""
+    return Receipt(count, dict.fromkeys(range(count), answer.refusal))
+
+
+def accepted(answer: Answer | Failure, count: int) -> Answer | Receipt:
+    """Return the answer to a batch that was taken, else what became of the batch."""
+    if isinstance(answer, Failure):
+        return Receipt(0, {}, answer)
+    if answer.refusal:
+        return refused_alike(count, answer)
+    return answer if answer.is_success else Receipt(0, {}, answer.failure)
 
 
 def beginning(response: httpx.Response) -> bytes:
     """Return the first bytes of an answer, as many as come in time."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + BODY_S
     body = bytearray()
     for part in response.iter_raw(1 << 16):
         body += part

@@ -24,6 +24,10 @@ def main() -> int:
             from infraspectre.serving.working import work
 
             work(start.settings, control)
+        elif start.role == "demo":
+            from infraspectre.serving.demo import play
+
+            play(start.settings, control)
         else:
             from infraspectre.api.server import serve
 

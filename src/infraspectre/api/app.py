@@ -13,35 +13,48 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from infraspectre import __version__
-from infraspectre.api import events, openapi
+from infraspectre.api import console, events, openapi
 from infraspectre.api.access.door import door_of
 from infraspectre.api.access.policy import Policy
 from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
 from infraspectre.api.contents import Contents, Known
+from infraspectre.api.directories import Directories
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.given import GivenPlatform
+from infraspectre.api.heavy import HeavyPool
 from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
     analysis,
     analytics,
+    assets,
     audit,
+    coverage,
     documents,
     exports,
+    graph,
     health,
+    hosts,
     incidents,
     integrations,
+    intelligence,
+    investigation,
     jobs,
     keys,
     models,
     predictions,
+    responses,
+    rules,
     scoring,
+    sensors,
     sessions,
+    settings,
     stream,
     tables,
     tenants,
     users,
+    views,
     webhooks,
 )
 from infraspectre.api.routes.health import metrics_route
@@ -54,9 +67,39 @@ from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings
 
 PARTS = (
-    analysis, analytics, audit, documents, events, exports, health, incidents, integrations, jobs, keys, models,
-    predictions, scoring, sessions, stream, tables, tenants, users, webhooks,
-)  # fmt: skip
+    analysis,
+    analytics,
+    assets,
+    audit,
+    console,
+    coverage,
+    documents,
+    events,
+    exports,
+    graph,
+    health,
+    hosts,
+    incidents,
+    integrations,
+    intelligence,
+    investigation,
+    jobs,
+    keys,
+    models,
+    predictions,
+    responses,
+    rules,
+    scoring,
+    sensors,
+    sessions,
+    settings,
+    stream,
+    tables,
+    tenants,
+    users,
+    views,
+    webhooks,
+)
 HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS for handler in part.HANDLERS)
 """Every route; whoever adds one says in its `opt` which permission it needs."""
 
@@ -64,13 +107,16 @@ HANDLERS: tuple[ControllerRouterHandler, ...] = tuple(handler for part in PARTS 
 def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Api:
     """Return the application that answers for a platform."""
     door = door_of(platform)
-    health = Matrix(checks_of(platform), platform.clock)
+    directories = Directories(platform)
+    health, heavy = Matrix(checks_of(platform), platform.clock, faults=platform.faults), HeavyPool(platform.metrics)
     handlers = [*handlers, metrics_route(platform.settings.access.public_metrics)]
     dependencies = {
         "platform": Provide(lambda: platform, sync_to_thread=False),
         "door": Provide(lambda: door, sync_to_thread=False),
+        "directories": Provide(lambda: directories, sync_to_thread=False),
         "health": Provide(lambda: health, sync_to_thread=False),
         "metrics": Provide(lambda: platform.metrics, sync_to_thread=False),
+        "heavy": Provide(lambda: heavy, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
         "expected": Provide(expected, sync_to_thread=False),
         **stream.DEPENDENCIES,
@@ -99,6 +145,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,
         request_max_body_size=MOST_BODY,
+        on_shutdown=[heavy.close],
         lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
         logging_config=None,
@@ -117,9 +164,8 @@ def checks_of(platform: Platform) -> dict[str, Callable[[], object]]:
 
 def described() -> openapi.Document:
     """Return the description of the API, for which nothing has to run."""
-    settings = AccessSettings()
-    handlers = [*HANDLERS, metrics_route(settings.public_metrics)]
-    names = ("platform", "door", "health", "metrics")
+    handlers = [*HANDLERS, metrics_route(AccessSettings().public_metrics)]
+    names = ("platform", "door", "directories", "health", "metrics", "heavy")
     nothing = {name: Provide(lambda: None, sync_to_thread=False) for name in names}
     given = {
         "principal": Provide(principal_of, sync_to_thread=False),

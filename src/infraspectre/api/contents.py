@@ -66,7 +66,8 @@ class Contents(ASGIMiddleware):
             await next_app(scope, receive, send)
             return
         opt = scope["route_handler"].opt
-        self._check_parameters(scope)
+        if not opt.get("any_parameters"):
+            self._check_parameters(scope)
         check_accept(scope, opt.get("produces", (JSON_TYPE,)))
         limit_s = opt.get("time_limit_s", TIME_LIMIT_S)
         if limit_s == 0:

@@ -12,7 +12,7 @@ from litestar.params import QueryParameter
 
 from infraspectre.errors import InputError, all_of
 from infraspectre.records.access import Principal
-from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query
+from infraspectre.records.queries import MOST_ROWS, Filter, Kind, Order, Query, held
 
 T = TypeVar("T")
 MOST_FILTERS = 20
@@ -126,6 +126,34 @@ def parameters(filters: Mapping[str, Kind], shown: frozenset[str]) -> dict[str, 
             ),
         ],
     }
+
+
+def part_of(
+    rows: Iterable[Mapping[str, Any]],
+    question: Question,
+    kinds: Mapping[str, Kind],
+    shown: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda row: row,
+) -> Any:
+    """Return a page of rows that are all at hand, which pass the filters, in the order asked for.
+
+    Raises InputError for what is no page of them.
+    """
+    query = question.query
+    passing = [row for row in rows if all(each.fits(row[each.field], kinds[each.field]) for each in query.filters)]
+    if (order := query.order) is not None:
+        passing.sort(key=lambda row: held(order.field, row[order.field], kinds[order.field]), reverse=order.descending)
+    start = begin_of(query.after, len(passing))
+    end = start + query.limit
+    return question.page(map(shown, passing[start:end]), str(end) if end < len(passing) else None)
+
+
+def begin_of(after: str | None, most: int) -> int:
+    """Return how many items come before a page of so many; raises InputError for what is the `next` of none."""
+    if after is None:
+        return 0
+    if not (after.isascii() and after.isdecimal() and len(after) < 10 and int(after) < most):
+        raise InputError("is no page of this list", field="after")
+    return int(after)
 
 
 def filter_pattern(filters: Mapping[str, Kind]) -> str:

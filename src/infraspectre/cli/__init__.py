@@ -31,6 +31,7 @@ COMMANDS = {
     "log": "Show, verify, export and repair the event log, and change the key that signs it.",
     "store": "Verify, repair and copy the store of records, and erase from it who is named.",
     "watch": "Show what happens on a platform, as it happens, until it is told to stop.",
+    "integrations": "List the systems and people that a platform tells what happens, and send them a test.",
     "users": "List, add and disable the users of the platform, and change their passwords.",
     "simulate": "Make a labelled capture of a benign or attack behaviour.",
     "features": "List the columns of flow records with unit, definition and source.",

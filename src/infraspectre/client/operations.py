@@ -31,6 +31,20 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
     first: str
 
 
+class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Activity."""
+
+    start: str
+    end: str
+    flows: int
+    hours: list[HourOfHost]
+    baseline: list[UsualHour]
+    peers: list[HostPeer]
+    protocols: list[HostService]
+    ports: list[HostService]
+    names: list[HostName]
+
+
 class ApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls ApiKey."""
 
@@ -51,6 +65,40 @@ class Asset(msgspec.Struct, frozen=True, omit_defaults=True):
     roles: list[str] | msgspec.UnsetType = msgspec.UNSET
     seen_name: str | msgspec.UnsetType | None = msgspec.UNSET
     seen_roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class AssetChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls AssetChange."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical"] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Such as dns-server, printer or backup."""
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class AssetFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls AssetFacts."""
+
+    asset_id: str
+    network: str
+    name: str
+    criticality: Literal["informational", "low", "medium", "high", "critical", None]
+    roles: list[str]
+    owner: str
+    note: str
+
+
+class AttackMatrix(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls AttackMatrix."""
+
+    version: str
+    start: str
+    tactics: list[MatrixTactic]
+    techniques: list[MatrixTechnique]
 
 
 class Attempted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,6 +132,14 @@ class AuditEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: int
     request_id: str
     address: str
+
+
+class Band(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Band."""
+
+    low: float
+    median: float
+    high: float
 
 
 class Behaviour(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -195,6 +251,14 @@ class DataFile(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Decision."""
+
+    approve: bool
+    comment: str | msgspec.UnsetType = msgspec.UNSET
+    force: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class Deliveries(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Deliveries."""
 
@@ -210,6 +274,7 @@ class Dependency(msgspec.Struct, frozen=True, omit_defaults=True):
     latency_ms: float
     since: str
     reason: str | msgspec.UnsetType = msgspec.UNSET
+    is_needed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class DependencyMatrix(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -264,6 +329,14 @@ class Enrichment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Enrichment."""
 
     values: list[Enriched]
+
+
+class Escalation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Escalation."""
+
+    to: str
+    within_minutes: int
+    reason: str
 
 
 class Example(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -401,10 +474,131 @@ class GivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
 
 
+class Graph(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Graph."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    left_out: LeftOut
+
+
+class GraphEdge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphEdge."""
+
+    source: str
+    target: str
+    kind: str
+    count: int
+    bytes: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class GraphNode(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphNode."""
+
+    id: str
+    kind: Literal["host", "address", "name", "technique", "detection", "incident", "campaign", "indicator"]
+    label: str
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    count: int
+
+
+class GraphView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls GraphView."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    left_out: LeftOut
+    start: str
+    incidents: int
+    is_whole: bool
+
+
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Health."""
 
     state: Literal["ok", "degraded"]
+
+
+class HostDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostDetail."""
+
+    summary: HostSummary
+    owner: str
+    activity: Activity
+    day: Measures
+    day_before: Measures | None
+    changes: list[BehaviourChange]
+    incidents: list[IncidentSummary]
+    detections: list[dict[str, Any]]
+
+
+class HostName(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostName."""
+
+    name: str
+    flows: int
+
+
+class HostPeer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostPeer."""
+
+    address: str
+    name: str
+    flows: int
+    bytes: int
+    first_seen: str
+    is_new: bool
+
+
+class HostService(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostService."""
+
+    name: str
+    offered: bool
+    flows: int
+    bytes: int
+
+
+class HostSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HostSummary."""
+
+    address: str
+    name: str
+    roles: list[str]
+    criticality: Literal["informational", "low", "medium", "high", "critical", None]
+    place: Literal["inside", "outside"]
+    incidents: int
+    level: Literal["informational", "low", "medium", "high", "critical", None]
+    value: float | None
+    first_seen: str | None
+    last_seen: str | None
+    flows: int
+    bytes: int
+    bytes_in: int
+    bytes_out: int
+
+
+class HourOfHost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls HourOfHost."""
+
+    start: str
+    flows: int
+    bytes_in: int
+    bytes_out: int
+
+
+class ImportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ImportSummary."""
+
+    name: str
+    at: str
+    by: str
+    size: int
+    digest: str
+    indicators: dict[str, int]
+    reports: int
+    unusable: dict[str, int]
+    refused: int
 
 
 class Importance(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -413,6 +607,13 @@ class Importance(msgspec.Struct, frozen=True, omit_defaults=True):
     column: str
     share: float
     contribution: float
+
+
+class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Imported."""
+
+    summary: ImportSummary
+    refused: list[RefusedEntry]
 
 
 class IncidentChange(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -476,16 +677,60 @@ class Indicator(msgspec.Struct, frozen=True, omit_defaults=True):
     about: About
 
 
+class IndicatorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IndicatorDetail."""
+
+    value: str
+    indicators: list[IndicatorSummary]
+    incidents: list[str]
+    reports: list[NamedReport]
+
+
+class IndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls IndicatorSummary."""
+
+    value: str
+    kind: Literal[
+        "ip",
+        "endpoint",
+        "cidr",
+        "domain",
+        "url",
+        "md5",
+        "sha1",
+        "sha256",
+        "ja3",
+        "ja3s",
+        "ja4",
+        "hassh",
+        "hassh_server",
+    ]
+    sources: list[str]
+    confidence: float
+    first_seen: str | None
+    last_seen: str | None
+    valid_until: str | None
+    expired: bool
+    labels: list[str]
+    threats: list[str]
+    techniques: list[str]
+    tlp: str
+    warning: str
+    seen: int | None
+
+
 class Integration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Integration."""
 
     name: str
-    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
     url: str
     format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"]
     channels: list[Literal["threat", "behaviour", "network", "system", "custom"]]
     filters: list[str]
     batch: int
+    pause_s: int
+    template: str
     options: dict[str, str]
     created_at: str
     standing: Standing
@@ -505,12 +750,20 @@ class JobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str
 
 
+class LeftOut(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls LeftOut."""
+
+    nodes: int | msgspec.UnsetType = msgspec.UNSET
+    edges: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class Login(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Login."""
 
     user: str
     password: str
     tenant: str | msgspec.UnsetType = msgspec.UNSET
+    keep: Literal["body", "cookie"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class MadeKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -545,6 +798,27 @@ class MadeWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
     public_key: str
     standing: Standing
     secret: str
+
+
+class MatrixTactic(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MatrixTactic."""
+
+    tactic: str
+    name: str
+
+
+class MatrixTechnique(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls MatrixTechnique."""
+
+    id: str
+    name: str
+    tactics: list[str]
+    parent: str | None
+    detectors: list[str]
+    proofs: list[str]
+    incidents: int
+    detections: int
+    worst: Literal["informational", "low", "medium", "high", "critical", None]
 
 
 class Measures(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -605,6 +879,35 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
 
 
+class NamedIndicator(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NamedIndicator."""
+
+    kind: Literal[
+        "ip",
+        "endpoint",
+        "cidr",
+        "domain",
+        "url",
+        "md5",
+        "sha1",
+        "sha256",
+        "ja3",
+        "ja3s",
+        "ja4",
+        "hassh",
+        "hassh_server",
+    ]
+    value: str
+    seen: int | None
+
+
+class NamedReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NamedReport."""
+
+    report_id: str
+    title: str
+
+
 class Network(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Network."""
 
@@ -628,12 +931,31 @@ class NetworkAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     incidents: dict[str, int]
 
 
+class NewAsset(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewAsset."""
+
+    network: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Such as dns-server, printer or backup."""
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class NewImport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewImport."""
+
+    name: str
+    content: str | dict[str, Any] | list[Any]
+
+
 class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls NewIntegration."""
 
     name: str
     """In small letters."""
-    platform: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+    platform: Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
     url: str
     """Where to; redirects are not followed."""
     secret: str | msgspec.UnsetType = msgspec.UNSET
@@ -643,10 +965,14 @@ class NewIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """All, where none is named."""
     filters: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Fields compared with values, such as severity>=high; all must hold."""
-    batch: int | msgspec.UnsetType = msgspec.UNSET
+    batch: int | msgspec.UnsetType | None = msgspec.UNSET
     """Events sent together, at the most."""
+    pause_s: int | msgspec.UnsetType | None = msgspec.UNSET
+    """Seconds between what is sent; more is sent together."""
+    template: str | msgspec.UnsetType = msgspec.UNSET
+    """By which messages to people are written."""
     options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream."""
+    """splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream; email: sender, recipients, user."""
 
 
 class NewKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -682,6 +1008,15 @@ class NewVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     comment: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class NewView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls NewView."""
+
+    name: str
+    page: Literal["incidents", "flows", "hosts", "detections"]
+    question: ViewQuestion | msgspec.UnsetType = msgspec.UNSET
+    shared: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class NewWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls NewWebhook."""
 
@@ -704,6 +1039,13 @@ class PageOfApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class PageOfAssetFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfAssetFacts."""
+
+    items: list[SomeAssetFacts]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class PageOfAuditEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfAuditEvent."""
 
@@ -718,10 +1060,29 @@ class PageOfGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class PageOfHosts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfHosts."""
+
+    items: list[SomeHostSummary]
+    next: str | None
+    start: str
+    end: str
+    hosts: int
+    incidents: int
+    is_whole: bool
+
+
 class PageOfIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfIncidentSummary."""
 
     items: list[SomeIncidentSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfIndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfIndicatorSummary."""
+
+    items: list[SomeIndicatorSummary]
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -736,6 +1097,41 @@ class PageOfJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfJobStatus."""
 
     items: list[SomeJobStatus]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfReportSummary."""
+
+    items: list[SomeReportSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfRuleSummary."""
+
+    items: list[SomeRuleSummary]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfSavedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfSavedView."""
+
+    items: list[SomeSavedView]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfSensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfSensorStatus."""
+
+    items: list[SomeSensorStatus]
+    next: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PageOfShownSetting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PageOfShownSetting."""
+
+    items: list[ShownSetting]
     next: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -790,6 +1186,42 @@ class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
     flows: int
     bytes: int
     is_new: bool
+
+
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Plan."""
+
+    playbook: str
+    priority: str
+    escalations: list[Escalation]
+    runners: list[str]
+    is_dry_run: bool
+    steps: list[PlanStep]
+
+
+class PlanStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls PlanStep."""
+
+    step_id: str
+    action: str
+    kind: str
+    target: str
+    why: str
+    command: str
+    queries: dict[str, str]
+    is_automated: bool
+    reversible: bool
+    needs_approval: bool
+    state: Literal["proposed", "approved", "running", "done", "undone", "failed", "refused"]
+    by: str
+    at: str | None
+    comment: str
+    said: str
+    lease_until: str | None
+    deadline_at: str
+    preview: str
+    refusal: str | None
+    is_planned: bool
 
 
 class Point(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -876,6 +1308,21 @@ class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_per_s: float
 
 
+class RefusedEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RefusedEntry."""
+
+    reason: str
+    line: int | None
+    entry: str | None
+
+
+class RegisteredModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RegisteredModel."""
+
+    name: str
+    versions: list[Version]
+
+
 class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Renewal."""
 
@@ -890,11 +1337,102 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True):
     dead_letters: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class ReportDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ReportDetail."""
+
+    summary: ReportSummary
+    indicators: list[NamedIndicator]
+
+
+class ReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ReportSummary."""
+
+    report_id: str
+    title: str
+    source: str
+    published: str | None
+    actors: list[str]
+    malware: list[str]
+    techniques: list[str]
+    indicator_count: int
+    tlp: str
+
+
 class RetrainingRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls RetrainingRequest."""
 
     name: str
     days: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class RuleChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleChange."""
+
+    enabled: bool
+
+
+class RuleCost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleCost."""
+
+    cpu_ms: float
+    share: float
+
+
+class RuleDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleDetail."""
+
+    summary: RuleSummary
+    text: str
+    about: str
+    switched_by: str
+    switched_at: str | None
+
+
+class RuleFault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleFault."""
+
+    reason: str
+    line: int | None
+    field: str | None
+    remedy: str | None
+
+
+class RuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleSummary."""
+
+    rule_id: str
+    name: str
+    title: str
+    kind: str
+    file: str
+    line: int
+    state: Literal["on", "off", "unseen", "refused"]
+    reason: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    techniques: list[str]
+    hits: int
+    last_hit: str | None
+    cost: RuleCost | None
+
+
+class RuleTrial(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls RuleTrial."""
+
+    text: str
+    kind: Literal["own", "sigma", None] | msgspec.UnsetType = msgspec.UNSET
+    hours: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class SavedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SavedView."""
+
+    view_id: str
+    owner: str
+    name: str
+    page: Literal["incidents", "flows", "hosts", "detections"]
+    question: ViewQuestion
+    shared: bool
+    created_at: str
 
 
 class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -918,6 +1456,30 @@ class ScoringRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     incident_ids: list[str]
     weights: CustomWeights | msgspec.UnsetType = msgspec.UNSET
     thresholds: CustomThresholds | msgspec.UnsetType = msgspec.UNSET
+
+
+class SensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SensorStatus."""
+
+    name: str
+    state: Literal["connected", "silent", "disconnected", "revoked"]
+    reason: str
+    seen_at: str | None
+    since: str | None
+    addresses: list[str]
+    version: str
+    connections: int
+    batches: int
+    flows: int
+    bytes: int | None
+    packets: int | None
+    duplicates: int
+    refused: int
+    missing: int
+    lost: dict[str, int]
+    shed: dict[str, int]
+    queued: int | None
+    clock_ahead_s: float
 
 
 class Service(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -947,6 +1509,41 @@ class Share(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int
 
 
+class ShownSetting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ShownSetting."""
+
+    section: str
+    name: str
+    type: str
+    default: Any
+    value: Any
+    meaning: str
+    is_set: bool
+
+
+class SimilarIncident(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SimilarIncident."""
+
+    incident_id: str
+    title: str
+    level: Literal["informational", "low", "medium", "high", "critical"]
+    value: float
+    similarity: float
+    shared_techniques: list[str]
+    shared_categories: list[str]
+    shared_entities: list[str]
+    verdict: str
+    status: str
+    last_seen: str
+
+
+class SimilarIncidents(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SimilarIncidents."""
+
+    items: list[SimilarIncident]
+    compared: int
+
+
 class SomeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeApiKey."""
 
@@ -955,6 +1552,18 @@ class SomeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"] | msgspec.UnsetType = msgspec.UNSET
     created_at: str | msgspec.UnsetType = msgspec.UNSET
     expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class SomeAssetFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeAssetFacts."""
+
+    asset_id: str | msgspec.UnsetType = msgspec.UNSET
+    network: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SomeGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -966,6 +1575,25 @@ class SomeGivenVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     comment: str | msgspec.UnsetType = msgspec.UNSET
     by: str | msgspec.UnsetType = msgspec.UNSET
     at: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeHostSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeHostSummary."""
+
+    address: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    criticality: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    place: Literal["inside", "outside"] | msgspec.UnsetType = msgspec.UNSET
+    incidents: int | msgspec.UnsetType = msgspec.UNSET
+    level: Literal["informational", "low", "medium", "high", "critical", None] | msgspec.UnsetType = msgspec.UNSET
+    value: float | msgspec.UnsetType | None = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    flows: int | msgspec.UnsetType = msgspec.UNSET
+    bytes: int | msgspec.UnsetType = msgspec.UNSET
+    bytes_in: int | msgspec.UnsetType = msgspec.UNSET
+    bytes_out: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class SomeIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -992,16 +1620,56 @@ class SomeIncidentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class SomeIndicatorSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeIndicatorSummary."""
+
+    value: str | msgspec.UnsetType = msgspec.UNSET
+    kind: (
+        Literal[
+            "ip",
+            "endpoint",
+            "cidr",
+            "domain",
+            "url",
+            "md5",
+            "sha1",
+            "sha256",
+            "ja3",
+            "ja3s",
+            "ja4",
+            "hassh",
+            "hassh_server",
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    sources: list[str] | msgspec.UnsetType = msgspec.UNSET
+    confidence: float | msgspec.UnsetType = msgspec.UNSET
+    first_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_seen: str | msgspec.UnsetType | None = msgspec.UNSET
+    valid_until: str | msgspec.UnsetType | None = msgspec.UNSET
+    expired: bool | msgspec.UnsetType = msgspec.UNSET
+    labels: list[str] | msgspec.UnsetType = msgspec.UNSET
+    threats: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    tlp: str | msgspec.UnsetType = msgspec.UNSET
+    warning: str | msgspec.UnsetType = msgspec.UNSET
+    seen: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class SomeIntegration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls SomeIntegration."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
-    kind: Literal["splunk", "qradar", "sentinel", "elastic", "syslog"] | msgspec.UnsetType = msgspec.UNSET
+    kind: (
+        Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"] | msgspec.UnsetType
+    ) = msgspec.UNSET
     url: str | msgspec.UnsetType = msgspec.UNSET
     format: Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"] | msgspec.UnsetType = msgspec.UNSET
     channels: list[Literal["threat", "behaviour", "network", "system", "custom"]] | msgspec.UnsetType = msgspec.UNSET
     filters: list[str] | msgspec.UnsetType = msgspec.UNSET
     batch: int | msgspec.UnsetType = msgspec.UNSET
+    pause_s: int | msgspec.UnsetType = msgspec.UNSET
+    template: str | msgspec.UnsetType = msgspec.UNSET
     options: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     created_at: str | msgspec.UnsetType = msgspec.UNSET
     standing: Standing | msgspec.UnsetType = msgspec.UNSET
@@ -1019,6 +1687,74 @@ class SomeJobStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     progress: float | msgspec.UnsetType = msgspec.UNSET
     result: str | msgspec.UnsetType = msgspec.UNSET
     problem: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeReportSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeReportSummary."""
+
+    report_id: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    published: str | msgspec.UnsetType | None = msgspec.UNSET
+    actors: list[str] | msgspec.UnsetType = msgspec.UNSET
+    malware: list[str] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    indicator_count: int | msgspec.UnsetType = msgspec.UNSET
+    tlp: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeRuleSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeRuleSummary."""
+
+    rule_id: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    kind: str | msgspec.UnsetType = msgspec.UNSET
+    file: str | msgspec.UnsetType = msgspec.UNSET
+    line: int | msgspec.UnsetType = msgspec.UNSET
+    state: Literal["on", "off", "unseen", "refused"] | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    severity: Literal["informational", "low", "medium", "high", "critical"] | msgspec.UnsetType = msgspec.UNSET
+    techniques: list[str] | msgspec.UnsetType = msgspec.UNSET
+    hits: int | msgspec.UnsetType = msgspec.UNSET
+    last_hit: str | msgspec.UnsetType | None = msgspec.UNSET
+    cost: RuleCost | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class SomeSavedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeSavedView."""
+
+    view_id: str | msgspec.UnsetType = msgspec.UNSET
+    owner: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    page: Literal["incidents", "flows", "hosts", "detections"] | msgspec.UnsetType = msgspec.UNSET
+    question: ViewQuestion | msgspec.UnsetType = msgspec.UNSET
+    shared: bool | msgspec.UnsetType = msgspec.UNSET
+    created_at: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SomeSensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls SomeSensorStatus."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    state: Literal["connected", "silent", "disconnected", "revoked"] | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    seen_at: str | msgspec.UnsetType | None = msgspec.UNSET
+    since: str | msgspec.UnsetType | None = msgspec.UNSET
+    addresses: list[str] | msgspec.UnsetType = msgspec.UNSET
+    version: str | msgspec.UnsetType = msgspec.UNSET
+    connections: int | msgspec.UnsetType = msgspec.UNSET
+    batches: int | msgspec.UnsetType = msgspec.UNSET
+    flows: int | msgspec.UnsetType = msgspec.UNSET
+    bytes: int | msgspec.UnsetType | None = msgspec.UNSET
+    packets: int | msgspec.UnsetType | None = msgspec.UNSET
+    duplicates: int | msgspec.UnsetType = msgspec.UNSET
+    refused: int | msgspec.UnsetType = msgspec.UNSET
+    missing: int | msgspec.UnsetType = msgspec.UNSET
+    lost: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    shed: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    queued: int | msgspec.UnsetType | None = msgspec.UNSET
+    clock_ahead_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class SomeTenant(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1088,6 +1824,13 @@ class Talker(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: float
 
 
+class Technique(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Technique."""
+
+    id: str
+    name: str
+
+
 class Tenant(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Tenant."""
 
@@ -1104,6 +1847,33 @@ class ThreatScore(msgspec.Struct, frozen=True, omit_defaults=True):
     high: float
     level: Literal["informational", "low", "medium", "high", "critical"]
     parts: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Timeline."""
+
+    items: list[TimelineEntry]
+    detections: int
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TimelineEntry."""
+
+    at: str
+    first_seen: str
+    last_seen: str
+    detection_id: str
+    detector: str
+    category: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    score: float
+    probability: float
+    orig: str | None
+    resp: str | None
+    techniques: list[Technique]
+    summary: str
+    flow_ids: list[str]
+    flows: int
 
 
 class TopThreat(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1161,6 +1931,36 @@ class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str
 
 
+class TrialDetection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrialDetection."""
+
+    at: str
+    category: str
+    severity: Literal["informational", "low", "medium", "high", "critical"]
+    score: float
+    orig: str | None
+    resp: str | None
+    techniques: list[Technique]
+    summary: str
+    flow_ids: list[str]
+
+
+class TrialResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls TrialResult."""
+
+    is_valid: bool
+    kind: Literal["own", "sigma"]
+    rules: int
+    errors: list[RuleFault]
+    start: str
+    end: str
+    flows: int
+    is_whole: bool
+    matches: int
+    first: list[TrialDetection]
+    cpu_ms: float
+
+
 class User(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls User."""
 
@@ -1176,6 +1976,16 @@ class UserChange(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Literal["viewer", "analyst", "engineer", "administrator", "sensor"] | msgspec.UnsetType = msgspec.UNSET
     is_disabled: bool | msgspec.UnsetType = msgspec.UNSET
     password: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class UsualHour(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls UsualHour."""
+
+    hour: int
+    days: int
+    flows: Band
+    bytes_in: Band
+    bytes_out: Band
 
 
 class Verdicts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1198,6 +2008,15 @@ class Version(msgspec.Struct, frozen=True, omit_defaults=True):
     moves: list[Move]
 
 
+class ViewQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ViewQuestion."""
+
+    filters: list[str] | msgspec.UnsetType = msgspec.UNSET
+    order: str | msgspec.UnsetType = msgspec.UNSET
+    """As the parameter of the list; empty for its own."""
+    fields: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Webhook(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Webhook."""
 
@@ -1213,6 +2032,50 @@ class Webhook(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Client(Connection):
     """Asks the API; each operation is a method."""
+
+    def list_assets(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfAssetFacts:
+        """List what is known about addresses and networks, beside the site file."""
+        return self.ask(
+            "GET",
+            "/api/v1/assets",
+            PageOfAssetFacts,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_asset(self, data: NewAsset) -> AssetFacts:
+        """Say what an address or network is; there is one asset for each."""
+        return self.ask("POST", "/api/v1/assets", AssetFacts, body=data)
+
+    def show_asset(self, asset_id: str) -> AssetFacts:
+        """Show what is known about an address or network."""
+        return self.ask("GET", "/api/v1/assets/{asset_id}", AssetFacts, within={"asset_id": asset_id})
+
+    def remove_asset(self, asset_id: str) -> None:
+        """Forget what is known about an address or network."""
+        return self.ask("DELETE", "/api/v1/assets/{asset_id}", type(None), within={"asset_id": asset_id})
+
+    def change_asset(self, asset_id: str, data: AssetChange, *, if_match: str) -> AssetFacts:
+        """Change what is known about an address or network."""
+        return self.ask(
+            "PATCH",
+            "/api/v1/assets/{asset_id}",
+            AssetFacts,
+            within={"asset_id": asset_id},
+            headers={"if-match": if_match},
+            body=data,
+        )
+
+    def show_attack(self, *, days: int | None = None) -> AttackMatrix:
+        """Show the ATT&CK matrix: which techniques detectors cover, and which were seen in the last days."""
+        return self.ask("GET", "/api/v1/attack", AttackMatrix, query={"days": days})
 
     def list_audit(
         self,
@@ -1328,9 +2191,38 @@ class Client(Connection):
         """Show a flow with all its columns that are known."""
         return self.ask("GET", "/api/v1/flows/{flow_id}", dict[str, Any], within={"flow_id": flow_id})
 
+    def show_graph(
+        self, *, node: str | None = None, depth: int | None = None, limit: int | None = None, days: int | None = None
+    ) -> GraphView:
+        """Show what lies around a node, or the whole recent picture."""
+        return self.ask(
+            "GET", "/api/v1/graph", GraphView, query={"node": node, "depth": depth, "limit": limit, "days": days}
+        )
+
     def show_health(self) -> DependencyMatrix:
         """Show how the server and all that it depends on are, how long that took to find out, and since when it is so."""
         return self.ask("GET", "/api/v1/health", DependencyMatrix)
+
+    def list_hosts(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfHosts:
+        """List hosts with their open incidents and the traffic of the last day of data; the worst come first."""
+        return self.ask(
+            "GET",
+            "/api/v1/hosts",
+            PageOfHosts,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_host(self, address: str) -> HostDetail:
+        """Show a host: what it did beside its days before, its peers, services, incidents and detections."""
+        return self.ask("GET", "/api/v1/hosts/{address}", HostDetail, within={"address": address})
 
     def list_incidents(
         self,
@@ -1368,6 +2260,22 @@ class Client(Connection):
             body=data,
         )
 
+    def list_incident_flows(
+        self, incident_id: str, *, limit: int | None = None, after: str | None = None, fields: str | None = None
+    ) -> PageOfdictstrAny:
+        """List the flows behind an incident, those of its first detections first; what retention removed is missing."""
+        return self.ask(
+            "GET",
+            "/api/v1/incidents/{incident_id}/flows",
+            PageOfdictstrAny,
+            within={"incident_id": incident_id},
+            query={"limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_incident_graph(self, incident_id: str) -> Graph:
+        """Show who did what to whom in an incident, at most 500 nodes, and what flowed between them."""
+        return self.ask("GET", "/api/v1/incidents/{incident_id}/graph", Graph, within={"incident_id": incident_id})
+
     def report_incident(self, incident_id: str, *, format: Literal["html", "pdf"] | None = None) -> bytes:
         """Write the report of an incident as one page or as PDF."""
         return self.ask(
@@ -1376,6 +2284,41 @@ class Client(Connection):
             bytes,
             within={"incident_id": incident_id},
             query={"format": format},
+        )
+
+    def show_response(self, incident_id: str) -> Plan:
+        """Show the response plan of an incident: what each step would do, and what became of it."""
+        return self.ask("GET", "/api/v1/incidents/{incident_id}/response", Plan, within={"incident_id": incident_id})
+
+    def decide_step(self, incident_id: str, step_id: str, data: Decision) -> PlanStep:
+        """Approve a step of a response plan, which carries it out, or refuse it."""
+        return self.ask(
+            "POST",
+            "/api/v1/incidents/{incident_id}/response/{step_id}/approval",
+            PlanStep,
+            within={"incident_id": incident_id, "step_id": step_id},
+            body=data,
+        )
+
+    def undo_step(self, incident_id: str, step_id: str) -> PlanStep:
+        """Take back what was done or decided about a step."""
+        return self.ask(
+            "POST",
+            "/api/v1/incidents/{incident_id}/response/{step_id}/undo",
+            PlanStep,
+            within={"incident_id": incident_id, "step_id": step_id},
+        )
+
+    def list_similar_incidents(self, incident_id: str) -> SimilarIncidents:
+        """List the incidents of the tenant that are most like one, with what people said of them."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/similar", SimilarIncidents, within={"incident_id": incident_id}
+        )
+
+    def show_timeline(self, incident_id: str) -> Timeline:
+        """Show the detections of an incident in order of time."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/timeline", Timeline, within={"incident_id": incident_id}
         )
 
     def list_verdicts(
@@ -1406,6 +2349,39 @@ class Client(Connection):
             within={"incident_id": incident_id},
             body=data,
         )
+
+    def list_indicators(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfIndicatorSummary:
+        """List indicators of the settings and of the tenant's imports."""
+        return self.ask(
+            "GET",
+            "/api/v1/indicators",
+            PageOfIndicatorSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def import_indicators(self, data: NewImport) -> Imported:
+        """Import indicators and reports for the tenant; the worker looks for them within a minute."""
+        return self.ask("POST", "/api/v1/indicators/import", Imported, body=data)
+
+    def list_imports(self) -> list[ImportSummary]:
+        """List what the tenant has imported, by name."""
+        return self.ask("GET", "/api/v1/indicators/imports", list[ImportSummary])
+
+    def remove_import(self, name: str) -> None:
+        """Remove what was imported under a name."""
+        return self.ask("DELETE", "/api/v1/indicators/imports/{name}", type(None), within={"name": name})
+
+    def show_indicator(self, value: str) -> IndicatorDetail:
+        """Show what is known of a value; of a URL, ask the list by `filter=value=`."""
+        return self.ask("GET", "/api/v1/indicators/{value}", IndicatorDetail, within={"value": value})
 
     def list_integrations(
         self,
@@ -1565,9 +2541,9 @@ class Client(Connection):
             query={"code": code, "state": state, "iss": iss, "session_state": session_state},
         )
 
-    def begin_login(self) -> None:
+    def begin_login(self, *, next: str | None = None) -> None:
         """Send the browser to the identity provider."""
-        return self.ask("GET", "/api/v1/oidc/login", type(None))
+        return self.ask("GET", "/api/v1/oidc/login", type(None), query={"next": next})
 
     def predict(self, data: PredictRequest) -> Predictions:
         """Say what a model says of a row."""
@@ -1589,21 +2565,79 @@ class Client(Connection):
         """Show what a kind of problem means: the type of a problem leads here."""
         return self.ask("GET", "/api/v1/problems/{name}", ProblemKind, within={"name": name})
 
+    def list_registered(self) -> list[RegisteredModel]:
+        """List the models that are registered for the tenant."""
+        return self.ask("GET", "/api/v1/registry", list[RegisteredModel])
+
     def retrain_model(self, data: RetrainingRequest) -> JobStatus:
         """Learn a model from verdicts and ordinary flows, and register it as a candidate: a job."""
         return self.ask("POST", "/api/v1/retraining", JobStatus, body=data)
+
+    def list_rules(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfRuleSummary:
+        """List own rules, Sigma rules and rules of correlation as their files say, also those that are refused."""
+        return self.ask(
+            "GET",
+            "/api/v1/rules",
+            PageOfRuleSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def try_rule(self, data: RuleTrial) -> TrialResult:
+        """Check the text of a rule, and run it on flows of the last hours; nothing is kept."""
+        return self.ask("POST", "/api/v1/rules/test", TrialResult, body=data)
+
+    def show_rule(self, rule_id: str) -> RuleDetail:
+        """Show a rule with its text."""
+        return self.ask("GET", "/api/v1/rules/{rule_id}", RuleDetail, within={"rule_id": rule_id})
+
+    def switch_rule(self, rule_id: str, data: RuleChange) -> RuleDetail:
+        """Switch an own rule or a Sigma rule off or on for the tenant; the worker follows within a minute."""
+        return self.ask("PATCH", "/api/v1/rules/{rule_id}", RuleDetail, within={"rule_id": rule_id}, body=data)
+
+    def list_sensors(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfSensorStatus:
+        """List the sensors that ever connected."""
+        return self.ask(
+            "GET",
+            "/api/v1/sensors",
+            PageOfSensorStatus,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_sensor(self, name: str) -> SensorStatus:
+        """Show a sensor."""
+        return self.ask("GET", "/api/v1/sensors/{name}", SensorStatus, within={"name": name})
 
     def open_session(self, data: Login) -> Session:
         """Log in with a password."""
         return self.ask("POST", "/api/v1/sessions", Session, body=data)
 
     def close_session(self) -> None:
-        """Log out: the tokens of this session are good no more."""
+        """Log out: the tokens of this session are good no more, and the cookie is taken back."""
         return self.ask("DELETE", "/api/v1/sessions/current", type(None))
 
     def renew_session(self, data: Renewal, *, infraspectre_refresh: str | None = None) -> Session:
         """Exchange a refresh token for new tokens; each is good once, and used twice it ends the session."""
         return self.ask("POST", "/api/v1/sessions/renewal", Session, body=data)
+
+    def list_settings(self) -> PageOfShownSetting:
+        """List every setting with its meaning, its default and its value; only those who run the platform may."""
+        return self.ask("GET", "/api/v1/settings", PageOfShownSetting)
 
     def list_tenants(
         self,
@@ -1625,6 +2659,27 @@ class Client(Connection):
     def add_tenant(self, data: NewTenant) -> MadeTenant:
         """Add a tenant, and make the key by which its first users are added."""
         return self.ask("POST", "/api/v1/tenants", MadeTenant, body=data)
+
+    def list_reports(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfReportSummary:
+        """List threat reports: those of STIX, events of MISP, and pulses of OTX."""
+        return self.ask(
+            "GET",
+            "/api/v1/threat-reports",
+            PageOfReportSummary,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def show_report(self, report_id: str) -> ReportDetail:
+        """Show a threat report with its indicators, and in how many incidents these take part."""
+        return self.ask("GET", "/api/v1/threat-reports/{report_id}", ReportDetail, within={"report_id": report_id})
 
     def analyze_trends(self, data: TrendRequest) -> TrendAnswer:
         """Say how often each category was found over time, and whether that rises or falls beyond chance."""
@@ -1666,6 +2721,31 @@ class Client(Connection):
         return self.ask(
             "PATCH", "/api/v1/users/{name}", User, within={"name": name}, headers={"if-match": if_match}, body=data
         )
+
+    def list_views(
+        self,
+        *,
+        filter: list[str] | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        fields: str | None = None,
+    ) -> PageOfSavedView:
+        """List one's own views, and those that are shared."""
+        return self.ask(
+            "GET",
+            "/api/v1/views",
+            PageOfSavedView,
+            query={"filter": filter, "order": order, "limit": limit, "after": after, "fields": fields},
+        )
+
+    def add_view(self, data: NewView) -> SavedView:
+        """Save a view; a shared one needs the permission engineer."""
+        return self.ask("POST", "/api/v1/views", SavedView, body=data)
+
+    def remove_view(self, view_id: str) -> None:
+        """Remove one of one's own views; engineers remove shared ones, too."""
+        return self.ask("DELETE", "/api/v1/views/{view_id}", type(None), within={"view_id": view_id})
 
     def list_webhooks(
         self,
@@ -1727,7 +2807,7 @@ class Client(Connection):
         return self.ask("GET", "/health/live", Health)
 
     def ready(self) -> Health:
-        """Tell whether requests can be answered: 503 while something that they need is down."""
+        """Tell whether requests can be answered: 503 while something that nothing goes on without is down."""
         return self.ask("GET", "/health/ready", Health)
 
     def started(self) -> Health:

@@ -157,6 +157,16 @@ def load_rules(paths: Sequence[Path] = ()) -> Rules:
     return Rules(rule for rule, (text, *_) in zip(rules, (*own, *built_in), strict=True) if rule and text.enabled)
 
 
+def written_rules(paths: Sequence[Path] = ()) -> Iterator[tuple[RuleText, Path, int]]:
+    """Yield own rules, then those of the package, as written, with file and line; broken ones are left out."""
+    own = list(_read(paths, []))
+    with as_file(files("infraspectre.cortex") / "rule_files") as folder:
+        replaced = {text.id for text, *_ in own}
+        built_in = [each for each in _read([folder], []) if each[0].id not in replaced]
+    for text, document, field in (*own, *built_in):
+        yield text, document.path, document.line_of(field)
+
+
 def _read(paths: Iterable[Path], faults: list[InputError]) -> Iterator[tuple[RuleText, Document, str]]:
     """Yield the rules of files and folders; collect what is wrong, so that one bad rule hides no other."""
     for path in [file for named in paths for file in _files(named, faults)]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -28,8 +28,21 @@ class Soma(Protocol):
         """Return what became certain with this batch."""
         ...
 
+    @property
+    def detectors(self) -> Sequence[Any]:
+        """Return the detectors."""
+        ...
+
     def settle(self) -> list[Detection]:
         """Return what flows that still wait make certain."""
+        ...
+
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        ...
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows."""
         ...
 
     def finish(self) -> list[Detection]:
@@ -105,9 +118,22 @@ class SomaInContext:
         self._context.learn(flows)
         return self._context.rules.apply(self._soma.detect(flows, features))
 
+    @property
+    def detectors(self) -> Sequence[Any]:
+        """Return the detectors behind the context."""
+        return self._soma.detectors
+
     def settle(self) -> list[Detection]:
         """Return what flows that still wait make certain, allowed or not."""
         return self._context.rules.apply(self._soma.settle())
+
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        return self._soma.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows, allowed or not."""
+        return self._context.rules.apply(self._soma.turn(until))
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain, allowed or not."""

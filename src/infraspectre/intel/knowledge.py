@@ -135,7 +135,7 @@ def _add_incident(graph: Knowledge, decision: Decision) -> Key:
         if each.orig in incident.entities and each.resp in incident.entities and each.orig != each.resp:
             start, end = (_indicator(graph, str(host), decision.probability) for host in (each.orig, each.resp))
             graph.join("RELATED_TO", start, end)
-        for name in _domains(each):
+        for name in domains_of(each):
             domain = _indicator(graph, name, decision.probability)
             graph.join("CONTAINS", threat, domain)
             if each.orig in incident.entities:
@@ -148,7 +148,7 @@ def _add_incident(graph: Knowledge, decision: Decision) -> Key:
     return threat
 
 
-def _domains(found: Detection) -> list[str]:
+def domains_of(found: Detection) -> list[str]:
     """Return the names that a finding about command and control shows as examples."""
     if family(found.category).tactic != "command-and-control":
         return []

@@ -4,7 +4,17 @@ from infraspectre.modelbook.building import build
 from infraspectre.modelbook.evaluating import evaluate
 from infraspectre.modelbook.flows import flow_detector
 from infraspectre.modelbook.judging import predict
-from infraspectre.modelbook.keeping import described, history, listed, new_key, promote, register, signed, verified
+from infraspectre.modelbook.keeping import (
+    described,
+    history,
+    listed,
+    new_key,
+    promote,
+    register,
+    registered,
+    signed,
+    verified,
+)
 from infraspectre.modelbook.looking import Importance, drift_of, importance
 from infraspectre.modelbook.opening import BUILTIN, OpenModel, builtin_names, open_model
 from infraspectre.modelbook.training import train
@@ -27,6 +37,7 @@ __all__ = [
     "predict",
     "promote",
     "register",
+    "registered",
     "signed",
     "train",
     "verified",

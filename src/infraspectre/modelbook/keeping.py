@@ -75,3 +75,8 @@ def promote(name: str, version: int, stage: Stage, at: str, config: Path | None 
 def history(name: str, config: Path | None = None) -> list[Version]:
     """Return the registered versions of a model, the first one first."""
     return model_store(config).history(name)
+
+
+def registered(config: Path | None = None) -> list[str]:
+    """Return the names of the models in the registry, sorted."""
+    return model_store(config).names()

@@ -68,6 +68,9 @@ class SessionRecord(msgspec.Struct, frozen=True):
     """That of the one refresh token that is good; another that was good before is stolen, or its thief's."""
     created_at: int
     expires_at: int
+    before: str = ""
+    """The digest of the one that was exchanged last; a page that was reloaded meanwhile has no other yet."""
+    renewed_at: int = 0
 
 
 class TenantRecord(msgspec.Struct, frozen=True):

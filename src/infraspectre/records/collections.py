@@ -46,17 +46,25 @@ JOBS = Collection(
     "jobs",
     {"kind": "text", "state": "text", "owner": "text", "due_at": "integer", "created_at": "integer"},
 )
-SAVED_VIEWS = Collection("saved_views", {"owner": "text", "name": "text"})
+SAVED_VIEWS = Collection("saved_views", {"owner": "text", "name": "text", "page": "text", "readers": "texts"})
 INTEGRATIONS = Collection("integrations", {"kind": "text", "name": "text"})
 PROGRESS = Collection("progress")
 """How far webhooks and integrations have come."""
 DEAD_LETTERS = Collection("dead_letters", {"destination": "text", "at": "integer"})
+RESPONSES = Collection("responses", {"incident_id": "text", "state": "text", "due_at": "integer"})
+"""What became of steps of response plans; `due_at` is when what a step changed has to be undone, 0 for nothing."""
+INTELLIGENCE = Collection("intelligence", {"name": "text", "at": "integer"})
+"""What was imported of threat intelligence; the contents stand apart."""
+INTELLIGENCE_CONTENTS = Collection("intelligence_contents")
+RULES = Collection("rules")
+"""Which rules somebody has switched off or on."""
 SENSORS = Collection("sensors", {"name": "text", "state": "text", "seen_at": "integer"})
 TENANTS = Collection("tenants", {"name": "text"})
 IDEMPOTENCY = Collection("idempotency", {"expires_at": "integer"})
 COLLECTIONS = (
     INCIDENTS, VERDICTS, USERS, KEYS, ASSETS, WEBHOOKS, JOBS, SAVED_VIEWS, INTEGRATIONS, SENSORS, TENANTS, IDEMPOTENCY,
-    SESSIONS, PROGRESS, DEAD_LETTERS,
+    SESSIONS, PROGRESS, DEAD_LETTERS, RESPONSES, RULES, INTELLIGENCE,
+    INTELLIGENCE_CONTENTS,
 )  # fmt: skip
 
 

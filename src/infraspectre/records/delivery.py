@@ -9,9 +9,11 @@ import msgspec
 
 from infraspectre.records.feed import Channel, FeedEvent
 
-Platform = Literal["splunk", "qradar", "sentinel", "elastic", "syslog"]
+Platform = Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
 Format = Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"]
-Kind = Literal["webhook", "splunk", "qradar", "sentinel", "elastic", "syslog"]
+Kind = Literal["webhook", "splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
+PEOPLE: frozenset[Kind] = frozenset({"slack", "teams", "email"})
+"""Receivers who read: many events are one message to them, and not often."""
 
 
 class Outgoing(NamedTuple):
@@ -61,12 +63,21 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     format: Format = "json"
     batch: int = 1
     """Events sent together, at the most."""
+    pause_s: int = 0
+    """Seconds between what is sent; what happens meanwhile is sent together."""
+    template: str = ""
+    """By which messages to people are written; empty for the default one."""
     options: dict[str, str] = {}
     """What the platform needs beside, such as the name of an index."""
     secret: str = ""
     """What it signs or authenticates with, sealed."""
     public_key: str = ""
     """By which signatures of a webhook can be verified (`whpk_`)."""
+
+    @property
+    def is_for_people(self) -> bool:
+        """Tell whether events become messages, each taken or refused as a whole."""
+        return self.kind in PEOPLE
 
 
 class Retry(msgspec.Struct, frozen=True):

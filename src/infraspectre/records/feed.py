@@ -21,6 +21,8 @@ NOTICES_TOPIC = "notices"
 """Events of the feed that others than the worker have to tell; it alone writes the feed, and relays them."""
 AUDIT_TOPIC = "audit"
 """Who asked for what, and whether it was done."""
+RESPONSES_TOPIC = "responses"
+"""What became of the actions that people approved, each noted before it begins."""
 
 
 class FeedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,3 +46,5 @@ class FeedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record itself, as JSON."""
     source: str = ""
     """From which part of the log it follows, so that a worker that is started again tells nothing twice."""
+    trace: str = ""
+    """The traceparent of what led to it (W3C Trace Context); empty where nothing is traced."""

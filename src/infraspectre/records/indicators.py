@@ -42,6 +42,24 @@ class Indicator(msgspec.Struct, frozen=True, gc=False):
     about: About
 
 
+class ThreatReport(msgspec.Struct, frozen=True):
+    """Is what somebody published about a threat: a STIX report, a MISP event or an OTX pulse."""
+
+    report_id: str
+    title: str
+    source: str
+    published: int | None
+    """Nanoseconds since the epoch; None where it is not said."""
+    actors: tuple[str, ...]
+    malware: tuple[str, ...]
+    techniques: tuple[str, ...]
+    """Identities in ATT&CK."""
+    indicators: tuple[tuple[IndicatorKind, str], ...]
+    """At most 1,000 of them."""
+    indicator_count: int
+    tlp: str | None = None
+
+
 class IndicatorCheck(msgspec.Struct, frozen=True):
     """Says what sources of indicators hold: how much of each kind, and what cannot be used for which reasons."""
 

@@ -43,7 +43,49 @@ class AuditEntry(msgspec.Struct, frozen=True):
     action: Action
 
 
+StepState = Literal["proposed", "approved", "running", "done", "undone", "failed", "refused"]
+"""approved: a person is to do it; refused: somebody said no; failed: it may have changed something all the same."""
+MOST_ENTRIES = 20
+"""Actions of one step that are remembered in its record; the event log has all."""
+
+
+class StepRecord(msgspec.Struct, frozen=True):
+    """Is a step of a response plan as it is kept once somebody decided about it; times are nanoseconds."""
+
+    incident_id: str
+    step_id: str
+    title: str
+    kind: str
+    target: str
+    state: StepState
+    by: str
+    at: int
+    comment: str = ""
+    said: str = ""
+    """What was done, or why not."""
+    due_at: int = 0
+    """When what it changed has to be undone, or that has to be tried again; 0 where nothing has."""
+    entries: list[AuditEntry] = []
+    """The last entry of each of its actions."""
+
+
+class NotedAction(msgspec.Struct, frozen=True):
+    """Is an entry of the audit trail as the event log holds it."""
+
+    tenant: str
+    step_id: str
+    entry: AuditEntry
+
+
+def step_id(incident_id: str, title: str, kind: str, target: str) -> str:
+    """Derive the identity of a step, which stays while its incident grows."""
+    return _digest(incident_id, title, kind, target)
+
+
 def action_id(incident_id: str, runner: str, target: str, requested_at: int) -> str:
     """Derive the identity of an action; asking again later is another action."""
-    text = "\x1f".join((incident_id, runner, target, str(requested_at)))
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+    return _digest(incident_id, runner, target, str(requested_at))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=10).hexdigest()

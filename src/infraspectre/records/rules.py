@@ -15,9 +15,9 @@ Status = Literal["enabled", "disabled", "unseen"]
 
 
 class ListedRule(msgspec.Struct, frozen=True):
-    """Describes a Sigma rule or an own rule by what it says about itself."""
+    """Describes a Sigma rule, an own rule or one of correlation by what it says about itself."""
 
-    kind: Literal["sigma", "own"]
+    kind: Literal["sigma", "own", "correlation"]
     path: str
     line: int
     name: str
@@ -25,7 +25,9 @@ class ListedRule(msgspec.Struct, frozen=True):
     severity: Severity
     status: Status
     about: str
-    """What it looks at, or why it sees nothing; of an own rule, its category."""
+    """What it looks at, or why it sees nothing; of an own rule, its category; of a correlation, what it makes."""
+    techniques: tuple[str, ...] = ()
+    """Identities in ATT&CK."""
 
 
 class ShownRule(msgspec.Struct, frozen=True):

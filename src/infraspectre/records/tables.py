@@ -13,6 +13,7 @@ from infraspectre._core import feature_schema
 from infraspectre.errors import InputError
 from infraspectre.records.detection import Detection
 from infraspectre.records.queries import Kind
+from infraspectre.records.times import rfc3339
 
 if TYPE_CHECKING:
     import polars as pl
@@ -126,3 +127,29 @@ def detection_row(detection: Detection) -> dict[str, Any]:
         "summary": detection.evidence.summary,
         "evidence": msgspec.json.encode(detection.evidence).decode(),
     }
+
+
+TIMES = ("started_at", "ended_at", "at", "first_seen", "last_seen")
+
+
+def row_object(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as people and programs read it.
+
+    Times are RFC 3339, and the identity of a flow is text: it has 64 bits, of which numbers in JSON may keep 53.
+    """
+    told = {name: rfc3339(value) if name in TIMES and value is not None else value for name, value in row.items()}
+    if "flow_id" in told:
+        told["flow_id"] = str(told["flow_id"])
+    return told
+
+
+def detection_object(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of detections as a line of `detections.jsonl`."""
+    told = row_object(row)
+    if "technique_names" in told:
+        names = told.pop("technique_names")
+        told["techniques"] = [{"id": each, "name": name} for each, name in zip(told["techniques"], names, strict=True)]
+    if "evidence" in told:
+        told.pop("summary", None)
+        told["evidence"] = msgspec.json.decode(told["evidence"])
+    return told

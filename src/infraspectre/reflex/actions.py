@@ -9,6 +9,8 @@ import msgspec
 
 from infraspectre.records import Level
 
+RunnerName = Literal["blocklist", "nftables", "webhook"]
+
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sets which service is asked to act; its secret stands in INFRASPECTRE_WEBHOOK_SECRET."""
@@ -30,6 +32,8 @@ class NftablesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ResponseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sets how incidents are answered."""
 
+    runners: tuple[RunnerName, ...] = ()
+    """What carries out the actions that people approve on a platform; without any, each is a dry run."""
     lease_s: float = 3_600.0
     """How long an action lasts unless it is approved anew."""
     deadline_s: float = 30.0
@@ -51,3 +55,5 @@ class ResponseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ip_network(network, strict=False)
         if not (0 < self.lease_s <= 31 * 86_400 and 0 < self.deadline_s <= 600 and self.most_targets > 0):
             raise ValueError("a lease lasts up to 31 days, a deadline up to 600 s, and there is at least one target")
+        if "webhook" in self.runners and not self.webhook.url:
+            raise ValueError("the runner webhook needs webhook.url")

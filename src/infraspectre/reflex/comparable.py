@@ -30,23 +30,31 @@ def comparable(incident: Incident, earlier: Iterable[Incident], most: int = MOST
 
     The likeness is the index of Jaccard (1912) of the two sets; among equals, more common hosts and the later count.
     """
-    shown = traits(incident)
-    found = [_compared(incident, shown, each) for each in earlier if each.incident_id != incident.incident_id]
+    ours = traits(incident)
+    found = [_compared(incident, ours, each) for each in earlier if each.incident_id != incident.incident_id]
     near = sorted((each for each in found if each.likeness >= LEAST), key=_order)
     return near[:most]
 
 
 def traits(incident: Incident) -> frozenset[str]:
     """Return what an incident shows: the families of its findings, and its techniques."""
-    families = {family(each.category).name for each in incident.detections}
-    return frozenset(families | {each.id for each in incident.techniques})
+    return shown((each.category for each in incident.detections), (each.id for each in incident.techniques))
 
 
-def _compared(incident: Incident, shown: frozenset[str], other: Incident) -> Comparable:
+def shown(categories: Iterable[str], techniques: Iterable[str]) -> frozenset[str]:
+    """Return what findings of some categories show: their families, and techniques."""
+    return frozenset({family(each).name for each in categories} | {*techniques})
+
+
+def likeness(ours: frozenset[str], theirs: frozenset[str]) -> float:
+    """Return the index of Jaccard (1912) of what two incidents show, 0 to 1."""
+    return round(len(ours & theirs) / max(1, len(ours | theirs)), 3)
+
+
+def _compared(incident: Incident, ours: frozenset[str], other: Incident) -> Comparable:
     theirs = traits(other)
-    likeness = len(shown & theirs) / max(1, len(shown | theirs))
     techniques = [each.id for each in incident.techniques if each.id in theirs]
-    return Comparable(other, round(likeness, 3), techniques, _common(incident.entities, other.entities))
+    return Comparable(other, likeness(ours, theirs), techniques, _common(incident.entities, other.entities))
 
 
 def _common(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:

@@ -26,7 +26,7 @@ Kind = Literal["investigate", "contain", "eradicate", "recover", "notify"]
 KINDS = get_args(Kind)
 Target = Literal["actor", "target", "incident"]
 
-COMMON_FIELDS = {"flows", "begin", "end", "begin_s", "end_s"}
+COMMON_FIELDS = {"incident", "flows", "begin", "end", "begin_s", "end_s"}
 ADDRESS_FIELDS = {"address", "family"}
 MOST_TARGETS = 3
 """A step for each actor or target is written for the first few of them."""
@@ -72,13 +72,18 @@ class PlaybookStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{told}; there are the queries {', '.join(sorted(queries()))}")
         if min(self.deadline_s or 1, self.lease_s or 0) < 0:
             raise ValueError("deadline_s and lease_s are numbers of seconds")
-        for text in (self.run, *self.others.values()):
+        for text in (self.run, self.run_on_platform, *self.others.values()):
             self._check(text)
 
     @property
     def run(self) -> str:
         """Return the template of its command."""
         return queries()[self.query].command if self.query else self.command
+
+    @property
+    def run_on_platform(self) -> str:
+        """Return the template of its command where rows are kept by a platform."""
+        return queries()[self.query].platform if self.query else self.command
 
     @property
     def others(self) -> dict[str, str]:
@@ -118,22 +123,24 @@ class Playbook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Playbooks:
     """Chooses a playbook for an incident and fills it in."""
 
-    def __init__(self, playbooks: list[Playbook], rules: Sequence[EscalationRule] = ()) -> None:
+    def __init__(
+        self, playbooks: list[Playbook], rules: Sequence[EscalationRule] = (), *, on_platform: bool = False
+    ) -> None:
         """Take playbooks, of which the first counts for a family that several name, and rules of escalation."""
-        self._rules = rules
+        self._rules, self._on_platform = rules, on_platform
         self._by_family: dict[str, Playbook] = {}
         for playbook in playbooks:
             for name in playbook.families:
                 self._by_family.setdefault(name, playbook)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Playbooks:
+    def load(cls, folder: Path | None = None, *, on_platform: bool = False) -> Playbooks:
         """Read the playbooks of a folder and then those of the package; one that is broken is left out.
 
         `read_folder` says why. Raises InputError for what is no folder.
         """
         own = read_folder(folder).playbooks if folder else []
-        return cls([*own, *builtin_playbooks()], _escalation(folder))
+        return cls([*own, *builtin_playbooks()], _escalation(folder), on_platform=on_platform)
 
     def plan(self, incident: Incident, level: Level) -> ResponsePlan:
         """Write the response plan of an incident: the steps of all its playbooks, by kind, each once."""
@@ -141,7 +148,7 @@ class Playbooks:
         written: dict[tuple[str, str, str, str], ResponseStep] = {}
         for playbook in playbooks:
             meant = [each for each in incident.detections if family(each.category).name in playbook.families]
-            scene = Scene(incident, meant or incident.detections, level)
+            scene = Scene(incident, meant or incident.detections, level, on_platform=self._on_platform)
             for template in playbook.steps:
                 if _applies(template, level):
                     for step in scene.fill(template):
@@ -262,14 +269,17 @@ def _applies(step: PlaybookStep, level: Level) -> bool:
 class Scene:
     """Fills templates with what is known about an incident: nothing but addresses, numbers and times."""
 
-    def __init__(self, incident: Incident, detections: Sequence[Detection], level: Level) -> None:
+    def __init__(
+        self, incident: Incident, detections: Sequence[Detection], level: Level, *, on_platform: bool = False
+    ) -> None:
         """Take an incident and its level, and those of its detections that the playbook is meant for."""
-        self._level = level
+        self._level, self._on_platform = level, on_platform
         self._addresses = {
             "actor": _parsed(each.orig for each in detections),
             "target": _parsed(each.resp for each in detections),
         }
         self._common = {
+            "incident": incident.incident_id,
             "flows": ", ".join(str(flow) for each in incident.detections[:8] for flow in each.flow_ids[:8]) or "NULL",
             "begin": _timestamp(incident.first_seen),
             "end": _timestamp(incident.last_seen),
@@ -293,7 +303,7 @@ class Scene:
 
     def _filled(self, step: PlaybookStep, target: str, names: dict[str, str]) -> ResponseStep:
         deadline, lease = step.terms(self._level)
-        command = Template(step.run).substitute(names)
+        command = Template(step.run_on_platform if self._on_platform else step.run).substitute(names)
         asked = {tool: Template(text).substitute(names) for tool, text in step.others.items()}
         return ResponseStep(step.title, step.kind, target, command, False, asked, deadline, lease)
 

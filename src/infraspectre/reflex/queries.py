@@ -14,6 +14,8 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Is a question over flows.parquet and, where it can be asked of them, over other tools' records; all templates."""
 
     duckdb: str
+    platform: str
+    """Path and query of the API by which a platform, which has no such file, shows the rows."""
     zeek: str = ""
     suricata: str = ""
     splunk: str = ""

@@ -20,11 +20,20 @@ from infraspectre.reflex.score import ReflexSettings, level_of, parts_of, threat
 class Reflex:
     """Judges incidents; it keeps no state between them."""
 
-    def __init__(self, settings: ReflexSettings | None = None, playbook_folder: Path | None = None) -> None:
-        """Load the playbooks, those of the folder or of the settings before those of the package; raises InputError."""
+    def __init__(
+        self,
+        settings: ReflexSettings | None = None,
+        playbook_folder: Path | None = None,
+        *,
+        on_platform: bool = False,
+    ) -> None:
+        """Load the playbooks, those of the folder or of the settings before those of the package; raises InputError.
+
+        On a platform, plans say how its API shows the rows, else how to ask `flows.parquet`.
+        """
         self.settings = settings or ReflexSettings()
         own = Path(self.settings.playbooks) if self.settings.playbooks else None
-        self._playbooks = Playbooks.load(playbook_folder or own)
+        self._playbooks = Playbooks.load(playbook_folder or own, on_platform=on_platform)
 
     def decide(self, incident: Incident) -> Decision:
         """Judge one incident."""

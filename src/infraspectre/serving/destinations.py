@@ -8,16 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 import httpx
 import msgspec
 
+from infraspectre.adapters.messages.chat import Room, slack, teams
+from infraspectre.adapters.messages.mail import Mail
+from infraspectre.adapters.messages.outbox import Deliver, Messages
+from infraspectre.adapters.messages.templates import MessageTemplate
 from infraspectre.adapters.siem.senders import Elastic, Sentinel, Splunk, Syslog
 from infraspectre.adapters.webhooks import Secret, Webhook
-from infraspectre.errors import ConfigError, ConflictError, InputError, OverloadError
-from infraspectre.ports import Outbox, Stored
+from infraspectre.errors import AccessError, ConfigError, ConflictError, InputError, OverloadError
+from infraspectre.ports import Clock, Outbox, Stored
 from infraspectre.records.collections import DEAD_LETTERS, INTEGRATIONS, PROGRESS, WEBHOOKS
 from infraspectre.records.delivery import DeadLetter, Destination, Kind, Outgoing, Progress, Receipt, Retry, Told
 from infraspectre.records.events import Position
 from infraspectre.records.feed import FEED_TOPIC
 from infraspectre.records.queries import Collection, Filter, Order, Query
 from infraspectre.records.times import rfc3339
+from infraspectre.security import target_of
 from infraspectre.serving.outbox import MOST_RETRYING
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.sealing import Seal
@@ -58,7 +63,9 @@ class Destinations:
         self._records = platform.records
 
     def add(self, destination: Destination, secret: str) -> Destination:
-        """Register a receiver of what happens from now on, its secret sealed; raises ConflictError."""
+        """Register a receiver of what happens from now on, its secret sealed; raises ConflictError and InputError."""
+        if destination.is_for_people:
+            check_messages(destination, secret, self._platform.clock)
         collection = collection_of(destination.kind)
         if self._records.count(self._tenant, collection, Query(), MOST_DESTINATIONS) >= MOST_DESTINATIONS:
             raise OverloadError(f"there are {MOST_DESTINATIONS} already", remedy="remove one")
@@ -181,7 +188,24 @@ def outbox_of(platform: Platform, tenant: str, destination: Destination) -> Outb
     secret = Seal(platform.token_key).open(destination.secret, place_of(tenant, destination.key))
     if destination.kind == "webhook":
         return Webhook(client, destination.url, Secret.of(secret), platform.clock)
-    return sender_of(client, platform.settings.access.outgoing_networks, destination, secret)
+    networks = platform.settings.access.outgoing_networks
+    if destination.is_for_people:
+        return messages_of(client, networks, destination, secret, platform.clock)
+    return sender_of(client, networks, destination, secret)
+
+
+def messages_of(
+    client: httpx.Client, networks: Sequence[str], destination: Destination, secret: str, clock: Clock
+) -> Messages:
+    """Return what tells people; raises InputError for a template or an address of mail that is none."""
+    match destination.kind:
+        case "slack":
+            deliver: Deliver = Room(client, destination.url, secret, slack)
+        case "teams":
+            deliver = Room(client, destination.url, secret, teams)
+        case _:
+            deliver = Mail(destination, secret, clock, networks)
+    return Messages(deliver, destination.template)
 
 
 def sender_of(client: httpx.Client, networks: Sequence[str], destination: Destination, secret: str) -> Outbox:
@@ -195,6 +219,19 @@ def sender_of(client: httpx.Client, networks: Sequence[str], destination: Destin
             return Sentinel(client, destination, secret)
         case _:
             return Syslog(destination, networks)
+
+
+def check_messages(destination: Destination, secret: str, clock: Clock) -> None:
+    """Refuse what no message can be written by or sent to; raises InputError."""
+    MessageTemplate(destination.template)
+    if destination.kind == "email":
+        Mail(destination, secret, clock)
+        return
+    try:
+        target_of(destination.url.rstrip("/") + secret)
+    except AccessError as error:
+        remedy = "give what follows the host in the address that you were given, from / on"
+        raise InputError(error.problem, field="secret", remedy=remedy) from error
 
 
 def all_destinations(platform: Platform) -> Iterator[tuple[str, Destination]]:

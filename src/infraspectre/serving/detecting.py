@@ -31,7 +31,8 @@ def detect(
     from infraspectre.adapters.columns import batch
     from infraspectre.adapters.results import detection_object, incident_object
 
-    pipeline = compose(settings=settings, intel=intelligence if intelligence and len(intelligence.index) else None)
+    known = intelligence if intelligence and len(intelligence.index) else None
+    pipeline = compose(settings=settings, intel=known, on_platform=True)
     decisions = pipeline.process(batch(flows_of(rows)))
     found = ranked(decisions + pipeline.finish())
     told = as_told(pipeline.detections, found)

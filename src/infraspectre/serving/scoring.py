@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,6 +45,14 @@ def registered_as(tenant: str, name: str) -> str:
     if OF in name:
         raise UsageError(f"{name[:64]!r} cannot be the name of a model", remedy=f"take one without {OF}")
     return name if tenant == DEFAULT_TENANT else f"{tenant}{OF}{name}"
+
+
+def known_as(tenant: str, registered: Iterable[str]) -> list[str]:
+    """Return which names of the registry are a tenant's, as the tenant calls them."""
+    if tenant == DEFAULT_TENANT:
+        return [name for name in registered if OF not in name]
+    own = f"{tenant}{OF}"
+    return [name.removeprefix(own) for name in registered if name.startswith(own)]
 
 
 def served_as(tenant: str, model: str) -> str:

@@ -46,6 +46,8 @@ THREADS = {"OPENBLAS_NUM_THREADS": "1"}
 the supervisor may say otherwise."""
 ORDER: tuple[Role, ...] = ("server", "worker")
 """In which processes are started, as the API is to answer soon, and stopped, so that the worker finishes what came."""
+GUESTS: tuple[Role, ...] = ("demo",)
+"""These use the platform as others do: started once it can be reached, and stopped before it."""
 AHEAD_S = 5.0
 """So long the first process has the machine for itself while it starts."""
 
@@ -173,10 +175,12 @@ def waited(process: subprocess.Popen[bytes], seconds: float) -> int | None:
 class Supervisor:
     """Runs the platform until it is told to stop."""
 
-    def __init__(self, load: Callable[[], Settings], tell: Callable[[dict[str, str]], None]) -> None:
+    def __init__(
+        self, load: Callable[[], Settings], tell: Callable[[dict[str, str]], None], *, with_guests: bool = False
+    ) -> None:
         """Run with the settings that `load` returns; `tell` is told once where everything can be reached."""
         self.settings = load()
-        self.children = [Child(role) for role in ORDER]
+        self.children = [Child(role) for role in (ORDER + GUESTS if with_guests else ORDER)]
         self._load, self._tell, self._begun_at, self._spread_at = load, tell, time.monotonic(), 0.0
         self._urls: dict[str, str] = {}
         self._is_stopped = self._is_reloading = self._is_told = False
@@ -196,7 +200,7 @@ class Supervisor:
         """Stop the processes one after another, so that each works off what the one before has handed over."""
         deadline = time.monotonic() + self.settings.server.stop_s
         well = True
-        for child in self.children:
+        for child in sorted(self.children, key=lambda each: each.role not in GUESTS):
             child.stop()
             well = child.end(deadline) and well
         return well
@@ -217,7 +221,7 @@ class Supervisor:
                 child.process.kill()
             if child.process is not None and not child.is_running:
                 child.bury()
-            if child.is_due and self._has_room():
+            if child.is_due and self._has_room(child):
                 child.start(with_ports(self.settings, self._urls))
         self._announce()
         self._spread()
@@ -227,8 +231,10 @@ class Supervisor:
             self.stop()
             raise UsageError("the platform cannot start so", remedy="the lines before say why")
 
-    def _has_room(self) -> bool:
-        """Tell whether the first process has started, or had time to."""
+    def _has_room(self, child: Child) -> bool:
+        """Tell whether the first process has started, or had time to; guests wait until they can reach it."""
+        if child.role in GUESTS:
+            return self._is_told
         return self.children[0].report is not None or time.monotonic() - self._begun_at > AHEAD_S
 
     def _announce(self) -> None:

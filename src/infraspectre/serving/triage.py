@@ -84,10 +84,14 @@ class Triage:
         raise AssertionError("unreachable")
 
     def _tell(self, kind: str, incident_id: str, data: Mapping[str, Any]) -> None:
-        at = rfc3339(self._platform.clock.now())
-        told = msgspec.Raw(msgspec.json.encode({"by": self._principal.subject, **data}))
-        event = FeedEvent(self._principal.tenant, "threat", kind, at, subject=incident_id, data=told)
-        self._platform.log.topic(NOTICES_TOPIC).append([msgspec.json.encode(event)]).result()
+        tell(self._platform, self._principal.tenant, kind, incident_id, {"by": self._principal.subject, **data})
+
+
+def tell(platform: Platform, tenant: str, kind: str, subject: str, data: Mapping[str, Any]) -> None:
+    """Tell all who listen that somebody did something about an incident."""
+    told, at = msgspec.Raw(msgspec.json.encode(data)), rfc3339(platform.clock.now())
+    event = FeedEvent(tenant, "threat", kind, at, subject=subject, data=told)
+    platform.log.topic(NOTICES_TOPIC).append([msgspec.json.encode(event)]).result()
 
 
 def _shown(verdict_id: str, given: Mapping[str, Any]) -> dict[str, Any]:

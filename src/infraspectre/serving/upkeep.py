@@ -46,19 +46,24 @@ class Upkeep:
 
     def once(self) -> None:
         """Do each task that its breaker allows."""
-        for name, task in self._tasks.items():
-            breaker = self.breakers[name]
-            if breaker.allows():
-                try:
-                    task()
-                except (InfraSpectreError, OSError) as error:
-                    logger.warning("upkeep failed", task=name, reason=str(error))
-                    breaker.failed(error)
-                except Exception as error:  # one task must not end the others for good; what went wrong is told
-                    logger.exception("upkeep failed", task=name, error=repr(error))
-                    breaker.failed(error)
-                else:
-                    breaker.succeeded()
+        for name in self._tasks:
+            self.do(name)
+
+    def do(self, name: str) -> None:
+        """Do a task if its breaker allows."""
+        breaker = self.breakers[name]
+        if not breaker.allows():
+            return
+        try:
+            self._tasks[name]()
+        except (InfraSpectreError, OSError) as error:
+            logger.warning("upkeep failed", task=name, reason=str(error))
+            breaker.failed(error)
+        except Exception as error:  # one task must not end the others for good; what went wrong is told
+            logger.exception("upkeep failed", task=name, error=repr(error))
+            breaker.failed(error)
+        else:
+            breaker.succeeded()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._every_s):

@@ -13,6 +13,7 @@ from infraspectre.intel.indicators import IndicatorIndex
 from infraspectre.intel.indicators.index import LEAST, Space
 from infraspectre.records import Detection, Technique
 from infraspectre.records.address import is_inside
+from infraspectre.records.indicators import IndicatorKind
 from infraspectre.records.words import listed, plural
 from infraspectre.soma.detector import IDENTITY, Case, Casebook, Finding, gathered_parts
 
@@ -78,6 +79,7 @@ SIGHTINGS = (
 )
 """All that is looked at; URLs are put together of two columns, see `_urls`."""
 URL = Sighting("url", "URL", ("http_hosts", "http_uris"), pl.col("url"))
+PLACES = (*SIGHTINGS, URL)
 
 
 class Scope(NamedTuple):
@@ -86,7 +88,8 @@ class Scope(NamedTuple):
     orig: str
     resp: str
     sighting: int
-    indicator: int
+    kind: IndicatorKind
+    value: str
 
 
 class Intelligence:
@@ -94,30 +97,35 @@ class Intelligence:
 
     name = "intelligence"
     columns = frozenset[str]()
-    helpful = frozenset(name for sighting in (*SIGHTINGS, URL) for name in sighting.columns) - set(IDENTITY)
+    helpful = frozenset(name for sighting in PLACES for name in sighting.columns) - set(IDENTITY)
 
     def __init__(self, index: IndicatorIndex, settings: IntelligenceSettings | None = None) -> None:
         """Take the index of indicators."""
         self._settings = settings or IntelligenceSettings()
-        self._index = index
-        self._sightings = [each for each in (*SIGHTINGS, URL) if each.space in index.spaces]
+        self.know(index)
         self._resolvers: set[str] = set()
         self._book: Casebook[Scope, Case] = Casebook(self.name, self._settings.capacity, Case, self._judge)
+
+    def know(self, index: IndicatorIndex) -> None:
+        """Look for the indicators of another index from now on."""
+        self._index = index
+        self._sightings = [place for place, each in enumerate(PLACES) if each.space in index.spaces]
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return indicators newly met, or met ten times as often."""
         self._note_resolvers(frame)
         known = set(frame.columns)
-        seen = [each for each in self._sightings if set(each.columns) <= known]
-        touched = [scope for each in seen for scope in self._gather(frame, each)]
+        seen = [place for place in self._sightings if set(PLACES[place].columns) <= known]
+        touched = [scope for place in seen for scope in self._gather(frame, place)]
         return self._book.review(touched)
 
     def finish(self) -> list[Detection]:
         """Return what grew since its last report."""
         return self._book.close()
 
-    def _gather(self, frame: pl.DataFrame, sighting: Sighting) -> Iterator[Scope]:
+    def _gather(self, frame: pl.DataFrame, place: int) -> Iterator[Scope]:
         """Yield who met indicators in one place, after noting it."""
+        sighting = PLACES[place]
         rows = _urls(frame) if sighting is URL else frame.select(*KEPT, value=sighting.values)
         rows = rows.explode("value") if isinstance(rows.schema["value"], pl.List) else rows
         found = self._index.match(sighting.space, rows["value"])
@@ -126,7 +134,8 @@ class Intelligence:
         met = rows.join(found, on="value", maintain_order="left").filter(pl.col("started_at") <= pl.col("valid_until"))
         keys = ["orig_ip", "resp_ip", "indicator"]
         for row in gathered_parts(met, keys, examples=pl.col("value").unique(maintain_order=True).head(8)):
-            scope = Scope(row["orig_ip"], row["resp_ip"], self._sightings.index(sighting), row["indicator"])
+            met_with = self._index.indicators[row["indicator"]]
+            scope = Scope(row["orig_ip"], row["resp_ip"], place, met_with.kind, met_with.value)
             case = self._book[scope]
             case.absorb(row)
             case.show(row["examples"])
@@ -138,22 +147,25 @@ class Intelligence:
         self._resolvers.update(asked["resp_ip"].unique().sort().head(MOST_RESOLVERS - len(self._resolvers)))
 
     def _judge(self, scope: Scope, case: Case) -> Finding | None:
-        sighting, settings = self._sightings[scope.sighting], self._settings
-        confidence = self._index.confidence(scope.indicator, case.last_seen)
+        sighting, settings = PLACES[scope.sighting], self._settings
+        row = self._index.row(scope.kind, scope.value)
+        if row is None:  # nobody says it any more
+            return None
+        confidence = self._index.confidence(row, case.last_seen)
         if confidence < LEAST or (sighting.is_mention and scope.orig in self._resolvers):
             return None
         score = settings.least_score + settings.confidence_score * confidence
         factor = settings.inbound_factor if sighting.is_caller and not is_inside(scope.orig) else 1.0
         factor *= settings.mention_factor if sighting.is_mention else 1.0
-        indicator, value = self._index.indicators[scope.indicator], next(iter(case.examples), "")
+        indicator, value = self._index.indicators[row], next(iter(case.examples), "")
         return Finding(
             category="indicator_match",
-            techniques=self._techniques(scope.indicator),
+            techniques=self._techniques(row),
             score=score * factor,
             orig=scope.orig,
             resp=None if sighting.is_mention else scope.resp,
             summary=f"{value}, the {sighting.what} in {plural(case.flows, 'flow')} from {scope.orig} to {scope.resp}, "
-            f"is known as a threat: {self._said(scope.indicator)}",
+            f"is known as a threat: {self._said(row)}",
             size=case.flows,
             measures={"confidence": round(confidence, 4)},
             thresholds={"confidence": LEAST},

@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from benches.strangers import read_shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infraspectre.adapters.siem.facts import facts_of
-from infraspectre.adapters.siem.formats import BY_NAME, line_of
-from infraspectre.adapters.siem.lines import LINES, framed, syslog
+from infraspectre.adapters.siem.facts import Facts, facts_of, milliseconds
+from infraspectre.adapters.siem.formats import as_line, line_of
+from infraspectre.adapters.siem.lines import LINES, framed, shown, syslog
 from infraspectre.records.delivery import Format, Outgoing
 from infraspectre.records.feed import FeedEvent
-from infraspectre.security import printable
 
 HOSTILE = st.text(
     st.one_of(st.sampled_from('|=\\\n\r\t\0"] [^\u202e\u2028\x85\x1b'), st.characters(exclude_categories=["Cs"])),
@@ -35,6 +35,11 @@ def outgoing(kind: str = "detection.found", channel: Any = "behaviour", subject:
         data=msgspec.Raw(msgspec.json.encode(DETECTION | data)),
     )  # fmt: skip
     return Outgoing("evt_a_1", event, msgspec.json.encode(event).decode())
+
+
+def written(facts: Facts, chosen: Format) -> Any:
+    """Return an event as readers of a format of JSON see it."""
+    return msgspec.json.decode(as_line(facts, chosen))
 
 
 def unescaped(text: str) -> str:
@@ -93,10 +98,10 @@ def test_no_value_injects_a_field_into_a_line(first: str, second: str) -> None:
     told = outgoing(evidence={"summary": first}, category=second, subject=first)
     head, pairs = read_cef(line_of(told, "cef"))
     assert (len(head), set(pairs)) == (7, set(plain_cef[1]))
-    assert (pairs["msg"], pairs["cs2"], head[4]) == (printable(first), printable(first), printable(second))
+    assert [*map(read_shown, (pairs["msg"], pairs["cs2"], head[4]))] == [first, first, second]
     head, pairs = read_leef(line_of(told, "leef"))
     assert (len(head), set(pairs)) == (6, set(plain_leef[1]))
-    assert (pairs["msg"], pairs["subject"]) == (printable(first), printable(first))
+    assert [*map(read_shown, (pairs["msg"], pairs["subject"], head[4]))] == [first, first, second]
 
 
 SYSLOG = re.compile(
@@ -114,10 +119,10 @@ def test_an_entry_of_syslog_reads_back(kind: str, text: str) -> None:
     found = SYSLOG.fullmatch(entry.decode())
     assert found
     assert (found[1], found[2], found[3]) == ("107", "2026-01-01T01:00:00.5Z", "a_host")
-    assert unescaped(found[8]) == printable(text)
+    assert read_shown(unescaped(found[8])) == text
     size, _, rest = framed(entry).partition(b" ")
     assert int(size) == len(rest)
-    assert read_cef(found[10])[1]["externalId"] == printable(text)
+    assert read_shown(read_cef(found[10])[1]["externalId"]) == text
 
 
 @given(st.sampled_from(["json", "ecs", "ocsf", "eve", "stix"]), HOSTILE)
@@ -140,13 +145,13 @@ def texts(value: Any) -> Any:
 
 def test_ecs_and_ocsf_have_their_required_fields() -> None:
     facts = facts_of(outgoing())
-    ecs, ocsf = BY_NAME["ecs"](facts), BY_NAME["ocsf"](facts)
+    ecs, ocsf = written(facts, "ecs"), written(facts, "ocsf")
     assert (ecs["@timestamp"], ecs["event"]["kind"], ecs["threat"]["technique"]["id"]) == (
         "2026-01-01T01:00:00.5Z", "alert", ["T1071.001"],
     )  # fmt: skip
     assert (ocsf["class_uid"], ocsf["type_uid"], ocsf["severity_id"], ocsf["time"]) == (2004, 200401, 4, 1767229200500)
     assert ocsf["evidences"] == [{"src_endpoint": {"ip": "10.0.0.5"}, "dst_endpoint": {"ip": "198.51.100.7"}}]
-    other = BY_NAME["ocsf"](facts_of(outgoing("sensor.connected", "system")))
+    other = written(facts_of(outgoing("sensor.connected", "system")), "ocsf")
     assert (other["class_uid"], other["type_uid"]) == (0, 99)
 
 
@@ -159,10 +164,9 @@ def test_eve_that_others_posted_passes_as_it_came() -> None:
 
 
 def test_a_bundle_refers_only_to_what_it_holds_and_is_the_same_each_time() -> None:
-    made = BY_NAME["stix"](facts_of(outgoing("incident.raised", "threat", orig=["10.0.0.5"], resp=["evil.example"])))
-    assert made == BY_NAME["stix"](
-        facts_of(outgoing("incident.raised", "threat", orig=["10.0.0.5"], resp=["evil.example"]))
-    )
+    told = outgoing("incident.raised", "threat", orig=["10.0.0.5"], resp=["evil.example", "fe80::1%a b"])
+    made = written(facts_of(told), "stix")
+    assert made == written(facts_of(told), "stix")
     known = {each["id"] for each in made["objects"]}
     assert len(known) == len(made["objects"])
     for each in made["objects"]:
@@ -173,11 +177,67 @@ def test_a_bundle_refers_only_to_what_it_holds_and_is_the_same_each_time() -> No
         assert each.get("created", "") <= each.get("modified", "z")
     kinds = {each["type"] for each in made["objects"]}
     assert {"incident", "attack-pattern", "ipv4-addr", "domain-name", "observed-data", "relationship"} <= kinds
+    assert [each["name"] for each in made["objects"] if each["type"] == "identity"] == ["InfraSpectre", "fe80::1%a b"]
 
 
 @pytest.mark.parametrize("chosen", ["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"])
 @pytest.mark.parametrize("data", [b"{}", b"[]", b'"x"', b'{"orig": 7}', b'{"techniques": "T1"}', b"null"])
 def test_any_record_makes_a_line(chosen: Format, data: bytes) -> None:
+    for channel in ("custom", "system"):
+        event = FeedEvent("default", channel, "custom", "2026-01-01T00:00:00Z", data=msgspec.Raw(data))
+        assert "custom" in line_of(Outgoing("evt_a_1", event, ""), chosen)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\nb",
+        "a\\nb",
+        "\\x41",
+        "\\\\x41",
+        "\\\\server\\share",
+        "C:\\temp",
+        " a ",
+        "\u202ea",
+        "\ud800",
+        "\\u0041\n",
+        " ",
+        "\\",
+    ],
+)
+@pytest.mark.parametrize("also", ["", "|="])
+def test_what_stands_in_a_line_has_one_reading(text: str, also: str) -> None:
+    made = shown(text, also=also)
+    assert made.isprintable()
+    assert made == made.strip(" ")
+    assert read_shown(made) == text
+
+
+def test_plain_texts_stand_as_they_are() -> None:
+    for text in ("C:\\temp", "\\\\server\\share", "na\u00efve \u65e5\u672c", "100% of 5"):
+        assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("2026-01-01T00:00:00Z", 1_767_225_600_000),
+        ("2026-01-01T00:00:01.5Z", 1_767_225_601_500),
+        ("2026-01-01T00:00:01.123456789Z", 1_767_225_601_123),
+        ("2026-01-01T00:00:01.12Z", 1_767_225_601_120),
+        ("2026-13-01T00:00:00Z", 0),
+        ("2026-01-01T00:00:00+123Z", 0),
+        ("", 0),
+        ("x" * 100, 0),
+    ],
+)
+def test_times_are_told_in_milliseconds(at: str, told: int) -> None:
+    assert milliseconds(at) == told
+
+
+@pytest.mark.parametrize("chosen", ["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"])
+@pytest.mark.parametrize("data", [b"[" * 100_000, b'{"title":"\\ud800"}'])
+def test_what_nobody_can_read_makes_a_line_too(chosen: Format, data: bytes) -> None:
     for channel in ("custom", "system"):
         event = FeedEvent("default", channel, "custom", "2026-01-01T00:00:00Z", data=msgspec.Raw(data))
         assert "custom" in line_of(Outgoing("evt_a_1", event, ""), chosen)

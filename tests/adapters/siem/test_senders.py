@@ -5,7 +5,6 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ from infraspectre.adapters.outgoing import outgoing_client
 from infraspectre.adapters.siem.senders import MOST_BATCH_BYTES, Elastic, Sentinel, Splunk, Syslog
 from infraspectre.records.delivery import Destination, Failure, Format, Kind, Outgoing, Receipt
 from infraspectre.records.feed import FeedEvent
-from receivers import LOOPBACK, Reply, Request, receiver
+from receivers import LOOPBACK, Reply, Request, receiver, self_signed
 
 CLIENT = outgoing_client(LOOPBACK, ("http",))
 LOGIN = {"directory": "d", "client": "c", "rule": "dcr-1", "stream": "Custom-X"}
@@ -213,30 +212,3 @@ def test_syslog_goes_to_no_address_that_is_not_allowed() -> None:
     failure = Syslog(to("tcp://127.0.0.1:9", "syslog", "cef"), host="here").send(events(1)).failure
     assert failure is not None
     assert "not public" in failure.problem
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1."""
-    import ipaddress
-    from datetime import UTC, datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(True, 0), True)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths

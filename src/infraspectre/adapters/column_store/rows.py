@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from infraspectre.adapters.column_store.dictionary import Dictionary
 from infraspectre.adapters.column_store.manifest import Part
-from infraspectre.adapters.column_store.parts import CHUNK, ROW
+from infraspectre.adapters.column_store.parts import CHUNK, LISTED_ROW_GROUP, ROW
 from infraspectre.adapters.column_store.questions import quoted
 from infraspectre.adapters.column_store.view import Batch, View
 from infraspectre.adapters.columns import dtype
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 Rows = dict[tuple[int, int], dict[str, Any]]
 """Rows by the number of their chunk or batch, and by their place in it."""
+Places = tuple[Part, np.ndarray | None]
+"""A part with the numbers of its rows that may be wanted; None where that can be any."""
+GROUPS_A_READ = 4
+"""A read of some row groups costs as much as that many more row groups."""
+READS_AT_ONCE = 16
 
 
 class Frame:
@@ -119,25 +125,61 @@ def scan(view: View, start: int, end: int, columns: Sequence[str], address: str 
     wanted = pl.col(at).is_between(start, end, closed="left")
     if address:
         wanted &= pl.any_horizontal(pl.col(each).cast(pl.String) == address for each in named)
-    frames = (
-        pl.read_parquet(
-            view.path / chunk.name, columns=[name for name in read if name in view.present([chunk])] or None
-        )
-        for part in view.parts(start, end)
-        if not address or has_address(view, part, address)
-        for chunk in part.chunks
-    )
-    for frame in chain(frames, view.frames()):
-        rows = frame.filter(wanted)
+    looked_up = [(part, rows_of(view, part, address)) for part in view.parts(start, end)]
+    parts = [(part, rows) for part, rows in looked_up if rows is None or len(rows)]
+    if address and columns and set(read) <= set(view.table.listed):
+        found = listed_frames(view, parts, list(read), wanted)
+    else:
+        found = (frame.filter(wanted) for frame in chunk_frames(view, parts, list(read)))
+    for rows in chain(found, (frame.filter(wanted) for frame in view.frames())):
         if rows.height:
             lacking = [name for name in columns if name not in rows.columns]
             yield rows.with_columns(empty(view.table, name) for name in lacking).select(columns or rows.columns)
 
 
-def has_address(view: View, part: Part, address: str) -> bool:
-    """Tell whether a part may have rows of an address."""
-    rows = Dictionary(view.path / part.names_name, view.table).rows(Filter(ADDRESS, "=", (address,)))
-    return rows is None or bool(len(rows))
+def chunk_frames(view: View, parts: Sequence[Places], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of parts, chunk by chunk, with as many of some columns as each has, or with all."""
+    for chunk in (chunk for part, _ in parts for chunk in part.chunks):
+        present = view.present([chunk])
+        yield pl.read_parquet(view.path / chunk.name, columns=[name for name in columns if name in present] or None)
+
+
+def listed_frames(
+    view: View, parts: Sequence[Places], columns: Sequence[str], wanted: pl.Expr
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows that are wanted of each part, from what lists read: a twentieth of what chunks have."""
+    reads = listed_reads(view, parts, columns, wanted)
+    while some := list(islice(reads, READS_AT_ONCE)):
+        yield from pl.collect_all(some)
+
+
+def listed_reads(
+    view: View, parts: Sequence[Places], columns: Sequence[str], wanted: pl.Expr
+) -> Iterator[pl.LazyFrame]:
+    """Yield what is to be read of each part: the row groups in which rows may be wanted."""
+    for part, rows in parts:
+        present = view.listed([part])
+        whole = pl.scan_parquet(view.path / part.listed_name)
+        names = [name for name in columns if name in present]
+        for first, count in row_groups(part, rows):
+            yield whole.slice(first, count).filter(wanted).select(names)
+
+
+def row_groups(part: Part, rows: np.ndarray | None) -> list[tuple[int, int]]:
+    """Return where row groups begin that have some rows, and how many rows they have; all where these are many."""
+    groups = -(-part.rows // LISTED_ROW_GROUP)
+    needed = np.arange(groups) if rows is None else np.unique(rows // LISTED_ROW_GROUP)
+    runs = np.split(needed, np.flatnonzero(np.diff(needed) > 1) + 1)
+    if GROUPS_A_READ * len(runs) + len(needed) >= groups:
+        return [(0, part.rows)]
+    return [(int(run[0]) * LISTED_ROW_GROUP, len(run) * LISTED_ROW_GROUP) for run in runs]
+
+
+def rows_of(view: View, part: Part, address: str) -> np.ndarray | None:
+    """Return the rows of a part that may have an address, None where that can be any."""
+    if not address:
+        return None
+    return Dictionary(view.path / part.names_name, view.table).rows(Filter(ADDRESS, "=", (address,)))
 
 
 def empty(table: Table, name: str) -> pl.Expr:

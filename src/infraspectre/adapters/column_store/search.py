@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from infraspectre.adapters.column_store.candidates import MOST_TIMES, MOST_WALKED, Candidates, Trail, candidates
+from infraspectre.adapters.column_store.hosts import hosts
 from infraspectre.adapters.column_store.manifest import Part
 from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name
 from infraspectre.adapters.column_store.questions import Place, Question, quoted, written
@@ -95,6 +96,11 @@ class Search:
         """Return counts of rows and sums of bytes; raises InputError and OverloadError."""
         with self.cursor() as cursor:
             return totals(cursor, view, (start, end), by, every, most)
+
+    def hosts(self, view: View, start: int, end: int, most: int) -> pl.DataFrame:
+        """Return what addresses sent and received; raises InputError and OverloadError."""
+        with self.cursor() as cursor:
+            return hosts(cursor, view, (start, end), most)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

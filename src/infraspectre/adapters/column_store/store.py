@@ -146,6 +146,15 @@ class ParquetTables:
         checked(described, by, every, most)
         return self._answered(tenant, described, lambda view: self._search.totals(view, start, end, by, every, most))
 
+    def hosts(self, tenant: str, table: str, start: int, end: int, most: int) -> pl.DataFrame:
+        """Sum up the rows of a span of time by the addresses at either end, those with the most bytes first.
+
+        Columns: address, rows, sent, received, first, last; a row counts for both of its ends.
+        Raises InputError and OverloadError.
+        """
+        described = table_named(table)
+        return self._answered(tenant, described, lambda view: self._search.hosts(view, start, end, most))
+
     def verify(self, tenant: str, table: str) -> Verification:
         """Compare all files with their digests, and set aside what is damaged; raises OutputError."""
         with self._upkeep(tenant, table) as folder:

@@ -11,6 +11,7 @@ from textwrap import dedent
 
 from yaml import Node
 
+from infraspectre.cortex.rules import written_rules
 from infraspectre.documents import items_at, read_documents, read_text
 from infraspectre.errors import InputError, UsageError
 from infraspectre.own_rules import fields
@@ -50,6 +51,7 @@ def listed_sigma(paths: Sequence[Path]) -> Iterator[ListedRule]:
             severity=head.level,
             status="unseen" if lack else "enabled",
             about=lack or source,
+            techniques=tuple(each.id for each in head.techniques),
         )
 
 
@@ -74,7 +76,23 @@ def listed_text(file: RuleFile, field: str) -> ListedRule:
         severity=text.severity,
         status="enabled" if text.enabled else "disabled",
         about=text.category or text.id,
+        techniques=tuple(text.techniques),
     )
+
+
+def listed_correlation(paths: Sequence[Path]) -> Iterator[ListedRule]:
+    """Yield the rules of correlation in files and folders, then those of the package; broken ones are left out."""
+    for text, path, line in written_rules(paths):
+        yield ListedRule(
+            kind="correlation",
+            path=str(path),
+            line=line,
+            name=text.id,
+            msg=text.says,
+            severity=text.severity,
+            status="enabled" if text.enabled else "disabled",
+            about=text.makes,
+        )
 
 
 def chosen(rules: Iterable[ListedRule], choice: Mapping[str, str | None]) -> Iterator[ListedRule]:
@@ -104,7 +122,7 @@ def texts_in(rule: ListedRule) -> dict[int, str]:
     """Return the texts of all rules in the file of a rule, by the lines on which they begin."""
     path = Path(rule.path)
     roots = [document.root for document in read_documents(path)]
-    nodes = roots if rule.kind == "sigma" else items_at(roots[0], ["rules"])
+    nodes = roots if rule.kind == "sigma" else items_at(roots[0], ["rules" if rule.kind == "own" else "joins"])
     text = read_text(path)
     return {node.start_mark.line + 1: text_of(node, text) for node in nodes if node is not None}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from ipaddress import ip_address
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -52,7 +54,7 @@ class Body(msgspec.Struct, frozen=True):
     first_seen: str = ""
     last_seen: str = ""
     detection_count: int = 0
-    campaign_id: str = ""
+    campaign_id: str | None = ""
 
 
 class Facts(NamedTuple):
@@ -102,7 +104,7 @@ def body_of(event: FeedEvent) -> Body:
         return NOTHING
     try:
         return DECODER.decode(event.data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return NOTHING
 
 
@@ -124,11 +126,11 @@ def facts_of(outgoing: Outgoing) -> Facts:
         several(body.resp),
         body.techniques[:MOST_TECHNIQUES],
         round(risk or 100 * event.relevance, 2),
-        round(100 * body.probability, 2),
+        100 * body.probability,
         body.first_seen or event.at,
         body.last_seen or event.at,
         body.detection_count,
-        body.campaign_id,
+        body.campaign_id or "",
     )
 
 
@@ -137,10 +139,52 @@ def several(value: str | list[str] | None) -> list[str]:
     return [] if value is None else [value] if isinstance(value, str) else value
 
 
+BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+IPV4 = re.compile(rf"{BYTE}(?:\.{BYTE}){{3}}")
+LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{LABEL}\.)*{LABEL}", re.IGNORECASE)
+"""A name of a host (RFC 1123 section 2.1)."""
+MOST_NAME = 1_023
+"""Signs of the name of a host or technique; what is longer is cut."""
+Family = Literal["ipv4", "ipv6", "host", "other"]
+
+
+def family(who: str) -> Family:
+    """Return what somebody who takes part is: formats have a field for each."""
+    return family_of(who[: MOST_NAME + 1])
+
+
 @lru_cache(1 << 12)
+def family_of(who: str) -> Family:
+    """Return what a text of bounded length names."""
+    if IPV4.fullmatch(who):
+        return "ipv4"
+    if ":" in who and "%" not in who:
+        try:
+            return "ipv6" if ip_address(who).version == 6 else "other"
+        except ValueError:
+            return "other"
+    return "host" if HOST.fullmatch(who) else "other"
+
+
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d{1,9}))?Z", re.ASCII)
+"""A time as all records tell it (RFC 3339, UTC)."""
+MOST_INSTANT = 31
+
+
 def milliseconds(at: str) -> int:
     """Return a time in milliseconds since the epoch; 0 for what is none."""
+    second, part = at[17:19], at[20:-1]
+    has_part = part.isdecimal() and at[19] == "."
+    if at[-1:] != "Z" or not second.isdecimal() or not (has_part or len(at) == 20):
+        return 0
+    return milliseconds_of_minute(at[:17]) + 1_000 * int(second) + (int(part[:3].ljust(3, "0")) if has_part else 0)
+
+
+@lru_cache(1 << 12)
+def milliseconds_of_minute(at: str) -> int:
+    """Return the beginning of a minute in milliseconds since the epoch; 0 for what is none."""
     try:
-        return int(datetime.fromisoformat(at).timestamp() * 1_000)
+        return int(datetime.fromisoformat(f"{at}00+00:00").timestamp()) * 1_000
     except (ValueError, OverflowError):
         return 0

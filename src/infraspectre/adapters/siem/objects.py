@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from infraspectre import __version__
-from infraspectre.adapters.siem.facts import PRODUCT, VENDOR, Facts, milliseconds
+from infraspectre.adapters.siem.facts import PRODUCT, VENDOR, Facts, Family, family, milliseconds
 
 ECS_VERSION = "8.17.0"
 OCSF_VERSION = "1.3.0"
@@ -17,13 +17,27 @@ ECS_SEVERITY = (0, 21, 47, 73, 99)
 OCSF_FINDING, OCSF_CATEGORY = 2004, 2
 OCSF_ACTIVITY = {"incident.updated": 2, "incident.merged": 3}
 """Update and close; everything else is created."""
+OCSF_NAMES: Mapping[Family, str] = {"ipv4": "ip", "ipv6": "ip", "host": "hostname", "other": "name"}
+ECS_NAMES: Mapping[Family, str] = {"ipv4": "ip", "ipv6": "ip", "host": "domain"}
+"""The field of who takes part, by what it is, beside the one that all have."""
 EVE_SEVERITY = (4, 3, 3, 2, 1)
 Object = dict[str, Any]
 
 
+def prepared(value: Object) -> msgspec.Raw:
+    """Return a part that is the same in all events, encoded once."""
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+ECS = prepared({"version": ECS_VERSION})
+OBSERVER = prepared({"vendor": VENDOR, "product": PRODUCT, "type": "ids", "version": __version__})
+OCSF_PRODUCT = prepared({"name": PRODUCT, "vendor_name": VENDOR, "version": __version__})
+
+
 def plain(facts: Facts) -> Object:
     """Return an event as it is."""
-    return {"event_id": facts.key, **msgspec.structs.asdict(facts.event)}
+    event = facts.event
+    return {"event_id": facts.key} | {name: getattr(event, name) for name in event.__struct_fields__}
 
 
 def ecs(facts: Facts) -> Object:
@@ -31,7 +45,7 @@ def ecs(facts: Facts) -> Object:
     event = facts.event
     told: Object = {
         "@timestamp": event.at,
-        "ecs": {"version": ECS_VERSION},
+        "ecs": ECS,
         "message": facts.message,
         "event": {
             "id": facts.key,
@@ -47,7 +61,7 @@ def ecs(facts: Facts) -> Object:
             "start": facts.first_seen,
             "end": facts.last_seen,
         },
-        "observer": {"vendor": VENDOR, "product": PRODUCT, "type": "ids", "version": __version__},
+        "observer": OBSERVER,
         "organization": {"id": event.tenant},
         "rule": {"name": facts.rule, "category": facts.category},
         "related": {"hosts": event.entities},
@@ -56,6 +70,8 @@ def ecs(facts: Facts) -> Object:
     for side, who in (("source", facts.orig), ("destination", facts.resp)):
         if who:
             told[side] = {"address": who[0]}
+            if name := ECS_NAMES.get(family(who[0])):
+                told[side][name] = who[0]
     if facts.techniques:
         ids, names = [each.id for each in facts.techniques], [each.name for each in facts.techniques]
         told["threat"] = {"framework": "MITRE ATT&CK", "technique": {"id": ids, "name": names}}
@@ -78,7 +94,7 @@ def ocsf(facts: Facts) -> Object:
             "uid": facts.key,
             "tenant_uid": event.tenant,
             "event_code": event.kind,
-            "product": {"name": PRODUCT, "vendor_name": VENDOR, "version": __version__},
+            "product": OCSF_PRODUCT,
         },
         "observables": [{"name": "entity", "type_id": 0, "value": each} for each in event.entities],
     }
@@ -100,7 +116,7 @@ def finding(facts: Facts) -> Object:
         "title": facts.title,
         "desc": facts.message,
         "types": [facts.category],
-        "analytic": {"name": facts.rule, "type_id": 1},
+        "analytic": {"uid": facts.rule, "name": facts.rule, "type_id": 1},
         "created_time": milliseconds(facts.event.at),
         "first_seen_time": milliseconds(facts.first_seen),
         "last_seen_time": milliseconds(facts.last_seen),
@@ -111,20 +127,15 @@ def finding(facts: Facts) -> Object:
 def evidence(facts: Facts) -> Object:
     """Return who acted upon whom, as OCSF does."""
     sides = (("src_endpoint", facts.orig), ("dst_endpoint", facts.resp))
-    return {side: {"ip" if is_address(who[0]) else "hostname": who[0]} for side, who in sides if who}
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text looks like an address and not like a name."""
-    return ":" in text or text.replace(".", "").isdecimal()
+    return {side: {OCSF_NAMES[family(who[0])]: who[0]} for side, who in sides if who}
 
 
 def eve(facts: Facts) -> Object:
     """Return an event as an alert of EVE; what others posted as EVE passes as it came."""
     event = facts.event
     if event.channel == "custom":
-        posted = msgspec.json.decode(event.data)
-        if isinstance(posted, dict) and {"timestamp", "event_type"} <= posted.keys():
+        posted = posted_object(event.data)
+        if {"timestamp", "event_type"} <= posted.keys():
             return posted
     told: Object = {
         "timestamp": event.at,
@@ -139,6 +150,14 @@ def eve(facts: Facts) -> Object:
     }
     sides = (("src_ip", facts.orig), ("dest_ip", facts.resp))
     return told | {side: who[0] for side, who in sides if who}
+
+
+def posted_object(data: msgspec.Raw) -> Object:
+    """Return what others posted; an empty object for anything else, however deeply it is nested."""
+    try:
+        return msgspec.json.decode(data, type=Object)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {}
 
 
 OBJECTS: dict[str, Callable[[Facts], Object]] = {"json": plain, "ecs": ecs, "ocsf": ocsf, "eve": eve}

@@ -13,13 +13,13 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from infraspectre.adapters.posts import Answer, post
+from infraspectre.adapters.outgoing import Deadline, connected
+from infraspectre.adapters.posts import Answer, accepted, post
 from infraspectre.adapters.siem.facts import Facts, facts_of, milliseconds
 from infraspectre.adapters.siem.formats import as_line, as_value
 from infraspectre.adapters.siem.lines import framed, syslog
 from infraspectre.errors import AccessError
 from infraspectre.records.delivery import Destination, Failure, Format, Outgoing, Receipt
-from infraspectre.security import checked_addresses, target_of
 
 JSON = {"content-type": "application/json", "user-agent": "InfraSpectre"}
 MOST_BATCH_BYTES = 900 << 10
@@ -27,7 +27,6 @@ MOST_BATCH_BYTES = 900 << 10
 ACKNOWLEDGED_S = 20.0
 """How long it is asked whether an indexer has what it was sent."""
 ASK_S = 0.25
-CONNECT_S = 10.0
 PARTING_S = 2.0
 """How long the other end has to say that it has read everything."""
 LOGIN = "https://login.microsoftonline.com"
@@ -37,20 +36,6 @@ EARLY_S = 120.0
 NO_ROOM = 429
 CONFLICT = 409
 SERVER_ERROR = 500
-
-
-def refused_alike(count: int, answer: Answer) -> Receipt:
-    """Return that a batch was refused as a whole: alone, its one event is; else less is to be sent at once."""
-    return Receipt(count, dict.fromkeys(range(count), answer.refusal))
-
-
-def accepted(answer: Answer | Failure, count: int) -> Answer | Receipt:
-    """Return the answer to a batch that was taken, else what became of the batch."""
-    if isinstance(answer, Failure):
-        return Receipt(0, {}, answer)
-    if answer.refusal:
-        return refused_alike(count, answer)
-    return answer if answer.is_success else Receipt(0, {}, answer.failure)
 
 
 def halved(send: Callable[[Sequence[Outgoing]], Receipt], events: Sequence[Outgoing]) -> Receipt:
@@ -224,13 +209,10 @@ class Sentinel:
         count = fitting(parts)
         headers = {**JSON, "authorization": f"Bearer {self._token}"}
         answer = post(self._client, self._url, headers, b"[" + b",".join(parts[:count]) + b"]")
-        if isinstance(answer, Failure):
-            return Receipt(0, {}, answer)
-        if answer.refusal:
-            return refused_alike(count, answer)
-        if not answer.is_success:
-            self._token = ""
-            return Receipt(0, {}, answer.failure)
+        taken = accepted(answer, count)
+        if isinstance(taken, Receipt):
+            self._token = "" if taken.failure else self._token
+            return taken
         return Receipt(count)
 
     def _row(self, facts: Facts) -> dict[str, Any]:
@@ -290,7 +272,7 @@ class Syslog:
         """Hand over events."""
         entries = b"".join([self._entry(facts_of(each), self._format) for each in events])
         try:
-            with self._connected() as connection:
+            with Deadline() as deadline, self._connected(deadline) as connection:
                 connection.sendall(entries)
                 parted(connection)
         except AccessError as error:
@@ -302,10 +284,9 @@ class Syslog:
     def _entry(self, facts: Facts, chosen: Format) -> bytes:
         return framed(syslog(facts, as_line(facts, chosen), self._host))
 
-    def _connected(self) -> socket.socket:
-        target = target_of(self._url, ("tls", "tcp"))
-        address = checked_addresses(target, self._allowed)[0]
-        connection = socket.create_connection((address, target.port), CONNECT_S)
+    def _connected(self, deadline: Deadline) -> socket.socket:
+        target, connection = connected(self._url, ("tls", "tcp"), self._allowed)
+        deadline.over(connection)
         if target.scheme == "tcp":
             return connection
         try:

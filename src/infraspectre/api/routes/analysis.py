@@ -17,17 +17,21 @@ from infraspectre.analytics import network as networks
 from infraspectre.analytics.behaviour import Behaviour
 from infraspectre.analytics.network import Network
 from infraspectre.api.bodies import MOST_ROWS_BODY
-from infraspectre.api.given import GivenPlatform, GivenPrincipal
+from infraspectre.api.given import GivenHeavy, GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import about_content
+from infraspectre.api.routes import assets
 from infraspectre.errors import InputError
 from infraspectre.intel.attack import attack_table
+from infraspectre.intel.indicators import IndicatorIndex
 from infraspectre.records import Asset
 from infraspectre.records.access import Principal
-from infraspectre.records.collections import ASSETS, INCIDENTS
+from infraspectre.records.address import parse_address
+from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.indicators import FoundIndicator
 from infraspectre.records.queries import Filter, Order, Query
 from infraspectre.records.times import LATEST, UNITS, from_datetime
 from infraspectre.serving.detecting import MOST_FLOWS, detect
+from infraspectre.serving.intelligence import intelligence_of
 from infraspectre.serving.platform import Platform
 
 DAY = UNITS["d"]
@@ -107,17 +111,18 @@ class Enrichment(msgspec.Struct, frozen=True):
     values: list[Enriched]
 
 
-@post(
-    "/api/v1/detect",
-    opt={"permission": "read"},
-    status_code=200,
-    request_max_body_size=MOST_ROWS_BODY,
-    sync_to_thread=True,
-)
-def detect_in_flows(platform: GivenPlatform, data: JSONBody[DetectRequest]) -> Detected:
+@post("/api/v1/detect", opt={"permission": "read"}, status_code=200, request_max_body_size=MOST_ROWS_BODY)
+async def detect_in_flows(
+    platform: GivenPlatform, principal: GivenPrincipal, heavy: GivenHeavy, data: JSONBody[DetectRequest]
+) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
     with about_content():
-        return Detected(len(data.flows), *detect(data.flows, platform.settings, platform.intelligence))
+        return await heavy.run(detected, platform, principal.tenant, data.flows)
+
+
+def detected(platform: Platform, tenant: str, flows: list[dict[str, Any]]) -> Detected:
+    """Return what the pipeline finds in flows, with all that the tenant knows."""
+    return Detected(len(flows), *detect(flows, platform.settings, intelligence_of(platform, tenant)))
 
 
 @post("/api/v1/behaviour", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
@@ -146,13 +151,14 @@ def monitor_network(platform: GivenPlatform, principal: GivenPrincipal, data: JS
 @post("/api/v1/enrich", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
 def enrich(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[EnrichRequest]) -> Enrichment:
     """Say what threat intelligence, assets, ATT&CK and incidents know about values."""
-    return Enrichment([enriched(platform, principal, value) for value in data.values])
+    known = intelligence_of(platform, principal.tenant).index
+    return Enrichment([enriched(platform, principal, known, value) for value in data.values])
 
 
-def enriched(platform: Platform, principal: Principal, value: str) -> Enriched:
+def enriched(platform: Platform, principal: Principal, index: IndicatorIndex, value: str) -> Enriched:
     """Return what is known about a value."""
     try:
-        indicators = platform.intelligence.index.find(value, platform.clock.now())
+        indicators = index.find(value, platform.clock.now())
     except ValueError:  # nothing that an indicator could be
         indicators = []
     known = attack_table().techniques.get(value)
@@ -179,12 +185,9 @@ def address_of(text: str) -> str:
 
 
 def asset_of(platform: Platform, principal: Principal, value: str) -> Asset | None:
-    """Return what the owner said about an address."""
-    try:
-        stored = platform.records.get(principal.tenant, ASSETS, str(ip_address(value)))
-    except ValueError:
-        return None
-    return None if stored is None else msgspec.json.decode(stored.body, type=Asset)
+    """Return what the owner said about an address, or about the smallest network around it."""
+    address = parse_address(value)
+    return None if address is None else assets.asset_of(platform.records, principal.tenant, address)
 
 
 def incidents_of(

@@ -1,4 +1,4 @@
-"""Integrations of a tenant: security information and event management systems that are told what happens."""
+"""Integrations of a tenant: systems of others, and people, who are told what happens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import PageOf, asked
-from infraspectre.api.problems import Flaw, RefusedError
+from infraspectre.api.problems import Flaw, RefusedError, about_content
 from infraspectre.api.receivers import (
     Channels,
     Deliveries,
@@ -35,7 +35,7 @@ from infraspectre.api.receivers import (
     tried,
 )
 from infraspectre.records.collections import INTEGRATIONS
-from infraspectre.records.delivery import Destination, Format, Platform, Progress
+from infraspectre.records.delivery import PEOPLE, Destination, Format, Platform, Progress
 from infraspectre.records.feed import Channel
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.destinations import destination_of
@@ -45,11 +45,15 @@ ONE = PATH + "/{name:str}"
 TRIAL_LIMIT_S = 60.0
 FORMATS: Mapping[Platform, Format] = {
     "splunk": "json", "qradar": "leef", "sentinel": "json", "elastic": "ecs", "syslog": "cef",
+    "slack": "json", "teams": "json", "email": "json",
 }  # fmt: skip
 """What each platform is sent where nothing else is asked for."""
 LINES = ("tls", "tcp")
+WEB = ("https",)
+MAIL = ("smtp", "smtps")
 SCHEMES: Mapping[Platform, tuple[str, ...]] = {
-    "splunk": ("https",), "sentinel": ("https",), "elastic": ("https",), "qradar": LINES, "syslog": LINES,
+    "splunk": WEB, "sentinel": WEB, "elastic": WEB, "qradar": LINES, "syslog": LINES,
+    "slack": WEB, "teams": WEB, "email": MAIL,
 }  # fmt: skip
 OPTIONS: Mapping[Platform, frozenset[str]] = {
     "splunk": frozenset({"index", "sourcetype"}),
@@ -57,10 +61,21 @@ OPTIONS: Mapping[Platform, frozenset[str]] = {
     "sentinel": frozenset({"directory", "client", "rule", "stream"}),
     "elastic": frozenset({"index"}),
     "syslog": frozenset(),
+    "slack": frozenset(),
+    "teams": frozenset(),
+    "email": frozenset({"sender", "recipients", "user"}),
 }
-NEEDED: Mapping[Platform, frozenset[str]] = {"sentinel": OPTIONS["sentinel"]}
-WITHOUT_SECRET = ("qradar", "syslog")
+NEEDED: Mapping[Platform, frozenset[str]] = {
+    "sentinel": OPTIONS["sentinel"], "email": frozenset({"sender", "recipients"}),
+}  # fmt: skip
+WITHOUT_SECRET = ("qradar", "syslog", "email")
 OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+MAIL_OPTION = re.compile(r"[!-~][ -~]{0,1999}")
+"""Addresses are checked where they are used."""
+SYSTEM_BATCH, PEOPLE_BATCH = 100, 500
+PEOPLE_PAUSE_S = 60
+PEOPLE_FILTERS = ["kind=incident.raised|incident.updated", "severity>=high"]
+"""Of what people are told where nothing else is asked for."""
 
 
 class Integration(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +88,8 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
     channels: list[Channel]
     filters: list[str]
     batch: int
+    pause_s: int
+    template: str
     options: dict[str, str]
     created_at: str
     standing: Standing
@@ -89,21 +106,47 @@ class NewIntegration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By default the one that the platform knows best."""
     channels: Channels = []
     filters: Filters = []
-    batch: Annotated[int, Meta(ge=1, le=1_000, description="Events sent together, at the most.")] = 100
+    batch: Annotated[int, Meta(ge=1, le=1_000, description="Events sent together, at the most.")] | None = None
+    """By default 100, to people 500."""
+    pause_s: (
+        Annotated[int, Meta(ge=0, le=86_400, description="Seconds between what is sent; more is sent together.")] | None
+    ) = None
+    """By default none, for people 60."""
+    template: Annotated[str, Meta(max_length=8_192, description="By which messages to people are written.")] = ""
     options: Annotated[
         dict[str, str],
         Meta(
             max_length=8,
-            description="splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream.",
+            description="splunk: index, sourcetype; elastic: index; sentinel: directory, client, rule, stream; "
+            "email: sender, recipients, user.",
         ),
     ] = {}
 
 
 def shown(destination: Destination, progress: Progress) -> Integration:
     """Return what is shown of an integration."""
-    names = ("name", "kind", "url", "format", "channels", "filters", "batch", "options")
+    names = ("name", "kind", "url", "format", "channels", "filters", "batch", "pause_s", "template", "options")
     kept = {name: getattr(destination, name) for name in names}
     return Integration(**kept, created_at=rfc3339(destination.created_at), standing=standing_of(progress))
+
+
+def made_of(data: NewIntegration, now: int) -> Destination:
+    """Return an integration as it is kept."""
+    is_people = data.platform in PEOPLE
+    return Destination(
+        key=data.name,
+        kind=data.platform,
+        name=data.name,
+        url=data.url,
+        created_at=now,
+        channels=data.channels,
+        filters=data.filters or (PEOPLE_FILTERS if is_people else []),
+        format=data.format or FORMATS[data.platform],
+        batch=data.batch or (PEOPLE_BATCH if is_people else SYSTEM_BATCH),
+        pause_s=(PEOPLE_PAUSE_S if is_people else 0) if data.pause_s is None else data.pause_s,
+        template=data.template,
+        options=data.options,
+    )
 
 
 def flaws(data: NewIntegration) -> list[Flaw]:
@@ -115,11 +158,14 @@ def flaws(data: NewIntegration) -> list[Flaw]:
     flaws += [
         Flaw("is missing", f"options.{name}") for name in NEEDED.get(data.platform, frozenset()) - data.options.keys()
     ]
+    option = MAIL_OPTION if data.platform == "email" else OPTION
     flaws += [
         Flaw("is no name", f"options.{name}"[:80])
         for name, value in data.options.items()
-        if not OPTION.fullmatch(value)
+        if not option.fullmatch(value)
     ]
+    if data.template and data.platform not in PEOPLE:
+        flaws.append(Flaw("is for messages to people alone", "template"))
     is_ascii = data.secret.isascii() and data.secret.isprintable()
     if (not data.secret and data.platform not in WITHOUT_SECRET) or not is_ascii:
         flaws.append(Flaw("is missing, or holds signs that no header can", "secret"))
@@ -151,20 +197,10 @@ def add_integration(
     check_receiver(principal.tenant, data.url, data.channels, data.filters, SCHEMES[data.platform])
     if wrong := flaws(data):
         raise RefusedError("not-valid", f"{wrong[0].field}: {wrong[0].problem}", wrong)
-    destination = Destination(
-        key=data.name,
-        kind=data.platform,
-        name=data.name,
-        url=data.url,
-        created_at=platform.clock.now(),
-        channels=data.channels,
-        filters=data.filters,
-        format=data.format or FORMATS[data.platform],
-        batch=data.batch,
-        options=data.options,
-    )
+    destination = made_of(data, platform.clock.now())
     known = receivers_of(platform, principal)
-    known.add(destination, data.secret)
+    with about_content():
+        known.add(destination, data.secret)
     made = shown(destination, known.progress(destination.key))
     return Response(made, status_code=201, headers={"location": f"{PATH}/{data.name}"})
 

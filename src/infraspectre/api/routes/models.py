@@ -14,16 +14,16 @@ from infraspectre.api.given import GivenPlatform, GivenPrincipal, InPath
 from infraspectre.api.problems import RefusedError
 from infraspectre.errors import UsageError
 from infraspectre.ml.drift import Drift
-from infraspectre.modelbook import Importance, OpenModel, drift_of, history, importance, listed, promote
+from infraspectre.modelbook import Importance, OpenModel, drift_of, history, importance, listed, promote, registered
 from infraspectre.records.access import Principal
 from infraspectre.records.models import Manifest, Stage, Version
 from infraspectre.records.times import UNITS, rfc3339
 from infraspectre.serving.platform import Platform
-from infraspectre.serving.scoring import registered_as, served_as
+from infraspectre.serving.recent import recent_rows
+from infraspectre.serving.scoring import known_as, registered_as, served_as
 
 PATH = "/api/v1/models"
-MOST_FLOWS = 50_000
-"""Flows that are compared with what a model learnt from."""
+MOST_REGISTERED = 200
 HOUR = UNITS["h"]
 
 
@@ -41,6 +41,13 @@ class ModelStatus(msgspec.Struct, frozen=True):
     metrics: dict[str, float]
     """On rows held out of training."""
     warnings: list[str]
+
+
+class RegisteredModel(msgspec.Struct, frozen=True):
+    """Is a model of the tenant's own, with all its versions, the first one first."""
+
+    name: str
+    versions: list[Version]
 
 
 class ModelImportance(msgspec.Struct, frozen=True):
@@ -94,6 +101,13 @@ def list_models() -> list[ModelStatus]:
     return [status_of(name, manifest) for name, manifest in listed()]
 
 
+@get("/api/v1/registry", opt={"permission": "read"}, sync_to_thread=True)
+def list_registered(principal: GivenPrincipal) -> list[RegisteredModel]:
+    """List the models that are registered for the tenant."""
+    names = known_as(principal.tenant, registered())
+    return [RegisteredModel(name, versions_of(principal, name)) for name in names[:MOST_REGISTERED]]
+
+
 @get(PATH + "/{name:str}", opt={"permission": "read"}, sync_to_thread=True)
 def show_model(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> ModelStatus:
     """Show a model, such as builtin:flow or registry:NAME@STAGE."""
@@ -122,18 +136,11 @@ def show_drift(
     hours: Annotated[int, Parameter(ge=1, le=744, description="How far back flows are looked at.")] = 24,
 ) -> ModelDrift:
     """Compare the flows of the last hours with those that a model learnt from, column by column."""
-    import polars as pl
-
     model, end = opened(platform, principal, name), platform.clock.now()
-    frames, count = [], 0
-    for frame in platform.tables.scan(principal.tenant, "flows", end - hours * HOUR, end, list(model.manifest.columns)):
-        frames.append(frame)
-        count += len(frame)
-        if count >= MOST_FLOWS:
-            break
-    moved = drift_of(model, pl.concat(frames)) if frames else []
+    rows = recent_rows(platform.tables, principal.tenant, model.manifest, end - hours * HOUR, end)
+    moved = drift_of(model, rows) if len(rows) else []
     drifted = sum(each.has_moved for each in moved) >= DRIFTED * len(model.manifest.columns)
-    return ModelDrift(name, count, bool(moved) and drifted, moved)
+    return ModelDrift(name, len(rows), bool(moved) and drifted, moved)
 
 
 @get(PATH + "/{name:str}/versions", opt={"permission": "read"}, sync_to_thread=True)
@@ -161,4 +168,4 @@ def move_model(platform: GivenPlatform, principal: GivenPrincipal, name: InPath,
     return replace(moved, name=name)
 
 
-HANDLERS = [list_models, show_model, show_importance, show_drift, list_versions, move_model]
+HANDLERS = [list_models, list_registered, show_model, show_importance, show_drift, list_versions, move_model]

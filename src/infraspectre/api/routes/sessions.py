@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request, Response, delete, get, post
@@ -25,15 +26,20 @@ from infraspectre.errors import AccessError
 from infraspectre.records.access import DEFAULT_TENANT, TENANT_NAME, Role, UserRecord
 from infraspectre.records.collections import USERS
 from infraspectre.records.times import rfc3339
+from infraspectre.security import is_loopback
 from infraspectre.serving.platform import Platform
 
 COOKIE = "infraspectre_refresh"
+LEEWAY_S = 30
+"""For so long the cookie before is taken, too: a page that is left while it renews never gets the next one."""
+COOKIE_PATH = "/api/v1/sessions"
 ATTEMPT_COOKIE = "infraspectre_login"
 OIDC_PATH = "/api/v1/oidc"
 ATTEMPT_S = 600
 """How long a login by a provider may take."""
 ATTEMPT_NS = ATTEMPT_S * 1_000_000_000
 SameSite = Literal["lax", "strict"]
+Keep = Literal["body", "cookie"]
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +48,8 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user: Annotated[str, Meta(min_length=1, max_length=64)]
     password: Annotated[str, Meta(min_length=1, max_length=MOST)]
     tenant: Annotated[str, Meta(pattern=f"^{TENANT_NAME.pattern}$")] = DEFAULT_TENANT
+    keep: Keep = "body"
+    """Where the refresh token is kept: browsers ask for a cookie, which no script reads."""
 
 
 class Renewal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +66,7 @@ class Session(msgspec.Struct, frozen=True):
     expires_in: int
     """Seconds for which the access token is good."""
     refresh_token: str
-    """To be exchanged once for the next tokens."""
+    """To be exchanged once for the next tokens; empty where it is in the cookie."""
     session_expires_at: str
     user: str
     tenant: str
@@ -77,24 +85,56 @@ def session_of(grant: Grant) -> Session:
     )
 
 
-@post("/api/v1/sessions", opt={"public": True, "statuses": (401,)})
+def in_cookie(grant: Grant, request: Request[Any, Any, Any]) -> Response[Session]:
+    """Answer with tokens of which the refresh token is in the cookie alone."""
+    session = msgspec.structs.replace(session_of(grant), refresh_token="")
+    return Response(session, status_code=201, cookies=[refresh_cookie(grant, is_safe(address_of_page(request)))])
+
+
+def address_of_page(request: Request[Any, Any, Any]) -> str:
+    """Return the origin of the page that asks; where the browser does not tell, that of the request itself."""
+    return request.headers.get("origin") or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+
+
+def is_safe(address: str) -> bool:
+    """Tell whether cookies of an address go by TLS alone: all but those of plain HTTP on loopback."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return True
+    return parts.scheme != "http" or not is_loopback(parts.hostname or "")
+
+
+def check_origin(request: Request[Any, Any, Any]) -> None:
+    """Raise RefusedError for a request that a page of another origin makes (RFC 6454 section 7).
+
+    A proxy in front that ends TLS leaves plain HTTP for us where the browser sees HTTPS.
+    """
+    host, scheme = request.headers.get("host", ""), request.scope["scheme"]
+    if address_of_page(request) not in (f"{scheme}://{host}", f"https://{host}"):
+        raise RefusedError("forbidden", "the request comes from a page of another origin")
+
+
+@post("/api/v1/sessions", opt={"public": True, "statuses": (401, 403)})
 async def open_session(
     platform: GivenPlatform, door: GivenDoor, request: Request[Any, Any, Any], data: JSONBody[Login]
-) -> Session:
+) -> Response[Session]:
     """Log in with a password."""
     scope = request.scope
     scope["state"]["claimed"] = (data.tenant, data.user, "")
     limit_logins(door, scope, f"{data.tenant} {data.user}")
+    if data.keep == "cookie":
+        check_origin(request)
     stored = await asyncio.to_thread(platform.records.get, data.tenant, USERS, data.user)
     record = msgspec.json.decode(stored.body, type=UserRecord) if stored else None
     fits = await door.passwords.fits(data.password, record.password if record else None)
     if record is None or record.is_disabled or not fits:
         raise RefusedError("unauthenticated", "user or password is wrong", headers=CHALLENGE)
     grant = await asyncio.to_thread(door.sessions.open, data.tenant, data.user)
-    return session_of(grant)
+    return in_cookie(grant, request) if data.keep == "cookie" else Response(session_of(grant), status_code=201)
 
 
-@post("/api/v1/sessions/renewal", opt={"public": True, "statuses": (401,)}, sync_to_thread=True)
+@post("/api/v1/sessions/renewal", opt={"public": True, "statuses": (401, 403)}, sync_to_thread=True)
 def renew_session(
     door: GivenDoor,
     request: Request[Any, Any, Any],
@@ -105,27 +145,36 @@ def renew_session(
 
     Without one in the body, the one of the cookie is taken, and the next one is in the cookie again.
     """
+    if not data.refresh_token:
+        check_origin(request)
     text = data.refresh_token or kept or ""
     known = Credential.of("isr", text)
     request.scope["state"]["claimed"] = (known.tenant if known else DEFAULT_TENANT, known.id if known else "", "")
     try:
-        grant = door.sessions.renew(text)
+        grant = door.sessions.renew(text, 0 if data.refresh_token else LEEWAY_S)
     except AccessError as error:
         door.authentication.forget()
         raise RefusedError("unauthenticated", error.problem, headers=CHALLENGE) from error
+    request.scope["state"]["claimed"] = (grant.refresh.tenant, grant.session.user, "")
     if data.refresh_token:
         return Response(session_of(grant), status_code=201)
-    session = msgspec.structs.replace(session_of(grant), refresh_token="")
-    return Response(session, status_code=201, cookies=[refresh_cookie(grant)])
+    return in_cookie(grant, request)
 
 
 @get("/api/v1/oidc/login", opt={"public": True, "statuses": (404,)}, status_code=302, sync_to_thread=True)
-def begin_login(platform: GivenPlatform, door: GivenDoor) -> Redirect:
+def begin_login(
+    platform: GivenPlatform,
+    door: GivenDoor,
+    next_page: Annotated[
+        Literal["console"], QueryParameter(name="next", description="Where the browser goes once it is logged in.")
+    ] = "console",
+) -> Redirect:
     """Send the browser to the identity provider."""
     attempt = Attempt.new()
     address = provider_of(door).address(attempt)
     signed = door.tokens.seal(attempt._asdict(), platform.clock.now() + ATTEMPT_NS)
-    return Redirect(address, status_code=302, cookies=[cookie(ATTEMPT_COOKIE, signed, OIDC_PATH, "lax")])
+    begun = cookie(ATTEMPT_COOKIE, signed, OIDC_PATH, "lax", is_safe(platform.settings.access.oidc.redirect_url))
+    return Redirect(address, status_code=302, cookies=[begun])
 
 
 @get(
@@ -161,8 +210,9 @@ def finish_login(
         raise RefusedError("unauthenticated", error.problem, headers=CHALLENGE) from error
     grant = door.sessions.open(tenant, name)
     door.authentication.forget()
-    over = cookie(ATTEMPT_COOKIE, "", OIDC_PATH, "lax", 0)
-    return Redirect("/", status_code=303, cookies=[refresh_cookie(grant), over])
+    secure = is_safe(platform.settings.access.oidc.redirect_url)
+    over = cookie(ATTEMPT_COOKIE, "", OIDC_PATH, "lax", secure, 0)
+    return Redirect("/", status_code=303, cookies=[refresh_cookie(grant, secure), over])
 
 
 def provider_of(door: Door) -> Provider:
@@ -184,23 +234,27 @@ def known_user(platform: Platform, tenant: str, name: str, role: Role) -> None:
     platform.records.put(tenant, USERS, name, msgspec.to_builtins(new), stored.revision if stored else 0)
 
 
-def refresh_cookie(grant: Grant) -> Cookie:
+def refresh_cookie(grant: Grant, secure: bool) -> Cookie:
     """Return the cookie that keeps a refresh token from scripts and from other sites."""
-    return cookie(COOKIE, str(grant.refresh), "/api/v1/sessions", "strict", grant.left_s)
+    return cookie(COOKIE, str(grant.refresh), COOKIE_PATH, "strict", secure, grant.left_s)
 
 
-def cookie(name: str, value: str, path: str, same_site: SameSite, seconds: int = ATTEMPT_S) -> Cookie:
-    """Return a cookie that no script reads and that is sent by TLS alone."""
-    return Cookie(name, path, value, seconds, httponly=True, secure=True, samesite=same_site)
+def cookie(name: str, value: str, path: str, same_site: SameSite, secure: bool, seconds: int = ATTEMPT_S) -> Cookie:
+    """Return a cookie that no script reads; a secure one is sent by TLS alone."""
+    return Cookie(name, path, value, seconds, httponly=True, secure=secure, samesite=same_site)
 
 
-@delete("/api/v1/sessions/current", opt={"permission": "read", "statuses": (404,)}, sync_to_thread=True)
-def close_session(principal: GivenPrincipal, door: GivenDoor, request: Request[Any, Any, Any]) -> None:
-    """Log out: the tokens of this session are good no more."""
+@delete(
+    "/api/v1/sessions/current", opt={"permission": "read", "statuses": (404,)}, status_code=204, sync_to_thread=True
+)
+def close_session(principal: GivenPrincipal, door: GivenDoor, request: Request[Any, Any, Any]) -> Response[None]:
+    """Log out: the tokens of this session are good no more, and the cookie is taken back."""
     if not request.auth:
         raise RefusedError("not-found", "an API key has no session")
     door.sessions.close(principal.tenant, request.auth)
     door.authentication.forget()
+    gone = cookie(COOKIE, "", COOKIE_PATH, "strict", is_safe(address_of_page(request)), 0)
+    return Response(None, status_code=204, cookies=[gone])
 
 
 def limit_logins(door: Door, scope: Any, who: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from infraspectre.intel.indicators.values import typed, typed_as
-from infraspectre.records.indicators import About, Indicator, IndicatorKind
+from infraspectre.records.indicators import About, Indicator, IndicatorKind, ThreatReport
 from infraspectre.records.rules import Refusal
 from infraspectre.records.times import bounded, from_datetime
 
@@ -18,6 +18,10 @@ MOST_REFUSALS = 10_000
 """Broken entries that are named; further ones are counted."""
 MOST_INDICATORS = 5_000_000
 """Indicators kept of all sources together, about a gigabyte; further ones are counted as unusable."""
+MOST_REPORTS = 100_000
+"""Threat reports kept of all sources together."""
+MOST_NAMED = 1_000
+"""Indicators that one report names."""
 MOST_WORDS = 16
 """Labels, threats or techniques kept of one indicator."""
 LONGEST_WORD = 120
@@ -35,6 +39,7 @@ class Findings:
         self.indicators: list[Indicator] = []
         self.refused: list[Refusal] = []
         self.unusable: Counter[str] = Counter()
+        self.reports: list[ThreatReport] = []
         self.path = ""
 
     def take(self, kind: IndicatorKind, text: str, about: About, line: int | None = None) -> None:
@@ -54,6 +59,20 @@ class Findings:
     def add(self, kind: IndicatorKind, value: str, about: About) -> None:
         """Add a value in its canonical form."""
         self._add(Indicator(kind, value, about))
+
+    def report(self, report: ThreatReport, indicators: Sequence[tuple[IndicatorKind, str]]) -> None:
+        """Add what somebody published, with the indicators in it."""
+        if len(self.reports) < MOST_REPORTS:
+            named = tuple(dict.fromkeys(indicators))
+            self.reports.append(
+                msgspec.structs.replace(report, indicators=named[:MOST_NAMED], indicator_count=len(named))
+            )
+        else:
+            self.skip(f"comes after the first {MOST_REPORTS:,} reports")
+
+    def since(self, start: int) -> list[tuple[IndicatorKind, str]]:
+        """Return the indicators that were added behind the first so many."""
+        return [(each.kind, each.value) for each in self.indicators[start:]]
 
     def refuse(self, reason: str, field: str = "", line: int | None = None) -> None:
         """Note a broken entry, by its line or the identity of its object."""

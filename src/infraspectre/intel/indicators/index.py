@@ -102,6 +102,10 @@ class IndicatorIndex:
         )
         return found.with_columns(valid_until=self._valid_until.gather(found["indicator"]))
 
+    def row(self, kind: IndicatorKind, value: str) -> int | None:
+        """Return the row of an indicator in its canonical form; None where there is none."""
+        return self._rows.get((kind, value))
+
     def confidence(self, row: int, at: int) -> float:
         """Return how much an indicator is worth at a time: what its sources say, aged, and by warninglists and kind."""
         indicator = self.indicators[row]

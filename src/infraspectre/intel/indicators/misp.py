@@ -10,7 +10,7 @@ import msgspec
 
 from infraspectre.intel.indicators.findings import Findings, moment, tlp_in, words
 from infraspectre.intel.indicators.values import endpoint, pack
-from infraspectre.records.indicators import About, IndicatorKind
+from infraspectre.records.indicators import About, IndicatorKind, ThreatReport
 
 KINDS: dict[str, IndicatorKind] = {
     "ip-src": "ip",
@@ -52,6 +52,10 @@ GALAXY_TAG = re.compile(r'misp-galaxy:([\w-]+)="([^"]{1,200})"')
 THREATS = {"threat-actor", "malpedia", "ransomware", "tool", "banker", "rat", "stealer", "botnet", "backdoor"}
 THREATS |= {"mitre-intrusion-set", "mitre-malware", "mitre-tool", "microsoft-activity-group"}
 """Galaxies of malware and actors."""
+ACTORS = {"threat-actor", "mitre-intrusion-set", "microsoft-activity-group"}
+"""Those of actors alone."""
+MOST_TITLE = 500
+"""Signs of a title that are kept."""
 TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 
 
@@ -125,12 +129,38 @@ def read_events(events: msgspec.Raw, findings: Findings, source: str) -> None:
 
 def read_event(event: Event, findings: Findings, source: str) -> None:
     """Add the indicators of an event."""
-    about = about_event(event, source)
+    about, start = about_event(event, source), len(findings.indicators)
     for attribute in attributes_of(event, findings):
         if attribute.deleted:
             findings.skip("is deleted")
         else:
             read_attribute(attribute, about, findings)
+    if event.info:
+        findings.report(report_of(event, about), findings.since(start))
+
+
+def report_of(event: Event, about: About) -> ThreatReport:
+    """Return an event as a report."""
+    tags, galaxies = told_by(event)
+    named = list(clusters(tags, galaxies))
+    return ThreatReport(
+        report_id=event.uuid[:120] or event.info[:120],
+        title=event.info[:MOST_TITLE],
+        source=about.sources[0],
+        published=moment(event.date) or moment(event.timestamp),
+        actors=words([value for galaxy, value in named if galaxy in ACTORS]),
+        malware=words([value for galaxy, value in named if galaxy in THREATS - ACTORS]),
+        techniques=about.techniques,
+        indicators=(),
+        indicator_count=0,
+        tlp=about.tlp,
+    )
+
+
+def told_by(event: Event) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the tags of an event, and the clusters of its galaxies."""
+    tags = [each.name for each in event.Tag or ()]
+    return tags, [(each.type, cluster.value) for each in event.Galaxy or () for cluster in each.GalaxyCluster]
 
 
 def attributes_of(event: Event, findings: Findings) -> Iterator[Attribute]:
@@ -143,8 +173,7 @@ def attributes_of(event: Event, findings: Findings) -> Iterator[Attribute]:
 
 def about_event(event: Event, source: str) -> About:
     """Return what an event says about all of its attributes."""
-    tags = [each.name for each in event.Tag or ()]
-    galaxies = [(each.type, cluster.value) for each in event.Galaxy or () for cluster in each.GalaxyCluster]
+    tags, galaxies = told_by(event)
     return About(
         sources=((event.Orgc.name if event.Orgc else "") or source,),
         confidence=stated_confidence(tags),

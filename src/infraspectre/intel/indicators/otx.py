@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from infraspectre.intel.indicators.findings import Findings, moment, tlp_in, words
-from infraspectre.records.indicators import About, IndicatorKind
+from infraspectre.records.indicators import About, IndicatorKind, ThreatReport
 
 KINDS: dict[str, IndicatorKind] = {
     "ipv4": "ip",
@@ -59,7 +59,26 @@ class Pulse(msgspec.Struct):
 def read_pulses(pulses: msgspec.Raw, findings: Findings, source: str) -> None:
     """Add the indicators of a list of pulses."""
     for pulse in findings.records(pulses, Pulse):
-        read_list(pulse.indicators, findings, about_pulse(pulse, source))
+        about, start = about_pulse(pulse, source), len(findings.indicators)
+        read_list(pulse.indicators, findings, about)
+        if pulse.name:
+            findings.report(report_of(pulse, about), findings.since(start))
+
+
+def report_of(pulse: Pulse, about: About) -> ThreatReport:
+    """Return a pulse as a report."""
+    return ThreatReport(
+        report_id=about.reference or pulse.name[:120],
+        title=pulse.name[:500],
+        source=about.sources[0],
+        published=moment(pulse.created) or moment(pulse.modified),
+        actors=words([pulse.adversary or ""]),
+        malware=words(names(pulse.malware_families)),
+        techniques=about.techniques,
+        indicators=(),
+        indicator_count=0,
+        tlp=about.tlp,
+    )
 
 
 def read_list(indicators: msgspec.Raw, findings: Findings, about: About) -> None:

@@ -114,9 +114,14 @@ def read_file(path: Path, collection: Collection) -> None:
         data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         return findings.refuse(f"cannot be read: {error.strerror}")
+    return read_content(data, collection, path.stem)
+
+
+def read_content(data: bytes, collection: Collection, source: str) -> None:
+    """Add what a text holds, whose form its content tells; what is wrong with it is noted."""
     if data.lstrip()[:1] in (b"{", b"["):
-        return read_json(data, collection, path.stem)
-    return read_list(data.decode("utf-8", "replace"), findings, path.stem)
+        return read_json(data, collection, source)
+    return read_list(data.decode("utf-8", "replace"), collection.findings, source)
 
 
 def read_json(data: bytes, collection: Collection, source: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import msgspec
 
 from infraspectre.intel.indicators.findings import Findings, moment, tlp_in, words
 from infraspectre.intel.indicators.patterns import values_of
-from infraspectre.records.indicators import About
+from infraspectre.records.indicators import About, IndicatorKind, ThreatReport
 
 TLP_MARKINGS = {
     "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": "clear",
@@ -24,6 +24,11 @@ TLP_MARKINGS = {
     "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": "red",
 }
 """Identities that STIX 2.1 (7.2.1.4) and the extension for TLP 2.0 reserve."""
+REPORTS = ("report", "grouping")
+ACTORS = ("threat-actor", "intrusion-set", "campaign")
+MALWARE = ("malware", "tool")
+MOST_TITLE = 500
+"""Signs of a title that are kept."""
 THREATS = ("malware", "threat-actor", "intrusion-set", "campaign", "tool", "infrastructure")
 
 
@@ -63,6 +68,8 @@ class StixObject(msgspec.Struct, gc=False):
     relationship_type: str = ""
     source_ref: str = ""
     target_ref: str = ""
+    published: datetime | None = None
+    object_refs: list[str] | None = None
 
 
 class Meaning(NamedTuple):
@@ -78,11 +85,35 @@ def read_stix(objects: msgspec.Raw, findings: Findings, source: str) -> None:
     """Add the indicators among objects."""
     known = latest(findings.records(objects, StixObject))
     meaning = meaning_of(known)
+    values: dict[str, list[tuple[IndicatorKind, str]]] = {}
     for each in known:
         if each.type == "indicator":
+            start = len(findings.indicators)
             read_indicator(each, meaning, findings, source)
-        else:
+            values[each.id] = findings.since(start)
+        elif each.type not in REPORTS:
             findings.skip(f"is no indicator but of type {each.type[:64]}")
+    parts = {each.id: each for each in known}
+    for report in (each for each in known if each.type in REPORTS and not each.revoked):
+        within = [each for each in report.object_refs or () if each in parts]
+        named = [value for each in within for value in values.get(each, ())]
+        findings.report(report_of(report, [parts[each] for each in within], meaning, source), named)
+
+
+def report_of(found: StixObject, parts: Sequence[StixObject], meaning: Meaning, source: str) -> ThreatReport:
+    """Return a report with what its parts are; those that stand elsewhere are not known."""
+    return ThreatReport(
+        report_id=found.id[:120],
+        title=(found.name or found.id)[:MOST_TITLE],
+        source=meaning.names.get(found.created_by_ref or "") or source,
+        published=moment(found.published) or moment(found.modified),
+        actors=words([each.name for each in parts if each.type in ACTORS]),
+        malware=words([each.name for each in parts if each.type in MALWARE]),
+        techniques=words([technique for each in parts for technique in techniques_of(each)]),
+        indicators=(),
+        indicator_count=0,
+        tlp=tlp_of(found, meaning),
+    )
 
 
 def latest(objects: Iterable[StixObject]) -> list[StixObject]:

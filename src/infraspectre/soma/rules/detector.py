@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 import polars as pl
@@ -40,12 +40,14 @@ class OwnRules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Start with nothing seen; a rule stays silent on flows that lack one of its columns."""
+        self._off = frozenset[str]()
         self._watches: list[Watch[Any]] = [FlowWatch(rule) if _is_plain(rule) else EventWatch(rule) for rule in rules]
         self.helpful = frozenset[str]().union(*(rule.columns for rule in rules))
 
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return what came true with these flows."""
-        watches = [watch for watch in self._watches if watch.rule.columns <= set(frame.columns)]
+        known = set(frame.columns)
+        watches = [each for each in self._watches if each.rule.columns <= known and each.rule.id not in self._off]
         steps = [step for watch in watches for step in watch.rule.steps]
         numbered = with_numbers(frame, frozenset[str]().union(*(step.when.addresses for step in steps)))
         holds = iter(numbered.select(step.when.compute.alias(str(place)) for place, step in enumerate(steps)))
@@ -57,9 +59,13 @@ class OwnRules:
         self._forget()
         return found
 
+    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
+        """Leave out those of its rules that are off from now on."""
+        self._off = off.get("own", frozenset())
+
     def finish(self) -> list[Detection]:
         """Return what grew since its last report."""
-        return [found for watch in self._watches for found in watch.close()]
+        return [found for watch in self._watches if watch.rule.id not in self._off for found in watch.close()]
 
     def _forget(self) -> None:
         excess = sum(watch.held for watch in self._watches) - MOST_HELD

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -45,6 +45,7 @@ class SigmaDetector:
 
     def __init__(self, rules: SigmaRules) -> None:
         """Start with nothing seen."""
+        self._off = frozenset[str]()
         self._asked = asked_fields(rules.correlations)
         self._silent = silent_rules(rules.correlations)
         heads = [seat.rule.head for seat in rules.seats] + [correlation.head for correlation in rules.correlations]
@@ -70,14 +71,28 @@ class SigmaDetector:
                     touched += self._absorb(seat, rows, seen, flows)
                     hits += self._hits(seat, rows, seen, flows)
         matches = self._correlator.take(hits, int(frame["started_at"].to_numpy().max(initial=0)))
-        return self._book.review(touched + [self._gather(match) for match in matches if self._speaks(match)])
+        return self._book.review(touched + self._gathered(matches))
+
+    def due(self) -> int | None:
+        """Return when the first correlation is judged whose end decides."""
+        return self._correlator.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what correlations amount to that are over by a time up to which no flow came."""
+        return self._book.review(self._gathered(self._correlator.take([], until)))
+
+    def switch(self, off: Mapping[str, frozenset[str]]) -> None:
+        """Leave out those of its rules that are off from now on; correlations of others still see their events."""
+        self._off = off.get("sigma", frozenset())
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""
-        for match in self._correlator.finish():
-            if self._speaks(match):
-                self._gather(match)
+        self._gathered(self._correlator.finish())
         return self._book.close()
+
+    def _gathered(self, matches: Iterable[Match]) -> list[Scope]:
+        """Add what may speak of some matches to its cases."""
+        return [self._gather(match) for match in matches if self._speaks(match)]
 
     def _picked(self, stream: Stream, seats: list[Seat]) -> Stream:
         """Return a stream with those columns at which rules and correlations look: all of them for keywords."""
@@ -89,7 +104,7 @@ class SigmaDetector:
     def _absorb(self, seat: Seat, rows: Rows, events: Events, flows: pl.DataFrame) -> list[Scope]:
         """Add matched events to the cases of their rule."""
         key = seat.rule.head.key
-        if key in self._silent:
+        if key in self._silent or key in self._off:
             return []
         numbers = numbers_of(rows, len(events))
         scopes = [self._case(key, row) for row in gathered_parts(flows[numbers], ["orig_ip", "resp_ip"])]
@@ -115,7 +130,8 @@ class SigmaDetector:
             yield Hit(flow["started_at"], key, values, flow)
 
     def _speaks(self, match: Match) -> bool:
-        return match.correlation.head.key not in self._silent
+        key = match.correlation.head.key
+        return key not in self._silent and key not in self._off
 
     def _gather(self, match: Match) -> Scope:
         """Add the events of a correlation to its case."""

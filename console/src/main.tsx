@@ -1,0 +1,20 @@
+/** Shows the console. */
+import { QueryClientProvider } from "@tanstack/preact-query";
+import { render } from "preact";
+import { questions } from "./api/client";
+import { resume } from "./api/session";
+import { App } from "./app";
+import "./style/tokens.css";
+import "./style/base.css";
+import "./style/theme";
+
+const root = document.getElementById("console");
+if (root) {
+  render(
+    <QueryClientProvider client={questions}>
+      <App />
+    </QueryClientProvider>,
+    root,
+  );
+}
+void resume();

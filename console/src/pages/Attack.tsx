@@ -1,0 +1,3 @@
+export default function Attack() {
+  return <h1>ATT&amp;CK</h1>;
+}

@@ -1,0 +1,3 @@
+export default function Flows() {
+  return <h1>Flows</h1>;
+}

@@ -1,0 +1,1 @@
+"""Messages to people: few, short, and written by a template."""
