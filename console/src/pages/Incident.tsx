@@ -50,10 +50,18 @@ function Whole({ detail }: { detail: Detail }) {
       <Head incident={incident} story={story} />
       <Sections parts={PARTS} />
       <div class={style.columns}>
+        <div id="what" class={style.what}>
+          <Telling id={id} story={story} />
+        </div>
+        <div class={style.side}>
+          <VerdictPanel incident={incident} />
+          <Hosts story={story} />
+          <Certainty story={story} />
+          <Techniques story={story} />
+          <Similar id={id} />
+          <History id={id} />
+        </div>
         <div class={style.main}>
-          <div id="what">
-            <Telling id={id} story={story} />
-          </div>
           <div id="do">
             <Response id={id} />
           </div>
@@ -66,14 +74,6 @@ function Whole({ detail }: { detail: Detail }) {
           <div id="evidence">
             <Evidence id={id} />
           </div>
-        </div>
-        <div class={style.side}>
-          <VerdictPanel incident={incident} />
-          <Hosts story={story} />
-          <Certainty story={story} />
-          <Techniques story={story} />
-          <Similar id={id} />
-          <History id={id} />
         </div>
       </div>
     </div>

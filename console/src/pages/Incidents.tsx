@@ -47,7 +47,7 @@ export default function Incidents() {
           isMain
           rowHeight={50}
           card={(row) => <Card row={row} mark={mark} />}
-          height="calc(100vh - 200px)"
+          height="calc(100vh - 232px)"
           empty={<Nothing isFiltered={question.filters.length > 0} />}
         />
       </div>
