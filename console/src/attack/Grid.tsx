@@ -96,26 +96,28 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
       onFocus={focus}
       onClick={() => select(technique.id)}
     >
-      <span class={style.name}>{technique.name}</span>
-      <span class={style.foot}>
-        <span class={style.words}>{words(cell, layer)}</span>
-        {parts.length > 0 && (
-          <button
-            type="button"
-            class={style.fold}
-            tabIndex={-1}
-            aria-expanded={isOpen}
-            aria-label={`${isOpen ? "Fold" : "Unfold"} the ${parts.length} sub-techniques of ${technique.name}`}
-            onClick={(event) => {
-              event.stopPropagation();
-              fold(technique.id);
-            }}
-          >
-            {parts.length}
-            <Chevron size={12} aria-hidden="true" />
-          </button>
-        )}
-      </span>
+      <div class={style.inside}>
+        <span class={style.name}>{technique.name}</span>
+        <span class={style.foot}>
+          <span class={style.words}>{words(cell, layer)}</span>
+          {parts.length > 0 && (
+            <button
+              type="button"
+              class={style.fold}
+              tabIndex={-1}
+              aria-expanded={isOpen}
+              aria-label={`${isOpen ? "Fold" : "Unfold"} the ${parts.length} sub-techniques of ${technique.name}`}
+              onClick={(event) => {
+                event.stopPropagation();
+                fold(technique.id);
+              }}
+            >
+              {parts.length}
+              <Chevron size={12} aria-hidden="true" />
+            </button>
+          )}
+        </span>
+      </div>
     </td>
   );
 }
