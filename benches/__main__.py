@@ -45,6 +45,7 @@ BENCHES = {
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "record_flips": "Bits of a store of records flipped: whether a wrong answer ever goes unnoticed.",
+    "tracing": "What metrics and traces cost the worker and the API.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -1,5 +1,7 @@
 """Measures the API on loopback: `python -m benches.api_speed` reads, asks for predictions and posts events.
 
+Names such as "page of 20 incidents" measure these alone.
+
 Beside the API, the same server answers with constant bytes, so that each figure can be told as a ratio to what server
 and client take without it. A server process answers with the stores of the platform; this process sends at the times
 that the rate says, whether or not earlier answers have come, and counts from those times, so that a server that stalls
@@ -22,6 +24,8 @@ from typing import Any
 
 import msgspec
 import uvloop
+
+from infraspectre.serving.supervisor import THREADS
 
 CONNECTIONS = 32
 BACKLOG = 1_024
@@ -212,14 +216,21 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(port: int, key: str, server: int, row: bytes) -> None:
-    """Print what is measured."""
+async def measure(port: int, key: str, server: int, row: bytes, wanted: list[str]) -> None:
+    """Print what is measured: all, or what is named."""
     await as_fast_as_can_be(port, 1, request("GET", RAW, key), CONNECTIONS)
     raw = await measured(port, server, RAW, lambda _: request("GET", RAW, key))
-    for name, request_of in asked(key, row).items():
+    possible = asked(key, row)
+    for name, request_of in {name: possible[name] for name in wanted or possible}.items():
         assert await (await connected(port)).ask(request_of(1)) == 200  # the first one opens models and fills caches
         each = await measured(port, server, name, request_of)
         print(f"{name}: {each / raw:.1f} times the processor time of constant bytes", flush=True)
+    if not wanted:
+        await measure_events(port, key)
+
+
+async def measure_events(port: int, key: str) -> None:
+    """Print how many events are taken, few and many in a request."""
     for lines in (1, 100, LINES, 10 * LINES):
         body = b"".join(EVENT % number for number in range(lines))
         post = request("POST", "/api/v1/events", key, body, "application/x-ndjson")
@@ -235,13 +246,14 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benches.api_speed", "serve", folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        environment = {**THREADS, **os.environ}  # as the supervisor starts a server
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
             assert server.stdout
             port, key = server.stdout.readline().split()
             row = server.stdout.readline().strip().encode()
             try:
                 print(f"load average {os.getloadavg()[0]:.1f}", flush=True)
-                uvloop.run(measure(int(port), key, server.pid, row))
+                uvloop.run(measure(int(port), key, server.pid, row, sys.argv[1:]))
             finally:
                 server.kill()
 

@@ -53,6 +53,13 @@ class Stages:
         self.calls.append("settle")
         return []
 
+    def due(self) -> int | None:
+        return None
+
+    def turn(self, until: int) -> list[Any]:
+        self.calls.append("turn")
+        return []
+
     def correlate(self, detections: list[Detection]) -> list[Incident]:
         self.calls.append("correlate")
         return [incident(one.detection_id) for one in detections]

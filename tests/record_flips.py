@@ -11,7 +11,7 @@ from infraspectre.adapters.record_store import SqlRecordStore, open_sqlite
 from infraspectre.errors import InfraSpectreError
 from infraspectre.records.queries import Collection, Filter, Order, Query
 
-THINGS = Collection("things", {"name": "text", "size": "integer", "weight": "real", "tags": "texts"})
+THINGS = Collection("things", {"name": "text", "size": "integer", "weight": "real", "tags": "texts"}, is_listed=True)
 TENANTS = ("a", "b")
 Outcome = Literal["unchanged", "refused", "found", "unnoticed"]
 

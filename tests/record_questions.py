@@ -11,7 +11,9 @@ from infraspectre.ports import RecordStore
 from infraspectre.records.queries import LEAST, NUMBERS, OPERATORS, Collection, Filter, Order, Query, held
 
 THINGS = Collection(
-    "things", {"name": "text", "size": "integer", "weight": "real", "tags": "texts", "part.colour": "text"}
+    "things",
+    {"name": "text", "size": "integer", "weight": "real", "tags": "texts", "part.colour": "text"},
+    is_listed=True,
 )
 
 

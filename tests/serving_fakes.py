@@ -82,13 +82,14 @@ def deliver(log: MemoryLog, frame: pl.DataFrame, size: int = 200, tenant: str = 
 def platform(folder: Path, settings: Settings | None = None) -> Platform:
     """Return a platform in memory but for its records."""
     log = MemoryLog()
+    folder.mkdir(exist_ok=True)
     records = open_sqlite(folder / "records.sqlite", log.clock)
     return Platform(records, Tables(), log, settings or Settings(), log.clock)  # type: ignore[arg-type]
 
 
 def limited(**limits: int) -> Settings:
     """Return settings with other limits."""
-    return Settings(limits=LimitSettings(**limits), detection=DetectionSettings(patience_s=1e-6))
+    return Settings(limits=LimitSettings(**limits), detection=DetectionSettings(patience_s=1e-6, grace_s=86_400))
 
 
 def compose() -> Pipeline:

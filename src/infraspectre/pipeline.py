@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from infraspectre.records import Decision, Detection, FlowBatch, Incident
+from infraspectre.records.times import earliest
+from infraspectre.telemetry import stage
 
 
 class Axon(Protocol):
@@ -27,6 +29,14 @@ class Soma(Protocol):
         """Return what flows that still wait make certain, as nothing may come behind them for long."""
         ...
 
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        ...
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows."""
+        ...
+
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain."""
         ...
@@ -37,6 +47,14 @@ class Cortex(Protocol):
 
     def correlate(self, detections: list[Detection]) -> list[Incident]:
         """Return the incidents that these detections complete."""
+        ...
+
+    def due(self) -> int | None:
+        """Return the event time at which the first incident that has changed is over, None where there is none."""
+        ...
+
+    def turn(self, until: int) -> list[Incident]:
+        """Return the incidents that are over once event time goes on without detections."""
         ...
 
     def finish(self) -> list[Incident]:
@@ -68,17 +86,34 @@ class Pipeline:
 
     def process(self, flows: FlowBatch) -> list[Decision]:
         """Return the decisions that a batch of flows leads to."""
-        features = self.axon.extract(flows)
-        return self._follow(self.soma.detect(flows, features))
+        with stage("axon"):
+            features = self.axon.extract(flows)
+        with stage("soma"):
+            detections = self.soma.detect(flows, features)
+        return self._follow(detections)
 
     def settle(self) -> list[Decision]:
         """Return the decisions that flows lead to which still wait for more."""
-        return self._follow(self.soma.settle())
+        with stage("soma"):
+            detections = self.soma.settle()
+        return self._follow(detections)
+
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        return earliest((self.soma.due(), self.cortex.due()))
+
+    def turn(self, until: int) -> list[Decision]:
+        """Return the decisions that event time leads to which goes on without flows."""
+        decisions = self._follow(self.soma.turn(until))
+        return decisions + [self.reflex.decide(incident) for incident in self.cortex.turn(until)]
 
     def _follow(self, detections: list[Detection]) -> list[Decision]:
         """Return the decisions that detections lead to."""
         self.detections += detections
-        return [self.reflex.decide(incident) for incident in self.cortex.correlate(detections)]
+        with stage("cortex"):
+            incidents = self.cortex.correlate(detections)
+        with stage("reflex"):
+            return [self.reflex.decide(incident) for incident in incidents]
 
     def finish(self) -> list[Decision]:
         """Return the decisions about all that was still open at the end of the input."""

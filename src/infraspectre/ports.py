@@ -333,8 +333,11 @@ class RecordStore(Protocol):
         """Remove a record and tell whether there was one; raises ConflictError as `put` does."""
         ...
 
-    def page(self, tenant: str, collection: Collection, query: Query) -> Page:
-        """Return records that pass all filters, in order; raises InputError for a query that cannot be answered."""
+    def page(self, tenant: str, collection: Collection, query: Query, is_listed: bool = False) -> Page:
+        """Return records that pass all filters, in order; raises InputError for a query that cannot be answered.
+
+        Those of a list have in their bodies what the collection's fields name, and no more.
+        """
         ...
 
     def count(self, tenant: str, collection: Collection, query: Query, most: int = 10_000) -> int:

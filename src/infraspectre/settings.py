@@ -115,6 +115,10 @@ class DetectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Files and folders of rules that say which detections are joined."""
     patience_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
     """How long flows wait for more before detectors look at them, once no others wait in the log."""
+    grace_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
+    """How far event time stays behind the clock while no flows come: a flow is told up to five minutes after its last
+    packet, and a sensor may be away for a moment. What detectors hold back is told as it goes on; flows that come later
+    are judged with less patience."""
     checkpoint_s: Seconds = 60.0
     """How often what was learnt is saved."""
     replay_s: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 3_600.0
@@ -184,6 +188,26 @@ class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oidc: OidcSettings = OidcSettings()
 
 
+class TelemetrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets which traces are told, and to whom; metrics are at /metrics in any case."""
+
+    traces: str = ""
+    """URL to which traces go (OTLP over HTTP, such as https://collector:4318/v1/traces), file: and a path, or console
+    for lines of JSON; empty for none."""
+    headers_file: str = ""
+    """File with what the collector wants to be told beside, one `NAME: VALUE` a line; empty for nothing."""
+    authority_file: str = ""
+    """PEM file with the authority of the collector's certificate; empty for those that the system trusts."""
+    sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    """Share of traces that are told; those with an error or a new incident are told in any case."""
+    follow_callers: bool = True
+    """Whether a request with a traceparent belongs to its caller's trace; if not, it is only linked with it."""
+    show_addresses: bool = False
+    """Whether spans say who asked, and from where."""
+    detector_ms: Annotated[float, Meta(ge=0, le=60_000)] = 20.0
+    """A detector that takes longer for a block of flows has a span of its own."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Holds every setting, one section for each part."""
 
@@ -196,6 +220,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
     access: AccessSettings = AccessSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     flows: FlowSettings = FlowSettings()
     models: ModelSettings = ModelSettings()
     reflex: ReflexSettings = ReflexSettings()

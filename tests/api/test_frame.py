@@ -13,6 +13,7 @@ from litestar.testing import TestClient
 from msgspec.structs import replace as changed
 
 from api_fakes import add_user, bearer, key_of
+from collectors import kept
 from infraspectre.api.app import make_app
 from infraspectre.api.bodies import MOST_BODY, MOST_DEPTH
 from infraspectre.api.contents import Room
@@ -207,7 +208,26 @@ def test_what_is_down_is_said_and_counted(platform: Platform) -> None:
         assert (broker["name"], broker["state"], broker["reason"]) == ("broker", "down", "RuntimeError")
         text = client.get("/metrics", headers=headers | {"accept": "text/plain;version=0.0.4"}).text
         assert 'infraspectre_dependency_up{dependency="broker"} 0.0' in text
-        assert 'infraspectre_http_requests_total{operation="ready",status="503"} 1.0' in text
+        labels = 'http_request_method="GET",http_response_status_code="503",http_route="/health/ready"'
+        assert f"http_server_request_duration_seconds_count{{{labels}}} 1.0" in text
+
+
+def test_what_failed_though_all_else_goes_on_is_said_until_it_is_up_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infraspectre.serving.health.FRESH_S", 0.0)
+    faults = {"detector scan": "ZeroDivisionError: division by zero"}
+    with TestClient(make_app(replace(platform, faults=lambda: faults))) as client:
+        headers = bearer(key_of(platform, "viewer"))
+        health = client.get("/api/v1/health", headers=headers).json()
+        scan = health["dependencies"][-1]
+        assert (health["state"], scan["name"], scan["state"]) == ("degraded", "detector scan", "down")
+        assert (scan["reason"], scan["is_needed"]) == (faults["detector scan"], False)
+        assert client.get("/health/ready").status_code == 200, "requests are answered all the same"
+        faults.clear()
+        assert client.get("/api/v1/health", headers=headers).json()["dependencies"][-1]["state"] == "up"
+        text = client.get("/metrics", headers=headers | {"accept": "text/plain"}).text
+        assert 'infraspectre_dependency_up{dependency="detector scan"} 1.0' in text
 
 
 def test_bodies_are_held_within_bounds_and_no_tenant_takes_all() -> None:
@@ -240,3 +260,42 @@ def test_what_the_stream_does_is_counted(platform: Platform) -> None:
             text = client.get("/metrics", headers=headers).text
     assert "infraspectre_stream_clients 1.0" in text
     assert 'infraspectre_stream_counts{what="shed_low"} 7.0' in text
+
+
+def test_a_request_is_traced_within_its_callers_trace_by_its_route(platform: Platform) -> None:
+    caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = bearer(key_of(platform, "viewer")) | {"traceparent": caller}
+    with TestClient(make_app(platform)) as client, kept(ratio=0.0) as spans:
+        client.get("/api/v1/incidents/no-such", headers=headers | {"x-request-id": "request-1"})
+        client.get("/api/v1/incidents", headers=headers | {"traceparent": "garbage"})
+    [told] = spans
+    assert told.name == "GET /api/v1/incidents/{incident_id}"
+    assert f"00-{told.trace.trace_id:032x}-{told.parent_id:016x}-01" == caller
+    assert told.attributes == {
+        "http.request.method": "GET",
+        "http.route": "/api/v1/incidents/{incident_id}",
+        "http.response.status_code": 404,
+        "url.scheme": "http",
+        "infraspectre.request_id": "request-1",
+    }
+
+
+def test_an_answer_that_failed_is_traced_whatever_was_drawn(platform: Platform) -> None:
+    def down() -> None:
+        raise RuntimeError
+
+    broken = replace(platform, checks={"broker": down})
+    with TestClient(make_app(broken)) as client, kept(ratio=0.0) as spans:
+        client.get("/health/ready")
+        client.get("/health/live")
+    assert [(each.name, each.attributes["error.type"]) for each in spans] == [("GET /health/ready", "503")]
+
+
+def test_a_method_that_there_is_not_is_counted_as_one_of_others(platform: Platform) -> None:
+    with TestClient(make_app(platform)) as client:
+        for number in range(3):
+            client.request(f"STRANGE{number}", "/nowhere")
+    told = platform.metrics.exposition().decode()
+    labels = 'http_request_method="_OTHER",http_response_status_code="404",http_route=""'
+    assert f"http_server_request_duration_seconds_count{{{labels}}} 3.0" in told
+    assert "STRANGE" not in told

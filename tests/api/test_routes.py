@@ -15,6 +15,7 @@ from infraspectre.api.frame import Api
 from infraspectre.api.routes.exports import cell
 from infraspectre.modelbook import register
 from infraspectre.modelbook.opening import BUILTIN_FOLDER
+from infraspectre.records.collections import INCIDENTS
 from infraspectre.serving.platform import Platform
 
 Incidents = list[dict[str, Any]]
@@ -83,6 +84,21 @@ def test_reports_are_pages_and_pdf(asking: TestClient[Api], stored: Platform, in
     pytest.importorskip("typst")
     assert asking.get(path, params={"format": "pdf"}, headers=of(stored)).content.startswith(b"%PDF-")
     assert asking.get("/api/v1/export", params={"format": "pdf"}, headers=of(stored)).content.startswith(b"%PDF-")
+
+
+def test_an_incident_whose_evidence_was_not_kept_is_reported_without_it(
+    asking: TestClient[Api], stored: Platform, incidents: Incidents
+) -> None:
+    """As versions did that kept detections in their table alone."""
+    record = msgspec.json.decode(stored.records.get("default", INCIDENTS, incidents[0]["incident_id"]).body)  # type: ignore[union-attr]
+    del record["detections"]
+    stored.records.put("default", INCIDENTS, "old", record)
+    page = asking.get("/api/v1/incidents/old/report", headers=of(stored))
+    assert incidents[0]["title"] in page.text
+    assert "was not kept with it" in page.text
+    scores = asking.post("/api/v1/custom-scoring", json={"incident_ids": ["old"]}, headers=of(stored)).json()
+    assert scores == {"scores": [], "missing": ["old"]}
+    stored.records.delete("default", INCIDENTS, "old")
 
 
 def test_a_prediction_is_made_and_explained(asking: TestClient[Api], stored: Platform) -> None:

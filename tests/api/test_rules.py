@@ -17,7 +17,7 @@ from infraspectre.api.app import make_app
 from infraspectre.records.tables import detection_frame
 from infraspectre.serving import rule_trial
 from infraspectre.serving.following import Following
-from infraspectre.serving.metrics import DETECTOR_SECONDS
+from infraspectre.serving.metrics import DETECTOR_CPU
 from infraspectre.settings import DetectionSettings, Settings
 
 OWN = """\
@@ -108,8 +108,8 @@ def test_a_rule_has_its_text_hits_and_cost(site: Site) -> None:
     found = [finding(1, at=now // 10**9 - 60), finding(2, at=now // 10**9 - 600)]
     frame = detection_frame(found).with_columns(detector=pl.lit("rule:resolver-used"), at=now - 60 * 10**9)
     site.platform.tables.append("default", "detections", frame, "hits")
-    site.platform.metrics.set(DETECTOR_SECONDS, "own_rules", value=0.25)
-    site.platform.metrics.set(DETECTOR_SECONDS, "scan", value=0.75)
+    site.platform.metrics.set(DETECTOR_CPU, "own_rules", value=0.25)
+    site.platform.metrics.set(DETECTOR_CPU, "scan", value=0.75)
     detail = site.get(f"{PATH}/{RESOLVER}")
     assert "when: resp_port == 53" in detail["text"]
     assert (detail["summary"]["hits"], detail["summary"]["cost"]) == (2, {"cpu_ms": 250.0, "share": 0.25})

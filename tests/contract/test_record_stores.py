@@ -268,3 +268,39 @@ def test_an_entity_gets_a_pseudonym_everywhere(store: RecordStore) -> None:
     assert msgspec.json.decode(written.body) == {"tags": ["host-1"], "name": "host-1 to host-2", "inner": {"host-1": 1}}
     assert keys(store, "tags=host-1", "name~HOST-2") == ["k"]
     assert keys(store, "tags=10.0.0.1") == []
+
+
+def test_lists_show_what_the_fields_name(store: RecordStore) -> None:
+    records = drawn(1, 60)
+    store.put_many("a", THINGS, {key: {**each, "rest": "x" * 9_000} for key, each in records.items()})
+    store.put_many("b", THINGS, drawn(2, 5))
+    for order in ("size", "-name", None):
+        whole, listed = (store.page("a", THINGS, asked(order=order), is_listed) for is_listed in (False, True))
+        assert [each[:3] for each in listed.rows] == [each[:3] for each in whole.rows]
+        assert [msgspec.json.decode(each.body) for each in listed.rows] == [records[each.key] for each in listed.rows]
+    first = next(iter(records))
+    store.put("a", THINGS, first, {"name": "new", "rest": "y"})
+    shown = {each.key: each.body for each in store.page("a", THINGS, asked(), is_listed=True).rows}
+    assert msgspec.json.decode(shown[first]) == {"name": "new"}
+    assert store.delete("a", THINGS, first)
+    assert store.put("a", THINGS, "another", {"size": 1}).revision == 1
+    assert store.verify() == store.repair() == []
+    assert len(store.page("a", THINGS, asked(), is_listed=True).rows) == 60
+
+
+def test_lists_show_records_from_before_there_were_lists(store: RecordStore) -> None:
+    store.put_many("a", OTHERS, {"1": {"name": "x", "rank": 5, "rest": "z"}, "2": {"rest": "z"}})
+    listed = Collection("others", {"name": "text", "rank": "integer"}, is_listed=True)
+    shown = [store.page("a", each, Query(), is_listed=True).rows for each in (OTHERS, listed)]
+    assert [[msgspec.json.decode(each.body) for each in rows] for rows in shown] == [
+        [{"name": "x"}, {}],
+        [{"name": "x", "rank": 5}, {}],
+    ]
+    grown = Collection("others", {"name": "text", "rank": "integer", "rest": "text"}, is_listed=True)
+    store.put("a", listed, "2", {"name": "y", "rest": "new"})
+    assert [msgspec.json.decode(each.body) for each in store.page("a", grown, Query(), is_listed=True).rows] == [
+        {"name": "x", "rank": 5, "rest": "z"},
+        {"name": "y", "rest": "new"},
+    ]
+    assert store.verify() == store.repair() == []
+    assert len(store.page("a", grown, Query(), is_listed=True).rows) == 2

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
+
 import msgspec
 
 from api.stream.stream_fakes import event
-from infraspectre.feed.batches import PIECE_SIZE, Batch
+from infraspectre.feed.batches import PIECE_SIZE, Batch, Piece, joined
 from infraspectre.feed.reader import BLOCK, MOST_SCANNED, Feed, FeedReader
 from infraspectre.feed.relevance import Relevance
 from infraspectre.feed.selection import Selection
@@ -109,3 +111,20 @@ def test_pieces_are_bounded_and_count_what_is_left_out() -> None:
         assert sum(sum(piece.shed) for piece in pieces) == 300 - kept
         assert [piece.end for piece in pieces] == sorted(piece.end for piece in pieces)
         assert pieces[-1].end == 300
+
+
+def test_searches_for_cycles_do_not_look_at_events_in_memory() -> None:
+    topic = MemoryLog().topic("feed")
+    topic.append([event(number) for number in range(20)])
+    happenings = Feed(topic).read(0, 20).of("default")
+    assert [each.relevance for each in happenings] == [happenings[0].relevance] * 20
+    gc.collect()  # which finds that tuples of texts need not be looked at
+    assert not any(
+        map(gc.is_tracked, [*happenings, *(part for each in happenings for part in (each.event, each.event.entities))])
+    )
+
+
+def test_pieces_are_joined_with_what_was_shed() -> None:
+    first, none, last = Piece("1,2", 2, (1, 0), 5), Piece("", 0, (3, 0), 7), Piece("3", 1, (0, 1), 9)
+    assert joined([first]) is first
+    assert joined([first, none, last]) == Piece("1,2,3", 3, (4, 1), 9)

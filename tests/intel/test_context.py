@@ -110,6 +110,14 @@ class Fixed:
         """Find nothing."""
         return []
 
+    def due(self) -> int | None:
+        """Hold nothing back."""
+        return None
+
+    def turn(self, until: int) -> list[Detection]:
+        """Find nothing."""
+        return []
+
     def finish(self) -> list[Detection]:
         """Find nothing."""
         return []

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from infraspectre.ml.drift import drift, p_value_of
+from infraspectre.ml.drift import ScoreWatch, drift, p_value_of
 
 RANDOM = np.random.default_rng(7)
 
@@ -63,3 +63,31 @@ def test_columns_that_moved_most_come_first() -> None:
 def test_p_values_are_those_of_the_tables(scaled: float, expected: float) -> None:
     rows = 10**8
     assert p_value_of(scaled / np.sqrt(rows / 2), rows, rows) == pytest.approx(expected, rel=0.02)
+
+
+def probabilities(alpha: float, beta: float, rows: int) -> np.ndarray:
+    return RANDOM.beta(alpha, beta, rows)
+
+
+def test_a_watch_tells_nothing_before_it_has_rows_to_compare() -> None:
+    watch = ScoreWatch(1_000, 1_000)
+    watch.add(probabilities(1, 20, 1_000))
+    assert watch.population_stability is None
+    watch.add(probabilities(1, 20, 50))
+    assert watch.population_stability is None
+    watch.add(probabilities(1, 20, 100))
+    assert watch.population_stability is not None
+
+
+def test_a_watch_tells_probabilities_that_moved_from_those_that_did_not() -> None:
+    watch = ScoreWatch(2_000, 2_000)
+    for _ in range(10):
+        watch.add(probabilities(1, 20, 1_000))
+    assert watch.population_stability is not None
+    assert watch.population_stability < 0.1
+    for _ in range(6):
+        watch.add(probabilities(2, 4, 1_000))
+    assert watch.population_stability > 0.25
+    for _ in range(6):  # what moved is over once it is not among the last rows any more
+        watch.add(probabilities(1, 20, 1_000))
+    assert watch.population_stability < 0.1

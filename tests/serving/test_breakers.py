@@ -86,3 +86,27 @@ def test_a_detector_that_raises_is_off_for_a_while_and_comes_back() -> None:
     faulty.fails, times[0] = False, 60.0
     assert len(guarded.detect(pl.DataFrame())) == 1
     assert guarded.breaker.state == "closed"
+
+
+class Holding(Faulty):
+    def due(self) -> int | None:
+        return 5
+
+    def turn(self, until: int) -> list[Detection]:
+        return self.detect(pl.DataFrame())
+
+
+def test_a_detector_that_holds_something_back_has_nothing_due_while_it_is_off() -> None:
+    times, holding = [0.0], Holding()
+    guarded = GuardedDetector(holding, Breaker("detector holding", failures=1, wait_s=60.0, now=clocked(times)))
+    assert guarded.due() == 5
+    assert guarded.turn(5) == []
+    assert guarded.due() is None
+    holding.fails, times[0] = False, 60.0
+    assert guarded.due() == 5
+    assert len(guarded.turn(5)) == 1
+
+
+def test_a_detector_that_holds_nothing_back_has_nothing_due() -> None:
+    guarded = GuardedDetector(Faulty())
+    assert (guarded.due(), guarded.turn(5)) == (None, [])

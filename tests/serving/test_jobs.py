@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from collectors import kept
 from infraspectre.adapters.record_store import open_sqlite
 from infraspectre.errors import ConflictError, InputError, OverloadError
 from infraspectre.ports import RecordStore
 from infraspectre.serving.jobs import Job, JobLimits, LeasedJobs
+from infraspectre.telemetry import span
 
 SECOND = 10**9
 
@@ -156,3 +158,11 @@ def test_workers_at_once_never_hold_the_same_job(records: RecordStore, clock: Se
         taken.append(job.key)
         jobs.finish(job, "last")
     assert sorted(taken) == sorted(expected)
+
+
+def test_a_job_belongs_to_the_trace_of_who_asked_for_it(jobs: LeasedJobs) -> None:
+    with kept(), span("POST") as asked:
+        told = asked.traceparent
+        jobs.enqueue("default", "retraining", {}, "ada", "one")
+    jobs.enqueue("default", "retraining", {}, "ada", "two")
+    assert [jobs.get("default", key).trace for key in ("one", "two")] == [told, ""]

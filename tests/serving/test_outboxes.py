@@ -81,6 +81,31 @@ def test_slow_receivers_of_one_tenant_leave_room_for_others(platform: Platform) 
         sender.finish()
 
 
+def test_a_receiver_that_never_answers_costs_no_other_anything(platform: Platform) -> None:
+    free = threading.Event()
+
+    def answer(request: Request) -> Reply:
+        if request.path == "/hangs":
+            free.wait(20)
+        return Reply()
+
+    assert platform.outgoing
+    platform.outgoing.timeout = 0.2
+    with receiver(answer) as there:
+        register(platform, "default", "wh_h", f"{there.url}/hangs")
+        register(platform, "default", "wh_q", there.url)
+        happen(platform.log, 2)  # type: ignore[arg-type]
+        sender = Outboxes(platform)
+        sender.look()
+        sender.finish()
+        free.set()
+    known = Destinations(platform, "default")
+    assert known.progress("wh_q").delivered == 2
+    hung = known.progress("wh_h")
+    assert (hung.taken, hung.delivered, hung.failures) == (0, 0, 1), "its events wait in the log"
+    assert 'infraspectre_outbox_failures_total{kind="webhook"} 1.0' in platform.metrics.exposition().decode()
+
+
 def test_a_receiver_whose_secret_cannot_be_opened_harms_no_other(platform: Platform) -> None:
     with receiver() as there:
         register(replace(platform, token_key=b"x" * 32), "default", "wh_1", there.url)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,6 +81,36 @@ def test_what_more_than_there_is_room_for_is_refused() -> None:
     go.set()
     assert all(len(each.result(60)) == 1 for each in answers)
     scoring.close()
+
+
+def test_what_comes_while_several_do_is_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    scoring, begun, go, sizes = Scoring(open_model), Event(), Event(), list[int]()
+    model = scoring.model("builtin:dga").model
+    judge = model.judge
+
+    def noted(frame: Any) -> Any:
+        sizes.append(len(frame))
+        begun.set()
+        go.wait(60)
+        return judge(frame)
+
+    model.judge = noted  # type: ignore[method-assign]
+    ask = partial(scoring.judge, "builtin:dga", [{"domain": NAMES[0]}])
+    later: list[Any] = []
+
+    def gathering(seconds: float) -> None:
+        assert 0 < seconds < 0.01
+        later.extend([ask(), ask()])
+
+    monkeypatch.setattr("infraspectre.serving.scoring.time", SimpleNamespace(sleep=gathering))
+    answers = [ask()]
+    begun.wait(60)
+    answers += [ask(), ask()]
+    go.set()
+    assert [len(each.result(60)) for each in answers] == [1, 1, 1]
+    assert ask().result(60) == [each.result(60)[0] for each in later][:1]
+    scoring.close()
+    assert sizes == [1, 2, 3]
 
 
 def test_a_prediction_is_explained(scoring: Scoring) -> None:

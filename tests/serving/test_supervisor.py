@@ -20,6 +20,7 @@ from infraspectre.settings import Settings
 from serving_fakes import clocked
 
 READY = '{"state":"ready","urls":{"api":"http://x"}}'
+ECHO = """import sys; print('{"state":"ready","urls":{"api":"' + url + '"}}', flush=True); sys.stdin.readlines()"""
 WELL = f"import sys; sys.stdin.readline(); print('{READY}', flush=True); sys.stdin.readline()"
 STUBBORN = f"import signal, time; signal.signal(15, signal.SIG_IGN); print('{READY}', flush=True); time.sleep(60)"
 BROKEN = "raise SystemExit(3)"
@@ -50,6 +51,19 @@ def until(condition: Callable[[], bool], child: Child) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it never came to pass")
+
+
+@pytest.mark.parametrize(("given", "told"), [(None, "1"), ("3", "3")])
+def test_products_have_one_thread_unless_somebody_says_otherwise(
+    children: list[Child], monkeypatch: pytest.MonkeyPatch, given: str | None, told: str
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+    child = started(children, f"import os; url = os.environ['OPENBLAS_NUM_THREADS']; {ECHO}", [0.0])
+    until(lambda: child.is_ready, child)
+    assert child.report is not None
+    assert child.report.urls == {"api": told}
 
 
 def test_a_process_reports_and_stops_when_it_is_asked(children: list[Child]) -> None:

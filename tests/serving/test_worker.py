@@ -12,14 +12,18 @@ import msgspec
 import polars as pl
 import pytest
 
+from infraspectre import app
 from infraspectre.adapters.results import detection_object, incident_object
 from infraspectre.errors import OutputError
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.feed import EVENTS_TOPIC, FEED_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, FeedEvent
 from infraspectre.records.flows import FlowBatch
+from infraspectre.records.times import NANOSECONDS
 from infraspectre.serving.outlets import CONSUMER, Queue
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.worker import Worker
+from infraspectre.settings import DetectionSettings, Settings
+from infraspectre.simulation import simulate
 from pipeline_fakes import Detecting
 from serving_fakes import (
     Tables,
@@ -302,6 +306,78 @@ def test_flows_that_wait_for_more_are_looked_at_once_nothing_comes(few: pl.DataF
     worker.step()
     worker.step()
     assert calls.count("settle") == 1
+
+
+@pytest.fixture(scope="module")
+def attack(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """Flows of a host that runs programs on others, which is told apart from software distribution after an hour."""
+    capture = simulate(
+        "lateral-movement", tmp_path_factory.mktemp("attack"), 3, kind="psexec", background=False
+    ).capture
+    return pl.concat([batch.frame for batch in app.flows(capture)], how="diagonal_relaxed")
+
+
+def silent(attack: pl.DataFrame, tmp_path: Path, size: int) -> tuple[Platform, Worker, list[float]]:
+    """Return a worker that has seen an attack, in batches of a size, and behind which no flow comes."""
+    one, times = platform(tmp_path, Settings(detection=DetectionSettings(grace_s=GRACE_S))), [0.0]
+    worker = Worker(one, compose, tmp_path / "worker", now=clocked(times))
+    deliver(one.log, attack, size)  # type: ignore[arg-type]
+    drain(worker)
+    return one, worker, times
+
+
+GRACE_S = 60.0
+
+
+def due_s(worker: Worker) -> float:
+    """Return how long after the last flow something is to be told."""
+    due = worker.learnt.pipelines["default"].due()
+    assert due is not None
+    return float(due - worker.learnt.reached["default"]) / NANOSECONDS
+
+
+def wait(worker: Worker, times: list[float], until_s: float) -> None:
+    """Let time go on, and a worker do what it has to meanwhile."""
+    times[0] = until_s
+    worker.step()
+    drain(worker)
+
+
+def test_what_is_held_back_is_told_though_no_flow_comes(attack: pl.DataFrame, tmp_path: Path) -> None:
+    one, worker, times = silent(attack, tmp_path, 200)
+    wait(worker, times, 2.0)
+    assert not incidents(one)
+    held_s = due_s(worker)
+    assert held_s > 3_000
+    wait(worker, times, held_s + GRACE_S - 1.0)
+    assert not incidents(one), "a sensor may be so late"
+    wait(worker, times, held_s + GRACE_S + 2.0)
+    assert [record["categories"] for record in incidents(one).values()] == [["remote_execution"]]
+    assert [event["kind"] for event in told(one)].count("incident.raised") == 1
+
+
+def test_what_is_told_in_silence_depends_on_no_batch_and_on_no_restart(attack: pl.DataFrame, tmp_path: Path) -> None:
+    found = []
+    for size in (1, 200):
+        folder = tmp_path / str(size)
+        one, worker, times = silent(attack, folder, size)
+        wait(worker, times, 2.0)
+        wait(worker, times, due_s(worker) + GRACE_S + 2.0)
+        found.append(results(one))
+        drain(Worker(one, compose, folder / "worker", now=clocked([0.0])))
+        assert results(one) == found[-1], "what was noted is done again, and told once"
+    assert found[0] == found[1]
+
+
+def test_time_goes_on_for_silent_tenants_alone(attack: pl.DataFrame, tmp_path: Path) -> None:
+    one, worker, times = silent(attack, tmp_path, 200)
+    wait(worker, times, 2.0)
+    held_s = due_s(worker)
+    times[0] = held_s + GRACE_S
+    one.log.topic(FLOWS_TOPIC).append([entry(attack, 0, "other")])
+    wait(worker, times, held_s + GRACE_S + 2.0)
+    assert incidents(one)
+    assert not incidents(one, "other")
 
 
 def test_under_overload_flows_in_are_flows_out_shed_and_queued(flows: pl.DataFrame, tmp_path: Path) -> None:

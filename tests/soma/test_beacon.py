@@ -239,3 +239,16 @@ def test_a_web_server_at_a_further_port_is_odd_outside_alone() -> None:
         for resp in ("203.0.113.9", "10.0.0.9")
     ]
     assert ["odd_port" in each.evidence.measures for each in found] == [True, False]
+
+
+def test_a_beacon_that_ended_soon_is_told_in_the_silence_behind_it() -> None:
+    rows = calls(30.0, 0.1, count=40, app_protocol="tls")
+    beacon, whole = Beacon(), found_in(Beacon, frame(rows))
+    soma = Soma([beacon])
+    assert soma.detect(FlowBatch(frame(rows))) + soma.settle() == []
+    due = soma.due()
+    assert due is not None
+    assert due == rows[0]["started_at"] + int(BeaconSettings().patience_s * 1e9)
+    assert soma.turn(due - 1) == []
+    assert soma.turn(due) == whole
+    assert soma.due() is None

@@ -25,6 +25,17 @@ def test_a_vertical_scan_names_ports_and_target(protocol: str) -> None:
     assert len(found.flow_ids) == 64
 
 
+def test_whoever_scans_again_the_next_day_is_told_of_again() -> None:
+    def probes(hour: float) -> list[dict[str, Any]]:
+        return [unanswered(hour * 3_600 + port / 10, resp_port=port, orig_ip="10.0.0.66") for port in range(1, 401)]
+
+    first, *again = found_in(Scan, frame(probes(0) + probes(24)), 400)
+    assert [each.evidence.measures for each in again] == [first.evidence.measures]
+    assert again[0].detection_id != first.detection_id
+    assert again[0].first_seen - first.first_seen == 24 * 3_600 * 10**9
+    assert len(found_in(Scan, frame(probes(0) + probes(6)), 400)) == 1, "what goes on is told once"
+
+
 def test_a_sweep_has_no_single_target() -> None:
     probes = [unanswered(n, resp_ip=f"10.0.1.{n}", resp_port=445, orig_ip="10.0.0.66") for n in range(1, 201)]
     found = found_in(Scan, frame(probes))

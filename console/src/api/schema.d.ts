@@ -408,7 +408,7 @@ export interface paths {
         };
         /**
          * Ready
-         * @description Tell whether requests can be answered: 503 while something that they need is down.
+         * @description Tell whether requests can be answered: 503 while something that nothing goes on without is down.
          */
         get: operations["ready"];
         put?: never;
@@ -2216,6 +2216,8 @@ export interface components {
             since: string;
             /** @default  */
             reason: string;
+            /** @default true */
+            is_needed: boolean;
         };
         /** DependencyMatrix */
         DependencyMatrix: {

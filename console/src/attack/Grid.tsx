@@ -88,35 +88,36 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the grid listens to keys
     <td
-      role="gridcell"
       class={`${style.cell} ${style[lookOf(cell, layer)]} ${isPart ? style.part : ""}`}
       data-at={at}
       tabIndex={isEntry ? 0 : -1}
-      aria-selected={selected === technique.id}
-      aria-expanded={parts.length > 0 ? isOpen : undefined}
+      aria-current={selected === technique.id ? "true" : undefined}
       title={`${technique.id} ${technique.name}`}
       onFocus={focus}
       onClick={() => select(technique.id)}
     >
-      <span class={style.name}>{technique.name}</span>
-      <span class={style.foot}>
-        <span class={style.words}>{words(cell, layer)}</span>
-        {parts.length > 0 && (
-          <button
-            type="button"
-            class={style.fold}
-            tabIndex={-1}
-            aria-label={`${isOpen ? "Fold" : "Unfold"} the ${parts.length} sub-techniques of ${technique.name}`}
-            onClick={(event) => {
-              event.stopPropagation();
-              fold(technique.id);
-            }}
-          >
-            {parts.length}
-            <Chevron size={12} aria-hidden="true" />
-          </button>
-        )}
-      </span>
+      <div class={style.inside}>
+        <span class={style.name}>{technique.name}</span>
+        <span class={style.foot}>
+          <span class={style.words}>{words(cell, layer)}</span>
+          {parts.length > 0 && (
+            <button
+              type="button"
+              class={style.fold}
+              tabIndex={-1}
+              aria-expanded={isOpen}
+              aria-label={`${isOpen ? "Fold" : "Unfold"} the ${parts.length} sub-techniques of ${technique.name}`}
+              onClick={(event) => {
+                event.stopPropagation();
+                fold(technique.id);
+              }}
+            >
+              {parts.length}
+              <Chevron size={12} aria-hidden="true" />
+            </button>
+          )}
+        </span>
+      </div>
     </td>
   );
 }

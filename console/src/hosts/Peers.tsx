@@ -56,7 +56,7 @@ export function Peers({ address, peers }: { address: string; peers: Peer[] }) {
 }
 
 function pictureOf(address: string, peers: Peer[]): [GraphNode[], GraphEdge[]] {
-  const nodes = peers.map((peer) => ({ id: peer.address, kind: "address", label: peer.name || peer.address }));
+  const nodes = peers.map((peer) => ({ id: peer.address, kind: "host", label: peer.name || peer.address }));
   const edges = peers.map((peer) => ({ source: address, target: peer.address, kind: "talked", bytes: peer.bytes }));
   return [[{ id: address, kind: "host", label: address }, ...nodes], edges];
 }

@@ -49,12 +49,12 @@ export const COLUMNS: Column<Host>[] = [
   {
     key: "criticality",
     title: "Criticality",
-    width: "8.5rem",
+    width: "7.5rem",
     wideOnly: true,
     show: (row) => (row.criticality ? <Severity level={row.criticality} /> : none),
   },
-  { key: "role", title: "Roles", width: "11rem", wideOnly: true, show: (row) => <Roles row={row} /> },
-  { key: "level", title: "Worst open incident", width: "12rem", show: (row) => <Worst row={row} /> },
+  { key: "role", title: "Roles", width: "9rem", wideOnly: true, show: (row) => <Roles row={row} /> },
+  { key: "level", title: "Worst open incident", width: "11.5rem", show: (row) => <Worst row={row} /> },
   {
     key: "value",
     title: "Score",

@@ -1,7 +1,6 @@
 /** Shows a host: who it is, what it did, and what of that is not usual. */
 import { Pencil } from "lucide-preact";
 import { useState } from "preact/hooks";
-import { Link } from "wouter-preact";
 import { useRefresh } from "../api/following";
 import { may } from "../api/session";
 import { Activity } from "../hosts/Activity";
@@ -16,6 +15,7 @@ import { Bars } from "../parts/Bars";
 import { Button } from "../parts/Button";
 import { CopyText } from "../parts/CopyText";
 import { KeyValue } from "../parts/KeyValue";
+import { LinkButton } from "../parts/LinkButton";
 import { Page } from "../parts/Page";
 import { Panel } from "../parts/Panel";
 import { Severity } from "../parts/Severity";
@@ -28,8 +28,10 @@ export default function Host({ params: { id } }: { params: { id: string } }) {
   useRefresh(["threat"], ["host"]);
   const tools = (
     <>
-      <Link href={`/flows?filter=${encodeURIComponent(`address=${id}`)}`}>Flows of this host</Link>
-      <Link href={`/graph?node=${encodeURIComponent(`host:${id}`)}`}>Graph around it</Link>
+      <LinkButton href={`/flows?filter=${encodeURIComponent(`address=${id}`)}`}>Flows of this host</LinkButton>
+      {(asked.data?.incidents.length ?? 0) > 0 && (
+        <LinkButton href={`/graph?node=${encodeURIComponent(nodeOf(id, asked.data))}`}>Graph around it</LinkButton>
+      )}
       {may("engineer") && (
         <Button onClick={() => setEdited(true)}>
           <Pencil size={14} aria-hidden="true" /> Edit asset
@@ -51,7 +53,7 @@ function Detail({ host }: { host: HostDetail }) {
   const { activity } = host;
   return (
     <>
-      <div class={style.two}>
+      <div class={style.who}>
         <Panel title="Who it is">
           <Identity host={host} />
         </Panel>
@@ -84,6 +86,11 @@ function Detail({ host }: { host: HostDetail }) {
       </Panel>
     </>
   );
+}
+
+/* The graph calls hosts outside the site addresses. */
+function nodeOf(address: string, host: HostDetail | undefined): string {
+  return `${host?.summary.place === "outside" ? "address" : "host"}:${address}`;
 }
 
 const unknown = <span class="soft">unknown</span>;

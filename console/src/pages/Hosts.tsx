@@ -42,7 +42,7 @@ export default function Hosts() {
           open={(row) => go(hostPath(row.address))}
           isMain
           card={(row) => <Card row={row} />}
-          height="calc(100vh - 220px)"
+          height="calc(100vh - 250px)"
           empty={<Nothing isFiltered={question.filters.length > 0} />}
         />
       </TableFrame>

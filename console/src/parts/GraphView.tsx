@@ -1,5 +1,6 @@
 /** Shows what is joined to what: as a picture that one moves and points at, and as a list for the keyboard. */
 import { Maximize, Minus, Plus } from "lucide-preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { useColours } from "../style/colours";
 import { count } from "./amounts";
@@ -22,6 +23,8 @@ export type Props = {
   height?: number;
   /** Leave the list out where a table beside the picture says the same. */
   isListed?: boolean;
+  /** Stands above the list: what is told of the chosen node. */
+  children?: ComponentChildren;
 };
 
 const NONE: ReadonlySet<string> = new Set();
@@ -37,6 +40,7 @@ export function GraphView({
   marked = NONE,
   height = 480,
   isListed = true,
+  children,
 }: Props) {
   const id = useId();
   const [own, setOwn] = useState<string | null>(null);
@@ -57,6 +61,7 @@ export function GraphView({
         <Picture {...{ nodes, edges, chosen, choose, marked, canvas }} open={onOpen ?? choose} />
         {isListed && (
           <List
+            about={children}
             {...{ nodes, joined, chosen }}
             choose={(node) => {
               choose(node);
@@ -142,6 +147,7 @@ function Picture({ nodes, edges, chosen, choose, open, marked, canvas }: Shown) 
 }
 
 type Listed = {
+  about: ComponentChildren;
   nodes: GraphNode[];
   joined: Neighbours;
   chosen: string | null;
@@ -149,12 +155,13 @@ type Listed = {
   open: ((id: string) => void) | undefined;
 };
 
-function List({ nodes, joined, chosen, choose, open }: Listed) {
+function List({ about, nodes, joined, chosen, choose, open }: Listed) {
   const [text, setText] = useState("");
   const found = useMemo(() => matching(nodes, text, joined), [nodes, text, joined]);
   const near = chosen === null ? null : joined.get(chosen);
   return (
     <div class={style.list}>
+      {about}
       <input
         type="search"
         class={style.find}

@@ -18,10 +18,15 @@ type Focus = { isFocused: boolean };
 type Drawn = Sigma<NodeLook, EdgeLook, Attributes, State, State, Focus, Primitives>;
 type Lit = { nodes: string[]; edges: string[] };
 
+/** Up to so many nodes all have their label, where there is room. */
+const FEW_NODES = 80;
 /** Beyond so many edges they are left out while the picture moves. */
 const MANY_EDGES = 3_000;
 const FAINT = 0.12;
 const SMALLEST = 4;
+/** Beyond so many nodes they are drawn smaller, so that they do not hide one another. */
+const CROWD = 800;
+const MOST_SIGNS = 32;
 
 export class GraphCanvas {
   private readonly graph = new Graph<NodeLook, EdgeLook>({ type: "undirected", allowSelfLoops: false });
@@ -105,17 +110,22 @@ export class GraphCanvas {
     this.graph.clear();
     const colours = new Map<string, string>();
     const degrees = new Uint32Array(nodes.length);
+    const scale = Math.max(0.4, Math.min(1, Math.sqrt(CROWD / nodes.length)));
     for (const at of pairs.flat()) degrees[at] = (degrees[at] ?? 0) + 1;
     for (const [at, node] of nodes.entries()) {
       const { colour: token, shape } = lookOf(node.kind);
       if (!colours.has(token)) colours.set(token, colourOf(`var(${token})`));
       const [x, y] = [places[at * 2] ?? 0, places[at * 2 + 1] ?? 0];
-      const size = SMALLEST + Math.min(Math.sqrt(degrees[at] ?? 0), 10);
-      this.graph.mergeNode(node.id, { x, y, size, shape, colour: colours.get(token) ?? "", label: node.label });
+      const size = scale * (SMALLEST + Math.min(Math.sqrt(degrees[at] ?? 0), 10));
+      this.graph.mergeNode(node.id, { x, y, size, shape, colour: colours.get(token) ?? "", label: cut(node.label) });
     }
     const colour = colourOf("var(--line-strong)");
     for (const [from, to] of pairs) this.graph.mergeEdge(nodes[from]?.id, nodes[to]?.id, { colour });
-    this.sigma.setSettings({ hideEdgesOnMove: pairs.length > MANY_EDGES, hideLabelsOnMove: pairs.length > MANY_EDGES });
+    this.sigma.setSettings({
+      hideEdgesOnMove: pairs.length > MANY_EDGES,
+      hideLabelsOnMove: pairs.length > MANY_EDGES,
+      labelRenderedSizeThreshold: nodes.length > FEW_NODES ? 7 : 0,
+    });
   }
 
   private hover(node: string | null): void {
@@ -147,6 +157,11 @@ export class GraphCanvas {
     this.sigma.setNodesState(nodes, { isLit });
     this.sigma.setEdgesState(edges, { isLit });
   }
+}
+
+/* Longer labels would lie over others; the list has them whole. */
+function cut(label: string): string {
+  return label.length > MOST_SIGNS ? `${label.slice(0, MOST_SIGNS - 1)}…` : label;
 }
 
 function pairsOf(nodes: GraphNode[], edges: GraphEdge[]): [number, number][] {
@@ -188,6 +203,7 @@ function begin(graph: Graph<NodeLook, EdgeLook>, frame: HTMLElement): Drawn {
     },
     settings: {
       itemSizesReference: "screen",
+      allowInvalidContainer: true, // the page may be left before the picture has a size
       labelDensity: 0.6,
       labelRenderedSizeThreshold: 7,
       stagePadding: 36,

@@ -13,6 +13,7 @@ import httpx
 from infraspectre.adapters.outgoing import EXCHANGE_S, Deadline
 from infraspectre.errors import AccessError
 from infraspectre.records.delivery import Failure, Receipt
+from infraspectre.telemetry import span
 
 MOST_ANSWER = 1 << 20
 """Bytes of an answer that are read."""
@@ -47,9 +48,34 @@ class Answer(NamedTuple):
 
 
 def post(
-    client: httpx.Client, url: str, headers: Mapping[str, str], body: bytes, exchange_s: float = EXCHANGE_S
+    client: httpx.Client,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    exchange_s: float = EXCHANGE_S,
+    *,
+    parent: str = "",
 ) -> Answer | Failure:
-    """Send a request, and return the answer, or why there is none; redirects are not followed."""
+    """Send a request, and return the answer, or why there is none; redirects are not followed.
+
+    The receiver is told of which trace it is: within the span of `parent`, else within the one around.
+    """
+    with span("POST", "client", {"http.request.method": "POST"}, parent=parent) as traced:
+        told = {"traceparent": known} if (known := traced.traceparent or parent) else {}
+        answer = exchanged(client, url, {**headers, **told}, body, exchange_s)
+        if isinstance(answer, Failure):
+            traced.end("no answer")
+        else:
+            traced.set({"http.response.status_code": answer.status})
+            if answer.status >= 400:
+                traced.end(str(answer.status))
+        return answer
+
+
+def exchanged(
+    client: httpx.Client, url: str, headers: Mapping[str, str], body: bytes, exchange_s: float
+) -> Answer | Failure:
+    """Send a request, and return the answer, or why there is none within so many seconds."""
     with Deadline(exchange_s) as deadline:
         try:
             with client.stream(

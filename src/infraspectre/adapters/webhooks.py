@@ -110,4 +110,4 @@ class Webhook:
             "webhook-timestamp": str(at_s),
             "webhook-signature": self._secret.signatures(outgoing.key, at_s, body),
         }
-        return post(self._client, self._url, headers, body)
+        return post(self._client, self._url, headers, body, parent=outgoing.event.trace)

@@ -22,6 +22,7 @@ from infraspectre.api.directories import Directories
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
 from infraspectre.api.given import GivenPlatform
+from infraspectre.api.heavy import HeavyPool
 from infraspectre.api.idempotency import Idempotency
 from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
@@ -107,7 +108,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
     """Return the application that answers for a platform."""
     door = door_of(platform)
     directories = Directories(platform)
-    health = Matrix(checks_of(platform), platform.clock)
+    health, heavy = Matrix(checks_of(platform), platform.clock, faults=platform.faults), HeavyPool(platform.metrics)
     handlers = [*handlers, metrics_route(platform.settings.access.public_metrics)]
     dependencies = {
         "platform": Provide(lambda: platform, sync_to_thread=False),
@@ -115,6 +116,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         "directories": Provide(lambda: directories, sync_to_thread=False),
         "health": Provide(lambda: health, sync_to_thread=False),
         "metrics": Provide(lambda: platform.metrics, sync_to_thread=False),
+        "heavy": Provide(lambda: heavy, sync_to_thread=False),
         "principal": Provide(principal_of, sync_to_thread=False),
         "expected": Provide(expected, sync_to_thread=False),
         **stream.DEPENDENCIES,
@@ -143,6 +145,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         exception_handlers={Exception: answer_problem},
         request_class=StrictRequest,
         request_max_body_size=MOST_BODY,
+        on_shutdown=[heavy.close],
         lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
         logging_config=None,
@@ -162,7 +165,7 @@ def checks_of(platform: Platform) -> dict[str, Callable[[], object]]:
 def described() -> openapi.Document:
     """Return the description of the API, for which nothing has to run."""
     handlers = [*HANDLERS, metrics_route(AccessSettings().public_metrics)]
-    names = ("platform", "door", "directories", "health", "metrics")
+    names = ("platform", "door", "directories", "health", "metrics", "heavy")
     nothing = {name: Provide(lambda: None, sync_to_thread=False) for name in names}
     given = {
         "principal": Provide(principal_of, sync_to_thread=False),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -12,8 +12,9 @@ import structlog
 from litestar import Litestar
 from litestar.types import Message, Receive, Scope, Send
 
-from infraspectre.api.routing import allowed, operation_name
-from infraspectre.serving.metrics import REQUEST_SECONDS, REQUESTS
+from infraspectre.api.routing import METHODS, allowed
+from infraspectre.serving.metrics import REQUEST_SECONDS
+from infraspectre.telemetry import Span, Untraced, is_traced, request_span
 
 Headers = Iterable[tuple[bytes, bytes]]
 SOUND_REQUEST_ID = re.compile(rb"\A[A-Za-z0-9][A-Za-z0-9._-]{7,63}\Z")
@@ -40,18 +41,16 @@ class Api(Litestar):
             if scope["type"] != "http":
                 await super().__call__(scope, receive, send)
                 return
-            began, answer = time.perf_counter(), Answer(scope, send, request_id)
-            try:
-                await self.answer(scope, receive, answer)
-            finally:
-                self.count(scope, answer.status, time.perf_counter() - began)
-
-    def count(self, scope: Any, status: int, seconds: float) -> None:
-        """Count an answer, and how long it took."""
-        handler = scope.get("route_handler")
-        operation = operation_name(handler) if handler else "none"
-        self.state.metrics.add(REQUESTS, operation, str(status))
-        self.state.metrics.observe(REQUEST_SECONDS, operation, value=seconds)
+            began, answer, method = time.perf_counter(), Answer(scope, send, request_id), method_of(scope)
+            with request_span(method, traceparent_of(scope["headers"]) if is_traced() else "") as traced:
+                try:
+                    await self.answer(scope, receive, answer)
+                finally:
+                    route, status = scope.get("path_template", ""), str(answer.status)
+                    seconds = time.perf_counter() - began
+                    self.state.metrics.observe(REQUEST_SECONDS, method, route, status, value=seconds)
+                    if is_traced():
+                        tell(traced, scope, method, route, answer.status)
 
     async def answer(self, scope: Scope, receive: Receive, send: Answer) -> None:
         """Answer OPTIONS here, HEAD as GET without its body, and all else by its route."""
@@ -62,6 +61,31 @@ class Api(Litestar):
         if method == "HEAD":
             scope["method"] = "GET"  # type: ignore[typeddict-unknown-key]
         await super().__call__(scope, receive, send)
+
+
+def method_of(scope: Any) -> str:
+    """Return the method of a request as metrics and traces name it: any that there is not is one."""
+    method: str = scope["method"]
+    return method if method in METHODS or method in ("HEAD", "OPTIONS") else "_OTHER"
+
+
+def traceparent_of(headers: Headers) -> str:
+    """Return the trace to which a request says that it belongs."""
+    return (header(headers, b"traceparent") or b"").decode("ascii", "replace")
+
+
+def tell(traced: Span | Untraced, scope: Any, method: str, route: str, status: int) -> None:
+    """Say on a span what became of a request (OpenTelemetry semantic conventions, HTTP server spans)."""
+    traced.rename(f"{method} {route}".rstrip())
+    traced.set({
+        "http.request.method": method,
+        "http.response.status_code": status,
+        "url.scheme": scope.get("scheme", "http"),
+        "infraspectre.request_id": scope["state"]["request_id"],
+        "client.address": (scope.get("client") or ("",))[0],
+    } | ({"http.route": route} if route else {}))  # fmt: skip
+    if status >= 500:
+        traced.end(str(status))
 
 
 class Answer:
@@ -103,9 +127,12 @@ class Answer:
 
 
 def request_id_of(headers: Headers) -> str:
-    """Return the request's own id if it is a sane one, else a new one."""
+    """Return the request's own id if it is a sane one, else a new one.
+
+    It is no secret: asking the system for randomness would let other threads take the interpreter meanwhile.
+    """
     given = header(headers, b"x-request-id") or b""
-    return given.decode() if SOUND_REQUEST_ID.match(given) else secrets.token_hex(16)
+    return given.decode() if SOUND_REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:

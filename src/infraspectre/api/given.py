@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from infraspectre.api.access.door import Door
 from infraspectre.api.directories import Directories
+from infraspectre.api.heavy import HeavyPool
 from infraspectre.api.pages import Question
 from infraspectre.records.access import Principal
 from infraspectre.serving.health import Matrix
@@ -27,6 +28,8 @@ GivenHealth: TypeAlias = NamedDependency[Matrix]
 """`health`: how what the platform depends on is."""
 GivenMetrics: TypeAlias = NamedDependency[Metrics]
 """`metrics`: what is counted and measured."""
+GivenHeavy: TypeAlias = NamedDependency[HeavyPool]
+"""`heavy`: where long work is done."""
 GivenQuestion: TypeAlias = NamedDependency[Question]
 """`question`: what a list was asked for; the route says `dependencies={"question": asked(...)}`."""
 GivenRevision: TypeAlias = NamedDependency[int]

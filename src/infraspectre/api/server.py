@@ -7,6 +7,7 @@ import gc
 import socket
 import ssl
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,25 +33,30 @@ from infraspectre.serving.listening import SensorNotices, in_address, listening
 from infraspectre.serving.metrics import (
     BREAKER_OPEN,
     BREAKER_SKIPPED,
-    DETECTOR_SECONDS,
+    DETECTOR_CPU,
     FAILURES,
+    LOG_SECONDS,
     PROCESS_RESTARTS,
+    PROCESS_UP,
     WORKER_FLOWS,
-    WORKER_SECONDS,
     WORKER_WAITING,
     Metrics,
 )
+from infraspectre.serving.observing import look_at_sensors
 from infraspectre.serving.opening import close_platform, open_platform
 from infraspectre.serving.outboxes import Outboxes
 from infraspectre.serving.responding import response_tasks
 from infraspectre.serving.retraining import RETRAINING, retrain
 from infraspectre.serving.tasks import Tasks
+from infraspectre.serving.tracing import tracing
 from infraspectre.serving.upkeep import Upkeep, access_tasks, log_tasks
 from infraspectre.settings import ServerSettings, Settings
+from infraspectre.telemetry import LOG_APPEND
 
 if TYPE_CHECKING:
     from granian.server.embed import Server
 
+    from infraspectre.adapters.sensor_link.listener import Listener
     from infraspectre.api.rpc.scoring import ScoringServer
     from infraspectre.serving.platform import Platform
 
@@ -67,17 +73,25 @@ def serve(settings: Settings, control: Control) -> None:
     platform = replace(
         open_platform(settings),
         checks={"worker": lambda: check_worker(control)},
+        faults=lambda: faults_of(control),
         intelligence=read_indicators([Path(each) for each in settings.detection.intel]),
     )
     tasks, outboxes = Tasks(platform, {RETRAINING: retrain}), Outboxes(platform)
-    tasks.start()
-    outboxes.start()
-    try:
-        uvloop.run(answer(platform, control))
-    finally:
-        outboxes.stop()
-        tasks.stop()
-        close_platform(platform)
+    with tracing(settings.telemetry, "server", platform.metrics, partial(measure, platform.metrics)):
+        tasks.start()
+        outboxes.start()
+        try:
+            uvloop.run(answer(platform, control))
+        finally:
+            outboxes.stop()
+            tasks.stop()
+            close_platform(platform)
+
+
+def measure(metrics: Metrics, name: str, seconds: float) -> None:
+    """Measure an append to the log; the stages that the server itself runs, on request, are not those of the worker."""
+    if name == LOG_APPEND:
+        metrics.observe(LOG_SECONDS, value=seconds)
 
 
 async def answer(platform: Platform, control: Control) -> None:
@@ -101,7 +115,7 @@ async def answer(platform: Platform, control: Control) -> None:
         urls = {"api": f"{scheme}://{in_address(chosen.host)}:{port}"}
         listener, scoring = await listening(platform, urls, notices), await scoring_server(platform, urls)
         try:
-            await beat(control, urls, running, platform.metrics)
+            await beat(control, urls, running, platform, listener)
         finally:
             control.report(Report("stopping"))
             for each in (listener, scoring):
@@ -202,12 +216,18 @@ async def until_listening(host: str, port: int, running: asyncio.Task[None]) -> 
     raise OutputError("the server ended at once", field="server.port")
 
 
-async def beat(control: Control, urls: dict[str, str], running: asyncio.Task[None], metrics: Metrics) -> None:
-    """Report until told to stop; raises what ended the server."""
+async def beat(
+    control: Control, urls: dict[str, str], running: asyncio.Task[None], platform: Platform, listener: Listener | None
+) -> None:
+    """Report, and look around, until told to stop; raises what ended the server."""
+    metrics = platform.metrics
+    metrics.set(PROCESS_UP, "server", value=1)
     while not control.stopped.is_set():
         control.report(Report("ready", urls))
         for news in list(control.others.values()):
             note(news, metrics)
+        if listener is not None:
+            look_at_sensors(listener, metrics)
         done, _ = await asyncio.wait([running], timeout=0)
         if done:
             await running
@@ -218,8 +238,7 @@ async def beat(control: Control, urls: dict[str, str], running: asyncio.Task[Non
 FACTS = {
     "flows": WORKER_FLOWS,
     "waiting": WORKER_WAITING,
-    "seconds": WORKER_SECONDS,
-    "detectors": DETECTOR_SECONDS,
+    "detectors": DETECTOR_CPU,
     "open": BREAKER_OPEN,
     "skipped": BREAKER_SKIPPED,
     "failures": FAILURES,
@@ -230,15 +249,28 @@ FACTS = {
 def note(news: News, metrics: Metrics) -> None:
     """Show in metrics how another process is."""
     metrics.set(PROCESS_RESTARTS, news.role, value=news.restarts)
+    metrics.set(PROCESS_UP, news.role, value=float(news.report is not None and news.report.state == "ready"))
+    if news.report is not None:
+        metrics.adopt(news.role, news.report.metrics)
     for what, figures in news.report.facts.items() if news.report else ():
         for name, value in figures.items():
             metrics.set(FACTS[what], name, value=value)
 
 
+def problems_of(control: Control) -> dict[str, str]:
+    """Return what the worker says that does not work, and why."""
+    news = control.others.get("worker")
+    return news.report.problems if news and news.report else {}
+
+
+def faults_of(control: Control) -> dict[str, str]:
+    """Return what failed in the worker though its results go on, as a detector or a model, and why."""
+    return {name: reason for name, reason in problems_of(control).items() if name not in OUTLETS}
+
+
 def check_worker(control: Control) -> None:
     """Raise OutputError while results of the worker go nowhere; that it starts is no reason not to answer."""
-    news = control.others.get("worker")
-    problems = news.report.problems if news and news.report else {}
+    problems = problems_of(control)
     stuck = [f"{name}: {problems[name]}" for name in OUTLETS if name in problems]
     if stuck:
         raise OutputError(stuck[0])

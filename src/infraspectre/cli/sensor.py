@@ -13,6 +13,7 @@ from infraspectre.errors import EXIT_DONE, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
     from infraspectre.serving.sensor import Capture, SensorStatus
+    from infraspectre.settings import TelemetrySettings
 
 
 class CaptureOptions(NamedTuple):
@@ -109,7 +110,7 @@ def sensor(
 
     plan = SensorPlan(
         address(server), opener(capture, common), link.spool, link.spool_bytes, link.name, link.certificate, link.key,
-        link.ca, link.revoked, link.insecure, link.force, link.user,
+        link.ca, link.revoked, link.insecure, link.force, link.user, telemetry(common),
     )  # fmt: skip
     tell = teller(common)
     status = run(plan, tell)
@@ -142,6 +143,15 @@ def opener(capture: CaptureOptions, common: Common) -> Callable[[], Capture]:
         return lambda: serving.replay(path, capture.speed, flows)
     interface, options = capture.interface or "", settings_of(capture)
     return lambda: serving.listen(interface, options, flows)
+
+
+def telemetry(common: Common) -> TelemetrySettings:
+    """Return which traces the sensor tells, and to whom."""
+    from infraspectre import app
+    from infraspectre.settings import TelemetrySettings
+
+    settings = app.chosen_settings(common.config)
+    return settings.telemetry if settings else TelemetrySettings()
 
 
 def settings_of(capture: CaptureOptions) -> dict[str, Any]:

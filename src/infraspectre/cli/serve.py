@@ -60,11 +60,12 @@ def settings(common: Common, data: Path | None, port: int | None) -> Settings:
 def serve_demo(data: Path | None, port: int | None, common: Common) -> int:
     """Run a platform with a simulated office, and a user who sees all of it."""
     from infraspectre.app import load_settings
-    from infraspectre.serving.demo import ANALYST, analyst_password, demo_settings
+    from infraspectre.serving.demo import ANALYST, analyst_password, demo_settings, keep_models_apart
     from infraspectre.serving.supervisor import Supervisor
 
     with folder_of(data) as folder:
         chosen = demo_settings(load_settings(common.config), folder, port or 0)
+        keep_models_apart(chosen)
         password = secrets.token_urlsafe(12)
         add_user(chosen, DEMO_USER, "administrator", password)
         add_user(chosen, ANALYST, "analyst", analyst_password(chosen))

@@ -275,6 +275,7 @@ class Dependency(msgspec.Struct, frozen=True, omit_defaults=True):
     latency_ms: float
     since: str
     reason: str | msgspec.UnsetType = msgspec.UNSET
+    is_needed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class DependencyMatrix(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -2816,7 +2817,7 @@ class Client(Connection):
         return self.ask("GET", "/health/live", Health)
 
     def ready(self) -> Health:
-        """Tell whether requests can be answered: 503 while something that they need is down."""
+        """Tell whether requests can be answered: 503 while something that nothing goes on without is down."""
         return self.ask("GET", "/health/ready", Health)
 
     def started(self) -> Health:

@@ -104,6 +104,15 @@ class Cortex:
         now = max((each.at for each in detections), default=0)
         return self._tell({**self._news, **self._over(now)})
 
+    def due(self) -> int | None:
+        """Return the event time at which the first story that has changed is over, None where there is none."""
+        return min((self._stories[key].open_until + 1 for key in self._changed), default=None)
+
+    def turn(self, until: int) -> list[Incident]:
+        """Return the incidents that are over once event time goes on without detections."""
+        self._looked_at = max(self._looked_at, until)
+        return self._tell(self._over_by(until))
+
     def finish(self) -> list[Incident]:
         """Return the incidents that have changed since they were told."""
         return self._tell(self._changed)
@@ -277,6 +286,9 @@ class Cortex:
         if 0 <= now - self._looked_at < LOOKS_NS:
             return {}
         self._looked_at = now
+        return self._over_by(now)
+
+    def _over_by(self, now: int) -> dict[int, None]:
         return {key: None for key in self._changed if self._stories[key].open_until < now}
 
     def _tell(self, keys: dict[int, None]) -> list[Incident]:

@@ -15,7 +15,6 @@ from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.events import Entry
 from infraspectre.records.feed import FeedEvent
 
-DECODER = msgspec.json.Decoder(FeedEvent)
 SAMPLE = 10
 """Of events of low severity one in so many is kept where a stream is sampled: those whose number it divides."""
 SAMPLED_BELOW = RANK["medium"]
@@ -25,26 +24,45 @@ MOST_SUBJECTS = 1_000
 """Subjects that one summary tells apart; the rest is counted together."""
 
 
-class Happening:
+class ReadEvent(FeedEvent, frozen=True, gc=False):
+    """Is an event as it is read: ten thousands are in memory, and no search for cycles has to look through them."""
+
+    entities: tuple[str, ...] = ()  # type: ignore[assignment]
+    countries: tuple[str, ...] = ()  # type: ignore[assignment]
+
+
+DECODER = msgspec.json.Decoder(ReadEvent)
+
+
+class Happening(msgspec.Struct, gc=False, eq=False):
     """Is an event of the feed with its place, and what many ask of it worked out once."""
 
-    def __init__(self, sequence: int, event: FeedEvent, source: bytes, learnt: Relevance) -> None:
-        """Wrap a decoded entry."""
-        self.sequence = sequence
-        self.event = event
-        self.source = source
-        self.rank = RANK[event.severity]
-        self._learnt = learnt
+    sequence: int
+    event: FeedEvent
+    source: bytes
+    learnt: Relevance
+    rank: int = 0
+    """Of its severity."""
+    _relevance: float | None = None
+    _data: Any = None
 
-    @cached_property
+    def __post_init__(self) -> None:
+        """Look up the rank."""
+        self.rank = RANK[self.event.severity]
+
+    @property
     def relevance(self) -> float:
-        """Return how much the event is worth an analyst's time, as far as is known."""
-        return self._learnt.of(self.event)
+        """Return how much the event is worth an analyst's time, as far as was known when somebody asked first."""
+        if self._relevance is None:
+            self._relevance = self.learnt.of(self.event)
+        return self._relevance
 
-    @cached_property
+    @property
     def data(self) -> Any:
         """Return the record within the event."""
-        return msgspec.json.decode(self.event.data)
+        if self._data is None:
+            self._data = msgspec.json.decode(self.event.data)
+        return self._data
 
     def text(self, epoch: str) -> str:
         """Return the event as JSON in one line, with the position behind it.
@@ -71,6 +89,15 @@ class Piece(NamedTuple):
     def size(self) -> int:
         """Return the characters to send."""
         return len(self.text)
+
+
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """Return pieces that follow each other as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    text = ",".join(piece.text for piece in pieces if piece.events)
+    shed = tuple(map(sum, zip(*(piece.shed for piece in pieces), strict=True)))
+    return Piece(text, sum(piece.events for piece in pieces), shed, pieces[-1].end)
 
 
 class Tally(NamedTuple):

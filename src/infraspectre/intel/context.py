@@ -37,6 +37,14 @@ class Soma(Protocol):
         """Return what flows that still wait make certain."""
         ...
 
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        ...
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows."""
+        ...
+
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain."""
         ...
@@ -118,6 +126,14 @@ class SomaInContext:
     def settle(self) -> list[Detection]:
         """Return what flows that still wait make certain, allowed or not."""
         return self._context.rules.apply(self._soma.settle())
+
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        return self._soma.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows, allowed or not."""
+        return self._context.rules.apply(self._soma.turn(until))
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input makes certain, allowed or not."""

@@ -42,6 +42,10 @@ class BoundedTable(Generic[Key, Value]):
     def __contains__(self, key: Key) -> bool:
         return key in self._entries
 
+    def forget(self, key: Key) -> None:
+        """Forget a key, if it is known."""
+        self._entries.pop(key, None)
+
     def forget_oldest(self) -> Value:
         """Forget the least recently used entry and return its value; raises KeyError where there is none."""
         self.evicted += 1

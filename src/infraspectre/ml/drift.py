@@ -17,6 +17,8 @@ STABLE, MOVED = 0.1, 0.25
 """The usual reading of the index: below .1 nothing happened, above .25 the population moved (Siddiqi 2006)."""
 MOST_CATEGORIES = 50
 """Texts told apart; the rarer ones count as one."""
+EDGES = np.array([0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.9])
+"""Between them probabilities are counted together: most are small, and what matters are their magnitudes."""
 LEAST_ROWS = 30
 """Fewest known values of a column on either side for it to be judged."""
 SERIES_TERMS = 100
@@ -40,6 +42,34 @@ class Drift(msgspec.Struct, frozen=True):
     def has_moved(self) -> bool:
         """Tell whether the column moved by the usual reading."""
         return self.population_stability > MOVED
+
+
+class ScoreWatch:
+    """Compares the probabilities that a model gives now with the first ones it gave, within bounded memory."""
+
+    def __init__(self, first_rows: int = 10_000, last_rows: int = 10_000) -> None:
+        """Compare with the first rows; the last ones are those since so many were compared twice."""
+        self.rows = 0
+        self._first_rows, self._last_rows = first_rows, last_rows
+        self._first, self._last, self._coming = (np.zeros(len(EDGES) + 1, np.int64) for _ in range(3))
+
+    def add(self, probabilities: NDArray[np.float64]) -> None:
+        """Take the probabilities of a block, which counts as a whole."""
+        counts = np.bincount(np.searchsorted(EDGES, probabilities, side="right"), minlength=len(EDGES) + 1)
+        if self.rows < self._first_rows:
+            self._first += counts
+        else:
+            self._coming += counts
+            if self._coming.sum() >= self._last_rows:
+                self._last, self._coming = self._coming, np.zeros_like(self._coming)
+        self.rows += len(probabilities)
+
+    @property
+    def population_stability(self) -> float | None:
+        """Return the population stability index of the last rows; None until there are enough to be compared."""
+        now = self._last + self._coming
+        is_enough = self.rows > self._first_rows and 10 * now.sum() >= self._last_rows
+        return stability(self._first, now) if is_enough else None
 
 
 def drift(before: pl.DataFrame, now: pl.DataFrame) -> list[Drift]:

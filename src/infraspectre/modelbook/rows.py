@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from infraspectre.errors import InputError
@@ -40,16 +41,17 @@ def frame_of(model: OpenModel, rows: Rows) -> pl.DataFrame:
     """
     import polars as pl
 
-    wanted = columns_in(model, list(dict.fromkeys(name for row in rows for name in row)))
-    for name, kind in wanted.items():
-        check_column(name, kind, rows)
+    wanted = columns_in(model, list(dict.fromkeys(chain.from_iterable(rows))))
+    columns = zip(*(map(row.get, wanted) for row in rows), strict=True)
+    for (name, kind), values in zip(wanted.items(), columns, strict=False):  # without rows there are no columns
+        check_column(name, kind, values)
     types = {name: pl.Float64() if kind == "number" else pl.String() for name, kind in wanted.items() if kind != "list"}
     try:
         frame = pl.from_dicts(rows, schema=types) if types else pl.DataFrame()
     except OverflowError as error:
         raise InputError("a number is too large", remedy="null says that a value is not known") from error
-    lists = (name for name, kind in wanted.items() if kind == "list")
-    return frame.with_columns(list_column(name, rows) for name in lists).select(list(wanted))
+    lists = [list_column(name, rows) for name, kind in wanted.items() if kind == "list"]
+    return frame.with_columns(lists).select(list(wanted)) if lists else frame
 
 
 def list_column(name: str, rows: Rows) -> pl.Series:
@@ -59,9 +61,8 @@ def list_column(name: str, rows: Rows) -> pl.Series:
     return pl.Series(name, [row.get(name) for row in rows], dtype=pl.List(pl.Float64()), strict=False)
 
 
-def check_column(name: str, kind: ColumnKind, rows: Rows) -> None:
+def check_column(name: str, kind: ColumnKind, values: Sequence[Any]) -> None:
     """Raise InputError naming the row of a value that does not fit its column."""
-    values = [row.get(name) for row in rows]
     if kind != "list" and set(map(type, values)) <= PLAIN[kind]:
         return
     for number, value in enumerate(values):

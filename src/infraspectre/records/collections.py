@@ -33,6 +33,7 @@ INCIDENTS = Collection(
         "sensor": "text",
     },
     ("last_seen", "value", "raised_at", "level", "status", "verdict", "assignee", "sensor"),
+    is_listed=True,
 )
 """Times are nanoseconds since the epoch; `level`, `value`, `low` and `high` are those of the threat score."""
 VERDICTS = Collection("verdicts", {"incident_id": "text", "verdict": "text", "by": "text", "at": "integer"})

@@ -46,3 +46,5 @@ class FeedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record itself, as JSON."""
     source: str = ""
     """From which part of the log it follows, so that a worker that is started again tells nothing twice."""
+    trace: str = ""
+    """The traceparent of what led to it (W3C Trace Context); empty where nothing is traced."""

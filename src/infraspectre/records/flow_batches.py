@@ -48,6 +48,8 @@ class FlowEnvelope(msgspec.Struct, frozen=True, omit_defaults=True):
     """Flows that the sensor lost since the batch before, by reason."""
     capture: dict[str, int] = {}
     """What the sensor's capture counted since it began, such as packets, and packets dropped by reason."""
+    trace: str = ""
+    """The traceparent of what brought the batch into the log; empty where nothing is traced."""
 
 
 def encode(envelope: FlowEnvelope, payload: bytes | memoryview) -> bytes:

@@ -218,6 +218,9 @@ class Collection:
     frequent: tuple[str, ...] = ()
     """Fields of short values by which most is asked: stores may let the index of each hold them all, so that questions
     of them read nothing else. Rows of one text are sorted by the first number among them."""
+    is_listed: bool = False
+    """Whether records are large and mostly seen in lists, which show what the fields name: stores keep that beside
+    each record, so that a page reads nothing else."""
 
     def __post_init__(self) -> None:
         """Refuse names that no store can use; raises InputError."""

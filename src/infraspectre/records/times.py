@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -28,6 +29,11 @@ def from_datetime(at: datetime) -> int:
     """Return a time as nanoseconds since the epoch; one without a zone is taken as UTC."""
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     return (round(aware.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond) * 1000
+
+
+def earliest(times: Iterable[int | None]) -> int | None:
+    """Return the first of some times, None where none of them is known."""
+    return min((at for at in times if at is not None), default=None)
 
 
 def bounded(at: int) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
 import polars as pl
 
 from infraspectre.records import Detection
+from infraspectre.soma.detector import Patient
 
 State = Literal["closed", "open", "half-open"]
 MOST_ERROR_SIGNS = 300
@@ -113,9 +115,18 @@ class Cost:
 class GuardedDetector:
     """Switches a detector off for a while after it failed; what it would have seen meanwhile it does not see."""
 
-    def __init__(self, detector: Detector, breaker: Breaker | None = None) -> None:
-        """Stand before a detector; by default the first failure switches it off for a minute."""
+    def __init__(
+        self,
+        detector: Detector,
+        breaker: Breaker | None = None,
+        watched: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Stand before a detector; by default the first failure switches it off for a minute.
+
+        Each call of it is made while what `watched` returns for its name is entered.
+        """
         self.detector = detector
+        self._watched = watched
         self.breaker = breaker or Breaker(f"detector {detector.name}", failures=1, wait_s=60.0, longest_s=3_600.0)
         self.name, self.columns, self.helpful = detector.name, detector.columns, detector.helpful
         self.cost = Cost(detector.name)
@@ -123,6 +134,17 @@ class GuardedDetector:
     def detect(self, frame: pl.DataFrame) -> list[Detection]:
         """Return what became certain with this block, nothing if the detector fails or is off."""
         return self._called(lambda: self.detector.detect(frame))
+
+    def due(self) -> int | None:
+        """Return when the detector has something to tell even if no flow comes; nothing while it is off."""
+        if self.breaker.waits_s or not isinstance(self.detector, Patient):
+            return None
+        return self.detector.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what event time makes certain that goes on without flows."""
+        detector = self.detector
+        return self._called(lambda: detector.turn(until)) if isinstance(detector, Patient) else []
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""
@@ -133,7 +155,8 @@ class GuardedDetector:
             return []
         begun = time.thread_time()
         try:
-            found = call()
+            with self._watched(self.name):
+                found = call()
         except Exception as error:  # noqa: BLE001 - a detector may be anybody's; whatever it raises concerns it alone
             self.breaker.failed(error)
             return []

@@ -49,6 +49,8 @@ class Learnt(msgspec.Struct):
     told: dict[str, None] = {}
     """Incidents that were told, the last ones."""
     account: Account = msgspec.field(default_factory=Account)
+    reached: dict[str, int] = {}
+    """The event time that the flows of each tenant have reached."""
 
 
 class Place(NamedTuple):
@@ -65,6 +67,7 @@ class Saved(msgspec.Struct, frozen=True):
     seen: dict[str, dict[str, int]]
     told: list[str]
     account: Account
+    reached: dict[str, int]
     pipelines: dict[str, Any]
 
 
@@ -79,7 +82,7 @@ class Checkpoints:
     def save(self, learnt: Learnt, place: Place) -> int:
         """Save what was learnt durably and return its size in bytes; raises OutputError."""
         body = msgspec.msgpack.encode(
-            Saved(place, learnt.seen, list(learnt.told), learnt.account,
+            Saved(place, learnt.seen, list(learnt.told), learnt.account, learnt.reached,
                   {tenant: Saver(is_opaque).save(parts(pipeline)) for tenant, pipeline in learnt.pipelines.items()})
         )  # fmt: skip
         if len(body) > MOST_BYTES:
@@ -106,7 +109,7 @@ class Checkpoints:
             return None
         try:
             saved = msgspec.msgpack.decode(body, type=Saved)
-            learnt = Learnt({}, saved.seen, dict.fromkeys(saved.told), saved.account)
+            learnt = Learnt({}, saved.seen, dict.fromkeys(saved.told), saved.account, saved.reached)
             for tenant, tree in saved.pipelines.items():
                 learnt.pipelines[tenant] = pipeline = compose()
                 Restorer().restore(tree, parts(pipeline))

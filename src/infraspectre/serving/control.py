@@ -36,6 +36,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where it can be reached."""
     facts: dict[str, dict[str, float]] = {}
     """Figures by what they count and of what; `infraspectre.api.server` says which metrics they are."""
+    metrics: dict[str, dict[str, list[float]]] = {}
+    """What the process counted (`infraspectre.serving.metrics.Figures`)."""
     problems: dict[str, str] = {}
     """What does not work, and why."""
 

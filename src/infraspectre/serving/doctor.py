@@ -47,6 +47,7 @@ EXTRAS = {
     "yara": "yara_x",
     "pdf": "typst",
     "graph": "ladybug",
+    "telemetry": "opentelemetry.sdk",
 }
 """The library of each extra."""
 
@@ -267,6 +268,9 @@ def extras(settings: Settings) -> Iterator[Finding]:
     if settings.store.postgres_file and "postgres" in missing:
         remedy = "pip install 'infraspectre[postgres]'"
         yield Finding("extras", "failed", "store.postgres_file needs the extra postgres", remedy)
+    if settings.telemetry.traces.startswith("http") and "telemetry" in missing:
+        remedy = "pip install 'infraspectre[telemetry]', or set telemetry.traces to console or a file"
+        yield Finding("extras", "failed", "telemetry.traces needs the extra telemetry", remedy)
     there = ", ".join(name for name in EXTRAS if name not in missing) or "none"
     yield Finding("extras", "ok", f"installed: {there}; not installed: {', '.join(missing) or 'none'}")
 

@@ -29,6 +29,13 @@ class Dependency(msgspec.Struct, frozen=True):
     """When it came to this state, RFC 3339, UTC."""
     reason: str = ""
     """Why it is down, in words that hold no secret."""
+    is_needed: bool = True
+    """Whether nothing goes on without it; what is left alone for a while, as a detector that failed, is not."""
+
+
+def no_faults() -> dict[str, str]:
+    """Return that nothing failed."""
+    return {}
 
 
 class Matrix:
@@ -39,8 +46,13 @@ class Matrix:
         checks: Mapping[str, Callable[[], object]],
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
+        faults: Callable[[], Mapping[str, str]] = no_faults,
     ) -> None:
-        """Look by some functions, which have to be quick; they are called from threads, one at a time."""
+        """Look by some functions, which have to be quick; they are called from threads, one at a time.
+
+        `faults` tells what failed though all else goes on, and why; their names come from a small set.
+        """
+        self._faults = faults
         self._checks = dict(checks)
         self._clock = clock
         self._monotonic = monotonic
@@ -52,7 +64,8 @@ class Matrix:
         """Return how all are now, or were a moment ago."""
         with self._lock:
             if self._monotonic() - self._looked >= FRESH_S:
-                self._known = {name: self._seen(name, check) for name, check in self._checks.items()}
+                looked = {name: self._seen(name, check) for name, check in self._checks.items()}
+                self._known = looked | self._failed(self._faults())
                 self._looked = self._monotonic()
             return list(self._known.values())
 
@@ -64,7 +77,15 @@ class Matrix:
             reason = error.problem
         except Exception as error:  # noqa: BLE001 - whatever it is, the dependency does not work
             reason = type(error).__name__
+        return self._told(name, round((self._monotonic() - began) * 1_000, 3), reason)
+
+    def _failed(self, faults: Mapping[str, str]) -> dict[str, Dependency]:
+        """Return what failed, and what failed before and is up again."""
+        names = dict.fromkeys([*(name for name in self._known if name not in self._checks), *faults])
+        return {name: self._told(name, 0.0, faults.get(name, ""), is_needed=False) for name in names}
+
+    def _told(self, name: str, latency_ms: float, reason: str, *, is_needed: bool = True) -> Dependency:
         state: State = "down" if reason else "up"
         before = self._known.get(name)
         since = before.since if before and before.state == state else rfc3339(self._clock.now())
-        return Dependency(name, state, round((self._monotonic() - began) * 1_000, 3), since, reason)
+        return Dependency(name, state, latency_ms, since, reason, is_needed)

@@ -13,6 +13,7 @@ from infraspectre.ports import Clock, RecordStore, Stored
 from infraspectre.records.collections import JOBS
 from infraspectre.records.queries import Filter, Order, Query
 from infraspectre.records.times import NANOSECONDS
+from infraspectre.telemetry import traceparent
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 LOOKED_AT = 20
@@ -51,6 +52,8 @@ class Job(msgspec.Struct, frozen=True):
     """Where the result is."""
     problem: str = ""
     """Why the last attempt failed."""
+    trace: str = ""
+    """The traceparent of who asked for it; empty where nothing is traced."""
     key: str = ""
     tenant: str = ""
     revision: int = 0
@@ -76,7 +79,10 @@ class LeasedJobs:
         if self._records.count(tenant, JOBS, waiting, self._limits.waiting) >= self._limits.waiting:
             raise OverloadError(f"{self._limits.waiting:,} jobs wait already", field="jobs", remedy="try again later")
         now = self._clock.now()
-        job = Job(kind, arguments, owner, created_at=now, due_at=now, key=key or secrets.token_hex(16), tenant=tenant)
+        key = key or secrets.token_hex(16)
+        job = Job(
+            kind, arguments, owner, created_at=now, due_at=now, trace=traceparent(), key=key, tenant=tenant
+        )  # fmt: skip
         try:
             return self._put(job)
         except ConflictError:

@@ -29,10 +29,14 @@ class Cut(msgspec.Struct, frozen=True, omit_defaults=True):
     settles: bool = False
     """Whether detectors then look at flows that would wait for more."""
 
+    turns: dict[str, int] = {}
+    """The event time to which some tenants go on, as no flows of theirs came for long."""
+
     @property
     def name(self) -> str:
         """Return what tables and the feed call it, the same however often it is written."""
-        return f"{self.epoch}.{self.begin}-{self.end}"
+        turned = f"@{max(self.turns.values())}" if self.turns else ""
+        return f"{self.epoch}.{self.begin}-{self.end}{turned}"
 
 
 class Journal:

@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
+from infraspectre.telemetry import CURRENT
+
 SECRET = re.compile(r"password|passwd|secret|token|authorization|cookie|dsn|api_?key|private_?key", re.IGNORECASE)
 """Names of values that are never logged."""
 IN_ADDRESS = re.compile(r"(\w+://[^\s:/@]*):[^\s@/]+@")
@@ -24,6 +26,7 @@ def configure(process: str) -> FilteringBoundLogger:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            with_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -36,6 +39,14 @@ def configure(process: str) -> FilteringBoundLogger:
     )
     structlog.contextvars.bind_contextvars(process=process)
     return structlog.get_logger()  # type: ignore[no-any-return]
+
+
+def with_trace(_: Any, __: str, event: EventDict) -> EventDict:
+    """Return an event that names the span in which it happened, as collectors join logs with traces."""
+    around = CURRENT.get()
+    if around is not None:
+        event.update(trace_id=f"{around.trace.trace_id:032x}", span_id=f"{around.span_id:016x}")
+    return event
 
 
 def without_secrets(_: Any, __: str, event: EventDict) -> EventDict:

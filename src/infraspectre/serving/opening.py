@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PRIVATE = 0o700
 DAY_S = 86_400
+WAIT_S = 30.0
+"""How long a change of records waits for others that change some."""
 
 
 def data_folder(settings: Settings) -> Path:
@@ -27,15 +29,19 @@ def data_folder(settings: Settings) -> Path:
     return folder
 
 
-def open_platform(settings: Settings) -> Platform:
-    """Open log, records and tables; raises OutputError or InputError for what cannot be."""
+def open_platform(settings: Settings, wait_s: float = WAIT_S) -> Platform:
+    """Open log, records and tables; raises OutputError or InputError for what cannot be.
+
+    A change of records waits so long for other processes that change some.
+    """
     from infraspectre.adapters.outgoing import outgoing_client
     from infraspectre.adapters.system_clock import SystemClock
     from infraspectre.serving.key_file import secret_key
     from infraspectre.serving.platform import Platform
 
     clock = SystemClock()
-    log, records, tables = open_log(settings, clock), open_records(settings, clock), open_tables(settings, clock)
+    log, records = open_log(settings, clock), open_records(settings, clock, wait_s)
+    tables = open_tables(settings, clock)
     key = settings.access.token_key_file
     token_key = secret_key(Path(key) if key else data_folder(settings) / "token.key")
     outgoing = outgoing_client(settings.access.outgoing_networks)
@@ -60,7 +66,7 @@ def store_folder(settings: Settings) -> Path:
     return make_folder(Path(settings.store.folder) if settings.store.folder else data_folder(settings) / "store")
 
 
-def open_records(settings: Settings, clock: Clock) -> RecordStore:
+def open_records(settings: Settings, clock: Clock, wait_s: float = WAIT_S) -> RecordStore:
     """Open the records, in PostgreSQL where settings name a file with its connection string."""
     if settings.store.postgres_file:
         from infraspectre.adapters.record_store import open_postgres
@@ -68,7 +74,7 @@ def open_records(settings: Settings, clock: Clock) -> RecordStore:
         return open_postgres(read_secret(Path(settings.store.postgres_file)), clock)
     from infraspectre.adapters.record_store import open_sqlite
 
-    return open_sqlite(store_folder(settings) / "records.sqlite", clock)
+    return open_sqlite(store_folder(settings) / "records.sqlite", clock, wait_s)
 
 
 def read_secret(path: Path) -> str:

@@ -24,6 +24,7 @@ from infraspectre.records.events import Position
 from infraspectre.records.feed import FEED_TOPIC, NOTICES_TOPIC, FeedEvent
 from infraspectre.records.queries import Filter, Order, Query
 from infraspectre.records.times import NANOSECONDS, rfc3339
+from infraspectre.telemetry import Value, chosen_parent, span
 
 SCHEDULE_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds before each further try (Standard Webhooks 1.0, "Deliverability and reliability"): 75 hours in all."""
@@ -108,7 +109,7 @@ class Courier:
             return progress, NOTHING
         reading = self._feed.page(turn.selection, Position.of(progress.position), room)
         events = [told_of(text) for text in reading.events]
-        receipt = outbox.send([each.outgoing for each in events]) if events else NOTHING
+        receipt = sent_to(outbox, turn, [each.outgoing for each in events]) if events else NOTHING
         refused = [
             Retry(events[index].before, 1, self._schedule.due(turn.now, 1), problem)
             for index, problem in receipt.refused.items()
@@ -127,7 +128,7 @@ class Courier:
         """Send events again that were refused."""
         found = {each.position: self._event(turn, each.position) for each in due}
         sent = [each for each in due if found[each.position] is not None]
-        receipt = outbox.send([event for event in found.values() if event is not None]) if sent else NOTHING
+        receipt = sent_to(outbox, turn, [event for event in found.values() if event is not None]) if sent else NOTHING
         refused = [
             msgspec.structs.replace(sent[index], attempts=sent[index].attempts + 1, problem=problem)
             for index, problem in receipt.refused.items()
@@ -189,6 +190,25 @@ class Courier:
         if dead and self._records.count(turn.tenant, DEAD_LETTERS, of_receiver, MOST_DEAD + 1) > MOST_DEAD:
             for row in self._records.page(turn.tenant, DEAD_LETTERS, of_receiver).rows:
                 self._records.delete(turn.tenant, DEAD_LETTERS, row.key)
+
+
+def sent_to(outbox: Outbox, turn: Round, events: Sequence[Outgoing]) -> Receipt:
+    """Send events within the trace of what led to them, and return what became of them."""
+    traces = [each.event.trace for each in events if each.event.trace]
+    about: dict[str, Value] = {
+        "messaging.system": "infraspectre",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": FEED_TOPIC,
+        "messaging.batch.message_count": len(events),
+        "infraspectre.receiver.kind": turn.destination.kind,
+        "infraspectre.tenant": turn.tenant,
+    }
+    name = f"deliver {turn.destination.kind}"
+    with span(name, "producer", about, parent=chosen_parent(traces), links=traces) as traced:
+        receipt = outbox.send(events)
+        if receipt.failure is not None:
+            traced.end("receiver failed")
+    return receipt
 
 
 class Located(NamedTuple):

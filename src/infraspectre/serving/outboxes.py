@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import structlog
 
 from infraspectre.errors import InfraSpectreError
 from infraspectre.ports import Outbox
-from infraspectre.records.delivery import Destination, Receipt
+from infraspectre.records.collections import PROGRESS
+from infraspectre.records.delivery import Destination, Progress, Receipt
 from infraspectre.serving.destinations import all_destinations, outbox_of
 from infraspectre.serving.metrics import OUTBOX_EVENTS, OUTBOX_FAILURES
+from infraspectre.serving.observing import look_at_receivers
 from infraspectre.serving.outbox import Courier
 from infraspectre.serving.platform import Platform
 
+MEASURED_S = 15.0
+"""How often it is measured how far receivers are behind."""
 LOOK_S = 0.5
 """How often it is looked for something to send."""
 WORKERS = 8
@@ -37,6 +44,7 @@ class Outboxes:
         self._busy: set[Name] = set()
         self._turns: dict[Name, int] = {}
         self._turn = 0
+        self._measured_at = float("-inf")
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS, "outbox")
@@ -59,6 +67,7 @@ class Outboxes:
     def look(self) -> None:
         """Give receivers to threads, those first that waited longest, unless their tenant has enough of them."""
         known = list(all_destinations(self._platform))
+        self._measure(known)
         names = {(tenant, each.key) for tenant, each in known}
         with self._lock:
             for gone in (self._opened.keys() | self._turns.keys()) - names - self._busy:
@@ -102,6 +111,15 @@ class Outboxes:
         outbox = outbox_of(self._platform, tenant, destination)
         self._opened[tenant, destination.key] = (destination, outbox)
         return outbox
+
+    def _measure(self, known: Sequence[tuple[str, Destination]]) -> None:
+        """Measure from time to time how far receivers are behind."""
+        if time.monotonic() - self._measured_at < MEASURED_S:
+            return
+        self._measured_at = time.monotonic()
+        stored = ((each, self._platform.records.get(tenant, PROGRESS, each.key)) for tenant, each in known)
+        found = [(each, msgspec.json.decode(row.body, type=Progress)) for each, row in stored if row is not None]
+        look_at_receivers(self._platform, found)
 
     def _count(self, destination: Destination, receipt: Receipt) -> None:
         metrics, kind, refused = self._platform.metrics, destination.kind, len(receipt.refused)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Protocol
 
 import msgspec
 import polars as pl
+from msgspec.structs import replace
 
 from infraspectre.adapters.results import detection_object, incident_object
 from infraspectre.errors import ConflictError, InfraSpectreError, OverloadError
@@ -21,6 +23,7 @@ from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.breakers import Breaker
 from infraspectre.serving.journal import Cut, read_over_gaps
+from infraspectre.telemetry import Span, Timed, Untraced, span
 
 CONSUMER = "worker"
 MOST_WAITING = 64
@@ -39,6 +42,10 @@ class Found:
     decisions: list[Decision] = field(default_factory=list)
     raised: set[str] = field(default_factory=set)
     """Incidents that had not been told before."""
+    trace: str = ""
+    """The traceparent of the work; empty where nothing is traced."""
+    packet_at: int = 0
+    """When the last packet of live traffic came that is looked at, nanoseconds since the epoch; 0 for history."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,8 @@ class Queue:
         while self._waiting and self.breaker.allows():
             group = self._waiting[0]
             try:
-                self._outlet.write(group)
+                with Timed(f"write {self.name}"):
+                    self._outlet.write(group)
             except (InfraSpectreError, OSError) as error:
                 self.breaker.failed(error)
                 return
@@ -104,6 +112,12 @@ class Queue:
             self._waiting.popleft()
             self.done = group.cut.end
             self.written += 1
+
+
+def written(name: str, tenant: str, found: Found) -> Span | Untraced:
+    """Begin the span of a write (OpenTelemetry semantic conventions, database client spans)."""
+    about = {"db.system.name": "infraspectre", "db.operation.name": "write", "db.collection.name": name}
+    return span(f"write {name}", "client", about | {"infraspectre.tenant": tenant}, parent=found.trace)
 
 
 class FlowTable:
@@ -120,7 +134,8 @@ class FlowTable:
         for tenant, found in group.found.items():
             if found.flows:
                 frame = pl.concat(found.flows, how="diagonal_relaxed")
-                self._append(tenant, frame, group.cut.name)
+                with written(self.name, tenant, found):
+                    self._append(tenant, frame, group.cut.name)
 
     def _append(self, tenant: str, frame: pl.DataFrame, batch: str) -> None:
         """Append rows; where too many wait to be sorted, that is done first."""
@@ -144,7 +159,8 @@ class DetectionTable:
         """Write the detections of a group."""
         for tenant, found in group.found.items():
             if found.detections:
-                self._tables.append(tenant, self.name, detection_frame(found.detections), group.cut.name)
+                with written(self.name, tenant, found):
+                    self._tables.append(tenant, self.name, detection_frame(found.detections), group.cut.name)
 
 
 class IncidentRecords:
@@ -159,8 +175,10 @@ class IncidentRecords:
     def write(self, group: Group) -> None:
         """Write the latest telling of each incident of a group."""
         for tenant, found in group.found.items():
-            for decision in {each.incident.incident_id: each for each in found.decisions}.values():
-                self._write(tenant, decision)
+            latest = {each.incident.incident_id: each for each in found.decisions}.values()
+            with written(self.name, tenant, found) if latest else nullcontext():
+                for decision in latest:
+                    self._write(tenant, decision)
 
     def _write(self, tenant: str, decision: Decision) -> None:
         told = incident_object(decision)
@@ -189,9 +207,9 @@ class Feed:
 
     name = "feed"
 
-    def __init__(self, log: EventLog) -> None:
-        """Read which groups were told since the last checkpoint."""
-        self._log = log
+    def __init__(self, log: EventLog, on_told: Callable[[Group], None] = lambda _: None) -> None:
+        """Read which groups were told since the last checkpoint; `on_told` is given each that is told now."""
+        self._log, self._on_told = log, on_told
         self._topic = log.topic(FEED_TOPIC)
         self.sources = set(self._sources())
         """From what events followed that were told since the last checkpoint."""
@@ -203,6 +221,7 @@ class Feed:
         if group.cut.name not in self.sources:
             self.tell(list(events_of(group)))
             self.sources.add(group.cut.name)
+            self._on_told(group)
 
     def tell(self, events: list[FeedEvent]) -> None:
         """Append events, all or nothing; they are durable on return."""
@@ -232,13 +251,18 @@ def events_of(group: Group) -> Iterator[FeedEvent]:
     """Yield what is told of a group: first its detections, then its incidents."""
     for tenant, found in group.found.items():
         for detection in found.detections:
-            yield detection_event(tenant, detection, group.cut.name)
+            yield traced(detection_event(tenant, detection, group.cut.name), found)
         told: set[str] = set()
         for decision in found.decisions:
             key = decision.incident.incident_id
             is_new = key in found.raised and key not in told
             told.add(key)
-            yield incident_event(tenant, decision, group.cut.name, is_new=is_new)
+            yield traced(incident_event(tenant, decision, group.cut.name, is_new=is_new), found)
+
+
+def traced(event: FeedEvent, found: Found) -> FeedEvent:
+    """Return an event that names the trace of what led to it."""
+    return replace(event, trace=found.trace) if found.trace else event
 
 
 def detection_event(tenant: str, detection: Detection, source: str) -> FeedEvent:

@@ -13,6 +13,7 @@ from infraspectre.intel.indicators import Collection as Intelligence
 from infraspectre.intel.indicators import read_indicators
 from infraspectre.modelbook import open_model
 from infraspectre.ports import Clock, EventLog, RecordStore, TableStore
+from infraspectre.serving.health import no_faults
 from infraspectre.serving.key_file import KEY_BYTES
 from infraspectre.serving.metrics import Metrics
 from infraspectre.serving.scoring import Scoring
@@ -35,5 +36,7 @@ class Platform:
     metrics: Metrics = field(default_factory=Metrics)
     checks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """Raise where a further dependency does not work, by its name: quick, and called from threads."""
+    faults: Callable[[], Mapping[str, str]] = no_faults
+    """Tells what failed though all else goes on, by its name, and why."""
     outgoing: httpx.Client | None = None
     """Sends requests to others, each checked (adapters/outgoing.py)."""

@@ -5,23 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from infraspectre import __version__
 from infraspectre.records import SCHEMA_VERSION, Decision, Summary
 from infraspectre.records.times import rfc3339
+from infraspectre.records.words import plural
 
 
-def decision_of_record(body: bytes) -> Decision:
-    """Return the decision that a record of an incident holds; raises InputError for one that is damaged."""
+def recorded_decision(body: bytes) -> tuple[Decision, int]:
+    """Return the decision that a record of an incident holds, and how many of its detections were not kept with it.
+
+    Raises InputError for a record that is damaged.
+    """
     from infraspectre.adapters.results import decision_of, detection_of
     from infraspectre.errors import InputError
 
     try:
         record = msgspec.json.decode(body)
-        known = {each["detection_id"]: detection_of(each) for each in record["detections"]}
-        return decision_of(record["incident"], known)
+        known = {each["detection_id"]: detection_of(each) for each in record.get("detections", ())}
+        told = record["incident"]["detections"]
+        kept = [each for each in told if each["detection_id"] in known]
+        return decision_of(record["incident"] | {"detections": kept}, known), len(told) - len(kept)
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"is no whole incident: {error}", field="incident") from error
+
+
+def decision_of_record(body: bytes) -> Decision:
+    """Return the decision of a record, whose summary says what of its evidence is missing; raises InputError."""
+    decision, missing = recorded_decision(body)
+    if not missing:
+        return decision
+    said = f"{decision.explanation.summary} The evidence of {plural(missing, 'detection')} was not kept with it."
+    return replace(decision, explanation=replace(decision.explanation, summary=said))
 
 
 def incidents_pdf(bodies: Sequence[bytes]) -> bytes:

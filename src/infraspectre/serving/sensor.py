@@ -28,7 +28,10 @@ from infraspectre.ports import Account
 from infraspectre.records.flow_batches import NAME
 from infraspectre.records.flows import FlowBatch
 from infraspectre.security import is_loopback
+from infraspectre.serving.metrics import SPANS, Metrics
 from infraspectre.serving.privileges import become
+from infraspectre.serving.tracing import tracing
+from infraspectre.settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from infraspectre.capture.settings import FlowSettings
@@ -82,6 +85,7 @@ class SensorPlan:
     is_forced: bool = False
     """Whether flows go to other machines in plain text."""
     user: str | None = None
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 @dataclass
@@ -124,7 +128,8 @@ def run(plan: SensorPlan, report: Callable[[SensorStatus], None]) -> SensorStatu
     folder = plan.spool or config.data_folder() / "spool" / name
     spool = Spool(folder, plan.spool_bytes)
     try:
-        return asyncio.run(Sensor(name, plan.server, source, spool, credentials).run(report))
+        with tracing(plan.telemetry, "sensor", Metrics([SPANS])):
+            return asyncio.run(Sensor(name, plan.server, source, spool, credentials).run(report))
     finally:
         spool.close()
 

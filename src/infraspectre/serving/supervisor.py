@@ -41,6 +41,9 @@ KILL_S = 2.0
 LOOK_S = 0.2
 MOST_LINE_BYTES = 1 << 16
 COMMAND = (sys.executable, "-m", "infraspectre.api")
+THREADS = {"OPENBLAS_NUM_THREADS": "1"}
+"""Products of small matrices take a tenth of the time in one thread where others want the cores; the environment of
+the supervisor may say otherwise."""
 ORDER: tuple[Role, ...] = ("server", "worker")
 """In which processes are started, as the API is to answer soon, and stopped, so that the worker finishes what came."""
 GUESTS: tuple[Role, ...] = ("demo",)
@@ -71,7 +74,7 @@ class Child:
     def start(self, settings: Settings) -> None:
         """Start the process, in the group of the supervisor; lists of processes show its role."""
         self.process = subprocess.Popen(  # noqa: S603 - this very program
-            (*self._command, self.role), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            (*self._command, self.role), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**THREADS, **os.environ}
         )
         assert self.process.stdin and self.process.stdout  # noqa: S101 - both are pipes
         os.set_blocking(self.process.stdout.fileno(), False)

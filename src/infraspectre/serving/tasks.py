@@ -12,6 +12,7 @@ from infraspectre.errors import ConflictError, InfraSpectreError
 from infraspectre.records.collections import JOBS
 from infraspectre.serving.jobs import Job, LeasedJobs
 from infraspectre.serving.platform import Platform
+from infraspectre.telemetry import span
 
 POLL_S = 1.0
 BEAT_S = 10.0
@@ -62,13 +63,19 @@ class Tasks:
                 self._stopped.wait(POLL_S)
 
     def _do(self, job: Job) -> None:
-        with Beat(self._jobs, job, self._stopped) as beat:
+        about = {"infraspectre.job": job.key, "infraspectre.tenant": job.tenant}
+        with (
+            span(f"job {job.kind}", "consumer", about, parent=job.trace) as traced,
+            Beat(self._jobs, job, self._stopped) as beat,
+        ):
             try:
                 result, fault = self._works[job.kind](self._platform, job, beat.is_lost), ""
             except InfraSpectreError as error:
+                traced.end(type(error).__name__)
                 log.warning("a job failed", job=job.key, kind=job.kind, reason=error.message)
                 result, fault = "", error.detail
             except Exception as error:
+                traced.end(type(error).__name__)
                 log.error("unforeseen", job=job.key, kind=job.kind, exc_info=error)
                 result, fault = "", "something went wrong; the log of the server says what"
         self._end(beat.job, result, fault)

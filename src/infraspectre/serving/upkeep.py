@@ -99,7 +99,7 @@ def _untouched(records: RecordStore, tenant: str, start: int) -> Iterator[Stored
     """Yield incidents that were seen last, and changed last, before a time: those of a replayed capture are young."""
     old, after = (Filter("last_seen", "<", (start,)),), None
     while True:
-        page = records.page(tenant, INCIDENTS, Query(old, limit=MOST_REMOVED, after=after))
+        page = records.page(tenant, INCIDENTS, Query(old, limit=MOST_REMOVED, after=after), is_listed=True)
         yield from (row for row in page.rows if row.changed_at < start)
         if (after := page.next) is None:
             return

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from infraspectre.records.flows import FlowBatch
 from infraspectre.records.times import NANOSECONDS
 from infraspectre.serving.checkpoint import Checkpoints, Learnt, Place, key_of
 from infraspectre.serving.journal import Cut, open_journal, read_over_gaps
+from infraspectre.serving.measuring import Measures
+from infraspectre.serving.origins import Origins
 from infraspectre.serving.outlets import (
     CONSUMER,
     DetectionTable,
@@ -41,6 +42,7 @@ from infraspectre.serving.outlets import (
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.relay import Relay
 from infraspectre.serving.shedding import WHOLE, Backlog, Waiting, lighten
+from infraspectre.telemetry import Timed
 
 MOST_ENTRIES = 64
 """Entries of one group."""
@@ -50,6 +52,8 @@ SCANNED = 256
 """Entries looked over at once."""
 FULLEST = 1.5
 """Share of the backlog's bound up to which the log is looked over ahead of the work."""
+TURN_S = 1.0
+"""How often it is looked whether something is to be told though no flows come."""
 MOST_TOLD = 65_536
 """Incidents of which it is remembered that they were told."""
 MOST_EPOCHS = 4
@@ -92,15 +96,14 @@ class Worker:
         """Take up where the worker before stopped; `compose` makes a pipeline for each tenant."""
         self.platform = platform
         self.failures = 0
-        self.seconds: dict[str, float] = {}
-        """How long each stage took in all."""
         self._compose, self._now = compose, now
         self._topic = platform.log.topic(FLOWS_TOPIC)
         self._journal = open_journal(folder / "cuts.jsonl")
         self._checkpoints = Checkpoints(folder / "checkpoint", key_of(platform.settings))
         limits = platform.settings.limits
         self.backlog = Backlog(limits.waiting_flows, limits.waiting_bytes)
-        self.feed = Feed(platform.log)
+        self.measures = Measures(platform.metrics, platform.clock)
+        self.feed = Feed(platform.log, self.measures.told)
         self.relay = Relay(platform.log, self.feed)
         self.done = max(platform.log.cursor(CONSUMER, FLOWS_TOPIC) or 0, self._topic.begin)
         outlets: Sequence[Outlet] = (
@@ -110,8 +113,11 @@ class Worker:
         self.learnt, self._position = self._restored() or (Learnt(), self._replayed_from())
         self._scanned = self._saved = self._position
         self._ahead = deque(cut for cut in self._journal.cuts if self._is_ahead(cut))
-        self._saved_at = self._settled_at = now()
+        self._saved_at = self._settled_at = self._turned_at = self._begun_at = now()
+        self._heard_at: dict[str, float] = {}
         self._is_unsettled = False
+        self._origins = Origins()
+        self.measures.began(self.learnt.account)
 
     def _restored(self) -> tuple[Learnt, int] | None:
         """Return what the last checkpoint holds, None if there is none that can be gone on from."""
@@ -130,7 +136,7 @@ class Worker:
 
     def _is_ahead(self, cut: Cut) -> bool:
         """Tell whether a group was begun behind what was learnt."""
-        is_behind = cut.begin >= self._position and (cut.end > self._position or cut.settles)
+        is_behind = cut.begin >= self._position and (cut.end > self._position or cut.settles or bool(cut.turns))
         return cut.epoch == self._topic.epoch and is_behind
 
     def _replayed_from(self) -> int:
@@ -153,20 +159,16 @@ class Worker:
         self._scan(0.0 if len(self.backlog) or self.is_held else wait_s)
         cut = None if self.is_held else self._cut()
         if cut is not None:
-            with self._timed("detect"):
+            is_repeated = self.is_learning
+            with Timed("detect"):
                 self._offer(self._work(cut))
             self._position = cut.end
-        with self._timed("hand on"):
+            (self.measures.began if is_repeated else self.measures.worked)(self.learnt.account)
+        with Timed("hand on"):
             self._hand_on()
         if self._now() - self._saved_at >= self.platform.settings.detection.checkpoint_s:
             self.save()
         return 0 if cut is None else cut.end - cut.begin
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
 
     @property
     def is_held(self) -> bool:
@@ -190,7 +192,7 @@ class Worker:
             return False
         if self._position > self._saved:
             try:
-                with self._timed("save"):
+                with Timed("save"):
                     size = self._checkpoints.save(self.learnt, Place(self._topic.epoch, self._position))
             except OutputError as error:
                 logger.warning("what was learnt cannot be saved", reason=str(error))
@@ -258,9 +260,24 @@ class Worker:
             end += 1
         is_time = self._now() - self._settled_at >= self.platform.settings.detection.patience_s
         settles = is_time and not len(self.backlog) and (self._is_unsettled or flows > 0)
-        if end == self._position and not settles:
+        turns = {} if flows or len(self.backlog) else self._turns()
+        if end == self._position and not settles and not turns:
             return None
-        return Cut(self._topic.epoch, self._position, end, level, settles)
+        return Cut(self._topic.epoch, self._position, end, level, settles, turns)
+
+    def _turns(self) -> dict[str, int]:
+        """Return how far event time goes on for tenants of which something became due while no flows came."""
+        now = self._now()
+        if now - self._turned_at < TURN_S:
+            return {}
+        self._turned_at, turns = now, {}
+        for tenant, pipeline in self.learnt.pipelines.items():
+            rested_s = now - self._heard_at.get(tenant, self._begun_at) - self.platform.settings.detection.grace_s
+            until = self.learnt.reached.get(tenant, 0) + int(rested_s * NANOSECONDS)
+            due = pipeline.due() if rested_s > 0 else None
+            if due is not None and due <= until:
+                turns[tenant] = until
+        return turns
 
     def _take(self, cut: Cut) -> None:
         """Let the entries of a group wait no more."""
@@ -276,6 +293,8 @@ class Worker:
             if taken is None:
                 continue
             envelope, frame = taken
+            self._origins.add(envelope, entry)
+            self.measures.arrived(envelope, entry)
             if len(frame):
                 pending.setdefault(envelope.tenant, []).append(frame)
         self._process(pending, found)
@@ -283,6 +302,9 @@ class Worker:
         if cut.settles:
             self._settled_at = self._now()
             self._settle(found)
+            self._origins.settled()
+        for tenant, until in cut.turns.items():
+            self._follow(tenant, found, lambda pipeline, until=until: pipeline.turn(until))  # type: ignore[misc]
         return Group(cut, found)
 
     def _entries(self, cut: Cut) -> Iterator[Entry]:
@@ -316,8 +338,16 @@ class Worker:
     def _process(self, pending: dict[str, list[pl.DataFrame]], found: dict[str, Found]) -> None:
         for tenant, frames in pending.items():
             flows = FlowBatch(pl.concat(frames, how="diagonal_relaxed"))
+            self._note_time(tenant, flows)
             found.setdefault(tenant, Found()).flows.append(flows.frame)
             self._follow(tenant, found, lambda pipeline, flows=flows: pipeline.process(flows))  # type: ignore[misc]
+
+    def _note_time(self, tenant: str, flows: FlowBatch) -> None:
+        """Remember when flows of a tenant came, and the event time that they reached."""
+        self._heard_at[tenant] = self._now()
+        ended_at = flows.frame["ended_at"].max()
+        reached = ended_at if isinstance(ended_at, int) else 0
+        self.learnt.reached[tenant] = max(self.learnt.reached.get(tenant, 0), reached)
 
     def _settle(self, found: dict[str, Found]) -> None:
         for tenant in self.learnt.pipelines:
@@ -329,16 +359,24 @@ class Worker:
         if pipeline is None:
             pipeline = self.learnt.pipelines[tenant] = self._compose()
         into = found.setdefault(tenant, Found())
-        try:
-            decisions = call(pipeline)
-        except Exception as error:  # one batch must not end the service; what went wrong is told
-            self.failures += 1
-            logger.exception("the pipeline failed", tenant=tenant, error=repr(error))
-            decisions = []
-        into.detections += pipeline.detections
-        pipeline.detections = []
-        into.decisions += decisions
-        into.raised |= {key for each in decisions if is_untold(self.learnt, key := each.incident.incident_id)}
+        with self._origins.traced(tenant, into) as traced:
+            try:
+                decisions = call(pipeline)
+            except Exception as error:  # one batch must not end the service; what went wrong is told
+                self.failures += 1
+                logger.exception("the pipeline failed", tenant=tenant, error=repr(error))
+                traced.end(type(error).__name__)
+                decisions = []
+            into.detections += pipeline.detections
+            pipeline.detections = []
+            into.decisions += decisions
+            raised = {key for each in decisions if is_untold(self.learnt, key := each.incident.incident_id)}
+            into.raised |= raised
+            if raised:  # whatever was drawn: an incident is always worth its trace
+                traced.set({"infraspectre.incidents": len(raised)})
+                traced.keep()
+            if raised or not into.trace:
+                into.trace = traced.traceparent
 
     def _offer(self, group: Group) -> None:
         for queue in self.queues:

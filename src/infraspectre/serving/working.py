@@ -5,33 +5,51 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from infraspectre import app
+from infraspectre.errors import InfraSpectreError
 from infraspectre.pipeline import Pipeline
 from infraspectre.records.feed import FEED_TOPIC, FLOWS_TOPIC
 from infraspectre.rulebook import Told
 from infraspectre.serving.breakers import Breaker, Cost, GuardedDetector
 from infraspectre.serving.control import BEAT_S, Control, Report, State
 from infraspectre.serving.following import Following
+from infraspectre.serving.measuring import Measures, WatchedCall
+from infraspectre.serving.metrics import FLOWS_WAITING
+from infraspectre.serving.observing import log_figures
 from infraspectre.serving.opening import close_platform, data_folder, open_platform
+from infraspectre.serving.tracing import tracing
 from infraspectre.serving.upkeep import Upkeep, log_tasks, record_tasks, table_tasks
 from infraspectre.serving.worker import Worker
 from infraspectre.settings import Settings
+from infraspectre.soma.models import ModelDetector
+
+RECORDS_WAIT_S = 1.0
+"""The work is not held up longer by who writes records meanwhile: what was to be written waits in its queue."""
+logger = structlog.get_logger(__name__)
 
 
 class Composition:
-    """Makes a pipeline for each tenant, whose detectors have breakers."""
+    """Makes a pipeline for each tenant, whose detectors have breakers; models that cannot be used are left out."""
 
     def __init__(self, settings: Settings) -> None:
         """Read rules and intelligence once, for all tenants; raises InputError for what cannot be used."""
         self._settings = settings
         self.breakers: list[Breaker] = []
         self.costs: list[Cost] = []
+        self.models: list[ModelDetector] = []
+        self.measures: Measures | None = None
+        """Measures detectors, where somebody wants it."""
         chosen = settings.detection
         self.intel = app.load_intel(chosen.intel)
+        self._models = list(self._sound(chosen.models))
         self._rules = Told().load_all([Path(each) for each in chosen.rules]) if chosen.rules else None
 
     def __call__(self) -> Pipeline:
@@ -41,7 +59,7 @@ class Composition:
             chosen.assets or None,
             sigma=self._rules.sigma if self._rules else None,
             own_rules=self._rules.own if self._rules else (),
-            models=chosen.models,
+            models=self._models,
             correlation=chosen.correlation,
             intel=self.intel,
             settings=self._settings,
@@ -49,22 +67,45 @@ class Composition:
             on_platform=True,
         )
 
+    def _sound(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the models that can be used; for each other one, a breaker stays open."""
+        for name in names:
+            try:
+                app.model_detectors([name])
+            except InfraSpectreError as error:
+                logger.error("a model is left out; mend it and reload", model=name, reason=str(error))
+                breaker = Breaker(f"model {name}", failures=1)
+                breaker.failed(error)
+                self.breakers.append(breaker)
+            else:
+                yield name
+
     def _guarded(self, detector: Any) -> GuardedDetector:
-        found = GuardedDetector(detector)
+        found = GuardedDetector(detector, watched=partial(self._watched, isinstance(detector, ModelDetector)))
         self.breakers.append(found.breaker)
         self.costs.append(found.cost)
+        if isinstance(detector, ModelDetector):
+            self.models.append(detector)
         return found
+
+    def _watched(self, is_model: bool, name: str) -> AbstractContextManager[object]:
+        if self.measures is None:
+            return nullcontext()
+        least_s = self._settings.telemetry.detector_ms / 1_000
+        return WatchedCall(self.measures, name, least_s, is_model=is_model)
 
 
 def work(settings: Settings, control: Control) -> None:
     """Work until told to stop; raises InfraSpectreError where that cannot be."""
     composition = Composition(settings)
-    platform = replace(open_platform(settings), intelligence=composition.intel)
+    platform = replace(open_platform(settings, RECORDS_WAIT_S), intelligence=composition.intel)
     worker = Worker(platform, composition, worker_folder(settings))
     following = Following(platform)
+    composition.measures = worker.measures
     tasks = table_tasks(platform) | record_tasks(platform) | log_tasks(platform, [FEED_TOPIC])
     tasks["following"] = following.read
-    with worker.relay, Upkeep(tasks) as upkeep:
+    telling = tracing(settings.telemetry, "worker", platform.metrics, worker.measures.stage)
+    with telling, worker.relay, Upkeep(tasks) as upkeep:
         beat = Beat(control, worker, composition, upkeep)
         upkeep.do("following")
         while not control.stopped.is_set():
@@ -101,8 +142,12 @@ class Beat:
         state: State = "starting" if self._worker.is_learning else "ready"
         breakers = list(self._breakers())
         problems = {each.name: each.error for each in breakers if each.state != "closed"}
+        metrics = self._worker.platform.metrics
+        self._worker.measures.models(self._composition.models)
+        metrics.set(FLOWS_WAITING, value=self._worker.backlog.fill)
+        metrics.adopt("log", log_figures(self._worker.platform.log, [FEED_TOPIC]))
         told = facts(self._worker, breakers) | {"detectors": spent(self._composition.costs)}
-        return Report(state, facts=told, problems=problems)
+        return Report(state, facts=told, metrics=metrics.figures(), problems=problems)
 
     def _breakers(self) -> Iterator[Breaker]:
         yield from (queue.breaker for queue in self._worker.queues)
@@ -132,7 +177,6 @@ def facts(worker: Worker, breakers: Iterable[Breaker]) -> dict[str, dict[str, fl
     return {
         "flows": {"taken": account.taken, "done": account.done, "queued": account.queued, **account.shed},
         "waiting": {FLOWS_TOPIC: worker.waits, **{name: lane.waits for name, lane in lanes.items()}},
-        "seconds": {name: round(seconds, 3) for name, seconds in worker.seconds.items()},
         "open": dict(is_open),
         "skipped": dict(skipped),
         "failures": dict(failures),

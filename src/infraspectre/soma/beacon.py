@@ -315,6 +315,19 @@ class Beacon:
         touched = [self._absorb(row) for row in rows]
         return self._book.review(scope for scope in touched if self._is_due(scope))
 
+    def due(self) -> int | None:
+        """Return when the first case is to be judged that has enough calls and does not go on."""
+        patience = int(self._settings.patience_s * SECOND)
+        return min((case.first_seen + patience for _, case in self._resting()), default=None)
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return beacons that have been known for long enough by a time up to which no flow came."""
+        last_begin = until - int(self._settings.patience_s * SECOND)
+        due = [(scope, case) for scope, case in self._resting() if case.first_seen <= last_begin]
+        for _, case in due:
+            case.judged = case.flows
+        return self._book.review(scope for scope, _ in due)
+
     def finish(self) -> list[Detection]:
         """Return beacons that the whole input shows."""
         return self._book.close()
@@ -330,12 +343,17 @@ class Beacon:
 
     def _is_due(self, scope: Scope) -> bool:
         case = self._book.cases.get(scope)
-        if case is None or case.flows < max(self._settings.calls, GROWTH * case.judged):
-            return False
-        if case.duration_s < self._settings.patience_s:
+        if case is None or not self._has_grown(case) or case.duration_s < self._settings.patience_s:
             return False
         case.judged = case.flows
         return True
+
+    def _has_grown(self, case: CallCase) -> bool:
+        return case.flows >= max(self._settings.calls, GROWTH * case.judged)
+
+    def _resting(self) -> list[tuple[Scope, CallCase]]:
+        """Return the cases that have enough calls, but not for long enough."""
+        return [(scope, case) for scope, case in self._book.cases.items() if self._has_grown(case)]
 
     def _judge(self, scope: Scope, case: CallCase) -> Finding | None:
         settings, callers = self._settings, self._callers_of(scope, case)

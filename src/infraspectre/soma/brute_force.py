@@ -225,6 +225,14 @@ class BruteForce:
         touched += self._refused(flows) + self._posted(flows) + self._shaped(flows)
         return self._book.review(touched + due)
 
+    def due(self) -> int | None:
+        """Return when the first case that waits is judged."""
+        return self._waiting.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what waited long enough by a time up to which no flow came."""
+        return self._book.review(self._waiting.turn_to(until))
+
     def finish(self) -> list[Detection]:
         """Return guessing that grew since its last report."""
         self._waiting.end()
@@ -313,7 +321,7 @@ class BruteForce:
         return self._absorb(Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], service, kind), row)
 
     def _absorb(self, scope: Scope, row: Row) -> Scope:
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         last_seen = case.last_seen
         span = case.add(row)
         is_like = self._is_like_guessing(scope, span)

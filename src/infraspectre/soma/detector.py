@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import polars as pl
@@ -31,6 +31,8 @@ FINAL_GROWTH = 2
 """At the end of the input a reported case is reported once more if it has grown by this factor."""
 WORTH_TIME = 0.5
 """Score of medium severity: a case that was below it is reported again once it reaches it."""
+RESTED_S = 12 * 3_600.0
+"""A grave case that has rested for so long is over: whoever attacks again the next day is told of again."""
 SEVERITY_FLOORS: tuple[tuple[float, Severity], ...] = (
     (0.9, "critical"),
     (0.7, "high"),
@@ -65,6 +67,19 @@ class Detector(Protocol):
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""
+        ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """Is a detector that holds findings back for a time, and tells them once it is over even if no flow comes."""
+
+    def due(self) -> int | None:
+        """Return the event time at which the first of them is to be told, None where none is held back."""
+        ...
+
+    def turn(self, until: int) -> list[Detection]:
+        """Let event time go on without flows, and return what becomes certain by that."""
         ...
 
 
@@ -160,6 +175,13 @@ class Casebook(Generic[Key, CaseT]):
     def __contains__(self, key: Key) -> bool:
         return key in self.cases
 
+    def opened(self, key: Key, row: Row) -> CaseT:
+        """Return the case to which a group of flows belongs: a new one where the last was grave, told, and is over."""
+        case = self.cases.get(key)
+        if case is not None and _is_over(case, row["first_seen"]):
+            self.cases.forget(key)
+        return self.cases[key]
+
     def review(self, keys: Iterable[Key]) -> list[Detection]:
         """Report those of the touched cases that are new or have grown by ESCALATION."""
         return list(self._reports(dict.fromkeys(keys), ESCALATION))
@@ -175,6 +197,11 @@ class Casebook(Generic[Key, CaseT]):
             if case is not None and finding is not None and _is_news(case, finding, growth):
                 case.reported, case.reported_score = finding.size, finding.score
                 yield detection(finding.detector or self._detector, case, self._tell(key, case, finding))
+
+
+def _is_over(case: Case, at: int) -> bool:
+    """Tell whether a case was told as grave, and has rested since for so long that what comes now is another."""
+    return case.reported_score >= WORTH_TIME and at > case.last_seen + RESTED_S * SECOND
 
 
 def _is_news(case: Case, finding: Finding, growth: float) -> bool:

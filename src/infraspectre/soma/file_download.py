@@ -125,6 +125,14 @@ class FileDownload:
         self._note_callers(frame)
         return self._book.review(touched + due)
 
+    def due(self) -> int | None:
+        """Return when the first case that waits is judged."""
+        return self._waiting.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what waited long enough by a time up to which no flow came."""
+        return self._book.review(self._waiting.turn_to(until))
+
     def finish(self) -> list[Detection]:
         """Return downloads that grew since their last report."""
         self._waiting.end()

@@ -10,6 +10,7 @@ import polars as pl
 from infraspectre.ml.bounded import BoundedTable, DistinctCounter, text_hashes
 from infraspectre.ml.robust import log_ramp
 from infraspectre.records import Detection, Technique
+from infraspectre.records.times import earliest
 from infraspectre.records.words import listed, plural
 from infraspectre.soma.detector import SECOND, Case, Casebook, Finding, Row, gathered, in_bytes
 from infraspectre.soma.standing import Rounds, Standing
@@ -171,6 +172,14 @@ class LateralMovement:
             touched += self._sessions(frame)
         return self._book.review(touched + self._calls(frame))
 
+    def due(self) -> int | None:
+        """Return when the first case that waits is judged."""
+        return earliest(waiting.due() for waiting in (self._entered, self._executed))
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what waited long enough by a time up to which no flow came."""
+        return self._book.review(self._entered.turn_to(until) + self._executed.turn_to(until))
+
     def finish(self) -> list[Detection]:
         """Return movement that grew since its last report."""
         self._entered.end()
@@ -187,7 +196,7 @@ class LateralMovement:
 
     def _entry(self, row: Row, service: Service) -> Scope:
         scope, host = Scope(row["orig_ip"], None, service.name), row["resp_ip"]
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.enter(host, row, self._settings.window_s)
         case.hosts.update(text_hashes([host]))
         case.through = service
@@ -207,7 +216,7 @@ class LateralMovement:
 
     def _share(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row["resp_ip"], "shares")
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.absorb(row)
         case.shares += len(row["shares"])
         case.pipes += len(row["pipes"])
@@ -241,7 +250,7 @@ class LateralMovement:
         return [self._told(scope, row) for scope, row in scoped if row["mapped"] or scope in self._book]
 
     def _told(self, scope: Scope, row: Row) -> Scope:
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.absorb(row)
         case.mapped += row.get("mapped", 0)
         case.sent += row["sent"]

@@ -16,6 +16,7 @@ from infraspectre.intel.families import normal
 from infraspectre.ml.bounded import BoundedTable
 from infraspectre.ml.cascade import MICRO_BATCH, Cascade, Stage, Staged
 from infraspectre.ml.detector import Explains, Judgement, Model, Vector
+from infraspectre.ml.drift import ScoreWatch
 from infraspectre.records import Detection, Technique
 from infraspectre.records.words import plural
 from infraspectre.security import printable
@@ -159,6 +160,8 @@ class ModelDetector:
             name, self._settings.capacity, JudgedCase, self._judge, self._explained
         )
         self._reported = self._told = 0
+        self.watch = ScoreWatch()
+        """Tells how far its probabilities have moved."""
         self._schema = pl.Schema()
         self.columns = needed_columns(model.columns)
         self.helpful = frozenset[str]()
@@ -192,9 +195,12 @@ class ModelDetector:
     def _ask(self, rows: pl.DataFrame) -> tuple[Judgement, int]:
         """Return what the model says of a micro-batch, and the last stage that its suspicious rows reached."""
         if self._cascade is None:
-            return self._model.judge(rows), Stage.FAMILIES
-        verdicts = self._cascade.judge(rows)
-        return verdicts.judgement, int(verdicts.stages.max(initial=Stage.TRIAGE))
+            judgement, stage = self._model.judge(rows), int(Stage.FAMILIES)
+        else:
+            verdicts = self._cascade.judge(rows)
+            judgement, stage = verdicts.judgement, int(verdicts.stages.max(initial=Stage.TRIAGE))
+        self.watch.add(judgement.probabilities)
+        return judgement, stage
 
     def _absorb(self, row: Row) -> Actor:
         actor = Actor(row["orig_ip"], row["label"])

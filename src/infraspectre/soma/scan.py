@@ -187,6 +187,14 @@ class Scan:
         self._count_reached(attempts.filter(~pl.col("probe")))
         return self._book.review(network + vertical + horizontal + due)
 
+    def due(self) -> int | None:
+        """Return when the first case that waits is judged."""
+        return self._waiting.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what waited long enough by a time up to which no flow came."""
+        return self._book.review(self._waiting.turn_to(until))
+
     def finish(self) -> list[Detection]:
         """Return scans that grew since their last report."""
         self._waiting.end()
@@ -197,7 +205,7 @@ class Scan:
 
     def _absorb(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row.get("resp_ip"), row["protocol"], row.get("resp_port"))
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.add(row, self._settings.pause_s)
         case.show(row.get("hosts_shown", ()))
         case.is_orig_inside, case.is_resp_inside = row["orig_inside"], row["resp_inside"]

@@ -10,12 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from infraspectre.records import Detection, FlowBatch
+from infraspectre.records.times import earliest
 from infraspectre.soma.anomaly import Anomaly
 from infraspectre.soma.beacon import Beacon
 from infraspectre.soma.bot import Bot
 from infraspectre.soma.brute_force import BruteForce
 from infraspectre.soma.collection import Collection
-from infraspectre.soma.detector import IDENTITY, SECOND, Detector
+from infraspectre.soma.detector import IDENTITY, SECOND, Detector, Patient
 from infraspectre.soma.dns_tunnel import DnsTunnel
 from infraspectre.soma.exfiltration import Exfiltration
 from infraspectre.soma.file_download import FileDownload
@@ -113,6 +114,15 @@ class Soma:
     def settle(self) -> list[Detection]:
         """Return what the flows still waiting add, as nothing may come behind them for long."""
         return self._look(self._taken()) if self._waiting else []
+
+    def due(self) -> int | None:
+        """Return the event time at which something is to be told even if no flow comes, None where there is none."""
+        return earliest(detector.due() for detector in self._detectors if isinstance(detector, Patient))
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what the flows still waiting add, and event time that goes on without flows."""
+        patient = (detector for detector in self._detectors if isinstance(detector, Patient))
+        return self.settle() + [found for detector in patient for found in detector.turn(until)]
 
     def finish(self) -> list[Detection]:
         """Return what the flows still waiting and the end of the input add."""

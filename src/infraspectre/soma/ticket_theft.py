@@ -113,7 +113,7 @@ class TicketTheft:
         return [self._absorb(Scope(row["orig_ip"], row["resp_ip"], "burst", row["bucket"]), row) for row in named]
 
     def _absorb(self, scope: Scope, row: Row) -> Scope:
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.absorb(row)
         case.names.update(text_hashes(row["names"]))
         case.show(row["names"])

@@ -26,11 +26,19 @@ class Waiting(Generic[Key]):
 
     def turn(self, frame: pl.DataFrame) -> list[Key]:
         """Let time go on to the end of these flows and return the cases whose time has come."""
-        self._clock = max(self._clock, int(frame["ended_at"].max() or 0))  # type: ignore[arg-type]
+        return self.turn_to(int(frame["ended_at"].max() or 0))  # type: ignore[arg-type]
+
+    def turn_to(self, until: int) -> list[Key]:
+        """Let time go on, as it does without flows, and return the cases whose time has come."""
+        self._clock = max(self._clock, until)
         due = [key for key, until in self._until.items() if until <= self._clock]
         for key in due:
             del self._until[key]
         return due
+
+    def due(self) -> int | None:
+        """Return when the time of the first case comes, None where none waits."""
+        return min(self._until.values(), default=None)
 
     def is_over(self, key: Key, since: int) -> bool:
         """Tell whether a case has waited for long enough since a time in nanoseconds; else let it wait."""

@@ -244,7 +244,7 @@ class WebAttack:
 
     def _absorb(self, row: Row) -> Scope:
         scope = Scope(row["orig_ip"], row["resp_ip"], row["resp_port"], row["category"])
-        case = self._book[scope]
+        case = self._book.opened(scope, row)
         case.hits += row["rows"]
         case.paths.update(row["paths"])
         case.is_outward = row["outward"]

@@ -42,8 +42,12 @@ def damaged(whole: Path, folder: Path, mark: bytes) -> Path:
     return next(path for _, path in record_flips.flipped(data, folder, [data.index(mark) * 8 + 8]))
 
 
+WHOLE_7 = b'"name":"name 7","size":7000021,"weight":2.3333333333333335,"tags":["tag1","10.0.0.7"],"rest"'
+PART_7 = WHOLE_7.replace(b',"rest"', b"}")
+
+
 def test_a_damaged_record_is_named_and_moved_aside_and_the_rest_goes_on(whole: Path, tmp_path: Path) -> None:
-    store = open_sqlite(damaged(whole, tmp_path, b'"name":"name 7"'), Clock())
+    store = open_sqlite(damaged(whole, tmp_path, WHOLE_7), Clock())
     with pytest.raises(InputError, match="things key7: the record is damaged"):
         store.get("a", THINGS, "key7")
     with pytest.raises(InputError, match="things key7: the record is damaged"):
@@ -54,6 +58,18 @@ def test_a_damaged_record_is_named_and_moved_aside_and_the_rest_goes_on(whole: P
     assert store.get("a", THINGS, "key7") is None
     assert store.count("a", THINGS, Query()) == store.count("b", THINGS, Query()) - 1 == 10
     assert store.verify() == []
+    store.close()
+
+
+def test_a_damaged_part_that_lists_show_is_named_and_made_again(whole: Path, tmp_path: Path) -> None:
+    store = open_sqlite(damaged(whole, tmp_path, PART_7), Clock())
+    ((_, tenant, key, problem),) = store.verify()
+    assert (key, problem) == ("key7", "what lists show is not of its body")
+    assert store.get(tenant, THINGS, "key7") is not None
+    with pytest.raises(InputError, match="things key7: the record is damaged"):
+        store.page(tenant, THINGS, Query(), is_listed=True)
+    assert store.repair() == store.verify() == []
+    assert len(store.page(tenant, THINGS, Query(), is_listed=True).rows) == 11
     store.close()
 
 

@@ -15,7 +15,7 @@ import pytest
 from infraspectre.adapters.record_store import open_sqlite, sqlite
 from infraspectre.adapters.record_store.meta import checksum_of
 from infraspectre.errors import ConflictError, InputError, OutputError, OverloadError
-from infraspectre.records.queries import Query
+from infraspectre.records.queries import Collection, Query
 from record_questions import THINGS, Ticking, drawn
 
 WRITER = """
@@ -147,3 +147,20 @@ def test_an_entity_that_is_erased_is_in_no_byte_of_the_files(tmp_path: Path) -> 
     assert store.erase("a", "203.0.113.77") == 1
     assert not any(b"203.0.113.77" in each.read_bytes() for each in tmp_path.iterdir())
     store.close()
+
+
+def test_lists_show_what_a_program_wrote_that_knows_no_lists(tmp_path: Path) -> None:
+    plain = Collection("things", {"name": "text"})
+    listed = Collection("things", {"name": "text"}, is_listed=True)
+    older, newer = (open_sqlite(tmp_path / "records.db", Ticking()) for _ in range(2))
+    older.put_many("a", plain, {"1": {"name": "x"}, "2": {"name": "y", "rest": 1}})
+    assert [each.revision for each in newer.page("a", listed, Query(), is_listed=True).rows] == [1, 1]
+    older.put("a", plain, "1", {"name": "z", "rest": 2})
+    older.delete("a", plain, "2")
+    older.put("a", plain, "3", {"name": "again", "rest": 3})
+    shown = newer.page("a", listed, Query(), is_listed=True).rows
+    assert [(each.key, each.body) for each in shown] == [("1", b'{"name":"z"}'), ("3", b'{"name":"again"}')]
+    newer.put("a", listed, "3", {"name": "mine"})
+    assert newer.repair() == newer.verify() == []
+    older.close()
+    newer.close()

@@ -27,6 +27,7 @@ from infraspectre.adapters.log.segments import segment_path
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError
 from infraspectre.files import writing_to
 from infraspectre.ports import Clock
+from infraspectre.telemetry import LOG_APPEND, Timed
 
 LENGTH_BYTES = 4
 
@@ -231,7 +232,8 @@ class Queue:
     def _write(self, taken: list[Waiting]) -> None:
         data = [each for waiting in taken for each in waiting.data]
         try:
-            end = self.writer.write(lambda place: group(place, data)).end if data else self.writer.point.end
+            with Timed(LOG_APPEND):
+                end = self.writer.write(lambda place: group(place, data)).end if data else self.writer.point.end
         except Exception as error:  # noqa: BLE001  whatever it is, whoever waits is told, and the next append is tried
             self._done(taken, "failed")
             for waiting in taken:

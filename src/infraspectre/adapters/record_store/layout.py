@@ -2,7 +2,9 @@
 
 `record_NAME` holds each record whole, with a checksum; `field_NAME` has a column for each field of text or number, and
 `text_NAME` a row for each text of a list. The two can be made again from the first. In them, tenants have numbers,
-which keeps indexes small, and come first in every key, so that what is asked never meets another's rows.
+which keeps indexes small, and come first in every key, so that what is asked never meets another's rows. Of large
+records, `record_NAME/listed` holds what the fields name, for lists; a row there that is not of the record's revision
+counts for nothing, since programs of the version before write none.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ class Layout:
     fields: Mapping[str, Kind]
     frequent: tuple[str, ...] = ()
     """As in the collection when its tables were made."""
+    is_listed: bool = False
+    """Whether there is a table of what lists show."""
 
     @property
     def records(self) -> str:
@@ -47,6 +51,11 @@ class Layout:
     def texts(self) -> str:
         """Name the table of texts in lists."""
         return f'"text_{self.collection}"'
+
+    @property
+    def listed(self) -> str:
+        """Name the table of what lists show, as no collection can be named."""
+        return f'"record_{self.collection}/listed"'
 
     @cached_property
     def columns(self) -> list[str]:
@@ -76,6 +85,18 @@ class Layout:
             f"PRIMARY KEY (tenant, field, value, id)){dialect.suffix}"
         )
         yield from map(self.index, self.columns)
+
+    def listing(self, dialect: Dialect) -> str:
+        """Return the statement that makes the table of what lists show."""
+        integer = f"{dialect.integer} NOT NULL"
+        return (
+            f"CREATE TABLE {self.listed} (id {dialect.integer} PRIMARY KEY, revision {integer}, "
+            f"changed_at {integer}, checksum {integer}, body {dialect.blob} NOT NULL)"
+        )
+
+    def part(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return of a record what its fields name, as lists show it."""
+        return {name: record[name] for name in self.fields if name in record}
 
     def additions(self, name: str, dialect: Dialect) -> Iterator[str]:
         """Yield the statements that add a field to the tables."""

@@ -8,8 +8,8 @@ from infraspectre.adapters.record_store.database import Connection, Dialect
 from infraspectre.errors import InputError
 
 REPAIR = "'infraspectre store repair' saves what can be saved"
-COLLECTION, TENANT = "collection ", "tenant "
-"""How names of what is said of collections and tenants begin."""
+COLLECTION, LISTED, TENANT = "collection ", "listed ", "tenant "
+"""How names of what is said of collections, of those that are listed, and of tenants begin."""
 
 
 def make_meta(connection: Connection, dialect: Dialect) -> None:

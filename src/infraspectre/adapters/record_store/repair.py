@@ -20,7 +20,7 @@ def repair(connection: Connection) -> list[Damage]:
 def _collection(connection: Connection, layout: Layout) -> list[Damage]:
     connection.lock(layout.collection)
     damaged: list[Row] = []
-    for table in (layout.found, layout.texts):
+    for table in (layout.found, layout.texts, *([layout.listed] if layout.is_listed else [])):
         connection.run(f"DELETE FROM {table}")
     for rows in batches(connection, layout):
         whole = [row for row in rows if row.is_whole(layout.collection)]

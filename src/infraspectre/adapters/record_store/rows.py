@@ -42,6 +42,10 @@ class Row(NamedTuple):
 
 
 WHOLE = ", ".join(f"r.{name}" for name in Row._fields)
+LISTED = WHOLE.replace("r.body", "coalesce(l.body, r.body)").replace("r.checksum", "coalesce(l.checksum, r.checksum)")
+"""The same with the part that lists show, where there is one of the record's revision."""
+PARTS = ("id", "revision", "changed_at", "checksum", "body")
+"""The columns of the table of such parts."""
 
 
 class Tenant(NamedTuple):
@@ -94,6 +98,21 @@ def find(
     upsert(connection, layout.found, names, 2, values)
     texts = [(number, *each, row.id) for number, row, record in rows for each in layout.texts_of(record, hold)]
     add_texts(connection, layout, texts)
+    if layout.is_listed:
+        list_parts(connection, layout, [(row, record) for _, row, record in rows])
+
+
+def list_parts(connection: Connection, layout: Layout, rows: Sequence[tuple[Row, Mapping[str, Any]]]) -> None:
+    """Write what lists show of rows, each with its record."""
+    parts = [part_of(layout, row, record)._asdict() for row, record in rows]
+    upsert(connection, layout.listed, PARTS, 1, [[part[name] for name in PARTS] for part in parts])
+
+
+def part_of(layout: Layout, row: Row, record: Mapping[str, Any]) -> Row:
+    """Return the row of the part of a record that lists show."""
+    body = encoded(layout.part(record))
+    sum_ = checksum(layout.listed, row.tenant, row.key, row.revision, row.changed_at, body)
+    return row._replace(body=body, checksum=sum_)
 
 
 def made(
@@ -133,6 +152,8 @@ def remove(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> 
     remove_texts(connection, layout, tenant, row)
     connection.run(f"DELETE FROM {layout.found} WHERE tenant = ? AND id = ?", (tenant.number, row.id))
     connection.run(f"DELETE FROM {layout.records} WHERE id = ?", (row.id,))
+    if layout.is_listed:
+        connection.run(f"DELETE FROM {layout.listed} WHERE id = ?", (row.id,))
 
 
 def remove_texts(connection: Connection, layout: Layout, tenant: Tenant, row: Row) -> None:

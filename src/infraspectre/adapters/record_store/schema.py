@@ -12,6 +12,7 @@ from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.layout import Layout, column, decoded, held_or_missing
 from infraspectre.adapters.record_store.meta import (
     COLLECTION,
+    LISTED,
     REPAIR,
     make_meta,
     numbers,
@@ -19,7 +20,7 @@ from infraspectre.adapters.record_store.meta import (
     read_meta,
     write_meta,
 )
-from infraspectre.adapters.record_store.rows import WHOLE, Row, add_texts
+from infraspectre.adapters.record_store.rows import WHOLE, Row, add_texts, list_parts
 from infraspectre.errors import InputError
 from infraspectre.records.queries import Collection, Kind
 
@@ -69,18 +70,20 @@ class Schema:
         written = read_meta(connection, COLLECTION + collection.name)
         known = self._known[collection.name]
         if written is not None and written != known.written:
-            known = self._known[collection.name] = known_as(collection.name, written)
+            known = self._known[collection.name] = known_as(collection.name, written, known.layout.is_listed)
         return known.layout
 
     def _extended(self, connection: Connection, collection: Collection) -> Known:
         written = read_meta(connection, COLLECTION + collection.name)
         if written is None:
-            return self._made(connection, collection)
-        before = known_as(collection.name, written)
-        fields = joined_fields(before.layout, collection)
-        if added := fields.keys() - before.layout.fields.keys():
-            return self._added(connection, replace(before.layout, fields=fields), sorted(added))
-        return before
+            known = self._made(connection, collection)
+        else:
+            is_listed = read_meta(connection, LISTED + collection.name) is not None
+            known = known_as(collection.name, written, is_listed)
+        fields = joined_fields(known.layout, collection)
+        if added := fields.keys() - known.layout.fields.keys():
+            known = self._added(connection, replace(known.layout, fields=fields), sorted(added))
+        return self._listed(connection, known) if collection.is_listed and not known.layout.is_listed else known
 
     def _made(self, connection: Connection, collection: Collection) -> Known:
         layout = Layout(collection.name, dict(collection.fields), collection.frequent)
@@ -93,6 +96,16 @@ class Schema:
             for statement in layout.additions(name, self._database.dialect):
                 connection.run(statement)
         fill(connection, layout, added)
+        return remember(connection, layout)
+
+    def _listed(self, connection: Connection, known: Known) -> Known:
+        """Make the table of what lists show; of older records that is made when they are written, or by a repair.
+
+        Making it here would keep others from writing for minutes.
+        """
+        layout = replace(known.layout, is_listed=True)
+        connection.run(layout.listing(self._database.dialect))
+        write_meta(connection, LISTED + layout.collection, "all fields")
         return remember(connection, layout)
 
 
@@ -119,8 +132,9 @@ def check_definitions(connection: Connection) -> None:
 
 
 def covers(layout: Layout, collection: Collection) -> bool:
-    """Tell whether a layout has all fields of a collection."""
-    return all(layout.fields.get(name) == kind for name, kind in collection.fields.items())
+    """Tell whether a layout has all fields of a collection, and what lists show of it."""
+    has_fields = all(layout.fields.get(name) == kind for name, kind in collection.fields.items())
+    return has_fields and layout.is_listed >= collection.is_listed
 
 
 def joined_fields(layout: Layout, collection: Collection) -> dict[str, Kind]:
@@ -140,15 +154,17 @@ def remember(connection: Connection, layout: Layout) -> Known:
     return Known(layout, written)
 
 
-def known_as(name: str, written: str) -> Known:
+def known_as(name: str, written: str, is_listed: bool) -> Known:
     """Return the layout that was written down."""
     fields, frequent = msgspec.json.decode(written, type=tuple[dict[str, Kind], tuple[str, ...]])
-    return Known(Layout(name, fields, frequent), written)
+    return Known(Layout(name, fields, frequent, is_listed), written)
 
 
 def layouts(connection: Connection) -> list[Layout]:
     """Return the layouts of all collections of a store, by name; raises InputError."""
-    return [known_as(name, written).layout for name, written in sorted(read_all(connection, COLLECTION).items())]
+    listed = read_all(connection, LISTED)
+    known = sorted(read_all(connection, COLLECTION).items())
+    return [known_as(name, written, name in listed).layout for name, written in known]
 
 
 def fill(connection: Connection, layout: Layout, added: Iterable[str]) -> None:
@@ -168,6 +184,9 @@ def fill(connection: Connection, layout: Layout, added: Iterable[str]) -> None:
             for each in held_or_missing(name, record.get(name), "texts")
         ]
         add_texts(connection, layout, texts)
+        if layout.is_listed:
+            whole = [(row, decoded(row.body)) for row in rows if row.is_whole(layout.collection)]
+            list_parts(connection, layout, whole)
 
 
 def batches(connection: Connection, layout: Layout) -> Iterator[list[Row]]:

@@ -45,9 +45,12 @@ SQLITE = Dialect(
 )
 
 
-def open_sqlite(path: Path, clock: Clock) -> SqlRecordStore:
-    """Open the store in a file, which is made if need be; raises InputError and OutputError."""
-    return SqlRecordStore(SqliteDatabase(path), clock)
+def open_sqlite(path: Path, clock: Clock, wait_s: float = WAIT_S) -> SqlRecordStore:
+    """Open the store in a file, which is made if need be, and wait so long for others who write.
+
+    Raises InputError and OutputError.
+    """
+    return SqlRecordStore(SqliteDatabase(path, wait_s), clock)
 
 
 def back_up(path: Path, out: Path) -> None:
@@ -103,13 +106,13 @@ class SqliteConnection:
 
     dialect = SQLITE
 
-    def __init__(self, path: Path, is_reading: bool) -> None:
+    def __init__(self, path: Path, is_reading: bool, wait_s: float = WAIT_S) -> None:
         """Open a file."""
         self._path = path
         self.longest_s = LONGEST_S
         self._deadline, self._left = 0.0, 0
         with errors_of(path):
-            self._raw = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+            self._raw = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
             self._raw.execute("PRAGMA synchronous = FULL")
             self._raw.execute("PRAGMA secure_delete = ON")
             self._raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -177,13 +180,13 @@ class SqliteDatabase:
 
     dialect = SQLITE
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait_s: float = WAIT_S) -> None:
         """Open a file, or make one for the owner alone; raises InputError and OutputError."""
         self._path = path
         self._lock = threading.Lock()
         with errors_of(path):
             path.touch(mode=0o600)
-        self._writer = SqliteConnection(path, is_reading=False)
+        self._writer = SqliteConnection(path, is_reading=False, wait_s=wait_s)
         self._readers = Pool(lambda: SqliteConnection(path, is_reading=True))
         try:
             with errors_of(path):

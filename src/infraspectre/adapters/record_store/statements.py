@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from infraspectre.adapters.record_store.database import Dialect
 from infraspectre.adapters.record_store.layout import Layout, column
-from infraspectre.adapters.record_store.rows import WHOLE, marks
+from infraspectre.adapters.record_store.rows import LISTED, WHOLE, marks
 from infraspectre.records.queries import LEAST, NUMBERS, Filter, Operator, Order, Value
 
 SPANS: tuple[Operator, ...] = ("=", "<", "<=", ">", ">=", "^")
@@ -44,6 +44,8 @@ class Question:
     filters: tuple[Filter, ...] = ()
     order: Order | None = None
     after: tuple[Value, int] | None = None
+    is_listed: bool = False
+    """Whether of each row there shall be the part that lists show, where there is one."""
 
     @cached_property
     def drivers(self) -> list[str]:
@@ -66,13 +68,13 @@ class Question:
         return Way(lists=name) if self.layout.fields[name] == "texts" else Way(self.layout.index_name(name))
 
     def page(self, limit: int, way: Way | None = None) -> Part:
-        """Return the statement for the rows of a page, whole."""
+        """Return the statement for the rows of a page, whole or as lists show them."""
         down = " DESC" if self.order is not None and self.order.descending else ""
         place, identity, where = self._place(way), self._bound("f.id", way), self._where(way)
         return Part(
-            f"SELECT p.place, {WHOLE} FROM (SELECT f.id, {place} AS place FROM {self._source(way)} "
+            f"SELECT p.place, {self._shown} FROM (SELECT f.id, {place} AS place FROM {self._source(way)} "
             f"WHERE {where.text} ORDER BY {place}{down}, {identity}{down} LIMIT ?) p "
-            f"LEFT JOIN {self.layout.records} r ON r.id = p.id ORDER BY p.place{down}, p.id{down}",
+            f"LEFT JOIN {self.layout.records} r ON r.id = p.id {self._beside}ORDER BY p.place{down}, p.id{down}",
             (*where.parameters, limit),
         )
 
@@ -95,6 +97,17 @@ class Question:
         way = self.way_by(asked.field)
         where = replace(self, filters=(asked,), order=None, after=None)._where(way)
         return Part(f"SELECT f.id FROM {self._source(way)} WHERE {where.text} LIMIT ?", (*where.parameters, most))
+
+    @property
+    def _shown(self) -> str:
+        return LISTED if self.is_listed else WHOLE
+
+    @property
+    def _beside(self) -> str:
+        if not self.is_listed:
+            return ""
+        same = " AND ".join(f"l.{name} = r.{name}" for name in ("id", "revision", "changed_at"))
+        return f"LEFT JOIN {self.layout.listed} l ON {same} "
 
     def _source(self, way: Way | None) -> str:
         by = f" INDEXED BY {way.through}" if way is not None and way.through is not None else ""

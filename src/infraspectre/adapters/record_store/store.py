@@ -11,8 +11,8 @@ from infraspectre.adapters.record_store import planning
 from infraspectre.adapters.record_store.cursors import Cursors, secret
 from infraspectre.adapters.record_store.database import Connection, Database
 from infraspectre.adapters.record_store.erasure import erase
-from infraspectre.adapters.record_store.layout import Layout
-from infraspectre.adapters.record_store.meta import COLLECTION, REPAIR, number_of, numbered, numbers
+from infraspectre.adapters.record_store.layout import Layout, decoded, encoded
+from infraspectre.adapters.record_store.meta import COLLECTION, LISTED, REPAIR, number_of, numbered, numbers
 from infraspectre.adapters.record_store.repair import repair, restore
 from infraspectre.adapters.record_store.rows import Row, Tenant, remove, select, write
 from infraspectre.adapters.record_store.schema import Schema, known_as, layouts
@@ -77,14 +77,19 @@ class SqlRecordStore:
                 remove(connection, layout, owner, row)
         return row is not None
 
-    def page(self, tenant: str, collection: Collection, query: Query) -> Page:
-        """Return records that pass all filters, in order; raises InputError, also for a damaged record."""
+    def page(self, tenant: str, collection: Collection, query: Query, is_listed: bool = False) -> Page:
+        """Return records that pass all filters, in order; raises InputError, also for a damaged record.
+
+        Those of a list have in their bodies what the collection's fields name, and no more.
+        """
         layout = self._schema.layout(collection)
         query.checked(collection.fields)
         with self._database.reading(is_one_state=bool(query.filters)) as connection:
             question = self._question(connection, layout, tenant, query)
+            question = replace(question, is_listed=is_listed and layout.is_listed)
             rows = planning.page(connection, question, query.limit + 1)
-        found = [stored(layout, tenant, Row(*row)) for _, *row in rows[: query.limit]]
+        read = listed if is_listed else stored
+        found = [read(layout, tenant, Row(*row)) for _, *row in rows[: query.limit]]
         if len(rows) <= query.limit:
             return Page(found, None)
         place, identity = rows[query.limit - 1][:2]
@@ -119,8 +124,9 @@ class SqlRecordStore:
         """Take in rows as another store held them, with what it said of itself, and return how many were whole."""
         for name, written in said.items():
             if name.startswith(COLLECTION):
-                layout = known_as(name.removeprefix(COLLECTION), written).layout
-                self._schema.layout(Collection(layout.collection, layout.fields, layout.frequent))
+                collection = name.removeprefix(COLLECTION)
+                layout = known_as(collection, written, LISTED + collection in said).layout
+                self._schema.layout(Collection(collection, layout.fields, layout.frequent, layout.is_listed))
         with self._database.writing() as connection:
             return restore(connection, layouts(connection), rows)
 
@@ -176,6 +182,14 @@ def stored(layout: Layout, tenant: str, row: Row, key: str | None = None) -> Sto
     if not is_right:
         raise InputError("the record is damaged", field=f"{layout.collection} {key or row.key}", remedy=REPAIR)
     return Stored(row.key, row.revision, row.changed_at, row.body)
+
+
+def listed(layout: Layout, tenant: str, row: Row) -> Stored:
+    """Return what lists show of a record, made of the whole where the store has that; raises InputError as `stored`."""
+    if layout.is_listed and row.is_whole(layout.listed) and row.tenant == tenant:
+        return Stored(row.key, row.revision, row.changed_at, row.body)
+    whole = stored(layout, tenant, row)
+    return whole._replace(body=encoded(layout.part(decoded(whole.body))))
 
 
 def check_revision(layout: Layout, key: str, revision: int, expected: int | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from infraspectre.adapters.record_store.database import Connection
 from infraspectre.adapters.record_store.layout import Layout, column, decoded, held_or_missing
 from infraspectre.adapters.record_store.meta import numbers
-from infraspectre.adapters.record_store.rows import Row
+from infraspectre.adapters.record_store.rows import PARTS, Row, part_of
 from infraspectre.adapters.record_store.schema import batches, layouts
 from infraspectre.errors import InputError
 from infraspectre.ports import Damage
@@ -28,11 +28,12 @@ def damages(connection: Connection) -> Iterator[Damage]:
 
 
 def _of_collection(connection: Connection, layout: Layout, known: Mapping[str, int]) -> Iterator[Damage]:
-    whole, texts = 0, 0
+    whole, texts, parts = 0, 0, 0
     for rows in batches(connection, layout):
-        there = _columns(connection, layout, known, rows)
+        there, listed = _columns(connection, layout, known, rows), _parts(connection, layout, rows)
+        parts += len(listed)
         for row in rows:
-            problem = _problem(layout, known, row, there)
+            problem = _problem(layout, known, row, there) or _problem_of_part(layout, row, listed.get(row.id))
             if problem is not None:
                 yield Damage(layout.collection, str(row.tenant), str(row.key), problem)
             record = decoded(row.body)
@@ -44,6 +45,8 @@ def _of_collection(connection: Connection, layout: Layout, known: Mapping[str, i
         yield Damage(layout.collection, problem=f"{found:,} rows of columns stand for {whole:,} records")
     if texts != _sum(_all_texts(connection, layout)):
         yield Damage(layout.collection, problem="texts of lists are not those of the records")
+    if layout.is_listed and parts != connection.rows(f"SELECT count(*) FROM {layout.listed}")[0][0]:
+        yield Damage(layout.collection, problem="what lists show is of records that are not there")
 
 
 def _problem(
@@ -57,6 +60,27 @@ def _problem(
         return "its tenant has no number"
     expected = (row.key, *layout.values(decoded(row.body), held_or_missing))
     return None if there.get((number, row.id)) == expected else "its columns are not those of its body"
+
+
+def _problem_of_part(layout: Layout, row: Row, part: Row | None) -> str | None:
+    """Return what is wrong with what lists show of a row; one of an earlier revision is not shown."""
+    if part is None:
+        return None
+    is_right = part.is_whole(layout.listed)
+    if is_right and part.revision == row.revision:
+        is_right = part == part_of(layout, row, decoded(row.body))
+    return None if is_right else "what lists show is not of its body"
+
+
+def _parts(connection: Connection, layout: Layout, rows: list[Row]) -> dict[int, Row]:
+    """Return what lists show of rows, by their identities."""
+    if not layout.is_listed:
+        return {}
+    statement = f"SELECT {', '.join(PARTS)} FROM {layout.listed} WHERE id BETWEEN ? AND ?"
+    whole = {row.id: row for row in rows}
+    found = connection.rows(statement, (rows[0].id, rows[-1].id))
+    named = (dict(zip(PARTS, part, strict=True)) for part in found)
+    return {each["id"]: whole[each["id"]]._replace(**each) for each in named if each["id"] in whole}
 
 
 def _columns(

@@ -36,6 +36,8 @@ from infraspectre.adapters.sensor_link.protocol import (
 from infraspectre.adapters.sensor_link.spool import Spool
 from infraspectre.errors import InfraSpectreError
 from infraspectre.ports import Clock
+from infraspectre.records.feed import FLOWS_TOPIC
+from infraspectre.telemetry import Span, Untraced, Value, span
 
 LEAST_WAIT_S = 0.25
 MOST_WAIT_S = 30.0
@@ -93,6 +95,8 @@ class Link:
         self._chance = chance
         self._woken = asyncio.Event()
         self._flying = 0
+        self._traced: dict[tuple[str, int], Span | Untraced] = {}
+        """Of each batch under way."""
         self._credit = 0
         self._writer: asyncio.StreamWriter | None = None
         self._loop = asyncio.get_running_loop()
@@ -145,6 +149,9 @@ class Link:
         finally:
             self.state.is_connected = False
             self._spool.rewind()
+            for traced in self._traced.values():  # they are sent again, within other spans
+                traced.end("connection lost")
+            self._traced.clear()
         return 0.0
 
     async def _connect(self) -> None:
@@ -220,7 +227,10 @@ class Link:
                 held, payload = taken
                 self._flying += 1
                 number = held.frame
-                batch = Batch(held.epoch, number.sequence, number.rows, dict(held.lost), self._capture())
+                traced = self._begun(held.epoch, number.sequence, number.rows)
+                batch = Batch(
+                    held.epoch, number.sequence, number.rows, dict(held.lost), self._capture(), traced.traceparent
+                )
                 writer.write(frame(batch, payload))
                 await writer.drain()
             now = self._loop.time()
@@ -250,6 +260,7 @@ class Link:
         while (found := await read_frame(reader, SILENCE_S)) is not None:
             match found[0]:
                 case Ack(epoch=epoch, sequence=sequence, credit=credit):
+                    self._arrived(epoch, sequence)
                     count = self._spool.acknowledge(epoch, sequence)
                     self._flying -= count
                     self._credit = min(credit, MOST_IN_FLIGHT)
@@ -266,6 +277,26 @@ class Link:
                 case _:
                     raise ProtocolError("a server does not say that")
         raise LinkError("the connection ended")
+
+    def _begun(self, epoch: str, sequence: int, rows: int) -> Span | Untraced:
+        """Return the span of a batch, which ends with its acknowledgement."""
+        about: dict[str, Value] = {
+            "messaging.system": "infraspectre",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": FLOWS_TOPIC,
+            "messaging.message.id": f"{epoch}.{sequence}",
+            "infraspectre.sensor": self._name,
+            "infraspectre.flows": rows,
+            "server.address": self._address[0],
+            "server.port": self._address[1],
+        }
+        traced = self._traced[epoch, sequence] = span("send flows", "producer", about)
+        return traced
+
+    def _arrived(self, epoch: str, sequence: int) -> None:
+        """End the spans of a batch and all before it."""
+        for key in [key for key in self._traced if key[0] == epoch and key[1] <= sequence]:
+            self._traced.pop(key).end()
 
     def _counters(self) -> dict[str, int]:
         """Return the spool's account in flows."""

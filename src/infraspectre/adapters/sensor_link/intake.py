@@ -18,6 +18,7 @@ from infraspectre.ports import EventLog
 from infraspectre.records.events import GapError
 from infraspectre.records.feed import FLOWS_TOPIC, SENSORS_TOPIC
 from infraspectre.records.flow_batches import FlowEnvelope, Sensor, decode, encode
+from infraspectre.telemetry import UNTRACED, Span, Untraced
 
 SAVED_BATCHES = 1_024
 """Batches after which that is written again, but not more often than once in so many seconds."""
@@ -42,6 +43,8 @@ class Arrival(NamedTuple):
 
     envelope: FlowEnvelope
     payload: bytes
+    traced: Span | Untraced = UNTRACED
+    """Ends once the batch is durable."""
 
 
 class Taken(NamedTuple):
@@ -81,7 +84,7 @@ class Intake:
         """
         following = self.known(sensor)
         fresh = []
-        for envelope, payload in arrivals:
+        for envelope, payload, _ in arrivals:
             expected = following.get(envelope.epoch)
             if expected is None or envelope.sequence >= expected:
                 fresh.append((with_gap(envelope, expected), payload))

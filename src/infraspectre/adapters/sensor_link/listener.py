@@ -12,6 +12,7 @@ from contextlib import suppress
 import msgspec
 import structlog
 from cryptography import x509
+from msgspec.structs import replace
 
 from infraspectre._core import SCHEMA_VERSION
 from infraspectre.adapters.certificates import identity
@@ -40,9 +41,11 @@ from infraspectre.adapters.sensor_link.protocol import (
 from infraspectre.errors import InfraSpectreError, InputError, OutputError, OverloadError, UsageError
 from infraspectre.ports import Clock
 from infraspectre.records.access import DEFAULT_TENANT
+from infraspectre.records.feed import FLOWS_TOPIC
 from infraspectre.records.flow_batches import NAME, FlowEnvelope, Sensor
 from infraspectre.records.times import UNITS
 from infraspectre.security import is_loopback
+from infraspectre.telemetry import Value, span
 
 MOST_CONNECTIONS = 1_024
 MOST_WAITING_BYTES = 16 * MOST_BYTES
@@ -443,15 +446,17 @@ class Session:
         self._waiting += 1
         if self._waiting > MOST_IN_FLIGHT:
             raise ProtocolError("more batches are under way than was granted")
+        traced = span("receive flows", "consumer", about(sensor, batch), parent=batch.trace)
         try:
             latest = self._listener.clock.now() + AHEAD_NS
             envelope = await asyncio.to_thread(examine, sensor, batch, payload, latest)
         except InputError as error:
+            traced.end(type(error).__name__)
             state.refused += 1
             self._queue(Refusal(batch.epoch, batch.sequence, error.message[:256]))
             raise ProtocolError(f"batch {batch.epoch}.{batch.sequence} is refused: {error.message}") from error
         state.capture = batch.capture
-        self._queue(Arrival(envelope, payload))
+        self._queue(Arrival(replace(envelope, trace=traced.traceparent or batch.trace), payload, traced))
 
     async def _commit(self, sensor: Sensor, state: SensorState) -> None:
         """Bring into the log what has arrived, all of it at once, and acknowledge it."""
@@ -497,7 +502,7 @@ class Session:
             except OutputError as error:
                 self.cut(f"the server cannot keep flows now: {error.problem}", RETRY_S)
                 return False
-        size = sum(len(payload) for _, payload in arrivals)
+        size = sum(len(each.payload) for each in arrivals)
         self._waiting -= len(arrivals)
         self._waiting_bytes -= size
         await self._listener.budget.give(size)
@@ -506,6 +511,8 @@ class Session:
         state.duplicates += taken.duplicates
         state.missing += taken.missing
         state.lost = added(state.lost, taken.lost)
+        for each in arrivals:
+            each.traced.end()
         last = arrivals[-1].envelope
         state.position = f"{last.epoch}.{last.sequence + 1}"
         self._send(Ack(last.epoch, last.sequence, MOST_IN_FLIGHT))
@@ -544,6 +551,19 @@ def added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
         key = reason if is_counted else OTHER_REASONS
         found[key] = found.get(key, 0) + count
     return found
+
+
+def about(sensor: Sensor, batch: Batch) -> dict[str, Value]:
+    """Return what spans say of a batch (OpenTelemetry semantic conventions, messaging)."""
+    return {
+        "messaging.system": "infraspectre",
+        "messaging.operation.type": "receive",
+        "messaging.destination.name": FLOWS_TOPIC,
+        "messaging.message.id": f"{batch.epoch}.{batch.sequence}",
+        "infraspectre.tenant": sensor.tenant,
+        "infraspectre.sensor": sensor.name,
+        "infraspectre.flows": batch.rows,
+    }
 
 
 def examine(sensor: Sensor, batch: Batch, payload: bytes, latest: int) -> FlowEnvelope:

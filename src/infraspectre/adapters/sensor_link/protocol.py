@@ -72,6 +72,8 @@ class Batch(msgspec.Struct, frozen=True, tag="batch", omit_defaults=True):
     """Flows lost since the batch before, by reason."""
     capture: Counters = {}
     """What the capture counted since it began."""
+    trace: Text = ""
+    """The traceparent of its sending."""
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):

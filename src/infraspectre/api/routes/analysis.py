@@ -17,7 +17,7 @@ from infraspectre.analytics import network as networks
 from infraspectre.analytics.behaviour import Behaviour
 from infraspectre.analytics.network import Network
 from infraspectre.api.bodies import MOST_ROWS_BODY
-from infraspectre.api.given import GivenPlatform, GivenPrincipal
+from infraspectre.api.given import GivenHeavy, GivenPlatform, GivenPrincipal
 from infraspectre.api.problems import about_content
 from infraspectre.api.routes import assets
 from infraspectre.errors import InputError
@@ -111,18 +111,18 @@ class Enrichment(msgspec.Struct, frozen=True):
     values: list[Enriched]
 
 
-@post(
-    "/api/v1/detect",
-    opt={"permission": "read"},
-    status_code=200,
-    request_max_body_size=MOST_ROWS_BODY,
-    sync_to_thread=True,
-)
-def detect_in_flows(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[DetectRequest]) -> Detected:
+@post("/api/v1/detect", opt={"permission": "read"}, status_code=200, request_max_body_size=MOST_ROWS_BODY)
+async def detect_in_flows(
+    platform: GivenPlatform, principal: GivenPrincipal, heavy: GivenHeavy, data: JSONBody[DetectRequest]
+) -> Detected:
     """Find detections and incidents in flows; nothing is kept."""
-    known = intelligence_of(platform, principal.tenant)
     with about_content():
-        return Detected(len(data.flows), *detect(data.flows, platform.settings, known))
+        return await heavy.run(detected, platform, principal.tenant, data.flows)
+
+
+def detected(platform: Platform, tenant: str, flows: list[dict[str, Any]]) -> Detected:
+    """Return what the pipeline finds in flows, with all that the tenant knows."""
+    return Detected(len(flows), *detect(flows, platform.settings, intelligence_of(platform, tenant)))
 
 
 @post("/api/v1/behaviour", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
@@ -196,7 +196,7 @@ def incidents_of(
     """Return the latest incidents since a time in which somebody takes part."""
     filters = (Filter("entities", "=", (entity,)), Filter("last_seen", ">=", (start,)))
     query = Query(filters, Order("last_seen", descending=True), most)
-    return [row.key for row in platform.records.page(principal.tenant, INCIDENTS, query).rows]
+    return [row.key for row in platform.records.page(principal.tenant, INCIDENTS, query, is_listed=True).rows]
 
 
 def levels_of(platform: Platform, principal: Principal, start: int) -> dict[str, int]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, get
 from litestar.params import QueryParameter
 from litestar.response import Stream
-from msgspec.structs import asdict
 
-from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, InPath
+from infraspectre.api.given import GivenHeavy, GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import sought
 from infraspectre.api.routes.incidents import IncidentSummary, found, summary_of
 from infraspectre.ports import Stored
@@ -37,51 +36,55 @@ Form = Annotated[Literal["csv", "json", "pdf"], QueryParameter(name="format", de
     "/api/v1/export",
     opt={"permission": "read", "produces": (CSV, JSON_LINES, PDF), "time_limit_s": 0},
     dependencies={"question": sought(INCIDENTS.fields)},
-    sync_to_thread=True,
 )
-def export_incidents(
-    platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion, format_: Form
+async def export_incidents(
+    platform: GivenPlatform, heavy: GivenHeavy, principal: GivenPrincipal, question: GivenQuestion, format_: Form
 ) -> Response[Any]:
     """Export the incidents that pass the filters, in order: CSV and JSON lines all of them, PDF the first 200."""
     if format_ == "pdf":
-        page = platform.records.page(principal.tenant, INCIDENTS, replace_limit(question.query, MOST_REPORTED))
-        return attachment(incidents_pdf([row.body for row in page.rows]), PDF, "incidents.pdf")
+        report = await heavy.run(pdf_of, platform, principal, question.query)
+        return attachment(report, PDF, "incidents.pdf")
     rows = all_of(platform, principal, question.query)
     if format_ == "json":
-        lines = (msgspec.json.encode(asdict(summary_of(row))) + b"\n" for row in rows)
-        return stream(lines, JSON_LINES, "incidents.jsonl")
-    return stream(csv_lines(rows), CSV, "incidents.csv")
+        lines = (msgspec.json.encode(summary_of(row)) + b"\n" for row in rows)
+        return stream(await heavy.lines(lines), JSON_LINES, "incidents.jsonl")
+    return stream(await heavy.lines(csv_lines(rows)), CSV, "incidents.csv")
 
 
 @get(
     "/api/v1/incidents/{incident_id:str}/report",
     opt={"permission": "read", "produces": (HTML, PDF)},
-    sync_to_thread=True,
 )
-def report_incident(
+async def report_incident(
     platform: GivenPlatform,
+    heavy: GivenHeavy,
     principal: GivenPrincipal,
     incident_id: InPath,
     format_: Annotated[Literal["html", "pdf"], QueryParameter(name="format", description="html or pdf.")] = "html",
 ) -> Response[Any]:
     """Write the report of an incident as one page or as PDF."""
+    report = await heavy.run(report_of, platform, principal, incident_id, format_)
+    return attachment(report, PDF if format_ == "pdf" else HTML, f"{incident_id}.{format_}")
+
+
+def report_of(platform: Platform, principal: Principal, incident_id: str, form: Literal["html", "pdf"]) -> bytes:
+    """Return the report of an incident; raises RefusedError where the tenant has none."""
     body = found(platform, principal, incident_id).body
-    if format_ == "pdf":
-        return attachment(incidents_pdf([body]), PDF, f"{incident_id}.pdf")
-    return attachment(incident_html(body), HTML, f"{incident_id}.html")
+    return incidents_pdf([body]) if form == "pdf" else incident_html(body)
 
 
-def replace_limit(query: Query, limit: int) -> Query:
-    """Return a query with another limit."""
-    return Query(query.filters, query.order, limit, query.after)
+def pdf_of(platform: Platform, principal: Principal, query: Query) -> bytes:
+    """Return a report of the first incidents of a query."""
+    first = Query(query.filters, query.order, MOST_REPORTED, query.after)
+    return incidents_pdf([row.body for row in platform.records.page(principal.tenant, INCIDENTS, first).rows])
 
 
 def all_of(platform: Platform, principal: Principal, query: Query) -> Iterator[Stored]:
-    """Yield the records of all pages of a query, from its first page on."""
+    """Yield what lists show of all pages of a query, from its first page on."""
     after, count = query.after, 0
     while count < MOST_EXPORTED:
         part = Query(query.filters, query.order, MOST_ROWS, after)
-        page = platform.records.page(principal.tenant, INCIDENTS, part)
+        page = platform.records.page(principal.tenant, INCIDENTS, part, is_listed=True)
         yield from page.rows
         count += len(page.rows)
         after = page.next
@@ -91,9 +94,11 @@ def all_of(platform: Platform, principal: Principal, query: Query) -> Iterator[S
 
 def csv_lines(rows: Iterator[Stored]) -> Iterator[bytes]:
     """Yield incidents as lines of CSV (RFC 4180), the header first."""
-    yield line(IncidentSummary.__struct_fields__)
+    names = IncidentSummary.__struct_fields__
+    yield line(names)
     for row in rows:
-        yield line([cell(value) for value in asdict(summary_of(row)).values()])
+        summary = summary_of(row)
+        yield line([cell(summary[name]) for name in names])
 
 
 def line(cells: Sequence[Any]) -> bytes:
@@ -109,7 +114,7 @@ def cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str | list) and text.startswith(FORMULA) else text
 
 
-def stream(lines: Iterator[bytes], media_type: str, name: str) -> Stream:
+def stream(lines: AsyncIterator[bytes], media_type: str, name: str) -> Stream:
     """Return an answer that is sent as it is made."""
     return Stream(lines, media_type=media_type, headers=disposition(name))
 

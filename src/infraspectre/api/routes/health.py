@@ -8,11 +8,12 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from infraspectre.api.given import GivenHealth, GivenMetrics
+from infraspectre.api.given import GivenHealth, GivenMetrics, GivenPlatform
 from infraspectre.api.problems import RefusedError
 from infraspectre.api.routes.stream import GivenHub
 from infraspectre.serving.health import Dependency
 from infraspectre.serving.metrics import CONTENT_TYPE, DEPENDENCY_SECONDS, DEPENDENCY_UP, STREAM_CLIENTS, STREAM_COUNTS
+from infraspectre.serving.observing import look_around
 
 Word = Literal["ok", "degraded"]
 PUBLIC = {"public": True, "limited": False}
@@ -50,8 +51,8 @@ def started() -> Health:
 
 @get("/health/ready", opt={**PUBLIC, "statuses": (503,)}, sync_to_thread=True)
 def ready(health: GivenHealth) -> Health:
-    """Tell whether requests can be answered: 503 while something that they need is down."""
-    if word(health.look()) == "degraded":
+    """Tell whether requests can be answered: 503 while something that nothing goes on without is down."""
+    if word([each for each in health.look() if each.is_needed]) == "degraded":
         raise RefusedError("unavailable", "something that is needed is down", headers={"retry-after": "2"})
     return Health("ok")
 
@@ -68,8 +69,11 @@ def metrics_route(is_public: bool) -> HTTPRouteHandler:
     opt = {"public": True} if is_public else {"permission": "read"}
 
     @get("/metrics", opt={**opt, "produces": ("text/plain",)}, media_type="text/plain", sync_to_thread=True)
-    def show_metrics(health: GivenHealth, metrics: GivenMetrics, hub: GivenHub) -> Response[str]:
+    def show_metrics(
+        health: GivenHealth, metrics: GivenMetrics, hub: GivenHub, platform: GivenPlatform
+    ) -> Response[str]:
         """Show all metrics in the text format of Prometheus."""
+        look_around(platform)
         metrics.set(STREAM_CLIENTS, value=len(hub.clients))
         for what, count in dict(hub.counts).items():
             metrics.set(STREAM_COUNTS, what, value=count)

@@ -11,7 +11,8 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from infraspectre.api.bodies import MOST_ROWS_BODY
-from infraspectre.api.given import GivenPlatform, GivenPrincipal
+from infraspectre.api.given import GivenHeavy, GivenPlatform, GivenPrincipal
+from infraspectre.api.heavy import HeavyPool
 from infraspectre.api.problems import about_content
 from infraspectre.records.access import Principal
 from infraspectre.records.explanation import Explanation, Value
@@ -68,13 +69,15 @@ class Explanations(msgspec.Struct, frozen=True):
     explanations: list[Explanation]
 
 
-async def judged(platform: Platform, principal: Principal, model: str, rows: list[dict[str, Any]]) -> Predictions:
+async def judged(
+    platform: Platform, heavy: HeavyPool, principal: Principal, model: str, rows: list[dict[str, Any]]
+) -> Predictions:
     """Return what a model says of rows."""
     with about_content():
         scoring, name = platform.scoring, served_as(principal.tenant, model)
         opened = scoring.opened(name)
         if opened is None:
-            opened = await asyncio.to_thread(scoring.model, name)
+            opened = await heavy.run(scoring.model, name)
         is_short = len(rows) <= FEW
         waiting = scoring.judge(name, rows) if is_short else await asyncio.to_thread(scoring.judge, name, rows)
         found = await asyncio.wrap_future(waiting)
@@ -82,29 +85,36 @@ async def judged(platform: Platform, principal: Principal, model: str, rows: lis
 
 
 @post("/api/v1/predict", opt={"permission": "read"}, status_code=200)
-async def predict(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[PredictRequest]) -> Predictions:
+async def predict(
+    platform: GivenPlatform, heavy: GivenHeavy, principal: GivenPrincipal, data: JSONBody[PredictRequest]
+) -> Predictions:
     """Say what a model says of a row."""
-    return await judged(platform, principal, data.model, [data.row])
+    return await judged(platform, heavy, principal, data.model, [data.row])
 
 
 @post("/api/v1/predict/batch", opt={"permission": "read"}, status_code=200, request_max_body_size=MOST_ROWS_BODY)
 async def predict_batch(
-    platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[PredictBatchRequest]
+    platform: GivenPlatform, heavy: GivenHeavy, principal: GivenPrincipal, data: JSONBody[PredictBatchRequest]
 ) -> Predictions:
     """Say what a model says of many rows."""
-    return await judged(platform, principal, data.model, data.rows)
+    return await judged(platform, heavy, principal, data.model, data.rows)
 
 
-@post("/api/v1/explain-prediction", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
-def explain_prediction(
-    platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[ExplainRequest]
+@post("/api/v1/explain-prediction", opt={"permission": "read"}, status_code=200)
+async def explain_prediction(
+    platform: GivenPlatform, heavy: GivenHeavy, principal: GivenPrincipal, data: JSONBody[ExplainRequest]
 ) -> Explanations:
     """Say why a model judges rows as it does."""
     with about_content():
         name = served_as(principal.tenant, data.model)
-        told = platform.scoring.explain(name, data.rows)
-    found = [shown(each, data.explanation_type) for each in told]
-    return Explanations(data.model, platform.scoring.model(name).manifest.content_id, found)
+        told, content_id = await heavy.run(explained, platform, name, data.rows)
+    return Explanations(data.model, content_id, [shown(each, data.explanation_type) for each in told])
+
+
+def explained(platform: Platform, name: str, rows: list[Row]) -> tuple[list[Explanation], str]:
+    """Return why a model judges rows as it does, and which version of it."""
+    told = platform.scoring.explain(name, rows)
+    return told, platform.scoring.model(name).manifest.content_id
 
 
 def shown(explanation: Explanation, kind: str) -> Explanation:

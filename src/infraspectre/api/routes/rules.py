@@ -17,7 +17,7 @@ from infraspectre.records.detection import Detection, Severity, Technique
 from infraspectre.records.queries import Kind
 from infraspectre.records.times import rfc3339
 from infraspectre.serving import rule_trial
-from infraspectre.serving.metrics import DETECTOR_SECONDS
+from infraspectre.serving.metrics import DETECTOR_CPU
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.rule_shelf import Hits, RuleBook, RuleState, ShelvedRule, text_of
 from infraspectre.serving.rule_trial import TrialKind
@@ -141,7 +141,7 @@ class TrialResult(msgspec.Struct, frozen=True):
 
 def cost_of(platform: Platform, kind: str) -> RuleCost | None:
     """Return what the rules of a kind take together."""
-    spent = platform.metrics.values(DETECTOR_SECONDS)
+    spent = platform.metrics.values(DETECTOR_CPU)
     own = spent.get(DETECTORS.get(kind, ""))
     if own is None:
         return None

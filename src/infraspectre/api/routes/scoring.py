@@ -18,7 +18,7 @@ from infraspectre.records.access import Principal
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.reflex.score import ReflexSettings, Thresholds, Weights, threat_score
 from infraspectre.serving.platform import Platform
-from infraspectre.serving.reporting import decision_of_record
+from infraspectre.serving.reporting import recorded_decision
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Value = Annotated[float, Meta(ge=0, le=100)]
@@ -63,7 +63,7 @@ class Scores(msgspec.Struct, frozen=True):
 
     scores: list[Scored]
     missing: list[str]
-    """Incidents that there are not."""
+    """Incidents that there are not, or whose record does not hold all of the evidence."""
 
 
 @post("/api/v1/custom-scoring", opt={"permission": "read"}, status_code=200, sync_to_thread=True)
@@ -74,10 +74,10 @@ def score_otherwise(platform: GivenPlatform, principal: GivenPrincipal, data: JS
     missing: list[str] = []
     for identity in dict.fromkeys(data.incident_ids):
         stored = known(platform, principal, identity)
-        if stored is None:
+        decision, unknown = recorded_decision(stored.body) if stored else (None, 0)
+        if decision is None or unknown:
             missing.append(identity)
             continue
-        decision = decision_of_record(stored.body)
         custom = threat_score(decision.incident, decision.incident.detections, settings)
         scores.append(Scored(identity, decision.threat_score, custom))
     return Scores(scores, missing)

@@ -167,16 +167,20 @@ class Client:
         return True
 
     def _fill(self) -> float:
-        events = sum(lane.events for lane in self.lanes.values())
-        return max(events / self.limits.queue_events, self._size() / self.share)
+        size = self._size()
+        if not size:
+            return 0.0
+        return max(sum([lane.events for lane in self.lanes.values()]) / self.limits.queue_events, size / self.share)
 
     def _size(self) -> int:
-        return sum(lane.size for lane in self.lanes.values())
+        return sum([lane.size for lane in self.lanes.values()])
 
     def _delay_s(self) -> float:
         """Return how long what waits would take; what fits into the next message is no delay."""
+        if not self._rate:
+            return 0.0
         size = self._size()
-        return size / self._rate if self._rate and size > self.limits.message_size else 0.0
+        return size / self._rate if size > self.limits.message_size else 0.0
 
     def _judge(self, is_free: bool, now: float) -> None:
         """Take a step on the ladder if it is time, and tell the client.
@@ -212,7 +216,8 @@ class Client:
         messages = list(self._replies)
         self._replies.clear()
         room = self.limits.message_size - sum(map(len, messages))
-        for lane in sorted(self.lanes.values(), key=lambda each: each.rank):
+        lanes = self.lanes.values()
+        for lane in lanes if len(lanes) == 1 else sorted(lanes, key=lambda each: each.rank):
             while room > 0 and (text := lane.take(room)) is not None:
                 messages.append(text)
                 room -= len(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from infraspectre.api.stream.lanes import Lane
@@ -10,9 +10,9 @@ from infraspectre.feed.batches import Batch, Happening, Match
 from infraspectre.feed.selection import Selection
 from infraspectre.records.feed import FeedEvent
 
-Key = tuple[str, str]
 Lanes = dict[Lane, None]
 """In the order in which they came."""
+NOBODY: dict[Selection, Lanes] = {}
 
 
 @dataclass
@@ -20,13 +20,14 @@ class Audience:
     """Holds the groups of one tenant: those that ask for a value are found by it, the others look at everything."""
 
     open: dict[Selection, Lanes] = field(default_factory=dict)
-    keyed: dict[Key, dict[Selection, Lanes]] = field(default_factory=dict)
+    keyed: dict[str, dict[str, dict[Selection, Lanes]]] = field(default_factory=dict)
+    """By field and value."""
 
     def places(self, selection: Selection) -> list[dict[Selection, Lanes]]:
         """Return where a selection is found."""
         if selection.keys is None:
             return [self.open]
-        return [self.keyed.setdefault(key, {}) for key in selection.keys]
+        return [self.keyed.setdefault(name, {}).setdefault(value, {}) for name, value in selection.keys]
 
     def add(self, lane: Lane) -> None:
         """Let a lane follow."""
@@ -40,9 +41,11 @@ class Audience:
             lanes.pop(lane, None)
             if not lanes:
                 place.pop(lane.selection, None)
-        for key in lane.selection.keys or ():
-            if not self.keyed[key]:
-                del self.keyed[key]
+        for name, value in lane.selection.keys or ():
+            if not self.keyed[name][value]:
+                del self.keyed[name][value]
+            if not self.keyed[name]:
+                del self.keyed[name]
 
     def matches(self, batch: Batch, tenant: str) -> Iterator[tuple[Lanes, Match]]:
         """Yield what each group gets of a batch, where that is anything."""
@@ -56,21 +59,18 @@ class Audience:
             yield lanes, batch.keep(selection, happenings)
 
     def _find(self, happening: Happening, found: dict[Selection, tuple[Lanes, list[Happening]]]) -> None:
-        for key in keys_of(happening.event):
-            for selection, lanes in self.keyed.get(key, {}).items():
-                if selection.takes(happening):
-                    happenings = found.setdefault(selection, (lanes, []))[1]
-                    if not happenings or happenings[-1] is not happening:
-                        happenings.append(happening)
+        for name, groups in self.keyed.items():
+            for value in values_of(happening.event, name):
+                for selection, lanes in groups.get(value, NOBODY).items():
+                    if selection.takes(happening):
+                        happenings = found.setdefault(selection, (lanes, []))[1]
+                        if not happenings or happenings[-1] is not happening:
+                            happenings.append(happening)
 
 
-def keys_of(event: FeedEvent) -> Iterator[Key]:
-    """Yield the values by which groups are found."""
-    yield "kind", event.kind
-    if event.subject:
-        yield "subject", event.subject
-    for entity in event.entities:
-        yield "entities", entity
+def values_of(event: FeedEvent, name: str) -> Sequence[str]:
+    """Return the values of a field by which groups are found."""
+    return event.entities if name == "entities" else (event.subject if name == "subject" else event.kind,)
 
 
 class Groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from enum import IntEnum
 
 
@@ -42,6 +43,9 @@ class Ladder:
 
     def judge(self, fill: float, delay_s: float, now: float) -> Level:
         """Return the level for a queue filled so far, whose content would take so long to send."""
+        if not (self.level or fill or delay_s):  # as it is for nearly all clients, nearly always
+            self._calm_since = None
+            return self.level
         wanted = max(steps(fill, FILLS), steps(delay_s, DELAYS_S))
         if wanted > self.level:
             self._raise(Level(wanted), now)
@@ -67,5 +71,5 @@ class Ladder:
 
 
 def steps(value: float, thresholds: tuple[float, ...]) -> int:
-    """Return how many thresholds a value has reached."""
-    return sum(value >= threshold for threshold in thresholds)
+    """Return how many thresholds, which grow, a value has reached."""
+    return bisect_right(thresholds, value)

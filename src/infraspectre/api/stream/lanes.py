@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from infraspectre.api.stream.ladder import Level
 from infraspectre.api.stream.messages import (
@@ -15,7 +14,7 @@ from infraspectre.api.stream.messages import (
     gap_message,
     summary_message,
 )
-from infraspectre.feed.batches import Match, Piece
+from infraspectre.feed.batches import Match, Piece, joined
 from infraspectre.feed.reader import Gap
 from infraspectre.feed.selection import Selection
 from infraspectre.records.events import Position
@@ -156,12 +155,11 @@ class Lane:
         self._fill()
         if not self._ready:
             return None
-        first = self._ready[0]
-        if isinstance(first, Note):
-            self._ready.popleft()
-            return self._sent([first], first.text)
-        pieces = self._pieces(room)
-        return self._sent(pieces, events_message(self.name, pieces, self.epoch))
+        if isinstance(self._ready[0], Note):
+            note = self._next()
+            return self._sent(note, note.text)
+        piece = self._piece(room)
+        return self._sent(piece, events_message(self.name, piece, self.epoch))
 
     def acknowledge(self, sequence: int) -> None:
         """Take note that all before a number arrived."""
@@ -185,10 +183,12 @@ class Lane:
         self._queue.append(item)
 
     def _cost(self, item: Match | Piece | Note) -> tuple[int, int]:
-        if isinstance(item, Match):
-            pieces = self._thinned(item)
-            return sum(piece.events for piece in pieces), sum(piece.size for piece in pieces)
-        return item.events, item.size
+        if not isinstance(item, Match):
+            return item.events, item.size
+        pieces = self._thinned(item)
+        if len(pieces) == 1:
+            return pieces[0].events, pieces[0].size
+        return sum(piece.events for piece in pieces), sum(piece.size for piece in pieces)
 
     def _thinned(self, match: Match) -> tuple[Piece, ...]:
         return match.sampled if self._level >= Level.SAMPLE else match.whole
@@ -199,30 +199,33 @@ class Lane:
             item = self._queue.popleft()
             self._ready.extend(self._thinned(item) if isinstance(item, Match) else [item])
 
-    def _pieces(self, room: int) -> list[Piece]:
+    def _next(self) -> Piece | Note:
+        item = self._ready.popleft()
+        self.events -= item.events
+        self.size -= item.size
+        self._fill()
+        return item
+
+    def _piece(self, room: int) -> Piece:
         pieces: list[Piece] = []
         while self._ready and isinstance(self._ready[0], Piece) and (not pieces or self._ready[0].size <= room):
-            room -= self._ready[0].size
-            pieces.append(self._ready.popleft())  # type: ignore[arg-type]
-            self._fill()
-        return pieces
+            pieces.append(cast("Piece", self._next()))
+            room -= pieces[-1].size
+        return joined(pieces)
 
-    def _sent(self, items: Sequence[Piece | Note], text: str) -> str:
-        events = sum(item.events for item in items)
-        self.events -= events
-        self.size -= sum(item.size for item in items)
-        self.told = items[-1].end
-        self._count(items)
+    def _sent(self, item: Piece | Note, text: str) -> str:
+        self.told = item.end
+        if isinstance(item, Note):
+            self._counts["notes"] += 1
+        else:
+            self._count(item)
         if self._credit is not None:
-            self._unacknowledged.append((self.told, events))
-            self._open += events
+            self._unacknowledged.append((self.told, item.events))
+            self._open += item.events
         return text
 
-    def _count(self, items: Sequence[Piece | Note]) -> None:
-        for item in items:
-            if isinstance(item, Note):
-                self._counts["notes"] += 1
-                continue
-            self._counts["events"] += item.events
-            for severity, count in by_severity(item.shed).items():
+    def _count(self, piece: Piece) -> None:
+        self._counts["events"] += piece.events
+        if any(piece.shed):
+            for severity, count in by_severity(piece.shed).items():
                 self._counts[f"shed_{severity}"] += count

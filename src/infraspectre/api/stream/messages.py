@@ -76,15 +76,12 @@ def message(kind: str, **fields: Any) -> str:
     return msgspec.json.encode({"type": kind, **fields}).decode()
 
 
-def events_message(subscription: str, pieces: Iterable[Piece], epoch: str) -> str:
+def events_message(subscription: str, piece: Piece, epoch: str) -> str:
     """Write events that are ready, and what was shed among them."""
-    taken = list(pieces)
-    text = ",".join(piece.text for piece in taken if piece.events)
-    shed = [sum(counts) for counts in zip(*(piece.shed for piece in taken), strict=True)]
-    told = f'"shed":{msgspec.json.encode(by_severity(shed)).decode()},' if any(shed) else ""
+    told = f'"shed":{msgspec.json.encode(by_severity(piece.shed)).decode()},' if any(piece.shed) else ""
     return (
-        f'{{"type":"events","subscription":"{subscription}","events":[{text}],{told}'
-        f'"position":"{epoch}.{taken[-1].end}"}}'
+        f'{{"type":"events","subscription":"{subscription}","events":[{piece.text}],{told}'
+        f'"position":"{epoch}.{piece.end}"}}'
     )
 
 

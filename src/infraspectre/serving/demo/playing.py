@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from pathlib import Path
@@ -11,6 +12,9 @@ from msgspec.structs import replace
 from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import UsageError
 from infraspectre.files import make_folder
+from infraspectre.modelbook import register
+from infraspectre.modelbook.opening import BUILTIN_FOLDER
+from infraspectre.records.times import rfc3339
 from infraspectre.security import is_loopback
 from infraspectre.serving.control import Control, Report
 from infraspectre.serving.demo.analyst import Analyst
@@ -21,6 +25,9 @@ from infraspectre.settings import LogSettings, ModelSettings, SensorSettings, Se
 
 SENSOR = "headquarters"
 ANALYST = "riley"
+MODEL, MODEL_NAME = "flow", "site-flows"
+"""The built-in model that is registered, and its name there."""
+REGISTRY_VARIABLE = "INFRASPECTRE_MODELS__REGISTRY"
 LOOPBACK = "127.0.0.1"
 
 
@@ -55,10 +62,17 @@ def analyst_password(settings: Settings) -> str:
     return password
 
 
+def keep_models_apart(settings: Settings) -> None:
+    """Let this process and those that it starts keep registered models where the settings say, and not with others."""
+    os.environ[REGISTRY_VARIABLE] = settings.models.registry
+
+
 def play(settings: Settings, control: Control) -> None:
     """Play until told to stop; raises InfraSpectreError where that cannot be."""
     folder, clock = demo_folder(settings), SystemClock()
     begun = folder / "begun"
+    if not begun.exists():
+        register(BUILTIN_FOLDER / MODEL, MODEL_NAME, "production", rfc3339(clock.now()))
     traffic = Traffic(folder, clock, control.stopped, with_day=not begun.exists())
     begun.touch()
     url, password = f"http://{LOOPBACK}:{settings.server.port}", read_secret(folder / "analyst")

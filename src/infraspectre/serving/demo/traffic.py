@@ -21,7 +21,7 @@ from infraspectre.simulation.capture import Behaviour
 from infraspectre.simulation.scenarios.day import day
 from infraspectre.simulation.site import Site
 
-SEED = "demo/23"
+SEED = "demo/8"
 """Draws the office, one where the day ends, and the hours after it begin, in the morning of a weekday."""
 HOSTS = 40
 ATTACKS_OF_DAY = 8

@@ -10,6 +10,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
 from infraspectre.ml.bounded import trim
+from infraspectre.records.times import earliest
 from infraspectre.soma.sigma.rule import TEMPORAL, Correlation, Every, Not, Seen, Some, Test, parts
 
 COMPARISONS = {"lt": lt, "lte": le, "gt": gt, "gte": ge, "eq": eq, "neq": ne}
@@ -66,6 +67,10 @@ class Correlator:
         found = [match for hit in sorted(hits, key=lambda hit: hit.at) for match in self._add(hit)]
         self._clock = max(self._clock, clock)
         return found + self._closed(self._clock)
+
+    def due(self) -> int | None:
+        """Return when the first window is over whose end decides, None where there is none."""
+        return earliest(gathering.due() for gathering in self._gatherings)
 
     def finish(self) -> list[Match]:
         """Return what the end of the input makes certain: windows that are still open end with it."""
@@ -170,6 +175,10 @@ class Gathering:
             return
         for group in [group for group, window in self._windows.items() if clock is None or self._end(window) <= clock]:
             yield from self._judged(group)
+
+    def due(self) -> int | None:
+        """Return when the first window is over, None where none waits for its end."""
+        return None if self._is_sliding else min(map(self._end, self._windows.values()), default=None)
 
     def _end(self, window: Window) -> int:
         return window.hits[0].at + self.correlation.timespan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -71,7 +71,15 @@ class SigmaDetector:
                     touched += self._absorb(seat, rows, seen, flows)
                     hits += self._hits(seat, rows, seen, flows)
         matches = self._correlator.take(hits, int(frame["started_at"].to_numpy().max(initial=0)))
-        return self._book.review(touched + [self._gather(match) for match in matches if self._speaks(match)])
+        return self._book.review(touched + self._gathered(matches))
+
+    def due(self) -> int | None:
+        """Return when the first correlation is judged whose end decides."""
+        return self._correlator.due()
+
+    def turn(self, until: int) -> list[Detection]:
+        """Return what correlations amount to that are over by a time up to which no flow came."""
+        return self._book.review(self._gathered(self._correlator.take([], until)))
 
     def switch(self, off: Mapping[str, frozenset[str]]) -> None:
         """Leave out those of its rules that are off from now on; correlations of others still see their events."""
@@ -79,10 +87,12 @@ class SigmaDetector:
 
     def finish(self) -> list[Detection]:
         """Return what the end of the input adds."""
-        for match in self._correlator.finish():
-            if self._speaks(match):
-                self._gather(match)
+        self._gathered(self._correlator.finish())
         return self._book.close()
+
+    def _gathered(self, matches: Iterable[Match]) -> list[Scope]:
+        """Add what may speak of some matches to its cases."""
+        return [self._gather(match) for match in matches if self._speaks(match)]
 
     def _picked(self, stream: Stream, seats: list[Seat]) -> Stream:
         """Return a stream with those columns at which rules and correlations look: all of them for keywords."""
