@@ -39,6 +39,7 @@ BENCHES = {
     "event_log": "Entries of the event log signed, appended, read and verified a second, and how soon it opens again.",
     "records": "A million incidents in the store of records: listed, filtered, sorted, counted and written.",
     "investigation": "Comparable incidents and the graph among a million, against a page of the list.",
+    "console": "The console in a browser: its first page, and filters among a million incidents.",
     "tables": "Pages of millions of flows, against plain DuckDB.",
     "hosts": "Lists and details of hosts over the API, with many incidents and millions of flows.",
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",

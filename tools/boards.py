@@ -57,7 +57,7 @@ def board(name: str) -> dict[str, Any]:
 def chart(number: int, panel: Panel) -> dict[str, Any]:
     """Return a panel at its place: three beside each other."""
     colours = ("green", "orange", "red")
-    steps = [{"color": colours[0], "value": None}]
+    steps: list[dict[str, Any]] = [{"color": colours[0], "value": None}]
     steps += [{"color": colour, "value": value} for colour, value in zip(colours[1:], panel.limits, strict=False)]
     per_row = COLUMNS // WIDTH
     return {

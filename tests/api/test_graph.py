@@ -109,6 +109,8 @@ def test_bounds_are_told(asking: TestClient[Api], site: Platform, monkeypatch: p
     monkeypatch.setattr(exploring, "MOST_INCIDENTS", 2)
     graph = asked(asking, site)
     assert (graph["incidents"], graph["is_whole"]) == (2, False)
+    monkeypatch.setattr(exploring, "LONGEST_S", 0.0)
+    assert asked(asking, site)["is_whole"] is False
 
 
 def test_tenants_see_their_own_and_wrong_nodes_are_told(asking: TestClient[Api], site: Platform) -> None:

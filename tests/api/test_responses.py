@@ -185,6 +185,24 @@ def test_a_step_that_was_acted_upon_is_shown_when_the_plan_has_another(site: Sit
     assert site.ask("approval", approve=True).status_code == 409
 
 
+def test_of_two_who_approve_at_once_one_acts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = site.platform.records.get("default", INCIDENTS, site.incidents["default"])
+    assert stored is not None
+    plain, chosen, calls = Responses._proposals, site.step()["step_id"], [0]
+
+    def slow(responses: Responses, *given: Any, force: bool | None = None) -> Any:
+        calls[0] += force is not None
+        if force is not None and calls[0] == 1:  # between the look at the state and the claim
+            Responses(site.platform, "default").decide(stored, chosen, "other", approve=True)
+        return plain(responses, *given, force=bool(force))
+
+    monkeypatch.setattr(Responses, "_proposals", slow)
+    assert site.ask("approval", approve=True).status_code == 409
+    monkeypatch.undo()
+    assert site.step()["by"] == "other"
+    assert site.noted() == ["begun", "done"]
+
+
 def test_plans_on_a_platform_ask_it_for_rows_and_are_answered(site: Site) -> None:
     books = Playbooks(builtin_playbooks(), on_platform=True)
     key, asked = site.incidents["default"], set[str]()

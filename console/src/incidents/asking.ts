@@ -81,3 +81,15 @@ export function change(client: QueryClient, id: string, part: Partial<Incident>)
       : before,
   );
 }
+
+/** Return the incidents before and after one, in the list that was asked for last; null where there is none. */
+export function neighboursOf(client: QueryClient, id: string): { before: string | null; after: string | null } {
+  const lists = client.getQueryCache().findAll({ queryKey: [LIST] });
+  const latest = lists.sort((one, other) => other.state.dataUpdatedAt - one.state.dataUpdatedAt)[0];
+  const ids = (latest?.state.data as Pages | undefined)?.pages.flatMap((each) =>
+    each.items.map((row) => row.incident_id),
+  );
+  const place = ids?.indexOf(id) ?? -1;
+  if (!ids || place < 0) return { before: null, after: null };
+  return { before: ids[place - 1] ?? null, after: ids[place + 1] ?? null };
+}

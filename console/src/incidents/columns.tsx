@@ -25,7 +25,7 @@ function Said({ row, mark }: { row: Incident; mark: Mark }) {
   if (mark?.id !== row.incident_id) return row.verdict ? <VerdictWord verdict={row.verdict} /> : null;
   return (
     <span class={style.mark}>
-      {wordsOf(mark.verdict)} <kbd>Enter</kbd>
+      {wordsOf(mark.verdict)} <kbd title="Enter gives the verdict">↵</kbd>
     </span>
   );
 }
@@ -49,7 +49,7 @@ export function columnsOf(mark: Mark): Column<Incident>[] {
         </>
       ),
     },
-    { key: "verdict", title: "Status, verdict", width: "8.5rem", show: (row) => <Worked row={row} mark={mark} /> },
+    { key: "verdict", title: "Status, verdict", width: "9.25rem", show: (row) => <Worked row={row} mark={mark} /> },
     {
       key: "assignee",
       title: "Assignee",

@@ -1,5 +1,7 @@
 /** Shows an incident: what happened, to whom, how sure that is, and what to do. */
+import { useQueryClient } from "@tanstack/preact-query";
 import { useEffect } from "preact/hooks";
+import { useLocation } from "wouter-preact";
 import { type Detail, storyOf, useIncident } from "../incident/asking";
 import { Certainty } from "../incident/Certainty";
 import { Evidence } from "../incident/Evidence";
@@ -14,6 +16,8 @@ import { Techniques } from "../incident/Techniques";
 import { Telling } from "../incident/Telling";
 import { Timeline } from "../incident/Timeline";
 import { VerdictPanel } from "../incident/VerdictPanel";
+import { neighboursOf } from "../incidents/asking";
+import { useKeys } from "../keyboard";
 import { Shown } from "../parts/States";
 import style from "./Incident.module.css";
 
@@ -26,6 +30,7 @@ const PARTS = [
 ];
 
 export default function Incident({ params }: { params: { id: string } }) {
+  useNext(params.id);
   return (
     <Shown of={useIncident(params.id)} what="the incident">
       {(detail) => <Whole detail={detail} />}
@@ -45,10 +50,18 @@ function Whole({ detail }: { detail: Detail }) {
       <Head incident={incident} story={story} />
       <Sections parts={PARTS} />
       <div class={style.columns}>
+        <div id="what" class={style.what}>
+          <Telling id={id} story={story} />
+        </div>
+        <div class={style.side}>
+          <VerdictPanel incident={incident} />
+          <Hosts story={story} />
+          <Certainty story={story} />
+          <Techniques story={story} />
+          <Similar id={id} />
+          <History id={id} />
+        </div>
         <div class={style.main}>
-          <div id="what">
-            <Telling id={id} story={story} />
-          </div>
           <div id="do">
             <Response id={id} />
           </div>
@@ -62,15 +75,15 @@ function Whole({ detail }: { detail: Detail }) {
             <Evidence id={id} />
           </div>
         </div>
-        <div class={style.side}>
-          <VerdictPanel incident={incident} />
-          <Hosts story={story} />
-          <Certainty story={story} />
-          <Techniques story={story} />
-          <Similar id={id} />
-          <History id={id} />
-        </div>
       </div>
     </div>
   );
+}
+
+/** Go on to the next or the previous incident of the list by j and k. */
+function useNext(id: string): void {
+  const client = useQueryClient();
+  const [, go] = useLocation();
+  const step = (to: string | null) => to && go(`/incidents/${to}`);
+  useKeys({ j: () => step(neighboursOf(client, id).after), k: () => step(neighboursOf(client, id).before) });
 }

@@ -12,6 +12,7 @@ import { DataTable } from "../parts/DataTable";
 import { Filters } from "../parts/Filters";
 import { Page } from "../parts/Page";
 import { Empty } from "../parts/States";
+import { Views } from "../parts/Views";
 import style from "./Incidents.module.css";
 
 export default function Incidents() {
@@ -22,7 +23,7 @@ export default function Incidents() {
   const [, go] = useLocation();
   const mark = triage.mark;
   return (
-    <Page title="Incidents">
+    <Page title="Incidents" tools={<Views page="incidents" question={question} />}>
       <Filters
         filters={question.filters}
         change={(filters, isTyped) => ask({ filters }, isTyped)}
@@ -46,7 +47,7 @@ export default function Incidents() {
           isMain
           rowHeight={50}
           card={(row) => <Card row={row} mark={mark} />}
-          height="calc(100vh - 200px)"
+          height="calc(100vh - 232px)"
           empty={<Nothing isFiltered={question.filters.length > 0} />}
         />
       </div>

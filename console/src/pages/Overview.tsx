@@ -19,17 +19,17 @@ export default function Overview() {
     <Page title="Overview">
       <Day />
       <div class={style.wide}>
-        <Attention />
-        <div class={style.side}>
+        <div class={style.stack}>
+          <Attention />
+          <Found />
+        </div>
+        <div class={style.stack}>
           <Standing />
           <Ticker />
         </div>
       </div>
-      <div class={style.halves}>
-        <Found />
+      <div class={style.thirds}>
         <Carried />
-      </div>
-      <div class={style.halves}>
         <Talkers />
         <Techniques />
       </div>

@@ -55,7 +55,7 @@ type Props<Row> = {
 };
 
 const ROW = 36;
-const CARD = 76;
+const CARD = 92;
 const HEAD = 34;
 /** The next page is asked for when this few rows are left below. */
 const LEFT = 30;
@@ -103,7 +103,11 @@ function Rows<Row>(props: Props<Row>) {
         </Button>
       )}
       <div ref={frame} class={style.frame} style={{ maxHeight: props.height ?? "none" }} aria-busy={list.isOld}>
-        <table class={style.table} aria-label={props.label} aria-rowcount={list.hasMore ? -1 : list.rows.length + 1}>
+        <table
+          class={`${style.table} ${isCards ? "" : style.columns}`}
+          aria-label={props.label}
+          aria-rowcount={list.hasMore ? -1 : list.rows.length + 1}
+        >
           {!isCards && <Head {...props} columns={shown} />}
           <Gap height={sight.first * height} width={width} />
           <tbody onKeyDown={walk}>

@@ -134,7 +134,7 @@ def activity(tables: TableStore, tenant: str, start: int, end: int) -> list[Hour
     first = start // HOUR * HOUR  # so that the hours are those of the clock
     flows = tables.totals(tenant, "flows", first, end, (), HOUR)
     moved = {bucket: (rows, total) for bucket, rows, total in flows.select("bucket", "rows", "bytes").iter_rows()}
-    nothing = dict.fromkeys(SEVERITIES, 0)
+    nothing: dict[str, int] = dict.fromkeys(SEVERITIES, 0)
     found: dict[int, dict[str, int]] = {}
     detections = tables.totals(tenant, "detections", first, end, ("severity",), HOUR)
     for bucket, severity, rows in detections.select("bucket", "severity", "rows").iter_rows():

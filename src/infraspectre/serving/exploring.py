@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from infraspectre.ports import Stored
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.detection import Severity
 from infraspectre.records.graph import Graph
-from infraspectre.records.queries import MOST_ALTERNATIVES, MOST_ROWS, Filter, Order, Query
+from infraspectre.records.queries import Filter, Order, Query
 from infraspectre.serving.intelligence import intelligence_of
 from infraspectre.serving.investigation import portions
 from infraspectre.serving.platform import Platform
@@ -28,8 +29,11 @@ FIELDS = {
 """The field of incidents by which those around a node of each kind are found."""
 MOST_INCIDENTS = 3_000
 """Incidents of one picture, the latest first."""
-MOST_ASKED = 1_000
+MOST_ASKED = 300
 """Nodes around which further incidents are looked for at once."""
+ROWS_AT_ONCE = 250
+LONGEST_S = 2.0
+"""After which no more incidents are looked for: the picture is drawn of what was found, and says so."""
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -82,6 +86,7 @@ class Explorer:
         self._shown: dict[str, frozenset[str]] = {}
         """Of what incidents name, that which is shown, where it is not all."""
         self._is_whole = True
+        self._deadline = time.monotonic() + LONGEST_S
 
     def everything(self, most: int) -> Picture:
         """Return the whole recent picture: so many nodes, the worst first."""
@@ -123,13 +128,13 @@ class Explorer:
         for field in dict.fromkeys(FIELDS.values()):
             values = dict.fromkeys(each.value for each in ordered[:MOST_ASKED] if FIELDS[each.kind] == field)
             for part in portions(values):
-                self._find((Filter(field, "=", part[:MOST_ALTERNATIVES]),))
+                self._find((Filter(field, "=", part),))
 
     def _find(self, filters: tuple[Filter, ...]) -> None:
         """Add incidents page by page, as far as there is room."""
         after: str | None = None
-        while len(self._found) < MOST_INCIDENTS:
-            query = Query((*filters, self._since), Order("last_seen", descending=True), MOST_ROWS, after)
+        while len(self._found) < MOST_INCIDENTS and time.monotonic() < self._deadline:
+            query = Query((*filters, self._since), Order("last_seen", descending=True), ROWS_AT_ONCE, after)
             page = self._platform.records.page(self._tenant, INCIDENTS, query)
             self._add(page.rows)
             if (after := page.next) is None:

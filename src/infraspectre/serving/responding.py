@@ -85,6 +85,8 @@ class Step(NamedTuple):
     """What would be done; empty for what people do themselves."""
     is_planned: bool = True
     """Whether the plan still has it."""
+    revision: int = 0
+    """That of the record of what became of it; 0 where there is none."""
 
     @property
     def state(self) -> StepState:
@@ -111,10 +113,10 @@ class Responses:
 
         Raises InputError for a record that is damaged.
         """
-        told, kept = told_of(stored), {each.step_id: each for each in self._kept(stored.key)}
+        told, kept = told_of(stored), self._kept(stored.key)
         steps = [self._step(told, each, kept) for each in told.incident.response_plan.steps]
         gone = kept.keys() - {each.step_id for each in steps}
-        return steps + [gone_step(kept[each], told) for each in sorted(gone)]
+        return steps + [gone_step(*kept[each], told) for each in sorted(gone)]
 
     def decide(
         self, stored: Stored, chosen: str, by: str, *, approve: bool, comment: str = "", force: bool = False
@@ -168,9 +170,11 @@ class Responses:
             raise InputError("there is no such step", field="step_id")
         return found
 
-    def _step(self, told: Told, each: ResponseStep, kept: Mapping[str, StepRecord]) -> Step:
+    def _step(self, told: Told, each: ResponseStep, kept: Mapping[str, tuple[StepRecord, int]]) -> Step:
         identity = step_id(told.incident.incident_id, each.title, each.kind, each.target)
-        return Step(identity, each, kept.get(identity), told.why(each.target), self._proposals(told.incident, each))
+        record, revision = kept.get(identity, (None, 0))
+        proposals = self._proposals(told.incident, each)
+        return Step(identity, each, record, told.why(each.target), proposals, revision=revision)
 
     def _proposals(self, incident: Known, step: ResponseStep, *, force: bool = False) -> list[Proposal]:
         """Return what would be done about a step; nothing where it is no action of ours."""
@@ -202,9 +206,12 @@ class Responses:
             if len(clients) >= LEAST_CLIENTS:
                 yield target, service(port, len(clients))
 
-    def _kept(self, incident_id: str) -> list[StepRecord]:
+    def _kept(self, incident_id: str) -> dict[str, tuple[StepRecord, int]]:
+        """Return what became of steps of an incident, with the revisions of their records."""
         own = Query((Filter("incident_id", "=", (incident_id,)),), limit=1_000)
-        return [KEPT.decode(row.body) for row in self._platform.records.page(self._tenant, RESPONSES, own).rows]
+        rows = self._platform.records.page(self._tenant, RESPONSES, own).rows
+        found = ((KEPT.decode(row.body), row.revision) for row in rows)
+        return {each.step_id: (each, revision) for each, revision in found}
 
     def _trail(self, incident_id: str, step: str) -> Trail:
         stored = self._platform.records.get(self._tenant, RESPONSES, key_of(incident_id, step))
@@ -215,7 +222,6 @@ class Responses:
     def _claimed(self, incident_id: str, step: Step, state: StepState, by: str, comment: str) -> Trail:
         """Write down what was decided before anything is done, so that two who decide at once cannot both act."""
         now, before = self._platform.clock.now(), step.kept
-        stored = self._platform.records.get(self._tenant, RESPONSES, key_of(incident_id, step.step_id))
         due = now + round(self._platform.settings.response.lease_s * NANOSECONDS) if state == "running" else 0
         of_step = {name: getattr(step.planned, name) for name in ("title", "kind", "target")}
         kept = StepRecord(
@@ -229,7 +235,7 @@ class Responses:
             entries=before.entries if before else [],
             **of_step,
         )
-        trail = Trail(self._platform, self._tenant, kept, stored.revision if stored else 0)
+        trail = Trail(self._platform, self._tenant, kept, step.revision)
         trail.write(kept)
         return trail
 
@@ -317,10 +323,10 @@ def told_of(stored: Stored) -> Told:
         raise InputError(f"is no whole incident: {error}", field="incident") from error
 
 
-def gone_step(kept: StepRecord, told: Told) -> Step:
+def gone_step(kept: StepRecord, revision: int, told: Told) -> Step:
     """Return a step that is no longer in the plan."""
     planned = ResponseStep(kept.title, kept.kind, kept.target)
-    return Step(kept.step_id, planned, kept, told.why(kept.target), [], is_planned=False)
+    return Step(kept.step_id, planned, kept, told.why(kept.target), [], is_planned=False, revision=revision)
 
 
 def state_of(approve: bool, proposals: Sequence[Proposal]) -> StepState:

@@ -97,9 +97,11 @@ def cef(facts: Facts) -> str:
         values = [shown(value, MOST_MESSAGE).translate(EXTENSION_SIGNS) for value in values]
     key, kind, source, target, message, tenant, subject, techniques, rule, entities = values
     head = cef_head(facts.category[:MOST_VALUE], facts.title[:MOST_TITLE], facts.rank)
+    at = milliseconds(event.at)
+    end = at if facts.last_seen == event.at else milliseconds(facts.last_seen)  # mostly the same
     return (
-        f"{head}externalId={key} rt={milliseconds(event.at)} start={milliseconds(facts.first_seen)} "
-        f"end={milliseconds(facts.last_seen)} cat={kind}"
+        f"{head}externalId={key} rt={at} start={milliseconds(facts.first_seen)} "
+        f"end={end} cat={kind}"
         f"{SOURCE[family(orig)] + source if orig else ''}{TARGET[family(resp)] + target if resp else ''}"
         f" msg={message} cs1Label=tenant cs1={tenant}{f' cs2Label=subject cs2={subject}' if subject else ''}"
         f"{f' cs3Label=techniques cs3={techniques}' if techniques else ''} cs4Label=rule cs4={rule}"

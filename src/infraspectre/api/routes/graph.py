@@ -39,7 +39,7 @@ class GraphView(msgspec.Struct, frozen=True):
     incidents: int
     """From how many it was drawn."""
     is_whole: bool
-    """Whether these were all; more than 3,000 are not looked at."""
+    """Whether these were all: at most 3,000 are looked at, and for two seconds."""
 
 
 @get("/api/v1/graph", opt={"permission": "read", "statuses": (404,)}, sync_to_thread=True)

@@ -27,7 +27,7 @@ from infraspectre.api.given import GivenDirectories, GivenPlatform, GivenPrincip
 from infraspectre.api.pages import asked
 from infraspectre.api.problems import RefusedError
 from infraspectre.api.routes.assets import asset_of
-from infraspectre.api.routes.incidents import IncidentSummary, summary_of
+from infraspectre.api.routes.incidents import IncidentSummary, detail_of
 from infraspectre.api.routes.tables import DETECTIONS, Row
 from infraspectre.api.rows import page_of_rows
 from infraspectre.ports import Stored
@@ -183,7 +183,7 @@ def show_host(
         day=found.now,
         day_before=found.before if is_comparable else None,
         changes=found.changes if is_comparable else [],
-        incidents=[summary_of(each) for each in latest],
+        incidents=[detail_of(each).summary for each in latest],
         detections=latest_detections(platform, tenant, name),
     )
 

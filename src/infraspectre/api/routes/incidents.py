@@ -131,13 +131,13 @@ Whole = msgspec.defstruct(
     "Whole", [("incident", msgspec.Raw), ("detections", msgspec.Raw, RAW)], bases=(Fields,), kw_only=True
 )
 """A record, of which only the fields are decoded: the rest is told as it is kept."""
-LISTED = msgspec.json.Decoder(dict[str, Any])
+LISTED = msgspec.json.Decoder(Fields)
 WHOLE = msgspec.json.Decoder(Whole)
 
 
 def summary_of(stored: Stored) -> dict[str, Any]:
-    """Return what lists show of the listed part of a record, as an `IncidentSummary` has it."""
-    return as_summary(stored, LISTED.decode(stored.body))
+    """Return what lists show of a record, or of the part that lists read, as an `IncidentSummary` has it."""
+    return as_summary(stored, msgspec.structs.asdict(LISTED.decode(stored.body)))
 
 
 def as_summary(stored: Stored, listed: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ MOST_INDICATORS = 10_000_000
 """No page begins behind so many."""
 MOST_SEEN = 1_000
 """Incidents that are counted."""
+MOST_COUNTED = 100
+"""Indicators of a report whose incidents are counted."""
 MOST_NAMED = 20
 IMPORT_LIMIT_S = 120.0
 TIMES = ("first_seen", "last_seen", "valid_until")
@@ -306,7 +308,7 @@ def show_report(platform: GivenPlatform, principal: GivenPrincipal, report_id: I
     if report is None:
         raise RefusedError("not-found", "there is no such report")
     named = [
-        NamedIndicator(kind, value, seen(platform, principal, kind, value) if place < MOST_FLAWS else None)
+        NamedIndicator(kind, value, seen(platform, principal, kind, value) if place < MOST_COUNTED else None)
         for place, (kind, value) in enumerate(report.indicators)
     ]
     return ReportDetail(ReportSummary(**report_shown(report_row(report))), named)
