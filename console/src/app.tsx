@@ -53,9 +53,9 @@ function Frame() {
         </Link>
         <Live />
         <div class={style.who}>
-          <span class="soft">
+          <Link href="/settings" class={style.self} title="Your settings and password">
             {principal.value?.subject} · {principal.value?.role}
-          </span>
+          </Link>
           <ThemeButton />
           <Button kind="quiet" aria-label="Log out" title="Log out" onClick={() => void logOut()}>
             <LogOut size={16} />
