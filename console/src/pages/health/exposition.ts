@@ -16,7 +16,7 @@ export function samplesOf(text: string): Sample[] {
 function labelsOf(text: string): Record<string, string> {
   const pairs = [...text.matchAll(LABEL)].map(([, name = "", value = ""]) => [
     name,
-    value.replaceAll(/\\["n\\]/g, (escape) => ESCAPED[escape] ?? escape),
+    value.replaceAll(/\\["n\\]/g, (pair) => ESCAPED[pair] ?? pair),
   ]);
   return Object.fromEntries(pairs);
 }
