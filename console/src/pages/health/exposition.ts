@@ -1,11 +1,11 @@
 /** Reads metrics in the text format of Prometheus (exposition formats, version 0.0.4). */
 export type Sample = { name: string; labels: Record<string, string>; value: number };
 
-const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
+const LINE = /^([a-z_:][\w:]*)(?:\{(.*)\})?\s+([-+]?\d[\d.]*(?:e[-+]?\d+)?)(?:\s|$)/i;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 const ESCAPED: Record<string, string> = { "\\n": "\n", '\\"': '"', "\\\\": "\\" };
 
-/** Return all samples; lines that are none, such as comments, are left out. */
+/** Return all samples; lines that are none, such as comments, and values that are no finite number are left out. */
 export function samplesOf(text: string): Sample[] {
   return text.split("\n").flatMap((line) => {
     const [, name, labels = "", value] = LINE.exec(line) ?? [];
