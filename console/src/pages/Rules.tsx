@@ -114,7 +114,7 @@ const COLUMNS: Column<RuleSummary>[] = [
   {
     key: "severity",
     title: "Severity",
-    width: "8rem",
+    width: "9rem",
     wideOnly: true,
     show: (rule) => <Severity level={rule.severity} />,
   },
