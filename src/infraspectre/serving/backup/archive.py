@@ -33,6 +33,7 @@ LEVEL = 1
 BLOCK = 512
 CHUNK_BYTES = 1 << 20
 MOST_NAME_BYTES = 1_024
+MOST_PADDING_BYTES = 1 << 20
 MOST_SAID_BYTES = 1 << 28
 """Bytes of the manifest at the most: more than a million files."""
 SAFE = re.compile(r"\A(?!\.{1,2}(?:/|\Z))[^/\0\n\r]+(?:/(?!\.{1,2}(?:/|\Z))[^/\0\n\r]+)*\Z")
@@ -175,6 +176,8 @@ def walk(file: IO[bytes]) -> Iterator[Member]:
         yield Member(checked(long or info.name), info.size, chunks(file, info.size))
         exactly(file, -info.size % BLOCK)
         long = None
+    if file.read(MOST_PADDING_BYTES).strip(b"\0") or file.read(1):  # its end is where gzip's checksum is looked at
+        raise InputError("holds something behind its end")
 
 
 def checked(name: str) -> str:
@@ -248,7 +251,9 @@ def signed(path: Path, said: dict[str, bytes], trusted: str | None) -> Manifest:
     """Return the manifest, its signature checked; raises InputError."""
     signature = decoded(said.get(SIGNATURE, b""), Signature, path)
     if trusted is not None and signature.public_key != trusted:
-        raise InputError("is not signed by the key that was given", path=path, remedy="use a backup of a trusted source")
+        raise InputError(
+            "is not signed by the key that was given", path=path, remedy="use a backup of a trusted source"
+        )
     try:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signature.public_key))
         key.verify(bytes.fromhex(signature.signature), CONTEXT + said.get(MANIFEST, b""))

@@ -91,13 +91,14 @@ def unpack(backup: Path, stage: Path, manifest: Manifest) -> None:
     if wanted:
         raise InputError("was changed while it was restored", path=backup, remedy="try again")
     for folder in [stage, *(path for path in stage.rglob("*") if path.is_dir())]:
+        folder.chmod(PRIVATE)
         sync(folder)
 
 
 def write(path: Path, member: Member) -> object:
     """Write one file, and return what was written."""
     with writing_to(path):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             found = sealed(member, file.write)
             file.flush()
