@@ -134,7 +134,7 @@ class Writer:
 @contextmanager
 def packed(file: IO[bytes]) -> Iterator[IO[bytes]]:
     """Give what compresses into a file; after a failure nothing more is written."""
-    out = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=LEVEL, mtime=0)
+    out = gzip.GzipFile("", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0)
     yield out
     out.close()
 

@@ -29,18 +29,18 @@ def back_up(settings: Settings, out: Path, clock: Clock) -> Manifest:
     check(settings, place, out.absolute())
     key = log_key(place.log, Path(settings.log.signing_key_file) if settings.log.signing_key_file else None)
     head = Head(FORMAT, infraspectre.__version__, SCHEMA_VERSION, rfc3339(clock.now()))
-    with held(place) as pieces, whole_file(out) as file:
-        with writing_to(out):
-            if out.is_file() or not out.exists():
-                os.fchmod(file.file.fileno(), 0o600)
-            with packed(file.file) as stream:
-                writer = Writer(stream, head)
-                for piece in pieces:
-                    writer.add(Source(*piece))
-                manifest = writer.end(key)
-            file.file.flush()
-            if out.is_file() or not out.exists():
-                os.fsync(file.file.fileno())
+    is_plain = out.is_file() or not out.exists()
+    with held(place) as pieces, whole_file(out) as file, writing_to(out):
+        if is_plain:
+            os.fchmod(file.file.fileno(), 0o600)
+        with packed(file.file) as stream:
+            writer = Writer(stream, head)
+            for piece in pieces:
+                writer.add(Source(*piece))
+            manifest = writer.end(key)
+        file.file.flush()
+        if is_plain:
+            os.fsync(file.file.fileno())
     sync(out.absolute().parent)
     return manifest
 
