@@ -90,7 +90,7 @@ class Source(NamedTuple):
 class Writer:
     """Puts files into a backup, one after another."""
 
-    def __init__(self, out: IO[bytes], head: Head) -> None:
+    def __init__(self, out: gzip.GzipFile, head: Head) -> None:
         """Begin with the head."""
         self._out, self._head = out, head
         self._files: list[Sealed] = []
@@ -132,7 +132,7 @@ class Writer:
 
 
 @contextmanager
-def packed(file: IO[bytes]) -> Iterator[IO[bytes]]:
+def packed(file: IO[bytes]) -> Iterator[gzip.GzipFile]:
     """Give what compresses into a file; after a failure nothing more is written."""
     out = gzip.GzipFile("", mode="wb", fileobj=file, compresslevel=LEVEL, mtime=0)
     yield out
@@ -162,11 +162,11 @@ def members(path: Path) -> Iterator[Iterator[Member]]:
         raise InputError(error.args[0], path=path, remedy="take another backup") from error
 
 
-def walk(file: IO[bytes]) -> Iterator[Member]:
+def walk(file: gzip.GzipFile) -> Iterator[Member]:
     """Yield the members of a tar archive (POSIX.1-1988, and GNU's long names), which have to be plain files."""
     long: str | None = None
     while (block := exactly(file, BLOCK)) != bytes(BLOCK):
-        info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")  # type: ignore[arg-type]
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         if info.type == tarfile.GNUTYPE_LONGNAME and 0 < info.size <= MOST_NAME_BYTES:
             long = exactly(file, info.size).rstrip(b"\0").decode()
             exactly(file, -info.size % BLOCK)
@@ -187,7 +187,7 @@ def checked(name: str) -> str:
     return name
 
 
-def chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
+def chunks(file: gzip.GzipFile, size: int) -> Iterator[bytes]:
     """Yield so many bytes."""
     while size:
         data = exactly(file, min(size, CHUNK_BYTES))
@@ -195,7 +195,7 @@ def chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
         yield data
 
 
-def exactly(file: IO[bytes], size: int) -> bytes:
+def exactly(file: gzip.GzipFile, size: int) -> bytes:
     """Read so many bytes; raises EOFError where there are fewer."""
     data = file.read(size)
     if len(data) < size:
