@@ -29,7 +29,7 @@ COMPOSE = DEPLOY / "compose"
 CHART = DEPLOY / "helm" / "infraspectre"
 HELM = shutil.which("helm")
 WHEEL = os.environ.get("INFRASPECTRE_TEST_WHEEL", "")
-"""A built wheel; with INFRASPECTRE_TEST_WHEELHOUSE, the folder with all that it needs, packages are built and installed."""
+"""A built wheel; with the folder of all that it needs beside, packages are built and installed."""
 WHEELHOUSE = os.environ.get("INFRASPECTRE_TEST_WHEELHOUSE", "")
 HEALTH = {"/health/live", "/health/ready", "/health/startup"}
 RIGHTS = {"NET_RAW", "SETGID", "SETPCAP", "SETUID"}
@@ -99,7 +99,7 @@ def test_the_image_runs_as_a_user_without_rights_and_says_how_it_is() -> None:
     variables = dict(pair.split("=", 1) for pair in shlex.split(words["ENV"]))
     check_variables({name: value for name, value in variables.items() if name.startswith(config.ENVIRONMENT_PREFIX)})
     assert Path(variables["INFRASPECTRE_DATA__FOLDER"]).is_relative_to(words["VOLUME"])
-    assert all("ADD" != word and "sudo" not in rest and "curl" not in rest for word, rest in instructions())
+    assert all(word != "ADD" and "sudo" not in rest and "curl" not in rest for word, rest in instructions())
     assert all(":latest" not in rest for _, rest in instructions())
 
 
@@ -245,12 +245,19 @@ def test_probes_ask_what_answers() -> None:
 def test_pods_have_no_rights_but_those_that_they_need() -> None:
     found = templates()
     strict = found["_helpers.tpl"].partition('define "infraspectre.strict"')[2]
-    for line in ("allowPrivilegeEscalation: false", "readOnlyRootFilesystem: true", "runAsNonRoot: true", "drop: [ALL]"):
+    for line in (
+        "allowPrivilegeEscalation: false",
+        "readOnlyRootFilesystem: true",
+        "runAsNonRoot: true",
+        "drop: [ALL]",
+    ):
         assert line in strict
     assert "add:" not in found["statefulset.yaml"]
     assert set(re.findall(r"add: \[([A-Z_, ]+)\]", found["sensor.yaml"])[0].split(", ")) == RIGHTS
     assert all("automountServiceAccountToken: false" in found[name] for name in ("statefulset.yaml", "sensor.yaml"))
-    check_command([re.sub(r"\{\{.*?\}\}", "1", word) for word in re.findall(r"^ +- (sensor|--.+)$", found["sensor.yaml"], re.M)])
+    check_command(
+        [re.sub(r"\{\{.*?\}\}", "1", word) for word in re.findall(r"^ +- (sensor|--.+)$", found["sensor.yaml"], re.M)]
+    )
 
 
 EVERYTHING = {
@@ -355,7 +362,11 @@ def test_scripts_of_the_package_are_sound() -> None:
         assert os.access(path, os.X_OK)
         subprocess.run(["sh", "-n", str(path)], check=True, timeout=10)
     units = {path.name for path in (DEPLOY / "systemd").glob("*.service")}
-    named = set(re.findall(r"[a-z-]+\.service", "".join((DEPLOY / "debian" / each).read_text() for each in ("postinst", "prerm"))))
+    named = set(
+        re.findall(
+            r"[a-z-]+\.service", "".join((DEPLOY / "debian" / each).read_text() for each in ("postinst", "prerm"))
+        )
+    )
     assert named == units
     users = {line.split()[1] for line in (DEPLOY / "debian" / "infraspectre.sysusers").read_text().splitlines()}
     for unit in units:
@@ -372,9 +383,16 @@ def test_the_wheel_holds_console_types_and_models_and_nothing_of_tests() -> None
     for wanted in ("py.typed", "_core.pyi", "api/static/index.html", "_core.abi3.so"):
         assert f"infraspectre/{wanted}" in names
     source = TOP / "src" / "infraspectre"
-    kept = {str(path.relative_to(TOP / "src")) for path in source.rglob("*") if path.suffix in (".py", ".yaml", ".html", ".json")}
+    kept = {
+        str(path.relative_to(TOP / "src"))
+        for path in source.rglob("*")
+        if path.suffix in (".py", ".yaml", ".html", ".json")
+    }
     assert {name for name in kept if "/api/static/" not in name} <= names
-    assert {name.split("/")[0] for name in names} <= {"infraspectre", *(name.split("/")[0] for name in names if ".dist-info" in name)}
+    assert {name.split("/")[0] for name in names} <= {
+        "infraspectre",
+        *(name.split("/")[0] for name in names if ".dist-info" in name),
+    }
 
 
 INSTALLED = """
@@ -409,7 +427,12 @@ def test_the_debian_package_installs_runs_and_goes(tmp_path: Path) -> None:
     subprocess.run(build, check=True, timeout=600, env=environment)
     script = INSTALLED.format(work=tmp_path, package=package)
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=300, check=False, env=environment
+        ["unshare", "--mount", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "/opt/infraspectre/lib/" in done.stdout

@@ -20,11 +20,10 @@ def backup(*, out: Path, data: Path | None = None, common: Common = DEFAULT) -> 
     data
         Copy the platform in this folder instead of the one of the settings.
     """
-    from infraspectre.adapters.system_clock import SystemClock
     from infraspectre.cli.serve import settings
     from infraspectre.serving.backup import back_up
 
-    done = back_up(settings(common, data, None), out, SystemClock())
+    done = back_up(settings(common, data, None), out)
     if common.json:
         print_json({"backup": out, "files": len(done.files), "bytes": done.bytes, "at": done.head.at})
     elif not common.quiet:

@@ -15,7 +15,6 @@ import msgspec
 import polars as pl
 import pytest
 
-from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import InputError, OutputError, UsageError
 from infraspectre.logbook import verify as verify_log
 from infraspectre.records.collections import INCIDENTS
@@ -32,7 +31,6 @@ from infraspectre.settings import DataSettings, DetectionSettings, ModelSettings
 from infraspectre.storebook import verify as verify_records
 from serving_fakes import compose, deliver, drain, entry, sample_flows
 
-CLOCK = SystemClock()
 SIZE = 5
 
 
@@ -101,7 +99,7 @@ def test_copies_under_load_go_on_with_nothing_doubled_and_nothing_left_out(tmp_p
     copies = [tmp_path / f"{number}.backup" for number in range(2)]
     for copy in copies:
         assert load.is_alive()
-        back_up(settings(tmp_path / "one"), copy, CLOCK)
+        back_up(settings(tmp_path / "one"), copy)
     load.is_over.set()
     load.join(60)
     close_platform(platform)
@@ -147,7 +145,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     close_platform(platform)
     (folder / "one" / "registry").mkdir()
     (folder / "one" / "registry" / "names.json").write_text("{}")
-    back_up(settings(folder / "one"), folder / "a.backup", CLOCK)
+    back_up(settings(folder / "one"), folder / "a.backup")
     return folder / "a.backup"
 
 
@@ -303,7 +301,7 @@ def test_a_full_disk_leaves_nothing(copied: Path, tmp_path: Path, monkeypatch: p
         restore(copied, tmp_path / "two")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OutputError, match="No space left"):
-        back_up(settings(copied.with_name("one")), Path("/dev/full"), CLOCK)
+        back_up(settings(copied.with_name("one")), Path("/dev/full"))
     assert not list(copied.with_name("one").rglob(STAGE))
 
 
@@ -328,14 +326,14 @@ def test_no_platform_starts_on_a_part_of_a_backup(tmp_path: Path) -> None:
 def test_one_copy_at_a_time(copied: Path, tmp_path: Path) -> None:
     one = copied.with_name("one")
     with alone(one), pytest.raises(UsageError, match="copied already"):
-        back_up(settings(one), tmp_path / "b", CLOCK)
+        back_up(settings(one), tmp_path / "b")
 
 
 def test_what_a_killed_copy_left_is_removed(copied: Path, tmp_path: Path) -> None:
     one = copied.with_name("one")
     (one / STAGE).mkdir()
     (one / STAGE / "00000001").write_text("stale")
-    manifest = back_up(settings(one), tmp_path / "b", CLOCK)
+    manifest = back_up(settings(one), tmp_path / "b")
     assert manifest.files == examine(copied).files
     assert not (one / STAGE).exists()
 
@@ -343,15 +341,15 @@ def test_what_a_killed_copy_left_is_removed(copied: Path, tmp_path: Path) -> Non
 def test_postgresql_is_left_to_its_own_means(copied: Path, tmp_path: Path) -> None:
     chosen = msgspec.structs.replace(settings(copied.with_name("one")), store=StoreSettings(postgres_file="dsn"))
     with pytest.raises(UsageError, match="pg_dump"):
-        back_up(chosen, tmp_path / "b", CLOCK)
+        back_up(chosen, tmp_path / "b")
 
 
 def test_a_backup_does_not_lie_in_what_it_copies(copied: Path, tmp_path: Path) -> None:
     one = copied.with_name("one")
     with pytest.raises(UsageError, match="lies in what is copied"):
-        back_up(settings(one), one / "b", CLOCK)
+        back_up(settings(one), one / "b")
     with pytest.raises(InputError, match="holds no platform"):
-        back_up(settings(tmp_path / "nothing"), tmp_path / "b", CLOCK)
+        back_up(settings(tmp_path / "nothing"), tmp_path / "b")
 
 
 @pytest.fixture

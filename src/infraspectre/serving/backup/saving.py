@@ -8,10 +8,10 @@ from pathlib import Path
 import infraspectre
 from infraspectre.adapters.log.keys import log_key
 from infraspectre.adapters.log.layout import topics_in
+from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.config import data_folder as user_folder
 from infraspectre.errors import InputError, UsageError
 from infraspectre.files import sync, whole_file, writing_to
-from infraspectre.ports import Clock
 from infraspectre.records import SCHEMA_VERSION
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.backup.archive import FORMAT, Head, Manifest, Source, Writer, packed
@@ -19,7 +19,7 @@ from infraspectre.serving.backup.snapshot import Place, held
 from infraspectre.settings import Settings
 
 
-def back_up(settings: Settings, out: Path, clock: Clock) -> Manifest:
+def back_up(settings: Settings, out: Path) -> Manifest:
     """Copy all that a platform keeps into a file, while it runs, and return what the file holds.
 
     Keys outside the data folder are not copied. Raises UsageError where records are in PostgreSQL, InputError and
@@ -28,7 +28,7 @@ def back_up(settings: Settings, out: Path, clock: Clock) -> Manifest:
     place = place_of(settings)
     check(settings, place, out.absolute())
     key = log_key(place.log, Path(settings.log.signing_key_file) if settings.log.signing_key_file else None)
-    head = Head(FORMAT, infraspectre.__version__, SCHEMA_VERSION, rfc3339(clock.now()))
+    head = Head(FORMAT, infraspectre.__version__, SCHEMA_VERSION, rfc3339(SystemClock().now()))
     is_plain = out.is_file() or not out.exists()
     with held(place) as pieces, whole_file(out) as file, writing_to(out):
         if is_plain:
