@@ -287,8 +287,6 @@ def test_an_empty_file_system_is_used(copied: Path, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from infraspectre.serving.backup import restoring
-
     left = [5]
 
     def full(_: int) -> None:
@@ -296,7 +294,7 @@ def test_a_full_disk_leaves_nothing(copied: Path, tmp_path: Path, monkeypatch: p
         if not left[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(restoring.os, "fsync", full)
+    monkeypatch.setattr("infraspectre.serving.backup.restoring.os.fsync", full)
     with pytest.raises(OutputError, match=r"No space left.*free some space"):
         restore(copied, tmp_path / "two")
     assert list(tmp_path.iterdir()) == []
@@ -306,12 +304,10 @@ def test_a_full_disk_leaves_nothing(copied: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_what_does_not_fit_is_not_begun(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from infraspectre.serving.backup import restoring
-
     class Usage:
         free = 10
 
-    monkeypatch.setattr(restoring.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr("infraspectre.serving.backup.restoring.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(OutputError, match="has no room"):
         restore(copied, tmp_path / "two")
     assert list(tmp_path.iterdir()) == []
