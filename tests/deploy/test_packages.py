@@ -288,7 +288,7 @@ def helm(*words: str, values: dict[str, Any], folder: Path) -> subprocess.Comple
     assert HELM
     path = folder / "values.json"
     path.write_text(json.dumps(values))
-    command = [HELM, *words, str(CHART), "--values", str(path)]
+    command = [HELM, *words, str(CHART), "--values", str(path), "--kube-version", "1.31.0"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
