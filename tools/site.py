@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages at the root of the repository, and whatever else pages link to outside docs/."""
+    """Add the pages at the root of the repository and whatever else pages link to outside docs/; fill the navigation."""
     for name in PROJECT:
         files.append(File.generated(config, address(name), content=(ROOT / name).read_text(encoding="utf-8")))
     for page in [each for each in files if each.is_documentation_page()]:
@@ -24,7 +26,31 @@ def on_files(files: Files, config: Any) -> Files:
             outside = target_of(page.src_uri, target)
             if address(outside) not in files.src_uris and (ROOT / outside).is_file():
                 files.append(File.generated(config, address(outside), abs_src_path=str(ROOT / outside)))
+    config.nav = filled(config.nav, sorted(each.src_uri for each in files), set(named(config.nav)))
     return files
+
+
+def named(nav: Any) -> Iterator[str]:
+    """Yield all that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for each in nav.values() if isinstance(nav, dict) else nav:
+            yield from named(each)
+
+
+def filled(nav: Any, pages: Sequence[str], taken: set[str]) -> Any:
+    """Return a navigation in which the pages that fit a pattern, and stand nowhere else, take its place."""
+    if isinstance(nav, dict):
+        return {title: filled(each, pages, taken) for title, each in nav.items()}
+    if isinstance(nav, str):
+        return nav
+    found: list[Any] = []
+    for each in nav:
+        is_pattern = isinstance(each, str) and "*" in each
+        fitting = [page for page in pages if fnmatch(page, each) and page not in taken] if is_pattern else []
+        found += fitting if is_pattern else [filled(each, pages, taken)]
+    return found
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
