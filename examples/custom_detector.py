@@ -1,6 +1,6 @@
 """Adds a detector of one's own to those of the package: clear-text logins that leave the site.
 
-    python custom_detector.py traffic.pcap
+python custom_detector.py traffic.pcap
 """
 
 from __future__ import annotations

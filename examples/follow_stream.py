@@ -1,6 +1,6 @@
 """Follows the stream: prints grave incidents as they happen, and goes on where it stopped, also after a restart.
 
-    INFRASPECTRE_KEY=isk_... python follow_stream.py https://127.0.0.1:8440
+INFRASPECTRE_KEY=isk_... python follow_stream.py https://127.0.0.1:8440
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes each incident of an analysis as a STIX 2.1 bundle, one on each line.
 
-    infraspectre analyze traffic.pcap --out report/
-    python stix_export.py report/ > incidents.stix.jsonl
+infraspectre analyze traffic.pcap --out report/
+python stix_export.py report/ > incidents.stix.jsonl
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Triages over the API: where all incidents most like a new one were false positives, so is that one.
 
-    INFRASPECTRE_KEY=isk_... python triage.py https://127.0.0.1:8440
+INFRASPECTRE_KEY=isk_... python triage.py https://127.0.0.1:8440
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ def is_genuine(secret: str, headers: Mapping[str, str], body: bytes, now: float)
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{identity}.{sent}.".encode() + body, hashlib.sha256).digest()
     wanted = f"v1,{base64.b64encode(digest).decode()}"
-    return any(hmac.compare_digest(wanted.encode(), each.encode()) for each in headers.get("webhook-signature", "").split())
+    return any(
+        hmac.compare_digest(wanted.encode(), each.encode()) for each in headers.get("webhook-signature", "").split()
+    )
 
 
 class Receiver(HTTPServer):

@@ -18,7 +18,7 @@ LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages at the root of the repository and whatever else pages link to outside docs/; fill the navigation."""
+    """Add pages at the root of the repository and what pages link to outside docs/, and fill the navigation."""
     for name in PROJECT:
         files.append(File.generated(config, address(name), content=(ROOT / name).read_text(encoding="utf-8")))
     for page in [each for each in files if each.is_documentation_page()]:
