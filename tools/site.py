@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 """Pages at the root of the repository that are pages of the site, too."""
 LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
+EMBEDDED = re.compile(r"^\[`(examples/\w+\.py)`\]\([^)]+\)$", re.MULTILINE)
+"""A line that is nothing but a link to an example: the site shows the example itself."""
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -54,13 +56,18 @@ def filled(nav: Any, pages: Sequence[str], taken: set[str]) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Return the text of a page whose links lead to where things are on the site."""
+    """Return the text of a page with the files that it embeds, whose links lead to where things are on the site."""
 
     def moved(link: re.Match[str]) -> str:
         there = address(target_of(page.file.src_uri, link[2]))
         return link[1] + posixpath.relpath(there, posixpath.dirname(page.file.src_uri) or ".") + link[3]
 
-    return LINK.sub(moved, markdown)
+    return EMBEDDED.sub(lambda found: code(found[1]), LINK.sub(moved, markdown))
+
+
+def code(path: str) -> str:
+    """Return an example as a block of code under its name."""
+    return f'```py title="{path}"\n{(ROOT / path).read_text(encoding="utf-8")}```'
 
 
 def target_of(page: str, link: str) -> str:
