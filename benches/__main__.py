@@ -46,6 +46,7 @@ BENCHES = {
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "record_flips": "Bits of a store of records flipped: whether a wrong answer ever goes unnoticed.",
     "tracing": "What metrics and traces cost the worker and the API.",
+    "graph_view": "How soon 10,000 nodes are placed in the console, and how many frames a second they are moved with.",
     "agreement": "Flows compared with those of Zeek, Arkime and nDPI.",
 }
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -46,21 +46,24 @@ LOADED = """() => {
   const paint = performance.getEntriesByName("first-contentful-paint")[0];
   return {paint: paint.startTime, bytes: all.reduce((sum, each) => sum + each.transferSize, 0)};
 }"""
-FOUND = """(address) => new Promise((resolve) => {
+FOUND = """(address) => new Promise((resolve, reject) => {
   const begin = performance.now();
+  const main = document.querySelector("main");
   let wasBusy = false;
   const look = () => {
-    const isBusy = document.querySelector("[aria-busy=true], main [role=status] .unseen") !== null;
-    const isEmpty = document.querySelector("main")?.innerText.includes("No incident is like that");
-    const isShown = isEmpty || document.querySelector("main tr[data-row]") !== null;
+    const isBusy = main.querySelector("[aria-busy=true], [role=status] .unseen") !== null;
+    const isShown = main.querySelector("tr[data-row]") !== null || main.innerText.includes("No incident is like that");
     wasBusy ||= isBusy;
-    if (wasBusy && !isBusy && isShown) resolve(performance.now() - begin);
-    else requestAnimationFrame(look);
+    if (!wasBusy || isBusy || !isShown) return;
+    changes.disconnect();
+    requestAnimationFrame(() => resolve(performance.now() - begin));
   };
+  const changes = new MutationObserver(look);
+  changes.observe(main, {subtree: true, childList: true, attributes: true, attributeFilter: ["aria-busy"]});
+  setTimeout(() => reject(new Error("nothing was found for " + address)), 60_000);
   history.pushState(null, "", address);
-  requestAnimationFrame(look);
 })"""
-"""Looks at each frame; the console says that it is busy while what it shows is the answer to another question."""
+"""Hears each change of the page; the console says that it is busy while it shows the answer to another question."""
 
 
 class Served(NamedTuple):

@@ -58,7 +58,7 @@ class Console:
         self.page.get_by_label("User").fill(user)
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
-        expect(self.page.get_by_role("navigation", name="Pages")).to_be_visible()
+        expect(self.page.get_by_role("banner")).to_be_visible()
 
     def go(self, path: str, heading: str) -> Page:
         """Go to a page by the router, and wait for its heading."""

@@ -131,7 +131,7 @@ def test_an_incident_that_is_not_there(analyst: Console) -> None:
     analyst.errors.clear()  # the browser tells of each 404
 
 
-@pytest.mark.parametrize(("colours", "width"), [("light", 1440), ("dark", 1440), ("dark", 390)])
+@pytest.mark.parametrize(("colours", "width"), [("light", 1440), ("dark", 390)])
 def test_pages_are_accessible(browser: Browser, served: str, colours: str, width: int) -> None:
     with Console.of(browser, served, "analyst", colours, width) as console:  # type: ignore[arg-type]
         rows = listed(console)

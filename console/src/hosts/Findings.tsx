@@ -22,7 +22,7 @@ const INCIDENTS: Column<Incident>[] = [
 export function Incidents({ rows }: { rows: Incident[] }) {
   return (
     <Rows
-      caption="Incidents"
+      caption="Its incidents"
       rows={rows}
       columns={INCIDENTS}
       keyOf={(row) => row.incident_id}
@@ -56,8 +56,8 @@ const DETECTIONS: Column<Detection>[] = [
     title: "Techniques",
     show: (row) =>
       row.techniques.map((each) => (
-        <Link key={each.id} href={`/attack?technique=${each.id}`} title={each.name}>
-          {each.id}{" "}
+        <Link key={each.id} class={style.technique} href={`/attack?technique=${each.id}`} title={each.name}>
+          {each.id}
         </Link>
       )),
   },
@@ -67,7 +67,7 @@ const DETECTIONS: Column<Detection>[] = [
 export function Detections({ rows }: { rows: HostDetail["detections"] }) {
   return (
     <Rows
-      caption="Detections"
+      caption="Its detections"
       rows={rows as Detection[]}
       columns={DETECTIONS}
       keyOf={(row) => row.detection_id}

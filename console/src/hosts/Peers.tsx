@@ -40,7 +40,13 @@ export function Peers({ address, peers }: { address: string; peers: Peer[] }) {
   const [nodes, edges] = useMemo(() => pictureOf(address, peers), [address, peers]);
   return (
     <div class={style.peers}>
-      <Rows caption="Peers" rows={peers} columns={COLUMNS} keyOf={(peer) => peer.address} empty="It talked to nobody" />
+      <Rows
+        caption="Its peers"
+        rows={peers}
+        columns={COLUMNS}
+        keyOf={(peer) => peer.address}
+        empty="It talked to nobody"
+      />
       {peers.length > 0 && (
         <GraphView
           title="Whom it talked to"

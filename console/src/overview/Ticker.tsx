@@ -14,7 +14,7 @@ import { KEY } from "./asking";
 import style from "./Ticker.module.css";
 
 type Line = { key: string; at: string; severity: string; words: string; address?: string };
-const SHOWN = 8;
+const SHOWN = 6;
 const CHANNELS = ["threat", "behaviour", "network", "system", "custom"];
 
 export function Ticker() {

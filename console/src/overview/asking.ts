@@ -5,8 +5,8 @@ import type { components } from "../api/schema";
 
 type Schemas = components["schemas"];
 export type Figures = Schemas["DashboardMetrics"];
-export type Finding = Schemas["SomeIncidentSummary"];
 export const KEY = "overview";
+const MATRIX_MS = 300_000;
 
 /** Ask for the figures of the last hours. */
 export function useFigures(hours: number) {
@@ -19,7 +19,9 @@ export function useFigures(hours: number) {
 /** Ask for the techniques that incidents of the last day name, those of most incidents first. */
 export function useTechniques(most: number) {
   return useQuery({
-    queryKey: [KEY, "techniques"],
+    queryKey: ["techniques of the day"], // the whole matrix: too much to ask for after each event
+    staleTime: MATRIX_MS,
+    refetchInterval: MATRIX_MS,
     queryFn: async ({ signal }) => {
       const matrix = await answered(api.GET("/api/v1/attack", { params: { query: { days: 1 } }, signal }));
       return matrix.techniques

@@ -27,6 +27,7 @@ const DAYS = [
   ["7", "7 days"],
   ["30", "30 days"],
   ["90", "90 days"],
+  ["365", "1 year"],
 ] as const;
 type Days = (typeof DAYS)[number][0];
 
@@ -112,7 +113,7 @@ function Matrix({ matrix, layer }: { matrix: AttackMatrix; layer: Layer }) {
 function summary({ techniques, version }: AttackMatrix, days: string): string {
   const seen = techniques.filter((each) => each.incidents > 0).length;
   const covered = techniques.filter((each) => each.detectors.length > 0).length;
-  return `Version ${version}: ${seen} techniques seen in ${days === "1" ? "a day" : `${days} days`}, ${covered} of ${techniques.length} covered by detectors`;
+  return `Version ${version}: ${seen} techniques seen in ${DAYS.find(([each]) => each === days)?.[1]}, ${covered} of ${techniques.length} covered by detectors`;
 }
 
 function Export({ matrix, layer }: { matrix: AttackMatrix; layer: Layer }) {

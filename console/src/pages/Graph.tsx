@@ -18,6 +18,7 @@ const DAYS = [
   ["7", "7 days"],
   ["30", "30 days"],
   ["90", "90 days"],
+  ["365", "1 year"],
 ] as const;
 const DEPTHS = [
   ["1", "1 step"],

@@ -30,7 +30,9 @@ export default function Host({ params: { id } }: { params: { id: string } }) {
     <>
       <LinkButton href={`/flows?filter=${encodeURIComponent(`address=${id}`)}`}>Flows of this host</LinkButton>
       {(asked.data?.incidents.length ?? 0) > 0 && (
-        <LinkButton href={`/graph?node=${encodeURIComponent(nodeOf(id, asked.data))}`}>Graph around it</LinkButton>
+        <LinkButton href={`/graph?days=365&node=${encodeURIComponent(nodeOf(id, asked.data))}`}>
+          Graph around it
+        </LinkButton>
       )}
       {may("engineer") && (
         <Button onClick={() => setEdited(true)}>

@@ -77,7 +77,7 @@ export function wholeList<Row>(rows: Row[]): Listed<Row> {
 
 export function DataTable<Row>(props: Props<Row>) {
   const { list } = props;
-  if (list.isPending) return <Loading what={props.label} rows={8} />;
+  if (list.isPending || (list.isOld && list.rows.length === 0)) return <Loading what={props.label} rows={8} />;
   if (list.error && list.rows.length === 0) return <Failed error={list.error} again={list.again} />;
   if (list.rows.length === 0) return <>{props.empty}</>;
   return <Rows {...props} />;

@@ -1,7 +1,7 @@
 /** Keeps questions to a list under names, and asks them again. */
 import { useQuery } from "@tanstack/preact-query";
 import { Bookmark, Trash2 } from "lucide-preact";
-import { Link } from "wouter-preact";
+import { Link, useLocation } from "wouter-preact";
 import { useAction } from "../api/acting";
 import { answered, api } from "../api/client";
 import type { components } from "../api/schema";
@@ -28,6 +28,7 @@ export function Views({ page, question }: Props) {
 }
 
 function List({ page }: { page: View["page"] }) {
+  const [path] = useLocation();
   const asked = useQuery({
     queryKey: ["views", page],
     queryFn: async () => {
@@ -48,7 +49,7 @@ function List({ page }: { page: View["page"] }) {
           <ul class={style.list}>
             {views.map((view) => (
               <li key={view.view_id}>
-                <Link href={addressOf(view.question)} class={style.view} title={view.name}>
+                <Link href={path + addressOf(view.question)} class={style.view} title={view.name}>
                   <Bookmark size={13} aria-hidden="true" /> {view.name}
                 </Link>
                 {view.shared && <span class="soft">shared</span>}
@@ -72,7 +73,7 @@ function List({ page }: { page: View["page"] }) {
   );
 }
 
-/** Return the address of the page that asks a question. */
+/** Return the parameters of the page that asks a question. */
 function addressOf({ filters, order, fields }: View["question"]): string {
   const parameters = new URLSearchParams((filters ?? []).map((filter) => ["filter", filter]));
   if (order) parameters.set("order", order);
