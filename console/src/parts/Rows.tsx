@@ -10,7 +10,8 @@ export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
   if (rows.length === 0) return <Empty title={empty} />;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section class={style.frame} tabIndex={0} aria-label={caption}>
+    // biome-ignore lint/a11y/useSemanticElements: a landmark of its own would have the name of the panel around it
+    <div class={style.frame} tabIndex={0} role="group" aria-label={caption}>
       <table class={style.table}>
         <caption class="unseen">{caption}</caption>
         <thead>
@@ -34,6 +35,6 @@ export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }
