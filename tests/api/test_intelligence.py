@@ -150,6 +150,15 @@ def test_an_import_replaces_what_was_under_its_name_and_can_be_removed(desk: Des
     assert desk.values() == []
 
 
+def test_an_import_that_comes_after_a_removed_one_of_its_name_is_read(desk: Desk) -> None:
+    desk.give("mine", "198.51.100.1\n")
+    assert desk.values() == ["198.51.100.1"]
+    gone = desk.client.delete(f"{PATH}/imports/mine", headers=of(desk.platform, "engineer"))
+    assert gone.status_code == 204
+    desk.give("mine", "198.51.100.2\n")
+    assert desk.values() == ["198.51.100.2"]
+
+
 def test_what_holds_nothing_or_too_much_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = desk.give("list", "no indicator at all\n")
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "content")

@@ -15,7 +15,7 @@ from api_platform import close_platform, fill, of, open_platform
 from findings import correlated, finding
 from infraspectre.api.app import make_app
 from infraspectre.intel.families import FAMILIES
-from infraspectre.records.collections import INCIDENTS
+from infraspectre.records.collections import INCIDENTS, RESPONSES
 from infraspectre.records.feed import NOTICES_TOPIC, RESPONSES_TOPIC
 from infraspectre.reflex.actions import ResponseSettings
 from infraspectre.reflex.playbooks import Playbooks, builtin_playbooks
@@ -116,6 +116,14 @@ def test_a_lease_ends_also_after_a_restart(site: Site) -> None:
     assert (step["state"], step["by"], step["lease_until"]) == ("undone", "lease", None)
     assert ACTOR not in site.blocklist.read_text()
     assert again.expire() == 0
+
+
+def test_a_lease_ends_though_the_record_of_another_is_damaged(site: Site) -> None:
+    site.ask("approval", approve=True)
+    site.platform.records.put("default", RESPONSES, "0.0", {"incident_id": "0", "state": "running", "due_at": 1})
+    site.clock.time += 3_601 * 10**9
+    assert Responses(site.platform, "default").expire() == 1
+    assert site.step()["state"] == "undone"
 
 
 def test_what_cannot_be_done_is_said_and_can_be_undone(site: Site) -> None:

@@ -120,6 +120,18 @@ def test_a_rule_has_its_text_hits_and_cost(site: Site) -> None:
     assert site.client.get(f"{PATH}/none", headers=of(site.platform)).status_code == 404
 
 
+def test_rules_are_listed_though_there_are_too_many_hits_to_count_by_the_minute(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = site.platform.clock.now()
+    frame = detection_frame([finding(number) for number in range(39)])
+    each_minute = now - pl.int_range(1, 40) * 60 * 10**9
+    frame = frame.with_columns(detector=pl.lit("rule:resolver-used"), at=each_minute)
+    site.platform.tables.append("default", "detections", frame, "hits")
+    monkeypatch.setattr("infraspectre.adapters.column_store.totals.MOST_GROUPS", 30)
+    assert site.get(f"{PATH}/{RESOLVER}")["summary"]["hits"] == 39
+
+
 def test_a_rule_is_switched_for_its_tenant_alone(site: Site) -> None:
     switched = site.switch(RESOLVER, enabled=False).json()
     assert (switched["summary"]["state"], switched["switched_by"]) == ("off", "engineer-of-default")

@@ -113,6 +113,19 @@ def test_receivers_are_as_far_behind_as_the_last_of_their_kind(position: int, wa
     assert figures.get("infraspectre_outbox_oldest_seconds", {"webhook": [0]})["webhook"] == [60 if waiting else 0]
 
 
+def test_a_kind_without_receivers_any_more_is_told_to_have_none() -> None:
+    log = MemoryLog()
+    happen(log, 2)
+    platform = Platform(None, None, log, clock=log.clock)  # type: ignore[arg-type]
+    one = Destination(key="a", kind="webhook", name="", url="", created_at=0)
+    place = Progress(f"{log.topic(FEED_TOPIC).epoch}.0", failures=2)
+    look_at_receivers(platform, [(one, place)])
+    assert figure(platform.metrics, "infraspectre_outbox_waiting_entries", "webhook") == 2
+    look_at_receivers(platform, [])
+    figures = platform.metrics.figures()  # without what is 0
+    assert not figures.keys() & {"infraspectre_outbox_receivers", "infraspectre_outbox_waiting_entries"}
+
+
 def test_receivers_of_a_feed_that_began_anew_are_behind_by_all_of_it() -> None:
     log = MemoryLog()
     happen(log, 2)

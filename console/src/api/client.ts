@@ -2,7 +2,7 @@
 import { QueryClient } from "@tanstack/preact-query";
 import createClient, { type Middleware } from "openapi-fetch";
 import type { paths } from "./schema";
-import { freshToken, renew } from "./session";
+import { freshToken, renew, state } from "./session";
 
 /** What the server says of a request that it refused (RFC 9457). */
 export type Problem = {
@@ -77,6 +77,11 @@ export const questions = new QueryClient({
       retry: (failures, error) => failures < TRIES && !(error instanceof ProblemError && isFinal(error.problem.status)),
     },
   },
+});
+
+/* What one person was told is not for the next one who logs in here. */
+state.subscribe((now) => {
+  if (now === "out") questions.clear();
 });
 
 function isFinal(status: number): boolean {

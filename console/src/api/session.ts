@@ -60,10 +60,11 @@ export async function resume(): Promise<void> {
 }
 
 async function exchange(): Promise<boolean> {
-  const { data, response } = await bare.POST("/api/v1/sessions/renewal", { body: { refresh_token: "" } });
-  if (data) await enter(data);
-  else if (response.status < 500) leave();
-  return data !== undefined;
+  const asked = bare.POST("/api/v1/sessions/renewal", { body: { refresh_token: "" } });
+  const answer = await asked.catch(() => null); // no answer says nothing about the session: it is asked for again
+  if (answer?.data) await enter(answer.data);
+  else if (answer && answer.response.status < 500) leave();
+  return answer?.data !== undefined;
 }
 
 /** Exchange the cookie for a new access token; several tabs or requests at once ask once. */

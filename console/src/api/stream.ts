@@ -76,14 +76,17 @@ function again(): void {
   wait = Math.min(wait * 2, MOST_WAIT_MS);
 }
 
-type Message = { type: string; id?: string; events?: FeedEvent[]; position?: string };
+/** Of what the server sums up, or cannot give any more, there are no events; that something happened is news all the same. */
+const NEWS = ["events", "summary", "gap"];
+
+type Message = { type: string; subscription?: string; events?: FeedEvent[]; position?: string };
 
 function take(messages: Message[]): void {
   for (const message of messages) {
-    const to = message.id === undefined ? undefined : subscriptions.get(message.id);
+    const to = message.subscription === undefined ? undefined : subscriptions.get(message.subscription);
     if (!to) continue;
     if (message.position) to.position = message.position;
-    if (message.type === "events" && message.events?.length) to.listener(message.events);
+    if (NEWS.includes(message.type)) to.listener(message.events ?? []);
   }
 }
 

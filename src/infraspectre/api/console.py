@@ -76,10 +76,7 @@ def answer(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
     files = built()
     file = files.get(name) or (None if name.startswith(NAMED_BY_CONTENT) else files.get(INDEX))
     if file is None:
-        detail = (
-            "there is no such file" if files else "the console is not part of this installation: run `make console`"
-        )
-        raise RefusedError("not-found", detail)
+        raise RefusedError("not-found", "there is no such file" if files else NOT_BUILT)
     headers = {**HEADERS, "etag": file.etag, "cache-control": file.cache_control}
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(file.compressed, media_type=file.media_type, headers={**headers, "content-encoding": "gzip"})

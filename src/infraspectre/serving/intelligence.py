@@ -54,7 +54,7 @@ class Content(msgspec.Struct, frozen=True):
 
 def intelligence_of(platform: Platform, tenant: str) -> Collection:
     """Return what the settings name, and what a tenant imported."""
-    versions = tuple((row.key, row.revision) for row in imports(platform, tenant))
+    versions = tuple((row.key, import_of(row).digest) for row in imports(platform, tenant))
     if not versions:
         return platform.intelligence
     with READING:
@@ -68,8 +68,8 @@ def imports(platform: Platform, tenant: str) -> Sequence[Any]:
 
 
 @lru_cache(maxsize=MOST_READ)
-def combined(records: RecordStore, tenant: str, versions: Sequence[tuple[str, int]], base: Collection) -> Collection:
-    """Return a collection of what the settings name and what was imported in these versions."""
+def combined(records: RecordStore, tenant: str, versions: Sequence[tuple[str, str]], base: Collection) -> Collection:
+    """Return a collection of what the settings name and what was imported with these digests."""
     made = Collection()
     made.files, made.warninglists = base.files, base.warninglists
     made.findings.indicators += base.findings.indicators

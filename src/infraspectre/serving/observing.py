@@ -121,8 +121,12 @@ def look_at_sensors(listener: Listener, metrics: Metrics) -> None:
 
 
 def look_at_receivers(platform: Platform, receivers: Sequence[tuple[Destination, Progress]]) -> None:
-    """Set the metrics of receivers, by kind: how far the last of each is behind, and how many do not work."""
-    for kind in {destination.kind for destination, _ in receivers}:
+    """Set the metrics of receivers, by kind: how far the last of each is behind, and how many do not work.
+
+    A kind whose last receiver was removed is told, too, lest what was told of it before stay for good.
+    """
+    told = {name.split(BETWEEN)[0] for name in platform.metrics.figures().get(OUTBOX_RECEIVERS.name, ())}
+    for kind in told.union(destination.kind for destination, _ in receivers):
         found = [progress for destination, progress in receivers if destination.kind == kind]
         states = {"disabled": 0, "failing": 0, "working": 0}
         for each in found:

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from infraspectre.adapters.actions.dry_run import DryRun
-from infraspectre.errors import ConflictError, InputError
+from infraspectre.errors import ConflictError, InfraSpectreError, InputError
 from infraspectre.files import make_folder
 from infraspectre.ports import ActionRunner, Stored
 from infraspectre.records.access import DEFAULT_TENANT
@@ -147,22 +147,28 @@ class Responses:
         return self._told(stored, trail, by)
 
     def expire(self) -> int:
-        """Undo what has outlived its lease, or was begun when the service ended; return how many steps that were."""
+        """Undo what has outlived its lease, or was begun when the service ended; return how many steps that were.
+
+        One that fails, as somebody else decides about it, does not keep others from being undone.
+        """
         due = (Filter("due_at", ">", (0,)), Filter("due_at", "<=", (self._platform.clock.now(),)))
         rows = self._platform.records.page(self._tenant, RESPONSES, Query(due, limit=MOST_DUE)).rows
-        for row in rows:
+        return sum(map(self._ended, rows))
+
+    def _ended(self, row: Stored) -> bool:
+        """Undo a step whose lease has ended, and tell whether that was possible."""
+        try:
             kept = KEPT.decode(row.body)
             trail = self._trail(kept.incident_id, kept.step_id)
             self._response(trail).undo(LEASE)
             trail.settle(LEASE, self._platform.clock.now())
-            log.info(
-                "a lease ended",
-                tenant=self._tenant,
-                incident=kept.incident_id,
-                step=kept.step_id,
-                state=trail.kept.state,
-            )
-        return len(rows)
+        except (InfraSpectreError, OSError, msgspec.MsgspecError) as error:
+            log.warning("a lease cannot end", tenant=self._tenant, record=row.key, reason=str(error))
+            return False
+        log.info(
+            "a lease ended", tenant=self._tenant, incident=kept.incident_id, step=kept.step_id, state=trail.kept.state
+        )
+        return True
 
     def _chosen(self, stored: Stored, chosen: str) -> Step:
         found = next((each for each in self.steps(stored) if each.step_id == chosen), None)

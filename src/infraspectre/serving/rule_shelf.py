@@ -23,7 +23,7 @@ from infraspectre.adapters.rules.yaml_rules import (
     listed_sigma,
     shown_rules,
 )
-from infraspectre.errors import OverloadError
+from infraspectre.errors import InputError, OverloadError
 from infraspectre.intel.families import normal
 from infraspectre.intel.rule_files import YAML, files_in, kind_of
 from infraspectre.ports import Stored
@@ -58,7 +58,7 @@ class ShelvedRule(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """Says how often a rule found something lately, and when last, to the minute."""
+    """Says how often a rule found something lately, and when last, to the minute; to the day where it found much."""
 
     found: int
     last: int
@@ -190,14 +190,20 @@ class RuleBook:
 
     def hits(self) -> dict[str, Hits]:
         """Return how often each rule found something in the last 30 days; Sigma rules of one title count together."""
-        now, table = self._platform.clock.now(), detections_table()
         by = ("detector", "category")
-        start, every = now - HITS_DAYS * UNITS["d"], UNITS["m"]
-        told = self._platform.tables.totals(self._tenant, table.name, start, now + 1, by, every)
-        counted = told.group_by(by).agg(rows=pl.col("rows").sum(), last=pl.col("bucket").max())
+        counted = self._totals(by).group_by(by).agg(rows=pl.col("rows").sum(), last=pl.col("bucket").max())
         found = {source(row["detector"], row["category"]): Hits(row["rows"], row["last"]) for row in counted.to_dicts()}
         every_rule = ((each.rule_id, each.listed) for each in self.rules.values())
         return {name: found[key] for name, listed in every_rule if (key := source_of(listed)) in found}
+
+    def _totals(self, by: Sequence[str]) -> pl.DataFrame:
+        """Count the detections of the last days to the minute; to the day where that would be too many totals."""
+        now, table = self._platform.clock.now(), detections_table().name
+        start = now - HITS_DAYS * UNITS["d"]
+        try:
+            return self._platform.tables.totals(self._tenant, table, start, now + 1, by, UNITS["m"])
+        except InputError:
+            return self._platform.tables.totals(self._tenant, table, start, now + 1, by, UNITS["d"])
 
 
 def source(detector: str, category: str) -> str:

@@ -247,6 +247,26 @@ def test_a_template_says_what_people_want_to_read() -> None:
 @pytest.mark.parametrize(
     ("template", "says"),
     [
+        ("{{ 1 | round(9999, 'floor') }}", "cannot be filled"),
+        ("{{ 1.5 | round(9999) }}", "0 to 6 digits"),
+        ("{{ 'ab' | join('cd') | join('cd') }}", "takes a list"),
+        ("{{ " + "1" * 5_000 + " }}", "number"),
+        ("{% if more %}" * 110 + "x" + "{% endif %}" * 110, "nested"),
+    ],
+)
+def test_a_template_that_would_not_end_or_not_compile_is_refused(template: str, says: str) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        MessageTemplate(template)
+    assert caught.value.field == "template"
+
+
+def test_numbers_are_rounded_to_few_digits() -> None:
+    assert MessageTemplate("{% for each in entries %}{{ each.score | round(1) }}{% endfor %}").text(SAMPLE) == "90.0"
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
         ("{{", "unexpected"),
         ("\n{{ range(9) }}", "call"),
         ("{{ 'x' * 999 }}", "mul"),

@@ -7,6 +7,7 @@ value can become a link, a mention, a format or a tag.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from jinja2 import TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -23,6 +24,8 @@ MOST_FILTERS = 3
 """Filters one after another; joining what was joined makes a text longer each time."""
 MOST_CONSTANT = 100
 """Signs of a text within an expression."""
+MOST_DIGITS = 6
+"""Digits to which numbers are rounded."""
 FILTERS = frozenset(
     {"upper", "lower", "capitalize", "title", "join", "length", "default", "round", "first", "last", "trim"}
 )
@@ -45,6 +48,22 @@ score {{ each.score }} | {{ each.at }} | {{ each.kind }} {{ each.id }}
 and {{ more }} more
 {% endif %}
 """
+
+
+def joined(values: Any, between: Any = "") -> str:
+    """Join a list; raises TypeError for a text, as joining its signs again and again grows without bound."""
+    if not isinstance(values, list):
+        raise TypeError("join takes a list")
+    return str(between).join(map(str, values))
+
+
+def rounded(value: Any, digits: Any = 0) -> float:
+    """Round a number; raises ValueError for digits that would take long to compute."""
+    if digits not in range(MOST_DIGITS + 1):
+        raise ValueError(f"round takes 0 to {MOST_DIGITS} digits")
+    return round(float(value), digits)
+
+
 SAMPLE = Digest([Entry("1", "title", "summary", "high", 90.0, ["10.0.0.1"], ["T1046"], "now", "kind", "tenant", 2)], 1)
 
 
@@ -57,6 +76,7 @@ class MessageTemplate:
             raise InputError(f"has more than {MOST_TEMPLATE:,} signs", field="template")
         language = ImmutableSandboxedEnvironment(trim_blocks=True, autoescape=False)
         language.globals.clear()
+        language.filters |= {"join": joined, "round": rounded}
         try:
             for problem, line in flaws(language.parse(text or DEFAULT)):
                 raise InputError(problem, field="template", line=line)
@@ -65,8 +85,10 @@ class MessageTemplate:
             raise InputError(
                 error.message or "is no template", field="template", line=getattr(error, "lineno", None)
             ) from error
-        except RecursionError as error:
+        except (RecursionError, SyntaxError, MemoryError) as error:  # as the parsers of Jinja and of Python say it
             raise InputError("is nested too deeply", field="template") from error
+        except ValueError as error:
+            raise InputError("holds a number that is none, or is too long", field="template") from error
         self.text(SAMPLE)
 
     def text(self, digest: Digest) -> str:
