@@ -67,7 +67,7 @@ test-rust: tools test-data
 	$(CARGO) test --locked --quiet --profile checks --workspace
 
 test-python: $(CORE) $(DEV_ENV) test-data console
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --quiet
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --quiet
 
 bench: $(CORE) $(DEV_ENV)
 	$(BIN)/python -m benches

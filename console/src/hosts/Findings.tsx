@@ -16,7 +16,7 @@ const INCIDENTS: Column<Incident>[] = [
   { title: "Incident", show: (row) => <Link href={`/incidents/${row.incident_id}`}>{row.title}</Link> },
   { title: "Status", show: (row) => row.status },
   { title: "Verdict", show: (row) => row.verdict.replaceAll("_", " ") || <span class="soft">none</span> },
-  { title: "Last seen", isNumber: true, show: (row) => <Time at={row.last_seen} /> },
+  { title: "Last seen", align: "right", show: (row) => <Time at={row.last_seen} /> },
 ];
 
 export function Incidents({ rows }: { rows: Incident[] }) {
@@ -61,7 +61,7 @@ const DETECTIONS: Column<Detection>[] = [
         </Link>
       )),
   },
-  { title: "When", isNumber: true, show: (row) => <Time at={row.at} /> },
+  { title: "When", align: "right", show: (row) => <Time at={row.at} /> },
 ];
 
 export function Detections({ rows }: { rows: HostDetail["detections"] }) {

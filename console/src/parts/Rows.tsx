@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import style from "./Rows.module.css";
 import { Empty } from "./States";
 
-export type Column<T> = { title: string; show: (row: T) => ComponentChildren; isNumber?: boolean };
+export type Column<T> = { title: string; show: (row: T) => ComponentChildren; align?: "right" };
 type Props<T> = { caption: string; rows: T[]; columns: Column<T>[]; keyOf: (row: T) => string; empty: string };
 
 export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
@@ -16,7 +16,7 @@ export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
         <thead>
           <tr>
             {columns.map((column) => (
-              <th key={column.title} scope="col" class={column.isNumber ? style.number : undefined}>
+              <th key={column.title} scope="col" class={column.align === "right" ? style.right : undefined}>
                 {column.title}
               </th>
             ))}
@@ -26,7 +26,7 @@ export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
           {rows.map((row) => (
             <tr key={keyOf(row)}>
               {columns.map((column) => (
-                <td key={column.title} class={column.isNumber ? style.number : undefined}>
+                <td key={column.title} class={column.align === "right" ? style.right : undefined}>
                   {column.show(row)}
                 </td>
               ))}
