@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import standardwebhooks
@@ -19,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from infraspectre.adapters.outgoing import outgoing_client
-from infraspectre.adapters.posts import post
+from infraspectre.adapters.posts import post, retry_after
 from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.adapters.webhooks import MOST_BODY, Secret, Webhook
 from infraspectre.records.delivery import Failure, Outgoing, Receipt
@@ -200,3 +201,8 @@ def test_a_receiver_that_answers_a_sign_at_a_time_is_left_at_the_deadline() -> N
         assert time.monotonic() - begin < 5
         ended.set()
         thread.join()
+
+
+@pytest.mark.parametrize("year", ["0", "99999999999999999999"])
+def test_a_receiver_that_names_a_date_beyond_all_numbers_is_waited_for_as_any(year: str) -> None:
+    assert retry_after(httpx.Headers({"retry-after": f"Mon, 01 Jan {year} 00:00:00 GMT"})) == 0.0

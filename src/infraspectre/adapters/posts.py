@@ -121,7 +121,7 @@ def retry_after(headers: httpx.Headers) -> float:
         return min(float(written[:9]), LONGEST_WAIT_S)
     try:
         until = parsedate_to_datetime(written)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one beyond all numbers
         return 0.0
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT_S)
