@@ -3,6 +3,7 @@
 # lint   runs the checks alone                  format rewrites the sources in the house style
 # docs   writes the generated reference pages   lock   pins the newest versions of what is needed
 # kafka  fetches a Kafka broker for the tests    console builds the web console (needs Node.js)
+# site   builds the documentation as a site
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
@@ -31,10 +32,10 @@ export INFRASPECTRE_TEST_DATA ?= $(if $(wildcard $(SHARED_DATA)/unpack),$(TEST_D
 KAFKA := $(abspath .cache/kafka)
 export INFRASPECTRE_TEST_KAFKA ?= $(wildcard $(KAFKA))
 
-.PHONY: kafka console test-console help setup run test bench lint format docs lock clean tools python-version test-data test-rust test-python
+.PHONY: site kafka console test-console help setup run test bench lint format docs lock clean tools python-version test-data test-rust test-python
 
 help:
-	@sed -n '1,5s/^# //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '1,6s/^# //p' $(firstword $(MAKEFILE_LIST))
 
 setup: $(CORE) console
 
@@ -67,7 +68,7 @@ test-rust: tools test-data
 	$(CARGO) test --locked --quiet --profile checks --workspace
 
 test-python: $(CORE) $(DEV_ENV) test-data console
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --quiet
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --quiet
 
 bench: $(CORE) $(DEV_ENV)
 	$(BIN)/python -m benches
@@ -90,6 +91,9 @@ docs: $(CORE) $(DEV_ENV)
 	PYTHONPATH=src $(BIN)/python tools/client.py
 	$(if $(NPM),PYTHONPATH=src $(BIN)/python tools/console.py)
 
+site: $(DEV_ENV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
+
 lock: $(DEV_ENV)
 	$(BIN)/python tools/lock.py
 
@@ -98,7 +102,7 @@ kafka:
 	mvn --quiet --batch-mode --file tools/kafka-pom.xml dependency:copy-dependencies -DoutputDirectory=$(KAFKA)
 
 clean:
-	rm -rf $(VENV) target $(REPORT) .cache console/node_modules $(dir $(CONSOLE))
+	rm -rf $(VENV) target $(REPORT) .cache site console/node_modules $(dir $(CONSOLE))
 
 $(RUN_ENV): requirements.lock requirements-build.lock | python-version
 	$(PYTHON) -m venv $(VENV)

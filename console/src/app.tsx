@@ -12,6 +12,7 @@ import { LogIn } from "./LogIn";
 import { Button } from "./parts/Button";
 import { KeyHelp } from "./parts/KeyHelp";
 import { Messages } from "./parts/Messages";
+import { Page as Head } from "./parts/Page";
 import { Empty, Loading } from "./parts/States";
 import { GROUPS, PAGES, type Page } from "./routes";
 import { theme, turn } from "./style/theme";
@@ -53,9 +54,9 @@ function Frame() {
         </Link>
         <Live />
         <div class={style.who}>
-          <span class="soft">
+          <Link href="/settings" class={style.self} title="Your settings and password">
             {principal.value?.subject} · {principal.value?.role}
-          </span>
+          </Link>
           <ThemeButton />
           <Button kind="quiet" aria-label="Log out" title="Log out" onClick={() => void logOut()}>
             <LogOut size={16} />
@@ -66,9 +67,13 @@ function Frame() {
       <main id="main" class={style.main} tabIndex={-1}>
         <Suspense fallback={<Loading what="the page" />}>
           <Switch>
-            {PAGES.filter((page) => may(page.role)).flatMap(routesOf)}
+            {PAGES.flatMap((page) => (may(page.role) ? routesOf(page) : [barredOf(page)]))}
             <Route>
-              <Empty title="There is no such page">It may have moved, or your role may not see it.</Empty>
+              <Head title="There is no such page">
+                <p>
+                  Its address may be mistyped. Go to the <Link href="/">overview</Link>.
+                </p>
+              </Head>
             </Route>
           </Switch>
         </Suspense>
@@ -93,6 +98,18 @@ function routesOf(page: Page) {
       {({ id }: { id?: string }) => <detail.show key={id} params={{ id: decodeURIComponent(id ?? "") }} />}
     </Route>,
   ];
+}
+
+function barredOf(page: Page) {
+  return (
+    <Route key={page.path} path={page.path} nest>
+      <Head title={page.title}>
+        <Empty title="Your role may not see this page">
+          It takes the role {page.role}; yours is {principal.value?.role}. An administrator can give you another.
+        </Empty>
+      </Head>
+    </Route>
+  );
 }
 
 function Pages({ isOpen, path, close }: { isOpen: boolean; path: string; close: () => void }) {

@@ -27,7 +27,9 @@ def flip(path: Path, place: int) -> None:
 
 def test_a_damaged_record_is_found_and_moved_aside(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["store", "verify", str(path)]) == EXIT_DONE
-    flip(path, path.read_bytes().index(b'"name":"name 7"') + 10)
+    flip(
+        path, path.read_bytes().rindex(b'"name":"name 7"') + 10
+    )  # of the whole records, which lie behind those of lists
     capsys.readouterr()
     assert run(["store", "verify", str(path), "--json"]) == EXIT_FAILED
     (damage,) = json.loads(capsys.readouterr().out)["damages"]
@@ -36,6 +38,13 @@ def test_a_damaged_record_is_found_and_moved_aside(path: Path, capsys: pytest.Ca
     assert json.loads(capsys.readouterr().out)["rebuilt"] is None
     assert run(["store", "verify", str(path)]) == EXIT_DONE
     assert run(["store", "repair", str(path)]) == EXIT_DONE
+
+
+def test_what_lists_show_is_made_again_of_whole_records(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flip(path, path.read_bytes().index(b'"name":"name 7"') + 10)
+    assert run(["store", "verify", str(path)]) == EXIT_FAILED
+    assert run(["store", "repair", str(path)]) == EXIT_DONE
+    assert run(["store", "verify", str(path)]) == EXIT_DONE
 
 
 def test_a_damaged_file_is_made_anew(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

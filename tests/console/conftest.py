@@ -24,7 +24,14 @@ STOP_S = 60
 expect.set_options(timeout=20_000)  # milliseconds; the machine may have much else to do
 
 
-@pytest.fixture(scope="session")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process look at all pages: one platform and one browser do for them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("console"))
+
+
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator[str]:
     """Yield the address of a platform with incidents, detections and flows, and a user of each role."""
     if not STATIC.exists():
@@ -52,8 +59,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
         running.wait(STOP_S)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Yield a browser; while it runs, an event loop does in this thread, so that no other tests may."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: install Debian's package chromium")
     with sync_playwright() as playwright:

@@ -116,4 +116,4 @@ def test_a_viewer_is_offered_nothing_that_a_viewer_may_not_do(browser: Browser, 
         opened.go("/models", "Models")
         expect(opened.page.get_by_role("button", name="Learn from verdicts")).to_have_count(0)
         opened.page.goto(f"{served}/console/audit")
-        expect(opened.page.get_by_text("There is no such page")).to_be_visible()
+        expect(opened.page.get_by_text("Your role may not see this page")).to_be_visible()

@@ -97,7 +97,7 @@ function OneCell({ cell, at, isEntry, focus, layer, open, fold, selected, select
       onClick={() => select(technique.id)}
     >
       <div class={style.inside}>
-        <span class={style.name}>{technique.name}</span>
+        <span class={style.name}>{isPart ? technique.name.replace(/^.*?: /, "") : technique.name}</span>
         <span class={style.foot}>
           <span class={style.words}>{words(cell, layer)}</span>
           {parts.length > 0 && (

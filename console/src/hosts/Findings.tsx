@@ -1,6 +1,7 @@
 /** Lists incidents and detections that name a host. */
 import { Link } from "wouter-preact";
 import type { components } from "../api/schema";
+import { legible } from "../parts/legible";
 import { type Column, Rows } from "../parts/Rows";
 import { Score } from "../parts/Score";
 import { Severity } from "../parts/Severity";
@@ -13,10 +14,10 @@ type Incident = components["schemas"]["IncidentSummary"];
 const INCIDENTS: Column<Incident>[] = [
   { title: "Severity", show: (row) => <Severity level={row.level} /> },
   { title: "Score", show: (row) => <Score {...row} /> },
-  { title: "Incident", show: (row) => <Link href={`/incidents/${row.incident_id}`}>{row.title}</Link> },
+  { title: "Incident", show: (row) => <Link href={`/incidents/${row.incident_id}`}>{legible(row.title)}</Link> },
   { title: "Status", show: (row) => row.status },
   { title: "Verdict", show: (row) => row.verdict.replaceAll("_", " ") || <span class="soft">none</span> },
-  { title: "Last seen", isNumber: true, show: (row) => <Time at={row.last_seen} /> },
+  { title: "Last seen", align: "right", show: (row) => <Time at={row.last_seen} /> },
 ];
 
 export function Incidents({ rows }: { rows: Incident[] }) {
@@ -61,7 +62,7 @@ const DETECTIONS: Column<Detection>[] = [
         </Link>
       )),
   },
-  { title: "When", isNumber: true, show: (row) => <Time at={row.at} /> },
+  { title: "When", align: "right", show: (row) => <Time at={row.at} /> },
 ];
 
 export function Detections({ rows }: { rows: HostDetail["detections"] }) {

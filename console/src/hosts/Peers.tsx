@@ -22,11 +22,11 @@ const COLUMNS: Column<Peer>[] = [
       </span>
     ),
   },
-  { title: "Flows", isNumber: true, show: (peer) => count(peer.flows) },
-  { title: "Bytes", isNumber: true, show: (peer) => bytes(peer.bytes) },
+  { title: "Flows", align: "right", show: (peer) => count(peer.flows) },
+  { title: "Bytes", align: "right", show: (peer) => bytes(peer.bytes) },
   {
     title: "First seen",
-    isNumber: true,
+    align: "right",
     show: (peer) => (
       <>
         {peer.is_new && <span class={style.new}>new</span>} <Time at={peer.first_seen} />

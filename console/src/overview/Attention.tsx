@@ -47,7 +47,7 @@ export function Attention() {
             isFootless
             rowHeight={50}
             card={(row) => <Card row={row} mark={null} />}
-            empty={<Empty title="Nothing is open">Every incident has been closed.</Empty>}
+            empty={<Empty title="Nothing is open">No incident waits for anybody.</Empty>}
           />
         )}
       </Shown>

@@ -34,7 +34,12 @@ export default function Audit() {
   return (
     <Page
       title="Audit"
-      note="Every change and every refusal, from the signed log: what is in it cannot be changed without being found."
+      note={
+        <>
+          Every change and every refusal, from the signed log. <code>infraspectre log verify</code> on the server proves
+          that nothing in it was changed or left out.
+        </>
+      }
     >
       <Panel title="Events">
         <div class={style.find}>
@@ -65,11 +70,19 @@ export default function Audit() {
   );
 }
 
+function Who({ event }: { event: AuditEvent }) {
+  if (!event.subject) return <span class="soft">somebody unknown</span>;
+  return (
+    <span title={event.role}>
+      {event.subject} {event.role && <span class="soft">· {event.role}</span>}
+    </span>
+  );
+}
+
 const REFUSED = 400;
 const COLUMNS: Column<AuditEvent>[] = [
   { title: "When", show: (each) => <Time at={each.at} isExact /> },
-  { title: "Who", show: (each) => each.subject || <span class="soft">somebody unknown</span> },
-  { title: "Role", show: (each) => each.role },
+  { title: "Who", show: (each) => <Who event={each} /> },
   { title: "Operation", show: (each) => <code>{each.operation}</code> },
   { title: "Of what", show: (each) => <code>{each.target}</code> },
   {

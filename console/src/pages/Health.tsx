@@ -5,15 +5,16 @@ import { useAction } from "../api/acting";
 import { answered, api, listed } from "../api/client";
 import type { Dependency, JobStatus } from "../api/schema";
 import { may } from "../api/session";
-import { percent } from "../parts/amounts";
 import { Button } from "../parts/Button";
 import { Confirm } from "../parts/Confirm";
 import { Page } from "../parts/Page";
 import { Panel } from "../parts/Panel";
+import { Progress } from "../parts/Progress";
 import { type Column, Rows } from "../parts/Rows";
 import { type Standing, State } from "../parts/State";
 import { Shown } from "../parts/States";
 import { Time } from "../parts/Time";
+import { Figures } from "./health/Figures";
 
 const EVERY_MS = 5_000;
 const MOST_JOBS = 100;
@@ -22,6 +23,7 @@ export default function Health() {
   return (
     <Page title="Health and jobs" note="What the platform depends on, and the long work that was asked of it.">
       <Dependencies />
+      <Figures />
       <Jobs />
     </Page>
   );
@@ -64,7 +66,7 @@ const DEPENDENCIES: Column<Dependency>[] = [
   { title: "Name", show: (each) => <strong>{each.name}</strong> },
   { title: "State", show: (each) => <State standing={each.state === "up" ? "good" : "bad"}>{each.state}</State> },
   { title: "Since", show: (each) => <Time at={each.since} /> },
-  { title: "Answers in, ms", isNumber: true, show: (each) => each.latency_ms.toFixed(2) },
+  { title: "Answers in, ms", align: "right", show: (each) => each.latency_ms.toFixed(2) },
   { title: "Reason", show: (each) => each.reason },
 ];
 
@@ -96,7 +98,8 @@ function Jobs() {
     { title: "By", show: (job) => job.owner },
     { title: "What came of it", show: (job) => job.problem || job.result },
     {
-      title: "",
+      title: "Actions",
+      align: "right",
       show: (job) =>
         may("engineer") &&
         (job.state === "waiting" || job.state === "running") && (
@@ -128,13 +131,5 @@ function Jobs() {
         </Confirm>
       )}
     </Panel>
-  );
-}
-
-function Progress({ job }: { job: JobStatus }) {
-  return (
-    <>
-      <progress value={job.progress} max={1} aria-label={`Progress of ${job.kind}`} /> {percent(job.progress)}
-    </>
   );
 }

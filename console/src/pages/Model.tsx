@@ -16,6 +16,7 @@ import { Stage, type StageName, stageOf } from "../parts/Stage";
 import { State } from "../parts/State";
 import { Empty, Shown } from "../parts/States";
 import { Time } from "../parts/Time";
+import style from "./Model.module.css";
 import { dayOf } from "./Models";
 
 const REGISTRY = "registry:";
@@ -41,21 +42,38 @@ export default function Model({ params }: { params: { id: string } }) {
 function About({ model }: { model: ModelStatus }) {
   return (
     <Panel title="Report card" note="Measured on rows that were held out of training.">
-      <KeyValue
-        rows={[
-          ["Made", dayOf(model.created_at)],
-          ["Columns", count(model.columns)],
-          ["Classes", model.classes.join(", ") || "none"],
-          ["Signed", model.is_signed ? "yes" : "no"],
-          ...Object.entries(model.metrics).map(([name, value]): [string, string] => [wordsOf(name), figureOf(value)]),
-        ]}
-      />
-      {model.warnings.map((warning) => (
-        <p key={warning} class="soft">
-          ▲ {warning}
-        </p>
-      ))}
+      <div class={style.card}>
+        <KeyValue
+          rows={[
+            ["Made", dayOf(model.created_at)],
+            ["Columns", count(model.columns)],
+            ["Signed", model.is_signed ? "yes" : "no"],
+            [`Classes (${count(model.classes.length)})`, model.classes.join(", ") || "none"],
+          ]}
+        />
+        <Measures metrics={model.metrics} />
+        {model.warnings.map((warning) => (
+          <p key={warning}>
+            <State standing="bad">{warning}</State>
+          </p>
+        ))}
+      </div>
     </Panel>
+  );
+}
+
+/** Shares are drawn from none to all, so that 0.9 looks as near to whole as it is; other figures are told. */
+function Measures({ metrics }: { metrics: Record<string, number> }) {
+  const told = Object.entries(metrics);
+  const shares = told.filter(([, value]) => value >= 0 && value <= 1);
+  const others = told.filter(([, value]) => value < 0 || value > 1);
+  if (told.length === 0) return <p class="soft">No figures were kept with this model when it was made.</p>;
+  const bars = shares.map(([name, value]) => ({ name: wordsOf(name), value, words: figureOf(value) }));
+  return (
+    <>
+      {bars.length > 0 && <Bars title="Measures, from 0 to 1" bars={bars} whole={1} />}
+      {others.length > 0 && <KeyValue rows={others.map(([name, value]) => [wordsOf(name), figureOf(value)])} />}
+    </>
   );
 }
 
@@ -82,6 +100,7 @@ function Versions({ name }: { name: string }) {
     { title: "Measured", show: (each) => <Measured metrics={each.metrics} /> },
     {
       title: "Move to",
+      align: "right",
       show: (each) =>
         may("engineer") && (
           <select
@@ -194,8 +213,8 @@ function Drifting({ name }: { name: string }) {
 
 const DRIFT: Column<Drift>[] = [
   { title: "Column", show: (each) => each.column },
-  { title: "Population stability index", isNumber: true, show: (each) => each.population_stability.toFixed(3) },
-  { title: "Distance (Kolmogorov-Smirnov)", isNumber: true, show: (each) => each.distance?.toFixed(3) ?? "–" },
-  { title: "Unknown before", isNumber: true, show: (each) => percent(each.unknown_before) },
-  { title: "Unknown now", isNumber: true, show: (each) => percent(each.unknown_now) },
+  { title: "Population stability index", align: "right", show: (each) => each.population_stability.toFixed(3) },
+  { title: "Distance (Kolmogorov-Smirnov)", align: "right", show: (each) => each.distance?.toFixed(3) ?? "–" },
+  { title: "Unknown before", align: "right", show: (each) => percent(each.unknown_before) },
+  { title: "Unknown now", align: "right", show: (each) => percent(each.unknown_now) },
 ];

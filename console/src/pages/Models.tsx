@@ -16,6 +16,7 @@ import { type Column, Rows } from "../parts/Rows";
 import { Stage, stageOf } from "../parts/Stage";
 import { Shown } from "../parts/States";
 import { Time } from "../parts/Time";
+import { Learning } from "./models/Learning";
 
 /** Return the day on which a model was made; those that are made the same every time tell none. */
 export const dayOf = (at: string) => (Date.parse(at) > 0 ? at.slice(0, 10) : "–");
@@ -37,6 +38,7 @@ export default function Models() {
         )
       }
     >
+      <Learning />
       <Panel title="Your own" note="Learnt from your verdicts, or registered by your engineers.">
         <Shown of={own} what="registered models">
           {(models) => (
@@ -83,14 +85,14 @@ const BUILTIN: Column<ModelStatus>[] = [
   { title: "Name", show: (model) => <Link href={modelPath(model.name)}>{model.name}</Link> },
   { title: "Task", show: (model) => model.task },
   { title: "Kind", show: (model) => model.kind },
-  { title: "Classes", isNumber: true, show: (model) => count(model.classes.length) },
-  { title: "Columns", isNumber: true, show: (model) => count(model.columns) },
+  { title: "Classes", align: "right", show: (model) => count(model.classes.length) },
+  { title: "Columns", align: "right", show: (model) => count(model.columns) },
   { title: "Made", show: (model) => dayOf(model.created_at) },
 ];
 
 function Retraining({ close }: { close: () => void }) {
   const order = useAction((body: RetrainingRequest) => answered(api.POST("/api/v1/retraining", { body })), {
-    done: "The job waits for its turn: see Health and jobs",
+    done: "The job waits for its turn",
     changes: ["jobs"],
     after: close,
   });

@@ -12,6 +12,7 @@ import { Page } from "../parts/Page";
 import { Severity } from "../parts/Severity";
 import { type Standing, State } from "../parts/State";
 import { Empty } from "../parts/States";
+import { TableFrame } from "../parts/TableFrame";
 import { Tabs } from "../parts/Tabs";
 import { Time } from "../parts/Time";
 import { Trial } from "./rules/Trial";
@@ -77,21 +78,24 @@ function List() {
         fields={FIELDS}
         find={{ label: "Find a rule by its title", filterOf: (word) => `title~${word}`, finds: ["title"] }}
       />
-      <DataTable
-        label="Rules"
-        columns={COLUMNS}
-        list={list}
-        id={(rule) => rule.rule_id}
-        order={question.order}
-        onOrder={(order) => change({ order })}
-        open={(rule) => go(`/rules/${encodeURIComponent(rule.rule_id)}`)}
-        isMain
-        empty={
-          <Empty title="There are no such rules">
-            Own rules, Sigma rules and rules of correlation lie in the folders that the settings name (detection.rules).
-          </Empty>
-        }
-      />
+      <TableFrame>
+        <DataTable
+          label="Rules"
+          columns={COLUMNS}
+          list={list}
+          id={(rule) => rule.rule_id}
+          order={question.order}
+          onOrder={(order) => change({ order })}
+          open={(rule) => go(`/rules/${encodeURIComponent(rule.rule_id)}`)}
+          isMain
+          empty={
+            <Empty title="There are no such rules">
+              Own rules, Sigma rules and rules of correlation lie in the folders that the settings name
+              (detection.rules).
+            </Empty>
+          }
+        />
+      </TableFrame>
     </>
   );
 }
@@ -110,7 +114,7 @@ const COLUMNS: Column<RuleSummary>[] = [
   {
     key: "severity",
     title: "Severity",
-    width: "8rem",
+    width: "9rem",
     wideOnly: true,
     show: (rule) => <Severity level={rule.severity} />,
   },

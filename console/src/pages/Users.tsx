@@ -84,7 +84,8 @@ function People() {
         user.is_disabled ? <State standing="off">disabled</State> : <State standing="good">may log in</State>,
     },
     {
-      title: "",
+      title: "Actions",
+      align: "right",
       show: (user) =>
         !isSelf(user) && (
           <>
@@ -202,7 +203,8 @@ function Keys() {
     { title: "Made", show: (key) => <Time at={key.created_at} /> },
     { title: "Good until", show: (key) => (key.expires_at ? <Time at={key.expires_at} /> : "for ever") },
     {
-      title: "",
+      title: "Actions",
+      align: "right",
       show: (key) => (
         <Button kind="danger" onClick={() => setRevoked(key)}>
           Revoke

@@ -4,8 +4,14 @@ import style from "./Bars.module.css";
 
 export type Bar = { name: string; value: number; words: string; label?: ComponentChildren };
 
-export function Bars({ title, bars }: { title: string; bars: Bar[] }) {
-  const most = Math.max(...bars.map((bar) => Math.abs(bar.value)), Number.MIN_VALUE);
+type Props = {
+  title: string;
+  bars: Bar[] /** What a full bar stands for, if not the largest value. */;
+  whole?: number;
+};
+
+export function Bars({ title, bars, whole }: Props) {
+  const most = whole ?? Math.max(...bars.map((bar) => Math.abs(bar.value)), Number.MIN_VALUE);
   return (
     <figure>
       <figcaption class="soft">{title}</figcaption>

@@ -3,20 +3,21 @@ import type { ComponentChildren } from "preact";
 import style from "./Rows.module.css";
 import { Empty } from "./States";
 
-export type Column<T> = { title: string; show: (row: T) => ComponentChildren; isNumber?: boolean };
+export type Column<T> = { title: string; show: (row: T) => ComponentChildren; align?: "right" };
 type Props<T> = { caption: string; rows: T[]; columns: Column<T>[]; keyOf: (row: T) => string; empty: string };
 
 export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
   if (rows.length === 0) return <Empty title={empty} />;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section class={style.frame} tabIndex={0} aria-label={caption}>
+    // biome-ignore lint/a11y/useSemanticElements: a landmark of its own would have the name of the panel around it
+    <div class={style.frame} tabIndex={0} role="group" aria-label={caption}>
       <table class={style.table}>
         <caption class="unseen">{caption}</caption>
         <thead>
           <tr>
             {columns.map((column) => (
-              <th key={column.title} scope="col" class={column.isNumber ? style.number : undefined}>
+              <th key={column.title} scope="col" class={column.align === "right" ? style.right : undefined}>
                 {column.title}
               </th>
             ))}
@@ -26,7 +27,7 @@ export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
           {rows.map((row) => (
             <tr key={keyOf(row)}>
               {columns.map((column) => (
-                <td key={column.title} class={column.isNumber ? style.number : undefined}>
+                <td key={column.title} class={column.align === "right" ? style.right : undefined}>
                   {column.show(row)}
                 </td>
               ))}
@@ -34,6 +35,6 @@ export function Rows<T>({ caption, rows, columns, keyOf, empty }: Props<T>) {
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }

@@ -49,7 +49,7 @@ function List({ page }: { page: View["page"] }) {
           <ul class={style.list}>
             {views.map((view) => (
               <li key={view.view_id}>
-                <Link href={path + addressOf(view.question)} class={style.view} title={view.name}>
+                <Link href={path + addressOf(view.question)} class={style.view} title={view.name} onClick={leave}>
                   <Bookmark size={13} aria-hidden="true" /> {view.name}
                 </Link>
                 {view.shared && <span class="soft">shared</span>}
@@ -71,6 +71,11 @@ function List({ page }: { page: View["page"] }) {
       }
     </Shown>
   );
+}
+
+/* A view that was chosen is in sight: the menu would lie over it. */
+function leave(event: MouseEvent): void {
+  (event.currentTarget as HTMLElement).closest("details")?.removeAttribute("open");
 }
 
 /** Return the parameters of the page that asks a question. */

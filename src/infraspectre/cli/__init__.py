@@ -30,6 +30,8 @@ COMMANDS = {
     "graph": "Build the knowledge graph of techniques, actors and incidents, and ask it in Cypher.",
     "log": "Show, verify, export and repair the event log, and change the key that signs it.",
     "store": "Verify, repair and copy the store of records, and erase from it who is named.",
+    "backup": "Copy all that a platform keeps into one file, while it runs.",
+    "restore": "Make the data folder of a platform out of a backup, once all of it is verified.",
     "watch": "Show what happens on a platform, as it happens, until it is told to stop.",
     "integrations": "List the systems and people that a platform tells what happens, and send them a test.",
     "users": "List, add and disable the users of the platform, and change their passwords.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infraspectre.errors import ConfigError
+from infraspectre.errors import ConfigError, UsageError
 from infraspectre.files import make_folder
 from infraspectre.ports import Clock, RecordStore
 from infraspectre.settings import Settings
@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 
 PRIVATE = 0o700
 DAY_S = 86_400
+RESTORING = ".restoring"
+"""Is in a data folder while a backup is being put there."""
 WAIT_S = 30.0
 """How long a change of records waits for others that change some."""
 
 
 def data_folder(settings: Settings) -> Path:
-    """Return the folder of what lasts, which is made for its owner alone; raises OutputError."""
+    """Return the folder of what lasts, which is made for its owner alone; raises OutputError.
+
+    Raises UsageError for one into which only a part of a backup was put.
+    """
     folder = settings.data.path
+    if (folder / RESTORING).exists():
+        raise UsageError("holds a part of a backup", path=folder, remedy="empty it, and restore again")
     if not folder.exists():
         make_folder(folder).chmod(PRIVATE)
     return folder

@@ -126,7 +126,7 @@ def test_a_newcomer_sees_incidents_and_afterwards_nothing_remains(tmp_path: Path
                 time.sleep(0.2)
             assert client.get("/api/v1/flows", params={"limit": 1}, headers=headers).json()["items"]
             [version] = client.get("/api/v1/models/site-flows/versions", headers=headers).json()
-            assert version["stage"] == "production"
+            assert version["moves"][-1]["stage"] == "production"
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
     finally:

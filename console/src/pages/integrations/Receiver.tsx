@@ -38,7 +38,7 @@ export function Receiver({ name, standing, reach, list, close }: Props) {
   const remove = useAction(reach.remove, { done: `Removed ${name}`, changes, after: close });
   const isDisabled = standing.state === "disabled";
   return (
-    <Dialog title={name} close={close}>
+    <Dialog title={name} close={close} isWide>
       <div class={style.parts}>
         <StandingFigures standing={standing} />
         <div class={style.tools}>
@@ -64,7 +64,9 @@ export function Receiver({ name, standing, reach, list, close }: Props) {
             />
           )}
         </Shown>
-        <Button onClick={close}>Close</Button>
+        <div>
+          <Button onClick={close}>Close</Button>
+        </div>
       </div>
       {isRemoving && (
         <Confirm
@@ -90,7 +92,7 @@ const ATTEMPTS: Column<Attempted>[] = [
       </State>
     ),
   },
-  { title: "Tries", isNumber: true, show: (each) => each.attempts },
+  { title: "Tries", align: "right", show: (each) => each.attempts },
   { title: "Last", show: (each) => <Time at={each.at} /> },
   { title: "Problem", show: (each) => each.problem },
 ];

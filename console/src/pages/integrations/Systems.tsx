@@ -78,9 +78,9 @@ export function Systems() {
     { title: "Where to", show: (each) => <code>{each.url}</code> },
     { title: "Format", show: (each) => each.format },
     { title: "State", show: (each) => <StandingState standing={each.standing} /> },
-    { title: "Delivered", isNumber: true, show: (each) => count(each.standing.delivered) },
-    { title: "Waiting", isNumber: true, show: (each) => count(each.standing.retrying) },
-    { title: "Given up", isNumber: true, show: (each) => count(each.standing.dead) },
+    { title: "Delivered", align: "right", show: (each) => count(each.standing.delivered) },
+    { title: "Waiting", align: "right", show: (each) => count(each.standing.retrying) },
+    { title: "Given up", align: "right", show: (each) => count(each.standing.dead) },
   ];
   const open = systems.data?.find((each) => each.name === chosen);
   return (

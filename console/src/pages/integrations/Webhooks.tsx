@@ -39,9 +39,9 @@ export function Webhooks() {
     { title: "Where to", show: (each) => <code>{each.url}</code> },
     { title: "Told of", show: (each) => each.channels.join(", ") || "everything" },
     { title: "State", show: (each) => <StandingState standing={each.standing} /> },
-    { title: "Delivered", isNumber: true, show: (each) => count(each.standing.delivered) },
-    { title: "Waiting", isNumber: true, show: (each) => count(each.standing.retrying) },
-    { title: "Given up", isNumber: true, show: (each) => count(each.standing.dead) },
+    { title: "Delivered", align: "right", show: (each) => count(each.standing.delivered) },
+    { title: "Waiting", align: "right", show: (each) => count(each.standing.retrying) },
+    { title: "Given up", align: "right", show: (each) => count(each.standing.dead) },
   ];
   const open = webhooks.data?.find((each) => each.webhook_id === chosen);
   return (

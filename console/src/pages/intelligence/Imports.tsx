@@ -34,13 +34,14 @@ export function Imports() {
     { title: "Name", show: (each) => <strong>{each.name}</strong> },
     { title: "Imported", show: (each) => <Time at={each.at} /> },
     { title: "By", show: (each) => each.by },
-    { title: "Size", isNumber: true, show: (each) => bytes(each.size) },
-    { title: "Indicators", isNumber: true, show: (each) => count(sum(each.indicators)) },
-    { title: "Reports", isNumber: true, show: (each) => count(each.reports) },
-    { title: "Not usable", isNumber: true, show: (each) => count(sum(each.unusable)) },
-    { title: "Refused", isNumber: true, show: (each) => count(each.refused) },
+    { title: "Size", align: "right", show: (each) => bytes(each.size) },
+    { title: "Indicators", align: "right", show: (each) => count(sum(each.indicators)) },
+    { title: "Reports", align: "right", show: (each) => count(each.reports) },
+    { title: "Not usable", align: "right", show: (each) => count(sum(each.unusable)) },
+    { title: "Refused", align: "right", show: (each) => count(each.refused) },
     {
-      title: "",
+      title: "Actions",
+      align: "right",
       show: (each) => (
         <Button kind="danger" onClick={() => setRemoved(each)}>
           Remove
@@ -118,7 +119,7 @@ async function sent(given: FormData): Promise<Imported> {
 }
 
 const REFUSED: Column<RefusedEntry>[] = [
-  { title: "Line", isNumber: true, show: (each) => each.line ?? "–" },
+  { title: "Line", align: "right", show: (each) => each.line ?? "–" },
   { title: "Entry", show: (each) => <code>{each.entry}</code> },
   { title: "Why", show: (each) => each.reason },
 ];

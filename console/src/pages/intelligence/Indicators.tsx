@@ -9,6 +9,7 @@ import { type Column, DataTable } from "../../parts/DataTable";
 import { Filters } from "../../parts/Filters";
 import { State } from "../../parts/State";
 import { Empty } from "../../parts/States";
+import { TableFrame } from "../../parts/TableFrame";
 import { Time } from "../../parts/Time";
 import { Known } from "./Known";
 
@@ -49,21 +50,23 @@ export function Indicators() {
         fields={FIELDS}
         find={{ label: "Find a part of a value", filterOf: (word) => `value~${word}`, finds: ["value"] }}
       />
-      <DataTable
-        label="Indicators"
-        columns={COLUMNS}
-        list={list}
-        id={(each) => `${each.kind} ${each.value}`}
-        order={question.order}
-        onOrder={(order) => change({ order })}
-        open={(each) => setChosen(each.value)}
-        isMain
-        empty={
-          <Empty title="There are no such indicators">
-            Import a file of STIX, MISP, OTX or CSV, or name folders of them in the settings (detection.intel).
-          </Empty>
-        }
-      />
+      <TableFrame>
+        <DataTable
+          label="Indicators"
+          columns={COLUMNS}
+          list={list}
+          id={(each) => `${each.kind} ${each.value}`}
+          order={question.order}
+          onOrder={(order) => change({ order })}
+          open={(each) => setChosen(each.value)}
+          isMain
+          empty={
+            <Empty title="There are no such indicators">
+              Import a file of STIX, MISP, OTX or CSV, or name folders of them in the settings (detection.intel).
+            </Empty>
+          }
+        />
+      </TableFrame>
       {chosen && <Known value={chosen} close={() => setChosen(null)} />}
     </>
   );

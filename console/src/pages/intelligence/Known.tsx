@@ -16,7 +16,7 @@ export function Known({ value, close }: { value: string; close: () => void }) {
     queryFn: () => answered(api.GET("/api/v1/indicators/{value}", { params: { path: { value } } })),
   });
   return (
-    <Dialog title={value} close={close}>
+    <Dialog title={value} close={close} isWide>
       <div class={style.parts}>
         <Shown of={known} what="what is known">
           {(found) => <Parts found={found} />}

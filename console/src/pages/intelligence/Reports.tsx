@@ -10,6 +10,7 @@ import { type Column, DataTable } from "../../parts/DataTable";
 import { Dialog } from "../../parts/Dialog";
 import { Rows, type Column as ShortColumn } from "../../parts/Rows";
 import { Empty, Shown } from "../../parts/States";
+import { TableFrame } from "../../parts/TableFrame";
 
 const PAGE = 100;
 
@@ -22,15 +23,19 @@ export function Reports() {
   });
   return (
     <>
-      <DataTable
-        label="Threat reports"
-        columns={COLUMNS}
-        list={list}
-        id={(each) => each.report_id}
-        open={setChosen}
-        isMain
-        empty={<Empty title="There are no reports">They come with STIX bundles and MISP events that you import.</Empty>}
-      />
+      <TableFrame>
+        <DataTable
+          label="Threat reports"
+          columns={COLUMNS}
+          list={list}
+          id={(each) => each.report_id}
+          open={setChosen}
+          isMain
+          empty={
+            <Empty title="There are no reports">They come with STIX bundles and MISP events that you import.</Empty>
+          }
+        />
+      </TableFrame>
       {chosen && <Report report={chosen} close={() => setChosen(null)} />}
     </>
   );
@@ -54,7 +59,7 @@ type Named = { kind: string; value: string; seen: number | null };
 const NAMED: ShortColumn<Named>[] = [
   { title: "Kind", show: (each) => each.kind },
   { title: "Value", show: (each) => <code>{each.value}</code> },
-  { title: "Incidents here", isNumber: true, show: (each) => (each.seen === null ? "–" : count(each.seen)) },
+  { title: "Incidents here", align: "right", show: (each) => (each.seen === null ? "–" : count(each.seen)) },
 ];
 
 function Report({ report, close }: { report: ReportSummary; close: () => void }) {
@@ -64,7 +69,7 @@ function Report({ report, close }: { report: ReportSummary; close: () => void })
       answered(api.GET("/api/v1/threat-reports/{report_id}", { params: { path: { report_id: report.report_id } } })),
   });
   return (
-    <Dialog title={report.title} close={close}>
+    <Dialog title={report.title} close={close} isWide>
       <Shown of={whole} what="the report">
         {(found) => (
           <Rows

@@ -81,7 +81,7 @@ function Result({ result }: { result: TrialResult }) {
 }
 
 const FAULTS: Column<RuleFault>[] = [
-  { title: "Line", isNumber: true, show: (each) => each.line ?? "–" },
+  { title: "Line", align: "right", show: (each) => each.line ?? "–" },
   { title: "Field", show: (each) => <code>{each.field}</code> },
   { title: "What is wrong", show: (each) => <State standing="bad">{each.reason}</State> },
   { title: "What to do", show: (each) => each.remedy },

@@ -11,6 +11,14 @@ TENANT/TABLE/ holds
   damaged/                           what was found damaged, set aside
 """
 
-from infraspectre.adapters.column_store.store import ParquetTables
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infraspectre.lazy import lazy
+
+if TYPE_CHECKING:
+    from infraspectre.adapters.column_store.store import ParquetTables
 
 __all__ = ["ParquetTables"]
+__getattr__ = lazy(__name__, {"ParquetTables": "store"})

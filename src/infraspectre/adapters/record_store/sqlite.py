@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,30 @@ def open_sqlite(path: Path, clock: Clock, wait_s: float = WAIT_S) -> SqlRecordSt
 
 def back_up(path: Path, out: Path) -> None:
     """Copy a store as it is at one moment, while others use it; raises InputError and OutputError."""
+    with pinned(path) as copy:
+        copy(out)
+
+
+@contextmanager
+def pinned(path: Path) -> Iterator[Callable[[Path], None]]:
+    """Hold a store as it is at this moment, while others use it, and give what copies it then into a file.
+
+    Both raise InputError and OutputError. A transaction that was begun before is what SQLite's backup copies from.
+    """
     if not path.is_file():
         raise InputError("there is no such file", path=path)
-    with closing(SqliteConnection(path, is_reading=True)) as source, errors_of(out):
-        with closing(sqlite3.connect(out)) as target:
-            source.copy_to(target)
-        out.chmod(0o600)
+    with closing(SqliteConnection(path, is_reading=True)) as source:
+        with errors_of(path):
+            source.run("BEGIN")
+            source.rows("SELECT count(*) FROM sqlite_schema")
+
+        def copy(out: Path) -> None:
+            with errors_of(out):
+                with closing(sqlite3.connect(out)) as target:
+                    source.copy_to(target)
+                out.chmod(0o600)
+
+        yield copy
 
 
 def rebuild_sqlite(path: Path, clock: Clock) -> int:
