@@ -63,15 +63,15 @@ test("events come to who asked for them, and the token stands in no address", as
   expect(String(socket.url)).not.toContain("token");
   const [asked] = socket.sent;
   expect(asked).toMatchObject({ type: "subscribe", channels: ["incidents"], filters: ["severity>=high"] });
-  socket.tell({ type: "events", id: asked?.id, events: [{ kind: "incident.raised" }], position: "7" });
-  socket.tell({ type: "events", id: "another", events: [{ kind: "incident.closed" }], position: "8" });
+  socket.tell({ type: "events", subscription: asked?.id, events: [{ kind: "incident.raised" }], position: "7" });
+  socket.tell({ type: "events", subscription: "another", events: [{ kind: "incident.closed" }], position: "8" });
   expect(listener.mock.calls).toEqual([[[{ kind: "incident.raised" }]]]);
 });
 
 test("a connection that broke is made again, and goes on where it stopped", async () => {
   const { socket, stream } = await followed(vi.fn());
   socket.open();
-  socket.tell({ type: "events", id: socket.sent[0]?.id, events: [{}], position: "7" });
+  socket.tell({ type: "events", subscription: socket.sent[0]?.id, events: [{}], position: "7" });
   socket.close();
   expect(stream.link.value).toBe("away");
   await vi.advanceTimersByTimeAsync(500);

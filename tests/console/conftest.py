@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("console"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator[str]:
     """Yield the address of a platform with incidents, detections and flows, and a user of each role."""
     if not STATIC.exists():
@@ -59,9 +59,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
         running.wait(STOP_S)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Yield a browser; while it runs, an event loop does in this thread, so that no other tests may."""
+    """Yield a browser, no longer than its module: while it runs, an event loop does, which other tests need to begin."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: install Debian's package chromium")
     with sync_playwright() as playwright:

@@ -10,6 +10,8 @@ export type State = "unknown" | "out" | "in";
 const EARLY_S = 30;
 /** Says that there may be a cookie, which no script sees, so that a stranger's first look asks for nothing. */
 const HINT = "infraspectre.session";
+/** Statuses that say that a session is over; all others, such as those of a busy server, say nothing about it. */
+const ENDED = [401, 403];
 const bare = createClient<paths>();
 
 export const state = signal<State>("unknown");
@@ -63,7 +65,7 @@ async function exchange(): Promise<boolean> {
   const asked = bare.POST("/api/v1/sessions/renewal", { body: { refresh_token: "" } });
   const answer = await asked.catch(() => null); // no answer says nothing about the session: it is asked for again
   if (answer?.data) await enter(answer.data);
-  else if (answer && answer.response.status < 500) leave();
+  else if (answer && ENDED.includes(answer.response.status)) leave();
   return answer?.data !== undefined;
 }
 

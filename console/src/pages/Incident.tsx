@@ -18,6 +18,7 @@ import { Timeline } from "../incident/Timeline";
 import { VerdictPanel } from "../incident/VerdictPanel";
 import { neighboursOf } from "../incidents/asking";
 import { useKeys } from "../keyboard";
+import { Page } from "../parts/Page";
 import { Shown } from "../parts/States";
 import style from "./Incident.module.css";
 
@@ -31,11 +32,13 @@ const PARTS = [
 
 export default function Incident({ params }: { params: { id: string } }) {
   useNext(params.id);
-  return (
-    <Shown of={useIncident(params.id)} what="the incident">
+  const asked = useIncident(params.id);
+  const shown = (
+    <Shown of={asked} what="the incident">
       {(detail) => <Whole detail={detail} />}
     </Shown>
   );
+  return asked.data ? shown : <Page title="Incident">{shown}</Page>;
 }
 
 function Whole({ detail }: { detail: Detail }) {

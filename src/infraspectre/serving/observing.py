@@ -50,7 +50,11 @@ logger = structlog.get_logger(__name__)
 def look_around(platform: Platform) -> None:
     """Set the metrics of disks, certificates and the log."""
     for name, path in folders(platform.settings).items():
-        space = os.statvfs(path)
+        try:
+            space = os.statvfs(path)
+        except OSError as error:  # its figures stay as they were; all others are shown
+            logger.warning("a disk cannot be looked at", folder=name, reason=error.strerror)
+            continue
         platform.metrics.set(DISK_FREE, name, value=space.f_bavail * space.f_frsize)
         platform.metrics.set(DISK_SIZE, name, value=space.f_blocks * space.f_frsize)
     for use, path in certificate_files(platform.settings).items():

@@ -9,7 +9,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
-from infraspectre.api.problems import RefusedError
+from infraspectre.api.problems import RefusedError, about_content
 from infraspectre.errors import InputError
 from infraspectre.records.graph import GraphEdge, GraphNode, LeftOut
 from infraspectre.records.times import UNITS, rfc3339
@@ -54,8 +54,10 @@ def show_graph(
     """Show what lies around a node, or the whole recent picture."""
     start = platform.clock.now() - days * UNITS["d"]
     explorer = Explorer(platform, principal.tenant, start)
+    with about_content():
+        place = None if node is None else Place.of(node)
     try:
-        picture = explorer.everything(limit) if node is None else explorer.around(Place.of(node), depth, limit)
+        picture = explorer.everything(limit) if place is None else explorer.around(place, depth, limit)
     except InputError as error:
         raise RefusedError("not-found", error.detail) from error
     graph = picture.graph
