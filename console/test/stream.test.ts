@@ -65,7 +65,8 @@ test("events come to who asked for them, and the token stands in no address", as
   expect(asked).toMatchObject({ type: "subscribe", channels: ["incidents"], filters: ["severity>=high"] });
   socket.tell({ type: "events", subscription: asked?.id, events: [{ kind: "incident.raised" }], position: "7" });
   socket.tell({ type: "events", subscription: "another", events: [{ kind: "incident.closed" }], position: "8" });
-  expect(listener.mock.calls).toEqual([[[{ kind: "incident.raised" }]]]);
+  socket.tell({ type: "gap", subscription: asked?.id, position: "9" });
+  expect(listener.mock.calls).toEqual([[[{ kind: "incident.raised" }]], [[]]]);
 });
 
 test("a connection that broke is made again, and goes on where it stopped", async () => {

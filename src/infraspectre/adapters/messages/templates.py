@@ -61,11 +61,7 @@ def rounded(value: Any, digits: Any = 0) -> float:
     """Round a number; raises ValueError for digits that would take long to compute."""
     if digits not in range(MOST_DIGITS + 1):
         raise ValueError(f"round takes 0 to {MOST_DIGITS} digits")
-<<<<<<< HEAD
-    return float(round(float(value), digits))
-=======
     return round(float(value), int(digits))
->>>>>>> review
 
 
 SAMPLE = Digest([Entry("1", "title", "summary", "high", 90.0, ["10.0.0.1"], ["T1046"], "now", "kind", "tenant", 2)], 1)
