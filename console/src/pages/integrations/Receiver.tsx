@@ -35,7 +35,7 @@ export function Receiver({ name, standing, reach, list, close }: Props) {
   });
   const enable = useAction(reach.enable, { done: "Changed", changes });
   const replay = useAction(reach.replay, { done: "Dead letters are sent again", changes });
-  const remove = useAction(reach.remove, { done: `Removed ${name}`, changes, after: close });
+  const remove = useAction(reach.remove, { done: `Removed ${name}`, changes: [list], after: close });
   const isDisabled = standing.state === "disabled";
   return (
     <Dialog title={name} close={close} isWide>
