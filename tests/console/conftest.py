@@ -61,7 +61,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Yield a browser, no longer than its module: while it runs, an event loop does, which other tests need to begin."""
+    """Yield a browser, no longer than its module: an event loop runs with it, and other tests begin their own."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: install Debian's package chromium")
     with sync_playwright() as playwright:
