@@ -18,7 +18,7 @@ MOST_READ = 4_096
 WAIT_S = 0.25
 """How long one read waits for the first entry; a server ends that much later."""
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.005, 0.05
-DUTY = 4.0
+DUTY = 0.5
 """The pause between two rounds is so many times what a round took, within bounds: few clients are served at once."""
 SLICE = 250
 """Clients that are sent to before others in the loop have their turn."""
