@@ -397,12 +397,12 @@ def test_the_wheel_holds_console_types_and_models_and_nothing_of_tests() -> None
 
 INSTALLED = """
 set -eu
-mkdir -p {work}/up {work}/tmp {work}/root
+mkdir -p {work}/up {work}/tmp {work}/tree
 mount -t tmpfs tmpfs {work}/up
 mkdir {work}/up/upper {work}/up/work
-mount -t overlay overlay -o lowerdir=/,upperdir={work}/up/upper,workdir={work}/up/work {work}/root
-cp {package} {work}/root/package.deb
-chroot {work}/root /bin/sh -euc '
+mount -t overlay overlay -o lowerdir=/,upperdir={work}/up/upper,workdir={work}/up/work {work}/tree
+cp {package} {work}/tree/package.deb
+chroot {work}/tree /bin/sh -euc '
   unset PYTHONPATH
   mount -t proc proc /proc
   dpkg --install --force-depends /package.deb

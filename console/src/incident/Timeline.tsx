@@ -2,7 +2,7 @@
 import { Link } from "wouter-preact";
 import { type Column, DataTable, wholeList } from "../parts/DataTable";
 import { Panel } from "../parts/Panel";
-import { levelOf, Severity } from "../parts/Severity";
+import { levelColour, Severity } from "../parts/Severity";
 import { Shown } from "../parts/States";
 import { exact } from "../parts/Time";
 import { TwoLines } from "../parts/TwoLines";
@@ -85,7 +85,7 @@ function Mark({ entry, from, to }: { entry: TimelineEntry; from: string; to: str
   const right = placeOf(entry.last_seen, from, to);
   return (
     <span
-      class={`${style.mark} ${style[levelOf(entry.severity)]}`}
+      class={`${style.mark} ${levelColour(entry.severity)}`}
       style={{ left: `min(${left}%, 100% - 8px)`, width: `max(8px, ${right - left}%)` }}
       title={`${exact(entry.first_seen)}: ${entry.summary}`}
     />

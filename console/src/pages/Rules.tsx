@@ -1,18 +1,15 @@
 /** Lists the rules with what they found and cost, switches them, and tries new ones on the flows of the last hours. */
 import { Link, useLocation } from "wouter-preact";
 import { answered, api } from "../api/client";
-import { usePages } from "../api/pages";
 import type { RuleSummary } from "../api/schema";
 import { may } from "../api/session";
-import { useQuestion } from "../parts/address";
 import { count, percent } from "../parts/amounts";
-import { type Column, DataTable } from "../parts/DataTable";
-import { Filters } from "../parts/Filters";
+import type { Column } from "../parts/DataTable";
+import { FilteredList } from "../parts/FilteredList";
 import { Page } from "../parts/Page";
 import { Severity } from "../parts/Severity";
 import { type Standing, State } from "../parts/State";
 import { Empty } from "../parts/States";
-import { TableFrame } from "../parts/TableFrame";
 import { Tabs } from "../parts/Tabs";
 import { Time } from "../parts/Time";
 import { Trial } from "./rules/Trial";
@@ -29,10 +26,8 @@ export const WORDS: Record<RuleSummary["state"], string> = {
   unseen: "not read yet",
   refused: "refused",
 };
-const PAGE = 200;
 /** Return what a rule is called; in titles of correlation, a variable stands for what the incidents share. */
 export const titleOf = (rule: RuleSummary) => (rule.kind === "correlation" ? rule.name : rule.title || rule.name);
-const USUAL = { filters: [], order: "-hits" };
 const FACETS = [
   { field: "state", title: "State", values: Object.entries(WORDS) as [string, string][] },
   {
@@ -63,40 +58,24 @@ export default function Rules() {
 
 function List() {
   const [, go] = useLocation();
-  const [question, change] = useQuestion(USUAL);
-  const list = usePages(["rules", question], async (after, signal) => {
-    const query = { filter: question.filters, order: question.order, limit: PAGE, ...(after && { after }) };
-    const page = await answered(api.GET("/api/v1/rules", { params: { query }, signal }));
-    return { ...page, items: page.items as RuleSummary[] };
-  });
   return (
-    <>
-      <Filters
-        filters={question.filters}
-        change={(filters, isTyped) => change({ filters }, isTyped)}
-        facets={FACETS}
-        fields={FIELDS}
-        find={{ label: "Find a rule by its title", filterOf: (word) => `title~${word}`, finds: ["title"] }}
-      />
-      <TableFrame>
-        <DataTable
-          label="Rules"
-          columns={COLUMNS}
-          list={list}
-          id={(rule) => rule.rule_id}
-          order={question.order}
-          onOrder={(order) => change({ order })}
-          open={(rule) => go(`/rules/${encodeURIComponent(rule.rule_id)}`)}
-          isMain
-          empty={
-            <Empty title="There are no such rules">
-              Own rules, Sigma rules and rules of correlation lie in the folders that the settings name
-              (detection.rules).
-            </Empty>
-          }
-        />
-      </TableFrame>
-    </>
+    <FilteredList<RuleSummary>
+      name="rules"
+      order="-hits"
+      ask={(query, signal) => answered(api.GET("/api/v1/rules", { params: { query }, signal }))}
+      facets={FACETS}
+      fields={FIELDS}
+      find={{ label: "Find a rule by its title", filterOf: (word) => `title~${word}`, finds: ["title"] }}
+      label="Rules"
+      columns={COLUMNS}
+      id={(rule) => rule.rule_id}
+      open={(rule) => go(`/rules/${encodeURIComponent(rule.rule_id)}`)}
+      empty={
+        <Empty title="There are no such rules">
+          Own rules, Sigma rules and rules of correlation lie in the folders that the settings name (detection.rules).
+        </Empty>
+      }
+    />
   );
 }
 

@@ -9,10 +9,13 @@ export function levelOf(text: string): Level {
   return LEVELS.find((each) => each === text) ?? "informational";
 }
 
+/** Return the class that gives something the colour of a level. */
+export const levelColour = (text: string) => `level-${levelOf(text)}`;
+
 export function Severity({ level }: { level: string }) {
   const known = levelOf(level);
   return (
-    <span class={`${style.badge} ${style[known]}`}>
+    <span class={`${style.badge} ${style[known]} ${levelColour(known)}`}>
       <span aria-hidden="true">{SHAPES[known]}</span> {known}
     </span>
   );

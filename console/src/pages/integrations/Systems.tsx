@@ -7,11 +7,12 @@ import type { Integration, NewIntegration } from "../../api/schema";
 import { count } from "../../parts/amounts";
 import { Button } from "../../parts/Button";
 import { Dialog } from "../../parts/Dialog";
-import { Area, Field, Form, Select } from "../../parts/Field";
+import { Field, Form, Select } from "../../parts/Field";
 import { linesOf } from "../../parts/lines";
 import { Panel } from "../../parts/Panel";
 import { type Column, Rows } from "../../parts/Rows";
 import { Shown } from "../../parts/States";
+import { FilterLines } from "./FilterLines";
 import { type Reach, Receiver } from "./Receiver";
 import { StandingState } from "./Standing";
 
@@ -180,13 +181,7 @@ function AddSystem({ close }: { close: () => void }) {
           <Field key={name} name={name} label={name} problem={add.problems[`options.${name}`]} />
         ))}
         <Select name="format" label="Format" options={FORMATS} />
-        <Area
-          name="filters"
-          label="Filters"
-          rows={2}
-          hint="One a line, such as severity>=high; all must hold"
-          problem={add.problems.filters}
-        />
+        <FilterLines problem={add.problems.filters} />
         <Button kind="main" type="submit" disabled={add.isBusy}>
           Add
         </Button>

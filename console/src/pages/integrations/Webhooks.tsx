@@ -13,6 +13,7 @@ import { linesOf } from "../../parts/lines";
 import { Panel } from "../../parts/Panel";
 import { type Column, Rows } from "../../parts/Rows";
 import { Shown } from "../../parts/States";
+import { FilterLines } from "./FilterLines";
 import { type Reach, Receiver } from "./Receiver";
 import { StandingState } from "./Standing";
 
@@ -134,13 +135,7 @@ function AddWebhook({ close, made }: { close: () => void; made: (webhook: MadeWe
           hint="One a line, such as incident.raised; all, where none is named"
           problem={add.problems.kinds}
         />
-        <Area
-          name="filters"
-          label="Filters"
-          rows={2}
-          hint="One a line, such as severity>=high; all must hold"
-          problem={add.problems.filters}
-        />
+        <FilterLines problem={add.problems.filters} />
         <Button kind="main" type="submit" disabled={add.isBusy}>
           Add
         </Button>

@@ -1,20 +1,15 @@
 /** Lists indicators: what they are signs of, from whom they come, and whether they were seen here. */
 import { useState } from "preact/hooks";
 import { answered, api } from "../../api/client";
-import { usePages } from "../../api/pages";
 import type { IndicatorSummary } from "../../api/schema";
-import { useQuestion } from "../../parts/address";
 import { count, percent } from "../../parts/amounts";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Filters } from "../../parts/Filters";
+import type { Column } from "../../parts/DataTable";
+import { FilteredList } from "../../parts/FilteredList";
 import { State } from "../../parts/State";
 import { Empty } from "../../parts/States";
-import { TableFrame } from "../../parts/TableFrame";
 import { Time } from "../../parts/Time";
 import { Known } from "./Known";
 
-const PAGE = 200;
-const USUAL = { filters: [], order: "value" };
 const KINDS = [
   "ip",
   "endpoint",
@@ -35,38 +30,25 @@ const FIELDS = ["value", "kind", "sources", "threats", "labels", "techniques", "
 
 export function Indicators() {
   const [chosen, setChosen] = useState<string | null>(null);
-  const [question, change] = useQuestion(USUAL);
-  const list = usePages(["indicators", question], async (after, signal) => {
-    const query = { filter: question.filters, order: question.order, limit: PAGE, ...(after && { after }) };
-    const page = await answered(api.GET("/api/v1/indicators", { params: { query }, signal }));
-    return { ...page, items: page.items as IndicatorSummary[] };
-  });
   return (
     <>
-      <Filters
-        filters={question.filters}
-        change={(filters, isTyped) => change({ filters }, isTyped)}
+      <FilteredList<IndicatorSummary>
+        name="indicators"
+        order="value"
+        ask={(query, signal) => answered(api.GET("/api/v1/indicators", { params: { query }, signal }))}
         facets={FACETS}
         fields={FIELDS}
         find={{ label: "Find a part of a value", filterOf: (word) => `value~${word}`, finds: ["value"] }}
+        label="Indicators"
+        columns={COLUMNS}
+        id={(each) => `${each.kind} ${each.value}`}
+        open={(each) => setChosen(each.value)}
+        empty={
+          <Empty title="There are no such indicators">
+            Import a file of STIX, MISP, OTX or CSV, or name folders of them in the settings (detection.intel).
+          </Empty>
+        }
       />
-      <TableFrame>
-        <DataTable
-          label="Indicators"
-          columns={COLUMNS}
-          list={list}
-          id={(each) => `${each.kind} ${each.value}`}
-          order={question.order}
-          onOrder={(order) => change({ order })}
-          open={(each) => setChosen(each.value)}
-          isMain
-          empty={
-            <Empty title="There are no such indicators">
-              Import a file of STIX, MISP, OTX or CSV, or name folders of them in the settings (detection.intel).
-            </Empty>
-          }
-        />
-      </TableFrame>
       {chosen && <Known value={chosen} close={() => setChosen(null)} />}
     </>
   );
