@@ -176,15 +176,21 @@ def test_a_cut_file_changes_nothing(copied: Path, tmp_path: Path, share: float) 
     assert not (tmp_path / "two").exists()
 
 
-def test_a_flipped_bit_anywhere_is_found(copied: Path, tmp_path: Path) -> None:
-    data = copied.read_bytes()
-    for place in [*range(10, len(data), len(data) // 25), len(data) - 1]:
+def test_a_flipped_bit_is_found_or_changes_nothing(copied: Path, tmp_path: Path) -> None:
+    """A few bits between the blocks of a deflate stream say nothing (RFC 1951, section 3.2.4)."""
+    data, whole = copied.read_bytes(), examine(copied)
+    places = [*range(10, len(data), len(data) // 25), len(data) - 1]
+    found = 0
+    for place in places:
         flipped = bytearray(data)
         flipped[place] ^= 0x10
         (tmp_path / "flipped").write_bytes(flipped)
-        with pytest.raises(InputError):
-            restore(tmp_path / "flipped", tmp_path / "two")
-        assert not (tmp_path / "two").exists()
+        try:
+            assert restore(tmp_path / "flipped", tmp_path / f"restored{place}") == whole
+        except InputError:
+            found += 1
+            assert not (tmp_path / f"restored{place}").exists()
+    assert found >= len(places) - 2
 
 
 def members_of(copied: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
