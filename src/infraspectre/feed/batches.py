@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -32,6 +32,9 @@ class ReadEvent(FeedEvent, frozen=True, gc=False):
 
 
 DECODER = msgspec.json.Decoder(ReadEvent)
+
+
+T = TypeVar("T")
 
 
 class Happening(msgspec.Struct, gc=False, eq=False):
@@ -144,11 +147,17 @@ class Match:
         self.happenings = happenings
         self.end = end
         self._summaries: dict[int, str] = {}
+        self._made: tuple[Hashable, Any] = (None, None)
 
     @cached_property
     def whole(self) -> tuple[Piece, ...]:
         """Return all events."""
         return tuple(self._pieces(lambda _: True))
+
+    @cached_property
+    def cost(self) -> tuple[int, int]:
+        """Return how many events there are, and the characters to send."""
+        return len(self.happenings), sum(piece.size for piece in self.whole)
 
     @cached_property
     def sampled(self) -> tuple[Piece, ...]:
@@ -187,6 +196,13 @@ class Match:
         if known is None:
             known = self._summaries[matches[0].end] = summarized(matches)
         return known
+
+    def made(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is made of the match, made once for all who ask with the same key one after another."""
+        if self._made[0] != key:
+            self._made = key, make()
+        made: T = self._made[1]
+        return made
 
     def after(self, sequence: int) -> Match:
         """Return what lies from a number on."""

@@ -37,6 +37,10 @@ class Wire:
     taken: list[dict[str, Any]] = field(default_factory=list)
     pending: list[tuple[Outcome, list[str]]] = field(default_factory=list)
 
+    @staticmethod
+    def wrap(messages: list[str]) -> list[str]:
+        return messages
+
     def send(self, messages: list[str]) -> Outcome:
         assert not self.pending, "one send at a time"
         outcome = Outcome()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from infraspectre.api.stream.ladder import Ladder, Level
-from infraspectre.api.stream.lanes import Lane
+from infraspectre.api.stream.lanes import Lane, Parcel
 from infraspectre.api.stream.limits import Limits
 from infraspectre.api.stream.messages import message
 from infraspectre.records.access import Principal
@@ -39,8 +39,13 @@ class Sending(Protocol):
 class Transport(Protocol):
     """Sends messages to a client without waiting for it."""
 
-    def send(self, messages: list[str]) -> Sending:
-        """Hand over messages that are sent together."""
+    @property
+    def wrap(self) -> Callable[[list[str]], Any]:
+        """Return what makes one thing to send of messages; transports of one kind have the same."""
+        ...
+
+    def send(self, wrapped: Any) -> Sending:
+        """Hand over messages that were wrapped."""
         ...
 
 
@@ -122,9 +127,12 @@ class Client:
         if self.ending:
             return False
         is_free = self._is_free(now)
+        if is_free and (parcel := self._shared()):
+            self._send(parcel, now)
+            return False
         is_due = self.ladder.level < Level.COALESCE or now - self._sent_at >= COALESCE_S or self._has_urgent()
         if is_free and is_due:
-            self._send(self._take(), now)
+            self._send_own(now)
         self._judge(is_free, now)
         return not self.is_idle
 
@@ -210,6 +218,20 @@ class Client:
     def _has_urgent(self) -> bool:
         return any(lane.is_urgent and lane.size for lane in self.lanes.values())
 
+    def _shared(self) -> Parcel | None:
+        """Take what is to be sent as others get it too, where it is all that waits, as it is nearly always."""
+        if self.ladder.level or self._replies:
+            return None
+        lanes = self.lanes.values()
+        busy = [lane for lane in lanes if not lane.is_idle]
+        if len(busy) != 1:
+            return None
+        settled = [lane.position for lane in lanes]
+        parcel = busy[0].take_shared(self._transport.wrap)
+        if parcel:
+            self._settled = settled
+        return parcel
+
     def _take(self) -> list[str]:
         """Return the next messages: replies, then lanes by priority, up to about what may be sent at once."""
         self._settled = [lane.position for lane in self.lanes.values()]
@@ -223,12 +245,15 @@ class Client:
                 room -= len(text)
         return messages
 
-    def _send(self, messages: list[str], now: float) -> None:
-        if not messages:
-            return
+    def _send_own(self, now: float) -> None:
+        messages = self._take()
+        if messages:
+            self._send(Parcel.of(messages, self._transport.wrap), now)
+
+    def _send(self, parcel: Parcel, now: float) -> None:
         self._sent_at = now
-        self._sent_size = sum(map(len, messages))
+        self._sent_size = parcel.size
         self._is_blocked = False
-        self._sending = self._transport.send(messages)
+        self._sending = self._transport.send(parcel.content)
         self._counts["messages"] += 1
         self._counts["characters"] += self._sent_size

@@ -34,11 +34,11 @@ class Connection:
     def __init__(self, send: Send, wrap: Callable[[list[str]], Any]) -> None:
         """Send with an ASGI channel; `wrap` makes one of its messages from several of ours."""
         self._send = send
-        self._wrap = wrap
+        self.wrap = wrap
 
-    def send(self, messages: list[str]) -> Sending:
+    def send(self, wrapped: Any) -> Sending:
         """Hand over messages; servers whose `send` returns a future spare a task for each message."""
-        outcome: Any = self._send(self._wrap(messages))
+        outcome: Any = self._send(wrapped)
         sending: Sending = outcome if hasattr(outcome, "done") else asyncio.ensure_future(outcome)
         return sending
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 from infraspectre.api.stream.ladder import Level
 from infraspectre.api.stream.messages import (
@@ -38,6 +39,19 @@ class Note(NamedTuple):
         return len(self.text)
 
 
+class Parcel(NamedTuple):
+    """Is what a transport sends at once."""
+
+    content: Any
+    size: int
+    """Characters of its messages."""
+
+    @classmethod
+    def of(cls, messages: list[str], wrap: Callable[[list[str]], Any]) -> Parcel:
+        """Wrap messages as a transport wants them."""
+        return cls(wrap(messages), sum(map(len, messages)))
+
+
 class Lane:
     """Holds what waits in a subscription; its order is that of the feed, and its positions only grow."""
 
@@ -55,7 +69,9 @@ class Lane:
         """The number behind what was sent last."""
         self.events = 0
         self.size = 0
-        self._aggregate_s = request.aggregate_s
+        self.aggregate_s = request.aggregate_s
+        """The length of the present windows of summaries, 0 for events."""
+        self._asked_aggregate_s = request.aggregate_s
         self._level = Level.FULL
         self._queue: deque[Match | Note] = deque()
         self._ready: deque[Piece | Note] = deque()
@@ -91,11 +107,6 @@ class Lane:
         if self.is_empty:
             self.told = max(self.told, min(live, self.next) if self.is_behind else live)
         return self.position
-
-    @property
-    def aggregate_s(self) -> float:
-        """Return the length of the present windows of summaries, 0 for events."""
-        return max(self._aggregate_s, THROTTLED_AGGREGATE_S if self._level >= Level.AGGREGATE else 0.0)
 
     def offer(self, match: Match, now: float) -> None:
         """Take what was selected of the next part of the feed, at least one event."""
@@ -142,6 +153,8 @@ class Lane:
         if self.is_urgent or level == self._level:
             return
         self._level = level
+        throttled_s = THROTTLED_AGGREGATE_S if level >= Level.AGGREGATE else 0.0
+        self.aggregate_s = max(self._asked_aggregate_s, throttled_s)
         if not self.aggregate_s:
             self.summarize()
         waiting = [*self._ready, *self._queue]
@@ -160,6 +173,23 @@ class Lane:
             return self._sent(note, note.text)
         piece = self._piece(room)
         return self._sent(piece, events_message(self.name, piece, self.epoch))
+
+    def take_shared(self, wrap: Callable[[list[str]], Any]) -> Parcel | None:
+        """Return all that waits as others get it too; None, and all still waits, where it is the lane's own."""
+        if len(self._queue) != 1 or self._ready or self._credit is not None or self._level >= Level.SAMPLE:
+            return None
+        match = self._queue[0]
+        if isinstance(match, Note) or len(match.whole) != 1 or match.epoch != self.epoch:
+            return None
+        (piece,) = match.whole
+        parcel = match.made(
+            (self.name, wrap), lambda: Parcel.of([events_message(self.name, piece, match.epoch)], wrap)
+        )
+        self._queue.clear()
+        self.events = self.size = 0
+        self.told = piece.end
+        self._counts["events"] += piece.events
+        return parcel
 
     def acknowledge(self, sequence: int) -> None:
         """Take note that all before a number arrived."""
@@ -185,9 +215,9 @@ class Lane:
     def _cost(self, item: Match | Piece | Note) -> tuple[int, int]:
         if not isinstance(item, Match):
             return item.events, item.size
-        pieces = self._thinned(item)
-        if len(pieces) == 1:
-            return pieces[0].events, pieces[0].size
+        if self._level < Level.SAMPLE:
+            return item.cost
+        pieces = item.sampled
         return sum(piece.events for piece in pieces), sum(piece.size for piece in pieces)
 
     def _thinned(self, match: Match) -> tuple[Piece, ...]:
