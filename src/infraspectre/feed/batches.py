@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -32,9 +31,6 @@ class ReadEvent(FeedEvent, frozen=True, gc=False):
 
 
 DECODER = msgspec.json.Decoder(ReadEvent)
-
-
-T = TypeVar("T")
 
 
 class Happening(msgspec.Struct, gc=False, eq=False):
@@ -78,7 +74,7 @@ class Happening(msgspec.Struct, gc=False, eq=False):
         return f'{source[:-1].decode()},"position":"{epoch}.{self.sequence + 1}"}}'
 
 
-class Piece(NamedTuple):
+class Piece(msgspec.Struct, gc=False, frozen=True):
     """Is a part of a stream ready to be sent: events joined by commas, and what was shed among them."""
 
     text: str
@@ -138,31 +134,34 @@ def add(tallies: Tallies, key: Key, tally: Tally) -> None:
     tallies[key] = tally if known is None else known.plus(tally)
 
 
-class Match:
+class Match(msgspec.Struct, gc=False, eq=False):
     """Is what a selection takes of a part of the feed; shared by all who selected the same."""
 
-    def __init__(self, epoch: str, happenings: Sequence[Happening], end: int) -> None:
-        """Hold events in order; `end` is the number behind the part looked at."""
-        self.epoch = epoch
-        self.happenings = happenings
-        self.end = end
-        self._summaries: dict[int, str] = {}
-        self._made: tuple[Hashable, Any] = (None, None)
+    epoch: str
+    happenings: tuple[Happening, ...]
+    """In order; no list, which the search for cycles would look through again and again."""
+    end: int
+    """The number behind the part looked at."""
+    parcel: Any = None
+    """What was last made of it for many to send."""
+    _whole: tuple[Piece, ...] = ()
+    _sampled: tuple[Piece, ...] = ()
+    _tallies: Tallies | None = None
+    _summaries: dict[int, str] = {}
 
-    @cached_property
+    @property
     def whole(self) -> tuple[Piece, ...]:
         """Return all events."""
-        return tuple(self._pieces(lambda _: True))
+        if not self._whole:
+            self._whole = tuple(self._pieces(lambda _: True))
+        return self._whole
 
-    @cached_property
-    def cost(self) -> tuple[int, int]:
-        """Return how many events there are, and the characters to send."""
-        return len(self.happenings), sum(piece.size for piece in self.whole)
-
-    @cached_property
+    @property
     def sampled(self) -> tuple[Piece, ...]:
         """Return the events without most of those of low severity, and how many those were."""
-        return tuple(self._pieces(is_sampled))
+        if not self._sampled:
+            self._sampled = tuple(self._pieces(is_sampled))
+        return self._sampled
 
     def _pieces(self, is_kept: Callable[[Happening], bool]) -> Iterator[Piece]:
         texts: list[str] = []
@@ -180,9 +179,14 @@ class Match:
             room -= len(text)
         yield Piece(",".join(texts), len(texts), tuple(shed), self.end)
 
-    @cached_property
+    @property
     def tallies(self) -> Tallies:
         """Return the events counted by subject."""
+        if self._tallies is None:
+            self._tallies = self._tallied()
+        return self._tallies
+
+    def _tallied(self) -> Tallies:
         tallies: Tallies = {}
         for happening in self.happenings:
             event = happening.event
@@ -197,18 +201,11 @@ class Match:
             known = self._summaries[matches[0].end] = summarized(matches)
         return known
 
-    def made(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what is made of the match, made once for all who ask with the same key one after another."""
-        if self._made[0] != key:
-            self._made = key, make()
-        made: T = self._made[1]
-        return made
-
     def after(self, sequence: int) -> Match:
         """Return what lies from a number on."""
         if not self.happenings or self.happenings[0].sequence >= sequence:
             return self
-        return Match(self.epoch, [each for each in self.happenings if each.sequence >= sequence], self.end)
+        return Match(self.epoch, tuple([each for each in self.happenings if each.sequence >= sequence]), self.end)
 
 
 def is_sampled(happening: Happening) -> bool:
@@ -282,7 +279,7 @@ class Batch:
 
     def keep(self, selection: Selection, happenings: Iterable[Happening]) -> Match:
         """Remember what a selection takes, for others who select the same."""
-        match = self._matches[selection] = Match(self.epoch, list(happenings), self.end)
+        match = self._matches[selection] = Match(self.epoch, tuple(happenings), self.end)
         return match
 
     def of(self, tenant: str) -> list[Happening]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from infraspectre.api.stream.ladder import Ladder, Level
-from infraspectre.api.stream.lanes import Lane, Parcel
+from infraspectre.api.stream.lanes import Lane, Parcel, Wrap
 from infraspectre.api.stream.limits import Limits
 from infraspectre.api.stream.messages import message
 from infraspectre.records.access import Principal
@@ -40,7 +40,7 @@ class Transport(Protocol):
     """Sends messages to a client without waiting for it."""
 
     @property
-    def wrap(self) -> Callable[[list[str]], Any]:
+    def wrap(self) -> Wrap:
         """Return what makes one thing to send of messages; transports of one kind have the same."""
         ...
 
@@ -79,8 +79,8 @@ class Client:
         self._sending: Sending | None = None
         self._sent_at = now
         self._sent_size = 0
-        self._settled: list[Position] = []
-        """Where the lanes were before what was sent last."""
+        self._settled: list[tuple[int, str]] = []
+        """Where the lanes were before what was sent last: numbers and epochs."""
         self.fallen: list[Lane] = []
         """Lanes for which history is to be read instead of what waited."""
         self._is_blocked = False
@@ -128,7 +128,7 @@ class Client:
             return False
         is_free = self._is_free(now)
         if is_free and (parcel := self._shared()):
-            self._send(parcel, now)
+            self._send(parcel.content, parcel.size, now)
             return False
         is_due = self.ladder.level < Level.COALESCE or now - self._sent_at >= COALESCE_S or self._has_urgent()
         if is_free and is_due:
@@ -151,8 +151,9 @@ class Client:
 
     def _end_slow(self, problem: str) -> None:
         """Close the client, and name the position before what may not have arrived."""
-        lowest = min(self._settled, key=lambda each: each.sequence, default="anywhere")
-        self.end(TRY_AGAIN_LATER, f"{problem}; resume from {lowest}")
+        lowest = min(self._settled, default=None)
+        position = Position(lowest[1], lowest[0]) if lowest else "anywhere"
+        self.end(TRY_AGAIN_LATER, f"{problem}; resume from {position}")
 
     def _heartbeat(self, position: int) -> str:
         return message("heartbeat", positions={lane.name: str(lane.reached(position)) for lane in self.lanes.values()})
@@ -222,19 +223,21 @@ class Client:
         """Take what is to be sent as others get it too, where it is all that waits, as it is nearly always."""
         if self.ladder.level or self._replies:
             return None
-        lanes = self.lanes.values()
-        busy = [lane for lane in lanes if not lane.is_idle]
+        busy = [lane for lane in self.lanes.values() if not lane.is_idle]
         if len(busy) != 1:
             return None
-        settled = [lane.position for lane in lanes]
+        settled = self._reached()
         parcel = busy[0].take_shared(self._transport.wrap)
         if parcel:
             self._settled = settled
         return parcel
 
+    def _reached(self) -> list[tuple[int, str]]:
+        return [(lane.told, lane.epoch) for lane in self.lanes.values()]
+
     def _take(self) -> list[str]:
         """Return the next messages: replies, then lanes by priority, up to about what may be sent at once."""
-        self._settled = [lane.position for lane in self.lanes.values()]
+        self._settled = self._reached()
         messages = list(self._replies)
         self._replies.clear()
         room = self.limits.message_size - sum(map(len, messages))
@@ -248,12 +251,12 @@ class Client:
     def _send_own(self, now: float) -> None:
         messages = self._take()
         if messages:
-            self._send(Parcel.of(messages, self._transport.wrap), now)
+            self._send(self._transport.wrap(messages), sum(map(len, messages)), now)
 
-    def _send(self, parcel: Parcel, now: float) -> None:
+    def _send(self, wrapped: Any, size: int, now: float) -> None:
         self._sent_at = now
-        self._sent_size = parcel.size
+        self._sent_size = size
         self._is_blocked = False
-        self._sending = self._transport.send(parcel.content)
+        self._sending = self._transport.send(wrapped)
         self._counts["messages"] += 1
         self._counts["characters"] += self._sent_size

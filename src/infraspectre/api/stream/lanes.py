@@ -6,6 +6,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from infraspectre.api.stream.ladder import Level
 from infraspectre.api.stream.messages import (
     PRIORITIES,
@@ -39,17 +41,22 @@ class Note(NamedTuple):
         return len(self.text)
 
 
-class Parcel(NamedTuple):
-    """Is what a transport sends at once."""
+Wrap = Callable[[list[str]], Any]
+"""Makes one thing to send of messages."""
 
+
+class Parcel(msgspec.Struct, gc=False):
+    """Is what waits in a lane ready to be sent, for all lanes of the same name and way that get the same."""
+
+    name: str
+    wrap: Wrap
     content: Any
     size: int
-    """Characters of its messages."""
+    """Characters of its message."""
 
-    @classmethod
-    def of(cls, messages: list[str], wrap: Callable[[list[str]], Any]) -> Parcel:
-        """Wrap messages as a transport wants them."""
-        return cls(wrap(messages), sum(map(len, messages)))
+    def suits(self, name: str, wrap: Wrap) -> bool:
+        """Tell whether it can be sent in a lane of a name, in a way."""
+        return self.wrap is wrap and self.name == name
 
 
 class Lane:
@@ -174,22 +181,25 @@ class Lane:
         piece = self._piece(room)
         return self._sent(piece, events_message(self.name, piece, self.epoch))
 
-    def take_shared(self, wrap: Callable[[list[str]], Any]) -> Parcel | None:
+    def take_shared(self, wrap: Wrap) -> Parcel | None:
         """Return all that waits as others get it too; None, and all still waits, where it is the lane's own."""
         if len(self._queue) != 1 or self._ready or self._credit is not None or self._level >= Level.SAMPLE:
             return None
         match = self._queue[0]
         if isinstance(match, Note) or len(match.whole) != 1 or match.epoch != self.epoch:
             return None
-        (piece,) = match.whole
-        parcel = match.made(
-            (self.name, wrap), lambda: Parcel.of([events_message(self.name, piece, match.epoch)], wrap)
-        )
+        parcel: Parcel | None = match.parcel
+        if parcel is None or not parcel.suits(self.name, wrap):
+            parcel = match.parcel = self._packed(match, wrap)
+        self._counts["events"] += self.events
         self._queue.clear()
         self.events = self.size = 0
-        self.told = piece.end
-        self._counts["events"] += piece.events
+        self.told = match.end
         return parcel
+
+    def _packed(self, match: Match, wrap: Wrap) -> Parcel:
+        text = events_message(self.name, match.whole[0], self.epoch)
+        return Parcel(self.name, wrap, wrap([text]), len(text))
 
     def acknowledge(self, sequence: int) -> None:
         """Take note that all before a number arrived."""
@@ -215,9 +225,9 @@ class Lane:
     def _cost(self, item: Match | Piece | Note) -> tuple[int, int]:
         if not isinstance(item, Match):
             return item.events, item.size
-        if self._level < Level.SAMPLE:
-            return item.cost
-        pieces = item.sampled
+        pieces = self._thinned(item)
+        if len(pieces) == 1:
+            return pieces[0].events, len(pieces[0].text)
         return sum(piece.events for piece in pieces), sum(piece.size for piece in pieces)
 
     def _thinned(self, match: Match) -> tuple[Piece, ...]:
