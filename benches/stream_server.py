@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
@@ -19,6 +18,7 @@ from infraspectre.adapters.record_store import open_sqlite
 from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.api.access.credentials import Credential
 from infraspectre.api.app import make_app
+from infraspectre.api.server import search_seldom
 from infraspectre.records.access import KeyRecord
 from infraspectre.records.collections import KEYS
 from infraspectre.serving.platform import Platform
@@ -43,7 +43,7 @@ def main(folder: Path, port: int) -> None:
     records = open_sqlite(folder / "records.db", clock)
     log = LocalLog(folder / "log", clock)
     platform = Platform(records, None, log, settings, clock)  # type: ignore[arg-type]
-    gc.freeze()
+    search_seldom()
     uvloop.run(serve(platform, port))
     log.close()
     records.close()

@@ -36,7 +36,7 @@ class Api(Litestar):
             await super().__call__(scope, receive, send)
             return
         request_id = request_id_of(scope["headers"])
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, channel=(receive, send))
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             if scope["type"] != "http":
                 await super().__call__(scope, receive, send)
@@ -60,6 +60,7 @@ class Api(Litestar):
             return
         if method == "HEAD":
             scope["method"] = "GET"  # type: ignore[typeddict-unknown-key]
+            scope["state"]["channel"] = (receive, send)
         await super().__call__(scope, receive, send)
 
 

@@ -64,6 +64,8 @@ BACKLOG = 1_024
 """Connections that the system holds until they are taken."""
 MOST_CONNECTIONS = Limits().clients + 2 * MOST_AT_ONCE
 """Connections that are served at once: all clients of the stream, and requests beside them."""
+YOUNG_OBJECTS = 20_000
+"""Objects made, and not let go, between two searches for cycles among them."""
 OUTLETS = ("flows", "detections", "incidents", "feed", "relay")
 """Where results of the worker go."""
 
@@ -108,7 +110,7 @@ async def answer(platform: Platform, control: Control) -> None:
         port = held.getsockname()[1]
         application = make_app(platform)
         server = api_server(chosen, application, port)
-        gc.freeze()  # what lives as long as the process is not looked through again and again
+        search_seldom()
         running = asyncio.create_task(server.serve())
         await until_listening(chosen.host, port, running)
         scheme = "https" if chosen.certificate_file else "http"
@@ -124,6 +126,16 @@ async def answer(platform: Platform, control: Control) -> None:
             hub_of(application.state).close()  # streams never end by themselves, and the server waits for all answers
             server.stop()  # type: ignore[no-untyped-call]
             await running
+
+
+def search_seldom() -> None:
+    """Let the search for cycles pass over what lives as long as the process, and come seldom.
+
+    With 1,000 clients of the stream a full search stops everything for a tenth of a second, every few seconds where
+    each 700 objects begin one of the young: what was sent last to each client counts as grown old then.
+    """
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 async def scoring_server(platform: Platform, urls: dict[str, str]) -> ScoringServer | None:

@@ -19,7 +19,7 @@ from infraspectre.api.bodies import JSON_TYPE
 from infraspectre.api.given import GivenDoor, GivenPrincipal
 from infraspectre.api.problems import about_content
 from infraspectre.api.stream import endpoints
-from infraspectre.api.stream.endpoints import Recheck
+from infraspectre.api.stream.endpoints import Receive, Recheck, Send
 from infraspectre.api.stream.hub import Hub
 from infraspectre.api.stream.messages import MOST_AGGREGATE_S, Priority, Subscribe
 from infraspectre.api.stream.running import running
@@ -83,15 +83,6 @@ class FeedPage(msgspec.Struct, frozen=True):
     gap: FeedGap | None
 
 
-class RawSocket(WebSocket[Any, Any, Any]):
-    """Keeps the server's own channel, whose `send` may return a future and so spare a task for each message."""
-
-    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Wrap a connection."""
-        super().__init__(scope, receive, send)
-        self.channel = (receive, send)
-
-
 @get("/api/v1/feed", opt={"permission": "read", "statuses": (422,)}, sync_to_thread=True)
 def read_feed(
     principal: GivenPrincipal,
@@ -149,19 +140,26 @@ def follow_feed(
     )
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
-        await endpoints.server_sent_events(hub, principal, asked, receive, send, recheck(door, scope, principal))
+        _, direct = channel_of(scope)
+        check = recheck(door, scope, principal)
+        await endpoints.server_sent_events(hub, principal, asked, receive, send, direct, check)
 
     return answer
 
 
-@websocket("/api/v1/stream", opt={"permission": "read"}, websocket_class=RawSocket)
+@websocket("/api/v1/stream", opt={"permission": "read"})
 async def converse(socket: WebSocket[Any, Any, Any], hub: GivenHub, door: GivenDoor) -> None:
     """Follow what happens over WebSocket, in as many subscriptions as a client wants."""
-    assert isinstance(socket, RawSocket)  # noqa: S101  the route says so
-    receive, send = socket.channel
+    receive, send = channel_of(socket.scope)
     protocol = PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None
     check = recheck(door, socket.scope, socket.user)
     await endpoints.websocket(hub, socket.user, receive, send, check, protocol)
+
+
+def channel_of(scope: Any) -> tuple[Receive, Send]:
+    """Return the server's own channel, which no layer wraps: its `send` may return a future, which spares a task."""
+    channel: tuple[Receive, Send] = scope["state"]["channel"]
+    return channel
 
 
 def recheck(door: Any, scope: Any, principal: Principal) -> Recheck:

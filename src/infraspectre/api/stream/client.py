@@ -79,7 +79,7 @@ class Client:
         self._sending: Sending | None = None
         self._sent_at = now
         self._sent_size = 0
-        self._settled: list[tuple[int, str]] = []
+        self._settled: tuple[tuple[int, str], ...] = ()
         """Where the lanes were before what was sent last: numbers and epochs."""
         self.fallen: list[Lane] = []
         """Lanes for which history is to be read instead of what waited."""
@@ -232,8 +232,8 @@ class Client:
             self._settled = settled
         return parcel
 
-    def _reached(self) -> list[tuple[int, str]]:
-        return [(lane.told, lane.epoch) for lane in self.lanes.values()]
+    def _reached(self) -> tuple[tuple[int, str], ...]:
+        return tuple([(lane.told, lane.epoch) for lane in self.lanes.values()])
 
     def _take(self) -> list[str]:
         """Return the next messages: replies, then lanes by priority, up to about what may be sent at once."""

@@ -84,10 +84,13 @@ async def websocket(
 
 
 async def server_sent_events(
-    hub: Hub, principal: Principal, asked: Subscribe, receive: Receive, send: Send, recheck: Recheck
+    hub: Hub, principal: Principal, asked: Subscribe, receive: Receive, send: Send, direct: Send, recheck: Recheck
 ) -> None:
-    """Serve one subscription as server-sent events; raises InputError and OverloadError before anything is sent."""
-    client = hub.join(principal, Connection(send, body_part))
+    """Serve one subscription as server-sent events; raises InputError and OverloadError before anything is sent.
+
+    The answer begins with `send`; events are sent with `direct`, which no layer between wraps.
+    """
+    client = hub.join(principal, Connection(direct, body_part))
     try:
         hub.subscribe(client, asked)
         headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
