@@ -20,10 +20,13 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -47,11 +50,11 @@ EVENT = (
     '"data":{"number":%d,"category":"scan","summary":"1,000 ports tried in 4.2 s, 996 refused","sent":%d}}'
 )
 SEVERITIES = ("informational", "low", "medium", "high", "critical")
-SENT = re.compile(rb'"sent":(\d+)')
+STAMP = re.compile(rb'"number":(\d+),[^}]{1,80}"sent":(\d+)')
 METHOD = (
-    "Each event carries when it was handed to the log; a client reads the clock when it has the frame, and the "
-    "oldest event of each frame counts. The log is signed and flushed to the disk before anybody sees an event. "
-    "Publisher, server and clients share the cores of this machine."
+    "A client reads the clock when it has a frame, and the oldest event of each frame counts: from when the log said "
+    "that it is durable, and from when it was handed to the log, which signs and flushes it before anybody sees it. "
+    "Publisher, server and clients share the cores of this machine; all clients are one loop that reads and stamps."
 )
 
 
@@ -143,6 +146,8 @@ class Publisher(threading.Thread):
         self.topic = log.topic(FEED_TOPIC)
         self.rate = rate
         self.number = 1
+        self.committed: list[tuple[int, int]] = []
+        """Numbers of last events of what was handed over together, and when the log said that they are durable."""
         self.stopped = threading.Event()
 
     def run(self) -> None:
@@ -152,10 +157,14 @@ class Publisher(threading.Thread):
             due = first + int((time.monotonic() - begin) * self.rate)
             if due > self.number:
                 last = self.topic.append([text(number) for number in range(self.number, due)])
+                last.add_done_callback(partial(self.note, due - 1))
                 self.number = due
             time.sleep(STEP_S)
         if last:
             last.result(30)
+
+    def note(self, number: int, _: object) -> None:
+        self.committed.append((number, time.time_ns()))
 
 
 def opened(port: int, key: str) -> socket.socket:
@@ -205,30 +214,27 @@ def follow(port: int, key: str, load: Load, results: Any) -> None:
 
 
 def watched(poll: select.epoll, connections: dict[int, tuple[socket.socket, int]], load: Load) -> dict[str, Any]:
-    """Read for as long as asked, and return counts and ages in milliseconds."""
+    """Read for as long as asked, and return counts, and of the oldest event of each read its number and times."""
     buffer = bytearray(1 << 18)
-    tails: dict[int, bytes] = {}
-    ages: list[float] = []
+    stamps = array("q")
     counts: Counter[str] = Counter()
-    begin = time.monotonic()
+    cpu_s, begin = time.process_time(), time.monotonic()
     end = begin + WARM_UP_S + load.seconds
     while (now := time.monotonic()) < end:
         is_measured = now - begin > WARM_UP_S
         for number, _ in poll.poll(0.2):
             with suppress(BlockingIOError):
                 size = connections[number][0].recv_into(buffer)
-                read = tails.get(number, b"") + buffer[:size]
-                tails[number] = read[-7:]
-                counts["closed"] += not size
+                if is_measured and (first := STAMP.search(buffer, 0, size)):
+                    stamps.extend((int(first[1]), int(first[2]), time.time_ns()))
+                counts["events"] += buffer.count(b'"sent":', 0, size)
+                counts["frames"] += buffer.count(b'[{"type":', 0, size)
+                counts["throttled"] += buffer.count(b'"type":"throttle"', 0, size)
                 if not size:
+                    counts["closed"] += 1
                     poll.unregister(number)
-                counts["events"] += (found := read.count(b'"sent":'))
-                counts["reads"] += 1
-                counts["throttled"] += b'"type":"throttle"' in read
-                if found and is_measured and (first := SENT.search(read)):
-                    ages.append((time.time_ns() - int(first[1])) / 1e6)
-    cpu_s = time.process_time()
-    return {"ages": ages, "counts": dict(counts), "cpu_s": cpu_s, "elapsed_s": time.monotonic() - begin}
+    cpu_s = time.process_time() - cpu_s
+    return {"stamps": stamps, "counts": counts, "cpu_s": cpu_s, "elapsed_s": time.monotonic() - begin}
 
 
 def loaded(load: Load) -> Report:
@@ -248,22 +254,38 @@ def loaded(load: Load) -> Report:
         publisher.join()
         client.join()
         peak_mib = server.peak_mib()
+    result["ages"] = ages_of(result["stamps"], publisher.committed)
     return told(load, result, (publisher.number - first) / elapsed_s, cpu_s / elapsed_s, peak_mib)
 
 
+def ages_of(stamps: Sequence[int], committed: list[tuple[int, int]]) -> tuple[list[float], list[float]]:
+    """Return how old events were since they were durable, and since they were handed over, in milliseconds."""
+    durable = [committed[bisect_left(committed, (number, 0))][1] for number in stamps[::3]]
+    received = stamps[2::3]
+    return ages_since(durable, received), ages_since(stamps[1::3], received)
+
+
+def ages_since(times: Sequence[int], received: Sequence[int]) -> list[float]:
+    return [(end - begin) / 1e6 for begin, end in zip(times, received, strict=True)]
+
+
 def told(load: Load, result: dict[str, Any], rate: float, cpus: float, peak_mib: float) -> Report:
-    ages, counts = result["ages"], result["counts"]
+    (ages, older), counts = result["ages"], result["counts"]
+    frames = counts["frames"] / result["elapsed_s"]
     name = f"{load.clients:,} clients" + (f" beside {load.stalled} that read nothing" if load.stalled else "")
-    cut = quantiles(ages, n=1000)
+    cut, older_cut = quantiles(ages, n=1000), quantiles(older, n=1000)
     return Report(
         [
-            Figure(f"{name}: event to client, median", round(median(ages), 1), "ms"),
-            Figure(f"{name}: event to client, 99th percentile", round(cut[989], 1), "ms", "100 ms", "25 ms"),
-            Figure(f"{name}: event to client, 99.9th percentile", round(cut[998], 1), "ms"),
+            Figure(f"{name}: commit to client, median", round(median(ages), 1), "ms"),
+            Figure(f"{name}: commit to client, 99th percentile", round(cut[989], 1), "ms", "100 ms", "25 ms"),
+            Figure(f"{name}: commit to client, 99.9th percentile", round(cut[998], 1), "ms"),
+            Figure(f"{name}: handed to the log to client, median", round(median(older), 1), "ms"),
+            Figure(f"{name}: handed to the log to client, 99th percentile", round(older_cut[989], 1), "ms"),
             Figure(f"{name}: events a second in", round(rate)),
             Figure(f"{name}: events a second out", round(counts["events"] / result["elapsed_s"])),
-            Figure(f"{name}: messages a second out", round(counts["reads"] / result["elapsed_s"])),
+            Figure(f"{name}: messages a second out", round(frames)),
             Figure(f"{name}: cores that the server took", round(cpus, 2)),
+            Figure(f"{name}: processor time of the server by messages", round(cpus / frames * 1e6), "us"),
             Figure(f"{name}: cores that the clients took", round(result["cpu_s"] / result["elapsed_s"], 2)),
             Figure(f"{name}: clients throttled, closed", f"{counts['throttled']}, {counts['closed']}"),
             Figure(f"{name}: highest memory of the server", round(peak_mib), "MiB"),
