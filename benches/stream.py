@@ -44,6 +44,7 @@ GROUPS = 100
 """Each client selects the events of one of so many addresses, and so one in a hundred."""
 STEP_S = 0.005
 WARM_UP_S = 3.0
+CONNECT_S = 30.0
 EVENT = (
     '{"tenant":"default","channel":"threat","kind":"detection.found","at":"2026-01-01T00:00:00Z",'
     '"subject":"case-%d","severity":"%s","entities":["10.0.0.%d","192.168.7.9"],"countries":["DE"],"relevance":0.5,'
@@ -345,13 +346,17 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes:
 
 
 async def visit(follower: Follower, server: Server, seconds: float) -> None:
-    """Follow until the connection is broken off after some seconds; raises TimeoutError, OSError and EOFError."""
+    """Follow until the connection is broken off after some seconds; raises TimeoutError, OSError and EOFError.
+
+    The seconds begin once there is a connection: where the machine is busy, most would break before they are any.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 22)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(CONNECT_S):
             writer.write(handshake(server.key))
             await reader.readuntil(b"\r\n\r\n")
-            follower.counts["connections"] += 1
+        follower.counts["connections"] += 1
+        async with asyncio.timeout(seconds):
             asked = {"type": "subscribe", "id": "a", "filters": [f"entities=10.0.0.{follower.group}"]}
             writer.write(frame(asked | ({"resume": follower.position} if follower.position else {})))
             while True:
@@ -399,7 +404,7 @@ async def haunt(server: Server, publisher: Publisher, followers: list[Follower],
         await asyncio.sleep(chance.uniform(0.5, 3.0))
         total = sum(follower.counts["connections"] for follower in followers)
         print(f"{total:,} connections, {done} kills, {publisher.number:,} events", file=sys.stderr)
-        if done < kills and total >= done * visits * len(followers) / kills:
+        if done < kills and total >= (done + 0.5) * visits * len(followers) / kills:
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
             done += 1

@@ -36,6 +36,8 @@ class Wire:
     is_quick: bool = True
     taken: list[dict[str, Any]] = field(default_factory=list)
     pending: list[tuple[Outcome, list[str]]] = field(default_factory=list)
+    handed: list[list[str]] = field(default_factory=list)
+    """What was sent, as it was handed over."""
 
     @staticmethod
     def wrap(messages: list[str]) -> list[str]:
@@ -45,6 +47,7 @@ class Wire:
         assert not self.pending, "one send at a time"
         outcome = Outcome()
         self.pending.append((outcome, messages))
+        self.handed.append(messages)
         if self.is_quick:
             self.take()
         return outcome

@@ -41,6 +41,23 @@ def test_nothing_of_another_tenant_is_ever_sent() -> None:
     assert numbers(late_wire) == [2]
 
 
+def test_what_clients_get_alike_is_written_once_and_never_for_two_tenants() -> None:
+    stage = Stage()
+    wires = []
+    for tenant, name in (("default", "a"), ("default", "a"), ("default", "b"), ("other", "a")):
+        client, wire = stage.join(Principal(tenant, "ann", "analyst"))
+        stage.ask(client, "subscribe", id=name, filters=["entities=10.0.0.1"])
+        wires.append(wire)
+    stage.publish(*(event(1, tenant=tenant, entities=("10.0.0.1",)) for tenant in ("default", "other")))
+    one, same, renamed, others = (wire.handed[-1] for wire in wires)
+    assert one is same
+    assert renamed is not one
+    assert others is not one
+    assert [each["subscription"] for wire in wires for each in wire.of("events")] == ["a", "a", "b", "a"]
+    assert [each["events"][0]["tenant"] for wire in wires for each in wire.of("events")] == [*["default"] * 3, "other"]
+    assert stage.hub.counts["events"] == 4
+
+
 def test_subscriptions_of_a_value_are_found_by_it_and_get_each_event_once() -> None:
     stage = Stage()
     client, wire = stage.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ class Ledger:
 class Course:
     """Publishes, reads slowly, breaks off, resumes and waits in an order that a seed decides."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, names: Sequence[str]) -> None:
         self.chance = random.Random(seed)
         self.is_quick = self.chance.random() < 0.3
         self.stage = Stage(queue_size=40_000, queues_size=40_000, least_size=40_000, message_size=4_000)
@@ -55,7 +56,7 @@ class Course:
         self.client: Client | None = None
         self.wire = Wire()
         self.read = 0
-        self.ledgers = {name: Ledger(name, f"{self.stage.topic.epoch}.0", 0) for name in SELECTIONS}
+        self.ledgers = {name: Ledger(name, f"{self.stage.topic.epoch}.0", 0) for name in names}
 
     def run(self, steps: int) -> None:
         ways = [self.publish, self.connect, self.take, self.wait, self.stage.replay, self.acknowledge, self.leave]
@@ -142,4 +143,10 @@ class Course:
 
 @pytest.mark.parametrize("seed", range(15))
 def test_whatever_the_order_all_that_was_selected_is_told_once(seed: int) -> None:
-    Course(seed).run(150)
+    Course(seed, list(SELECTIONS)).run(150)
+
+
+@pytest.mark.parametrize("names", [("all",), ("host",), ("grave", "urgent")])
+@pytest.mark.parametrize("seed", range(4))
+def test_so_it_is_where_nearly_everything_is_sent_as_others_get_it(seed: int, names: Sequence[str]) -> None:
+    Course(seed, names).run(150)
