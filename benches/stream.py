@@ -44,7 +44,7 @@ GROUPS = 100
 """Each client selects the events of one of so many addresses, and so one in a hundred."""
 STEP_S = 0.005
 WARM_UP_S = 3.0
-CONNECT_S = 30.0
+CONNECT_S, SETTLE_S = 30.0, 120.0
 EVENT = (
     '{"tenant":"default","channel":"threat","kind":"detection.found","at":"2026-01-01T00:00:00Z",'
     '"subject":"case-%d","severity":"%s","entities":["10.0.0.%d","192.168.7.9"],"countries":["DE"],"relevance":0.5,'
@@ -377,21 +377,12 @@ async def wander(follower: Follower, server: Server, visits: int, chance: random
 
 
 async def settle(follower: Follower, server: Server, last: int) -> None:
-    """Follow until the last event has come."""
-    for _ in range(20):
-        with suppress(TimeoutError, OSError, EOFError):
-            await asyncio.wait_for(until(follower, server, last), 10)
-            return
-
-
-async def until(follower: Follower, server: Server, last: int) -> None:
-    visiting = asyncio.ensure_future(visit(follower, server, 10))
-    while follower.next is None or follower.next <= last:
-        if visiting.done():
-            await visiting
+    """Follow until the last event has come, or too much time has passed."""
+    visiting = asyncio.ensure_future(visit(follower, server, SETTLE_S))
+    while not visiting.done() and (follower.next is None or follower.next <= last):
         await asyncio.sleep(0.05)
     visiting.cancel()
-    with suppress(asyncio.CancelledError):
+    with suppress(asyncio.CancelledError, TimeoutError, OSError, EOFError):
         await visiting
 
 
