@@ -140,6 +140,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
         route_handlers=grouped([*handlers, show_description]),
         dependencies=dependencies,
         request_max_body_size=MOST_BODY,
+        on_startup=[console.prepare],
         on_shutdown=[heavy.close],
         lifespan=[stream.streaming(platform.log)],
         openapi_config=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import mimetypes
@@ -55,6 +56,11 @@ def built(folder: Path = FOLDER) -> dict[str, BuiltFile]:
     """Return the files of the console by their path; none where it was not built."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): read(path, folder) for path in found}
+
+
+async def prepare() -> None:
+    """Read and compress the files before the first request, and not in the loop that answers others."""
+    await asyncio.to_thread(built)
 
 
 def read(path: Path, folder: Path) -> BuiltFile:
