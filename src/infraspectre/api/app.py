@@ -131,7 +131,7 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
     def encoded() -> bytes:
         return msgspec.json.encode(description())
 
-    @get("/api/v1/openapi.json", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
+    @get("/api/v1/openapi.json", opt={"public": True, "compressed": True}, include_in_schema=False, sync_to_thread=True)
     def show_description() -> Response[bytes]:
         return Response(encoded(), media_type=JSON_TYPE)
 

@@ -10,7 +10,7 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Send
 
 from infraspectre.api.bodies import JSON_TYPE
-from infraspectre.api.headers import header
+from infraspectre.api.headers import header, is_zero
 from infraspectre.api.parameters import query_of
 from infraspectre.api.problems import PROBLEM_TYPE, Flaw, RefusedError
 from infraspectre.records.access import Principal
@@ -146,12 +146,6 @@ def check_accept(scope: Any, produces: tuple[str, ...]) -> None:
     taken = {name.strip() for name, _, weights in (each.partition(";") for each in ranges) if not is_zero(weights)}
     if not any(fits(content, wanted) for content in (*produces, PROBLEM_TYPE) for wanted in taken):
         raise RefusedError("not-acceptable", f"the answer is {' or '.join(produces)}")
-
-
-def is_zero(weights: str) -> bool:
-    """Tell whether a weight says that a type is not taken."""
-    name, _, value = weights.partition("=")
-    return name.strip() == "q" and value.strip().strip("0.") == ""
 
 
 def fits(content: str, wanted: str) -> bool:

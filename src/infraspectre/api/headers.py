@@ -22,3 +22,9 @@ def matches(wanted: bytes, etag: bytes | None) -> bool:
     return wanted.strip() == b"*" or etag.removeprefix(b"W/") in {
         each.strip().removeprefix(b"W/") for each in wanted.split(b",")
     }
+
+
+def is_zero(weights: str) -> bool:
+    """Tell whether the weight of a choice says that it is not taken (RFC 9110 section 12.4.2)."""
+    name, _, value = weights.partition("=")
+    return name.strip() == "q" and value.strip().strip("0.") == ""

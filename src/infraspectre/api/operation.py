@@ -15,6 +15,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import Receive, Send
 
 from infraspectre.api.bodies import JSON_TYPE, body_of
+from infraspectre.api.compression import LEAST, may_compress, shrunk
 from infraspectre.api.parameters import Parameters
 from infraspectre.api.problems import send_problem
 
@@ -32,6 +33,7 @@ OF_A_REQUEST: Mapping[str, Callable[[Any, Receive, Send], Any]] = {
 BODILESS = frozenset({204, 304})
 """Statuses of answers without a body (RFC 9110 sections 15.3.5 and 15.4.5)."""
 ENCODER = msgspec.json.Encoder()
+JSON = JSON_TYPE.encode()
 
 
 def operations_of(app: Litestar) -> dict[tuple[str, str], Operation]:
@@ -52,6 +54,7 @@ class Operation:
         self._handler = handler
         self._names = tuple(handler.parsed_fn_signature.parameters)
         self._reserved = [(name, made) for name, made in OF_A_REQUEST.items() if name in model.expected_reserved_kwargs]
+        self._may_compress = may_compress(handler.opt) and "GET" in handler.http_methods
         self._most = handler.resolve_request_max_body_size() or 0
         self._data = handler.parsed_data_field.annotation if handler.parsed_data_field else None
         provided = [each for batch in model.dependency_batches for each in batch]
@@ -93,11 +96,14 @@ class Operation:
             return
         answer = found if isinstance(found, Response) else Response(found)
         status = answer.status_code or self._handler.status_code
-        body = b"" if status in BODILESS else encoded(answer.content)
         headers = [(name.lower().encode(), str(value).encode("latin-1")) for name, value in answer.headers.items()]
         headers += [each.to_encoded_header() for each in answer.cookies]
+        body = b""
         if status not in BODILESS:
-            headers += [(b"content-type", content_type(answer)), (b"content-length", b"%d" % len(body))]
+            body, kind = encoded(answer.content), content_type(answer)
+            if len(body) >= LEAST and self._may_compress and kind == JSON:
+                body, headers = await shrunk(scope, body, headers)
+            headers += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
