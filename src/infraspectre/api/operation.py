@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OF_A_REQUEST: Mapping[str, Callable[[Any, Receive, Send], Any]] = {
     "scope": lambda scope, receive, send: scope,
     "state": lambda scope, receive, send: scope["litestar_app"].state,
-    "request": Request[Any, Any, Any],
+    "request": Request,
 }
 """What functions may take of a request beside its parameters and its body, by the names that Litestar gives them."""
 BODILESS = frozenset({204, 304})
@@ -90,7 +90,7 @@ class Operation:
     async def _send(self, found: Any, scope: Any, receive: Receive, send: Send) -> None:
         """Send what a function returned: mostly values or answers that are whole, else what sends by itself."""
         if callable(found) or (isinstance(found, Response) and type(found) is not Response):
-            request = Request[Any, Any, Any](scope, receive, send)
+            request: Request[Any, Any, Any] = Request(scope, receive, send)
             made: Any = await self._handler.to_response(scope["litestar_app"], found, request)
             await made(scope, receive, send)
             return
