@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Scope
 
 from infraspectre import __version__
 from infraspectre.api import console, events, openapi
 from infraspectre.api.access.door import door_of
 from infraspectre.api.access.policy import Policy
-from infraspectre.api.bodies import JSON_TYPE, MOST_BODY, StrictRequest
+from infraspectre.api.bodies import JSON_TYPE, MOST_BODY
 from infraspectre.api.contents import Contents, Known
 from infraspectre.api.directories import Directories
 from infraspectre.api.etags import expected
 from infraspectre.api.frame import Api
-from infraspectre.api.given import GivenPlatform
 from infraspectre.api.heavy import HeavyPool
 from infraspectre.api.idempotency import Idempotency
-from infraspectre.api.problems import answer_problem
 from infraspectre.api.routes import (
     analysis,
     analytics,
@@ -134,17 +131,16 @@ def make_app(platform: Platform, handlers: Sequence[ControllerRouterHandler] = H
     def encoded() -> bytes:
         return msgspec.json.encode(description())
 
-    @get("/api/v1/openapi.json", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
+    @get("/api/v1/openapi.json", opt={"public": True, "compressed": True}, include_in_schema=False, sync_to_thread=True)
     def show_description() -> Response[bytes]:
         return Response(encoded(), media_type=JSON_TYPE)
 
     return Api(
+        [Policy(door), Contents(known), Idempotency(platform.records, platform.clock, platform.token_key)],
         route_handlers=grouped([*handlers, show_description]),
-        middleware=[Policy(door), Contents(known), Idempotency(platform.records, platform.clock, platform.token_key)],
         dependencies=dependencies,
-        exception_handlers={Exception: answer_problem},
-        request_class=StrictRequest,
         request_max_body_size=MOST_BODY,
+        on_startup=[console.prepare],
         on_shutdown=[heavy.close],
         lifespan=[stream.streaming(platform.log)],
         openapi_config=None,
@@ -174,7 +170,7 @@ def described() -> openapi.Document:
     return openapi.description(handlers, {**nothing, **given, **stream.DEPENDENCIES}, __version__)
 
 
-def principal_of(request: Request[Any, Any, Any], platform: GivenPlatform) -> Principal:
-    """Return on whose behalf a request is answered; after the platform, since tasks are started for what is at once."""
-    principal: Principal = request.user
+def principal_of(scope: Scope) -> Principal:
+    """Return on whose behalf a request is answered."""
+    principal: Principal = scope["user"]
     return principal

@@ -6,13 +6,15 @@ import asyncio
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
 import msgspec
-from litestar import Request
+from litestar.types import Receive
 
+from infraspectre.api.headers import header
 from infraspectre.api.problems import Flaw, RefusedError
 
 JSON_TYPE = "application/json"
@@ -22,27 +24,55 @@ MOST_ROWS_BODY = 32 << 20
 SMALL = 64 << 10
 """Bytes that are read sooner than a thread would begin to; more would keep others waiting."""
 MOST_DEPTH = 32
+MOST_DIGITS = 18
+"""Of a length, as many as are looked at."""
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 NEITHER = bytes(byte for byte in range(256) if byte not in b'[]{}"\\')
 """Bytes that neither nest nor tell where strings end."""
 STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+CONTAINERS = frozenset({dict, list})
 WHERE = re.compile(r" - at `\$\.?(.*)`\Z")
 STEPS = re.compile(r"\w+|\[\.\.\.\]")
 """Steps of a place: names of fields, and items."""
 
 
-class StrictRequest(Request[Any, Any, Any]):
-    """Decodes its body strictly: no field twice, none unknown, no number in quotes."""
+async def body_of(scope: Any, receive: Receive, wanted: Any, most: int) -> Any:
+    """Return the JSON body of a request as a type, without unknown or repeated names; raises RefusedError."""
+    body = await whole_body(scope, receive, most)
+    if not body:
+        raise RefusedError("bad-request", "the request has no body", [Flaw("is missing", "data")])
+    check_type(scope, (JSON_TYPE,))
+    return decoded(body, wanted) if len(body) <= SMALL else await asyncio.to_thread(decoded, body, wanted)
 
-    async def json(self) -> Any:
-        """Return the body as the type that the route takes; raises RefusedError."""
-        content_type = self.content_type[0]
-        if content_type != JSON_TYPE:
-            raise RefusedError("unsupported-content", f"send {JSON_TYPE}, not {content_type[:64] or 'nothing named'}")
-        field = self.route_handler.parsed_data_field
-        body, wanted = await self.body(), field.annotation if field else Any
-        return decoded(body, wanted) if len(body) <= SMALL else await asyncio.to_thread(decoded, body, wanted)
+
+def check_type(scope: Any, wanted: Sequence[str]) -> None:
+    """Refuse a body of a type that is none of those wanted; raises RefusedError."""
+    given = (header(scope["headers"], b"content-type") or b"").decode("latin-1").partition(";")[0].strip().lower()
+    if given not in wanted:
+        raise RefusedError("unsupported-content", f"send {wanted[0]}, not {given[:64] or 'nothing named'}")
+
+
+async def whole_body(scope: Any, receive: Receive, most: int) -> bytes:
+    """Return the body of a request; raises RefusedError for one that is too large or breaks off."""
+    announced = header(scope["headers"], b"content-length") or b""
+    if announced.isdigit() and int(announced[:MOST_DIGITS]) > most:
+        raise too_large(most)
+    body = bytearray()
+    while True:
+        message: Any = await receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError("bad-request", "the request broke off")
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise too_large(most)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def too_large(most: int) -> RefusedError:
+    """Return what says that a body is too large."""
+    return RefusedError("too-large", f"the body has more than {most:,} bytes")
 
 
 @lru_cache(512)
@@ -55,7 +85,7 @@ def decoded(body: bytes, wanted: Any) -> Any:
     """Return JSON as a type; raises RefusedError that says where it is not so."""
     check_depth(body)
     try:
-        UNIQUE.decode(body.decode())
+        check_unique(body)
         return typed(body, wanted)
     except msgspec.ValidationError as error:
         text = str(error)
@@ -125,6 +155,24 @@ def brackets_of(body: bytes) -> bytes:
     if b'"' not in quick and b"\\" not in quick:
         return quick
     return STRINGS.sub(b"", body).translate(None, NO_BRACKETS)
+
+
+def check_unique(body: bytes) -> None:
+    """Refuse an object that has a name twice; raises DecodeError and ValueError for what is not sound.
+
+    Before each value of an object stands a colon. Where a body has no more colons than its objects have names, none was
+    lost, which is seen in half of the time; colons in texts may be the others.
+    """
+    if names_in(msgspec.json.decode(body)) != body.count(b":"):
+        UNIQUE.decode(body.decode())
+
+
+def names_in(value: Any) -> int:
+    """Return how many names the objects within a value have, together."""
+    if type(value) not in CONTAINERS:
+        return 0
+    own, parts = (len(value), value.values()) if isinstance(value, dict) else (0, value)
+    return own if CONTAINERS.isdisjoint(map(type, parts)) else own + sum(map(names_in, parts))
 
 
 def check_names(pairs: list[tuple[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import mimetypes
@@ -14,6 +15,7 @@ from litestar import Request, Response, get
 from litestar.params import PathParameter
 from litestar.response import Redirect
 
+from infraspectre.api.compression import takes_gzip
 from infraspectre.api.problems import RefusedError
 
 FOLDER = Path(__file__).parent / "static"
@@ -57,6 +59,11 @@ def built(folder: Path = FOLDER) -> dict[str, BuiltFile]:
     return {path.relative_to(folder).as_posix(): read(path, folder) for path in found}
 
 
+async def prepare() -> None:
+    """Read and compress the files before the first request, and not in the loop that answers others."""
+    await asyncio.to_thread(built)
+
+
 def read(path: Path, folder: Path) -> BuiltFile:
     """Read a built file."""
     content = path.read_bytes()
@@ -78,7 +85,7 @@ def answer(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
     if file is None:
         raise RefusedError("not-found", "there is no such file" if files else NOT_BUILT)
     headers = {**HEADERS, "etag": file.etag, "cache-control": file.cache_control}
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request.scope["headers"]):
         return Response(file.compressed, media_type=file.media_type, headers={**headers, "content-encoding": "gzip"})
     return Response(file.content, media_type=file.media_type, headers=headers)
 

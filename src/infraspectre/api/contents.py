@@ -6,13 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Send
 
 from infraspectre.api.bodies import JSON_TYPE
-from infraspectre.api.frame import header
+from infraspectre.api.headers import header, is_zero
+from infraspectre.api.parameters import query_of
 from infraspectre.api.problems import PROBLEM_TYPE, Flaw, RefusedError
 from infraspectre.records.access import Principal
 
@@ -51,7 +50,7 @@ class Room:
             del self._held[tenant]
 
 
-class Contents(ASGIMiddleware):
+class Contents:
     """Refuses what a route does not know, and what takes too long."""
 
     def __init__(self, known: Callable[[], Known]) -> None:
@@ -87,12 +86,10 @@ class Contents(ASGIMiddleware):
         query = scope["query_string"]
         if not query:
             return
-        try:
-            given = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
-        except ValueError as error:
-            raise RefusedError("bad-request", f"there are more than {MOST_PARAMETERS} parameters") from error
+        if query.count(b"&") >= MOST_PARAMETERS or not query.isascii():
+            raise RefusedError("bad-request", f"the query is no ASCII of up to {MOST_PARAMETERS} parameters")
         names = self._known().get((scope["method"], scope["path_template"]), frozenset())
-        unknown = sorted({name for name, _ in given} - names)
+        unknown = sorted({name for name, _ in query_of(query)} - names)
         if unknown:
             remedy = f"choose among {', '.join(sorted(names))}" if names else "leave it out"
             flaws = [Flaw("is no parameter", name[:64], 0, remedy) for name in unknown]
@@ -149,12 +146,6 @@ def check_accept(scope: Any, produces: tuple[str, ...]) -> None:
     taken = {name.strip() for name, _, weights in (each.partition(";") for each in ranges) if not is_zero(weights)}
     if not any(fits(content, wanted) for content in (*produces, PROBLEM_TYPE) for wanted in taken):
         raise RefusedError("not-acceptable", f"the answer is {' or '.join(produces)}")
-
-
-def is_zero(weights: str) -> bool:
-    """Tell whether a weight says that a type is not taken."""
-    name, _, value = weights.partition("=")
-    return name.strip() == "q" and value.strip().strip("0.") == ""
 
 
 def fits(content: str, wanted: str) -> bool:

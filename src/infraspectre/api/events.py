@@ -12,9 +12,10 @@ from litestar import Request, post
 from litestar.params import HeaderParameter
 
 from infraspectre._core import unpacked
-from infraspectre.api.frame import header
+from infraspectre.api.bodies import check_type, whole_body
 from infraspectre.api.given import GivenPlatform, GivenPrincipal
-from infraspectre.api.idempotency import digest, whole_body
+from infraspectre.api.headers import header
+from infraspectre.api.idempotency import digest
 from infraspectre.api.problems import MOST_FLAWS, Flaw, RefusedError
 from infraspectre.errors import OverloadError
 from infraspectre.records.events import Position
@@ -116,8 +117,8 @@ async def add_events(
     They are durable once this is answered. With an Idempotency-Key their identities are the same whenever they are sent
     again, so that whoever reads them can tell.
     """
-    check_type(request.content_type[0])
-    body = await whole_body(request.receive, MOST_SENT)
+    check_type(request.scope, NDJSON_TYPES)
+    body = await whole_body(request.scope, request.receive, MOST_SENT)
     with WAITING.room(len(body), platform.metrics):
         topic = platform.log.topic(EVENTS_TOPIC)
         read = (body, content_encoding, principal.tenant, origin_of(request))
@@ -130,12 +131,6 @@ async def add_events(
             raise
     platform.metrics.add(EVENTS_ACCEPTED, count=len(entries))
     return Accepted(len(entries), str(Position(topic.epoch, first)))
-
-
-def check_type(content_type: str) -> None:
-    """Refuse what is no JSON lines."""
-    if content_type not in NDJSON_TYPES:
-        raise RefusedError("unsupported-content", f"send {NDJSON_TYPES[0]}, not {content_type[:64] or 'nothing named'}")
 
 
 def origin_of(request: Request[Any, Any, Any]) -> str:

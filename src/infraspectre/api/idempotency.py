@@ -10,10 +10,10 @@ import re
 from typing import Any
 
 import msgspec
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Send
 
-from infraspectre.api.frame import header
+from infraspectre.api.bodies import whole_body
+from infraspectre.api.headers import header
 from infraspectre.api.problems import Flaw, RefusedError
 from infraspectre.errors import ConflictError
 from infraspectre.ports import Clock, RecordStore, Stored
@@ -50,7 +50,7 @@ class Kept(msgspec.Struct, frozen=True):
     """Base64."""
 
 
-class Idempotency(ASGIMiddleware):
+class Idempotency:
     """Keeps answers to POST for 24 hours by the Idempotency-Key of the principal."""
 
     def __init__(self, records: RecordStore, clock: Clock, key: bytes) -> None:
@@ -65,7 +65,7 @@ class Idempotency(ASGIMiddleware):
         if key is None:
             await next_app(scope, receive, send)
             return
-        body = await whole_body(receive, scope["route_handler"].resolve_request_max_body_size())
+        body = await whole_body(scope, receive, scope["route_handler"].resolve_request_max_body_size())
         tenant = scope["user"].tenant
         parts = (scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
         asked = digest(*parts, key=self._secret)  # passwords may be in it
@@ -166,20 +166,6 @@ def digest(*parts: bytes, key: bytes = b"") -> str:
     for part in parts:
         whole.update(len(part).to_bytes(8, "big") + part)
     return whole.hexdigest()
-
-
-async def whole_body(receive: Receive, most: int) -> bytes:
-    """Return the body of a request; raises RefusedError for one that is too large or breaks off."""
-    body = bytearray()
-    while True:
-        message: Any = await receive()
-        if message["type"] == "http.disconnect":
-            raise RefusedError("bad-request", "the request broke off")
-        body += message.get("body", b"")
-        if len(body) > most:
-            raise RefusedError("too-large", f"the body has more than {most:,} bytes")
-        if not message.get("more_body", False):
-            return bytes(body)
 
 
 def once(body: bytes, receive: Receive) -> Receive:

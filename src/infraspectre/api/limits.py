@@ -34,12 +34,9 @@ class Buckets:
         self._most = most
         self._now = now
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    @property
-    def policy(self) -> str:
-        """Return the rate as RateLimit-Policy says it: quota per window in seconds."""
-        window = max(1, math.ceil(self._burst / self._per_s))
-        return f'"default";q={int(self._burst)};w={window}'
+        window = max(1, math.ceil(self._burst / per_s))
+        self.policy = f'"default";q={int(self._burst)};w={window}'
+        """The rate as RateLimit-Policy says it: quota per window in seconds."""
 
     def take(self, name: str) -> Allowance:
         """Take a token from the bucket of somebody."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException
 from litestar.types import Scope, Send
 
 from infraspectre.api.routing import allowed
@@ -30,6 +28,8 @@ PROBLEMS_PATH = "/api/v1/problems"
 RETRY_AFTER_S = 2
 """What clients are asked to wait where nothing better is known."""
 MOST_FLAWS = 100
+CLOSE_BASE = 4_000
+"""Codes from here on are free for applications (RFC 6455 section 7.4.2): a refusal's is its HTTP status beyond this."""
 log = structlog.get_logger("infraspectre.api")
 
 
@@ -130,8 +130,6 @@ def refused_of(error: Exception, method: str) -> RefusedError:
             kind = next((kind for kind_of, kind in ERROR_KINDS if isinstance(error, kind_of)), "internal")
             retry = {"retry-after": str(RETRY_AFTER_S)} if KINDS[kind].status == 503 else {}
             return RefusedError(kind, error.detail, flaws_of(error), retry)
-        case ValidationException():
-            return RefusedError("bad-request", "the request has values it cannot have", validation_flaws(error))
         case HTTPException() if error.status_code in BY_STATUS and error.status_code < 500:
             return RefusedError(BY_STATUS[error.status_code], error.detail)
     return RefusedError("internal", "the request could not be answered")
@@ -154,17 +152,6 @@ def flaws_of(error: InfraSpectreError) -> list[Flaw]:
     ]
 
 
-MISSING = re.compile(r"\AMissing required .*'([^']+)' for ")
-
-
-def validation_flaws(error: ValidationException) -> list[Flaw]:
-    """Return what the framework found wrong with parameters."""
-    if missing := MISSING.match(error.detail):
-        return [Flaw("is missing", missing[1].rstrip("_"))]
-    found: Any = error.extra or []
-    return [Flaw(each["message"], each.get("key", "").rstrip("_")) for each in found[:MOST_FLAWS]]
-
-
 def problem_of(refusal: RefusedError, path: str, request_id: str) -> Problem:
     """Return the problem that tells a refusal."""
     kind = KINDS[refusal.kind]
@@ -179,20 +166,20 @@ def problem_of(refusal: RefusedError, path: str, request_id: str) -> Problem:
     )
 
 
-def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """Answer with the problem of an error; what was not foreseen is logged with its traceback."""
-    problem, headers = told(request.scope, error)
-    return Response(problem, status_code=problem.status, media_type=PROBLEM_TYPE, headers=headers)
-
-
 async def send_problem(scope: Scope, send: Send, error: Exception) -> None:
-    """Send the problem of an error where no route is left to answer."""
+    """Answer with the problem of an error; what was not foreseen is logged with its traceback."""
     problem, headers = told(scope, error)
     given = [(b"content-type", PROBLEM_TYPE.encode()), *((k.encode(), v.encode()) for k, v in headers.items())]
     body = msgspec.json.encode(problem)
     given.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": problem.status, "headers": given})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def send_close(scope: Scope, send: Send, error: Exception) -> None:
+    """Close a WebSocket for an error; what was not foreseen is logged with its traceback."""
+    problem, _ = told(scope, error)
+    await send({"type": "websocket.close", "code": CLOSE_BASE + problem.status, "reason": problem.detail})
 
 
 def told(scope: Any, error: Exception) -> tuple[Problem, dict[str, str]]:

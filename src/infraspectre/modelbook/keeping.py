@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from infraspectre.modelbook.opening import BUILTIN, BUILTIN_FOLDER, builtin_names, model_store, place, require_trust
 
 if TYPE_CHECKING:
+    from infraspectre.modelbook.opening import Config
     from infraspectre.records.models import Manifest, Stage, Version
 
 
@@ -20,14 +21,14 @@ def listed() -> Iterator[tuple[str, Manifest]]:
         yield BUILTIN + name, load_manifest(BUILTIN_FOLDER / name)
 
 
-def described(name: str, config: Path | None = None) -> Manifest:
+def described(name: str, config: Config = None) -> Manifest:
     """Return what a model says of itself."""
     from infraspectre.adapters.models import load_manifest
 
     return load_manifest(place(name, config))
 
 
-def verified(name: str, key: Path | None, config: Path | None = None) -> Manifest:
+def verified(name: str, key: Path | None, config: Config = None) -> Manifest:
     """Return the manifest of a model after all its files were checked, and, with a key, who signed it."""
     from infraspectre.adapters.models import load_model
 
@@ -55,13 +56,13 @@ def new_key(path: Path) -> Path:
     return make_key(path)
 
 
-def register(folder: Path, name: str, stage: Stage, at: str, config: Path | None = None) -> Version:
+def register(folder: Path, name: str, stage: Stage, at: str, config: Config = None) -> Version:
     """Keep a model directory in the registry, every file and its signature checked, and return its version."""
     require_trust(described(str(folder)), folder)
     return model_store(config).register(folder, name, stage, at)
 
 
-def promote(name: str, version: int, stage: Stage, at: str, config: Path | None = None) -> Version:
+def promote(name: str, version: int, stage: Stage, at: str, config: Config = None) -> Version:
     """Move a registered version to a stage and return it; all its files are checked before."""
     from infraspectre.adapters.models import load_model
 
@@ -72,11 +73,11 @@ def promote(name: str, version: int, stage: Stage, at: str, config: Path | None 
     return store.promote(name, version, stage, at)
 
 
-def history(name: str, config: Path | None = None) -> list[Version]:
+def history(name: str, config: Config = None) -> list[Version]:
     """Return the registered versions of a model, the first one first."""
     return model_store(config).history(name)
 
 
-def registered(config: Path | None = None) -> list[str]:
+def registered(config: Config = None) -> list[str]:
     """Return the names of the models in the registry, sorted."""
     return model_store(config).names()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from infraspectre.errors import InputError, UsageError
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from infraspectre.ml.detector import Model
     from infraspectre.ports import ModelStore
     from infraspectre.records.models import Manifest
+    from infraspectre.settings import ModelSettings
+
+    Config: TypeAlias = Path | ModelSettings | None
+    """Where the registry is named: in a file of settings, in settings, or in those of the environment alone."""
 
 BUILTIN = "builtin:"
 REGISTRY = "registry:"
@@ -35,7 +39,7 @@ class OpenModel(NamedTuple):
     folder: Path
 
 
-def place(name: str, config: Path | None = None) -> Path:
+def place(name: str, config: Config = None) -> Path:
     """Return the folder that a name or path stands for; raises UsageError for a model that is not there."""
     if name.startswith(REGISTRY):
         return registered(name.removeprefix(REGISTRY), config)
@@ -48,7 +52,7 @@ def place(name: str, config: Path | None = None) -> Path:
     return BUILTIN_FOLDER / wanted
 
 
-def registered(name: str, config: Path | None = None) -> Path:
+def registered(name: str, config: Config = None) -> Path:
     """Return the folder of a registered model, `NAME`, `NAME@STAGE` or `NAME@VERSION`; without, that in production."""
     name, _, wanted = name.partition("@")
     wanted = wanted or "production"
@@ -60,12 +64,12 @@ def registered(name: str, config: Path | None = None) -> Path:
     return store.folder(name, found[-1].version)
 
 
-def model_store(config: Path | None = None) -> ModelStore:
+def model_store(config: Config = None) -> ModelStore:
     """Return the registry of models that the settings name."""
     from infraspectre.config import data_folder, load
-    from infraspectre.settings import Settings
+    from infraspectre.settings import ModelSettings, Settings
 
-    chosen = load(Settings, config).models.registry
+    chosen = (config if isinstance(config, ModelSettings) else load(Settings, config).models).registry
     if chosen.startswith(MLFLOW):
         from infraspectre.adapters.mlflow_registry import MlflowStore
 
@@ -91,7 +95,7 @@ def model_class(kind: str) -> type[Model]:
     return found
 
 
-def open_model(name: str, config: Path | None = None) -> OpenModel:
+def open_model(name: str, config: Config = None) -> OpenModel:
     """Read a model, every digest and signature checked; raises InputError naming the file at fault."""
     from infraspectre.adapters.models import load_model
 

@@ -252,22 +252,28 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._families = {family.name: family for family in families}
         self._made: dict[str, Any] = {family.name: made(family, self._registry) for family in families}
+        self._bound: dict[tuple[str, ...], Any] = {}
         self._adopted: dict[str, Figures] = {}
 
     def add(self, family: Family, *labels: str, count: float = 1) -> None:
         """Count up."""
-        metric = self._made[family.name]
-        (metric.labels(*labels) if labels else metric).inc(count)
+        self._of(family, *labels).inc(count)
 
     def set(self, family: Family, *labels: str, value: float) -> None:
         """Set a gauge."""
-        metric = self._made[family.name]
-        (metric.labels(*labels) if labels else metric).set(value)
+        self._of(family, *labels).set(value)
 
     def observe(self, family: Family, *labels: str, value: float) -> None:
         """Add a measured value to a histogram."""
-        metric = self._made[family.name]
-        (metric.labels(*labels) if labels else metric).observe(value)
+        self._of(family, *labels).observe(value)
+
+    def _of(self, family: Family, *labels: str) -> Any:
+        """Return the metric of some labels, which are looked up once."""
+        found = self._bound.get((family.name, *labels))
+        if found is None:
+            metric = self._made[family.name]
+            found = self._bound[family.name, *labels] = metric.labels(*labels) if labels else metric
+        return found
 
     def values(self, family: Family) -> dict[str, float]:
         """Return the values of a gauge by its one label."""

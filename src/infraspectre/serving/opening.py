@@ -43,8 +43,10 @@ def open_platform(settings: Settings, wait_s: float = WAIT_S) -> Platform:
     """
     from infraspectre.adapters.outgoing import outgoing_client
     from infraspectre.adapters.system_clock import SystemClock
+    from infraspectre.modelbook import open_model
     from infraspectre.serving.key_file import secret_key
     from infraspectre.serving.platform import Platform
+    from infraspectre.serving.scoring import Scoring
 
     clock = SystemClock()
     log, records = open_log(settings, clock), open_records(settings, clock, wait_s)
@@ -52,7 +54,8 @@ def open_platform(settings: Settings, wait_s: float = WAIT_S) -> Platform:
     key = settings.access.token_key_file
     token_key = secret_key(Path(key) if key else data_folder(settings) / "token.key")
     outgoing = outgoing_client(settings.access.outgoing_networks)
-    return Platform(records, tables, log, settings, clock, token_key=token_key, outgoing=outgoing)
+    scoring = Scoring(lambda name: open_model(name, settings.models))
+    return Platform(records, tables, log, settings, clock, scoring, token_key=token_key, outgoing=outgoing)
 
 
 def open_log(settings: Settings, clock: Clock) -> LocalLog:

@@ -60,7 +60,7 @@ def retrain(platform: Platform, job: Job, is_lost: threading.Event) -> str:
         rows = learnt_rows(platform, job.tenant, asked.days)
         rows.write_parquet(table)
         learn(table, model, is_lost)
-        version = registered(model, registered_as(job.tenant, asked.name), platform.clock.now())
+        version = registered(platform, model, registered_as(job.tenant, asked.name))
     return f"{REGISTRY}{asked.name}@{version.version}"
 
 
@@ -154,8 +154,8 @@ def learn(table: Path, model: Path, is_lost: threading.Event) -> None:
         raise InputError(f"nothing was learnt: {reason.replace(str(table), 'flows')}")
 
 
-def registered(model: Path, name: str, at: int) -> Version:
+def registered(platform: Platform, model: Path, name: str) -> Version:
     """Keep a model in the registry as a candidate."""
     from infraspectre.modelbook import register
 
-    return register(model, name, "candidate", rfc3339(at))
+    return register(model, name, "candidate", rfc3339(platform.clock.now()), platform.settings.models)

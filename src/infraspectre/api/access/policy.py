@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litestar.exceptions import WebSocketException
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from infraspectre.api.access.door import Door
-from infraspectre.api.frame import header
+from infraspectre.api.headers import header
 from infraspectre.api.limits import Allowance, Buckets, network_of
 from infraspectre.api.problems import RefusedError, send_problem
 from infraspectre.api.routing import operation_name
@@ -21,12 +19,10 @@ CHALLENGE = {"www-authenticate": 'Bearer realm="infraspectre"'}
 """How to authenticate (RFC 6750 section 3)."""
 NOBODY = (DEFAULT_TENANT, "", "")
 OFFERED = "bearer."
-CLOSE_BASE = 4_000
-"""Codes from here on are free for applications (RFC 6455 section 7.4.2): a refusal's is its HTTP status beyond this."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Policy(ASGIMiddleware):
+class Policy:
     """Lets a request through to its route if whoever asks may, and writes down changes and refusals."""
 
     def __init__(self, door: Door) -> None:
@@ -41,8 +37,6 @@ class Policy(ASGIMiddleware):
         except RefusedError as refused:
             if refused.kind != "too-many-requests":
                 await self.note(scope, refused.status)
-            if scope["type"] == "websocket":
-                raise WebSocketException(detail=refused.detail, code=CLOSE_BASE + refused.status) from refused
             raise
         is_change = scope["type"] == "http" and opt.get("audit", scope["method"] not in SAFE and not only_reads(opt))
         await next_app(scope, receive, AuditedSend(self, scope, send) if is_change else send)

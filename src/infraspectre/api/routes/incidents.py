@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -125,6 +126,7 @@ class BulkResult(msgspec.Struct, frozen=True):
     """Why, by the identity of the incident."""
 
 
+REMEMBERED = 1_000
 RAW = msgspec.field(default=msgspec.Raw(b"[]"))
 Fields = msgspec.defstruct("Fields", [(name, Any, None) for name in INCIDENTS.fields])
 Whole = msgspec.defstruct(
@@ -138,6 +140,10 @@ WHOLE = msgspec.json.Decoder(Whole)
 def summary_of(stored: Stored) -> dict[str, Any]:
     """Return what lists show of a record, or of the part that lists read, as an `IncidentSummary` has it."""
     return as_summary(stored, msgspec.structs.asdict(LISTED.decode(stored.body)))
+
+
+remembered_summary = lru_cache(REMEMBERED)(summary_of)
+"""The same, made once for each revision, as first pages are asked for again and again; nobody may change it."""
 
 
 def as_summary(stored: Stored, listed: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def found(platform: Platform, principal: Principal, incident_id: str) -> Stored:
 def incidents_of(platform: Platform, tenant: str, question: Question) -> PageOf[IncidentSummary]:
     """Return a page of the incidents of a tenant."""
     page = platform.records.page(tenant, INCIDENTS, question.query, is_listed=True)
-    answer: PageOf[IncidentSummary] = question.page(map(summary_of, page.rows), page.next)
+    answer: PageOf[IncidentSummary] = question.page(map(remembered_summary, page.rows), page.next)
     return answer
 
 

@@ -102,10 +102,10 @@ def list_models() -> list[ModelStatus]:
 
 
 @get("/api/v1/registry", opt={"permission": "read"}, sync_to_thread=True)
-def list_registered(principal: GivenPrincipal) -> list[RegisteredModel]:
+def list_registered(platform: GivenPlatform, principal: GivenPrincipal) -> list[RegisteredModel]:
     """List the models that are registered for the tenant."""
-    names = known_as(principal.tenant, registered())
-    return [RegisteredModel(name, versions_of(principal, name)) for name in names[:MOST_REGISTERED]]
+    names = known_as(principal.tenant, registered(platform.settings.models))
+    return [RegisteredModel(name, versions_of(platform, principal, name)) for name in names[:MOST_REGISTERED]]
 
 
 @get(PATH + "/{name:str}", opt={"permission": "read"}, sync_to_thread=True)
@@ -144,15 +144,15 @@ def show_drift(
 
 
 @get(PATH + "/{name:str}/versions", opt={"permission": "read"}, sync_to_thread=True)
-def list_versions(principal: GivenPrincipal, name: InPath) -> list[Version]:
+def list_versions(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> list[Version]:
     """List the registered versions of a model of the tenant, the first one first."""
-    return versions_of(principal, name)
+    return versions_of(platform, principal, name)
 
 
-def versions_of(principal: Principal, name: str) -> list[Version]:
+def versions_of(platform: Platform, principal: Principal, name: str) -> list[Version]:
     """Return the versions of a model of the tenant; raises RefusedError where there are none."""
     try:
-        found = history(registered_as(principal.tenant, name))
+        found = history(registered_as(principal.tenant, name), platform.settings.models)
     except UsageError as error:
         raise RefusedError("not-found", f"no model is registered as {name[:64]!r}") from error
     return [replace(each, name=name) for each in found]
@@ -161,9 +161,9 @@ def versions_of(principal: Principal, name: str) -> list[Version]:
 @post(PATH + "/{name:str}/stage", opt={"permission": "engineer"}, status_code=200, sync_to_thread=True)
 def move_model(platform: GivenPlatform, principal: GivenPrincipal, name: InPath, data: JSONBody[Promotion]) -> Version:
     """Move a registered version to a stage; what was in production before is archived."""
-    versions_of(principal, name)
+    versions_of(platform, principal, name)
     at = rfc3339(platform.clock.now())
-    moved = promote(registered_as(principal.tenant, name), data.version, data.stage, at)
+    moved = promote(registered_as(principal.tenant, name), data.version, data.stage, at, platform.settings.models)
     platform.scoring.forget()
     return replace(moved, name=name)
 
