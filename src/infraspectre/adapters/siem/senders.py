@@ -16,8 +16,9 @@ import msgspec
 from infraspectre.adapters.outgoing import Deadline, connected
 from infraspectre.adapters.posts import Answer, accepted, post
 from infraspectre.adapters.siem.facts import Facts, facts_of, milliseconds
-from infraspectre.adapters.siem.formats import as_line, as_value
+from infraspectre.adapters.siem.formats import as_line, as_value, value_of
 from infraspectre.adapters.siem.lines import framed, syslog
+from infraspectre.adapters.siem.objects import encoded
 from infraspectre.errors import AccessError
 from infraspectre.records.delivery import Destination, Failure, Format, Outgoing, Receipt
 
@@ -81,7 +82,7 @@ class Splunk:
         return halved(self._send, events)
 
     def _send(self, events: Sequence[Outgoing]) -> Receipt:
-        parts = [msgspec.json.encode(self._enveloped(facts_of(each))) for each in events]
+        parts = [encoded(self._enveloped(each)) for each in events]
         count = fitting(parts)
         answer = post(self._client, f"{self._url}/services/collector/event", self._headers, b"\n".join(parts[:count]))
         taken = accepted(answer, count)
@@ -90,14 +91,14 @@ class Splunk:
         failure = self._acknowledged(taken)
         return Receipt(0, {}, failure) if failure else Receipt(count)
 
-    def _enveloped(self, facts: Facts) -> dict[str, Any]:
+    def _enveloped(self, outgoing: Outgoing) -> dict[str, Any]:
         return {
-            "time": milliseconds(facts.event.at) / 1_000,
+            "time": milliseconds(outgoing.event.at) / 1_000,
             "source": "infraspectre",
             "sourcetype": self._type,
             **self._named,
-            "event": as_value(facts, self._format),
-            "fields": {"event_id": facts.key, "tenant": facts.event.tenant},
+            "event": value_of(outgoing, self._format),
+            "fields": {"event_id": outgoing.key, "tenant": outgoing.event.tenant},
         }
 
     def _acknowledged(self, answer: Answer) -> Failure | None:
@@ -141,18 +142,23 @@ class Elastic:
         return halved(self._send, events)
 
     def _send(self, events: Sequence[Outgoing]) -> Receipt:
-        parts = [self._action(facts_of(each)) for each in events]
+        parts = [self._action(each) for each in events]
         count = fitting(parts)
         answer = post(self._client, f"{self._url}/_bulk", self._headers, b"".join(parts[:count]))
         taken = accepted(answer, count)
         return taken if isinstance(taken, Receipt) else itemised(decoded(taken.body), count)
 
-    def _action(self, facts: Facts) -> bytes:
-        value = as_value(facts, self._format)
-        document = value if isinstance(value, dict) else {"message": value}
-        document.setdefault("@timestamp", facts.event.at)
-        action = {"create": {"_index": self._index, "_id": facts.key}}
-        return msgspec.json.encode(action) + b"\n" + msgspec.json.encode(document) + b"\n"
+    def _action(self, outgoing: Outgoing) -> bytes:
+        action = {"create": {"_index": self._index, "_id": outgoing.key}}
+        return encoded(action) + b"\n" + document_of(value_of(outgoing, self._format), outgoing.event.at) + b"\n"
+
+
+def document_of(value: Any, at: str) -> bytes:
+    """Return a value as a document with the time that data streams ask for, its own where it has one."""
+    if isinstance(value, dict):  # which others may have posted
+        return encoded({**value, "@timestamp": value.get("@timestamp", at)})
+    written = encoded({"message": value} if isinstance(value, str) else value)
+    return written if written.startswith(b'{"@timestamp":') else b'%b,"@timestamp":%b}' % (written[:-1], encoded(at))
 
 
 def itemised(answer: Mapping[str, Any], count: int) -> Receipt:
@@ -205,7 +211,7 @@ class Sentinel:
         failure = self._logged_in()
         if failure:
             return Receipt(0, {}, failure)
-        parts = [msgspec.json.encode(self._row(facts_of(each))) for each in events]
+        parts = [encoded(self._row(facts_of(each))) for each in events]
         count = fitting(parts)
         headers = {**JSON, "authorization": f"Bearer {self._token}"}
         answer = post(self._client, self._url, headers, b"[" + b",".join(parts[:count]) + b"]")
