@@ -109,7 +109,7 @@ def are_plain(values: Sequence[str]) -> bool:
 
 def cef(facts: Facts) -> str:
     """Return an event in the Common Event Format."""
-    event, orig, resp = facts.event, first(facts.orig), first(facts.resp)
+    event, orig, resp = facts.event, *sides(facts)
     values: Sequence[str] = (
         facts.key, event.kind, orig, resp, facts.message, event.tenant, event.subject,
         " ".join([each.id for each in facts.techniques]), facts.rule, " ".join(event.entities), facts.title,
@@ -151,16 +151,17 @@ TARGET: Mapping[Family, str] = {
 """The name of who takes part, by what it is."""
 
 
-def first(who: Sequence[str]) -> str:
-    """Return the first of those who take part; nothing where there is nobody."""
-    return who[0] if who else ""
+def sides(facts: Facts) -> tuple[str, str]:
+    """Return the first of those who acted, and of those who were acted upon; nothing where there is nobody."""
+    return facts.orig[0] if facts.orig else "", facts.resp[0] if facts.resp else ""
 
 
 def leef(facts: Facts) -> str:
     """Return an event in the Log Event Extended Format 2.0, its fields separated by tabs."""
-    event = facts.event
+    event, orig, resp = facts.event, *sides(facts)
+    identity = event.entities[0] if event.entities else ""
     values: Sequence[str] = (
-        event.kind, first(facts.orig), first(facts.resp), first(event.entities), facts.key, facts.title, facts.message,
+        event.kind, orig, resp, identity, facts.key, facts.title, facts.message,
         event.tenant, event.subject, " ".join([each.id for each in facts.techniques]), facts.rule, facts.first_seen,
         facts.last_seen,
     )  # fmt: skip
