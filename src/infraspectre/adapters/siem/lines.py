@@ -28,7 +28,7 @@ MOST_VALUE = 1_023
 """Signs of a value; what is longer is cut."""
 MOST_MESSAGE = 8_192
 HEADER_SIGNS, EXTENSION_SIGNS, PARAMETER_SIGNS = "\\|", "\\=", '\\"]'
-"""What is escaped by a backslash in headers and extensions of CEF, and in parameters of syslog; itself before others."""
+"""What gets a backslash before it in headers and extensions of CEF and in parameters of syslog, itself first."""
 ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 """What readers take for a sign that does not print."""
 NO_NAME = re.compile(r"[^!-~]")
@@ -53,7 +53,7 @@ def shown(value: str, most: int = MOST_VALUE, also: str = "", first: str = " ") 
     end, since readers cut it off.
     """
     value = value[:most]
-    if value[:1] not in first and value[-1:] != " " and is_shown(value) and not any([sign in value for sign in also]):
+    if value[:1] not in first and value[-1:] != " " and is_shown(value) and not any(map(value.__contains__, also)):
         return value
     signs = list(value.replace("\\", "\\\\"))
     return "".join(

@@ -292,13 +292,18 @@ def eve(facts: Facts) -> Whole | Object:
             return posted
     techniques = {"mitre_technique_id": [each.id for each in facts.techniques]}
     return Eve(
-        timestamp=event.at,
+        timestamp=eve_time(event.at),
         event_type="alert" if facts.is_finding else "infraspectre",
         alert=EveAlert(facts.title, facts.category, EVE_SEVERITY[facts.rank], techniques),
         infraspectre=EveEvent(facts.key, event.kind, event.subject, facts.message),
         src_ip=facts.orig[0] if facts.orig else msgspec.UNSET,
         dest_ip=facts.resp[0] if facts.resp else msgspec.UNSET,
     )
+
+
+def eve_time(at: str) -> str:
+    """Return a time as Suricata writes it: microseconds and an offset; anything else than one of UTC as it is."""
+    return f"{at[:19]}.{at[20:-1][:6]:0<6}+0000" if at.endswith("Z") else at
 
 
 def posted_object(data: msgspec.Raw) -> Object:
