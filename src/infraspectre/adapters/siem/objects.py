@@ -9,6 +9,7 @@ import msgspec
 
 from infraspectre import __version__
 from infraspectre.adapters.siem.facts import PRODUCT, VENDOR, Facts, Family, Technique, family, milliseconds
+from infraspectre.records.delivery import Told
 from infraspectre.records.feed import FeedEvent
 
 ECS_VERSION = "8.17.0"
@@ -37,10 +38,13 @@ class Whole(msgspec.Struct, frozen=True, gc=False):
     """Is an object as it is encoded: its fields in their order."""
 
 
-Plain = msgspec.defstruct(
-    "Plain", [("event_id", str), *get_type_hints(FeedEvent).items()], bases=(Whole,), frozen=True, gc=False
-)
-"""An event as it is, with its identity."""
+PLAIN = {
+    told: msgspec.defstruct(
+        "Plain", [("event_id", str), *get_type_hints(told).items()], bases=(Whole,), frozen=True, gc=False
+    )
+    for told in (FeedEvent, Told)
+}
+"""An event as it is, with its identity: of the feed, and with its place there."""
 
 
 def plain(facts: Facts) -> Whole:
@@ -50,7 +54,7 @@ def plain(facts: Facts) -> Whole:
 
 def plain_of(key: str, event: FeedEvent) -> Whole:
     """Return an event as it is, its record not looked at."""
-    return Plain(key, *msgspec.structs.astuple(event))
+    return PLAIN[type(event)](key, *msgspec.structs.astuple(event))
 
 
 ALERT, NO_ALERT = prepared(["intrusion_detection"]), prepared(["network"])
