@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from infraspectre.adapters.outgoing import Deadline, connected
+from infraspectre.adapters.outgoing import Deadline, connected, reason_of
 from infraspectre.adapters.posts import Answer, accepted, post
 from infraspectre.adapters.siem.facts import Facts, facts_of, milliseconds
 from infraspectre.adapters.siem.formats import as_line, as_value, value_of
@@ -308,7 +308,7 @@ class Syslog:
         except AccessError as error:
             return Receipt(0, {}, Failure(f"may not be called: it {error.message}"))
         except OSError as error:
-            return Receipt(0, {}, Failure(f"did not take events: {type(error).__name__}"))
+            return Receipt(0, {}, Failure(f"did not take events: {reason_of(error)}"))
         return Receipt(len(events))
 
     def parts(self, events: Sequence[Outgoing]) -> list[bytes]:
