@@ -10,22 +10,29 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
+from benches import strangers
+from benches.envelopes import elastic_bodies, elastic_wanted, splunk_bodies, splunk_wanted
+from benches.hostile import Hostile
 from benches.report import Cell, Figure, Report, Table, UnavailableError
-from infraspectre.adapters.siem.facts import MOST_NAME, Facts, facts_of
-from infraspectre.adapters.siem.formats import as_line, line_of
+from benches.strangers import read_shown
+from infraspectre.adapters.siem.facts import Facts, facts_of
+from infraspectre.adapters.siem.formats import as_value, line_of
 from infraspectre.adapters.siem.lines import MOST_MESSAGE, cef, framed, leef, syslog
+from infraspectre.adapters.siem.objects import encoded
 from infraspectre.records.delivery import Format, Outgoing
 from infraspectre.records.feed import FeedEvent
 
 EVENTS, ROUNDS = 10_000, 3
 FLOOR, AIM = 50_000, 200_000
 """Events a second on one core; objects of STIX are counted one by one."""
-SLICE = 20_000
+SLICE = 5_000
 """Hostile events that are read back at once."""
+Check = Callable[[Hostile, int], int]
+"""Has some of the hostile events read back, and returns how much was read otherwise."""
 
 
 def detections(count: int) -> list[Outgoing]:
@@ -122,69 +129,135 @@ def measure() -> Report:
     return Report(figures, notes=["Seconds are those of the processor; STIX is counted in objects."])
 
 
-def read_back(count: int) -> Report:
-    """Have hostile events read back by others, and count fields that are not as they were."""
-    from benches.hostile import Hostile
-
-    rows: list[tuple[Cell, ...]] = []
-    for name, check in CHECKS.items():
-        events, left, wrong, begin = Hostile(len(name)), count, 0, time.monotonic()
-        try:
-            while left > 0:
-                wrong += check([*events.events(min(left, SLICE))])
-                left -= SLICE
-        except UnavailableError as reason:
-            rows.append((name, str(reason), "", ""))
-            continue
-        rows.append((name, count, wrong, round(time.monotonic() - begin)))
-        print(rows[-1], flush=True)
-    return Report(tables=[Table("Hostile events", ("read back by", "events", "wrong fields", "seconds"), rows)])
-
-
-def wrong_in_cef(facts: list[Facts]) -> int:
-    """Return how many fields liblognorm reads otherwise in CEF."""
-    from benches.strangers import cef_by_liblognorm, read_shown
-
-    found = cef_by_liblognorm([cef(each) for each in facts])
-    wanted = [{"msg": each.message, "cs2": each.event.subject, "cs4": each.rule} for each in facts]
-    return wrong(found, wanted, read_shown)
+def read_back(count: int, seconds: float) -> Report:
+    """Have hostile events read back by others by turns, and count fields that are not as they were."""
+    end = time.monotonic() + seconds
+    left = {name: Hostile(seed) for seed, name in enumerate(CHECKS, 100)}
+    found = {name: [0, 0] for name in CHECKS}
+    missing: dict[str, str] = {}
+    for _ in range(-(-count // SLICE)):
+        for name in [*left]:
+            if time.monotonic() > end:
+                break
+            try:
+                found[name][1] += CHECKS[name](left[name], min(SLICE, count))
+                found[name][0] += min(SLICE, count)
+            except UnavailableError as reason:
+                missing[name] = str(reason)
+                del left[name]
+        print(*(f"{name} {events:,} ({wrong} wrong)" for name, (events, wrong) in found.items()), sep="; ", flush=True)
+    rows: list[tuple[Cell, ...]] = [(name, *told, missing.get(name, "")) for name, told in found.items()]
+    return Report(tables=[Table("Hostile events", ("read back by", "events", "wrong fields", "missing"), rows)])
 
 
-def wrong_in_leef(facts: list[Facts]) -> int:
-    """Return how many fields liblognorm reads otherwise in LEEF."""
-    from benches.strangers import leef_by_liblognorm, read_shown
-
-    found = leef_by_liblognorm([leef(each) for each in facts])
-    wanted = [{"msg": each.message, "subject": each.event.subject, "rule": each.rule} for each in facts]
-    return wrong(found, wanted, read_shown)
+def wrong_in_cef(read: str) -> Check:
+    """Return what counts fields that a reader finds otherwise in CEF, and those that it finds beyond them."""
+    return wrong_in_line(read, cef, lambda each: {"msg": each.message, "cs2": each.event.subject, "cs4": each.rule})
 
 
-def wrong(found: list[dict[str, str]], wanted: list[dict[str, str]], read: Callable[[str], str]) -> int:
-    """Return how many fields are not as they were."""
-    both = zip(found, wanted, strict=True)
-    return sum(read(told[key]) != value[:MOST_MESSAGE] for told, asked in both for key, value in asked.items())
+def wrong_in_leef(read: str) -> Check:
+    """Return what counts fields that a reader finds otherwise in LEEF."""
+    return wrong_in_line(
+        read, leef, lambda each: {"msg": each.message, "subject": each.event.subject, "rule": each.rule}
+    )
 
 
-def wrong_in(chosen: Format) -> Callable[[list[Facts]], int]:
-    """Return what counts texts that JavaScript does not find in a format of JSON."""
+def wrong_in_syslog(read: str) -> Check:
+    """Return what counts fields that a reader finds otherwise in an entry of syslog."""
+    return wrong_in_line(
+        read,
+        lambda each: syslog(each, leef(each), "here"),
+        lambda each: {"message": leef(each), "id": each.key, "tenant": each.event.tenant},
+        lambda name, text: text if name == "message" else read_shown(text),
+    )
 
-    def check(facts: list[Facts]) -> int:
-        from benches.strangers import texts_by_node
 
-        found = texts_by_node([as_line(each, chosen).encode() for each in facts])
-        wanted = (
-            {each.key, each.event.tenant} if chosen == "json" else {each.message, each.resp[0][:MOST_NAME]}
-            for each in facts
+def wrong_in_line(
+    read: str,
+    write: Callable[[Facts], Any],
+    wanted: Callable[[Facts], dict[str, str]],
+    shown: Callable[[str, str], str] = lambda _, text: read_shown(text),
+) -> Check:
+    """Return what counts fields that are not as they were, and sets of fields that no other line has."""
+
+    def check(hostile: Hostile, count: int) -> int:
+        facts = list(hostile.events(count))
+        found = getattr(strangers, read)([write(each) for each in facts])
+        shapes = {frozenset(each) - OPTIONAL for each in found}
+        differ = sum(
+            shown(name, told[name]) != (value if name == "message" else value[:MOST_MESSAGE])
+            for told, each in zip(found, facts, strict=True)
+            for name, value in wanted(each).items()
         )
-        return sum(len(asked - set(told)) for asked, told in zip(wanted, found, strict=True))
+        return differ + len(shapes) - 1
 
     return check
 
 
-CHECKS: dict[str, Callable[[list[Facts]], int]] = {
-    "cef: liblognorm": wrong_in_cef,
-    "leef: liblognorm": wrong_in_leef,
-    **{f"{chosen}: JavaScript": wrong_in(chosen) for chosen in ("json", "ecs", "ocsf", "eve", "stix")},
+def wrong_in_object(read: str, chosen: Format) -> Check:
+    """Return what counts objects that a reader finds otherwise."""
+
+    def check(hostile: Hostile, count: int) -> int:
+        values = [encoded(as_value(each, chosen)) for each in hostile.events(count)]
+        found = getattr(strangers, read)(b"\n".join(values))
+        return sum(told != json.loads(value) for told, value in zip(found, values, strict=True))
+
+    return check
+
+
+def wrong_in_envelope(
+    read: str, bodies: Callable[..., list[bytes]], wanted: Callable[..., list[Any]], chosen: Format
+) -> Check:
+    """Return what counts objects that a reader finds otherwise in what a receiver is sent."""
+
+    def check(hostile: Hostile, count: int) -> int:
+        events = list(hostile.outgoing(count))
+        found = getattr(strangers, read)(b"\n".join(bodies(events, chosen)))
+        asked = [each for outgoing in events for each in wanted(outgoing, chosen)]
+        return sum(told != each for told, each in zip(found, asked, strict=True))
+
+    return check
+
+
+def wrong_in_csv(read: str) -> Check:
+    """Return what counts rows that a reader finds otherwise in CSV."""
+    from infraspectre.api.routes.exports import line
+
+    def check(hostile: Hostile, count: int) -> int:
+        rows = [[hostile.text() for _ in range(3)] for _ in range(count)]
+        found = getattr(strangers, read)(b"".join(map(line, rows)))
+        return sum(told != row for told, row in zip(found, rows, strict=True))
+
+    return check
+
+
+OPTIONAL = frozenset({"src", "dst", "shost", "dhost", "c6a2", "c6a2Label", "c6a3", "c6a3Label"} | {
+    "Source IPv6 Address", "Destination IPv6 Address",
+})  # fmt: skip
+"""Fields of CEF that depend on what somebody is."""
+OBJECT_READERS = {"jq": "objects_by_jq", "JavaScript": "objects_by_node"}
+CHECKS: dict[str, Check] = {
+    "cef: liblognorm": wrong_in_cef("cef_by_liblognorm"),
+    "cef: pycef": wrong_in_cef("cef_by_pycef"),
+    "leef: liblognorm": wrong_in_leef("leef_by_liblognorm"),
+    "leef: syslog-ng": wrong_in_leef("leef_by_syslog_ng"),
+    "syslog: syslog-ng": wrong_in_syslog("syslog_by_syslog_ng"),
+    "syslog: syslog-rfc5424-parser": wrong_in_syslog("syslog_by_python"),
+    "csv: Python": wrong_in_csv("rows_by_csv"),
+    "csv: DuckDB": wrong_in_csv("rows_by_duckdb"),
+    **{
+        f"{chosen}: {name}": wrong_in_object(read, chosen)
+        for chosen in ("json", "ecs", "ocsf", "eve", "stix")
+        for name, read in OBJECT_READERS.items()
+    },
+    **{
+        f"{name} of {chosen}: {reader}": wrong_in_envelope(read, bodies, wanted, chosen)
+        for name, bodies, wanted, chosen in (
+            ("Splunk HEC", splunk_bodies, splunk_wanted, "cef"),
+            ("Elastic _bulk", elastic_bodies, elastic_wanted, "ecs"),
+        )
+        for reader, read in OBJECT_READERS.items()
+    },
 }
 
 
@@ -193,9 +266,10 @@ def main() -> int:
     from benches.report import markdown
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hostile", type=int, default=0, metavar="N", help="have N hostile events read back")
+    parser.add_argument("--hostile", type=int, default=0, metavar="N", help="have N hostile events read back by each")
+    parser.add_argument("--seconds", type=float, default=3_600, help="begin with no more events after so many seconds")
     arguments = parser.parse_args()
-    report = read_back(arguments.hostile) if arguments.hostile else measure()
+    report = read_back(arguments.hostile, arguments.seconds) if arguments.hostile else measure()
     print(markdown("formats", "Events a second on one core, each format.", report))
     return 1 if any(row[2] for table in report.tables for row in table.rows) else 0
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from infraspectre.adapters.siem.facts import Facts, Technique
+from infraspectre.records.delivery import Outgoing
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.feed import FeedEvent
 
@@ -39,6 +40,16 @@ class Hostile:
         for _ in range(count):
             self._made += 1
             yield self._facts()
+
+    def outgoing(self, count: int) -> Iterator[Outgoing]:
+        """Yield events as the feed tells them, all that is hostile in their records, too."""
+        for facts in self.events(count):
+            told = {
+                "title": facts.title, "detector": facts.rule, "category": facts.category, "orig": facts.orig,
+                "resp": facts.resp, "techniques": facts.techniques, "evidence": {"summary": facts.message},
+            }  # fmt: skip
+            event = msgspec.structs.replace(facts.event, data=msgspec.Raw(msgspec.json.encode(told)))
+            yield Outgoing(facts.key, event, "")
 
     def text(self, most: int = 8) -> str:
         """Return a text of some pieces, at least one sign long."""

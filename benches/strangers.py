@@ -5,6 +5,8 @@ Those that are not installed here raise UnavailableError; which they are stands 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -222,27 +224,46 @@ def syslog_by_python(entries: Sequence[bytes]) -> list[Fields]:
     return found
 
 
-def texts_by_jq(lines: Sequence[bytes]) -> list[list[str]]:
-    """Return all texts within objects of JSON, as jq reads them."""
-    told = ran([tool("jq"), "-c", "[.. | strings]"], b"\n".join(lines))
-    return [json.loads(each) for each in told.split(b"\n") if each]
+def objects_by_jq(text: bytes) -> list[Any]:
+    """Return the values of JSON within a text, as jq reads them one after another."""
+    return [json.loads(each) for each in ran([tool("jq"), "-c", "."], text).split(b"\n") if each]
 
 
 NODE = """
 const lines = require("fs").readFileSync(0, "utf8").split("\\n").filter(each => each)
-const found = []
-const walk = value => {
-  if (typeof value === "string") found.push(value)
-  else if (value && typeof value === "object") Object.values(value).forEach(walk)
-}
-for (const line of lines) { found.length = 0; walk(JSON.parse(line)); console.log(JSON.stringify(found)) }
+for (const line of lines) console.log(JSON.stringify(JSON.parse(line)))
 """
+
+
+def objects_by_node(text: bytes) -> list[Any]:
+    """Return the value of JSON on each line of a text, as JavaScript reads it."""
+    return [json.loads(each) for each in ran([tool("node"), "-e", NODE], text).split(b"\n") if each]
+
+
+def texts_by_jq(lines: Sequence[bytes]) -> list[list[str]]:
+    """Return all texts within objects of JSON, as jq reads them."""
+    return [texts(each) for each in objects_by_jq(b"\n".join(lines))]
 
 
 def texts_by_node(lines: Sequence[bytes]) -> list[list[str]]:
     """Return all texts within objects of JSON, as JavaScript reads them."""
-    told = ran([tool("node"), "-e", NODE], b"\n".join(lines))
-    return [json.loads(each) for each in told.split(b"\n") if each]
+    return [texts(each) for each in objects_by_node(b"\n".join(lines))]
+
+
+def rows_by_csv(text: bytes) -> list[list[str]]:
+    """Read CSV with Python's own reader."""
+    return [*csv.reader(io.StringIO(text.decode(), newline=""), strict=True)]
+
+
+def rows_by_duckdb(text: bytes) -> list[list[str]]:
+    """Read CSV with DuckDB, told nothing but that all is text."""
+    duckdb = module("duckdb")
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+        file.write(text)
+        file.flush()
+        read = "select * from read_csv(?, header = false, all_varchar = true, delim = ',', quote = '\"', escape = '\"',"
+        read += " max_line_size = 16777216, parallel = false)"
+        return [[each or "" for each in row] for row in duckdb.connect().execute(read, [file.name]).fetchall()]
 
 
 def texts(value: Any) -> list[str]:
@@ -265,6 +286,27 @@ def node(script: str, text: bytes, package: str) -> bytes:
     return subprocess.run(
         command, input=text, capture_output=True, check=True, timeout=LIMIT_S, cwd=NODE_PACKAGES
     ).stdout
+
+
+EVE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+[+-]\d+", re.ASCII)
+EVE_TYPES = {
+    "timestamp": str, "event_type": str, "src_ip": str, "dest_ip": str, "alert.signature": str, "alert.category": str,
+    "alert.severity": int, "alert.metadata": dict, "infraspectre": dict,
+}  # fmt: skip
+"""What Suricata's own schema of EVE says of the fields that we write, and the one for what it has none for."""
+
+
+def eve_flaws(objects: Sequence[Any]) -> list[str]:
+    """Return where alerts of EVE have other fields or types than Suricata writes."""
+    found = set()
+    for one in objects:
+        fields = {key: value for key, value in one.items() if key != "alert"}
+        fields |= {f"alert.{key}": value for key, value in one["alert"].items()}
+        found |= {name for name, value in fields.items() if type(value) is not EVE_TYPES.get(name)}
+        found |= {"timestamp"} - {"timestamp" if EVE_TIME.fullmatch(one["timestamp"]) else ""}
+        lists = one["alert"]["metadata"].values()
+        found |= {"alert.metadata" for each in lists if not all(isinstance(text, str) for text in each)}
+    return sorted(found)
 
 
 ECS_FIELDS = """

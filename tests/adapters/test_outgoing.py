@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,7 @@ from typing import ClassVar
 import httpx
 import pytest
 
-from infraspectre.adapters.outgoing import GuardedTransport
+from infraspectre.adapters.outgoing import GuardedTransport, reason_of
 from infraspectre.errors import AccessError
 
 LOOPBACK = ("127.0.0.0/8",)
@@ -86,3 +88,21 @@ def test_a_name_that_changes_its_mind_is_refused(port: int) -> None:
         asking.get(f"http://service.example:{port}/")
         with pytest.raises(AccessError, match="not public"):
             asking.get(f"http://service.example:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "it refused the connection, nothing listens there"),
+        (socket.gaierror(-2, "Name or service not known"), "its name was not found"),
+        (TimeoutError(), "it took too long"),
+        (ssl.SSLError(1, "wrong version number"), "it does not speak TLS as this server does"),
+        (OSError(113, "No route to host"), "No route to host"),
+        (RuntimeError("a secret"), "ConnectError"),
+    ],
+)
+def test_why_a_connection_failed_is_said_in_words(error: Exception, words: str) -> None:
+    try:
+        raise httpx.ConnectError("") from error
+    except httpx.ConnectError as told:
+        assert reason_of(told) == words

@@ -94,7 +94,9 @@ def test_status_410_asks_for_nothing_more() -> None:
 def test_nobody_there_is_a_failure_and_so_is_an_address_that_may_not_be_called() -> None:
     with receiver() as there:
         pass
-    assert sent(there.url, outgoing()).failure == Failure("did not answer: ConnectError")
+    assert sent(there.url, outgoing()).failure == Failure(
+        "did not answer: it refused the connection, nothing listens there"
+    )
     with receiver() as there:
         guarded = Webhook(outgoing_client((), ("http",)), there.url, SECRET, SetClock())
         failure = guarded.send([outgoing()]).failure

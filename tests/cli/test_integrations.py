@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from litestar.testing import TestClient
@@ -14,7 +15,7 @@ from infraspectre.api.app import make_app
 from infraspectre.cli import integrations, run
 from infraspectre.cli.watch import KEY_VARIABLE
 from infraspectre.client import Client
-from infraspectre.records.delivery import Destination
+from infraspectre.records.delivery import Destination, Program
 from infraspectre.serving.destinations import Destinations, webhook_keys
 from infraspectre.serving.platform import Platform
 from infraspectre.settings import AccessSettings, Settings
@@ -92,3 +93,33 @@ def test_a_server_that_does_not_answer_is_said(
     monkeypatch.setenv(KEY_VARIABLE, "isk_x")
     assert run(["integrations", "list", "--url", "http://127.0.0.1:1"]) == 2
     assert "does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", get_args(Program))
+def test_a_sample_is_what_a_receiver_is_sent(kind: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run(["integrations", "sample", kind]) == 0
+    told = capsysbinary.readouterr().out
+    assert told.count(b"beacon") > 1
+    read = {
+        "splunk": lambda: [json.loads(each)["event"]["kind"] for each in told.split(b"\n")],
+        "elastic": lambda: [json.loads(each)["event"]["action"] for each in told.splitlines()[1::2]],
+        "sentinel": lambda: [each["Kind"] for each in json.loads(told)],
+        "webhook": lambda: [json.loads(each)["type"] for each in told.split(b"\n")],
+    }.get(kind, lambda: [each.split(b" ")[6].decode() for each in entries(told)])
+    assert read() == ["incident.raised", "detection.found"]
+
+
+def entries(text: bytes) -> Iterator[bytes]:
+    """Yield entries of syslog that have their length before them (RFC 6587)."""
+    while text:
+        size, _, rest = text.partition(b" ")
+        yield b"- " + rest[: int(size)]
+        text = rest[int(size) :]
+
+
+def test_a_sample_has_the_format_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["integrations", "sample", "splunk", "--format", "cef", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["format"]) == ("splunk", "cef")
+    assert json.loads(told["text"].split("\n")[0])["event"].startswith("CEF:0|")
+    assert run(["integrations", "sample", "webhook", "--format", "cef"]) == 2

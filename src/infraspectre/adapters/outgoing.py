@@ -20,6 +20,18 @@ PATIENCE_S = 10.0
 EXCHANGE_S = 30.0
 """For all that is said over a connection, so that no receiver holds a sender by answering a sign at a time."""
 SCOPE_SIGN = "%"
+REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (ssl.SSLCertVerificationError, "its certificate is not trusted"),
+    (ssl.SSLError, "it does not speak TLS as this server does"),
+    (ConnectionRefusedError, "it refused the connection, nothing listens there"),
+    (ConnectionResetError, "it closed the connection"),
+    (BrokenPipeError, "it closed the connection"),
+    (socket.gaierror, "its name was not found"),
+    (TimeoutError, "it took too long"),
+    (httpx.TimeoutException, "it took too long"),
+    (httpx.RemoteProtocolError, "it closed the connection, or speaks no HTTP"),
+)
+"""Why a connection failed, in words; the first that fits."""
 
 
 class GuardedTransport(httpx.BaseTransport):
@@ -69,6 +81,20 @@ def address_of(target: Target, allowed: Sequence[str] = (), resolve: Resolve | N
     if SCOPE_SIGN in address:
         raise AccessError("leads to an address of one link")
     return address
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in words why somebody could not be reached: what the system said, behind the errors of libraries."""
+    words = type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, reason in REASONS:
+            if isinstance(cause, kind):
+                told = getattr(cause, "verify_message", "")
+                return f"{reason}: {told}" if told else reason
+        words = (cause.strerror if isinstance(cause, OSError) else None) or words
+        cause = cause.__cause__ or cause.__context__
+    return words
 
 
 class Connected(NamedTuple):

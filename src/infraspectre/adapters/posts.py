@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import httpx
 
-from infraspectre.adapters.outgoing import EXCHANGE_S, Deadline
+from infraspectre.adapters.outgoing import EXCHANGE_S, Deadline, reason_of
 from infraspectre.errors import AccessError
 from infraspectre.records.delivery import Failure, Receipt
 from infraspectre.telemetry import span
@@ -86,7 +86,7 @@ def exchanged(
             return Failure(f"may not be called: it {error.message}")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             late = f"did not answer within {exchange_s:g} s"
-            return Failure(late if deadline.is_over else f"did not answer: {type(error).__name__}")
+            return Failure(late if deadline.is_over else f"did not answer: {reason_of(error)}")
 
 
 def refused_alike(count: int, answer: Answer) -> Receipt:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from infraspectre.cli.grammar import Group
 from infraspectre.cli.options import DEFAULT, Common
 from infraspectre.cli.output import note, print_json, print_table
-from infraspectre.errors import EXIT_DONE, EXIT_FAILED, InputError
+from infraspectre.errors import EXIT_DONE, EXIT_FAILED, InputError, UsageError
+from infraspectre.records.delivery import Format, Program
 
 if TYPE_CHECKING:
     from infraspectre.client import Client
@@ -75,6 +77,33 @@ def test(name: str, /, *, server: ServerOptions = HERE, common: Common = DEFAULT
     return EXIT_DONE if trial.delivered else EXIT_FAILED
 
 
+def sample(kind: Program, /, *, form: Annotated[Format | None, "--format"] = None, common: Common = DEFAULT) -> None:
+    """Print what an incident and a detection become for a kind of receiver, byte for byte; nothing is sent.
+
+    It is the body of a request, and for QRadar and syslog what goes over the connection: so a parser can be tried
+    before any platform runs. With --json it comes as a text within an object.
+
+    Parameters
+    ----------
+    kind
+        What reads it.
+    form
+        Format of the events; by default the one that the platform knows best. Webhooks have one of their own.
+    """
+    from infraspectre.api.routes.integrations import FORMATS
+    from infraspectre.serving.samples import sample_of
+
+    if kind == "webhook" and form:
+        raise UsageError("webhooks have one format", remedy="leave --format out")
+    chosen = form or ("json" if kind == "webhook" else FORMATS[kind])
+    made = sample_of(kind, chosen)
+    if common.json:
+        print_json({"kind": kind, "format": chosen, "text": made.decode()})
+    elif not common.quiet:
+        sys.stdout.buffer.write(made)
+        sys.stdout.buffer.flush()
+
+
 @contextmanager
 def asked(server: ServerOptions) -> Iterator[Client]:
     """Ask a platform; raises UsageError without a key, and InputError for one that does not answer."""
@@ -117,5 +146,5 @@ def row_of(name: str, kind: str, receiver: Any) -> dict[str, Any]:
 
 integrations = Group(
     "List the systems and people that a platform tells what happens, and send them a test.",
-    {"list": show, "test": test},
+    {"list": show, "test": test, "sample": sample},
 )

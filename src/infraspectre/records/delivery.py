@@ -12,6 +12,8 @@ from infraspectre.records.feed import Channel, FeedEvent
 Platform = Literal["splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
 Format = Literal["cef", "leef", "json", "ecs", "ocsf", "eve", "stix"]
 Kind = Literal["webhook", "splunk", "qradar", "sentinel", "elastic", "syslog", "slack", "teams", "email"]
+Program = Literal["webhook", "splunk", "qradar", "sentinel", "elastic", "syslog"]
+"""Receivers that read each event by a program."""
 PEOPLE: frozenset[Kind] = frozenset({"slack", "teams", "email"})
 """Receivers who read: many events are one message to them, and not often."""
 

@@ -208,7 +208,9 @@ def messages_of(
     return Messages(deliver, destination.template)
 
 
-def sender_of(client: httpx.Client, networks: Sequence[str], destination: Destination, secret: str) -> Outbox:
+def sender_of(
+    client: httpx.Client, networks: Sequence[str], destination: Destination, secret: str
+) -> Splunk | Elastic | Sentinel | Syslog:
     """Return what sends to another system."""
     match destination.kind:
         case "splunk":

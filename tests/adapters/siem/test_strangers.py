@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from benches import strangers
+from benches import envelopes, strangers
 from benches.formats import detections
 from benches.hostile import Hostile
 from benches.report import UnavailableError
@@ -21,6 +21,7 @@ from infraspectre.adapters.siem.facts import MOST_NAME, Facts, facts_of
 from infraspectre.adapters.siem.formats import as_line
 from infraspectre.adapters.siem.lines import MOST_MESSAGE, MOST_TITLE, MOST_VALUE, cef, framed, leef, syslog
 from infraspectre.adapters.siem.objects import OCSF_VERSION
+from infraspectre.api.routes.exports import line
 from infraspectre.records.delivery import Format
 
 COUNT = 2_000
@@ -207,3 +208,36 @@ def test_stix_is_read_and_found_valid() -> None:
             assert texts_of(facts, "stix") <= set(strangers.texts(read))
     with installed():
         assert strangers.stix_flaws(lines) == []
+
+
+def test_eve_has_the_fields_and_types_that_suricata_writes() -> None:
+    alerts = [json.loads(as_line(each, "eve")) for each in [*PLAIN, *PAIRED]]
+    assert strangers.eve_flaws(alerts) == []
+    assert strangers.eve_flaws([alerts[0] | {"timestamp": "2026-01-01T00:00:00Z", "src_ip": 5}]) == [
+        "src_ip",
+        "timestamp",
+    ]
+
+
+ENVELOPED = list(Hostile(3).outgoing(400))
+
+
+@pytest.mark.parametrize("read", [strangers.objects_by_jq, strangers.objects_by_node])
+@pytest.mark.parametrize("chosen", ["cef", "json", "ecs"])
+@pytest.mark.parametrize("platform", ["splunk", "elastic"])
+def test_envelopes(platform: str, chosen: Format, read: Callable[[bytes], list[Any]]) -> None:
+    bodies, wanted = {
+        "splunk": (envelopes.splunk_bodies, envelopes.splunk_wanted),
+        "elastic": (envelopes.elastic_bodies, envelopes.elastic_wanted),
+    }[platform]
+    with installed():
+        found = read(b"\n".join(bodies(ENVELOPED, chosen)))
+    assert found == [each for outgoing in ENVELOPED for each in wanted(outgoing, chosen)]
+
+
+@pytest.mark.parametrize("read", [strangers.rows_by_csv, strangers.rows_by_duckdb])
+def test_csv(read: Callable[[bytes], list[list[str]]]) -> None:
+    hostile = Hostile(4)
+    rows = [[hostile.text() for _ in range(5)] for _ in range(COUNT)]
+    with installed():
+        assert read(b"".join(map(line, rows))) == rows

@@ -17,7 +17,7 @@ from email.utils import format_datetime
 import structlog
 
 from infraspectre.adapters.messages.digest import Digest
-from infraspectre.adapters.outgoing import PATIENCE_S, Deadline, connected
+from infraspectre.adapters.outgoing import PATIENCE_S, Deadline, connected, reason_of
 from infraspectre.errors import AccessError, InputError
 from infraspectre.ports import Clock
 from infraspectre.records.delivery import Destination, Failure
@@ -86,7 +86,7 @@ class Mail:
         except smtplib.SMTPResponseException as error:
             return Failure(f"answered with status {error.smtp_code}")
         except (OSError, ValueError) as error:  # smtplib's own errors are among them
-            return Failure(f"did not take the message: {type(error).__name__}")
+            return Failure(f"did not take the message: {reason_of(error)}")
         return None
 
     def _sent(self, target: Target, connection: socket.socket, message: EmailMessage) -> None:

@@ -8,8 +8,11 @@ fields is escaped beyond that as each format says.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+
+import msgspec
 
 from infraspectre import __version__
 from infraspectre.adapters.siem.facts import PRODUCT, VENDOR, Facts, Family, family, milliseconds
@@ -24,9 +27,8 @@ FACILITY = 13
 MOST_VALUE = 1_023
 """Signs of a value; what is longer is cut."""
 MOST_MESSAGE = 8_192
-HEADER_SIGNS = str.maketrans({"\\": "\\\\", "|": "\\|"})
-EXTENSION_SIGNS = str.maketrans({"\\": "\\\\", "=": "\\="})
-PARAMETER_SIGNS = str.maketrans({"\\": "\\\\", '"': '\\"', "]": "\\]"})
+HEADER_SIGNS, EXTENSION_SIGNS, PARAMETER_SIGNS = "\\|", "\\=", '\\"]'
+"""What gets a backslash before it in headers and extensions of CEF and in parameters of syslog, itself first."""
 ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 """What readers take for a sign that does not print."""
 NO_NAME = re.compile(r"[^!-~]")
@@ -34,10 +36,13 @@ NO_NAME = re.compile(r"[^!-~]")
 ENTERPRISE = "infraspectre@32473"
 """The identity of our structured data, under the number that is for examples (RFC 5612)."""
 MOST_TITLE = 512
+MOST_PLAIN = 512
+"""Signs of values together that are not looked at one by one, so that none can be too long."""
 LEEF_FIRST = " \"'"
 """LEEF has no escapes of its own, and some readers of keys and values take a quote at the beginning for one around the
 value and read on behind its end; others find a field behind each space before an equals sign, so that none is shown."""
 CEF_HEAD = f"CEF:0|{VENDOR}|{PRODUCT}|{__version__}|"
+encoded = msgspec.json.Encoder().encode
 LEEF_HEAD = f"LEEF:2.0|{VENDOR}|{PRODUCT}|{__version__}|"
 
 
@@ -48,8 +53,7 @@ def shown(value: str, most: int = MOST_VALUE, also: str = "", first: str = " ") 
     end, since readers cut it off.
     """
     value = value[:most]
-    has_ends = value[:1] in first or value[-1:] == " "
-    if value and value.isprintable() and not has_ends and not ESCAPE.search(value) and not set(also) & set(value):
+    if value[:1] not in first and value[-1:] != " " and is_shown(value) and not any(map(value.__contains__, also)):
         return value
     signs = list(value.replace("\\", "\\\\"))
     return "".join(
@@ -65,6 +69,19 @@ def shown(value: str, most: int = MOST_VALUE, also: str = "", first: str = " ") 
     )
 
 
+def is_shown(value: str) -> bool:
+    """Tell whether a value has only signs that print, and nothing that readers take for another sign."""
+    return value.isprintable() and ("\\" not in value or not ESCAPE.search(value))
+
+
+def escaped(value: str, signs: str) -> str:
+    """Return a value with a backslash before each of some signs."""
+    for sign in signs:
+        if sign in value:
+            value = value.replace(sign, "\\" + sign)
+    return value
+
+
 def hexed(sign: str) -> str:
     """Return a sign by its number in hexadecimal digits."""
     number = ord(sign)
@@ -72,15 +89,19 @@ def hexed(sign: str) -> str:
 
 
 def are_plain(values: Sequence[str]) -> bool:
-    """Tell whether none of some values has to be cut or escaped in any way: the usual case, asked for all at once."""
+    """Tell whether none of some values has to be cut or escaped in any way: the usual case, asked for all at once.
+
+    JSON escapes what does not print in ASCII but DEL, quotes and backslashes: a text as long in it as before has none.
+    """
     joined = f"|{'|'.join(values)}|"
+    size = len(joined)
     return (
-        len(joined) <= MOST_VALUE
-        and joined.isprintable()
-        and "\\" not in joined
+        size <= MOST_PLAIN
+        and joined.isascii()
+        and len(encoded(joined)) == size + 2
         and "=" not in joined
-        and '|"' not in joined
-        and "|'" not in joined
+        and "'" not in joined
+        and "\x7f" not in joined
         and "| " not in joined
         and " |" not in joined
     )
@@ -88,32 +109,37 @@ def are_plain(values: Sequence[str]) -> bool:
 
 def cef(facts: Facts) -> str:
     """Return an event in the Common Event Format."""
-    event, orig, resp = facts.event, first(facts.orig), first(facts.resp)
+    event, orig, resp = facts.event, *sides(facts)
     values: Sequence[str] = (
         facts.key, event.kind, orig, resp, facts.message, event.tenant, event.subject,
-        " ".join([each.id for each in facts.techniques]), facts.rule, " ".join(event.entities),
+        " ".join([each.id for each in facts.techniques]), facts.rule, " ".join(event.entities), facts.title,
     )  # fmt: skip
-    if not are_plain(values):
-        values = [shown(value, MOST_MESSAGE).translate(EXTENSION_SIGNS) for value in values]
-    key, kind, source, target, message, tenant, subject, techniques, rule, entities = values
-    head = cef_head(facts.category[:MOST_VALUE], facts.title[:MOST_TITLE], facts.rank)
+    if not are_plain(values) or "|" in facts.title:
+        values = [escaped(shown(value, MOST_MESSAGE), EXTENSION_SIGNS) for value in values[:-1]]
+        values.append(escaped(shown(facts.title, MOST_TITLE), HEADER_SIGNS))
+    key, kind, source, target, message, tenant, subject, techniques, rule, entities, title = values
     at = milliseconds(event.at)
     end = at if facts.last_seen == event.at else milliseconds(facts.last_seen)  # mostly the same
     return (
-        f"{head}externalId={key} rt={at} start={milliseconds(facts.first_seen)} "
-        f"end={end} cat={kind}"
+        f"{cef_head(facts.category[:MOST_VALUE])}{title}|{CEF_SEVERITY[facts.rank]}|externalId={key} rt={at} "
+        f"start={milliseconds(facts.first_seen)} end={end} cat={kind}"
         f"{SOURCE[family(orig)] + source if orig else ''}{TARGET[family(resp)] + target if resp else ''}"
         f" msg={message} cs1Label=tenant cs1={tenant}{f' cs2Label=subject cs2={subject}' if subject else ''}"
         f"{f' cs3Label=techniques cs3={techniques}' if techniques else ''} cs4Label=rule cs4={rule}"
-        f"{f' cs5Label=entities cs5={entities}' if entities else ''} cfp1Label=risk cfp1={facts.risk:g}"
+        f"{f' cs5Label=entities cs5={entities}' if entities else ''} cfp1Label=risk cfp1={brief(facts.risk)}"
     )
 
 
 @lru_cache(1 << 10)
-def cef_head(category: str, title: str, rank: int) -> str:
-    """Return the header of CEF, its separators escaped."""
-    name, kind = shown(title).translate(HEADER_SIGNS), shown(category).translate(HEADER_SIGNS)
-    return f"{CEF_HEAD}{kind}|{name}|{CEF_SEVERITY[rank]}|"
+def cef_head(category: str) -> str:
+    """Return the beginning of the header of CEF, its separators escaped."""
+    return f"{CEF_HEAD}{escaped(shown(category), HEADER_SIGNS)}|"
+
+
+@lru_cache(1 << 14)
+def brief(risk: float) -> str:
+    """Return a risk in as few digits as it has; there are but 10,001 of two decimals."""
+    return f"{risk:g}"
 
 
 SOURCE: Mapping[Family, str] = {
@@ -125,16 +151,17 @@ TARGET: Mapping[Family, str] = {
 """The name of who takes part, by what it is."""
 
 
-def first(who: Sequence[str]) -> str:
-    """Return the first of those who take part; nothing where there is nobody."""
-    return who[0] if who else ""
+def sides(facts: Facts) -> tuple[str, str]:
+    """Return the first of those who acted, and of those who were acted upon; nothing where there is nobody."""
+    return facts.orig[0] if facts.orig else "", facts.resp[0] if facts.resp else ""
 
 
 def leef(facts: Facts) -> str:
     """Return an event in the Log Event Extended Format 2.0, its fields separated by tabs."""
-    event = facts.event
+    event, orig, resp = facts.event, *sides(facts)
+    identity = event.entities[0] if event.entities else ""
     values: Sequence[str] = (
-        event.kind, first(facts.orig), first(facts.resp), first(event.entities), facts.key, facts.title, facts.message,
+        event.kind, orig, resp, identity, facts.key, facts.title, facts.message,
         event.tenant, event.subject, " ".join([each.id for each in facts.techniques]), facts.rule, facts.first_seen,
         facts.last_seen,
     )  # fmt: skip
@@ -145,7 +172,7 @@ def leef(facts: Facts) -> str:
         f"{leef_head(facts.category[:MOST_VALUE])}devTime={milliseconds(event.at)}\tcat={kind}\tsev={LEEF_SEVERITY[facts.rank]}"
         f"{field('src', orig)}{field('dst', resp)}{field('identSrc', identity)}\texternalId={key}\ttitle={title}"
         f"\tmsg={message}\ttenant={tenant}{field('subject', subject)}{field('techniques', techniques)}"
-        f"\trule={rule}\trisk={facts.risk:g}\tstartTime={since}\tendTime={until}"
+        f"\trule={rule}\trisk={brief(facts.risk)}\tstartTime={since}\tendTime={until}"
     )
 
 
@@ -162,21 +189,23 @@ def leef_head(category: str) -> str:
 
 def syslog(facts: Facts, message: str, host: str) -> bytes:
     """Return a message as an entry of syslog (RFC 5424) without a frame."""
+    event = facts.event
     priority = FACILITY * 8 + SYSLOG_SEVERITY[facts.rank]
-    kind = NO_NAME.sub("_", facts.event.kind)[:32] or "-"
-    data = f'[{ENTERPRISE} id="{parameter(facts.key)}" tenant="{parameter(facts.event.tenant)}"]'
-    at = timestamp(facts.event.at)
-    return f"<{priority}>1 {at} {named(host)} infraspectre - {kind} {data} \ufeff{message}".encode()
+    values: Sequence[str] = (facts.key, event.tenant)
+    if not are_plain(values) or "]" in facts.key or "]" in event.tenant:
+        values = [escaped(shown(value), PARAMETER_SIGNS) for value in values]
+    key, tenant = values
+    head = (
+        f"<{priority}>1 {timestamp(event.at)} {named(host[:255])} infraspectre - {named(event.kind[:32])} "
+        f'[{ENTERPRISE} id="{key}" tenant="{tenant}"] '
+    )
+    return head.encode() + BOM_UTF8 + message.encode()
 
 
-def parameter(value: str) -> str:
-    """Return a value of structured data (RFC 5424 section 6.3.3)."""
-    return shown(value).translate(PARAMETER_SIGNS)
-
-
-def named(host: str) -> str:
-    """Return a host as the header of syslog may hold it."""
-    return NO_NAME.sub("_", host)[:255] or "-"
+@lru_cache(1 << 10)
+def named(name: str) -> str:
+    """Return a name as the header of syslog may hold it."""
+    return NO_NAME.sub("_", name) or "-"
 
 
 TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)\d*(Z|[+-]\d\d:\d\d)", re.ASCII)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_type_hints
 
 import msgspec
 
 from infraspectre import __version__
-from infraspectre.adapters.siem.facts import PRODUCT, VENDOR, Facts, Family, family, milliseconds
+from infraspectre.adapters.siem.facts import PRODUCT, VENDOR, Facts, Family, Technique, family, milliseconds
+from infraspectre.records.delivery import Told
+from infraspectre.records.feed import FeedEvent
 
 ECS_VERSION = "8.17.0"
 OCSF_VERSION = "1.3.0"
@@ -21,107 +23,233 @@ OCSF_NAMES: Mapping[Family, str] = {"ipv4": "ip", "ipv6": "ip", "host": "hostnam
 ECS_NAMES: Mapping[Family, str] = {"ipv4": "ip", "ipv6": "ip", "host": "domain"}
 """The field of who takes part, by what it is, beside the one that all have."""
 EVE_SEVERITY = (4, 3, 3, 2, 1)
+encoded = msgspec.json.Encoder().encode
 Object = dict[str, Any]
+Part = msgspec.Raw
+"""A part that is the same in all events, encoded once."""
 
 
-def prepared(value: Object) -> msgspec.Raw:
-    """Return a part that is the same in all events, encoded once."""
-    return msgspec.Raw(msgspec.json.encode(value))
+def prepared(value: object) -> Part:
+    """Return a part, encoded."""
+    return Part(encoded(value))
 
 
+class Whole(msgspec.Struct, frozen=True, gc=False):
+    """Is an object as it is encoded: its fields in their order."""
+
+
+PLAIN = {
+    told: msgspec.defstruct(
+        "Plain", [("event_id", str), *get_type_hints(told).items()], bases=(Whole,), frozen=True, gc=False
+    )
+    for told in (FeedEvent, Told)
+}
+"""An event as it is, with its identity: of the feed, and with its place there."""
+
+
+def plain(facts: Facts) -> Whole:
+    """Return an event as it is."""
+    return plain_of(facts.key, facts.event)
+
+
+def plain_of(key: str, event: FeedEvent) -> Whole:
+    """Return an event as it is, its record not looked at."""
+    return PLAIN[type(event)](key, *msgspec.structs.astuple(event))
+
+
+ALERT, NO_ALERT = prepared(["intrusion_detection"]), prepared(["network"])
+INFO = prepared(["info"])
 ECS = prepared({"version": ECS_VERSION})
 OBSERVER = prepared({"vendor": VENDOR, "product": PRODUCT, "type": "ids", "version": __version__})
+
+
+class EcsEvent(Whole, frozen=True, gc=False):
+    """Is the set of fields `event` of ECS."""
+
+    id: str
+    kind: str
+    category: Part
+    type: Part
+    action: str
+    module: str
+    dataset: str
+    provider: str
+    severity: int
+    risk_score: float
+    start: str
+    end: str
+
+
+class Ecs(Whole, frozen=True, gc=False):
+    """Is an event in the Elastic Common Schema."""
+
+    at: str = msgspec.field(name="@timestamp")
+    ecs: Part
+    message: str
+    event: EcsEvent
+    observer: Part
+    organization: Object
+    rule: Object
+    related: Object
+    infraspectre: Object
+    source: Object | msgspec.UnsetType
+    destination: Object | msgspec.UnsetType
+    threat: Object | msgspec.UnsetType
+
+
+def ecs(facts: Facts) -> Whole:
+    """Return an event in the Elastic Common Schema."""
+    event, is_finding = facts.event, facts.is_finding
+    return Ecs(
+        at=event.at,
+        ecs=ECS,
+        message=facts.message,
+        event=EcsEvent(
+            id=facts.key,
+            kind="alert" if is_finding else "event",
+            category=ALERT if is_finding else NO_ALERT,
+            type=INFO,
+            action=event.kind,
+            module="infraspectre",
+            dataset=f"infraspectre.{event.channel}",
+            provider=PRODUCT,
+            severity=ECS_SEVERITY[facts.rank],
+            risk_score=facts.risk,
+            start=facts.first_seen,
+            end=facts.last_seen,
+        ),
+        observer=OBSERVER,
+        organization={"id": event.tenant},
+        rule={"name": facts.rule, "category": facts.category},
+        related={"hosts": event.entities},
+        infraspectre={"title": facts.title, "subject": event.subject, "severity": event.severity},
+        source=ecs_side(facts.orig),
+        destination=ecs_side(facts.resp),
+        threat=ecs_threat(facts.techniques) if facts.techniques else msgspec.UNSET,
+    )
+
+
+def ecs_side(who: Sequence[str]) -> Object | msgspec.UnsetType:
+    """Return who takes part, as ECS does; nothing where there is nobody."""
+    if not who:
+        return msgspec.UNSET
+    name = ECS_NAMES.get(family(who[0]))
+    return {"address": who[0], name: who[0]} if name else {"address": who[0]}
+
+
+def ecs_threat(techniques: Sequence[Technique]) -> Object:
+    """Return techniques as ECS does."""
+    ids, names = [each.id for each in techniques], [each.name for each in techniques]
+    return {"framework": "MITRE ATT&CK", "technique": {"id": ids, "name": names}}
+
+
 OCSF_PRODUCT = prepared({"name": PRODUCT, "vendor_name": VENDOR, "version": __version__})
 
 
-def plain(facts: Facts) -> Object:
-    """Return an event as it is."""
-    event = facts.event
-    return {"event_id": facts.key} | {name: getattr(event, name) for name in event.__struct_fields__}
+class OcsfMetadata(Whole, frozen=True, gc=False):
+    """Says of which version and whose an event of OCSF is."""
+
+    version: str
+    uid: str
+    tenant_uid: str
+    event_code: str
+    product: Part
 
 
-def ecs(facts: Facts) -> Object:
-    """Return an event in the Elastic Common Schema."""
-    event = facts.event
-    told: Object = {
-        "@timestamp": event.at,
-        "ecs": ECS,
-        "message": facts.message,
-        "event": {
-            "id": facts.key,
-            "kind": "alert" if facts.is_finding else "event",
-            "category": ["intrusion_detection" if facts.is_finding else "network"],
-            "type": ["info"],
-            "action": event.kind,
-            "module": "infraspectre",
-            "dataset": f"infraspectre.{event.channel}",
-            "provider": PRODUCT,
-            "severity": ECS_SEVERITY[facts.rank],
-            "risk_score": facts.risk,
-            "start": facts.first_seen,
-            "end": facts.last_seen,
-        },
-        "observer": OBSERVER,
-        "organization": {"id": event.tenant},
-        "rule": {"name": facts.rule, "category": facts.category},
-        "related": {"hosts": event.entities},
-        "infraspectre": {"title": facts.title, "subject": event.subject, "severity": event.severity},
-    }
-    for side, who in (("source", facts.orig), ("destination", facts.resp)):
-        if who:
-            told[side] = {"address": who[0]}
-            if name := ECS_NAMES.get(family(who[0])):
-                told[side][name] = who[0]
-    if facts.techniques:
-        ids, names = [each.id for each in facts.techniques], [each.name for each in facts.techniques]
-        told["threat"] = {"framework": "MITRE ATT&CK", "technique": {"id": ids, "name": names}}
-    return told
+class Observable(Whole, frozen=True, gc=False, kw_only=True):
+    """Is somebody or something that an event of OCSF names."""
+
+    name: str = "entity"
+    type_id: int = 0
+    value: str
 
 
-def ocsf(facts: Facts) -> Object:
+class OcsfTechnique(Whole, frozen=True, gc=False):
+    """Is a technique of ATT&CK."""
+
+    uid: str
+    name: str
+
+
+class OcsfAttack(Whole, frozen=True, gc=False):
+    """Says that an event shows a technique."""
+
+    technique: OcsfTechnique
+
+
+class OcsfFinding(Whole, frozen=True, gc=False):
+    """Is what OCSF says of a finding itself."""
+
+    uid: str
+    title: str
+    desc: str
+    types: list[str]
+    analytic: Object
+    created_time: int
+    first_seen_time: int
+    last_seen_time: int
+    attacks: list[OcsfAttack]
+
+
+class Ocsf(Whole, frozen=True, gc=False):
+    """Is a Detection Finding of OCSF, or a Base Event, which has fewer fields."""
+
+    activity_id: int
+    category_uid: int
+    class_uid: int
+    severity_id: int
+    severity: str
+    time: int
+    message: str
+    metadata: OcsfMetadata
+    observables: list[Observable]
+    type_uid: int
+    confidence_score: int | msgspec.UnsetType = msgspec.UNSET
+    risk_score: int | msgspec.UnsetType = msgspec.UNSET
+    finding_info: OcsfFinding | msgspec.UnsetType = msgspec.UNSET
+    evidences: list[Object] | msgspec.UnsetType = msgspec.UNSET
+
+
+def ocsf(facts: Facts) -> Whole:
     """Return a detection or an incident as a Detection Finding of OCSF, anything else as a Base Event."""
-    event = facts.event
-    base: Object = {
-        "activity_id": OCSF_ACTIVITY.get(event.kind, 1),
-        "category_uid": OCSF_CATEGORY,
-        "class_uid": OCSF_FINDING,
-        "severity_id": facts.rank + 1,
-        "severity": event.severity,
-        "time": milliseconds(event.at),
-        "message": facts.message,
-        "metadata": {
-            "version": OCSF_VERSION,
-            "uid": facts.key,
-            "tenant_uid": event.tenant,
-            "event_code": event.kind,
-            "product": OCSF_PRODUCT,
-        },
-        "observables": [{"name": "entity", "type_id": 0, "value": each} for each in event.entities],
-    }
+    event, at = facts.event, milliseconds(facts.event.at)
+    metadata = OcsfMetadata(OCSF_VERSION, facts.key, event.tenant, event.kind, OCSF_PRODUCT)
+    observables = [Observable(value=each) for each in event.entities]
+    rank, message = facts.rank + 1, facts.message
     if not facts.is_finding:
-        return base | {"activity_id": 99, "category_uid": 0, "class_uid": 0, "type_uid": 99}
-    return base | {
-        "type_uid": OCSF_FINDING * 100 + base["activity_id"],
-        "confidence_score": round(facts.confidence),
-        "risk_score": round(facts.risk),
-        "finding_info": finding(facts),
-        "evidences": [evidence(facts)] if facts.orig or facts.resp else [],
-    }
+        return Ocsf(99, 0, 0, rank, event.severity, at, message, metadata, observables, 99)
+    activity = OCSF_ACTIVITY.get(event.kind, 1)
+    return Ocsf(
+        activity_id=activity,
+        category_uid=OCSF_CATEGORY,
+        class_uid=OCSF_FINDING,
+        severity_id=rank,
+        severity=event.severity,
+        time=at,
+        message=message,
+        metadata=metadata,
+        observables=observables,
+        type_uid=OCSF_FINDING * 100 + activity,
+        confidence_score=round(facts.confidence),
+        risk_score=round(facts.risk),
+        finding_info=finding(facts, at),
+        evidences=[evidence(facts)] if facts.orig or facts.resp else [],
+    )
 
 
-def finding(facts: Facts) -> Object:
-    """Return what OCSF says of a finding itself."""
-    return {
-        "uid": facts.event.subject,
-        "title": facts.title,
-        "desc": facts.message,
-        "types": [facts.category],
-        "analytic": {"uid": facts.rule, "name": facts.rule, "type_id": 1},
-        "created_time": milliseconds(facts.event.at),
-        "first_seen_time": milliseconds(facts.first_seen),
-        "last_seen_time": milliseconds(facts.last_seen),
-        "attacks": [{"technique": {"uid": each.id, "name": each.name}} for each in facts.techniques],
-    }
+def finding(facts: Facts, at: int) -> OcsfFinding:
+    """Return what OCSF says of a finding itself, told at a time in milliseconds since the epoch."""
+    return OcsfFinding(
+        uid=facts.event.subject,
+        title=facts.title,
+        desc=facts.message,
+        types=[facts.category],
+        analytic={"uid": facts.rule, "name": facts.rule, "type_id": 1},
+        created_time=at,
+        first_seen_time=milliseconds(facts.first_seen),
+        last_seen_time=at if facts.last_seen == facts.event.at else milliseconds(facts.last_seen),
+        attacks=[OcsfAttack(OcsfTechnique(each.id, each.name)) for each in facts.techniques],
+    )
 
 
 def evidence(facts: Facts) -> Object:
@@ -130,26 +258,56 @@ def evidence(facts: Facts) -> Object:
     return {side: {OCSF_NAMES[family(who[0])]: who[0]} for side, who in sides if who}
 
 
-def eve(facts: Facts) -> Object:
+class EveAlert(Whole, frozen=True, gc=False):
+    """Is what EVE says of an alert."""
+
+    signature: str
+    category: str
+    severity: int
+    metadata: Object
+
+
+class EveEvent(Whole, frozen=True, gc=False):
+    """Is what EVE has no field for."""
+
+    event_id: str
+    kind: str
+    subject: str
+    message: str
+
+
+class Eve(Whole, frozen=True, gc=False):
+    """Is an alert of EVE."""
+
+    timestamp: str
+    event_type: str
+    alert: EveAlert
+    infraspectre: EveEvent
+    src_ip: str | msgspec.UnsetType
+    dest_ip: str | msgspec.UnsetType
+
+
+def eve(facts: Facts) -> Whole | Object:
     """Return an event as an alert of EVE; what others posted as EVE passes as it came."""
     event = facts.event
     if event.channel == "custom":
         posted = posted_object(event.data)
         if {"timestamp", "event_type"} <= posted.keys():
             return posted
-    told: Object = {
-        "timestamp": event.at,
-        "event_type": "alert" if facts.is_finding else "infraspectre",
-        "alert": {
-            "signature": facts.title,
-            "category": facts.category,
-            "severity": EVE_SEVERITY[facts.rank],
-            "metadata": {"mitre_technique_id": [each.id for each in facts.techniques]},
-        },
-        "infraspectre": {"event_id": facts.key, "kind": event.kind, "subject": event.subject, "message": facts.message},
-    }
-    sides = (("src_ip", facts.orig), ("dest_ip", facts.resp))
-    return told | {side: who[0] for side, who in sides if who}
+    techniques = {"mitre_technique_id": [each.id for each in facts.techniques]}
+    return Eve(
+        timestamp=eve_time(event.at),
+        event_type="alert" if facts.is_finding else "infraspectre",
+        alert=EveAlert(facts.title, facts.category, EVE_SEVERITY[facts.rank], techniques),
+        infraspectre=EveEvent(facts.key, event.kind, event.subject, facts.message),
+        src_ip=facts.orig[0] if facts.orig else msgspec.UNSET,
+        dest_ip=facts.resp[0] if facts.resp else msgspec.UNSET,
+    )
+
+
+def eve_time(at: str) -> str:
+    """Return a time as Suricata writes it: microseconds and an offset; anything else than one of UTC as it is."""
+    return f"{at[:19]}.{at[20:-1][:6]:0<6}+0000" if at.endswith("Z") else at
 
 
 def posted_object(data: msgspec.Raw) -> Object:
@@ -160,4 +318,4 @@ def posted_object(data: msgspec.Raw) -> Object:
         return {}
 
 
-OBJECTS: dict[str, Callable[[Facts], Object]] = {"json": plain, "ecs": ecs, "ocsf": ocsf, "eve": eve}
+OBJECTS: dict[str, Callable[[Facts], Whole | Object]] = {"json": plain, "ecs": ecs, "ocsf": ocsf, "eve": eve}

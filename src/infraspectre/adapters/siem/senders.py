@@ -13,13 +13,14 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from infraspectre.adapters.outgoing import Deadline, connected
+from infraspectre.adapters.outgoing import Deadline, connected, reason_of
 from infraspectre.adapters.posts import Answer, accepted, post
 from infraspectre.adapters.siem.facts import Facts, facts_of, milliseconds
-from infraspectre.adapters.siem.formats import as_line, as_value
+from infraspectre.adapters.siem.formats import as_line, as_value, value_of
 from infraspectre.adapters.siem.lines import framed, syslog
+from infraspectre.adapters.siem.objects import encoded
 from infraspectre.errors import AccessError
-from infraspectre.records.delivery import Destination, Failure, Format, Outgoing, Receipt
+from infraspectre.records.delivery import Destination, Failure, Outgoing, Receipt
 
 JSON = {"content-type": "application/json", "user-agent": "InfraSpectre"}
 MOST_BATCH_BYTES = 900 << 10
@@ -81,23 +82,31 @@ class Splunk:
         return halved(self._send, events)
 
     def _send(self, events: Sequence[Outgoing]) -> Receipt:
-        parts = [msgspec.json.encode(self._enveloped(facts_of(each))) for each in events]
+        parts = self.parts(events)
         count = fitting(parts)
-        answer = post(self._client, f"{self._url}/services/collector/event", self._headers, b"\n".join(parts[:count]))
+        answer = post(self._client, f"{self._url}/services/collector/event", self._headers, self.body(parts[:count]))
         taken = accepted(answer, count)
         if isinstance(taken, Receipt):
             return taken
         failure = self._acknowledged(taken)
         return Receipt(0, {}, failure) if failure else Receipt(count)
 
-    def _enveloped(self, facts: Facts) -> dict[str, Any]:
+    def parts(self, events: Sequence[Outgoing]) -> list[bytes]:
+        """Return what each event becomes in a request."""
+        return [encoded(self._enveloped(each)) for each in events]
+
+    def body(self, parts: Sequence[bytes]) -> bytes:
+        """Return the body of a request."""
+        return b"\n".join(parts)
+
+    def _enveloped(self, outgoing: Outgoing) -> dict[str, Any]:
         return {
-            "time": milliseconds(facts.event.at) / 1_000,
+            "time": milliseconds(outgoing.event.at) / 1_000,
             "source": "infraspectre",
             "sourcetype": self._type,
             **self._named,
-            "event": as_value(facts, self._format),
-            "fields": {"event_id": facts.key, "tenant": facts.event.tenant},
+            "event": value_of(outgoing, self._format),
+            "fields": {"event_id": outgoing.key, "tenant": outgoing.event.tenant},
         }
 
     def _acknowledged(self, answer: Answer) -> Failure | None:
@@ -141,18 +150,31 @@ class Elastic:
         return halved(self._send, events)
 
     def _send(self, events: Sequence[Outgoing]) -> Receipt:
-        parts = [self._action(facts_of(each)) for each in events]
+        parts = self.parts(events)
         count = fitting(parts)
-        answer = post(self._client, f"{self._url}/_bulk", self._headers, b"".join(parts[:count]))
+        answer = post(self._client, f"{self._url}/_bulk", self._headers, self.body(parts[:count]))
         taken = accepted(answer, count)
         return taken if isinstance(taken, Receipt) else itemised(decoded(taken.body), count)
 
-    def _action(self, facts: Facts) -> bytes:
-        value = as_value(facts, self._format)
-        document = value if isinstance(value, dict) else {"message": value}
-        document.setdefault("@timestamp", facts.event.at)
-        action = {"create": {"_index": self._index, "_id": facts.key}}
-        return msgspec.json.encode(action) + b"\n" + msgspec.json.encode(document) + b"\n"
+    def parts(self, events: Sequence[Outgoing]) -> list[bytes]:
+        """Return what each event becomes in a request: two lines."""
+        return [self._action(each) for each in events]
+
+    def body(self, parts: Sequence[bytes]) -> bytes:
+        """Return the body of a request."""
+        return b"".join(parts)
+
+    def _action(self, outgoing: Outgoing) -> bytes:
+        action = {"create": {"_index": self._index, "_id": outgoing.key}}
+        return encoded(action) + b"\n" + document_of(value_of(outgoing, self._format), outgoing.event.at) + b"\n"
+
+
+def document_of(value: Any, at: str) -> bytes:
+    """Return a value as a document with the time that data streams ask for, its own where it has one."""
+    if isinstance(value, dict):  # which others may have posted
+        return encoded({**value, "@timestamp": value.get("@timestamp", at)})
+    written = encoded({"message": value} if isinstance(value, str) else value)
+    return written if written.startswith(b'{"@timestamp":') else b'%b,"@timestamp":%b}' % (written[:-1], encoded(at))
 
 
 def itemised(answer: Mapping[str, Any], count: int) -> Receipt:
@@ -205,15 +227,23 @@ class Sentinel:
         failure = self._logged_in()
         if failure:
             return Receipt(0, {}, failure)
-        parts = [msgspec.json.encode(self._row(facts_of(each))) for each in events]
+        parts = self.parts(events)
         count = fitting(parts)
         headers = {**JSON, "authorization": f"Bearer {self._token}"}
-        answer = post(self._client, self._url, headers, b"[" + b",".join(parts[:count]) + b"]")
+        answer = post(self._client, self._url, headers, self.body(parts[:count]))
         taken = accepted(answer, count)
         if isinstance(taken, Receipt):
             self._token = "" if taken.failure else self._token
             return taken
         return Receipt(count)
+
+    def parts(self, events: Sequence[Outgoing]) -> list[bytes]:
+        """Return what each event becomes in a request: a row of the stream."""
+        return [encoded(self._row(facts_of(each))) for each in events]
+
+    def body(self, parts: Sequence[bytes]) -> bytes:
+        """Return the body of a request."""
+        return b"[" + b",".join(parts) + b"]"
 
     def _row(self, facts: Facts) -> dict[str, Any]:
         event = facts.event
@@ -270,7 +300,7 @@ class Syslog:
 
     def send(self, events: Sequence[Outgoing]) -> Receipt:
         """Hand over events."""
-        entries = b"".join([self._entry(facts_of(each), self._format) for each in events])
+        entries = self.body(self.parts(events))
         try:
             with Deadline() as deadline, self._connected(deadline) as connection:
                 connection.sendall(entries)
@@ -278,11 +308,16 @@ class Syslog:
         except AccessError as error:
             return Receipt(0, {}, Failure(f"may not be called: it {error.message}"))
         except OSError as error:
-            return Receipt(0, {}, Failure(f"did not take events: {type(error).__name__}"))
+            return Receipt(0, {}, Failure(f"did not take events: {reason_of(error)}"))
         return Receipt(len(events))
 
-    def _entry(self, facts: Facts, chosen: Format) -> bytes:
-        return framed(syslog(facts, as_line(facts, chosen), self._host))
+    def parts(self, events: Sequence[Outgoing]) -> list[bytes]:
+        """Return what each event becomes on a connection: an entry with its length before it."""
+        return [framed(syslog(each, as_line(each, self._format), self._host)) for each in map(facts_of, events)]
+
+    def body(self, parts: Sequence[bytes]) -> bytes:
+        """Return what is sent over a connection."""
+        return b"".join(parts)
 
     def _connected(self, deadline: Deadline) -> socket.socket:
         target, connection = connected(self._url, ("tls", "tcp"), self._allowed)
