@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store import dictionary, ranks
+from infraspectre.adapters.column_store import blocks, dictionary, ranks
 from infraspectre.adapters.column_store.durable import digest, digest_of, write_bytes
 from infraspectre.adapters.column_store.manifest import Chunk, Part, Sealed
 from infraspectre.files import make_folder, sync, write_durably
@@ -51,6 +51,7 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
         ranks=write_sealed(folder / part.ranks_name, ranks.encoded(rows, table)),
         keys=write_hashes(folder / part.keys_name, rows[table.key]),
         tops=write_parquet(folder / part.tops_name, tops, "lz4", LISTED_ROW_GROUP) if bounds else None,
+        blocks=write_sealed(folder / part.blocks_name, blocks.encoded(rows)),
     )
 
 
