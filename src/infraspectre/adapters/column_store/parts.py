@@ -51,8 +51,13 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
         ranks=write_sealed(folder / part.ranks_name, ranks.encoded(rows, table)),
         keys=write_hashes(folder / part.keys_name, rows[table.key]),
         tops=write_parquet(folder / part.tops_name, tops, "lz4", LISTED_ROW_GROUP) if bounds else None,
-        blocks=write_sealed(folder / part.blocks_name, blocks.encoded(rows)),
+        blocks=write_blocks(folder, part, rows),
     )
+
+
+def write_blocks(folder: Path, part: Part, rows: pl.DataFrame) -> Sealed:
+    """Write the rows of a part in blocks; raises OutputError."""
+    return write_sealed(folder / part.blocks_name, blocks.encoded(rows))
 
 
 def bounds_of(rows: pl.DataFrame, table: Table) -> dict[str, float]:

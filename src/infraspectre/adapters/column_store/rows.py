@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ Places = tuple[Part, Rows | None]
 GROUPS_A_READ = 4
 """A read of some row groups costs as much as that many more row groups."""
 READS_AT_ONCE = 16
+PLACE = "file_row_number"
+"""The number of a row in its part, as DuckDB calls it."""
 
 
 class Frame:
@@ -84,23 +86,25 @@ def from_parts(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Found
     for hit in hits:
         places.setdefault(owners[hit.chunk].number, []).append(hit.place)
     parts = [part for part in view.manifest.parts if part.number in places]
-    frame = listed_frame(view, [(part, np.unique(places[part.number])) for part in parts])
+    wanted = [(part, np.unique(places[part.number])) for part in parts]
+    frame = listed_frame(view, wanted, columns)
     shown = frame.select(name for name in columns if name in frame.columns).to_dicts()
     return dict(zip(frame.select(CHUNK, ROW).iter_rows(), shown, strict=True)) if parts else {}
 
 
-def listed_frame(view: View, places: Iterable[tuple[Part, Rows]]) -> pl.DataFrame:
-    """Return the columns of lists of some rows of parts, whose numbers are ascending."""
-    frames = [
-        Blocks(view.path / part.blocks_name).rows(rows) if part.blocks else from_groups(view, part, rows)
-        for part, rows in places
-    ]
+def listed_frame(view: View, places: Iterable[tuple[Part, Rows]], columns: Collection[str]) -> pl.DataFrame:
+    """Return columns of lists of some rows of parts, whose numbers are ascending, and where each row lies."""
+    frames = []
+    for part, rows in places:
+        names = [*(name for name in view.listed([part]) if name in columns), CHUNK, ROW]
+        found = Blocks(view.path / part.blocks_name).rows(rows, names) if part.blocks else grouped(view, part, rows, names)
+        frames.append(found.with_columns(pl.Series(PLACE, rows, pl.UInt32)))
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
-def from_groups(view: View, part: Part, rows: Rows) -> pl.DataFrame:
-    """Return the columns of lists of some rows of a part that an earlier version wrote, by whole row groups."""
-    whole = pl.scan_parquet(view.path / part.listed_name)
+def grouped(view: View, part: Part, rows: Rows, columns: Sequence[str]) -> pl.DataFrame:
+    """Return columns of some rows of a part that an earlier version wrote, read by whole row groups."""
+    whole = pl.scan_parquet(view.path / part.listed_name).select(columns)
     reads = [
         whole.slice(first, count).collect()[rows[(rows >= first) & (rows < first + count)] - first]
         for first, count in row_groups(part, rows)

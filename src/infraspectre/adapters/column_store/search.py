@@ -18,7 +18,7 @@ from infraspectre.adapters.column_store.hosts import hosts
 from infraspectre.adapters.column_store.manifest import Part
 from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name
 from infraspectre.adapters.column_store.questions import Place, Question, quoted, written
-from infraspectre.adapters.column_store.rows import Frame, fetch, listed_frame
+from infraspectre.adapters.column_store.rows import PLACE, Frame, fetch, listed_frame
 from infraspectre.adapters.column_store.totals import totals
 from infraspectre.adapters.column_store.view import View
 from infraspectre.errors import OverloadError
@@ -48,10 +48,10 @@ class Source(NamedTuple):
     text: str
     parameters: tuple[Any, ...]
     present: Collection[str]
-    is_small: bool = False
-    """Whether all columns of a page are read at once: there are hardly more rows than a page has."""
     place: str = "NULL"
-    """The number of a row in its part."""
+    """The number of a row in its part, where that is known."""
+    is_small: bool = False
+    """Whether the columns of a page are read at once: there are hardly more rows than a page has."""
 
 
 def settings(root: Path, threads: int, memory_bytes: int) -> list[str]:
@@ -221,7 +221,7 @@ def in_journals(cursor: duckdb.DuckDBPyConnection, view: View, question: Questio
     if not view.batches:
         return []
     frame = view.pending if question.names <= set(question.table.listed) else view.pending_with(question.names)
-    hits = ask_frame(cursor, frame, question, limit)
+    hits = ask(cursor, offered(cursor, frame), question, limit)
     return [hit._replace(chunk=-1 - hit.chunk) for hit in hits]
 
 
@@ -253,7 +253,8 @@ def walk(
     while at < trail.length:
         if at + size > MOST_WALKED < trail.length:
             return None
-        hits = ask_frame(cursor, listed_frame(view, trail.step(at, at + size)), question, limit)
+        frame = listed_frame(view, trail.step(at, at + size), question.names)
+        hits = ask(cursor, offered(cursor, frame, PLACE), question, limit)
         found |= {(hit.chunk, hit.row): hit for hit in hits}
         at, size = at + size, min(2 * size, MOST_AT_ONCE)
         best = sorted(found.values(), key=sort_key, reverse=question.order.descending)[:limit]
@@ -280,7 +281,7 @@ def in_tops(
         return []
     source = listed_source(view, parts)
     files = [str(view.path / part.tops_name) for part in parts]
-    hits = ask(cursor, source._replace(parameters=(files,), is_small=True), question, limit)
+    hits = ask(cursor, source._replace(parameters=(files,), place="NULL", is_small=True), question, limit)
     is_enough = len(hits) == limit and hits[-1].value is not None and hits[-1].value > max(known)
     return hits if is_enough else []
 
@@ -289,8 +290,8 @@ def listed_source(view: View, parts: Sequence[Part]) -> Source:
     """Return the rows of parts with the columns of lists."""
     files = [str(view.path / part.listed_name) for part in parts]
     is_alike = len({chunk.columns for part in parts for chunk in part.chunks}) == 1
-    text = f"read_parquet(?, union_by_name = {not is_alike}, file_row_number = true)"
-    return Source(text, (files,), view.listed(parts), place="file_row_number")
+    text = f"read_parquet(?, union_by_name = {not is_alike}, {PLACE} = true)"
+    return Source(text, (files,), view.listed(parts), PLACE)
 
 
 def chunk_source(view: View, parts: Sequence[Part]) -> Source:
@@ -312,14 +313,10 @@ def bounded(cursor: duckdb.DuckDBPyConnection, source: Source, question: Questio
     return question if found is None or found[0] is None else replace(question, bound=found[0])
 
 
-def ask_frame(
-    cursor: duckdb.DuckDBPyConnection, frame: pl.DataFrame, question: Question, limit: int
-) -> list[Hit]:
-    """Ask rows that were read already for the first that pass."""
-    cursor.register("read", Frame(frame))
-    hits = ask(cursor, Source("read", (), frame.columns, is_small=True), question, limit)
-    cursor.unregister("read")
-    return hits
+def offered(cursor: duckdb.DuckDBPyConnection, frame: pl.DataFrame, place: str = "NULL") -> Source:
+    """Return rows that were read already as a source, the only one of its cursor."""
+    cursor.register("known_rows", Frame(frame))
+    return Source("known_rows", (), frame.columns, place)
 
 
 def ask(cursor: duckdb.DuckDBPyConnection, source: Source, question: Question, limit: int) -> list[Hit]:
