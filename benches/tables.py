@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
@@ -43,7 +44,7 @@ Result = TypeVar("Result")
 
 
 class Taken(NamedTuple):
-    """Holds the seconds that something took: of all processors together, which others disturb less, and by the clock."""
+    """Holds the seconds that something took: of processors, which other work disturbs less, and by the clock."""
 
     cpu: float
     wall: float
@@ -159,7 +160,9 @@ def asked(folder: Path) -> Report:
         for name, question in questions(folder).items():
             cpu, wall = percentiles(pages(store, question))
             print(f"{name}: {cpu:.0f} ms of processors, {wall:.0f} ms", file=sys.stderr, flush=True)
-            figures.append(Figure(f"flows {name}, first page and next", cpu, "ms of processors, p95", "250 ms", "100 ms"))
+            figures.append(
+                Figure(f"flows {name}, first page and next", cpu, "ms of processors, p95", "250 ms", "100 ms")
+            )
             figures.append(Figure(f"flows {name}, by the clock", wall, "ms, p95"))
             slow += [name] * (cpu > FLOOR_MS)
     for name, taken in plain(folder).items():
@@ -173,15 +176,14 @@ def pages(store: ParquetTables, question: Asked) -> Iterator[Taken]:
     """Yield what pages take."""
     chance = np.random.default_rng(2)
     for _ in range(ROUNDS // 2):
-        query, after = question(chance), None
-        for _ in range(2):
-            taken, after = timed(lambda query=query, after=after: page(store, query, after))  # type: ignore[misc]
-            yield taken
-            if after is None:
-                break
+        query = question(chance)
+        taken, after = timed(partial(page, store, query))
+        yield taken
+        if after is not None:
+            yield timed(partial(page, store, query, after))[0]
 
 
-def page(store: ParquetTables, query: Query, after: str | None) -> str | None:
+def page(store: ParquetTables, query: Query, after: str | None = None) -> str | None:
     """Ask for a page, and return where the next begins; none where it was given up, which is as slow as it gets."""
     with suppress(OverloadError):
         return store.page("default", "flows", Query(query.filters, query.order, query.limit, after), SHOWN)[1]
@@ -192,13 +194,15 @@ def plain(folder: Path) -> dict[str, list[Taken]]:
     """Return what DuckDB takes for the same rows without a store around it."""
     files = [str(path) for path in folder.rglob("*.listed.parquet")]
     order = {"the newest": "started_at", "all, by bytes": "orig_bytes"}
-    taken: dict[str, list[Taken]] = {}
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("SET parquet_metadata_cache = true")
-        for name, column in order.items():
-            statement = f"SELECT {', '.join(SHOWN)} FROM read_parquet(?) ORDER BY {column} DESC, flow_id DESC LIMIT 100"
-            taken[name] = [timed(lambda text=statement: connection.execute(text, [files]).fetchall())[0] for _ in range(5)]  # type: ignore[misc]
-    return taken
+        return {name: [first_rows(connection, files, column) for _ in range(5)] for name, column in order.items()}
+
+
+def first_rows(connection: duckdb.DuckDBPyConnection, files: list[str], column: str) -> Taken:
+    """Return what DuckDB takes for the rows with the highest values of a column."""
+    statement = f"SELECT {', '.join(SHOWN)} FROM read_parquet(?) ORDER BY {column} DESC, flow_id DESC LIMIT 100"
+    return timed(lambda: connection.execute(statement, [files]).fetchall())[0]
 
 
 def timed(work: Callable[[], Result]) -> tuple[Taken, Result]:

@@ -1,4 +1,4 @@
-"""Blocks of a part: its rows once more, some hundred together, so that rows that lie far apart are read almost alone."""
+"""Blocks of a part: its rows once more in small groups, so that rows that lie far apart are read almost alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from zlib import crc32
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.dictionary import Rows, mapped
+from infraspectre.adapters.column_store.dictionary import Rows
+from infraspectre.adapters.column_store.durable import mapped
 
 BLOCK_ROWS = 512
 """Rows that are unpacked for one. Of 256, a page takes two thirds of the time, and the file an eighth more bytes."""
@@ -49,7 +50,7 @@ class Blocks:
         width = NUMBERS.itemsize
         self._count = int(self._data[:width].view(NUMBERS)[0]) if len(self._data) >= width else 0
         self._start = width * (1 + 2 * self._count)
-        if not 0 < self._count or self._start > len(self._data):
+        if self._count < 1 or self._start > len(self._data):
             raise self._damage()
         self._ends, self._sums = self._data[width : self._start].view(NUMBERS).reshape(2, self._count)
 
@@ -59,7 +60,9 @@ class Blocks:
         if len(numbers) and int(numbers[-1]) >= self._count - 1:
             raise self._damage()
         stream = b"".join((self._message(0), *(self._message(int(number) + 1) for number in numbers), END))
-        return pl.read_ipc_stream(BytesIO(stream), columns=list(columns))[places * BLOCK_ROWS + wanted % BLOCK_ROWS]
+        rows = pl.read_ipc_stream(BytesIO(stream), columns=list(columns))
+        picked: pl.DataFrame = rows[places * BLOCK_ROWS + wanted % BLOCK_ROWS]
+        return picked
 
     def _message(self, at: int) -> bytes:
         begin, end = int(self._ends[at - 1]) if at else 0, int(self._ends[at])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from infraspectre.adapters.column_store.durable import mapped
 from infraspectre.records.queries import Filter
 from infraspectre.records.tables import ADDRESS, Table
 
@@ -130,13 +131,6 @@ class Dictionary:
 
     def _damage(self) -> OSError:
         return OSError(f"{self._path} is damaged")
-
-
-def mapped(path: Path) -> np.ndarray:
-    """Return the bytes of a file without reading it; raises OSError for an empty one."""
-    if path.stat().st_size == 0:
-        raise OSError(f"{path} is damaged")
-    return np.memmap(path, np.uint8, "r")
 
 
 def field_number(field: str, table: Table) -> int | None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
+
 from infraspectre.files import write_durably
 
 BLOCK_BYTES = 1 << 20
@@ -30,6 +32,14 @@ def digest_of(path: Path) -> str:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file durably that appears whole; raises OutputError."""
     write_durably(path, lambda temporary: temporary.write_bytes(data))
+
+
+def mapped(path: Path, kind: type[np.unsignedinteger] = np.uint8) -> np.ndarray:
+    """Return the numbers of a file without reading it; raises OSError for one that has none, or half a one."""
+    size = path.stat().st_size
+    if size == 0 or size % np.dtype(kind).itemsize:
+        raise OSError(f"{path} is damaged")
+    return np.memmap(path, kind, "r")
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.dictionary import Rows, mapped
+from infraspectre.adapters.column_store.dictionary import Rows
+from infraspectre.adapters.column_store.durable import mapped
 from infraspectre.records.tables import Table
 
 TIMES = np.dtype("<i8")

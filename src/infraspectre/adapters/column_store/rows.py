@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import polars as pl
 
@@ -50,7 +49,7 @@ def fetch(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> list[dict[
     is_listed = bool(columns) and set(columns) <= set(view.table.listed)
     found = {(hit.chunk, hit.row): dict(zip(columns, hit.shown, strict=True)) for hit in hits if hit.shown is not None}
     found |= from_batches(view, [hit for hit in rest if hit.chunk < 0], columns)
-    found |= from_parts(view, [hit for hit in rest if is_listed and hit.place is not None], columns)
+    found |= from_parts(view, rest, columns) if is_listed else {}
     found |= from_chunks(view, [hit for hit in rest if hit.chunk >= 0 and (hit.chunk, hit.row) not in found], columns)
     unknown = dict.fromkeys(columns)
     return [unknown | found[hit.chunk, hit.row] for hit in hits]
@@ -80,16 +79,18 @@ def by_chunk(hits: Sequence[Hit]) -> Iterator[tuple[int, list[int]]]:
 
 
 def from_parts(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Found:
-    """Return the columns of lists of rows."""
-    owners = {chunk.number: part for part in view.manifest.parts for chunk in part.chunks}
-    places: dict[int, list[int]] = {}
+    """Return the columns of lists of the rows whose place in a part is known."""
+    owners = {chunk.number: part.number for part in view.manifest.parts for chunk in part.chunks}
+    places: dict[int, set[int]] = {}
     for hit in hits:
-        places.setdefault(owners[hit.chunk].number, []).append(hit.place)
+        if hit.place is not None:
+            places.setdefault(owners[hit.chunk], set()).add(hit.place)
     parts = [part for part in view.manifest.parts if part.number in places]
-    wanted = [(part, np.unique(places[part.number])) for part in parts]
-    frame = listed_frame(view, wanted, columns)
+    if not parts:
+        return {}
+    frame = listed_frame(view, [(part, np.array(sorted(places[part.number]))) for part in parts], columns)
     shown = frame.select(name for name in columns if name in frame.columns).to_dicts()
-    return dict(zip(frame.select(CHUNK, ROW).iter_rows(), shown, strict=True)) if parts else {}
+    return dict(zip(frame.select(CHUNK, ROW).iter_rows(), shown, strict=True))
 
 
 def listed_frame(view: View, places: Iterable[tuple[Part, Rows]], columns: Collection[str]) -> pl.DataFrame:
@@ -97,7 +98,9 @@ def listed_frame(view: View, places: Iterable[tuple[Part, Rows]], columns: Colle
     frames = []
     for part, rows in places:
         names = [*(name for name in view.listed([part]) if name in columns), CHUNK, ROW]
-        found = Blocks(view.path / part.blocks_name).rows(rows, names) if part.blocks else grouped(view, part, rows, names)
+        found = (
+            Blocks(view.path / part.blocks_name).rows(rows, names) if part.blocks else grouped(view, part, rows, names)
+        )
         frames.append(found.with_columns(pl.Series(PLACE, rows, pl.UInt32)))
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
