@@ -10,7 +10,7 @@ import pytest
 
 from infraspectre.adapters.column_store import ParquetTables, blocks
 from infraspectre.adapters.column_store import manifest as manifests
-from infraspectre.adapters.column_store.blocks import Blocks, encoded
+from infraspectre.adapters.column_store.blocks import Blocks, encoded, picked
 from infraspectre.adapters.column_store.upkeep import GRACE
 from infraspectre.records.queries import Filter, Order, Query
 from table_rows import DAY, SetClock, answer, flow_frame
@@ -38,8 +38,9 @@ def test_rows_come_back_as_they_were(tmp_path: Path, count: int) -> None:
     chance = Random(4)
     for size in (1, count // 3, count):
         wanted = np.array(sorted(chance.sample(range(count), size)), np.uint32)
-        assert held.rows(wanted, frame.columns).equals(frame[wanted])
-        assert held.rows(wanted, ["resp_ip", "vlan"]).equals(frame.select("resp_ip", "vlan")[wanted])
+        assert picked([(held, wanted)], frame.columns).equals(frame[wanted])
+        assert picked([(held, wanted)], ["resp_ip", "vlan"]).equals(frame.select("resp_ip", "vlan")[wanted])
+        assert picked([(held, wanted), (held, wanted)], frame.columns).equals(pl.concat([frame[wanted]] * 2))
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -53,7 +54,7 @@ def test_flipped_bit_gives_no_other_rows(tmp_path: Path) -> None:
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         try:
-            assert Blocks(path).rows(wanted, frame.columns).equals(frame)
+            assert picked([(Blocks(path), wanted)], frame.columns).equals(frame)
         except OSError:
             found += 1
     assert found > 1_900  # where the last message ends may be later than the file does
@@ -62,7 +63,7 @@ def test_flipped_bit_gives_no_other_rows(tmp_path: Path) -> None:
 def test_row_that_is_not_there_is_damage(tmp_path: Path) -> None:
     held = Blocks(written(tmp_path, flow_frame(3)))
     with pytest.raises(OSError, match="is damaged"):
-        held.rows(np.array([blocks.BLOCK_ROWS]), ["flow_id"])
+        picked([(held, np.array([blocks.BLOCK_ROWS]))], ["flow_id"])
 
 
 def filled(folder: Path) -> ParquetTables:
@@ -83,7 +84,7 @@ def with_blocks(folder: Path) -> int:
     parts = [part for part in manifests.load(folder).parts if part.blocks is not None]
     for part in parts:
         rows = pl.read_parquet(folder / part.listed_name)
-        held = Blocks(folder / part.blocks_name).rows(np.arange(part.rows), rows.columns)
+        held = picked([(Blocks(folder / part.blocks_name), np.arange(part.rows))], rows.columns)
         assert held.equals(rows)
     return len(parts)
 

@@ -21,14 +21,15 @@ NUMBERS = np.dtype("<u8")
 
 
 def encoded(rows: pl.DataFrame) -> bytes:
-    """Return messages of an Arrow stream, the schema and the blocks: how many, where each ends, checksums, messages.
+    """Return rows as messages of an Arrow stream, the schema and blocks, behind numbers that say where each is.
 
-    A stream of the schema and of any blocks is made by putting them together (Arrow columnar format, IPC streaming).
+    Numbers: rows, rows of a block, where each message ends, and the checksum of each. The schema and any blocks make
+    a stream once they are put together (Arrow columnar format, IPC streaming format).
     """
     schema, _ = messages(rows.clear())
     parts = [schema, *(messages(block)[1] for block in rows.iter_slices(BLOCK_ROWS))]
     ends = np.cumsum([len(data) for data in parts])
-    head = np.array([len(parts), *ends, *map(crc32, parts)], NUMBERS)
+    head = np.array([rows.height, BLOCK_ROWS, *ends, *map(crc32, parts)], NUMBERS)
     return b"".join((head.tobytes(), *parts))
 
 
@@ -45,31 +46,50 @@ class Blocks:
     """Reads blocks without loading the file; raises OSError for what is damaged."""
 
     def __init__(self, path: Path) -> None:
-        """Map the file."""
-        self._path, self._data = path, mapped(path)
-        width = NUMBERS.itemsize
-        self._count = int(self._data[:width].view(NUMBERS)[0]) if len(self._data) >= width else 0
-        self._start = width * (1 + 2 * self._count)
-        if self._count < 1 or self._start > len(self._data):
+        """Map the file, and read its schema."""
+        self._path, data = path, mapped(path)
+        head = data[: 2 * NUMBERS.itemsize].view(NUMBERS) if len(data) >= 2 * NUMBERS.itemsize else np.zeros(2, NUMBERS)
+        self.height, self.block_rows = (int(number) for number in head)
+        if not (0 < self.block_rows and 0 < self.height <= len(data)):
             raise self._damage()
-        self._ends, self._sums = self._data[width : self._start].view(NUMBERS).reshape(2, self._count)
+        count = 1 + -(-self.height // self.block_rows)
+        start = NUMBERS.itemsize * (2 + 2 * count)
+        if start > len(data):
+            raise self._damage()
+        self._ends, self._sums = data[head.nbytes : start].view(NUMBERS).reshape(2, count)
+        self._messages = data[start:]
+        self.schema = self._message(0)
 
-    def rows(self, wanted: Rows, columns: Sequence[str]) -> pl.DataFrame:
-        """Return columns of some rows, given by their numbers in ascending order, in that order."""
-        numbers, places = np.unique(wanted // BLOCK_ROWS, return_inverse=True)
-        if len(numbers) and int(numbers[-1]) >= self._count - 1:
-            raise self._damage()
-        stream = b"".join((self._message(0), *(self._message(int(number) + 1) for number in numbers), END))
-        rows = pl.read_ipc_stream(BytesIO(stream), columns=list(columns))
-        picked: pl.DataFrame = rows[places * BLOCK_ROWS + wanted % BLOCK_ROWS]
-        return picked
+    def blocks(self, numbers: np.ndarray) -> list[bytes]:
+        """Return some blocks."""
+        return [self._message(int(number) + 1) for number in numbers]
+
+    def sizes(self, numbers: np.ndarray) -> np.ndarray:
+        """Return how many rows some blocks have; the last has what is left."""
+        return np.minimum(self.block_rows, self.height - numbers * self.block_rows)
 
     def _message(self, at: int) -> bytes:
+        if at >= len(self._ends):
+            raise self._damage()
         begin, end = int(self._ends[at - 1]) if at else 0, int(self._ends[at])
-        data = self._data[self._start + begin : self._start + end].tobytes()
+        data = self._messages[begin:end].tobytes()
         if crc32(data) != self._sums[at]:
             raise self._damage()
         return data
 
     def _damage(self) -> OSError:
         return OSError(f"{self._path} is damaged")
+
+
+def picked(wanted: Sequence[tuple[Blocks, Rows]], columns: Sequence[str]) -> pl.DataFrame:
+    """Return columns of rows, in ascending order of each of some files that have one schema; raises OSError."""
+    stream, places, height = [wanted[0][0].schema], list[np.ndarray](), 0
+    for held, rows in wanted:
+        numbers, inside = np.unique(rows // held.block_rows, return_inverse=True)
+        stream += held.blocks(numbers)
+        sizes = held.sizes(numbers)
+        places.append((height + np.cumsum(sizes) - sizes)[inside] + rows % held.block_rows)
+        height += int(sizes.sum())
+    read = pl.read_ipc_stream(BytesIO(b"".join((*stream, END))), columns=list(columns))
+    found: pl.DataFrame = read[np.concatenate(places)]
+    return found

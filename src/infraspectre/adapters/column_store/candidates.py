@@ -18,7 +18,7 @@ from infraspectre.records.queries import COMPARISONS, Operator
 
 MOST_WALKED = 16_384
 """Candidates that are looked at one by one, the first first; of more, all rows of their parts are."""
-MOST_AT_ONCE = 2_048
+MOST_AT_ONCE = 1_024
 """Candidates that are read at once."""
 
 

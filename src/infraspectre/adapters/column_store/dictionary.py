@@ -74,7 +74,7 @@ class Dictionary:
         if not len(data) >= text >= ends:
             raise self._damage()
         self._starts, self._ends = data[starts:ends].view(LISTS), data[ends:numbers].view(LISTS)
-        self._rows, self._text = data[numbers:text].view(ROWS), data[text:]
+        self._rows, self._text = data[numbers:text].view(ROWS), memoryview(data[text:])
         if int(self._starts[-1]) != len(self._text) or (self._count and int(self._ends[-1]) != rows):
             raise self._damage()
 
@@ -127,7 +127,8 @@ class Dictionary:
         return bisect_left(range(self._count), name, key=self._name)
 
     def _name(self, at: int) -> bytes:
-        return self._text[int(self._starts[at]) : int(self._starts[at + 1]) - len(BETWEEN)].tobytes()
+        start, end = self._starts[at : at + 2].tolist()
+        return self._text[start : end - len(BETWEEN)].tobytes()
 
     def _damage(self) -> OSError:
         return OSError(f"{self._path} is damaged")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +38,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def mapped(path: Path, kind: type[np.unsignedinteger] = np.uint8) -> np.ndarray:
     """Return the numbers of a file without reading it; raises OSError for one that has none, or half a one."""
-    size = path.stat().st_size
-    if size == 0 or size % np.dtype(kind).itemsize:
-        raise OSError(f"{path} is damaged")
-    return np.memmap(path, kind, "r")
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0 or size % np.dtype(kind).itemsize:
+            raise OSError(f"{path} is damaged")
+        return np.frombuffer(mmap(file.fileno(), size, access=ACCESS_READ), kind)
 
 
 @contextmanager

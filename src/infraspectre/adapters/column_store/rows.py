@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.blocks import Blocks
+from infraspectre.adapters.column_store.blocks import Blocks, picked
 from infraspectre.adapters.column_store.dictionary import Dictionary, Rows
 from infraspectre.adapters.column_store.manifest import Part
 from infraspectre.adapters.column_store.parts import CHUNK, LISTED_ROW_GROUP, ROW
@@ -95,14 +95,23 @@ def from_parts(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Found
 
 def listed_frame(view: View, places: Iterable[tuple[Part, Rows]], columns: Collection[str]) -> pl.DataFrame:
     """Return columns of lists of some rows of parts, whose numbers are ascending, and where each row lies."""
+    alike: dict[bytes, list[tuple[Part, Blocks, Rows]]] = {}
     frames = []
     for part, rows in places:
-        names = [*(name for name in view.listed([part]) if name in columns), CHUNK, ROW]
-        found = (
-            Blocks(view.path / part.blocks_name).rows(rows, names) if part.blocks else grouped(view, part, rows, names)
-        )
-        frames.append(found.with_columns(pl.Series(PLACE, rows, pl.UInt32)))
+        if part.blocks is None:
+            frames.append(grouped(view, part, rows, placed(view, part, columns)).with_columns(pl.Series(PLACE, rows)))
+        else:
+            blocks = Blocks(view.path / part.blocks_name)
+            alike.setdefault(blocks.schema, []).append((part, blocks, rows))
+    for group in alike.values():
+        found = picked([each[1:] for each in group], placed(view, group[0][0], columns))
+        frames.append(found.with_columns(pl.Series(PLACE, np.concatenate([rows for *_, rows in group]))))
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+
+def placed(view: View, part: Part, columns: Collection[str]) -> list[str]:
+    """Return which of some columns a part has, with those that say where each row lies."""
+    return [*(name for name in view.listed([part]) if name in columns), CHUNK, ROW]
 
 
 def grouped(view: View, part: Part, rows: Rows, columns: Sequence[str]) -> pl.DataFrame:
