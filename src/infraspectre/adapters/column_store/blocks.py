@@ -57,10 +57,10 @@ class Blocks:
         if start > len(data):
             raise self._damage()
         self._ends, self._sums = data[head.nbytes : start].view(NUMBERS).reshape(2, count)
-        self._messages = data[start:]
-        self.schema = self._message(0)
+        self._messages = memoryview(data[start:])
+        self.schema = bytes(self._message(0))
 
-    def blocks(self, numbers: np.ndarray) -> list[bytes]:
+    def blocks(self, numbers: np.ndarray) -> list[memoryview]:
         """Return some blocks."""
         return [self._message(int(number) + 1) for number in numbers]
 
@@ -68,11 +68,11 @@ class Blocks:
         """Return how many rows some blocks have; the last has what is left."""
         return np.minimum(self.block_rows, self.height - numbers * self.block_rows)
 
-    def _message(self, at: int) -> bytes:
+    def _message(self, at: int) -> memoryview:
         if at >= len(self._ends):
             raise self._damage()
         begin, end = int(self._ends[at - 1]) if at else 0, int(self._ends[at])
-        data = self._messages[begin:end].tobytes()
+        data = self._messages[begin:end]
         if crc32(data) != self._sums[at]:
             raise self._damage()
         return data
@@ -83,7 +83,7 @@ class Blocks:
 
 def picked(wanted: Sequence[tuple[Blocks, Rows]], columns: Sequence[str]) -> pl.DataFrame:
     """Return columns of rows, in ascending order of each of some files that have one schema; raises OSError."""
-    stream, places, height = [wanted[0][0].schema], list[np.ndarray](), 0
+    stream, places, height = list[bytes | memoryview]([wanted[0][0].schema]), list[np.ndarray](), 0
     for held, rows in wanted:
         numbers, inside = np.unique(rows // held.block_rows, return_inverse=True)
         stream += held.blocks(numbers)

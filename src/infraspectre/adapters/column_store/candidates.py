@@ -69,10 +69,10 @@ class Trail:
                 owners.append(np.full(len(part_rows), number))
                 rows.append(part_rows)
                 ranks.append(part_ranks)
-        joined = np.concatenate(ranks)
+        least = soonest(joined := np.concatenate(ranks))
+        all_owners, all_rows, joined = np.concatenate(owners)[least], np.concatenate(rows)[least], joined[least]
         order = np.argsort(joined, kind="stable")
-        parts = [each.part for each in known]
-        return cls(parts, np.concatenate(owners)[order], np.concatenate(rows)[order], joined[order], question)
+        return cls([each.part for each in known], all_owners[order], all_rows[order], joined[order], question)
 
     @property
     def length(self) -> int:
@@ -92,19 +92,21 @@ class Trail:
 def first(view: View, part: Part, rows: Rows, question: Question) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers and ranks of the first candidates of a part, without those that time or place leave out."""
     known = Ranks(view.path / part.ranks_name, view.table, part.rows)
-    times, ranks = known.times(rows), known.of(question.order.field, rows)
-    kept = np.ones(len(rows), bool)
+    ranks, kept = known.of(question.order.field, rows), np.ones(len(rows), bool)
     for asked in question.filters:
         if asked.field == view.table.at:
-            kept &= in_time(times, asked.operator, asked.values)
+            kept &= in_time(known.times(rows), asked.operator, asked.values)
     signed = -ranks if question.order.descending else ranks
     if question.after is not None:
         kept &= signed >= rank_of(question.after.value, question)
     rows, signed = rows[kept], signed[kept]
-    if len(signed) > MOST_WALKED + 1:
-        least = np.argpartition(signed, MOST_WALKED)[: MOST_WALKED + 1]
-        rows, signed = rows[least], signed[least]
-    return rows, signed
+    least = soonest(signed)
+    return rows[least], signed[least]
+
+
+def soonest(ranks: np.ndarray) -> np.ndarray | slice:
+    """Return where the lowest ranks stand, of as many as can be looked at, and of one more."""
+    return np.argpartition(ranks, MOST_WALKED)[: MOST_WALKED + 1] if len(ranks) > MOST_WALKED + 1 else slice(None)
 
 
 def in_time(times: np.ndarray, operator: Operator, values: Sequence[Any]) -> np.ndarray:
