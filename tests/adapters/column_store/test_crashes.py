@@ -73,6 +73,7 @@ def test_killed_writer_loses_and_doubles_nothing(tmp_path: Path) -> None:
             "names",
             "ranks",
             "keys",
+            "blocks",
         }  # the rows decide whether a part has its highest numbers beside it
         assert len(store.page("t", "flows", Query(limit=1_000))[0]) == min(1_000, len(rows))
 

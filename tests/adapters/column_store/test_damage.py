@@ -74,9 +74,9 @@ def test_question_that_meets_damage_sets_it_aside(tmp_path: Path) -> None:
     assert (table / "damaged").is_dir()
 
 
-@pytest.mark.parametrize("kind", ["names", "ranks"])
+@pytest.mark.parametrize("kind", ["names", "ranks", "blocks"])
 @pytest.mark.parametrize("data", [b"", b"\1\2\3", b"\xff" * 64, b"\0" * 7 + b"\1"])
-def test_damaged_names_and_ranks_are_made_again(tmp_path: Path, data: bytes, kind: str) -> None:
+def test_damaged_file_beside_lists_is_made_again(tmp_path: Path, data: bytes, kind: str) -> None:
     table = filled(tmp_path)
     for path in table.rglob(f"*.{kind}"):
         path.write_bytes(data)

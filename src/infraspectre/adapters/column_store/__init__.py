@@ -5,8 +5,10 @@ TENANT/TABLE/ holds
   journal-NUMBER                     appended batches as Arrow IPC, each behind a header with digests
   DAY/NUMBER.parquet                 a chunk: rows with all their columns, sorted by time; immutable
   DAY/NUMBER.listed.parquet          a part: rows of many chunks with the columns of lists alone, quick to search
+  DAY/NUMBER.blocks                  the same by 512 rows each, to read rows that lie far apart
   DAY/NUMBER.tops.parquet            the rows of a part with the highest numbers
-  DAY/NUMBER.addresses, .keys        hashes of the addresses and keys in a part, and the times of rare addresses
+  DAY/NUMBER.names, .ranks           addresses and names in a part with the rows that have each, and what sorts rows
+  DAY/NUMBER.keys                    hashes of the keys in a part
   batches-NUMBER                     hashes of the names of batches that compaction took over, the last ones
   damaged/                           what was found damaged, set aside
 """

@@ -18,8 +18,8 @@ from infraspectre.records.queries import COMPARISONS, Operator
 
 MOST_WALKED = 16_384
 """Candidates that are looked at one by one, the first first; of more, all rows of their parts are."""
-MOST_TIMES = 2_048
-"""Candidates that are asked for at once, by their times."""
+MOST_AT_ONCE = 1_024
+"""Candidates that are read at once."""
 
 
 class Candidates(NamedTuple):
@@ -53,7 +53,8 @@ class Trail:
     parts: Sequence[Part]
     owners: np.ndarray
     """The place of each candidate's part."""
-    times: np.ndarray
+    rows: Rows
+    """The number of each candidate in its part."""
     ranks: np.ndarray
     """What is known of each candidate's value: below 0 where the highest come first, so that the least is first."""
     question: Question
@@ -61,27 +62,27 @@ class Trail:
     @classmethod
     def of(cls, view: View, known: Sequence[Candidates], question: Question) -> Self:
         """Order candidates; of each part only so many as can be looked at."""
-        owners, times, ranks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        owners, rows, ranks = [np.zeros(0, np.int64)], [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
         for number, each in enumerate(known):
             if each.rows is not None:
-                part_times, part_ranks = first(view, each.part, each.rows, question)
-                owners.append(np.full(len(part_times), number))
-                times.append(part_times)
+                part_rows, part_ranks = first(view, each.part, each.rows, question)
+                owners.append(np.full(len(part_rows), number))
+                rows.append(part_rows)
                 ranks.append(part_ranks)
-        joined = np.concatenate(ranks)
+        least = soonest(joined := np.concatenate(ranks))
+        all_owners, all_rows, joined = np.concatenate(owners)[least], np.concatenate(rows)[least], joined[least]
         order = np.argsort(joined, kind="stable")
-        parts = [each.part for each in known]
-        return cls(parts, np.concatenate(owners)[order], np.concatenate(times)[order], joined[order], question)
+        return cls([each.part for each in known], all_owners[order], all_rows[order], joined[order], question)
 
     @property
     def length(self) -> int:
         """Return how many candidates there are."""
         return len(self.ranks)
 
-    def step(self, start: int, end: int) -> tuple[list[Part], tuple[int, ...]]:
-        """Return parts and times of some candidates."""
-        parts = [self.parts[number] for number in np.unique(self.owners[start:end])]
-        return parts, tuple(np.unique(self.times[start:end]).tolist())
+    def step(self, start: int, end: int) -> list[tuple[Part, Rows]]:
+        """Return some candidates by their parts."""
+        owners, rows = self.owners[start:end], self.rows[start:end]
+        return [(self.parts[number], np.sort(rows[owners == number])) for number in np.unique(owners)]
 
     def is_behind(self, at: int, value: Any) -> bool:
         """Tell whether all candidates from one on come behind a value."""
@@ -89,21 +90,23 @@ class Trail:
 
 
 def first(view: View, part: Part, rows: Rows, question: Question) -> tuple[np.ndarray, np.ndarray]:
-    """Return times and ranks of the first candidates of a part, without those that time or place leave out."""
+    """Return numbers and ranks of the first candidates of a part, without those that time or place leave out."""
     known = Ranks(view.path / part.ranks_name, view.table, part.rows)
-    times, ranks = known.times(rows), known.of(question.order.field, rows)
-    kept = np.ones(len(rows), bool)
+    ranks, kept = known.of(question.order.field, rows), np.ones(len(rows), bool)
     for asked in question.filters:
         if asked.field == view.table.at:
-            kept &= in_time(times, asked.operator, asked.values)
+            kept &= in_time(known.times(rows), asked.operator, asked.values)
     signed = -ranks if question.order.descending else ranks
     if question.after is not None:
         kept &= signed >= rank_of(question.after.value, question)
-    times, signed = times[kept], signed[kept]
-    if len(signed) > MOST_WALKED + 1:
-        least = np.argpartition(signed, MOST_WALKED)[: MOST_WALKED + 1]
-        times, signed = times[least], signed[least]
-    return times, signed
+    rows, signed = rows[kept], signed[kept]
+    least = soonest(signed)
+    return rows[least], signed[least]
+
+
+def soonest(ranks: np.ndarray) -> np.ndarray | slice:
+    """Return where the lowest ranks stand, of as many as can be looked at, and of one more."""
+    return np.argpartition(ranks, MOST_WALKED)[: MOST_WALKED + 1] if len(ranks) > MOST_WALKED + 1 else slice(None)
 
 
 def in_time(times: np.ndarray, operator: Operator, values: Sequence[Any]) -> np.ndarray:

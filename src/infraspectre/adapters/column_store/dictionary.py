@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from infraspectre.adapters.column_store.durable import mapped
 from infraspectre.records.queries import Filter
 from infraspectre.records.tables import ADDRESS, Table
 
@@ -73,7 +74,7 @@ class Dictionary:
         if not len(data) >= text >= ends:
             raise self._damage()
         self._starts, self._ends = data[starts:ends].view(LISTS), data[ends:numbers].view(LISTS)
-        self._rows, self._text = data[numbers:text].view(ROWS), data[text:]
+        self._rows, self._text = data[numbers:text].view(ROWS), memoryview(data[text:])
         if int(self._starts[-1]) != len(self._text) or (self._count and int(self._ends[-1]) != rows):
             raise self._damage()
 
@@ -126,17 +127,11 @@ class Dictionary:
         return bisect_left(range(self._count), name, key=self._name)
 
     def _name(self, at: int) -> bytes:
-        return self._text[int(self._starts[at]) : int(self._starts[at + 1]) - len(BETWEEN)].tobytes()
+        start, end = self._starts[at : at + 2].tolist()
+        return self._text[start : end - len(BETWEEN)].tobytes()
 
     def _damage(self) -> OSError:
         return OSError(f"{self._path} is damaged")
-
-
-def mapped(path: Path) -> np.ndarray:
-    """Return the bytes of a file without reading it; raises OSError for an empty one."""
-    if path.stat().st_size == 0:
-        raise OSError(f"{path} is damaged")
-    return np.memmap(path, np.uint8, "r")
 
 
 def field_number(field: str, table: Table) -> int | None:

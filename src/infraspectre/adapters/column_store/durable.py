@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+
+import numpy as np
 
 from infraspectre.files import write_durably
 
@@ -30,6 +34,15 @@ def digest_of(path: Path) -> str:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file durably that appears whole; raises OutputError."""
     write_durably(path, lambda temporary: temporary.write_bytes(data))
+
+
+def mapped(path: Path, kind: type[np.unsignedinteger] = np.uint8) -> np.ndarray:
+    """Return the numbers of a file without reading it; raises OSError for one that has none, or half a one."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0 or size % np.dtype(kind).itemsize:
+            raise OSError(f"{path} is damaged")
+        return np.frombuffer(mmap(file.fileno(), size, access=ACCESS_READ), kind)
 
 
 @contextmanager

@@ -53,6 +53,8 @@ class Part(msgspec.Struct, frozen=True):
     keys: Sealed
     tops: Sealed | None = None
     """The rows with the highest numbers, None where there are few rows."""
+    blocks: Sealed | None = None
+    """The rows once more, for reading a few; None in a part of an earlier version."""
     bounds: dict[str, float] = {}
     """All rows with a higher number in such a column are among `tops`."""
     came_at: int = 0
@@ -84,11 +86,17 @@ class Part(msgspec.Struct, frozen=True):
         return f"{self.day}/{self.number:08}.keys"
 
     @property
+    def blocks_name(self) -> str:
+        """Return the name of the file with its rows in blocks."""
+        return f"{self.day}/{self.number:08}.blocks"
+
+    @property
     def files(self) -> dict[str, Sealed]:
         """Return all its files, those of chunks first."""
         own = {self.listed_name: self.listed, self.names_name: self.names, self.ranks_name: self.ranks}
-        tops = {self.tops_name: self.tops} if self.tops else {}
-        return {chunk.name: chunk.file for chunk in self.chunks} | own | {self.keys_name: self.keys} | tops
+        perhaps = {self.tops_name: self.tops, self.blocks_name: self.blocks}
+        some = {name: file for name, file in perhaps.items() if file is not None}
+        return {chunk.name: chunk.file for chunk in self.chunks} | own | {self.keys_name: self.keys} | some
 
 
 class Garbage(msgspec.Struct, frozen=True):

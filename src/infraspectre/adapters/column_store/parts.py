@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store import dictionary, ranks
-from infraspectre.adapters.column_store.durable import digest, digest_of, write_bytes
+from infraspectre.adapters.column_store import blocks, dictionary, ranks
+from infraspectre.adapters.column_store.durable import digest, digest_of, mapped, write_bytes
 from infraspectre.adapters.column_store.manifest import Chunk, Part, Sealed
 from infraspectre.files import make_folder, sync, write_durably
 from infraspectre.records.tables import Table
@@ -21,7 +21,7 @@ from infraspectre.records.times import UNITS
 CHUNK_ROWS = 65_536
 """Rows of a chunk, in one row group: what is decoded for one row with all its columns."""
 LISTED_ROW_GROUP = 8_192
-"""Rows of a row group of a part: a page of rows that lie far apart decodes that many for each."""
+"""Rows of a row group of a part: what a filter cannot leave out is decoded by so many."""
 TOPS = 1_024
 """Of so many highest numbers of a column, those above the last have their rows in a file of their own."""
 CHUNK, ROW = "chunk_number", "chunk_row"
@@ -51,7 +51,13 @@ def write_part(folder: Path, number: int, frame: pl.DataFrame, chunks: list[Chun
         ranks=write_sealed(folder / part.ranks_name, ranks.encoded(rows, table)),
         keys=write_hashes(folder / part.keys_name, rows[table.key]),
         tops=write_parquet(folder / part.tops_name, tops, "lz4", LISTED_ROW_GROUP) if bounds else None,
+        blocks=write_blocks(folder, part, rows),
     )
+
+
+def write_blocks(folder: Path, part: Part, rows: pl.DataFrame) -> Sealed:
+    """Write the rows of a part in blocks; raises OutputError."""
+    return write_sealed(folder / part.blocks_name, blocks.encoded(rows))
 
 
 def bounds_of(rows: pl.DataFrame, table: Table) -> dict[str, float]:
@@ -114,18 +120,10 @@ def hashed(value: str | float) -> int:
 
 def may_name(path: Path, wanted: np.ndarray) -> bool:
     """Tell whether a part may hold one of some values, given as hashes."""
-    known = mapped(path)
+    known = mapped(path, np.uint64)
     places = np.searchsorted(known, wanted)
     inside = places < len(known)
     return bool((known[places[inside]] == wanted[inside]).any())
-
-
-def mapped(path: Path) -> np.ndarray:
-    """Return the numbers of a file without reading it; raises OSError for one that is damaged."""
-    size = path.stat().st_size
-    if size == 0 or size % 8:
-        raise OSError(f"{path} is damaged")
-    return np.memmap(path, np.uint64, "r")
 
 
 def by_day(frame: pl.DataFrame, table: Table) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -46,10 +46,8 @@ class Question:
     after: Place | None
     bound: Value | None = None
     """A value of what sorts, behind which no row of the page lies."""
-    times: tuple[int, ...] = ()
-    """The event times of all rows that may pass, where they are known."""
     shown: tuple[str, ...] = ()
-    """Columns that are read at once where times are known: each row costs a row group."""
+    """Columns of lists that a page shows, if it shows no others."""
 
     @classmethod
     def of(cls, table: Table, query: Query) -> Question:
@@ -76,8 +74,6 @@ class Question:
             name = self.column(self.order.field, present)
             text = f"{name} >= ?" if self.order.descending else f"({name} <= ? OR {name} IS NULL)"
             pieces.append(Piece(text, (self.bound,)))
-        if self.times:
-            pieces.append(Piece(f"{quoted(self.table.at)} IN ({', '.join('?' * len(self.times))})", self.times))
         return joined(" AND ", pieces or [Piece("TRUE")])
 
     def sort(self, present: Collection[str]) -> str:

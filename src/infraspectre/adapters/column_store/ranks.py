@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.dictionary import Rows, mapped
+from infraspectre.adapters.column_store.dictionary import Rows
+from infraspectre.adapters.column_store.durable import mapped
 from infraspectre.records.tables import Table
 
 TIMES = np.dtype("<i8")
@@ -49,9 +50,7 @@ class Ranks:
 
     def times(self, rows: Rows) -> np.ndarray:
         """Return the event times of rows."""
-        if len(rows) and int(rows.max()) >= len(self._times):
-            raise OSError(f"what belongs to {self._path} is damaged")
-        return np.asarray(self._times[rows])
+        return self._of_rows(self._times, rows)
 
     def of(self, field: str, rows: Rows) -> np.ndarray:
         """Return the ranks of rows by a field; all alike where they are not known."""
@@ -59,4 +58,9 @@ class Ranks:
             return self.times(rows)
         if field not in self._table.ranked:
             return np.zeros(len(rows), np.int64)
-        return np.asarray(self._ranks[self._table.ranked.index(field)][rows], np.int64)
+        return self._of_rows(self._ranks[self._table.ranked.index(field)], rows).astype(np.int64)
+
+    def _of_rows(self, values: np.ndarray, rows: Rows) -> np.ndarray:
+        if len(rows) and int(rows.max()) >= len(values):
+            raise OSError(f"what belongs to {self._path} is damaged")
+        return np.asarray(values[rows])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.dictionary import Dictionary
+from infraspectre.adapters.column_store.blocks import Blocks, picked
+from infraspectre.adapters.column_store.dictionary import Dictionary, Rows
 from infraspectre.adapters.column_store.manifest import Part
 from infraspectre.adapters.column_store.parts import CHUNK, LISTED_ROW_GROUP, ROW
-from infraspectre.adapters.column_store.questions import quoted
 from infraspectre.adapters.column_store.view import Batch, View
 from infraspectre.adapters.columns import dtype
 from infraspectre.records.queries import Filter
@@ -22,13 +21,15 @@ from infraspectre.records.tables import ADDRESS, Table
 if TYPE_CHECKING:
     from infraspectre.adapters.column_store.search import Hit
 
-Rows = dict[tuple[int, int], dict[str, Any]]
+Found = dict[tuple[int, int], dict[str, Any]]
 """Rows by the number of their chunk or batch, and by their place in it."""
-Places = tuple[Part, np.ndarray | None]
+Places = tuple[Part, Rows | None]
 """A part with the numbers of its rows that may be wanted; None where that can be any."""
 GROUPS_A_READ = 4
 """A read of some row groups costs as much as that many more row groups."""
 READS_AT_ONCE = 16
+PLACE = "file_row_number"
+"""The number of a row in its part, as DuckDB calls it."""
 
 
 class Frame:
@@ -42,23 +43,21 @@ class Frame:
         return self._frame.__arrow_c_stream__(requested_schema)
 
 
-def fetch(
-    cursor: duckdb.DuckDBPyConnection, view: View, hits: Sequence[Hit], columns: Sequence[str]
-) -> list[dict[str, Any]]:
+def fetch(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return the columns of rows that were found, in their order; without columns, all that there are."""
-    waiting = [hit for hit in hits if hit.chunk < 0]
-    sorted_in = [hit for hit in hits if hit.chunk >= 0 and hit.shown is None]
+    rest = [hit for hit in hits if hit.shown is None]
     is_listed = bool(columns) and set(columns) <= set(view.table.listed)
-    found = from_batches(view, waiting, columns)
-    found |= {(hit.chunk, hit.row): dict(zip(columns, hit.shown, strict=True)) for hit in hits if hit.shown is not None}
-    found |= from_parts(cursor, view, sorted_in, columns) if is_listed else from_chunks(view, sorted_in, columns)
+    found = {(hit.chunk, hit.row): dict(zip(columns, hit.shown, strict=True)) for hit in hits if hit.shown is not None}
+    found |= from_batches(view, [hit for hit in rest if hit.chunk < 0], columns)
+    found |= from_parts(view, rest, columns) if is_listed else {}
+    found |= from_chunks(view, [hit for hit in rest if hit.chunk >= 0 and (hit.chunk, hit.row) not in found], columns)
     unknown = dict.fromkeys(columns)
     return [unknown | found[hit.chunk, hit.row] for hit in hits]
 
 
-def from_batches(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Rows:
+def from_batches(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Found:
     """Return rows that lie in journals."""
-    found: Rows = {}
+    found: Found = {}
     for number, rows in by_chunk(hits):
         frame = batch_rows(view.batches[-1 - number], rows, columns)
         found |= zip([(number, row) for row in rows], frame.to_dicts(), strict=True)
@@ -79,36 +78,56 @@ def by_chunk(hits: Sequence[Hit]) -> Iterator[tuple[int, list[int]]]:
         yield number, [row for _, row in group]
 
 
-def from_parts(cursor: duckdb.DuckDBPyConnection, view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Rows:
-    """Return the columns of lists of rows; their times say in which row groups they lie."""
-    parts = parts_of(view, {hit.chunk for hit in hits})
+def from_parts(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Found:
+    """Return the columns of lists of the rows whose place in a part is known."""
+    owners = {chunk.number: part.number for part in view.manifest.parts for chunk in part.chunks}
+    places: dict[int, set[int]] = {}
+    for hit in hits:
+        if hit.place is not None:
+            places.setdefault(owners[hit.chunk], set()).add(hit.place)
+    parts = [part for part in view.manifest.parts if part.number in places]
     if not parts:
         return {}
-    present = view.listed(parts)
-    names = [name for name in columns if name in present]
-    is_top = all(hit.is_top for hit in hits)
-    files = [str(view.path / (part.tops_name if is_top else part.listed_name)) for part in parts]
-    times = sorted({hit.at for hit in hits})
-    marks = ", ".join("?" * len(times))
-    # Only names that the table has stand in the text; all values are parameters.
-    statement = (
-        f"SELECT {CHUNK}, {ROW}, {', '.join(map(quoted, names))} FROM read_parquet(?, union_by_name = true) "  # noqa: S608
-        f"WHERE {quoted(view.table.at)} IN ({marks})"
-    )
-    wanted = {(hit.chunk, hit.row) for hit in hits}
-    rows = cursor.execute(statement, [files, *times]).fetchall()
-    return {row[:2]: dict(zip(names, row[2:], strict=True)) for row in rows if row[:2] in wanted}
+    frame = listed_frame(view, [(part, np.array(sorted(places[part.number]))) for part in parts], columns)
+    shown = frame.select(name for name in columns if name in frame.columns).to_dicts()
+    return dict(zip(frame.select(CHUNK, ROW).iter_rows(), shown, strict=True))
 
 
-def parts_of(view: View, chunks: set[int]) -> list[Part]:
-    """Return the parts that have some chunks."""
-    return [part for part in view.manifest.parts if any(chunk.number in chunks for chunk in part.chunks)]
+def listed_frame(view: View, places: Iterable[tuple[Part, Rows]], columns: Collection[str]) -> pl.DataFrame:
+    """Return columns of lists of some rows of parts, whose numbers are ascending, and where each row lies."""
+    alike: dict[bytes, list[tuple[Part, Blocks, Rows]]] = {}
+    frames = []
+    for part, rows in places:
+        if part.blocks is None:
+            frames.append(grouped(view, part, rows, placed(view, part, columns)).with_columns(pl.Series(PLACE, rows)))
+        else:
+            blocks = Blocks(view.path / part.blocks_name)
+            alike.setdefault(blocks.schema, []).append((part, blocks, rows))
+    for group in alike.values():
+        found = picked([each[1:] for each in group], placed(view, group[0][0], columns))
+        frames.append(found.with_columns(pl.Series(PLACE, np.concatenate([rows for *_, rows in group]))))
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
-def from_chunks(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Rows:
+def placed(view: View, part: Part, columns: Collection[str]) -> list[str]:
+    """Return which of some columns a part has, with those that say where each row lies."""
+    return [*(name for name in view.listed([part]) if name in columns), CHUNK, ROW]
+
+
+def grouped(view: View, part: Part, rows: Rows, columns: Sequence[str]) -> pl.DataFrame:
+    """Return columns of some rows of a part that an earlier version wrote, read by whole row groups."""
+    whole = pl.scan_parquet(view.path / part.listed_name).select(columns)
+    reads = [
+        whole.slice(first, count).collect()[rows[(rows >= first) & (rows < first + count)] - first]
+        for first, count in row_groups(part, rows)
+    ]
+    return pl.concat(reads)
+
+
+def from_chunks(view: View, hits: Sequence[Hit], columns: Sequence[str]) -> Found:
     """Return rows with any columns."""
     chunks = {chunk.number: chunk for part in view.manifest.parts for chunk in part.chunks}
-    found: Rows = {}
+    found: Found = {}
     for number, rows in by_chunk(hits):
         present = view.manifest.columns[chunks[number].columns]
         names = [name for name in columns or present if name in present]

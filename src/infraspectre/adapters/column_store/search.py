@@ -13,12 +13,12 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from infraspectre.adapters.column_store.candidates import MOST_TIMES, MOST_WALKED, Candidates, Trail, candidates
+from infraspectre.adapters.column_store.candidates import MOST_AT_ONCE, MOST_WALKED, Candidates, Trail, candidates
 from infraspectre.adapters.column_store.hosts import hosts
 from infraspectre.adapters.column_store.manifest import Part
 from infraspectre.adapters.column_store.parts import CHUNK, ROW, hashed, may_name
 from infraspectre.adapters.column_store.questions import Place, Question, quoted, written
-from infraspectre.adapters.column_store.rows import Frame, fetch
+from infraspectre.adapters.column_store.rows import PLACE, Frame, fetch, listed_frame
 from infraspectre.adapters.column_store.totals import totals
 from infraspectre.adapters.column_store.view import View
 from infraspectre.errors import OverloadError
@@ -33,12 +33,11 @@ class Hit(NamedTuple):
 
     value: Any
     key: Any
-    at: int
     chunk: int
     """The number of its chunk; of its batch, below 0, in a journal."""
     row: int
-    is_top: bool = False
-    """Whether its row is among the highest numbers of its part, too."""
+    place: int | None
+    """The number of its row in its part, where that is known."""
     shown: tuple[Any, ...] | None = None
     """The columns asked for, where they were read already."""
 
@@ -49,6 +48,10 @@ class Source(NamedTuple):
     text: str
     parameters: tuple[Any, ...]
     present: Collection[str]
+    place: str = "NULL"
+    """The number of a row in its part, where that is known."""
+    is_small: bool = False
+    """Whether the columns of a page are read at once: there are hardly more rows than a page has."""
 
 
 def settings(root: Path, threads: int, memory_bytes: int) -> list[str]:
@@ -86,7 +89,7 @@ class Search:
         question = replace(Question.of(view.table, query), shown=shown)
         with self.cursor() as cursor:
             hits = find(cursor, view, question, query.limit + 1)
-            rows = fetch(cursor, view, hits[: query.limit], columns)
+            rows = fetch(view, hits[: query.limit], columns)
         if len(hits) <= query.limit:
             return rows, None
         last = hits[query.limit - 1]
@@ -218,9 +221,7 @@ def in_journals(cursor: duckdb.DuckDBPyConnection, view: View, question: Questio
     if not view.batches:
         return []
     frame = view.pending if question.names <= set(question.table.listed) else view.pending_with(question.names)
-    cursor.register("pending", Frame(frame))
-    hits = ask(cursor, Source("pending", (), frame.columns), question, limit)
-    cursor.unregister("pending")
+    hits = ask(cursor, offered(cursor, frame), question, limit)
     return [hit._replace(chunk=-1 - hit.chunk) for hit in hits]
 
 
@@ -252,10 +253,10 @@ def walk(
     while at < trail.length:
         if at + size > MOST_WALKED < trail.length:
             return None
-        parts, times = trail.step(at, at + size)
-        hits = ask(cursor, listed_source(view, parts), replace(question, times=times), limit)
+        frame = listed_frame(view, trail.step(at, at + size), question.names)
+        hits = ask(cursor, offered(cursor, frame, PLACE), question, limit)
         found |= {(hit.chunk, hit.row): hit for hit in hits}
-        at, size = at + size, min(2 * size, MOST_TIMES)
+        at, size = at + size, min(2 * size, MOST_AT_ONCE)
         best = sorted(found.values(), key=sort_key, reverse=question.order.descending)[:limit]
         if len(best) == limit and trail.is_behind(at, best[-1].value):
             return best
@@ -280,16 +281,17 @@ def in_tops(
         return []
     source = listed_source(view, parts)
     files = [str(view.path / part.tops_name) for part in parts]
-    hits = ask(cursor, source._replace(parameters=(files,)), question, limit)
+    hits = ask(cursor, source._replace(parameters=(files,), place="NULL", is_small=True), question, limit)
     is_enough = len(hits) == limit and hits[-1].value is not None and hits[-1].value > max(known)
-    return [hit._replace(is_top=True) for hit in hits] if is_enough else []
+    return hits if is_enough else []
 
 
 def listed_source(view: View, parts: Sequence[Part]) -> Source:
     """Return the rows of parts with the columns of lists."""
     files = [str(view.path / part.listed_name) for part in parts]
     is_alike = len({chunk.columns for part in parts for chunk in part.chunks}) == 1
-    return Source(f"read_parquet(?, union_by_name = {not is_alike})", (files,), view.listed(parts))
+    text = f"read_parquet(?, union_by_name = {not is_alike}, {PLACE} = true)"
+    return Source(text, (files,), view.listed(parts), PLACE)
 
 
 def chunk_source(view: View, parts: Sequence[Part]) -> Source:
@@ -311,12 +313,18 @@ def bounded(cursor: duckdb.DuckDBPyConnection, source: Source, question: Questio
     return question if found is None or found[0] is None else replace(question, bound=found[0])
 
 
+def offered(cursor: duckdb.DuckDBPyConnection, frame: pl.DataFrame, place: str = "NULL") -> Source:
+    """Return rows that were read already as a source, the only one of its cursor."""
+    cursor.register("known_rows", Frame(frame))
+    return Source("known_rows", (), frame.columns, place)
+
+
 def ask(cursor: duckdb.DuckDBPyConnection, source: Source, question: Question, limit: int) -> list[Hit]:
     """Ask one source for the first rows that pass."""
     where, present = question.where(source.present), source.present
-    shown = question.shown if question.times else ()
-    sorting = (question.column(question.order.field, present), quoted(question.table.key), quoted(question.table.at))
-    names = ", ".join([*sorting, CHUNK, ROW, *(question.column(name, present) for name in shown)])
+    shown = question.shown if source.is_small else ()
+    sorting = (question.column(question.order.field, present), quoted(question.table.key))
+    names = ", ".join([*sorting, CHUNK, ROW, source.place, *(question.column(name, present) for name in shown)])
     # Only numbers and names that the table has stand in the text; all values are parameters.
     statement = (
         f"SELECT {names} FROM {source.text} WHERE {where.text} "  # noqa: S608

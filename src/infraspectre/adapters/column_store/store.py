@@ -20,6 +20,7 @@ from infraspectre.adapters.column_store.totals import checked
 from infraspectre.adapters.column_store.upkeep import (
     NAME_BYTES,
     compact,
+    convert,
     erase,
     merge,
     name_hash,
@@ -175,6 +176,7 @@ class ParquetTables:
             sweep(folder, now)
             rows = compact(folder, now)
             merge(folder, now)
+            convert(folder, now)
         return rows
 
     def erase(self, tenant: str, entity: str) -> int:

@@ -21,6 +21,7 @@ from infraspectre.adapters.column_store.parts import (
     by_day,
     day_of,
     listed_rows,
+    write_blocks,
     write_chunk,
     write_part,
 )
@@ -155,6 +156,17 @@ def merge(folder: TableFolder, now: int) -> int:
         draft.commit(parts, now)
         replaced += len(parts)
     return replaced
+
+
+def convert(folder: TableFolder, now: int) -> int:
+    """Give the newest part of an earlier version its blocks, and return how many parts had none; the lock is held."""
+    old = [part for part in folder.refresh().manifest.parts if part.blocks is None]
+    if old:
+        draft = Draft(folder)
+        blocks = write_blocks(folder.path, old[-1], pl.read_parquet(folder.path / old[-1].listed_name))
+        draft.parts.append(msgspec.structs.replace(old[-1], blocks=blocks))
+        draft.commit(old[-1:], now)
+    return len(old)
 
 
 def mergeable(manifest: Manifest, today: str) -> Iterator[list[Part]]:
