@@ -32,6 +32,8 @@ BENCHES = {
     "calibration": "How often intervals hold the outcome on later days, and what probabilities are worth.",
     "detection": "What is found in labelled captures, and false incidents on benign ones.",
     "days": "Attacks found in simulated days of enterprises, and false incidents per day and 1,000 hosts.",
+    "beacons": "Beacons found by class: shaken a little, shaken wildly, and every six hours.",
+    "dns_exfiltration": "How soon data that leaves in questions for names is found, at 2, 1 and half a byte a second.",
     "families": "Classes of attacks named on rows that have no equal among those learnt.",
     "cascade": "Flows judged by a model a second on one core, and how long a micro-batch takes.",
     "capture_detection": "Labelled captures found with and without a model that learnt nothing from their source.",
