@@ -17,6 +17,7 @@ BENCHES = {
     "formats": "Events a second on one core in each format of other systems, against json.",
     "sender_kills": "A sender killed 100 times while its receiver is down for 72 hours: whether every event arrives.",
     "stream": "How late events reach 1,000 clients of the stream, and what is lost where connections break.",
+    "decision": "From flows that reach the worker to the decision about them, as the feed tells it.",
     "latency": "From the packet that ends a flow to the flow's row in Python.",
     "live": "Packets of an interface without loss, against NFStream, and how soon rows are there.",
     "seam": "From flow batches to numpy and Arrow in Python.",
