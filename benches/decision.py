@@ -1,9 +1,9 @@
 """From flows that reach the worker to the decision about them, as the feed tells it.
 
 Batches of flows come at random times, as sensors send them; every other one holds the scan of a scanner that nobody
-saw before at a host of its own, which needs no further flow to be found. Time is this process's processor time, moved on to the next batch
-or to the end of the worker's patience where there is nothing to do: what others on the machine do changes nothing, and
-waits for disks are left out. The same is measured by the clock on the wall.
+saw before at a host of its own, which needs no further flow to be found. Time is this process's processor time, moved
+on where there is nothing to do: what others on the machine do changes little, and waits for disks are left out. The
+same is measured by the clock on the wall.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Arrival(NamedTuple):
 
 def arrivals(folder: Path) -> Iterator[Arrival]:
     """Yield batches of flows, moved to the event time at which they come."""
-    rng = random.Random(SEED)  # noqa: S311 - repeatable on purpose
+    rng = random.Random(SEED)
     work = flows_of(folder / "work", "office", duration_s=600.0, hosts=24)
     scan = flows_of(folder / "scan", "port-scan", kind="vertical", ports=PORTS, hosts=4, background=False)
     scan = scan.filter(pl.col("orig_ip") == scan["orig_ip"].mode()[0])
@@ -178,7 +178,7 @@ def figures(name: str, clock: Clock, patience_s: float | None = None) -> list[Fi
 
 METHOD = (
     f"{BATCHES} batches of {FLOWS} flows, {MEAN_GAP_S * 1000:.0f} ms apart on average; every other one holds a scan of "
-    f"{PORTS} ports by a new scanner. From the time at which a batch comes to that at which the feed tells the incident."
+    f"{PORTS} ports by a new scanner. From the time at which a batch comes to that at which the feed tells of it."
 )
 
 
