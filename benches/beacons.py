@@ -123,7 +123,7 @@ def by_channel(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
     """Return outcomes by channel."""
     groups: dict[str, list[Outcome]] = {}
     for one in outcomes:
-        groups.setdefault(one.attack.name, []).append(one)
+        groups.setdefault(one.attack.name.partition(" ")[0], []).append(one)
     return dict(sorted(groups.items()))
 
 
