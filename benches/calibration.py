@@ -77,16 +77,21 @@ class Truth(NamedTuple):
         return first <= self.end + GRACE_NS and last >= self.begin and not self.involved.isdisjoint(entities)
 
 
-def simulated(seeds: Iterable[int]) -> Iterator[Example]:
-    """Yield the incidents of what is played with these seeds."""
+QUIET = [Play("day", {"hosts": 40, "duration_s": 86_400, "attacks": 0})]
+"""A day without attacks, with all that looks like one: whatever it raises is harmless."""
+
+
+def simulated(seeds: Iterable[int], played: Sequence[Play] = ()) -> Iterator[Example]:
+    """Yield the incidents of what is played with these seeds, for which all that can be is played unless given."""
     for seed in seeds:
-        for number, play in enumerate(plays()):
-            folder = captures.FOLDER / f"calibration-{play.scenario}-{number}-{seed}-{captures.edition()}"
+        for number, play in enumerate(played or plays()):
+            name = f"calibration-{play.scenario}-{number}-{play.options['duration_s']:g}-{seed}"
+            folder = captures.FOLDER / f"{name}-{captures.edition()}"
             if not (folder / "labels.json").exists():
                 simulate(play.scenario, folder, seed, **play.options)
             labels = json.loads((folder / "labels.json").read_text())["behaviours"]
             truths = [Truth.of(each) for each in labels if each["attack"]]
-            yield from examples(f"{play.scenario}/{seed}", folder / "capture.pcap", truths)
+            yield from examples(f"{play.scenario}/{number}/{seed}", folder / "capture.pcap", truths)
 
 
 def benign() -> Iterator[Example]:
@@ -160,7 +165,9 @@ CHOICES: dict[str, Callable[[Judged], bool]] = {
     "all incidents": lambda _: True,
     "incidents of level medium or above": lambda each: each.stratum == "raised",
     "attacks": lambda each: each.outcome > 0,
-    "others": lambda each: each.outcome == 0,
+    "harmless ones": lambda each: each.outcome == 0,
+    "attacks of level medium or above": lambda each: each.outcome > 0 and each.stratum == "raised",
+    "harmless ones of level medium or above": lambda each: each.outcome == 0 and each.stratum == "raised",
 }
 
 
@@ -214,7 +221,13 @@ def by_family(later: Sequence[Judged]) -> Table:
 
 def measure(seeds: Sequence[int] = range(LATER, LATER + 5)) -> Report:
     """Measure the calibration that comes with the package on later days."""
-    return report(judge(simulated(seeds), calibration()))
+    return report(judge(later_days(seeds), calibration()))
+
+
+def later_days(seeds: Sequence[int]) -> Iterator[Example]:
+    """Yield the incidents of later days: of some hours with attacks, and of as many whole days without."""
+    yield from simulated(seeds)
+    yield from simulated(seeds, QUIET)
 
 
 def main() -> int:
@@ -225,7 +238,7 @@ def main() -> int:
     arguments = parser.parse_args()
     learnt = learn([*simulated(range(arguments.seeds)), *benign()])
     DATA.write_bytes(msgspec.json.format(msgspec.json.encode(learnt), indent=0) + b"\n")
-    later = judge(simulated(range(LATER, LATER + arguments.later)), learnt)
+    later = judge(later_days(range(LATER, LATER + arguments.later)), learnt)
     print(markdown("calibration", str(__doc__).partition("\n")[0], report(later)))
     return 0
 

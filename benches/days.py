@@ -39,6 +39,13 @@ class Day:
     hosts: int
     hours: float
     attacks: int
+    kind: str = "day"
+
+    @property
+    def folder(self) -> Path:
+        """Return where the day lies, of this edition of the simulation."""
+        name = f"{self.kind}-{self.seed}-{self.hosts}-{self.hours:g}-{self.attacks}-{captures.edition()}"
+        return captures.FOLDER / name
 
     @property
     def host_days(self) -> float:
@@ -92,7 +99,7 @@ class Outcome:
     stories: frozenset[str]
     """Campaigns, or incidents without one, in which it was found."""
     delay_s: float | None
-    """Seconds of event time until an incident about it reached its level."""
+    """Seconds of event time from its begin until an incident about it was of medium level."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ def outcome(attack: Attack, raised: Iterable[Decision]) -> Outcome:
         and technique_score(each, attack) == 1.0
         and not is_blanket(each, attack)
     ]
-    since = [each.incident.raised_at - attack.begin for each in about]
+    since = [each.incident.detected_at - attack.begin for each in about if each.incident.detected_at is not None]
     return Outcome(
         attack, bool(about), bool(named), max((technique_score(each, attack) for each in about), default=0.0),
         frozenset(each.incident.campaign_id or each.incident.incident_id for each in about),
@@ -163,8 +170,20 @@ def outcome(attack: Attack, raised: Iterable[Decision]) -> Outcome:
 
 def play(day: Day) -> Played:
     """Play a day, analyze it and compare."""
-    capture = folder(day) / "capture.pcap"
-    truth = json.loads((folder(day) / "labels.json").read_text())
+    return played(day, write)
+
+
+def write(day: Day) -> None:
+    """Play a day and write it down."""
+    simulate("day", day.folder, day.seed, hosts=day.hosts, duration_s=day.hours * 3600, attacks=day.attacks)
+
+
+def played(day: Day, write: Callable[[Day], None]) -> Played:
+    """Analyze a day, which is written first unless it lies there, and compare."""
+    if not (day.folder / "labels.json").exists():
+        write(day)
+    capture = day.folder / "capture.pcap"
+    truth = json.loads((day.folder / "labels.json").read_text())
     analysis = infraspectre.analyze(capture)
     attacks = [Attack.of(each) for each in truth["behaviours"] if each["attack"]]
     raised = [each for each in analysis.incidents if SEVERITIES.index(each.threat_score.level) >= MEDIUM]
@@ -172,14 +191,6 @@ def play(day: Day) -> Played:
     outcomes = [outcome(attack, raised) for attack in attacks]
     summary = analysis.summary
     return Played(day, outcomes, false, len(raised), len(analysis.detections), summary.packets, summary.cpu_s)
-
-
-def folder(day: Day) -> Path:
-    """Return where a day lies, played first if it was not or if the simulation changed."""
-    out = captures.FOLDER / f"day-{day.seed}-{day.hosts}-{day.hours:g}-{day.attacks}-{captures.edition()}"
-    if not (out / "labels.json").exists():
-        simulate("day", out, day.seed, hosts=day.hosts, duration_s=day.hours * 3600, attacks=day.attacks)
-    return out
 
 
 def measure() -> Report:
@@ -208,19 +219,23 @@ def share(values: Iterable[float]) -> float:
 
 def figures(days: list[Played], outcomes: list[Outcome]) -> list[Figure]:
     """Return the figures of the whole."""
-    host_days = sum(day.day.host_days for day in days)
-    false = sum(len(day.false) for day in days)
     families = by_family(outcomes)
     worst = min((share(one.is_named for one in its) for its in families.values()), default=0.0)
     return [
         Figure("attacks found, loosely", share(one.is_found for one in outcomes), "", ".90", ".97"),
         Figure("attacks found, strictly", share(one.is_named for one in outcomes), "", ".70", ".90"),
         Figure("worst family, strictly", worst, "", ".45", ".80"),
-        Figure("false incidents per day and 1,000 hosts", round(1000 * false / host_days, 1), "", "25", "5, then 1"),
+        false_figure(days),
         Figure("technique named right", share(one.technique for one in outcomes if one.is_found), "", ".70", ".90"),
         Figure("campaign completeness", share(completeness(days)), "", ".70", ".90"),
         Figure("detections per incident to read", round(ratio(days), 1), "x", "5", "20"),
     ]
+
+
+def false_figure(days: Sequence[Played]) -> Figure:
+    """Return how many incidents are false."""
+    false, host_days = sum(len(day.false) for day in days), sum(day.day.host_days for day in days)
+    return Figure("false incidents per day and 1,000 hosts", round(1000 * false / host_days, 1), "", "25", "5, then 1")
 
 
 def ratio(days: list[Played]) -> float:
@@ -273,7 +288,7 @@ def day_table(days: list[Played]) -> Table:
     return Table("By day", header, rows)
 
 
-def false_table(days: list[Played]) -> Table:
+def false_table(days: Sequence[Played]) -> Table:
     """Return the false incidents."""
     rows: list[Sequence[Cell]] = [
         (day.day.seed, one.threat_score.level, one.incident.title, ", ".join(detectors(one)))

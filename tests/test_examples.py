@@ -13,7 +13,6 @@ from types import ModuleType
 
 import httpx
 import pytest
-import stix2
 from litestar.testing import TestClient
 from standardwebhooks.webhooks import Webhook
 
@@ -115,10 +114,3 @@ def test_the_stream_is_followed_from_where_it_stopped(tmp_path: Path) -> None:
         lines = example("follow_stream").grave(http, "isk_x", tmp_path / "position")
         assert [next(lines), next(lines)] == ["2026-01-01T10:00:00Z  high      Beacon"] * 2
     assert asked == [None, "e.1"]
-
-
-def test_incidents_become_stix_that_others_read(analyzed: Path) -> None:
-    bundles = list(example("stix_export").bundles(analyzed))
-    assert len(bundles) == len((analyzed / "incidents.jsonl").read_text().splitlines())
-    kinds = {each["type"] for bundle in bundles for each in stix2.parse(bundle, allow_custom=True).objects}
-    assert {"incident", "attack-pattern", "ipv4-addr", "relationship"} <= kinds

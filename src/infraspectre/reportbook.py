@@ -83,6 +83,14 @@ def write_navigator(decisions: Sequence[Decision], name: str, path: Path) -> Non
     write_whole(path, json_document(layer(decisions, name)))
 
 
+def write_stix(decisions: Sequence[Decision], path: Path) -> None:
+    """Write a STIX 2.1 bundle, in which what several incidents name stands once; raises OutputError."""
+    from infraspectre.adapters.siem.export import bundle_of
+    from infraspectre.files import write_whole
+
+    write_whole(path, bundle_of(decisions))
+
+
 def write_graph(decisions: Sequence[Decision], path: Path) -> None:
     """Write who did what to whom, in the form of the file's name; raises UsageError for another, and OutputError."""
     from infraspectre.files import write_whole

@@ -113,7 +113,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Files and folders of threat intelligence."""
     correlation: tuple[str, ...] = ()
     """Files and folders of rules that say which detections are joined."""
-    patience_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
+    patience_s: Annotated[float, Meta(gt=0, le=3600)] = 0.05
     """How long flows wait for more before detectors look at them, once no others wait in the log."""
     grace_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
     """How far event time stays behind the clock while no flows come: a flow is told up to five minutes after its last

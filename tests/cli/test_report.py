@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import stix2
 
 import infraspectre
 from conftest import SAMPLE
@@ -40,6 +41,23 @@ def test_the_layer_holds_every_technique_with_its_highest_score(analyzed: Path, 
     assert {(each["techniqueID"], each["tactic"]): each["score"] for each in layer["techniques"]} == scores
     assert layer["versions"]["layer"] == "4.5"
     assert layer["domain"] == "enterprise-attack"
+
+
+def test_the_stix_bundle_holds_every_incident_and_nothing_twice(analyzed: Path, tmp_path: Path) -> None:
+    written = [tmp_path / "one.json", tmp_path / "two.json"]
+    for path in written:
+        assert run(["report", str(analyzed), "--stix", str(path), "--quiet"]) == 0
+    assert written[0].read_bytes() == written[1].read_bytes()
+    assert stix2.parse(written[0].read_text(), allow_custom=True).type == "bundle"
+    bundle = json.loads(written[0].read_text())
+    known = {each["id"]: each for each in bundle["objects"]}
+    assert len(known) == len(bundle["objects"])
+    incidents = [json.loads(line) for line in (analyzed / "incidents.jsonl").read_text().splitlines()]
+    told = [each for each in bundle["objects"] if each["type"] == "incident"]
+    assert sorted(each["name"] for each in told) == sorted(each["title"] for each in incidents)
+    for each in bundle["objects"]:
+        ends = [each[name] for name in ("source_ref", "target_ref", "created_by_ref") if name in each]
+        assert all(end in known for end in [*ends, *each.get("object_refs", ())])
 
 
 def test_evidence_holds_the_flows_of_the_incidents_and_no_others(analyzed: Path, tmp_path: Path) -> None:

@@ -51,6 +51,19 @@ def test_raised_at_is_when_the_level_was_reached() -> None:
     assert decide(finding(1), finding(2, at=9, score=0.1, severity="informational")).incident.raised_at == START
 
 
+def test_detected_at_is_when_medium_was_reached_whatever_came_later() -> None:
+    grave = finding(2, severity="high", at=3_600, lasting=3_540)
+    tunnel = decide(finding(1, severity="low"), finding(2, at=60), grave).incident
+    assert (tunnel.detected_at, tunnel.raised_at) == (START + 60 * SECOND, START + 3_600 * SECOND)
+    assert decide(finding(1, severity="low")).incident.detected_at is None
+
+
+def test_two_incidents_that_become_one_were_detected_with_the_first() -> None:
+    later = finding(2, "c", "d", category="lateral_movement", at=120.0)
+    link = finding(3, "a", "c", category="web_attack", at=60.0, severity="high")
+    assert decide(finding(1, "a", "b"), later, link).incident.detected_at == START
+
+
 def test_the_same_incident_is_judged_the_same() -> None:
     assert msgspec.json.encode(decide(*CHAIN)) == msgspec.json.encode(decide(*CHAIN))
 

@@ -19,6 +19,7 @@ from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.feed import EVENTS_TOPIC, FEED_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, FeedEvent
 from infraspectre.records.flows import FlowBatch
 from infraspectre.records.times import NANOSECONDS
+from infraspectre.serving import worker as worker_module
 from infraspectre.serving.outlets import CONSUMER, Queue
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.worker import Worker
@@ -294,6 +295,30 @@ def test_a_pipeline_that_fails_costs_its_flows_only(
     assert isinstance(one.tables, Tables)
     assert len(one.tables.rows("flows")) == 100
     assert incidents(one)
+
+
+def test_flows_that_wait_for_more_are_not_waited_beside(
+    few: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    one, times = platform(tmp_path, Settings(detection=DetectionSettings(patience_s=0.25))), [0.0]
+    worker = Worker(one, compose, tmp_path / "worker", now=clocked(times))
+    read = worker_module.read_over_gaps
+    monkeypatch.setattr(
+        worker_module,
+        "read_over_gaps",
+        lambda *given: (waits.append(given[3] if len(given) > 3 else 0.0), read(*given))[1],
+    )
+    deliver(one.log, few)
+    worker.step()
+    times[0] = 0.1
+    worker.step(0.2)
+    assert max(waits) == pytest.approx(0.15)
+    times[0] = 0.25
+    worker.step(0.2)
+    waits.clear()
+    worker.step(0.2)
+    assert max(waits) == 0.2
 
 
 def test_flows_that_wait_for_more_are_looked_at_once_nothing_comes(few: pl.DataFrame, tmp_path: Path) -> None:

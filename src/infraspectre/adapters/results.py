@@ -19,7 +19,7 @@ REFERENCE = ("detection_id", "detector", "category", "flow_ids", "score")
 DETECTION_TIMES = ("at", "first_seen", "last_seen")
 INCIDENT_STEPS = ("joins", "kill_chain")
 """Lists in an incident whose items say when."""
-INCIDENT_TIMES = ("first_seen", "last_seen", "raised_at")
+INCIDENT_TIMES = ("first_seen", "last_seen", "raised_at", "detected_at")
 JUDGED = ("threat_score", "probability", "explanation", "response_plan")
 """What a decision adds to its incident."""
 
@@ -43,12 +43,12 @@ def incident_object(decision: Decision) -> dict[str, Any]:
     judged: dict[str, Any] = msgspec.to_builtins(decision)
     incident: dict[str, Any] = judged.pop("incident")
     incident["detections"] = [{key: found[key] for key in REFERENCE} for found in incident["detections"]]
-    for absent in ("campaign_id", "merged_into"):
+    for absent in ("campaign_id", "merged_into", "detected_at"):
         if incident[absent] is None:
             del incident[absent]
     for name in INCIDENT_STEPS:
         incident[name] = [each | {"at": rfc3339(each["at"])} for each in incident[name]]
-    return incident | {key: rfc3339(incident[key]) for key in INCIDENT_TIMES} | judged
+    return incident | {key: rfc3339(incident[key]) for key in INCIDENT_TIMES if key in incident} | judged
 
 
 def read_results(folder: Path) -> Results:
@@ -102,7 +102,8 @@ def decision_of(line: dict[str, Any], known: Mapping[str, Detection]) -> Decisio
     judged = {key: line[key] for key in JUDGED}
     incident = {key: value for key, value in line.items() if key not in JUDGED}
     steps = {name: [each | _times(each, ("at",)) for each in line.get(name, ())] for name in INCIDENT_STEPS}
-    whole = incident | _times(line, INCIDENT_TIMES) | steps | {"detections": []}
+    times = _times(line, [name for name in INCIDENT_TIMES if name != "detected_at" or name in line])
+    whole = incident | times | steps | {"detections": []}
     decision = msgspec.convert({"incident": whole, **judged}, Decision)
     detections = [known[each["detection_id"]] for each in line["detections"]]
     return msgspec.structs.replace(decision, incident=msgspec.structs.replace(decision.incident, detections=detections))

@@ -20,6 +20,7 @@ def report(
     html: Path | None = None,
     pdf: Path | None = None,
     navigator: Path | None = None,
+    stix: Path | None = None,
     graph: Path | None = None,
     evidence: Path | None = None,
     capture: list[str] | None = None,
@@ -41,6 +42,8 @@ def report(
         Write a PDF to this file; needs the extra 'pdf'.
     navigator
         Write the techniques as a layer for the ATT&CK Navigator to this JSON file.
+    stix
+        Write the incidents as a STIX 2.1 bundle to this JSON file.
     graph
         Write who did what to whom to this file: .json, .graphml, or .dot for Graphviz.
     evidence
@@ -54,9 +57,9 @@ def report(
     """
     from infraspectre import reportbook
 
-    written = [path for path in (html, pdf, navigator, graph, evidence) if path]
+    written = [path for path in (html, pdf, navigator, stix, graph, evidence) if path]
     if not written:
-        remedy = "name a file with --html, --pdf, --navigator, --graph or --evidence"
+        remedy = "name a file with --html, --pdf, --navigator, --stix, --graph or --evidence"
         raise UsageError("nothing to write", remedy=remedy)
     if bool(evidence) != bool(capture):
         raise UsageError("--evidence and --capture need each other")
@@ -70,6 +73,8 @@ def report(
         reportbook.write_pdf(results, decisions, pdf, like)
     if navigator:
         reportbook.write_navigator(decisions, folder.resolve().name, navigator)
+    if stix:
+        reportbook.write_stix(decisions, stix)
     if graph:
         reportbook.write_graph(decisions, graph)
     if evidence:

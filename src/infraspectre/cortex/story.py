@@ -15,6 +15,7 @@ from infraspectre.intel.attack import in_tactic, kill_chain_position
 from infraspectre.intel.families import family
 from infraspectre.records import Detection, Incident, Join, Progress, TacticTechnique
 from infraspectre.records.detection import SEVERITIES
+from infraspectre.records.times import earliest
 
 T = TypeVar("T")
 MOST_NAMED = 8
@@ -51,6 +52,8 @@ class Story(msgspec.Struct):
     open_until: int
     severity: int = -1
     """Its highest, as a position in SEVERITIES."""
+    telling_at: int | None = None
+    """When its first finding of medium severity or above was sure; None while it is weak."""
     count: int = 0
     families: dict[str, None] = {}
     actors: dict[str, None] = {}
@@ -82,6 +85,7 @@ class Story(msgspec.Struct):
         self.count += 1
         self.open_until = max(self.open_until, detection.end + window_ns)
         if severity >= MEDIUM:
+            self.telling_at = earliest((self.telling_at, detection.at))
             _fill(self.actors, [detection.orig] if detection.orig else [], bounds.actors)
             self.families[known] = None
             self._reach([self._progress(detection, each) for each in tactics_of(detection)])
@@ -91,6 +95,7 @@ class Story(msgspec.Struct):
     def absorb(self, other: Story, bounds: Bounds) -> None:
         """Take over everything from a later story."""
         self._stretch(other.first, other.last, other.severity)
+        self.telling_at = earliest((self.telling_at, other.telling_at))
         self.count += other.count
         self.open_until = max(self.open_until, other.open_until)
         _fill(self.actors, other.actors, bounds.actors)
@@ -129,6 +134,7 @@ class Story(msgspec.Struct):
             assets={entity: asset for entity in entities if (asset := assets.find(entity)) is not None},
             entity_count=len({*orig, *resp}),
             joins=list(self.joins),
+            detected_at=self.telling_at,
         )
 
     def lasts_with(self, first: int, last: int) -> tuple[int, int]:

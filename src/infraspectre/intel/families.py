@@ -81,9 +81,17 @@ NOUNS = {
 """What a title calls categories that do not make good titles themselves."""
 
 
+PREPOSITIONS: dict[str, Preposition] = {
+    "dns_tunnel": "through",
+    "remote_exploitation": "of",
+    "remote_backdoor_probe": "of",
+}
+"""Words for single categories; the target of a DNS tunnel is a resolver that only passes it on."""
+
+
 def preposition(category: str) -> Preposition:
-    """Return the word between noun and target; the target of a DNS tunnel is a resolver that only passes it on."""
-    return "through" if normal(category) == "dns_tunnel" else family(category).preposition
+    """Return the word between noun and target."""
+    return PREPOSITIONS.get(normal(category), family(category).preposition)
 
 
 @lru_cache(maxsize=1024)

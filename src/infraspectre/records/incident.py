@@ -167,6 +167,9 @@ class Incident(msgspec.Struct, frozen=True):
     """The tactics of its campaign, or its own, in order of their first evidence."""
     merged_into: str | None = None
     """The incident that took it over; this one is not told any more."""
+    detected_at: int | None = None
+    """Event time at which it first was of medium level or above, in nanoseconds since the epoch; None if it never was.
+    The mean of what passes from `first_seen` until then is the mean time to detect."""
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 from infraspectre.intel.calibration import calibration
 from infraspectre.records import Decision, Detection, Incident, Level
 from infraspectre.records.detection import SEVERITIES
+from infraspectre.records.times import earliest
 from infraspectre.reflex.counterfactual import changes
 from infraspectre.reflex.explain import explain
 from infraspectre.reflex.likelihood import probability
@@ -38,7 +39,11 @@ class Reflex:
     def decide(self, incident: Incident) -> Decision:
         """Judge one incident."""
         score = threat_score(incident, incident.detections, self.settings)
-        incident = msgspec.structs.replace(incident, raised_at=self._raised_at(incident, score.level))
+        incident = msgspec.structs.replace(
+            incident,
+            raised_at=self._reached_at(incident, score.level),
+            detected_at=self._detected_at(incident, score.level),
+        )
         likely = probability(incident.detections, calibration())
         return Decision(
             incident=incident,
@@ -54,7 +59,17 @@ class Reflex:
         score = threat_score(incident, incident.detections, self.settings, lost)
         return msgspec.structs.replace(decision, threat_score=score)
 
-    def _raised_at(self, incident: Incident, level: Level) -> int:
+    def _detected_at(self, incident: Incident, level: Level) -> int | None:
+        """Find the event time at which an incident first was of medium level; graver reports replaced earlier ones.
+
+        A finding of medium severity alone makes the composite score medium, not the learnt one.
+        """
+        if SEVERITIES.index(level) < SEVERITIES.index("medium"):
+            return None
+        known = incident.detected_at if self.settings.scorer == "composite" else None
+        return earliest((known, self._reached_at(incident, "medium")))
+
+    def _reached_at(self, incident: Incident, level: Level) -> int:
         """Find the event time at which the detections known by then gave the level; each of them only adds."""
         known = sorted(incident.detections, key=lambda each: (each.at, each.detection_id))
         few, enough = 0, len(known)

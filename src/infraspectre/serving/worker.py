@@ -156,7 +156,7 @@ class Worker:
         """Work on what waits next, and return how many entries it was."""
         if self.is_held:
             time.sleep(min(wait_s, *(queue.breaker.waits_s for queue in self.queues if queue.is_full)))
-        self._scan(0.0 if len(self.backlog) or self.is_held else wait_s)
+        self._scan(0.0 if len(self.backlog) or self.is_held else self._rest_s(wait_s))
         cut = None if self.is_held else self._cut()
         if cut is not None:
             is_repeated = self.is_learning
@@ -169,6 +169,13 @@ class Worker:
         if self._now() - self._saved_at >= self.platform.settings.detection.checkpoint_s:
             self.save()
         return 0 if cut is None else cut.end - cut.begin
+
+    def _rest_s(self, most_s: float) -> float:
+        """Return how long to wait for flows: until those that were taken are to be looked at, if there are any."""
+        if not self._is_unsettled:
+            return most_s
+        left_s = self._settled_at + self.platform.settings.detection.patience_s - self._now()
+        return min(most_s, max(0.0, left_s))
 
     @property
     def is_held(self) -> bool:

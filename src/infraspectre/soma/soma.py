@@ -29,6 +29,7 @@ from infraspectre.soma.new_service import NewService
 from infraspectre.soma.reverse_shell import ReverseShell
 from infraspectre.soma.rogue_dhcp import RogueDhcp
 from infraspectre.soma.scan import Scan
+from infraspectre.soma.smb_exploitation import SmbExploitation
 from infraspectre.soma.ticket_theft import TicketTheft
 from infraspectre.soma.unusual_port import UnusualPort
 from infraspectre.soma.unusual_rhythm import UnusualRhythm
@@ -43,6 +44,7 @@ CATALOGUE: tuple[Callable[[], Detector], ...] = (
     DnsTunnel,
     Exfiltration,
     LateralMovement,
+    SmbExploitation,
     Collection,
     TicketTheft,
     UnusualPort,
