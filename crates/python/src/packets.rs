@@ -26,10 +26,10 @@ pub struct PacketRecorder {
 #[pymethods]
 impl PacketRecorder {
     #[new]
-    #[pyo3(signature = (folder, *, bytes, snap_bytes, age_s))]
-    fn new(py: Python<'_>, folder: PathBuf, bytes: u64, snap_bytes: u32, age_s: f64) -> PyResult<Self> {
+    #[pyo3(signature = (folder, *, most_bytes, snap_bytes, age_s))]
+    fn new(py: Python<'_>, folder: PathBuf, most_bytes: u64, snap_bytes: u32, age_s: f64) -> PyResult<Self> {
         let age = Duration::try_from_secs_f64(age_s).unwrap_or(Duration::MAX);
-        let options = recorder::Options { folder: folder.clone(), bytes, snap_bytes, age };
+        let options = recorder::Options { folder: folder.clone(), bytes: most_bytes, snap_bytes, age };
         let recorder = Arc::new(py.detach(|| Recorder::open(&options))?);
         Ok(PacketRecorder { recorder, folder })
     }

@@ -61,7 +61,7 @@ class PacketRing:
             self._claim()
             age_s = settings.hours * HOUR_S
             self.recorder = _core.PacketRecorder(
-                str(self.folder), bytes=settings.bytes, snap_bytes=settings.snap_bytes, age_s=age_s
+                str(self.folder), most_bytes=settings.bytes, snap_bytes=settings.snap_bytes, age_s=age_s
             )
         except OSError as error:
             self._let_go()

@@ -1,4 +1,4 @@
-"""Packets over the link: a sensor answers orders from its ring, and the server takes what was ordered, within bounds."""
+"""Packets over the link: a sensor answers orders from its ring, and the server takes what it ordered, within bounds."""
 
 from __future__ import annotations
 
@@ -110,9 +110,13 @@ class Delivery:
             return
         self._bytes += len(piece)
         if self._bytes > self._order.most_bytes:
-            return self.fail(InputError("sent more packets than were asked for"))
-        if self._bytes == len(piece) and not piece.startswith(MAGIC):
-            return self.fail(InputError("sent what is no pcapng file"))
+            self.fail(InputError("sent more packets than were asked for"))
+        elif self._bytes == len(piece) and not piece.startswith(MAGIC):
+            self.fail(InputError("sent what is no pcapng file"))
+        else:
+            await self._keep(piece)
+
+    async def _keep(self, piece: bytes) -> None:
         try:
             await asyncio.to_thread(self._write, piece)
         except OutputError as error:

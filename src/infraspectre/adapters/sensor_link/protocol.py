@@ -4,8 +4,8 @@ A frame is the size of the message and the size of the payload, 32 bits each, mo
 The sensor says `hello` and is told `welcome`; then batches go one way and acknowledgements the other. At most as many
 batches are under way as the last `welcome` or `ack` granted. Either side sends `heartbeat` when it has nothing to say.
 
-A sensor whose `hello` says that it keeps packets may be given a `packet_order`; it answers with pieces of a pcapng file,
-between its batches, and with `packet_end`.
+A sensor whose `hello` says that it keeps packets may be given a `packet_order`; it answers with pieces of a pcapng
+file, between its batches, and with `packet_end`.
 """
 
 from __future__ import annotations
@@ -154,9 +154,7 @@ class PacketEnd(msgspec.Struct, frozen=True, tag="packet_end"):
     """Why there are none."""
 
 
-Message = (
-    Hello | Welcome | Batch | Report | Ack | Refusal | Heartbeat | Goodbye | PacketOrder | PacketPiece | PacketEnd
-)
+Message = Hello | Welcome | Batch | Report | Ack | Refusal | Heartbeat | Goodbye | PacketOrder | PacketPiece | PacketEnd
 DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 ENCODER = msgspec.json.Encoder()
 
