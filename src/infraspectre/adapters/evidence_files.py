@@ -130,7 +130,7 @@ class EvidenceFiles:
         return sorted(path.name for path in self._folder.glob("*") if path.is_dir())
 
     def names(self, tenant: str, before: float) -> list[str]:
-        """Return the files of a tenant that were written before a time, unfinished ones, too; in seconds since the epoch."""
+        """Return the files of a tenant that were written before a time (seconds since the epoch), unfinished, too."""
         found = (self._folder / tenant).glob(f"*{SUFFIX}*")
         return sorted(path.name for path in found if path.stat().st_mtime < before)
 

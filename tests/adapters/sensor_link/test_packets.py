@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from infraspectre.adapters.sensor_link.client import Link
 from infraspectre.adapters.sensor_link.listener import Listener
 from infraspectre.adapters.sensor_link.packets import BUSY, MAGIC, Deliveries
 from infraspectre.adapters.sensor_link.protocol import MOST_ORDERS, PIECE_BYTES, PacketEnd, PacketOrder, PacketPiece
 from infraspectre.adapters.sensor_link.spool import LEAST_BYTES, Spool
 from infraspectre.errors import CaptureError, InfraSpectreError, InputError, OutputError, OverloadError
 from infraspectre.records.flow_batches import Sensor
-from link_rooms import CLOCK, HOST, credentials, make_authority, numbers, payload, serving, until
+from link_rooms import credentials, make_authority, numbers, payload, sending, serving, until
 from log_fakes import MemoryLog
 
 PROBE = Sensor("default", "probe")
@@ -54,17 +53,11 @@ async def linked(folder: Path, log: MemoryLog, ring: Ring | None) -> AsyncIterat
     """A server, and a sensor with a ring that is connected to it by mutual TLS."""
     authority = make_authority(folder / "ca").folder
     spool = Spool(folder / "spool", 64 * LEAST_BYTES)
-    async with serving(log, authority) as (listener, port):
-        own = credentials(authority, "probe", "sensor")
-        link = Link(spool, "probe", (HOST, port), own, dict, CLOCK, random.Random(0), ring)
-        running = asyncio.create_task(link.run())
-        try:
-            await until(lambda: link.state.is_connected)
-            yield listener, spool
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            spool.close()
+    own = credentials(authority, "probe", "sensor")
+    async with serving(log, authority) as (listener, port), sending(spool, port, own, ring=ring) as link:
+        await until(lambda: link.state.is_connected)
+        yield listener, spool
+    spool.close()
 
 
 def fetched(folder: Path, ring: Ring, order: PacketOrder = ORDER) -> tuple[PacketEnd, bytes]:
