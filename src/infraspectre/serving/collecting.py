@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import structlog
 from msgspec.structs import replace
 
-from infraspectre.adapters.evidence_files import EvidenceFile
+from infraspectre.adapters.evidence_files import EvidenceFile, EvidenceFiles
 from infraspectre.adapters.sensor_link.listener import Listener
 from infraspectre.adapters.sensor_link.protocol import MOST_CONVERSATIONS, PacketEnd, PacketOrder
 from infraspectre.capture.packets import Conversation, conversation_of_flow
@@ -85,18 +85,23 @@ def collect(sensors: PacketSensors, platform: Platform, job: Job, is_lost: threa
     if not asked:
         raise InputError("no sensor that keeps packets is connected", remedy="start sensors with --ring")
     now, chosen = platform.clock.now(), platform.settings.evidence
-    files = files_of(platform)
-    if files.held_bytes() + chosen.incident_bytes > chosen.total_bytes:
-        raise OutputError("there is no room for more packets", field="evidence.total_bytes", remedy="raise it")
-    with files.new(job.tenant, chosen.incident_bytes) as file:
+    with room(platform).new(job.tenant, chosen.incident_bytes) as file:
         given = [contribution(sensors, each, wanted, file, f"{job.key}-{job.attempts}", is_lost) for each in asked]
         found = summary(known, wanted, given, now)
         if file.bytes:
-            found = replace(found, bytes=file.bytes, sha256=file.finish(), file=file.name,
-                            expires_at=now + chosen.days * UNITS["d"])  # fmt: skip
+            ends = now + chosen.days * UNITS["d"]
+            found = replace(found, bytes=file.bytes, sha256=file.finish(), file=file.name, expires_at=ends)
     evidence.put(incident_id, better(known, found))
     tell(platform, job.tenant, "evidence.collected", incident_id, {"state": found.state, "packets": found.packets})
     return incident_id
+
+
+def room(platform: Platform) -> EvidenceFiles:
+    """Return where packets lie; raises OutputError where there is no room for those of another incident."""
+    files, chosen = files_of(platform), platform.settings.evidence
+    if files.held_bytes() + chosen.incident_bytes > chosen.total_bytes:
+        raise OutputError("there is no room for more packets", field="evidence.total_bytes", remedy="raise it")
+    return files
 
 
 def wanted_of(platform: Platform, tenant: str, incident_id: str) -> Wanted:
@@ -171,5 +176,4 @@ def better(known: EvidenceRecord, found: EvidenceRecord) -> EvidenceRecord:
     if found.packets >= known.packets or not known.file:
         return found
     reasons = [*known.reasons, "sensors were asked again, and had fewer packets than before"]
-    state = "partial"
-    return replace(known, state=state, reasons=list(dict.fromkeys(reasons)))
+    return replace(known, state="partial", reasons=list(dict.fromkeys(reasons)))
