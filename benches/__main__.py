@@ -46,6 +46,7 @@ BENCHES = {
     "tables": "Pages of millions of flows, against plain DuckDB.",
     "hosts": "Lists and details of hosts over the API, with many incidents and millions of flows.",
     "sensor_link": "Flows a second from a sensor's spool into the server's log over mutual TLS, against the log alone.",
+    "packet_ring": "What keeping packets in a ring costs beside metering them, and how soon a conversation is found.",
     "link_fuzz": "Changed frames, payloads, envelopes and spools of sensors: read or refused, without crash or hang.",
     "record_flips": "Bits of a store of records flipped: whether a wrong answer ever goes unnoticed.",
     "tracing": "What metrics and traces cost the worker and the API.",

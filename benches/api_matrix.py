@@ -51,11 +51,13 @@ from infraspectre.records.collections import (
     incident_record,
 )
 from infraspectre.records.delivery import Destination, Kind
+from infraspectre.records.evidence import EvidenceRecord
 from infraspectre.records.feed import FEED_TOPIC, FeedEvent
 from infraspectre.records.response import step_id
 from infraspectre.records.tables import detection_frame
 from infraspectre.records.times import rfc3339
 from infraspectre.serving.destinations import Destinations
+from infraspectre.serving.evidence import Evidence, files_of
 from infraspectre.serving.intelligence import keep
 from infraspectre.serving.jobs import LeasedJobs
 from infraspectre.serving.platform import Platform
@@ -148,6 +150,10 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     platform.tables.append(tenant, "detections", frame, "one")
     analyst = Principal(tenant, f"mark-{tenant}-analyst", "analyst")
     Triage(platform, analyst).judge(f"mark-{tenant}-incident", "unsure", f"mark-{tenant}-comment")
+    with files_of(platform).new(tenant, 1 << 10) as file:
+        file.write(f"mark-{tenant}-packets".encode())
+        kept = EvidenceRecord("partial", sha256=file.finish(), file=file.name, reasons=[f"mark-{tenant}-reason"])
+    Evidence(platform, tenant).put(f"mark-{tenant}-incident", kept)
     jobs = LeasedJobs(platform.records, platform.clock)
     jobs.enqueue(tenant, "none", {}, f"mark-{tenant}-owner", f"mark-{tenant}-job")
     register(BUILTIN_FOLDER / "dga", registered_as(tenant, f"mark-{tenant}-model"), "production", rfc3339(now))

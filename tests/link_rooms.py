@@ -17,6 +17,7 @@ from infraspectre.adapters.sensor_link.client import Link
 from infraspectre.adapters.sensor_link.credentials import Credentials, Side
 from infraspectre.adapters.sensor_link.intake import Intake
 from infraspectre.adapters.sensor_link.listener import Listener
+from infraspectre.adapters.sensor_link.packets import Ring
 from infraspectre.adapters.sensor_link.payloads import pack
 from infraspectre.adapters.sensor_link.spool import Spool
 from infraspectre.adapters.system_clock import SystemClock
@@ -76,9 +77,11 @@ async def serving(log: EventLog, folder: Path | None, port: int = 0) -> AsyncIte
 
 
 @asynccontextmanager
-async def sending(spool: Spool, port: int, own: Credentials | None = None, name: str = "probe") -> AsyncIterator[Link]:
-    """Send what is in a spool."""
-    link = Link(spool, name, (HOST, port), own, lambda: {"packets": 7}, CLOCK, random.Random(0))
+async def sending(
+    spool: Spool, port: int, own: Credentials | None = None, name: str = "probe", ring: Ring | None = None
+) -> AsyncIterator[Link]:
+    """Send what is in a spool, and packets of a ring."""
+    link = Link(spool, name, (HOST, port), own, lambda: {"packets": 7}, CLOCK, random.Random(0), ring)
     running = asyncio.create_task(link.run())
     try:
         yield link

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,7 @@ from msgspec import Meta
 from infraspectre import config
 from infraspectre.capture.settings import FlowSettings
 from infraspectre.records.access import Role
+from infraspectre.records.detection import Severity
 from infraspectre.reflex.actions import ResponseSettings
 from infraspectre.reflex.score import ReflexSettings
 
@@ -143,6 +144,21 @@ class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """From when an incident was seen last, or changed last if that was later."""
 
 
+class EvidenceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets which packets of incidents are kept; only sensors with `--ring` have any."""
+
+    level: Severity | Literal["never"] = "high"
+    """Sensors are asked for the packets behind an incident once it reaches this level; never leaves it to people."""
+    margin_s: Annotated[float, Meta(ge=0, le=3_600)] = 5.0
+    """So much time before and after the flows behind an incident is asked for, too."""
+    incident_bytes: Annotated[int, Meta(ge=1 << 16, le=1 << 30)] = 16 << 20
+    """Bytes of packets of one incident at the most."""
+    total_bytes: Many = 4 << 30
+    """Bytes of packets of all incidents at the most; beyond it none are taken until some are removed."""
+    days: Days = 30
+    """How long packets are kept."""
+
+
 class OidcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sets by which OpenID provider users may log in, and which roles they have then."""
 
@@ -219,6 +235,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     access: AccessSettings = AccessSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     flows: FlowSettings = FlowSettings()

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from infraspectre.errors import InputError, UsageError
-from infraspectre.ports import Damage, RecordStore
+from infraspectre.ports import Damage, RecordStore, Stored
+from infraspectre.records.queries import MOST_ROWS, Collection, Query
+
+if TYPE_CHECKING:
+    from infraspectre.adapters.evidence_files import EvidenceFiles
 
 ADDRESS = ".dsn"
 """Ends the names of files that hold the connection string of a PostgreSQL database, which stands nowhere else."""
@@ -82,10 +88,51 @@ def back_up(place: Path, out: Path) -> None:
     copy(place, out)
 
 
-def erase(place: Path, tenant: str, entity: str, pseudonym: str | None) -> int:
-    """Remove records that name an entity, or write a pseudonym in its place; returns how many there were."""
+class Erasure(NamedTuple):
+    """Says what was erased."""
+
+    records: int
+    captures: int
+    """Files of packets behind incidents: those that hold an entity are removed, as packets bear no pseudonym."""
+
+
+def erase(place: Path, tenant: str, entity: str, pseudonym: str | None, evidence: Path | None = None) -> Erasure:
+    """Remove records that name an entity, or write a pseudonym in its place, and packets that hold it.
+
+    Packets lie in a folder beside the file of the store, unless it is named. Raises InputError and OutputError.
+    """
+    from infraspectre.adapters.evidence_files import FOLDER, EvidenceFiles
+
+    files = EvidenceFiles(evidence or place.parent / FOLDER)
     with existing(place) as store:
-        return store.erase(tenant, entity, pseudonym)
+        captures = erase_packets(store, files, tenant, entity)
+        return Erasure(store.erase(tenant, entity, pseudonym), captures)
+
+
+def erase_packets(store: RecordStore, files: EvidenceFiles, tenant: str, entity: str) -> int:
+    """Remove the packets of an entity, or in which its letters occur; return how many files there were."""
+    from infraspectre.records.collections import EVIDENCE
+    from infraspectre.records.evidence import evidence_of
+
+    removed = set(files.naming(tenant, entity))
+    for row in list(every(store, tenant, EVIDENCE)):
+        record = evidence_of(row.body)
+        if record.file and (entity.lower() in record.hosts or record.file in removed):
+            removed.add(record.file)
+            store.put(tenant, EVIDENCE, row.key, msgspec.to_builtins(record.erased()))
+    for name in removed:
+        files.remove(tenant, name)
+    return len(removed)
+
+
+def every(store: RecordStore, tenant: str, collection: Collection) -> Iterator[Stored]:
+    """Yield all records of a collection, page by page."""
+    after = None
+    while True:
+        page = store.page(tenant, collection, Query(limit=MOST_ROWS, after=after))
+        yield from page.rows
+        if (after := page.next) is None:
+            return
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from api_platform import fill
 from console_pages import PASSWORD, Console
+from evidence_rooms import keep_packets
 from infraspectre.serving.opening import close_platform, open_platform
 from infraspectre.settings import DataSettings, Settings
 
@@ -38,7 +39,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
         pytest.skip("the console is not built: run `make console`")
     folder = tmp_path_factory.mktemp("console")
     stored = open_platform(Settings(data=DataSettings(folder=str(folder / "data"))))
-    fill(stored, analyzed)
+    for incident in fill(stored, analyzed):
+        keep_packets(stored, incident["incident_id"])
     close_platform(stored)
     secret = folder / "password"
     secret.write_text(PASSWORD)

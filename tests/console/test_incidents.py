@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from console_pages import Console
+from evidence_rooms import HEAD
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,16 @@ def test_an_incident_is_told_whole(analyst: Console) -> None:
     title = rows.first.get_by_role("link").inner_text()
     rows.first.get_by_role("link").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
-    for heading in ("What happened", "Who", "What to do", "When", "Who did what to whom", "Evidence", "Why this score"):
+    for heading in (
+        "What happened",
+        "Who",
+        "What to do",
+        "When",
+        "Who did what to whom",
+        "Evidence",
+        "Packets",
+        "Why this score",
+    ):
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     expect(page.get_by_role("table", name="Detections in order of time").locator("tr[data-row]").first).to_be_visible()
     expect(page.get_by_role("table", name="Flows behind the findings").locator("tr[data-row]").first).to_be_visible()
@@ -114,6 +124,18 @@ def test_an_incident_is_told_whole(analyst: Console) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Report, HTML").click()
     assert title.split()[0] in download.value.path().read_text()
+
+
+def test_packets_are_downloaded_and_sensors_asked_again(analyst: Console) -> None:
+    page = analyst.page
+    listed(analyst).first.get_by_role("link").click()
+    expect(page.get_by_text("All packets that sensors were asked for are there.")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the packets").click()
+    assert download.value.path().read_bytes() == HEAD + b"what was said"
+    assert download.value.suggested_filename.endswith(".pcapng")
+    page.get_by_role("button", name="Ask sensors again").click()
+    expect(page.get_by_text("Sensors are being asked for the packets.")).to_be_visible()
 
 
 def test_a_step_of_the_plan_is_refused_and_taken_back(analyst: Console) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from infraspectre.adapters.sensor_link.spool import LEAST_BYTES
 from infraspectre.capture.replay import Replay
+from infraspectre.capture.ring import PacketRing
 from infraspectre.errors import CaptureError, InfraSpectreError, UsageError
 from infraspectre.ports import Account
 from infraspectre.records.flows import FlowBatch
@@ -43,6 +44,8 @@ class Scripted:
         rows = self.rows.pop(0)
         self.given += rows
         return FlowBatch(flow_rows(self.given - rows, rows))
+
+    def record(self, ring: PacketRing) -> None: ...
 
     def stop(self) -> None:
         self.rows.clear()

@@ -299,6 +299,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{incident_id}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ShowEvidence
+         * @description Show which packets there are of an incident, and why not more.
+         */
+        get: operations["show_evidence"];
+        put?: never;
+        /**
+         * CollectEvidence
+         * @description Ask sensors for the packets behind an incident, unless they are being asked: a job.
+         */
+        post: operations["collect_evidence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/evidence/packets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DownloadPackets
+         * @description Download the packets behind an incident as pcapng; who did is in the audit.
+         */
+        get: operations["download_packets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/export": {
         parameters: {
             query?: never;
@@ -2127,6 +2171,15 @@ export interface components {
              */
             bound: "exactly" | "at most" | "at least";
         };
+        /** Contribution */
+        Contribution: {
+            sensor: string;
+            /** @default 0 */
+            packets: number;
+            /** @default 0 */
+            bytes: number;
+            remarks?: string[];
+        };
         /**
          * CustomThresholds
          * @default {
@@ -2271,6 +2324,25 @@ export interface components {
             to: string;
             within_minutes: number;
             reason: string;
+        };
+        /** EvidenceStatus */
+        EvidenceStatus: {
+            incident_id: string;
+            /** @enum {string} */
+            state: "none" | "waiting" | "complete" | "partial" | "missing" | "failed";
+            asked_by: string;
+            asked_at: string | null;
+            job_id: string;
+            collected_at: string | null;
+            expires_at: string | null;
+            first: string | null;
+            last: string | null;
+            flows: number;
+            packets: number;
+            bytes: number;
+            sha256: string;
+            sensors: components["schemas"]["Contribution"][];
+            reasons: string[];
         };
         /** Example */
         Example: {
@@ -3264,6 +3336,10 @@ export interface components {
             };
             queued: number | null;
             clock_ahead_s: number;
+            keeps_packets: boolean;
+            ring: {
+                [key: string]: number;
+            };
         };
         /** Service */
         Service: {
@@ -3744,6 +3820,10 @@ export interface components {
             };
             queued?: number | null;
             clock_ahead_s?: number;
+            keeps_packets?: boolean;
+            ring?: {
+                [key: string]: number;
+            };
         };
         /** Tenant */
         SomeTenant: {
@@ -3991,6 +4071,7 @@ export type BehaviourRequest = components['schemas']['BehaviourRequest'];
 export type BulkOperation = components['schemas']['BulkOperation'];
 export type BulkResult = components['schemas']['BulkResult'];
 export type Change = components['schemas']['Change'];
+export type Contribution = components['schemas']['Contribution'];
 export type CustomThresholds = components['schemas']['CustomThresholds'];
 export type CustomWeights = components['schemas']['CustomWeights'];
 export type DashboardMetrics = components['schemas']['DashboardMetrics'];
@@ -4006,6 +4087,7 @@ export type EnrichRequest = components['schemas']['EnrichRequest'];
 export type Enriched = components['schemas']['Enriched'];
 export type Enrichment = components['schemas']['Enrichment'];
 export type Escalation = components['schemas']['Escalation'];
+export type EvidenceStatus = components['schemas']['EvidenceStatus'];
 export type Example = components['schemas']['Example'];
 export type ExplainRequest = components['schemas']['ExplainRequest'];
 export type Explanation = components['schemas']['Explanation'];
@@ -4835,6 +4917,112 @@ export interface operations {
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-content"];
             422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    show_evidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvidenceStatus"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    collect_evidence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key and body within 24 hours, the request is answered as before. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request accepted, processing continues off-line */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvidenceStatus"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-content"];
+            422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    download_packets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.tcpdump.pcap": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -7117,7 +7305,7 @@ export interface operations {
                 limit?: number;
                 /** @description The `next` of the page before. */
                 after?: string;
-                /** @description Fields that items shall have, of addresses, batches, bytes, clock_ahead_s, connections, duplicates, flows, lost, missing, name, packets, queued, reason, refused, seen_at, shed, since, state, version; all by default. */
+                /** @description Fields that items shall have, of addresses, batches, bytes, clock_ahead_s, connections, duplicates, flows, keeps_packets, lost, missing, name, packets, queued, reason, refused, ring, seen_at, shed, since, state, version; all by default. */
                 fields?: string;
             };
             header?: never;

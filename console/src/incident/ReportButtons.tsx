@@ -3,6 +3,7 @@ import { Download } from "lucide-preact";
 import { useState } from "preact/hooks";
 import { answered, api } from "../api/client";
 import { Button } from "../parts/Button";
+import { keepBlob } from "../parts/files";
 import { tell } from "../parts/tell";
 
 const FORMATS = ["html", "pdf"] as const;
@@ -14,7 +15,7 @@ export function ReportButtons({ id }: { id: string }) {
     try {
       const params = { path: { incident_id: id }, query: { format } };
       const file = await answered(api.GET("/api/v1/incidents/{incident_id}/report", { params, parseAs: "blob" }));
-      save(file as unknown as Blob, `incident-${id}.${format}`);
+      keepBlob(`incident-${id}.${format}`, file as unknown as Blob);
     } catch (error) {
       tell(`No report was made: ${(error as Error).message}`, "failed");
     }
@@ -29,12 +30,4 @@ export function ReportButtons({ id }: { id: string }) {
       ))}
     </>
   );
-}
-
-function save(file: Blob, name: string) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

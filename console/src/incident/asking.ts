@@ -80,6 +80,17 @@ export function usePlan(id: string) {
   });
 }
 
+const WAITING_MS = 2_000;
+
+/** Ask for the packets, and again while sensors are asked. */
+export function usePackets(id: string) {
+  return useQuery({
+    queryKey: [KEY, id, "packets"],
+    queryFn: ({ signal }) => answered(api.GET("/api/v1/incidents/{incident_id}/evidence", { ...about(id), signal })),
+    refetchInterval: ({ state }) => (state.data?.state === "waiting" ? WAITING_MS : false),
+  });
+}
+
 const LATEST = { order: "-at", limit: 50 };
 
 export function useVerdicts(id: string) {

@@ -8,6 +8,7 @@ import { Evidence } from "../incident/Evidence";
 import { Head } from "../incident/Head";
 import { History } from "../incident/History";
 import { Hosts } from "../incident/Hosts";
+import { Packets } from "../incident/Packets";
 import { Picture } from "../incident/Picture";
 import { Response } from "../incident/Response";
 import { Sections } from "../incident/Sections";
@@ -28,6 +29,7 @@ const PARTS = [
   { id: "when", title: "When" },
   { id: "graph", title: "Graph" },
   { id: "evidence", title: "Evidence" },
+  { id: "packets", title: "Packets" },
 ];
 
 export default function Incident({ params }: { params: { id: string } }) {
@@ -76,6 +78,9 @@ function Whole({ detail }: { detail: Detail }) {
           </div>
           <div id="evidence">
             <Evidence id={id} />
+          </div>
+          <div id="packets">
+            <Packets id={id} />
           </div>
         </div>
       </div>

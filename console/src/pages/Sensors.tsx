@@ -31,7 +31,7 @@ export default function Sensors() {
   return (
     <Page
       title="Sensors"
-      note="They capture where the traffic is, and send flows, never packets. Whatever is lost is counted."
+      note="They capture where the traffic is, and send flows; packets only of an incident, if they keep any. Whatever is lost is counted."
     >
       <Panel title="Sensors">
         <Shown of={sensors} what="sensors">
@@ -70,6 +70,11 @@ const COLUMNS: Column<SensorStatus>[] = [
   { title: "Traffic", align: "right", show: (each) => amountOf(each.bytes, bytes) },
   { title: "Waiting there", align: "right", show: (each) => amountOf(each.queued, count) },
   { title: "Lost", align: "right", show: (each) => <Lost lost={{ ...each.lost, ...each.shed }} /> },
+  {
+    title: "Packets kept",
+    align: "right",
+    show: (each) => (each.keeps_packets ? bytes(each.ring.held_bytes ?? 0) : "none"),
+  },
   {
     title: "Clock ahead, s",
     align: "right",

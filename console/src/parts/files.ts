@@ -2,7 +2,12 @@
 
 /** Let the browser keep a text as a file. */
 export function keepFile(name: string, type: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+  keepBlob(name, new Blob([text], { type }));
+}
+
+/** Let the browser keep what was downloaded as a file. */
+export function keepBlob(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

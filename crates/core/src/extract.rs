@@ -1,6 +1,7 @@
 //! Packets of chosen conversations, picked out of captures as one pcapng file (draft-ietf-opsawg-pcapng).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::flow::key::Endpoint;
@@ -14,6 +15,8 @@ const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 /// Option of an interface: its times count units of ten to the power of minus nine seconds.
 const NANOSECONDS: [u8; 8] = [9, 0, 1, 0, 9, 0, 0, 0];
 const END_OF_OPTIONS: [u8; 4] = [0; 4];
+/// What a packet needs beside its bytes: its block, and at worst that of its interface and padding.
+const PACKET_OVERHEAD: usize = 32 + 32 + 3;
 /// Length of a section that is not stated.
 const UNKNOWN_LENGTH: [u8; 8] = [0xff; 8];
 
@@ -41,28 +44,58 @@ impl Conversation {
     }
 }
 
+/// What is picked out: conversations, within a span of time, and no more than so many bytes.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    pub conversations: HashSet<Conversation>,
+    /// Times of the first and last packet, in nanoseconds since the Unix epoch.
+    pub span: RangeInclusive<i64>,
+    /// Bytes of the file at the most; packets beyond it are left out.
+    pub most_bytes: u64,
+}
+
+impl From<HashSet<Conversation>> for Selection {
+    fn from(conversations: HashSet<Conversation>) -> Selection {
+        Selection { conversations, span: i64::MIN..=i64::MAX, most_bytes: u64::MAX }
+    }
+}
+
 /// Reads captures and yields a pcapng file block by block; of a datagram in fragments it holds the one that completes it.
 pub struct Extractor {
     sources: Sources,
     decoder: Decoder,
-    wanted: HashSet<Conversation>,
+    wanted: Selection,
     /// Link types in the order of their interfaces in the file.
     links: Vec<LinkType>,
     packets: u64,
     read: u64,
     out: Vec<u8>,
+    given_bytes: u64,
     is_done: bool,
+    is_cut: bool,
 }
 
 impl Extractor {
     /// Opens captures; fails if none of them can be read.
-    pub fn open(paths: &[PathBuf], wanted: HashSet<Conversation>, options: Options) -> Result<Extractor, SourceError> {
+    pub fn open(paths: &[PathBuf], wanted: Selection, options: Options) -> Result<Extractor, SourceError> {
         let sources = Sources::open(paths, options)?;
         let mut out = Vec::new();
         let head = [&BYTE_ORDER_MAGIC.to_le_bytes()[..], &[1, 0, 0, 0], &UNKNOWN_LENGTH];
         put_block(&mut out, SECTION_HEADER, &head);
         let (links, decoder) = (Vec::new(), Decoder::default());
-        Ok(Extractor { sources, decoder, wanted, links, packets: 0, read: 0, out, is_done: false })
+        let (packets, read, given_bytes) = (0, 0, 0);
+        Ok(Extractor {
+            sources,
+            decoder,
+            wanted,
+            links,
+            packets,
+            read,
+            out,
+            given_bytes,
+            is_done: false,
+            is_cut: false,
+        })
     }
 
     /// Reads so many packets and returns what they add to the file; None at the end.
@@ -77,13 +110,33 @@ impl Extractor {
                 break;
             };
             self.read += 1;
-            let Outcome::Segment(segment) = self.decoder.decode(&packet) else { continue };
-            if self.wanted.contains(&Conversation::of(&segment)) {
-                put_packet(&packet, &mut self.links, &mut self.out);
-                self.packets += 1;
+            if !self.wanted.span.contains(&packet.at) {
+                continue;
             }
+            let Outcome::Segment(segment) = self.decoder.decode(&packet) else { continue };
+            if !self.wanted.conversations.contains(&Conversation::of(&segment)) {
+                continue;
+            }
+            let room = self.wanted.most_bytes.saturating_sub(self.given_bytes + self.out.len() as u64);
+            if (packet.data.len() + PACKET_OVERHEAD) as u64 > room {
+                (self.is_done, self.is_cut) = (true, true);
+                break;
+            }
+            put_packet(&packet, &mut self.links, &mut self.out);
+            self.packets += 1;
         }
+        self.given_bytes += self.out.len() as u64;
         Some(std::mem::take(&mut self.out))
+    }
+
+    /// Tells whether packets were left out for want of room.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Names captures that could not be read to their end, with the reason.
+    pub fn unreadable(&self) -> &BTreeMap<PathBuf, String> {
+        self.sources.unreadable()
     }
 
     /// Returns how many packets were picked out so far.
@@ -154,7 +207,7 @@ mod tests {
     }
 
     fn extracted(paths: &[PathBuf], wanted: Conversation) -> (Vec<u8>, u64) {
-        let mut extractor = Extractor::open(paths, HashSet::from([wanted]), Options::default()).unwrap();
+        let mut extractor = Extractor::open(paths, HashSet::from([wanted]).into(), Options::default()).unwrap();
         let mut file = Vec::new();
         while let Some(more) = extractor.advance(1) {
             file.extend(more);

@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use infraspectre_core::meter::{Account, Meter, Options as MeterOptions};
+use infraspectre_core::recorder::{Recorder, Tape};
 use infraspectre_core::source::Packet;
 
 use crate::frame::Frame;
@@ -110,6 +111,7 @@ struct Shared {
     stop: AtomicBool,
     queued: AtomicUsize,
     statuses: Vec<Mutex<Status>>,
+    recorder: OnceLock<Arc<Recorder>>,
 }
 
 /// An interface that is being listened to.
@@ -130,7 +132,8 @@ impl Capture {
         }
         let (sender, receiver) = sync_channel(options.queue_batches.max(1));
         let statuses = rings.iter().map(|_| Mutex::default()).collect();
-        let shared = Arc::new(Shared { stop: AtomicBool::new(false), queued: AtomicUsize::new(0), statuses });
+        let (stop, queued, recorder) = (AtomicBool::new(false), AtomicUsize::new(0), OnceLock::new());
+        let shared = Arc::new(Shared { stop, queued, statuses, recorder });
         let mut capture = Capture { batches: Some(Mutex::new(receiver)), shared, threads: Vec::with_capacity(threads) };
         for (index, ring) in rings.into_iter().enumerate() {
             let worker = Worker::new(index, threads, ring, group, options, sender.clone(), capture.shared.clone());
@@ -151,6 +154,11 @@ impl Capture {
             Err(RecvTimeoutError::Timeout) => Next::Waiting,
             Err(RecvTimeoutError::Disconnected) => Next::Done,
         }
+    }
+
+    /// Keeps packets from now on in a ring on disk, too; the first ring that is given is the one.
+    pub fn record(&self, recorder: Arc<Recorder>) {
+        let _ = self.shared.recorder.set(recorder);
     }
 
     /// Lets no further packet in; what was received before is still given out, until there is no more.
@@ -182,6 +190,7 @@ struct Worker {
     index: usize,
     threads: u64,
     ring: Option<Ring>,
+    tape: Option<Tape>,
     group: Option<u16>,
     options: RingOptions,
     meter: Meter,
@@ -213,6 +222,7 @@ impl Worker {
             index,
             threads: threads as u64,
             ring: Some(ring),
+            tape: None,
             group,
             options: options.ring.clone(),
             meter: Meter::new(options.meter),
@@ -242,6 +252,7 @@ impl Worker {
         }
         self.drain();
         self.ring = None;
+        self.tape = None; // hands over what it has gathered
         self.meter.finish();
         self.give_out_all();
         self.publish();
@@ -279,12 +290,20 @@ impl Worker {
 
     /// Meters some packets; tells whether there were any.
     fn meter_some(&mut self) -> bool {
+        if self.tape.is_none() {
+            self.tape = self.shared.recorder.get().map(|recorder| recorder.tape());
+        }
         let Some(ring) = &mut self.ring else { return false };
         let link = ring.interface.link;
         let (meter, stride, index) = (&mut self.meter, self.threads, self.index as u64);
+        let mut tape = self.tape.as_mut();
         ring.read(|frame: Frame<'_>| {
             let number = meter.packets() * stride + index + 1;
-            meter.observe(&Packet { number, at: frame.at, link, wire_len: frame.wire_len, data: frame.data });
+            let packet = Packet { number, at: frame.at, link, wire_len: frame.wire_len, data: frame.data };
+            if let Some(tape) = &mut tape {
+                tape.record(&packet);
+            }
+            meter.observe(&packet);
             if meter.has_ended() {
                 meter.collect();
             }
@@ -462,6 +481,9 @@ impl Worker {
 
     fn publish(&mut self) {
         self.published = Instant::now();
+        if let Some(tape) = &mut self.tape {
+            tape.flush();
+        }
         if self.status.fault.is_some() {
             self.forgive();
         }

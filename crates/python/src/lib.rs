@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,8 +12,6 @@ use arrow_array::{Array, RecordBatch, RecordBatchIterator, StructArray};
 use arrow_schema::{ArrowError, SchemaRef};
 use infraspectre_core::batch::{arrow_schema, type_name};
 use infraspectre_core::engine::{Account, Engine, Options, Progress};
-use infraspectre_core::extract::{Conversation, Extractor};
-use infraspectre_core::flow::key::Endpoint;
 use infraspectre_core::flow::Limits;
 use infraspectre_core::meter::Options as MeterOptions;
 use infraspectre_core::schema::{self, FeatureSet};
@@ -27,6 +24,7 @@ use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
 #[cfg(target_os = "linux")]
 mod live;
+mod packets;
 mod payloads;
 mod signatures;
 
@@ -340,50 +338,6 @@ fn feature_schema<'py>(py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
     schema::all_columns().iter().map(describe).collect()
 }
 
-/// Yields the packets of conversations as a pcapng file, piece by piece.
-#[pyclass(frozen)]
-struct PacketExtractor {
-    extractor: Mutex<Extractor>,
-}
-
-#[pymethods]
-impl PacketExtractor {
-    /// Takes conversations as (address, port, address, port, number of the IP protocol).
-    #[new]
-    fn new(py: Python<'_>, paths: Vec<PathBuf>, conversations: Vec<(IpAddr, u16, IpAddr, u16, u8)>) -> PyResult<Self> {
-        let endpoint = |address: IpAddr, port| {
-            let address = match address {
-                IpAddr::V4(address) => address.to_ipv6_mapped(),
-                IpAddr::V6(address) => address,
-            };
-            Endpoint { address: address.octets(), port }
-        };
-        let wanted = conversations.into_iter().map(|(one, one_port, other, other_port, protocol)| {
-            Conversation::between(endpoint(one, one_port), endpoint(other, other_port), protocol)
-        });
-        let wanted = wanted.collect();
-        let extractor = py
-            .detach(|| Extractor::open(&paths, wanted, SourceOptions::default()))
-            .map_err(|error| PyOSError::new_err(error.to_string()))?;
-        Ok(PacketExtractor { extractor: Mutex::new(extractor) })
-    }
-
-    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        py.check_signals()?;
-        let piece = py.detach(|| lock(&self.extractor).advance(PACKETS_BETWEEN_SIGNALS));
-        Ok(piece.map(|bytes| PyBytes::new(py, &bytes)))
-    }
-
-    /// Returns how many packets were picked out so far.
-    fn packets(&self, py: Python<'_>) -> u64 {
-        py.detach(|| lock(&self.extractor).packets())
-    }
-}
-
 /// Undoes gzip and Zstandard around bytes; raises OSError where they are broken or more than `most` bytes come out.
 #[pyfunction]
 fn unpacked<'py>(py: Python<'py>, data: Vec<u8>, most: u64) -> PyResult<Bound<'py, PyBytes>> {
@@ -404,7 +358,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<signatures::RuleSet>()?;
     module.add_class::<signatures::AlertReader>()?;
     module.add_class::<payloads::PayloadReader>()?;
-    module.add_class::<PacketExtractor>()?;
+    module.add_class::<packets::PacketExtractor>()?;
+    module.add_class::<packets::PacketRecorder>()?;
     module.add_function(wrap_pyfunction!(unpacked, module)?)?;
     module.add_function(wrap_pyfunction!(feature_schema, module)?)
 }

@@ -12,6 +12,7 @@ use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::packets::PacketRecorder;
 use crate::{arrow_error, describe, lock, meter_options, FlowColumns};
 
 /// Longest wait before an interruption is noticed.
@@ -99,6 +100,11 @@ impl LiveReader {
                 Next::Waiting => py.check_signals()?,
             }
         }
+    }
+
+    /// Keeps packets from now on in a ring on disk, too.
+    fn record(&self, ring: &PacketRecorder) {
+        self.capture.record(ring.recorder.clone());
     }
 
     /// Lets no further packet in; what was received is still given out.

@@ -28,7 +28,9 @@ from infraspectre.records.feed import (
     SENSORS_TOPIC,
 )
 from infraspectre.security import is_loopback
+from infraspectre.serving.collecting import PacketSensors, collect
 from infraspectre.serving.control import BEAT_S, Control, News, Report
+from infraspectre.serving.evidence import COLLECTING, Vigil, evidence_tasks
 from infraspectre.serving.listening import SensorNotices, in_address, listening
 from infraspectre.serving.metrics import (
     BREAKER_OPEN,
@@ -66,6 +68,8 @@ MOST_CONNECTIONS = Limits().clients + 2 * MOST_AT_ONCE
 """Connections that are served at once: all clients of the stream, and requests beside them."""
 YOUNG_OBJECTS = 20_000
 """Objects made, and not let go, between two searches for cycles among them."""
+VIGIL_S = 5.0
+"""How often it is looked whether incidents became grave, of which packets are kept."""
 OUTLETS = ("flows", "detections", "incidents", "feed", "relay")
 """Where results of the worker go."""
 
@@ -78,14 +82,18 @@ def serve(settings: Settings, control: Control) -> None:
         faults=lambda: faults_of(control),
         intelligence=read_indicators([Path(each) for each in settings.detection.intel]),
     )
+    sensors = PacketSensors()
     tasks, outboxes = Tasks(platform, {RETRAINING: retrain}), Outboxes(platform)
+    collecting = Tasks(platform, {COLLECTING: partial(collect, sensors)})  # rings roll on: it waits for no training
     with tracing(settings.telemetry, "server", platform.metrics, partial(measure, platform.metrics)):
         tasks.start()
+        collecting.start()
         outboxes.start()
         try:
-            uvloop.run(answer(platform, control))
+            uvloop.run(answer(platform, control, sensors))
         finally:
             outboxes.stop()
+            collecting.stop()
             tasks.stop()
             close_platform(platform)
 
@@ -96,7 +104,7 @@ def measure(metrics: Metrics, name: str, seconds: float) -> None:
         metrics.observe(LOG_SECONDS, value=seconds)
 
 
-async def answer(platform: Platform, control: Control) -> None:
+async def answer(platform: Platform, control: Control, sensors: PacketSensors) -> None:
     """Run the API and the listener for sensors beside each other."""
     from infraspectre.api.app import make_app
     from infraspectre.api.routes.stream import hub_of
@@ -106,7 +114,9 @@ async def answer(platform: Platform, control: Control) -> None:
     notices = SensorNotices(platform)
     kept = {"sensors": notices.keep}
     tasks = log_tasks(platform, topics) | access_tasks(platform) | response_tasks(platform) | kept
-    with reserved(chosen.host, chosen.port) as held, Upkeep(tasks):
+    tasks |= evidence_tasks(platform)
+    vigil = Upkeep({"vigil": Vigil(platform, sensors.keepers).step}, VIGIL_S)
+    with reserved(chosen.host, chosen.port) as held, Upkeep(tasks), vigil:
         port = held.getsockname()[1]
         application = make_app(platform)
         server = api_server(chosen, application, port)
@@ -116,6 +126,7 @@ async def answer(platform: Platform, control: Control) -> None:
         scheme = "https" if chosen.certificate_file else "http"
         urls = {"api": f"{scheme}://{in_address(chosen.host)}:{port}"}
         listener, scoring = await listening(platform, urls, notices), await scoring_server(platform, urls)
+        sensors.follow(listener)
         try:
             await beat(control, urls, running, platform, listener)
         finally:

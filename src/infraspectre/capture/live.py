@@ -14,6 +14,7 @@ from infraspectre.records.flows import FlowBatch
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.capture.ring import PacketRing
     from infraspectre.capture.settings import CaptureSettings, FlowSettings
 
 PATIENCE_S = 1.0
@@ -80,6 +81,10 @@ class LiveSource:
             batch = self.read()
             if batch is not None:
                 yield batch
+
+    def record(self, ring: PacketRing) -> None:
+        """Keep packets from now on in a ring, too."""
+        self._reader.record(ring.recorder)
 
     def stop(self) -> None:
         """Let no further packet in; what was received is still given out."""

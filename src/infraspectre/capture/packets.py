@@ -19,6 +19,10 @@ FLOW_PROTOCOLS = {
 MOST_CONVERSATIONS = 1 << 20
 """Conversations that are remembered; further ones are counted."""
 
+EVER = (-(1 << 63), (1 << 63) - 1)
+"""All times."""
+MOST_BYTES = (1 << 64) - 1
+
 Conversation = tuple[str, int, str, int, int]
 """Address, port, address, port, and the number of the protocol."""
 
@@ -65,10 +69,22 @@ def conversation_of_flow(orig: str, orig_port: int, resp: str, resp_port: int, p
 class PacketSource:
     """Gives the packets of conversations as a pcapng file, piece by piece."""
 
-    def __init__(self, paths: Sequence[str], conversations: Sequence[Conversation]) -> None:
-        """Open the captures; raises CaptureError when none can be opened."""
+    def __init__(
+        self,
+        paths: Sequence[str],
+        conversations: Sequence[Conversation],
+        span: tuple[int, int] = EVER,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """Open the captures; raises CaptureError when none can be opened.
+
+        The first and the last time are nanoseconds since the epoch. What goes beyond `most_bytes` is left out.
+        """
+        first, last = span
         try:
-            self._extractor = _core.PacketExtractor(list(paths), conversations)
+            self._extractor = _core.PacketExtractor(
+                list(paths), conversations, first=first, last=last, most_bytes=most_bytes
+            )
         except (OSError, ValueError) as error:
             raise CaptureError(str(error)) from error
 
@@ -79,3 +95,13 @@ class PacketSource:
     def packets(self) -> int:
         """Return how many packets were given so far."""
         return self._extractor.packets()
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether packets were left out for want of room."""
+        return self._extractor.is_cut()
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Return the captures that could not be read to their end, and why."""
+        return {str(path): reason for path, reason in self._extractor.unreadable()}

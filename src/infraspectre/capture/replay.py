@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ from infraspectre.records.times import NANOSECONDS
 if TYPE_CHECKING:
     import polars as pl
 
+    from infraspectre.capture.ring import PacketRing
+
 STEP_S = 0.1
 """Flows that end within so much of the time of the replay are given together."""
 
@@ -21,10 +23,10 @@ STEP_S = 0.1
 class Replay:
     """Gives the flows of another source again, each when it has ended; it is read as an interface is."""
 
-    def __init__(self, source: FlowSource, speed: float) -> None:
-        """Play a source so many times as fast as it was recorded; 0 is as fast as possible."""
+    def __init__(self, source: FlowSource, speed: float, paths: Sequence[str] = ()) -> None:
+        """Play a source so many times as fast as it was recorded; 0 is as fast as possible. It is made of captures."""
         self.is_done = False
-        self._source = source
+        self._source, self._paths = source, paths
         self._stopped = Event()
         self._pieces = pieces(source, speed)
         self._begun = monotonic()
@@ -45,6 +47,10 @@ class Replay:
             return None
         self._waiting = None
         return batch
+
+    def record(self, ring: PacketRing) -> None:
+        """Keep the packets of the captures in a ring; raises CaptureError where these cannot be opened."""
+        ring.copy(self._paths)
 
     def stop(self) -> None:
         """End the replay early; any thread may say so."""

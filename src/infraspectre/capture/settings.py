@@ -54,3 +54,16 @@ class CaptureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Give rows of flows that are still going, too, after their packets 1, 4, 16 and 64."""
     queue_batches: Annotated[int, Meta(ge=1, le=65_536)] = 64
     """Batches that wait for the pipeline; beyond it, rows are shed and counted."""
+
+
+class RingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Says which packets a sensor keeps on its disk, and for how long."""
+
+    folder: str
+    """Folder of the ring, which is made for its owner alone."""
+    bytes: Annotated[int, Meta(ge=16 << 20, le=1 << 50)] = 1 << 30
+    """Bytes on disk at the most; then the oldest packets go first."""
+    snap_bytes: Annotated[int, Meta(ge=64, le=262_144)] = 262_144
+    """Bytes kept of each packet."""
+    hours: Annotated[float, Meta(gt=0, le=24 * 366)] = 24.0
+    """Packets go after so long, however much room there is."""

@@ -12,6 +12,7 @@ from infraspectre.cli.output import note
 from infraspectre.errors import EXIT_DONE, EXIT_LOSSES, UsageError
 
 if TYPE_CHECKING:
+    from infraspectre.capture.settings import RingSettings
     from infraspectre.serving.sensor import Capture, SensorStatus
     from infraspectre.settings import TelemetrySettings
 
@@ -88,12 +89,39 @@ class LinkOptions(NamedTuple):
     user: str | None = None
 
 
+class RingOptions(NamedTuple):
+    """Says which packets are kept on disk, for whoever looks into an incident; none by default.
+
+    Parameters
+    ----------
+    ring
+        Keep packets in this folder, which is made for the sensor alone.
+    ring_bytes
+        Let the ring grow to so many bytes; then the oldest packets go first.
+    ring_snap_length
+        Keep so many bytes of each packet in the ring.
+    ring_hours
+        Keep packets no longer than this.
+    """
+
+    ring: Path | None = None
+    ring_bytes: int = 1 << 30
+    ring_snap_length: int = 262_144
+    ring_hours: float = 24.0
+
+
 NOTHING = CaptureOptions()
+NO_RING = RingOptions()
 NO_LINK = LinkOptions()
 
 
 def sensor(
-    *, server: str, capture: CaptureOptions = NOTHING, link: LinkOptions = NO_LINK, common: Common = DEFAULT
+    *,
+    server: str,
+    capture: CaptureOptions = NOTHING,
+    link: LinkOptions = NO_LINK,
+    ring: RingOptions = NO_RING,
+    common: Common = DEFAULT,
 ) -> int:
     """Capture on an interface, or replay a capture, and send the flows to a server.
 
@@ -110,7 +138,7 @@ def sensor(
 
     plan = SensorPlan(
         address(server), opener(capture, common), link.spool, link.spool_bytes, link.name, link.certificate, link.key,
-        link.ca, link.revoked, link.insecure, link.force, link.user, telemetry(common),
+        link.ca, link.revoked, link.insecure, link.force, link.user, telemetry(common), ring_settings(ring),
     )  # fmt: skip
     tell = teller(common)
     status = run(plan, tell)
@@ -143,6 +171,23 @@ def opener(capture: CaptureOptions, common: Common) -> Callable[[], Capture]:
         return lambda: serving.replay(path, capture.speed, flows)
     interface, options = capture.interface or "", settings_of(capture)
     return lambda: serving.listen(interface, options, flows)
+
+
+def ring_settings(chosen: RingOptions) -> RingSettings | None:
+    """Return which packets are kept, None for none; raises UsageError for what cannot be."""
+    import msgspec
+
+    from infraspectre.capture.settings import RingSettings
+
+    if chosen.ring is None:
+        if chosen != NO_RING:
+            raise UsageError("there is no ring for packets", remedy="give its folder with --ring")
+        return None
+    wanted = (str(chosen.ring), chosen.ring_bytes, chosen.ring_snap_length, chosen.ring_hours)
+    try:
+        return msgspec.convert(dict(zip(RingSettings.__struct_fields__, wanted, strict=True)), RingSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"such a ring cannot be: {error}", remedy="--help shows what may be given") from error
 
 
 def telemetry(common: Common) -> TelemetrySettings:

@@ -82,9 +82,16 @@ def backup(store: Path, /, *, out: Path, common: Common = DEFAULT) -> None:
 
 
 def erase(
-    store: Path, entity: str, /, *, tenant: str = "default", pseudonym: str | None = None, common: Common = DEFAULT
+    store: Path,
+    entity: str,
+    /,
+    *,
+    tenant: str = "default",
+    pseudonym: str | None = None,
+    evidence: Path | None = None,
+    common: Common = DEFAULT,
 ) -> None:
-    """Remove all records that name an address or a name.
+    """Remove all records that name an address or a name, and all packets of incidents that hold it.
 
     Parameters
     ----------
@@ -95,15 +102,19 @@ def erase(
     tenant
         Look at the records of this tenant.
     pseudonym
-        Keep the records, and write this in the place of the address or name.
+        Keep the records, and write this in the place of the address or name; packets are removed all the same.
+    evidence
+        Folder of the packets of incidents; by default `evidence` beside the file of the store.
     """
     from infraspectre import storebook
 
-    count = storebook.erase(store, tenant, entity, pseudonym)
+    erased = storebook.erase(store, tenant, entity, pseudonym, evidence)
     if common.json:
-        print_json({"records": count})
+        print_json({"records": erased.records, "captures": erased.captures})
     elif not common.quiet:
-        note(f"{count:,} records {'removed' if pseudonym is None else 'changed'}")
+        note(f"{erased.records:,} records {'removed' if pseudonym is None else 'changed'}")
+        if erased.captures:
+            note(f"the packets of {erased.captures:,} incidents removed")
 
 
 COMMANDS: dict[str, Function] = {"verify": verify, "repair": repair, "backup": backup, "erase": erase}

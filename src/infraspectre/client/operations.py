@@ -205,6 +205,15 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     bound: Literal["exactly", "at most", "at least"] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Contribution(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls Contribution."""
+
+    sensor: str
+    packets: int | msgspec.UnsetType = msgspec.UNSET
+    bytes: int | msgspec.UnsetType = msgspec.UNSET
+    remarks: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
 class CustomThresholds(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls CustomThresholds."""
 
@@ -338,6 +347,26 @@ class Escalation(msgspec.Struct, frozen=True, omit_defaults=True):
     to: str
     within_minutes: int
     reason: str
+
+
+class EvidenceStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls EvidenceStatus."""
+
+    incident_id: str
+    state: Literal["none", "waiting", "complete", "partial", "missing", "failed"]
+    asked_by: str
+    asked_at: str | None
+    job_id: str
+    collected_at: str | None
+    expires_at: str | None
+    first: str | None
+    last: str | None
+    flows: int
+    packets: int
+    bytes: int
+    sha256: str
+    sensors: list[Contribution]
+    reasons: list[str]
 
 
 class Example(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1490,6 +1519,8 @@ class SensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     shed: dict[str, int]
     queued: int | None
     clock_ahead_s: float
+    keeps_packets: bool
+    ring: dict[str, int]
 
 
 class Service(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1765,6 +1796,8 @@ class SomeSensorStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     shed: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
     queued: int | msgspec.UnsetType | None = msgspec.UNSET
     clock_ahead_s: float | msgspec.UnsetType = msgspec.UNSET
+    keeps_packets: bool | msgspec.UnsetType = msgspec.UNSET
+    ring: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SomeTenant(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -2268,6 +2301,24 @@ class Client(Connection):
             within={"incident_id": incident_id},
             headers={"if-match": if_match},
             body=data,
+        )
+
+    def show_evidence(self, incident_id: str) -> EvidenceStatus:
+        """Show which packets there are of an incident, and why not more."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/evidence", EvidenceStatus, within={"incident_id": incident_id}
+        )
+
+    def collect_evidence(self, incident_id: str) -> EvidenceStatus:
+        """Ask sensors for the packets behind an incident, unless they are being asked: a job."""
+        return self.ask(
+            "POST", "/api/v1/incidents/{incident_id}/evidence", EvidenceStatus, within={"incident_id": incident_id}
+        )
+
+    def download_packets(self, incident_id: str) -> bytes:
+        """Download the packets behind an incident as pcapng; who did is in the audit."""
+        return self.ask(
+            "GET", "/api/v1/incidents/{incident_id}/evidence/packets", bytes, within={"incident_id": incident_id}
         )
 
     def list_incident_flows(

@@ -56,6 +56,8 @@ RESPONSES = Collection("responses", {"incident_id": "text", "state": "text", "du
 INTELLIGENCE = Collection("intelligence", {"name": "text", "at": "integer"})
 """What was imported of threat intelligence; the contents stand apart."""
 INTELLIGENCE_CONTENTS = Collection("intelligence_contents")
+EVIDENCE = Collection("evidence", {"state": "text", "expires_at": "integer", "hosts": "texts"})
+"""Which packets there are of incidents; the packets stand apart."""
 RULES = Collection("rules")
 """Which rules somebody has switched off or on."""
 SENSORS = Collection("sensors", {"name": "text", "state": "text", "seen_at": "integer"})
@@ -64,7 +66,7 @@ IDEMPOTENCY = Collection("idempotency", {"expires_at": "integer"})
 COLLECTIONS = (
     INCIDENTS, VERDICTS, USERS, KEYS, ASSETS, WEBHOOKS, JOBS, SAVED_VIEWS, INTEGRATIONS, SENSORS, TENANTS, IDEMPOTENCY,
     SESSIONS, PROGRESS, DEAD_LETTERS, RESPONSES, RULES, INTELLIGENCE,
-    INTELLIGENCE_CONTENTS,
+    INTELLIGENCE_CONTENTS, EVIDENCE,
 )  # fmt: skip
 
 

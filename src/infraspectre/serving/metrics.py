@@ -184,6 +184,14 @@ SENSOR_LOST = Family(
 SENSOR_MISSING = Family(
     "infraspectre_sensor_missing_batches_total", "counter", "Batches of sensors that never came, whatever the reason."
 )
+SENSOR_RING_PACKETS = Family(
+    "infraspectre_sensor_ring_packets_total",
+    "counter",
+    "Packets that sensors offered to their rings, by what became of them: written, left_out (the disk was too slow) or "
+    "failed.",
+    ("outcome",),
+)
+SENSOR_RING_BYTES = Family("infraspectre_sensor_ring_bytes", "gauge", "Bytes of packets that rings of sensors hold.")
 SENSOR_REFUSED = Family(
     "infraspectre_sensor_turned_away_total", "counter", "Connections of sensors that were not accepted."
 )
@@ -238,6 +246,8 @@ FAMILIES: tuple[Family, ...] = (
     SENSOR_FLOWS,
     SENSOR_LOST,
     SENSOR_MISSING,
+    SENSOR_RING_PACKETS,
+    SENSOR_RING_BYTES,
     SENSOR_REFUSED,
     SPANS,
 )

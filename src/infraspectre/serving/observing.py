@@ -27,6 +27,8 @@ from infraspectre.serving.metrics import (
     SENSOR_MISSING,
     SENSOR_OFFSET,
     SENSOR_REFUSED,
+    SENSOR_RING_BYTES,
+    SENSOR_RING_PACKETS,
     SENSOR_SILENCE,
     SENSORS,
     Metrics,
@@ -34,7 +36,7 @@ from infraspectre.serving.metrics import (
 from infraspectre.settings import Settings
 
 if TYPE_CHECKING:
-    from infraspectre.adapters.sensor_link.listener import Listener
+    from infraspectre.adapters.sensor_link.listener import Listener, SensorState
     from infraspectre.records.delivery import Destination, Progress
     from infraspectre.serving.platform import Platform
 
@@ -121,7 +123,15 @@ def look_at_sensors(listener: Listener, metrics: Metrics) -> None:
         SENSOR_MISSING: sum(each.missing for each in every),
         SENSOR_REFUSED: listener.turned_away.total(),
     }
-    metrics.adopt("sensors", {family.name: {"": [float(count)]} for family, count in totals.items()})
+    children = {family.name: {"": [float(count)]} for family, count in totals.items()}
+    rings = {outcome: [float(in_rings(every, outcome))] for outcome in ("written", "left_out", "failed")}
+    metrics.adopt("sensors", children | {SENSOR_RING_PACKETS.name: rings})
+    metrics.set(SENSOR_RING_BYTES, value=in_rings(states, "held_bytes"))
+
+
+def in_rings(states: Iterable[SensorState], name: str) -> int:
+    """Sum up a count of the rings of sensors."""
+    return sum(each.capture.get(f"ring_{name}", 0) for each in states)
 
 
 def look_at_receivers(platform: Platform, receivers: Sequence[tuple[Destination, Progress]]) -> None:

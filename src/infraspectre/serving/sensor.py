@@ -7,7 +7,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -34,7 +35,8 @@ from infraspectre.serving.tracing import tracing
 from infraspectre.settings import TelemetrySettings
 
 if TYPE_CHECKING:
-    from infraspectre.capture.settings import FlowSettings
+    from infraspectre.capture.ring import PacketRing
+    from infraspectre.capture.settings import FlowSettings, RingSettings
 
 SPOOL_BYTES = 1 << 30
 BATCH_ROWS = 4_096
@@ -56,6 +58,10 @@ class Capture(Protocol):
 
     def read(self, timeout_s: float) -> FlowBatch | None:
         """Return the next flows, None where there are none for so long."""
+        ...
+
+    def record(self, ring: PacketRing) -> None:
+        """Keep packets in a ring, too; raises InfraSpectreError where that cannot be."""
         ...
 
     def stop(self) -> None:
@@ -86,6 +92,8 @@ class SensorPlan:
     """Whether flows go to other machines in plain text."""
     user: str | None = None
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    ring: RingSettings | None = None
+    """Which packets are kept on disk; none at all by default."""
 
 
 @dataclass
@@ -126,12 +134,25 @@ def run(plan: SensorPlan, report: Callable[[SensorStatus], None]) -> SensorStatu
     if credentials is not None and name != credentials.identity.name:
         raise UsageError(f"the certificate is of {credentials.identity.name}, not of {name}", path=plan.certificate)
     folder = plan.spool or config.data_folder() / "spool" / name
-    spool = Spool(folder, plan.spool_bytes)
-    try:
-        with tracing(plan.telemetry, "sensor", Metrics([SPANS])):
-            return asyncio.run(Sensor(name, plan.server, source, spool, credentials).run(report))
-    finally:
-        spool.close()
+    with (
+        closing(Spool(folder, plan.spool_bytes)) as spool,
+        recording(source, plan.ring) as ring,
+        tracing(plan.telemetry, "sensor", Metrics([SPANS])),
+    ):
+        return asyncio.run(Sensor(name, plan.server, source, spool, credentials, ring).run(report))
+
+
+@contextmanager
+def recording(source: Capture, settings: RingSettings | None) -> Iterator[PacketRing | None]:
+    """Keep packets as the settings say; they belong to whom the sensor has become."""
+    if settings is None:
+        yield None
+        return
+    from infraspectre.capture.ring import PacketRing
+
+    with closing(PacketRing(settings)) as ring:
+        source.record(ring)
+        yield ring
 
 
 def open_credentials(plan: SensorPlan) -> Credentials | None:
@@ -156,7 +177,7 @@ def replay(path: Path, speed: float, settings: FlowSettings | None) -> Capture:
 
     if speed < 0:
         raise UsageError("a replay cannot go backwards", remedy="give a --speed of 0 or more")
-    return Replay(CaptureSource([str(path)], "full", settings), speed)
+    return Replay(CaptureSource([str(path)], "full", settings), speed, [str(path)])
 
 
 def listen(interface: str, options: Mapping[str, Any], flows: FlowSettings | None) -> Capture:
@@ -183,13 +204,15 @@ class Sensor:
         source: Capture,
         spool: Spool,
         credentials: Credentials | None,
+        ring: PacketRing | None = None,
     ) -> None:
-        """Prepare; nothing begins before `run`."""
+        """Prepare; nothing begins before `run`. A ring has packets for whoever asks for some."""
         self._name = name
         self._server = server
         self._source = source
         self._spool = spool
         self._credentials = credentials
+        self._ring = ring
         self._batches = Gathering(spool)
         self._counters: dict[str, int] = {}
         self._counted_at = 0.0
@@ -204,7 +227,9 @@ class Sensor:
             loop.add_signal_handler(number, self._stop, stopped)
         # A generator of its own: sensors that lose their server together do not come back at the same moment.
         chance = random.Random()  # noqa: S311 - nobody gains by guessing it
-        link = Link(self._spool, self._name, self._server, self._credentials, self.counters, SystemClock(), chance)
+        link = Link(
+            self._spool, self._name, self._server, self._credentials, self.counters, SystemClock(), chance, self._ring
+        )
         capturing = threading.Thread(target=self._capture, args=(loop, stopped), name="capture", daemon=True)
         capturing.start()
         tasks = [asyncio.create_task(each) for each in (link.run(), self._tell(link, report))]
@@ -279,7 +304,8 @@ class Sensor:
         now = time.monotonic()
         if is_last or now - self._counted_at >= COUNT_S:
             self._counted_at = now
-            self._counters = counters(self._source.account())
+            kept = self._ring.counters() if self._ring else {}
+            self._counters = kept | counters(self._source.account())
 
     async def _tell(self, link: Link, report: Callable[[SensorStatus], None]) -> None:
         while True:

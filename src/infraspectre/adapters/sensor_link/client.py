@@ -15,6 +15,7 @@ from infraspectre import __version__
 from infraspectre._core import SCHEMA_VERSION
 from infraspectre.adapters.certificates import identity
 from infraspectre.adapters.sensor_link.credentials import Credentials
+from infraspectre.adapters.sensor_link.packets import Orders, Ring
 from infraspectre.adapters.sensor_link.protocol import (
     GREETING_S,
     HEARTBEAT_S,
@@ -26,6 +27,7 @@ from infraspectre.adapters.sensor_link.protocol import (
     Goodbye,
     Heartbeat,
     Hello,
+    PacketOrder,
     ProtocolError,
     Refusal,
     Report,
@@ -83,8 +85,12 @@ class Link:
         capture: Callable[[], dict[str, int]],
         clock: Clock,
         chance: random.Random,
+        ring: Ring | None = None,
     ) -> None:
-        """Prepare to connect as a sensor; `capture` returns what was counted before the link."""
+        """Prepare to connect as a sensor; `capture` returns what was counted before the link.
+
+        Orders for packets are answered from a ring, if there is one.
+        """
         self.state = LinkState()
         self._spool = spool
         self._name = name
@@ -93,6 +99,7 @@ class Link:
         self._capture = capture
         self._clock = clock
         self._chance = chance
+        self._orders = Orders(ring) if ring is not None else None
         self._woken = asyncio.Event()
         self._flying = 0
         self._traced: dict[tuple[str, int], Span | Untraced] = {}
@@ -162,8 +169,10 @@ class Link:
         try:
             self._check_server(writer)
             epoch, first = self._spool.first()
-            now = self._clock.now()
-            writer.write(frame(Hello(list(VERSIONS), self._name, SCHEMA_VERSION, __version__, now, epoch, first)))
+            now, keeps_packets = self._clock.now(), self._orders is not None
+            writer.write(
+                frame(Hello(list(VERSIONS), self._name, SCHEMA_VERSION, __version__, now, epoch, first, keeps_packets))
+            )
             self._greet(await read_frame(reader, GREETING_S))
             self._writer = writer
             await self._exchange(reader, writer)
@@ -206,7 +215,10 @@ class Link:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send and listen until either ends."""
-        tasks = [asyncio.create_task(self._send(writer)), asyncio.create_task(self._listen(reader))]
+        parts = [self._send(writer), self._listen(reader, writer)]
+        if self._orders is not None:
+            parts.insert(0, self._orders.answer(writer))
+        tasks = [asyncio.create_task(part) for part in parts]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -255,7 +267,7 @@ class Link:
             self.state.problem = error.message
             return False
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Do what the server says until it ends the connection."""
         while (found := await read_frame(reader, SILENCE_S)) is not None:
             match found[0]:
@@ -272,6 +284,8 @@ class Link:
                     self.state.problem = f"the server refused a batch: {reason}"
                 case Heartbeat():
                     pass
+                case PacketOrder() as order if self._orders is not None:
+                    self._orders.take(order, writer)
                 case Goodbye(reason=reason, retry_s=retry_s):
                     raise LinkError(reason, retry_s)
                 case _:

@@ -18,6 +18,7 @@ from infraspectre._core import SCHEMA_VERSION
 from infraspectre.adapters.certificates import identity
 from infraspectre.adapters.sensor_link.credentials import Credentials
 from infraspectre.adapters.sensor_link.intake import Arrival, Intake
+from infraspectre.adapters.sensor_link.packets import Deliveries, Send
 from infraspectre.adapters.sensor_link.payloads import MOST_BYTES, unpack
 from infraspectre.adapters.sensor_link.protocol import (
     GREETING_S,
@@ -31,6 +32,9 @@ from infraspectre.adapters.sensor_link.protocol import (
     Heartbeat,
     Hello,
     Message,
+    PacketEnd,
+    PacketOrder,
+    PacketPiece,
     ProtocolError,
     Refusal,
     Report,
@@ -98,6 +102,8 @@ class SensorState(msgspec.Struct):
     spool: dict[str, int] = {}
     reason: str = ""
     """Why it went."""
+    keeps_packets: bool = False
+    """Whether it can be asked for packets."""
 
 
 logger = structlog.get_logger(__name__)
@@ -215,6 +221,17 @@ class Listener:
                 raise OverloadError("an earlier connection of this sensor is still at work") from error
         self._sessions[sensor] = session
 
+    def keepers(self, tenant: str) -> list[Sensor]:
+        """Return the sensors of a tenant that are connected and keep packets."""
+        return sorted(each for each in self._sessions if each.tenant == tenant and self.state(each).keeps_packets)
+
+    async def fetch(self, sensor: Sensor, order: PacketOrder, write: Send, within_s: float) -> PacketEnd:
+        """Have packets of a sensor written, as `Deliveries.fetch`; raises InputError for one that is not connected."""
+        session = self._sessions.get(sensor)
+        if session is None or not self.state(sensor).keeps_packets:
+            raise InputError("is not connected, or keeps no packets", field=sensor.name)
+        return await session.deliveries.fetch(order, write, within_s)
+
     def turn_away(self, reason: str, host: str = "") -> None:
         """Count and log a connection that was not accepted; what others wrote into a reason cannot fill the memory."""
         is_counted = reason in self.turned_away or len(self.turned_away) < MOST_REASONS
@@ -309,6 +326,7 @@ class Session:
     ) -> None:
         """Take a connection whose handshake is over."""
         self.done = asyncio.Event()
+        self.deliveries = Deliveries(self._send)
         self._listener = listener
         self._reader = reader
         self._writer = writer
@@ -331,6 +349,7 @@ class Session:
         finally:
             self._writer.transport.abort()
             self._listener.dismiss(self)
+            self.deliveries.abandon()
             self.done.set()
 
     async def _welcome(self) -> tuple[Hello, Sensor] | None:
@@ -396,6 +415,7 @@ class Session:
         state.address, state.program = f"{self._host}:{self._port}", hello.program
         state.is_connected, state.changed_at = True, now
         state.clock_ahead_ns, state.reason = hello.at - now, ""
+        state.keeps_packets = hello.keeps_packets
         state.connections += 1
         state.position = f"{hello.epoch}.{hello.first}"
         self._listener.tell(state)
@@ -431,6 +451,8 @@ class Session:
                     state.capture, state.spool = message.capture, message.spool
                 case Heartbeat():
                     pass
+                case PacketPiece() | PacketEnd():
+                    await self._deliver(message, payload)
                 case Goodbye(reason=reason):
                     self._goodbye = self._goodbye or Goodbye(reason)
                     return
@@ -440,6 +462,14 @@ class Session:
     async def _admit(self, size: int) -> None:
         await self._listener.budget.take(size)
         self._waiting_bytes += size
+
+    async def _deliver(self, message: PacketPiece | PacketEnd, payload: bytes) -> None:
+        """Hand over packets, and make room for others."""
+        try:
+            await self.deliveries.take(message, payload)
+        finally:
+            self._waiting_bytes -= len(payload)
+            await self._listener.budget.give(len(payload))
 
     async def _arrive(self, sensor: Sensor, state: SensorState, batch: Batch, payload: bytes) -> None:
         """Check a batch and queue it for the log; one that is none is refused, and ends the connection."""

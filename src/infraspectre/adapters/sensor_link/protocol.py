@@ -1,8 +1,11 @@
-"""What sensors and the server say to each other: frames of a JSON message and, for batches, a payload.
+"""What sensors and the server say to each other: frames of a JSON message and, for batches and packets, a payload.
 
 A frame is the size of the message and the size of the payload, 32 bits each, most significant byte first; then both.
 The sensor says `hello` and is told `welcome`; then batches go one way and acknowledgements the other. At most as many
 batches are under way as the last `welcome` or `ack` granted. Either side sends `heartbeat` when it has nothing to say.
+
+A sensor whose `hello` says that it keeps packets may be given a `packet_order`; it answers with pieces of a pcapng
+file, between its batches, and with `packet_end`.
 """
 
 from __future__ import annotations
@@ -28,12 +31,21 @@ SILENCE_S = 30.0
 """Who says nothing for so long is gone."""
 GREETING_S = 10.0
 """How long a connection may take until both have greeted."""
+MOST_CONVERSATIONS = 500
+"""Conversations of an order for packets."""
+MOST_ORDERS = 4
+"""Orders for packets that a sensor has at once."""
+PIECE_BYTES = 1 << 20
 KEPT_EPOCHS = 16
 """Epochs of a sensor that the server remembers."""
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Text = Annotated[str, Meta(max_length=256)]
 Epoch = Annotated[str, Meta(pattern=r"\A[0-9a-f]{1,32}\Z")]
+Moment = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+NetworkPort = Annotated[int, Meta(ge=0, le=65_535)]
+Conversation = tuple[Text, NetworkPort, Text, NetworkPort, Annotated[int, Meta(ge=0, le=255)]]
+"""Address, port, address, port, and the number of the protocol."""
 Counters = Annotated[dict[Text, Count], Meta(max_length=256)]
 
 
@@ -51,6 +63,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     epoch: Epoch
     first: Count
     """Epoch and number of the first batch that the sensor holds."""
+    keeps_packets: bool = False
+    """Whether it takes orders for packets."""
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
@@ -111,7 +125,36 @@ class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
     """How long to wait at least before the next attempt."""
 
 
-Message = Hello | Welcome | Batch | Report | Ack | Refusal | Heartbeat | Goodbye
+class PacketOrder(msgspec.Struct, frozen=True, tag="packet_order"):
+    """Asks for the packets of conversations within a time span."""
+
+    order: Text
+    """Names the order in what is answered."""
+    conversations: Annotated[list[Conversation], Meta(min_length=1, max_length=MOST_CONVERSATIONS)]
+    first: Moment
+    last: Moment
+    """Times of the first and last packet, nanoseconds since the epoch."""
+    most_bytes: Count
+
+
+class PacketPiece(msgspec.Struct, frozen=True, tag="packet_piece"):
+    """Announces the next part of a pcapng file in the payload."""
+
+    order: Text
+
+
+class PacketEnd(msgspec.Struct, frozen=True, tag="packet_end"):
+    """Says that an order is done, or why it is not."""
+
+    order: Text
+    packets: Count = 0
+    remarks: Annotated[list[Text], Meta(max_length=16)] = []
+    """Why packets may be missing."""
+    problem: Text = ""
+    """Why there are none."""
+
+
+Message = Hello | Welcome | Batch | Report | Ack | Refusal | Heartbeat | Goodbye | PacketOrder | PacketPiece | PacketEnd
 DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 ENCODER = msgspec.json.Encoder()
 
@@ -146,8 +189,8 @@ async def read_frame(
     message = parse(await read_rest(reader, size, silence_s))
     if not payload_size:
         return message, b""
-    if not isinstance(message, Batch):
-        raise ProtocolError("a message that is no batch has a payload")
+    if not isinstance(message, Batch | PacketPiece):
+        raise ProtocolError("a message that is no batch and no packets has a payload")
     if admit is not None:
         await admit(payload_size)
     return message, await read_rest(reader, payload_size, silence_s)

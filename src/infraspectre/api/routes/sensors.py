@@ -20,6 +20,8 @@ SILENT_S = 180.0
 """A sensor that is connected speaks every few seconds, and its record is written once a minute: later it is silent."""
 REVOKED = "the certificate is revoked"
 """Why the listener turns away who holds a revoked certificate."""
+RING = "ring_"
+"""Begins the names of counts of the ring of packets."""
 FIELDS: dict[str, Kind] = {"name": "text", "seen_at": "integer"}
 State = Literal["connected", "silent", "disconnected", "revoked"]
 
@@ -42,6 +44,7 @@ class SensorFigures(msgspec.Struct, frozen=True):
     capture: dict[str, int] = {}
     spool: dict[str, int] = {}
     reason: str = ""
+    keeps_packets: bool = False
 
 
 class SensorRecord(msgspec.Struct, frozen=True):
@@ -89,6 +92,10 @@ class SensorStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Flows that wait in its spool."""
     clock_ahead_s: float
     """How much later its clock was than the server's when it came."""
+    keeps_packets: bool
+    """Whether it can be asked for the packets behind an incident."""
+    ring: dict[str, int]
+    """What became of the packets that it offered to its ring since it began, and what this holds, as it says."""
 
 
 def shown(stored: Stored, now: int) -> SensorStatus:
@@ -109,6 +116,8 @@ def shown(stored: Stored, now: int) -> SensorStatus:
         shed={name: count for name, count in known.capture.items() if name.startswith("shed_") and count},
         queued=known.spool.get("queued"),
         clock_ahead_s=known.clock_ahead_ns / NANOSECONDS,
+        keeps_packets=known.keeps_packets,
+        ring={name.removeprefix(RING): count for name, count in known.capture.items() if name.startswith(RING)},
     )
 
 

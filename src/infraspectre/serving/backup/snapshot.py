@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from infraspectre.adapters.column_store.copying import copy_table, tables_in
+from infraspectre.adapters.evidence_files import FOLDER as EVIDENCE
 from infraspectre.adapters.log.copying import copy_cursors, copy_topic
 from infraspectre.adapters.log.layout import CURSORS, TOPICS, topics_in
 from infraspectre.adapters.record_store.sqlite import pinned
@@ -194,6 +195,8 @@ class Stages:
         if not path.exists():
             return lambda: None
         copy, stage = self._stack.enter_context(pinned(path)), self._of[root]
+        for packets in plain_files(root / EVIDENCE):  # records that are held now name no others
+            stage.take(packets)
 
         def copy_records() -> None:
             kept = stage.place(path)
