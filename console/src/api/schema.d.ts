@@ -547,6 +547,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{incident_id}/verdicts/{verdict_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * WithdrawVerdict
+         * @description Take a verdict back, as if it had never been given: the one before it counts again, or none.
+         */
+        delete: operations["withdraw_verdict"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/feedback": {
         parameters: {
             query?: never;
@@ -1422,14 +1442,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * ListSessions
+         * @description List one's own sessions that are open, the one that ends last first.
+         */
+        get: operations["list_sessions"];
         put?: never;
         /**
          * OpenSession
          * @description Log in with a password.
          */
         post: operations["open_session"];
-        delete?: never;
+        /**
+         * CloseOtherSessions
+         * @description Log out everywhere else: all one's own sessions end but the one by which this is asked.
+         */
+        delete: operations["close_other_sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2900,6 +2928,16 @@ export interface components {
              */
             name: string;
         };
+        /** OwnSession */
+        OwnSession: {
+            session_id: string;
+            opened_at: string;
+            renewed_at: string;
+            expires_at: string;
+            address: string;
+            agent: string;
+            is_current: boolean;
+        };
         /** PageOfHosts */
         PageOfHosts: {
             items: components["schemas"]["SomeHostSummary"][];
@@ -4068,6 +4106,7 @@ export type NewUser = components['schemas']['NewUser'];
 export type NewVerdict = components['schemas']['NewVerdict'];
 export type NewView = components['schemas']['NewView'];
 export type NewWebhook = components['schemas']['NewWebhook'];
+export type OwnSession = components['schemas']['OwnSession'];
 export type PageOfHosts = components['schemas']['PageOfHosts'];
 export type PageOfdictstrAny = components['schemas']['PageOfdictstrAny'];
 export type PageOfAssetFacts = components['schemas']['PageOfAssetFacts'];
@@ -5349,6 +5388,38 @@ export interface operations {
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-content"];
             422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    withdraw_verdict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+                verdict_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -7181,6 +7252,37 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnSession"][];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     open_session: {
         parameters: {
             query?: never;
@@ -7213,6 +7315,35 @@ export interface operations {
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-content"];
             422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    close_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
