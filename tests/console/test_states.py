@@ -46,11 +46,12 @@ def test_a_server_that_is_gone_is_told_of_and_asked_again(administrator: Console
 
 
 EMPTY = {
-    "/": "Nothing", "/incidents": "No incidents yet", "/hosts": "", "/flows": "", "/intelligence": "There are no such indicators",
-    "/intelligence?tab=reports": "There are no reports", "/models": "No model is registered yet",
-    "/sensors": "No sensor has sent anything yet", "/integrations": "Nobody else is told yet",
-    "/integrations?tab=webhooks": "There are no webhooks yet", "/health": "No long work was asked for yet",
-    "/attack": "", "/graph": "", "/rules": "", "/users": "first", "/audit": "add_user",
+    "/": "Nothing", "/incidents": "No incidents yet", "/hosts": "", "/flows": "",
+    "/intelligence": "There are no such indicators", "/intelligence?tab=reports": "There are no reports",
+    "/models": "No model is registered yet", "/sensors": "No sensor has sent anything yet",
+    "/integrations": "Nobody else is told yet", "/integrations?tab=webhooks": "There are no webhooks yet",
+    "/health": "No long work was asked for yet", "/attack": "", "/graph": "", "/rules": "", "/users": "first",
+    "/audit": "add_user",
 }  # fmt: skip
 
 

@@ -1042,6 +1042,18 @@ class NewWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
     """What it is for."""
 
 
+class OwnSession(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls OwnSession."""
+
+    session_id: str
+    opened_at: str
+    renewed_at: str
+    expires_at: str
+    address: str
+    agent: str
+    is_current: bool
+
+
 class PageOfApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls PageOfApiKey."""
 
@@ -2360,6 +2372,15 @@ class Client(Connection):
             body=data,
         )
 
+    def withdraw_verdict(self, incident_id: str, verdict_id: str) -> None:
+        """Take a verdict back, as if it had never been given: the one before it counts again, or none."""
+        return self.ask(
+            "DELETE",
+            "/api/v1/incidents/{incident_id}/verdicts/{verdict_id}",
+            type(None),
+            within={"incident_id": incident_id, "verdict_id": verdict_id},
+        )
+
     def list_indicators(
         self,
         *,
@@ -2633,9 +2654,17 @@ class Client(Connection):
         """Show a sensor."""
         return self.ask("GET", "/api/v1/sensors/{name}", SensorStatus, within={"name": name})
 
+    def list_sessions(self) -> list[OwnSession]:
+        """List one's own sessions that are open, the one that ends last first."""
+        return self.ask("GET", "/api/v1/sessions", list[OwnSession])
+
     def open_session(self, data: Login) -> Session:
         """Log in with a password."""
         return self.ask("POST", "/api/v1/sessions", Session, body=data)
+
+    def close_other_sessions(self) -> None:
+        """Log out everywhere else: all one's own sessions end but the one by which this is asked."""
+        return self.ask("DELETE", "/api/v1/sessions", type(None))
 
     def close_session(self) -> None:
         """Log out: the tokens of this session are good no more, and the cookie is taken back."""
