@@ -87,7 +87,7 @@ class Console:
         """Go to a page without loading the console anew, and wait until all that it asked for is there."""
         self.page.evaluate(PUSHED, address)
         expect(self.page.get_by_role("heading", level=1)).to_be_visible()
-        expect(self.page.locator("main").get_by_text("Loading ")).to_have_count(0)
+        expect(self.page.locator("main [role=status]").filter(has_text="Loading ")).to_have_count(0)
 
     def violations(self, rules: Sequence[str] = RULES) -> list[dict[str, Any]]:
         """Return what is wrong with the page by WCAG 2.2 A and AA, as axe finds it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -53,9 +54,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
         accounts.add(role, role, password)
     close_platform(stored)
     serve = [sys.executable, "-m", "infraspectre.cli", "serve", "--data", str(folder / "data"), "--port", "0", "--json"]
+    cheap = os.environ | {"INFRASPECTRE_ACCESS__PASSWORD_KIB": str(GUESS_KIB)}
     with (
         (folder / "serve.log").open("w") as log,
-        subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True) as running,
+        subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True, env=cheap) as running,
     ):
         assert running.stdout is not None
         line = running.stdout.readline()

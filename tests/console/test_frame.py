@@ -61,7 +61,7 @@ def test_a_reload_keeps_the_session(viewer: Console) -> None:
 
 def test_who_logs_out_is_out(browser: Browser, served: str) -> None:
     with Console.of(browser, served, "viewer") as console:
-        console.page.get_by_role("button", name="Log out").click()
+        console.page.get_by_role("button", name="Log out", exact=True).click()
         expect(console.page.get_by_role("button", name="Log in")).to_be_visible()
         console.page.reload()
         expect(console.page.get_by_role("button", name="Log in")).to_be_visible()

@@ -16,7 +16,7 @@ def assigned(client: httpx.Client, incident_id: str, assignee: str) -> None:
 
 
 def test_what_others_decide_shows_in_the_list(analyst: Console) -> None:
-    with httpx.Client(base_url=analyst.url) as client:
+    with httpx.Client(base_url=analyst.url, timeout=60) as client:
         token = client.post("/api/v1/sessions", json={"user": "engineer", "password": PASSWORD}).json()["access_token"]
         client.headers["authorization"] = f"Bearer {token}"
         shown = {"filter": "status=new|open", "order": "-value", "limit": 1}  # other tests close some

@@ -2144,6 +2144,25 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** CardBin */
+        CardBin: {
+            rows: number;
+            predicted: number;
+            observed: number;
+        };
+        /** CardCalibration */
+        CardCalibration: {
+            expected_error: number | null;
+            brier_score: number | null;
+            interval_coverage: number | null;
+            bins: components["schemas"]["CardBin"][];
+        };
+        /** CardSubject */
+        CardSubject: {
+            content_id: string;
+            label: string;
+            data: components["schemas"]["DataFile"][];
+        };
         /** Change */
         Change: {
             column: string;
@@ -2750,6 +2769,18 @@ export interface components {
             start: string;
             forecast: components["schemas"]["Forecast"];
         };
+        /** ModelCard */
+        ModelCard: {
+            subject: components["schemas"]["CardSubject"];
+            rows: number;
+            hostile_rows: number;
+            confusion: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            calibration: components["schemas"]["CardCalibration"];
+        };
         /** ModelDrift */
         ModelDrift: {
             name: string;
@@ -2776,6 +2807,7 @@ export interface components {
                 [key: string]: number;
             };
             warnings: string[];
+            card?: components["schemas"]["ModelCard"] | null;
         };
         /** Move */
         Move: {
@@ -4028,6 +4060,9 @@ export type BehaviourChange = components['schemas']['BehaviourChange'];
 export type BehaviourRequest = components['schemas']['BehaviourRequest'];
 export type BulkOperation = components['schemas']['BulkOperation'];
 export type BulkResult = components['schemas']['BulkResult'];
+export type CardBin = components['schemas']['CardBin'];
+export type CardCalibration = components['schemas']['CardCalibration'];
+export type CardSubject = components['schemas']['CardSubject'];
 export type Change = components['schemas']['Change'];
 export type CustomThresholds = components['schemas']['CustomThresholds'];
 export type CustomWeights = components['schemas']['CustomWeights'];
@@ -4089,6 +4124,7 @@ export type MatrixTactic = components['schemas']['MatrixTactic'];
 export type MatrixTechnique = components['schemas']['MatrixTechnique'];
 export type Measures = components['schemas']['Measures'];
 export type MetricForecast = components['schemas']['MetricForecast'];
+export type ModelCard = components['schemas']['ModelCard'];
 export type ModelDrift = components['schemas']['ModelDrift'];
 export type ModelImportance = components['schemas']['ModelImportance'];
 export type ModelStatus = components['schemas']['ModelStatus'];

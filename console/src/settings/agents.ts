@@ -5,7 +5,7 @@ const BROWSERS: [RegExp, string][] = [
   [/\bEdg\/(\d+)/, "Edge"],
   [/\bOPR\/(\d+)/, "Opera"],
   [/\bFirefox\/(\d+)/, "Firefox"],
-  [/\bChrome\/(\d+)/, "Chrome"],
+  [/Chrome\/(\d+)/, "Chrome"],
   [/\bVersion\/(\d+)\S* .*Safari\//, "Safari"],
 ];
 const SYSTEMS: [RegExp, string][] = [

@@ -196,6 +196,31 @@ class BulkResult(msgspec.Struct, frozen=True, omit_defaults=True):
     failed: dict[str, str]
 
 
+class CardBin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CardBin."""
+
+    rows: int
+    predicted: float
+    observed: float
+
+
+class CardCalibration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CardCalibration."""
+
+    expected_error: float | None
+    brier_score: float | None
+    interval_coverage: float | None
+    bins: list[CardBin]
+
+
+class CardSubject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CardSubject."""
+
+    content_id: str
+    label: str
+    data: list[DataFile]
+
+
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Change."""
 
@@ -851,6 +876,16 @@ class MetricForecast(msgspec.Struct, frozen=True, omit_defaults=True):
     forecast: Forecast
 
 
+class ModelCard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ModelCard."""
+
+    subject: CardSubject
+    rows: int
+    hostile_rows: int
+    confusion: dict[str, dict[str, int]]
+    calibration: CardCalibration
+
+
 class ModelDrift(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls ModelDrift."""
 
@@ -880,6 +915,7 @@ class ModelStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     is_signed: bool
     metrics: dict[str, float]
     warnings: list[str]
+    card: ModelCard | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
