@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 PASSWORD = "correct horse battery staple"
 AXE = Path(__file__).parents[1] / "console/node_modules/axe-core/axe.min.js"
 Colours = Literal["light", "dark"]
+PUSHED = "address => history.pushState(null, '', address)"
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 
@@ -44,14 +45,28 @@ class Console:
         context = browser.new_context(color_scheme=colours, viewport={"width": width, "height": height})
         opened = cls(context.new_page(), url)
         opened.log_in(user, tenant)
-        yield opened
+        with opened.lent():
+            yield opened
         context.close()
-        assert opened.errors == [], opened.errors
-        assert opened.strangers == [], opened.strangers
+
+    @contextmanager
+    def lent(self) -> Iterator[Console]:
+        """Yield this console to one test; raises AssertionError where a page had an error or asked a stranger."""
+        yield self
+        self._leave()
+        errors, strangers = self.errors[:], self.strangers[:]
+        self.errors.clear()
+        self.strangers.clear()
+        assert errors == []
+        assert strangers == []
+
+    def _leave(self) -> None:
+        """Leave a page, so that it asks for nothing any more."""
+        self.page.evaluate(PUSHED, "/console/nowhere")
 
     def log_in(self, user: str, tenant: str = "") -> None:
-        """Log in as people do."""
-        self.page.goto(self.url)
+        """Log in as people do, at a page that asks for little."""
+        self.page.goto(f"{self.url}/console/settings")
         if tenant:
             self.page.get_by_text("Another tenant").click()
             self.page.get_by_label("Tenant").fill(tenant)
@@ -61,22 +76,24 @@ class Console:
         expect(self.page.get_by_role("banner")).to_be_visible()
 
     def go(self, path: str, heading: str) -> Page:
-        """Go to a page by the router, and wait for its heading."""
-        self.page.goto(f"{self.url}/console{path}")
+        """Go to a page from elsewhere by the router, so that it begins anew, and wait for its heading."""
+        self._leave()
+        expect(self.page.get_by_role("heading", level=1, name="There is no such page")).to_be_visible()
+        self.page.evaluate(PUSHED, f"/console{path}")
         expect(self.page.get_by_role("heading", level=1, name=heading)).to_be_visible()
         return self.page
 
     def turn(self, address: str) -> None:
         """Go to a page without loading the console anew, and wait until all that it asked for is there."""
-        self.page.evaluate("address => history.pushState(null, '', address)", address)
+        self.page.evaluate(PUSHED, address)
         expect(self.page.get_by_role("heading", level=1)).to_be_visible()
-        expect(self.page.locator("main").get_by_text("Loading ")).to_have_count(0)
+        expect(self.page.locator("main [role=status]").filter(has_text="Loading ")).to_have_count(0)
 
     def violations(self, rules: Sequence[str] = RULES) -> list[dict[str, Any]]:
         """Return what is wrong with the page by WCAG 2.2 A and AA, as axe finds it."""
         if self.page.evaluate("window.axe === undefined"):
             self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("rules => axe.run(document, {runOnly: rules})", list(rules))
+        found = self.page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations']})", list(rules))
         return [{"id": each["id"], "nodes": [node["html"] for node in each["nodes"]]} for each in found["violations"]]
 
     def _hear(self, message: ConsoleMessage) -> None:

@@ -103,6 +103,37 @@ def test_a_file_too_large_is_refused(tmp_path: Path) -> None:
         load_yaml(tmp_path, "#" * (1 << 20) + "\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("flows:\n  udp_idle_s: soon", "write number, at least 0; the default is 60.0"),
+        ("server:\n  hots: a", "did you mean server.host? "),
+        ("zebra:\n  a: 1", "'infraspectre config show' lists every setting"),
+        ("server: 5", "write settings below it; "),
+        ("response:\n  protected: [1]", "write list, each text; the default is []"),
+    ],
+)
+def test_every_mistake_has_a_remedy_of_its_own(tmp_path: Path, text: str, remedy: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    [found] = config.check(Settings, path)
+    assert found.line
+    assert found.field
+    assert str(found.remedy).startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- a", "a: 1\n---\nb: 2", "a: &b 1\nc: *b", "server:\n  port: 1\n  port: 2", "{", "\x80", "#" * (1 << 20) + "\n"],
+)
+@pytest.mark.parametrize("suffix", ["yaml", "toml"])
+def test_a_file_that_is_none_has_a_remedy(tmp_path: Path, text: str, suffix: str) -> None:
+    path = tmp_path / f"bad.{suffix}"
+    path.write_bytes(text.encode("latin-1"))
+    [found] = config.check(Settings, path)
+    assert found.remedy
+
+
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("server:\n  port: 99999\n  hots: a\nflows:\n  udp_idle_s: soon\nresponse:\n  protected: [1, 2]\n")

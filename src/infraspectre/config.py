@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +15,7 @@ YAML_SUFFIXES = (".yaml", ".yml")
 MOST_PROBLEMS = 100
 """Problems of one file that are named at once."""
 REMEDY = "'infraspectre config show' lists every setting"
+FILE_REMEDY = "'infraspectre config init' writes a file with every setting as a comment"
 
 Settings = TypeVar("Settings")
 
@@ -27,12 +28,12 @@ class Given(NamedTuple):
     line_of: Callable[[str], int | None] = lambda _: None
     """Returns the line of a dotted key, None where there are no lines."""
 
-    def problem(self, text: str, key: str) -> ConfigError:
+    def problem(self, text: str, key: str, remedy: str) -> ConfigError:
         """Return the error that something is wrong with a setting; in the environment it is a variable."""
         if self.path is None:
             variable = f"{ENVIRONMENT_PREFIX}{key.replace('.', '__').upper()}"
-            return ConfigError(text, field=variable, remedy=REMEDY)
-        return ConfigError(text, path=self.path, line=self.line_of(key), field=key, remedy=REMEDY)
+            return ConfigError(text, field=variable, remedy=remedy)
+        return ConfigError(text, path=self.path, line=self.line_of(key), field=key, remedy=remedy)
 
 
 def load(schema: type[Settings], path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -78,7 +79,7 @@ def read(path: Path) -> Given:
             return parse(read_text(path), path)
         document = read_document(path)
     except InputError as error:
-        raise ConfigError(error.problem, path=path, line=error.line, remedy=error.remedy) from error
+        raise ConfigError(error.problem, path=path, line=error.line, remedy=error.remedy or FILE_REMEDY) from error
     content = {} if document.content is None else document.content
     if not isinstance(content, dict):
         raise ConfigError("holds no sections", path=path, line=1, remedy="write SECTION: and settings below it")
@@ -103,7 +104,8 @@ def parse(text: str, path: Path | None) -> Given:
         return Given(tomllib.loads(text), path, lambda key: line_of(key, text))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+)", str(error))
-        raise ConfigError(f"not valid TOML: {error}", path=path, line=int(found[1]) if found else None) from error
+        line = int(found[1]) if found else text.count("\n") + 1  # what is missing is missing at the end
+        raise ConfigError(f"not valid TOML: {error}", path=path, line=line, remedy=FILE_REMEDY) from error
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -153,11 +155,34 @@ def decoded(schema: type[Settings], given: Given, *, lax: bool = False) -> tuple
             return msgspec.convert(rest, schema, strict=not lax), problems
         except msgspec.ValidationError as error:
             text, key = told(error)
-            problems.append(given.problem(text, key))
+            problems.append(given.problem(text, key, remedy_for(schema, key)))
             if (left := without(rest, key.split("."))) is None:
                 break
             rest = left
     return None, problems
+
+
+def remedy_for(schema: type[Any], key: str) -> str:
+    """Return what to write instead: what a setting may be, or the known one that is most like an unknown one."""
+    from difflib import get_close_matches
+
+    import msgspec
+
+    known = {each.name: each for each in settings_and_sections(described(schema))}
+    setting = known.get(key.partition("[")[0])
+    if setting is None:
+        like = get_close_matches(key, known, 1)
+        return f"did you mean {like[0]}? {REMEDY}" if like else REMEDY
+    if setting.settings is not None:
+        return f"write settings below it; {REMEDY}"
+    return f"write {setting.kind}; the default is {msgspec.json.encode(setting.default).decode()}"
+
+
+def settings_and_sections(found: Iterable[Setting]) -> Iterator[Setting]:
+    """Yield settings and sections, those within sections too."""
+    for each in found:
+        yield each
+        yield from settings_and_sections(each.settings or ())
 
 
 def told(error: Exception) -> tuple[str, str]:

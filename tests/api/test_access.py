@@ -97,6 +97,30 @@ def test_a_login_gives_tokens_and_a_logout_takes_them(client: TestClient[Api], p
     assert renewal.status_code == 401
 
 
+def test_own_sessions_are_listed_and_all_others_ended(client: TestClient[Api], platform: Platform) -> None:
+    for name in ("ada", "grace"):
+        add_user(platform, name, password=PASSWORD)
+    other = bearer(login(client, "grace").json()["access_token"])
+    client.headers["user-agent"] = "a browser " * 100
+    first, second = (bearer(login(client).json()["access_token"]) for _ in range(2))
+    told = client.get("/api/v1/sessions", headers=first).json()
+    assert [each["is_current"] for each in told].count(True) == 1
+    assert len(told) == 2
+    assert {len(each["agent"]) for each in told} == {200}
+    assert {each["address"] for each in told} == {"unknown"}
+    assert client.delete("/api/v1/sessions", headers=first).status_code == 204
+    assert [each["is_current"] for each in client.get("/api/v1/sessions", headers=first).json()] == [True]
+    assert client.get("/api/v1/me", headers=second).status_code == 401
+    assert client.get("/api/v1/me", headers=other).status_code == 200
+
+
+def test_a_key_has_no_sessions_even_if_it_is_called_like_a_user(client: TestClient[Api], platform: Platform) -> None:
+    key = bearer(key_of(platform, "administrator"))
+    add_user(platform, client.get("/api/v1/me", headers=key).json()["subject"], password=PASSWORD)
+    assert client.get("/api/v1/sessions", headers=key).status_code == 404
+    assert client.delete("/api/v1/sessions", headers=key).status_code == 404
+
+
 def test_an_access_token_ends_and_is_renewed(client: TestClient[Api], platform: Platform, clock: SetClock) -> None:
     add_user(platform, "ada", password=PASSWORD)
     tokens = login(client).json()

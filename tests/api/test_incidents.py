@@ -72,6 +72,44 @@ def test_a_sure_verdict_closes_an_incident_and_is_told(
     assert [each.kind for each in changes(stored)] == ["verdict.given", "verdict.given"]
 
 
+def test_a_verdict_is_withdrawn_as_if_it_had_not_been_given(
+    asking: TestClient[Api], stored: Platform, incidents: list[dict[str, Any]]
+) -> None:
+    path, headers = f"{PATH}/{incidents[0]['incident_id']}", of(stored)
+
+    def decided() -> tuple[str, str]:
+        summary = asking.get(path, headers=headers).json()["summary"]
+        return summary["verdict"], summary["status"]
+
+    given = [
+        asking.post(f"{path}/verdicts", json={"verdict": verdict}, headers=headers).json()["verdict_id"]
+        for verdict in ("true_positive", "benign")
+    ]
+    other = f"{PATH}/{incidents[1]['incident_id']}/verdicts/{given[1]}"
+    assert asking.delete(other, headers=headers).status_code == 404
+    assert asking.delete(f"{path}/verdicts/{given[1]}", headers=of(stored, "viewer")).status_code == 403
+    assert asking.delete(f"{path}/verdicts/{given[1]}", headers=headers).status_code == 204
+    assert decided() == ("true_positive", "closed")
+    assert asking.delete(f"{path}/verdicts/{given[1]}", headers=headers).status_code == 404
+    assert asking.delete(f"{path}/verdicts/{given[0]}", headers=headers).status_code == 204
+    assert decided() == ("", "new")
+    assert asking.get(f"{path}/verdicts", headers=headers).json()["items"] == []
+    assert [each.kind for each in changes(stored)][2:] == ["verdict.withdrawn", "verdict.withdrawn"]
+
+
+def test_a_verdict_that_is_withdrawn_does_not_open_what_others_decided(
+    asking: TestClient[Api], stored: Platform, incidents: list[dict[str, Any]]
+) -> None:
+    path, headers = f"{PATH}/{incidents[0]['incident_id']}", of(stored)
+    first, _ = (
+        asking.post(f"{path}/verdicts", json={"verdict": verdict}, headers=headers).json()["verdict_id"]
+        for verdict in ("true_positive", "benign")
+    )
+    asking.delete(f"{path}/verdicts/{first}", headers=headers)
+    summary = asking.get(path, headers=headers).json()["summary"]
+    assert (summary["verdict"], summary["status"]) == ("benign", "closed")
+
+
 def test_a_viewer_decides_nothing(asking: TestClient[Api], stored: Platform, incidents: list[dict[str, Any]]) -> None:
     path, headers = f"{PATH}/{incidents[0]['incident_id']}", of(stored, "viewer")
     assert asking.post(f"{path}/verdicts", json={"verdict": "benign"}, headers=headers).status_code == 403

@@ -13,6 +13,7 @@ from litestar.testing import TestClient
 from api_platform import of
 from infraspectre.api.frame import Api
 from infraspectre.api.routes.exports import cell
+from infraspectre.cli import run
 from infraspectre.modelbook import register
 from infraspectre.modelbook.opening import BUILTIN_FOLDER
 from infraspectre.records.collections import INCIDENTS
@@ -285,6 +286,25 @@ def test_a_tenant_sees_and_moves_no_model_of_another(
     assert asking.post("/api/v1/models/site/stage", json=archived, headers=red).json()["name"] == "site"
     (version,) = asking.get("/api/v1/models/site/versions", headers=first).json()
     assert version["moves"][-1]["stage"] == "production"
+
+
+def test_a_model_has_the_card_of_its_own_tenant_alone(
+    asking: TestClient[Api], stored: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for name in ("site", "red..site"):  # the same model, so that both stand in one folder
+        register(BUILTIN_FOLDER / "dga", name, "production", "2026-01-01T00:00:00Z")
+    rows = tmp_path / "names.csv"
+    benign = ["example.com", "wikipedia.org", "mail.example.net", "news.example.org"]
+    rows.write_text("domain,label\n" + "".join(f"{name},benign\n" for name in benign) + "xkqzvwpjhtrbgm.info,dga\n")
+    asked = ["evaluate", "--model", "registry:red..site", "--data", str(rows), "--label", "label"]
+    assert run([*asked, "--out", str(tmp_path / "card"), "--quiet"]) == 0
+    register(BUILTIN_FOLDER / "dga", "site", "production", "2026-01-02T00:00:00Z")
+    red = asking.get("/api/v1/models/registry:site", headers=of(stored, "viewer", "red")).json()["card"]
+    assert sum(sum(row.values()) for row in red["confusion"].values()) == red["rows"] == 5
+    assert set(red["confusion"]) == {"benign", "dga"}
+    assert sum(each["rows"] for each in red["calibration"]["bins"]) == 5
+    assert asking.get("/api/v1/models/registry:site", headers=of(stored, "viewer")).json()["card"] is None
 
 
 def test_drift_is_told_of_models_of_vectors_too(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,12 +19,19 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from api_platform import fill
 from console_pages import PASSWORD, Console
 from evidence_rooms import keep_packets
+from infraspectre.api.access.passwords import Passwords
+from infraspectre.records.access import Role
+from infraspectre.serving.accounts import Accounts
 from infraspectre.serving.opening import close_platform, open_platform
 from infraspectre.settings import DataSettings, Settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 STATIC = Path(__file__).parents[2] / "src/infraspectre/api/static/index.html"
 STOP_S = 60
+PEOPLE: tuple[Role, ...] = ("administrator", "engineer", "analyst", "viewer")
+GUESS_KIB = 64
+"""Memory of a guess at a password: little, since nobody guesses here."""
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-smooth-scrolling", "--force-prefers-reduced-motion"]
 expect.set_options(timeout=20_000)  # milliseconds; the machine may have much else to do
 
 
@@ -32,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("console"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator[str]:
     """Yield the address of a platform with incidents, detections and flows, and a user of each role."""
     if not STATIC.exists():
@@ -41,17 +51,15 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
     stored = open_platform(Settings(data=DataSettings(folder=str(folder / "data"))))
     for incident in fill(stored, analyzed):
         keep_packets(stored, incident["incident_id"])
+    accounts, password = Accounts(stored.records, stored.clock), Passwords(GUESS_KIB).hash(PASSWORD)
+    for role in PEOPLE:
+        accounts.add(role, role, password)
     close_platform(stored)
-    secret = folder / "password"
-    secret.write_text(PASSWORD)
-    infraspectre = [sys.executable, "-m", "infraspectre.cli"]
-    kept = ["--password-file", str(secret), "--store", str(folder / "data" / "store"), "--quiet"]
-    for role in ("administrator", "engineer", "analyst", "viewer"):
-        subprocess.run([*infraspectre, "users", "add", role, "--role", role, *kept], check=True)
-    serve = [*infraspectre, "serve", "--data", str(folder / "data"), "--port", "0", "--json"]
+    serve = [sys.executable, "-m", "infraspectre.cli", "serve", "--data", str(folder / "data"), "--port", "0", "--json"]
+    cheap = os.environ | {"INFRASPECTRE_ACCESS__PASSWORD_KIB": str(GUESS_KIB)}
     with (
         (folder / "serve.log").open("w") as log,
-        subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True) as running,
+        subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True, env=cheap) as running,
     ):
         assert running.stdout is not None
         line = running.stdout.readline()
@@ -61,19 +69,47 @@ def served(tmp_path_factory: pytest.TempPathFactory, analyzed: Path) -> Iterator
         running.wait(STOP_S)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Yield a browser, no longer than its module: an event loop runs with it, and other tests begin their own."""
+    """Yield a browser, no longer than for these tests: an event loop runs with it, and other tests begin their own."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: install Debian's package chromium")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
         launched.close()
 
 
+@pytest.fixture(scope="package")
+def people(browser: Browser, served: str) -> Iterator[Callable[[Role], Console]]:
+    """Yield what returns the console of somebody of a role, who logs in once for all tests."""
+    with ExitStack() as consoles:
+        yield cache(lambda role: consoles.enter_context(Console.of(browser, served, role)))
+
+
 @pytest.fixture
-def console(browser: Browser, served: str) -> Iterator[Console]:
-    """Yield the console as an administrator sees it; at the end, no page may have had an error or asked a stranger."""
-    with Console.of(browser, served, "administrator") as opened:
-        yield opened
+def administrator(people: Callable[[Role], Console]) -> Iterator[Console]:
+    """Yield the console as an administrator sees it."""
+    with people("administrator").lent() as console:
+        yield console
+
+
+@pytest.fixture
+def engineer(people: Callable[[Role], Console]) -> Iterator[Console]:
+    """Yield the console as an engineer sees it."""
+    with people("engineer").lent() as console:
+        yield console
+
+
+@pytest.fixture
+def analyst(people: Callable[[Role], Console]) -> Iterator[Console]:
+    """Yield the console as an analyst sees it."""
+    with people("analyst").lent() as console:
+        yield console
+
+
+@pytest.fixture
+def viewer(people: Callable[[Role], Console]) -> Iterator[Console]:
+    """Yield the console as a viewer sees it."""
+    with people("viewer").lent() as console:
+        yield console

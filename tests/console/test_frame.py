@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -11,22 +9,17 @@ from console_pages import Console
 
 PAGES = {
     "/": "Overview", "/incidents": "Incidents", "/hosts": "Hosts", "/flows": "Flows", "/attack": "ATT&CK",
-    "/graph": "Graph", "/intelligence": "Intelligence", "/intelligence?tab=reports": "Intelligence",
-    "/intelligence?tab=look-up": "Intelligence", "/intelligence?tab=imports": "Intelligence", "/rules": "Rules",
-    "/rules?tab=try": "Rules", "/models": "Models", "/models/builtin%3Aflow": "builtin:flow", "/sensors": "Sensors",
-    "/integrations": "Integrations", "/integrations?tab=webhooks": "Integrations", "/health": "Health and jobs",
-    "/users": "Users and keys", "/users?tab=keys": "Users and keys", "/users?tab=tenants": "Users and keys",
-    "/settings": "Settings", "/settings?tab=platform": "Settings", "/audit": "Audit",
+    "/attack?layer=gaps": "ATT&CK", "/graph?days=365": "Graph", "/intelligence": "Intelligence",
+    "/intelligence?tab=reports": "Intelligence", "/intelligence?tab=look-up": "Intelligence",
+    "/intelligence?tab=imports": "Intelligence", "/rules": "Rules", "/rules?tab=try": "Rules", "/models": "Models",
+    "/models/builtin%3Aflow": "builtin:flow", "/sensors": "Sensors", "/integrations": "Integrations",
+    "/integrations?tab=webhooks": "Integrations", "/health": "Health and jobs", "/users": "Users and keys",
+    "/users?tab=keys": "Users and keys", "/users?tab=tenants": "Users and keys", "/settings": "Settings",
+    "/settings?tab=platform": "Settings", "/audit": "Audit",
 }  # fmt: skip
 DETAILS = ("/incidents", "/hosts", "/rules")
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def frame(browser: Browser, served: str) -> Iterator[Console]:
-    with Console.of(browser, served, "administrator", "light") as opened:
-        yield opened
 
 
 def assert_readable(console: Console) -> None:
@@ -44,30 +37,31 @@ def assert_readable(console: Console) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_can_be_read(frame: Console, path: str) -> None:
-    frame.turn(f"/console{path}")
-    expect(frame.page.get_by_role("heading", level=1, name=PAGES[path])).to_be_visible()
-    expect(frame.page.locator("main").get_by_role("alert")).to_have_count(0)
-    assert_readable(frame)
+def test_every_page_can_be_read(administrator: Console, path: str) -> None:
+    administrator.turn(f"/console{path}")
+    expect(administrator.page.get_by_role("heading", level=1, name=PAGES[path])).to_be_visible()
+    expect(administrator.page.locator("main").get_by_role("alert")).to_have_count(0)
+    assert_readable(administrator)
 
 
 @pytest.mark.parametrize("path", DETAILS)
-def test_every_detail_can_be_read(frame: Console, path: str) -> None:
-    frame.turn(f"/console{path}")
-    link = frame.page.locator(f'main tr[data-row] a[href^="/console{path}/"]').first
+def test_every_detail_can_be_read(administrator: Console, path: str) -> None:
+    administrator.turn(f"/console{path}")
+    link = administrator.page.locator(f'main tr[data-row] a[href^="/console{path}/"]').first
     expect(link).to_be_visible()
-    frame.turn(link.get_attribute("href") or "")
-    expect(frame.page.locator("main").get_by_role("alert")).to_have_count(0)
-    assert_readable(frame)
+    administrator.turn(link.get_attribute("href") or "")
+    expect(administrator.page.locator("main").get_by_role("alert")).to_have_count(0)
+    assert_readable(administrator)
 
 
-def test_a_reload_keeps_the_session(console: Console) -> None:
-    console.page.reload()
-    expect(console.page.get_by_role("navigation", name="Pages")).to_be_visible()
+def test_a_reload_keeps_the_session(viewer: Console) -> None:
+    viewer.page.reload()
+    expect(viewer.page.get_by_role("navigation", name="Pages")).to_be_visible()
 
 
-def test_who_logs_out_is_out(console: Console) -> None:
-    console.page.get_by_role("button", name="Log out").click()
-    expect(console.page.get_by_role("button", name="Log in")).to_be_visible()
-    console.page.reload()
-    expect(console.page.get_by_role("button", name="Log in")).to_be_visible()
+def test_who_logs_out_is_out(browser: Browser, served: str) -> None:
+    with Console.of(browser, served, "viewer") as console:
+        console.page.get_by_role("button", name="Log out", exact=True).click()
+        expect(console.page.get_by_role("button", name="Log in")).to_be_visible()
+        console.page.reload()
+        expect(console.page.get_by_role("button", name="Log in")).to_be_visible()

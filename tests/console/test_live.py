@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import httpx
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from console_pages import PASSWORD, Console
 
@@ -15,13 +15,13 @@ def assigned(client: httpx.Client, incident_id: str, assignee: str) -> None:
     client.patch(path, json={"assignee": assignee}, headers={"if-match": known.headers["etag"]}).raise_for_status()
 
 
-def test_what_others_decide_shows_in_the_list(browser: Browser, served: str) -> None:
-    with Console.of(browser, served, "analyst") as opened, httpx.Client(base_url=served) as client:
+def test_what_others_decide_shows_in_the_list(analyst: Console) -> None:
+    with httpx.Client(base_url=analyst.url, timeout=60) as client:
         token = client.post("/api/v1/sessions", json={"user": "engineer", "password": PASSWORD}).json()["access_token"]
         client.headers["authorization"] = f"Bearer {token}"
         shown = {"filter": "status=new|open", "order": "-value", "limit": 1}  # other tests close some
         first = client.get("/api/v1/incidents", params=shown).json()["items"][0]
-        page = opened.go("/incidents", "Incidents")
+        page = analyst.go("/incidents", "Incidents")
         expect(page.get_by_text(first["title"]).first).to_be_visible()
         expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
         assigned(client, first["incident_id"], "engineer")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from infraspectre.errors import InputError
-from infraspectre.feed.relevance import BUCKETS, Relevance
+from infraspectre.feed.relevance import BUCKETS, Apprentice, Relevance
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.feed import FeedEvent
 
@@ -90,3 +90,26 @@ def test_hostile_records_hold_nothing_up() -> None:
         relevance = Relevance()
         relevance.learn(event, True)
         assert 0 < relevance.of(event) < 1
+
+
+def said(kind: str, subject: str, verdict: str, verdict_id: str, tenant: str = "default") -> FeedEvent:
+    data = msgspec.Raw(msgspec.json.encode({"verdict": verdict, "verdict_id": verdict_id}))
+    return FeedEvent(tenant, "threat", kind, "x", subject, data=data)
+
+
+def test_a_verdict_that_is_withdrawn_is_forgotten_and_no_other() -> None:
+    kept, both = Relevance(), Relevance()
+    chance = random.Random(3)
+    events = [msgspec.structs.replace(random_event(chance), subject=f"incident {number}") for number in range(2)]
+    for learner in (Apprentice(kept), apprentice := Apprentice(both)):
+        for event in events:
+            learner.see(event)
+        learner.see(said("verdict.given", "incident 0", "false_positive", "first"))
+    apprentice.see(said("verdict.given", "incident 1", "true_positive", "second"))
+    assert both.save() != kept.save()
+    apprentice.see(said("verdict.withdrawn", "incident 1", "", "second", "other"))
+    assert both.save() != kept.save()
+    apprentice.see(said("verdict.withdrawn", "incident 1", "", "second"))
+    apprentice.see(said("verdict.withdrawn", "incident 1", "", "second"))
+    assert both.verdicts == kept.verdicts == 1
+    assert [both.of(each) for each in events] == pytest.approx([kept.of(each) for each in events])

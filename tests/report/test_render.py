@@ -116,6 +116,8 @@ def test_hostile_texts_are_escaped(tmp_path: Path) -> None:
     assert "img" not in parsed.tags
     assert not any(name.startswith("on") for name, _ in parsed.attributes)
     assert "{{ 7 * 7 }}" in text
+    assert not {"\u202e", "\x00"} & set(text)
+    assert "\\u202e\\x00" in text
 
 
 def test_sentences_link_to_evidence_rows(tmp_path: Path) -> None:

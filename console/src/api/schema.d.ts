@@ -591,6 +591,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{incident_id}/verdicts/{verdict_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * WithdrawVerdict
+         * @description Take a verdict back, as if it had never been given: the one before it counts again, or none.
+         */
+        delete: operations["withdraw_verdict"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/feedback": {
         parameters: {
             query?: never;
@@ -1466,14 +1486,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * ListSessions
+         * @description List one's own sessions that are open, the one that ends last first.
+         */
+        get: operations["list_sessions"];
         put?: never;
         /**
          * OpenSession
          * @description Log in with a password.
          */
         post: operations["open_session"];
-        delete?: never;
+        /**
+         * CloseOtherSessions
+         * @description Log out everywhere else: all one's own sessions end but the one by which this is asked.
+         */
+        delete: operations["close_other_sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2160,6 +2188,25 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** CardBin */
+        CardBin: {
+            rows: number;
+            predicted: number;
+            observed: number;
+        };
+        /** CardCalibration */
+        CardCalibration: {
+            expected_error: number | null;
+            brier_score: number | null;
+            interval_coverage: number | null;
+            bins: components["schemas"]["CardBin"][];
+        };
+        /** CardSubject */
+        CardSubject: {
+            content_id: string;
+            label: string;
+            data: components["schemas"]["DataFile"][];
+        };
         /** Change */
         Change: {
             column: string;
@@ -2794,6 +2841,18 @@ export interface components {
             start: string;
             forecast: components["schemas"]["Forecast"];
         };
+        /** ModelCard */
+        ModelCard: {
+            subject: components["schemas"]["CardSubject"];
+            rows: number;
+            hostile_rows: number;
+            confusion: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            calibration: components["schemas"]["CardCalibration"];
+        };
         /** ModelDrift */
         ModelDrift: {
             name: string;
@@ -2820,6 +2879,7 @@ export interface components {
                 [key: string]: number;
             };
             warnings: string[];
+            card?: components["schemas"]["ModelCard"] | null;
         };
         /** Move */
         Move: {
@@ -2971,6 +3031,16 @@ export interface components {
              * @default
              */
             name: string;
+        };
+        /** OwnSession */
+        OwnSession: {
+            session_id: string;
+            opened_at: string;
+            renewed_at: string;
+            expires_at: string;
+            address: string;
+            agent: string;
+            is_current: boolean;
         };
         /** PageOfHosts */
         PageOfHosts: {
@@ -4070,6 +4140,9 @@ export type BehaviourChange = components['schemas']['BehaviourChange'];
 export type BehaviourRequest = components['schemas']['BehaviourRequest'];
 export type BulkOperation = components['schemas']['BulkOperation'];
 export type BulkResult = components['schemas']['BulkResult'];
+export type CardBin = components['schemas']['CardBin'];
+export type CardCalibration = components['schemas']['CardCalibration'];
+export type CardSubject = components['schemas']['CardSubject'];
 export type Change = components['schemas']['Change'];
 export type Contribution = components['schemas']['Contribution'];
 export type CustomThresholds = components['schemas']['CustomThresholds'];
@@ -4133,6 +4206,7 @@ export type MatrixTactic = components['schemas']['MatrixTactic'];
 export type MatrixTechnique = components['schemas']['MatrixTechnique'];
 export type Measures = components['schemas']['Measures'];
 export type MetricForecast = components['schemas']['MetricForecast'];
+export type ModelCard = components['schemas']['ModelCard'];
 export type ModelDrift = components['schemas']['ModelDrift'];
 export type ModelImportance = components['schemas']['ModelImportance'];
 export type ModelStatus = components['schemas']['ModelStatus'];
@@ -4150,6 +4224,7 @@ export type NewUser = components['schemas']['NewUser'];
 export type NewVerdict = components['schemas']['NewVerdict'];
 export type NewView = components['schemas']['NewView'];
 export type NewWebhook = components['schemas']['NewWebhook'];
+export type OwnSession = components['schemas']['OwnSession'];
 export type PageOfHosts = components['schemas']['PageOfHosts'];
 export type PageOfdictstrAny = components['schemas']['PageOfdictstrAny'];
 export type PageOfAssetFacts = components['schemas']['PageOfAssetFacts'];
@@ -5537,6 +5612,38 @@ export interface operations {
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-content"];
             422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    withdraw_verdict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+                verdict_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -7369,6 +7476,37 @@ export interface operations {
             504: components["responses"]["timed-out"];
         };
     };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnSession"][];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
     open_session: {
         parameters: {
             query?: never;
@@ -7401,6 +7539,35 @@ export interface operations {
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-content"];
             422: components["responses"]["not-valid"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+            504: components["responses"]["timed-out"];
+        };
+    };
+    close_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            406: components["responses"]["not-acceptable"];
+            408: components["responses"]["too-slow"];
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];

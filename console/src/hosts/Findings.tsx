@@ -1,7 +1,6 @@
 /** Lists incidents and detections that name a host. */
 import { Link } from "wouter-preact";
 import type { components } from "../api/schema";
-import { legible } from "../parts/legible";
 import { type Column, Rows } from "../parts/Rows";
 import { Score } from "../parts/Score";
 import { Severity } from "../parts/Severity";
@@ -14,7 +13,7 @@ type Incident = components["schemas"]["IncidentSummary"];
 const INCIDENTS: Column<Incident>[] = [
   { title: "Severity", show: (row) => <Severity level={row.level} /> },
   { title: "Score", show: (row) => <Score {...row} /> },
-  { title: "Incident", show: (row) => <Link href={`/incidents/${row.incident_id}`}>{legible(row.title)}</Link> },
+  { title: "Incident", show: (row) => <Link href={`/incidents/${row.incident_id}`}>{row.title}</Link> },
   { title: "Status", show: (row) => row.status },
   { title: "Verdict", show: (row) => row.verdict.replaceAll("_", " ") || <span class="soft">none</span> },
   { title: "Last seen", align: "right", show: (row) => <Time at={row.last_seen} /> },

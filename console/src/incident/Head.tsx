@@ -8,7 +8,6 @@ import { change, type Incident, type Status } from "../incidents/asking";
 import { VerdictWord } from "../incidents/words";
 import { percent } from "../parts/amounts";
 import { Button } from "../parts/Button";
-import { legible } from "../parts/legible";
 import { Score } from "../parts/Score";
 import { Severity } from "../parts/Severity";
 import { Time } from "../parts/Time";
@@ -25,7 +24,7 @@ export function Head({ incident, story }: { incident: Incident; story: Story }) 
       </p>
       <div class={style.first}>
         <Severity level={incident.level} />
-        <h1>{legible(incident.title)}</h1>
+        <h1>{incident.title}</h1>
         <div class={style.tools}>
           <Button onClick={copyAddress} title="Copy the address of this page">
             <Link2 size={15} aria-hidden="true" /> Copy link

@@ -2,7 +2,6 @@
 import { Link } from "wouter-preact";
 import { VerdictWord } from "../incidents/words";
 import { percent } from "../parts/amounts";
-import { legible } from "../parts/legible";
 import { Panel } from "../parts/Panel";
 import { Shown } from "../parts/States";
 import { Time } from "../parts/Time";
@@ -24,8 +23,8 @@ export function Similar({ id }: { id: string }) {
                   <span class={style.likeness} title="Share of findings and techniques that both have">
                     {percent(each.similarity)}
                   </span>
-                  <Link href={`/incidents/${each.incident_id}`} title={legible(each.title)} class={style.title}>
-                    {legible(each.title)}
+                  <Link href={`/incidents/${each.incident_id}`} title={each.title} class={style.title}>
+                    {each.title}
                   </Link>
                   <span class={style.said}>
                     <VerdictWord verdict={each.verdict} /> <span class="soft">· </span>

@@ -12,7 +12,7 @@ export type Verdict = components["schemas"]["NewVerdict"]["verdict"];
 export type Status = Incident["status"];
 type Pages = { pages: PageOf<Incident>[]; pageParams: (string | undefined)[] };
 
-const LIST = "incidents";
+export const LIST = "incidents";
 const PAGE = 100;
 
 /** Ask for a page of incidents. */

@@ -1,5 +1,5 @@
 /** Gives verdicts on incidents, and takes them back. */
-import { type QueryClient, useQueryClient } from "@tanstack/preact-query";
+import { useQueryClient } from "@tanstack/preact-query";
 import { answered, api } from "../api/client";
 import { tell } from "../parts/tell";
 import { change, type Incident, type Verdict } from "./asking";
@@ -15,23 +15,17 @@ export const wordsOf = (verdict: string) => VERDICTS.find((each) => each.verdict
 
 type Judged = Pick<Incident, "incident_id" | "title" | "verdict" | "status">;
 
-async function send(id: string, verdict: Verdict, comment: string): Promise<void> {
-  const params = { path: { incident_id: id } };
-  await answered(api.POST("/api/v1/incidents/{incident_id}/verdicts", { params, body: { verdict, comment } }));
+const about = (id: string) => ({ path: { incident_id: id } });
+
+async function send(id: string, verdict: Verdict, comment: string): Promise<string> {
+  const asked = api.POST("/api/v1/incidents/{incident_id}/verdicts", { params: about(id), body: { verdict, comment } });
+  return (await answered(asked)).verdict_id;
 }
 
-/** Restore what was said before; where nothing was, a verdict cannot be unsaid, so that it becomes unsure. */
-async function takeBack(client: QueryClient, before: Judged): Promise<void> {
-  const id = before.incident_id;
-  const verdict = (before.verdict || "unsure") as Verdict;
-  await send(id, verdict, "The verdict before was taken back.");
-  const body = {
-    operation: "update_status" as const,
-    incident_ids: [id],
-    parameters: { status: before.status, comment: "" },
-  };
-  await answered(api.POST("/api/v1/incidents/bulk-operations", { body }));
-  change(client, id, { verdict, status: before.status });
+/** Take a verdict back; the incident is what it was before. */
+export async function withdraw(id: string, verdictId: string): Promise<void> {
+  const params = { path: { incident_id: id, verdict_id: verdictId } };
+  await answered(api.DELETE("/api/v1/incidents/{incident_id}/verdicts/{verdict_id}", { params }));
 }
 
 /** Return what gives a verdict: it shows at once, can be undone, and what went wrong is told. */
@@ -42,9 +36,10 @@ export function useJudge(): (incident: Judged, verdict: Verdict, comment?: strin
     const { incident_id: id, verdict: said, status } = incident;
     change(client, id, { verdict, ...(verdict !== "unsure" && { status: "closed" }) });
     try {
-      await send(id, verdict, comment);
+      const given = await send(id, verdict, comment);
       tell(`${capital(wordsOf(verdict))}: ${incident.title}`, "done", () => {
-        takeBack(client, incident)
+        withdraw(id, given)
+          .then(() => change(client, id, { verdict: said, status }))
           .catch(failed)
           .finally(() => void client.invalidateQueries({ queryKey: ["incident", id] }));
       });

@@ -77,13 +77,14 @@ const KINDS: Record<string, string> = {
   "incident.merged": "Incident joined another",
   "incident.changed": "Incident changed",
   "verdict.given": "Verdict given",
+  "verdict.withdrawn": "Verdict taken back",
 };
 
 function lineOf(event: FeedEvent): Line {
   const data = event.data as { title?: string; evidence?: { summary?: string }; verdict?: string; by?: string };
   const kind = KINDS[event.kind] ?? event.kind.replace(".", " ");
   const about = data.title ?? data.evidence?.summary ?? [data.verdict, data.by].filter(Boolean).join(" by ");
-  const isIncident = event.kind.startsWith("incident.") || event.kind === "verdict.given";
+  const isIncident = event.kind.startsWith("incident.") || event.kind.startsWith("verdict.");
   return {
     key: event.position,
     at: event.at,

@@ -5,13 +5,13 @@ import { may } from "../api/session";
 import { useIncidents } from "../incidents/asking";
 import { Bulk } from "../incidents/Bulk";
 import { Card, columnsOf } from "../incidents/columns";
+import { Nothing } from "../incidents/Nothing";
 import { FACETS, FIELDS, FIND, USUAL } from "../incidents/question";
 import { useTriage } from "../incidents/triage";
 import { useQuestion } from "../parts/address";
 import { DataTable } from "../parts/DataTable";
 import { Filters } from "../parts/Filters";
 import { Page } from "../parts/Page";
-import { Empty } from "../parts/States";
 import { Views } from "../parts/Views";
 import style from "./Incidents.module.css";
 
@@ -48,18 +48,10 @@ export default function Incidents() {
           rowHeight={50}
           card={(row) => <Card row={row} mark={mark} />}
           height="calc(100vh - 232px)"
-          empty={<Nothing isFiltered={question.filters.length > 0} />}
+          empty={<Nothing filters={question.filters} />}
         />
       </div>
       {ids.size > 0 && <Bulk ids={ids} clear={() => setIds(new Set())} />}
     </Page>
-  );
-}
-
-function Nothing({ isFiltered }: { isFiltered: boolean }) {
-  return isFiltered ? (
-    <Empty title="No incident is like that">Remove a filter, or clear them all to see every incident.</Empty>
-  ) : (
-    <Empty title="No incidents yet">They come as soon as something in the traffic is worth a look.</Empty>
   );
 }

@@ -18,6 +18,7 @@ import { Empty, Shown } from "../parts/States";
 import { Time } from "../parts/Time";
 import style from "./Model.module.css";
 import { dayOf } from "./Models";
+import { Evaluation } from "./models/Evaluation";
 
 const REGISTRY = "registry:";
 const MOST_COLUMNS = 20;
@@ -30,7 +31,12 @@ export default function Model({ params }: { params: { id: string } }) {
   return (
     <Page title={<code>{name}</code>} note={model.data && `${model.data.kind}, which is to ${model.data.task}`}>
       <Shown of={model} what="the model">
-        {(found) => <About model={found} />}
+        {(found) => (
+          <>
+            <About model={found} />
+            {found.card && <Evaluation card={found.card} />}
+          </>
+        )}
       </Shown>
       {name.startsWith(REGISTRY) && <Versions name={name.slice(REGISTRY.length)} />}
       <Counting name={name} />

@@ -12,6 +12,7 @@ import { Panel } from "../parts/Panel";
 import { type Column, Rows } from "../parts/Rows";
 import { Shown } from "../parts/States";
 import { Tabs } from "../parts/Tabs";
+import { Sessions } from "../settings/Sessions";
 import { type Theme, theme } from "../style/theme";
 import style from "./Settings.module.css";
 
@@ -49,6 +50,7 @@ function Own() {
         />
       </Panel>
       <Password />
+      <Sessions />
       <Panel title="Keys">
         <p>
           Press <kbd>?</kbd> on any page to see them.

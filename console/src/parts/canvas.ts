@@ -3,6 +3,7 @@ import Graph from "graphology";
 import Sigma from "sigma";
 import { colourOf } from "../style/colours";
 import LayoutWorker from "./layout.worker?worker";
+import { legible } from "./legible";
 import { type GraphEdge, type GraphNode, lookOf, type Neighbours, neighbours } from "./network";
 import { SHAPES } from "./shapes";
 
@@ -117,7 +118,14 @@ export class GraphCanvas {
       if (!colours.has(token)) colours.set(token, colourOf(`var(${token})`));
       const [x, y] = [places[at * 2] ?? 0, places[at * 2 + 1] ?? 0];
       const size = scale * (SMALLEST + Math.min(Math.sqrt(degrees[at] ?? 0), 10));
-      this.graph.mergeNode(node.id, { x, y, size, shape, colour: colours.get(token) ?? "", label: cut(node.label) });
+      this.graph.mergeNode(node.id, {
+        x,
+        y,
+        size,
+        shape,
+        colour: colours.get(token) ?? "",
+        label: cut(legible(node.label)),
+      });
     }
     const colour = colourOf("var(--line-strong)");
     for (const [from, to] of pairs) this.graph.mergeEdge(nodes[from]?.id, nodes[to]?.id, { colour });

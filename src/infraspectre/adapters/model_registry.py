@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from infraspectre.adapters.models import CARD, MANIFEST, load_manifest, load_model
+from infraspectre.adapters.models import CARD, MANIFEST, REPORTS, load_manifest, load_model
 from infraspectre.errors import InputError, OutputError, UsageError
 from infraspectre.files import make_folder, writing_to
 from infraspectre.records.models import DataFile, Manifest, Move, Stage, Version
@@ -118,6 +118,8 @@ class LocalStore:
                 target = unfinished / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, target)
+            for report in place.glob(REPORTS):
+                shutil.copyfile(report, unfinished / report.name)
         load_model(unfinished)  # what was copied is what was checked, whatever happened to it in between
         with writing_to(place):
             if place.exists() and not place.samefile(folder):

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,10 +23,14 @@ from infraspectre.files import make_folder, write_whole, writing_to
 from infraspectre.ml.detector import State
 from infraspectre.records.models import FORMAT, Manifest
 
+Card = TypeVar("Card")
 MANIFEST = "manifest.json"
 STATE = "state.json"
 CARD = "README.md"
 """What people write about a model; it stays when the model is replaced."""
+REPORTS = "report-*.json"
+"""The report cards of a registered model, one for each name that it is registered as: a tenant reads its own."""
+MAX_REPORT_BYTES = 4 << 20
 ARRAYS = "arrays"
 ARRAY_NAME = re.compile(rf"{ARRAYS}/\d{{4}}\.npy")
 MAX_JSON_BYTES = 64 << 20
@@ -142,6 +146,21 @@ def load_manifest(folder: Path) -> Manifest:
 
         check_signature(manifest, path)
     return manifest
+
+
+def report_path(folder: Path, name: str) -> Path:
+    """Return where the report card is that a model has under a name of the registry."""
+    return folder / REPORTS.replace("*", name)
+
+
+def load_card(path: Path, form: type[Card]) -> Card | None:
+    """Read what a form needs of a report card; None where there is none. Raises InputError."""
+    if not path.is_file():
+        return None
+    try:
+        return msgspec.json.decode(read_bounded(path, MAX_REPORT_BYTES), type=form)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"is no report card: {error}", path=path, remedy="evaluate the model again") from error
 
 
 def load_model(folder: Path) -> tuple[Manifest, State]:

@@ -75,7 +75,8 @@ def check(file: Path, /, *, common: Common = DEFAULT) -> int:
 
     problems = reading.check(Settings, file)
     if common.json:
-        told = [{"path": e.path, "line": e.line, "key": e.field, "problem": e.problem} for e in problems]
+        named = ("path", "line", "problem", "remedy")
+        told = [{"key": each.field, **{name: getattr(each, name) for name in named}} for each in problems]
         print_json({"problems": told})
     else:
         for problem in problems:

@@ -26,7 +26,8 @@ def evaluate(
 ) -> None:
     """Judge a table with labels and write a report card: report.json and report.html.
 
-    Thresholds are those that were fixed when the model was trained; nothing is fitted to the table.
+    Thresholds are those that were fixed when the model was trained; nothing is fitted to the table. The card of a
+    registered model is kept with its version, and the console shows it.
 
     Parameters
     ----------
@@ -46,9 +47,13 @@ def evaluate(
         Draw the half on which trivial guesses are learnt from this seed.
     """
     from infraspectre import modelbook
+    from infraspectre.modelbook.opening import REGISTRY
     from infraspectre.security import printable
 
-    card = modelbook.evaluate(modelbook.open_model(model, common.config), data, label, out, training=train, seed=seed)
+    opened = modelbook.open_model(model, common.config)
+    card = modelbook.evaluate(opened, data, label, out, training=train, seed=seed)
+    if model.startswith(REGISTRY):
+        modelbook.keep_card(model, opened, card)
     if common.json:
         print_json(card)
     elif not common.quiet:

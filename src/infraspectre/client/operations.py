@@ -196,6 +196,31 @@ class BulkResult(msgspec.Struct, frozen=True, omit_defaults=True):
     failed: dict[str, str]
 
 
+class CardBin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CardBin."""
+
+    rows: int
+    predicted: float
+    observed: float
+
+
+class CardCalibration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CardCalibration."""
+
+    expected_error: float | None
+    brier_score: float | None
+    interval_coverage: float | None
+    bins: list[CardBin]
+
+
+class CardSubject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls CardSubject."""
+
+    content_id: str
+    label: str
+    data: list[DataFile]
+
+
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls Change."""
 
@@ -880,6 +905,16 @@ class MetricForecast(msgspec.Struct, frozen=True, omit_defaults=True):
     forecast: Forecast
 
 
+class ModelCard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls ModelCard."""
+
+    subject: CardSubject
+    rows: int
+    hostile_rows: int
+    confusion: dict[str, dict[str, int]]
+    calibration: CardCalibration
+
+
 class ModelDrift(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holds what the API calls ModelDrift."""
 
@@ -909,6 +944,7 @@ class ModelStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     is_signed: bool
     metrics: dict[str, float]
     warnings: list[str]
+    card: ModelCard | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -1069,6 +1105,18 @@ class NewWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
     """Fields compared with values, such as severity>=high; all must hold."""
     name: str | msgspec.UnsetType = msgspec.UNSET
     """What it is for."""
+
+
+class OwnSession(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Holds what the API calls OwnSession."""
+
+    session_id: str
+    opened_at: str
+    renewed_at: str
+    expires_at: str
+    address: str
+    agent: str
+    is_current: bool
 
 
 class PageOfApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -2411,6 +2459,15 @@ class Client(Connection):
             body=data,
         )
 
+    def withdraw_verdict(self, incident_id: str, verdict_id: str) -> None:
+        """Take a verdict back, as if it had never been given: the one before it counts again, or none."""
+        return self.ask(
+            "DELETE",
+            "/api/v1/incidents/{incident_id}/verdicts/{verdict_id}",
+            type(None),
+            within={"incident_id": incident_id, "verdict_id": verdict_id},
+        )
+
     def list_indicators(
         self,
         *,
@@ -2684,9 +2741,17 @@ class Client(Connection):
         """Show a sensor."""
         return self.ask("GET", "/api/v1/sensors/{name}", SensorStatus, within={"name": name})
 
+    def list_sessions(self) -> list[OwnSession]:
+        """List one's own sessions that are open, the one that ends last first."""
+        return self.ask("GET", "/api/v1/sessions", list[OwnSession])
+
     def open_session(self, data: Login) -> Session:
         """Log in with a password."""
         return self.ask("POST", "/api/v1/sessions", Session, body=data)
+
+    def close_other_sessions(self) -> None:
+        """Log out everywhere else: all one's own sessions end but the one by which this is asked."""
+        return self.ask("DELETE", "/api/v1/sessions", type(None))
 
     def close_session(self) -> None:
         """Log out: the tokens of this session are good no more, and the cookie is taken back."""

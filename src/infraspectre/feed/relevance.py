@@ -7,13 +7,14 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
 from infraspectre.errors import InputError
 from infraspectre.records.feed import FeedEvent
 
+T = TypeVar("T")
 BUCKETS = 2_048
 """Weights of a tenant; traits that fall together share one (Weinberger et al. 2009, feature hashing)."""
 MOST_TENANTS = 200
@@ -28,18 +29,27 @@ UNSAID = {"informational": 0.1, "low": 0.2, "medium": 0.4, "high": 0.7, "critica
 
 
 VERDICT_KIND = "verdict.given"
+WITHDRAWN_KIND = "verdict.withdrawn"
 CHANGE_KIND = "incident.changed"
 """Says what people changed, which is not what they judge."""
 WORTH: dict[str, bool] = {"true_positive": True, "benign": False, "false_positive": False, "dismissed": False}
 """What verdicts say; others, such as unsure, say nothing."""
 MOST_REMEMBERED = 20_000
-"""Subjects whose last event is remembered until somebody judges it."""
+"""Subjects whose last event is remembered until somebody judges it, and verdicts that can still be forgotten."""
 
 
 class Verdict(msgspec.Struct):
     """Reads the verdict of a record."""
 
     verdict: str = ""
+    verdict_id: str = ""
+
+
+class Lesson(NamedTuple):
+    """Holds by how much each weight and its sum of squares moved, so that it can be forgotten."""
+
+    tenant: str
+    steps: dict[int, tuple[float, float]]
 
 
 class Apprentice:
@@ -52,23 +62,32 @@ class Apprentice:
         """Teach a learner."""
         self._relevance = relevance
         self._events: OrderedDict[tuple[str, str], FeedEvent] = OrderedDict()
+        self._lessons: OrderedDict[tuple[str, str], Lesson] = OrderedDict()
 
     def see(self, event: FeedEvent) -> None:
-        """Take note of an event, or learn from a verdict."""
+        """Take note of an event, learn from a verdict, or forget one that was withdrawn."""
         subject = (event.tenant, event.subject)
-        if event.kind == VERDICT_KIND:
-            self._judge(event, self._events.get(subject))
+        if event.kind in (VERDICT_KIND, WITHDRAWN_KIND):
+            with suppress(msgspec.MsgspecError):
+                self._hear(event, msgspec.json.decode(event.data, type=Verdict), self._events.get(subject))
         elif event.subject and event.kind != CHANGE_KIND:
-            self._events[subject] = event
-            self._events.move_to_end(subject)
-            if len(self._events) > MOST_REMEMBERED:
-                self._events.popitem(last=False)
+            remember(self._events, subject, event)
 
-    def _judge(self, event: FeedEvent, judged: FeedEvent | None) -> None:
-        with suppress(msgspec.MsgspecError):
-            worth = WORTH.get(msgspec.json.decode(event.data, type=Verdict).verdict)
-            if worth is not None and judged is not None:
-                self._relevance.learn(judged, worth)
+    def _hear(self, event: FeedEvent, said: Verdict, judged: FeedEvent | None) -> None:
+        name, worth = (event.tenant, said.verdict_id), WORTH.get(said.verdict)
+        if event.kind == WITHDRAWN_KIND:
+            if (lesson := self._lessons.pop(name, None)) is not None:
+                self._relevance.forget(lesson)
+        elif worth is not None and judged is not None and (learnt := self._relevance.learn(judged, worth)):
+            remember(self._lessons, name, learnt)
+
+
+def remember(known: OrderedDict[tuple[str, str], T], name: tuple[str, str], value: T) -> None:
+    """Keep a value as the latest, and no more than the most."""
+    known[name] = value
+    known.move_to_end(name)
+    if len(known) > MOST_REMEMBERED:
+        known.popitem(last=False)
 
 
 class Relevance:
@@ -88,18 +107,31 @@ class Relevance:
             return said
         return logistic(log_odds(said) + sum(weights.get(bucket, 0.0) for bucket in traits(event)))
 
-    def learn(self, event: FeedEvent, worth: bool) -> None:
-        """Learn from a verdict on an event, or from one that was dismissed."""
+    def learn(self, event: FeedEvent, worth: bool) -> Lesson | None:
+        """Learn from a verdict on an event, or from one that was dismissed; return what was learnt."""
         if event.tenant not in self._weights and len(self._weights) >= MOST_TENANTS:
-            return
+            return None
         error = float(worth) - self.of(event)
         weights = self._weights.setdefault(event.tenant, {})
         squares = self._squares.setdefault(event.tenant, {})
+        steps: dict[int, tuple[float, float]] = {}
         for bucket in traits(event):
             squares[bucket] = squares.get(bucket, 0.0) + error * error
             step = RATE * error / math.sqrt(squares[bucket] + 1e-9)
-            weights[bucket] = max(-LIMIT, min(LIMIT, weights.get(bucket, 0.0) + step))
+            old = weights.get(bucket, 0.0)
+            weights[bucket] = max(-LIMIT, min(LIMIT, old + step))
+            moved, square = steps.get(bucket, (0.0, 0.0))
+            steps[bucket] = (moved + weights[bucket] - old, square + error * error)
         self.verdicts += 1
+        return Lesson(event.tenant, steps)
+
+    def forget(self, lesson: Lesson) -> None:
+        """Take back by how much a verdict moved the weights; what others moved since then stays."""
+        weights, squares = self._weights[lesson.tenant], self._squares[lesson.tenant]
+        for bucket, (step, square) in lesson.steps.items():
+            weights[bucket] = max(-LIMIT, min(LIMIT, weights[bucket] - step))
+            squares[bucket] = max(0.0, squares[bucket] - square)
+        self.verdicts -= 1
 
     def save(self) -> dict[str, Any]:
         """Return what was learnt as plain data."""

@@ -1,6 +1,7 @@
 """The composition root of models: tables and model directories in; models, judgements and report cards out."""
 
 from infraspectre.modelbook.building import build
+from infraspectre.modelbook.cards import ModelCard, keep_card, kept_card
 from infraspectre.modelbook.evaluating import evaluate
 from infraspectre.modelbook.flows import flow_detector
 from infraspectre.modelbook.judging import predict
@@ -22,6 +23,7 @@ from infraspectre.modelbook.training import train
 __all__ = [
     "BUILTIN",
     "Importance",
+    "ModelCard",
     "OpenModel",
     "build",
     "builtin_names",
@@ -31,6 +33,8 @@ __all__ = [
     "flow_detector",
     "history",
     "importance",
+    "keep_card",
+    "kept_card",
     "listed",
     "new_key",
     "open_model",

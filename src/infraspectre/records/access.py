@@ -71,6 +71,10 @@ class SessionRecord(msgspec.Struct, frozen=True):
     before: str = ""
     """The digest of the one that was exchanged last; a page that was reloaded meanwhile has no other yet."""
     renewed_at: int = 0
+    address: str = ""
+    """Where the login came from."""
+    agent: str = ""
+    """The program that it came from, as it calls itself (RFC 9110 section 10.1.5)."""
 
 
 class TenantRecord(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ class FeedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     channel: Channel
     kind: str
     """What happened, such as incident.raised, incident.updated, incident.merged, detection.found, verdict.given,
-    sensor.connected, model.promoted or health.changed."""
+    verdict.withdrawn, sensor.connected, model.promoted or health.changed."""
     at: str
     """RFC 3339, UTC: event time where traffic says it, else the time of the clock."""
     subject: str = ""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from infraspectre.files import write_whole
 from infraspectre.records import Decision, Detection, Summary
@@ -19,6 +21,7 @@ from infraspectre.report import words
 from infraspectre.report.charts import graph, host_levels, timeline
 from infraspectre.report.statistics import FlowStatistics, Host
 from infraspectre.report.stories import picture
+from infraspectre.security import printable
 
 MOST_INCIDENTS = 200
 MOST_HOSTS = 30
@@ -106,10 +109,15 @@ def _span(summary: Summary) -> int | None:
 
 
 def environment() -> Environment:
-    """Return what renders the templates of reports; every text from outside is escaped."""
+    """Return what renders the templates of reports; every text from outside is escaped, hidden signs in it too."""
     loader = PackageLoader("infraspectre.report", "templates")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        finalize=_legible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     filters = (
         words.count,
@@ -124,6 +132,11 @@ def environment() -> Environment:
     )
     environment.filters.update({each.__name__: each for each in filters})
     return environment
+
+
+def _legible(value: Any) -> Any:
+    """Return a value as it is shown: a text that is no markup of ours without signs that turn the reading order."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _evidence(decisions: Sequence[Decision], detections: Sequence[Detection]) -> list[Detection]:

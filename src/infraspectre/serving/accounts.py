@@ -59,10 +59,10 @@ class Accounts:
             query = Query(limit=1_000, after=page.next)
 
 
-def end_sessions(records: RecordStore, tenant: str, user: str) -> None:
-    """End all sessions of a user: whoever holds a token of one has to log in again."""
+def end_sessions(records: RecordStore, tenant: str, user: str, but: str = "") -> None:
+    """End all sessions of a user, but for one: whoever holds a token of another has to log in again."""
     query = Query((Filter("user", "=", (user,)),), limit=1_000)
-    while rows := records.page(tenant, SESSIONS, query).rows:
+    while rows := [row for row in records.page(tenant, SESSIONS, query).rows if row.key != but]:
         for row in rows:
             records.delete(tenant, SESSIONS, row.key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -12,8 +13,12 @@ from infraspectre.errors import AccessError, ConflictError
 from infraspectre.ports import Clock, RecordStore
 from infraspectre.records.access import SessionRecord, UserRecord
 from infraspectre.records.collections import SESSIONS, USERS
+from infraspectre.records.queries import MOST_ROWS, Filter, Order, Query
 from infraspectre.serving.accounts import end_sessions
 from infraspectre.settings import AccessSettings
+
+MOST_AGENT = 200
+"""Letters of the name of a program that are kept."""
 
 
 class Grant(NamedTuple):
@@ -37,11 +42,12 @@ class Sessions:
         self._clock = clock
         self._settings = settings
 
-    def open(self, tenant: str, user: str) -> Grant:
-        """Return the tokens of a new session of a user who has shown who that is."""
+    def open(self, tenant: str, user: str, address: str = "", agent: str = "") -> Grant:
+        """Return the tokens of a new session of a user who has shown who that is, and from where."""
         now = self._clock.now()
         refresh = Credential.new("isr", tenant)
-        record = SessionRecord(user, refresh.digest, now, now + self._settings.refresh_s * NANOSECONDS)
+        expires = now + self._settings.refresh_s * NANOSECONDS
+        record = SessionRecord(user, refresh.digest, now, expires, address=address, agent=agent[:MOST_AGENT])
         self._records.put(tenant, SESSIONS, refresh.id, msgspec.to_builtins(record), expected=0)
         return self._grant(refresh, record)
 
@@ -76,9 +82,16 @@ class Sessions:
         """End a session, and tell whether there was one."""
         return self._records.delete(tenant, SESSIONS, session)
 
-    def close_all(self, tenant: str, user: str) -> None:
-        """End all sessions of a user."""
-        end_sessions(self._records, tenant, user)
+    def close_all(self, tenant: str, user: str, but: str = "") -> None:
+        """End all sessions of a user, but for one."""
+        end_sessions(self._records, tenant, user, but)
+
+    def of(self, tenant: str, user: str) -> Iterator[tuple[str, SessionRecord]]:
+        """Yield the sessions of a user that are open, by their identities, the one that ends last first."""
+        is_open = (Filter("user", "=", (user,)), Filter("expires_at", ">", (self._clock.now(),)))
+        query = Query(is_open, Order("expires_at", descending=True), MOST_ROWS)
+        for row in self._records.page(tenant, SESSIONS, query).rows:
+            yield row.key, msgspec.json.decode(row.body, type=SessionRecord)
 
     def _check(self, tenant: str, record: SessionRecord) -> None:
         user = self._records.get(tenant, USERS, record.user)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Response, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
@@ -16,6 +16,7 @@ from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion,
 from infraspectre.api.pages import PageOf, Question, asked
 from infraspectre.api.problems import RefusedError
 from infraspectre.api.reading import soon
+from infraspectre.errors import InputError
 from infraspectre.ports import Stored
 from infraspectre.records.access import Principal
 from infraspectre.records.collections import INCIDENTS, VERDICTS
@@ -242,6 +243,23 @@ def list_verdicts(
     return answer
 
 
+@delete(
+    PATH + "/{incident_id:str}/verdicts/{verdict_id:str}",
+    opt={"permission": "triage"},
+    status_code=204,
+    sync_to_thread=True,
+)
+def withdraw_verdict(
+    platform: GivenPlatform, principal: GivenPrincipal, incident_id: InPath, verdict_id: InPath
+) -> None:
+    """Take a verdict back, as if it had never been given: the one before it counts again, or none."""
+    found(platform, principal, incident_id)
+    try:
+        Triage(platform, principal).withdraw(incident_id, verdict_id)
+    except InputError as error:
+        raise RefusedError("not-found", error.problem) from error
+
+
 @post("/api/v1/feedback", opt={"permission": "triage", "statuses": (404,)}, sync_to_thread=True)
 def give_feedback(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBody[Feedback]) -> GivenVerdict:
     """Say what an incident was, by its identity in the body."""
@@ -265,5 +283,6 @@ def change_many(platform: GivenPlatform, principal: GivenPrincipal, data: JSONBo
 
 
 HANDLERS = [
-    list_incidents, show_incident, change_incident, give_verdict, list_verdicts, give_feedback, change_many,
+    list_incidents, show_incident, change_incident, give_verdict, list_verdicts, withdraw_verdict, give_feedback,
+    change_many,
 ]  # fmt: skip

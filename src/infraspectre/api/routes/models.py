@@ -14,7 +14,18 @@ from infraspectre.api.given import GivenPlatform, GivenPrincipal, InPath
 from infraspectre.api.problems import RefusedError
 from infraspectre.errors import UsageError
 from infraspectre.ml.drift import Drift
-from infraspectre.modelbook import Importance, OpenModel, drift_of, history, importance, listed, promote, registered
+from infraspectre.modelbook import (
+    Importance,
+    ModelCard,
+    OpenModel,
+    drift_of,
+    history,
+    importance,
+    kept_card,
+    listed,
+    promote,
+    registered,
+)
 from infraspectre.records.access import Principal
 from infraspectre.records.models import Manifest, Stage, Version
 from infraspectre.records.times import UNITS, rfc3339
@@ -41,6 +52,8 @@ class ModelStatus(msgspec.Struct, frozen=True):
     metrics: dict[str, float]
     """On rows held out of training."""
     warnings: list[str]
+    card: ModelCard | None = None
+    """What `infraspectre evaluate` found, where it was kept with the model; lists leave it out."""
 
 
 class RegisteredModel(msgspec.Struct, frozen=True):
@@ -79,7 +92,7 @@ DRIFTED = 0.2
 """Share of columns that moved from which a model has drifted: some move whenever a site changes a little."""
 
 
-def status_of(name: str, manifest: Manifest) -> ModelStatus:
+def status_of(name: str, manifest: Manifest, card: ModelCard | None = None) -> ModelStatus:
     """Return what a manifest says."""
     return ModelStatus(
         name=name,
@@ -92,6 +105,7 @@ def status_of(name: str, manifest: Manifest) -> ModelStatus:
         is_signed=manifest.signature is not None,
         metrics=manifest.metrics,
         warnings=manifest.warnings,
+        card=card,
     )
 
 
@@ -111,7 +125,8 @@ def list_registered(platform: GivenPlatform, principal: GivenPrincipal) -> list[
 @get(PATH + "/{name:str}", opt={"permission": "read"}, sync_to_thread=True)
 def show_model(platform: GivenPlatform, principal: GivenPrincipal, name: InPath) -> ModelStatus:
     """Show a model, such as builtin:flow or registry:NAME@STAGE."""
-    return status_of(name, opened(platform, principal, name).manifest)
+    model = opened(platform, principal, name)
+    return status_of(name, model.manifest, kept_card(served_as(principal.tenant, name), model))
 
 
 def opened(platform: Platform, principal: Principal, name: str) -> OpenModel:

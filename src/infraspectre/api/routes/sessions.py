@@ -72,6 +72,23 @@ class Session(msgspec.Struct, frozen=True):
     tenant: str
 
 
+class OwnSession(msgspec.Struct, frozen=True):
+    """Is a session of whoever asks."""
+
+    session_id: str
+    opened_at: str
+    """When the login was; RFC 3339, as are all times."""
+    renewed_at: str
+    """When its tokens were last exchanged."""
+    expires_at: str
+    address: str
+    """Where the login came from; empty where it was not kept."""
+    agent: str
+    """The program that it came from, as it calls itself."""
+    is_current: bool
+    """Whether it is the session by which this is asked."""
+
+
 def session_of(grant: Grant) -> Session:
     """Return what is told of tokens."""
     return Session(
@@ -130,7 +147,7 @@ async def open_session(
     fits = await door.passwords.fits(data.password, record.password if record else None)
     if record is None or record.is_disabled or not fits:
         raise RefusedError("unauthenticated", "user or password is wrong", headers=CHALLENGE)
-    grant = await asyncio.to_thread(door.sessions.open, data.tenant, data.user)
+    grant = await asyncio.to_thread(door.sessions.open, data.tenant, data.user, *origin_of(request))
     return in_cookie(grant, request) if data.keep == "cookie" else Response(session_of(grant), status_code=201)
 
 
@@ -208,7 +225,7 @@ def finish_login(
         known_user(platform, tenant, name, role)
     except AccessError as error:
         raise RefusedError("unauthenticated", error.problem, headers=CHALLENGE) from error
-    grant = door.sessions.open(tenant, name)
+    grant = door.sessions.open(tenant, name, *origin_of(request))
     door.authentication.forget()
     secure = is_safe(platform.settings.access.oidc.redirect_url)
     over = cookie(ATTEMPT_COOKIE, "", OIDC_PATH, "lax", secure, 0)
@@ -249,12 +266,47 @@ def cookie(name: str, value: str, path: str, same_site: SameSite, secure: bool, 
 )
 def close_session(principal: GivenPrincipal, door: GivenDoor, request: Request[Any, Any, Any]) -> Response[None]:
     """Log out: the tokens of this session are good no more, and the cookie is taken back."""
-    if not request.auth:
-        raise RefusedError("not-found", "an API key has no session")
-    door.sessions.close(principal.tenant, request.auth)
+    door.sessions.close(principal.tenant, session_asking(request))
     door.authentication.forget()
     gone = cookie(COOKIE, "", COOKIE_PATH, "strict", is_safe(address_of_page(request)), 0)
     return Response(None, status_code=204, cookies=[gone])
+
+
+@get("/api/v1/sessions", opt={"permission": "read", "statuses": (404,)}, sync_to_thread=True)
+def list_sessions(principal: GivenPrincipal, door: GivenDoor, request: Request[Any, Any, Any]) -> list[OwnSession]:
+    """List one's own sessions that are open, the one that ends last first."""
+    current = session_asking(request)
+    return [
+        OwnSession(
+            session_id=name,
+            opened_at=rfc3339(each.created_at),
+            renewed_at=rfc3339(each.renewed_at or each.created_at),
+            expires_at=rfc3339(each.expires_at),
+            address=each.address,
+            agent=each.agent,
+            is_current=name == current,
+        )
+        for name, each in door.sessions.of(principal.tenant, principal.subject)
+    ]
+
+
+@delete("/api/v1/sessions", opt={"permission": "read", "statuses": (404,)}, status_code=204, sync_to_thread=True)
+def close_other_sessions(principal: GivenPrincipal, door: GivenDoor, request: Request[Any, Any, Any]) -> None:
+    """Log out everywhere else: all one's own sessions end but the one by which this is asked."""
+    door.sessions.close_all(principal.tenant, principal.subject, session_asking(request))
+    door.authentication.forget()
+
+
+def session_asking(request: Request[Any, Any, Any]) -> str:
+    """Return the session by which something is asked; raises RefusedError for a key, which has none."""
+    if not request.auth:
+        raise RefusedError("not-found", "an API key has no session")
+    return str(request.auth)
+
+
+def origin_of(request: Request[Any, Any, Any]) -> tuple[str, str]:
+    """Return the address that a request comes from, and its program as it calls itself."""
+    return address_of(request.scope), request.headers.get("user-agent", "")
 
 
 def limit_logins(door: Door, scope: Any, who: str) -> None:
@@ -265,4 +317,6 @@ def limit_logins(door: Door, scope: Any, who: str) -> None:
     granted(scope, door.guesses, f"user {who}")
 
 
-HANDLERS = [open_session, renew_session, close_session, begin_login, finish_login]
+HANDLERS = [
+    open_session, list_sessions, close_other_sessions, renew_session, close_session, begin_login, finish_login,
+]  # fmt: skip
