@@ -44,6 +44,8 @@ GROUPS = 100
 """Each client selects the events of one of so many addresses, and so one in a hundred."""
 STEP_S = 0.005
 WARM_UP_S = 3.0
+BREAKS, WANDERERS, KILLS, WANDER_RATE = 10_000, 100, 10, 200
+"""Connections that break at random, of so many clients, with so many kills of the server and events a second."""
 CONNECT_S, SETTLE_S = 30.0, 120.0
 EVENT = (
     '{"tenant":"default","channel":"threat","kind":"detection.found","at":"2026-01-01T00:00:00Z",'
@@ -433,24 +435,24 @@ def chaos(disconnects: int, clients: int, kills: int, rate: int) -> Report:
 
 def measure() -> Report:
     """Measure lateness and losses."""
-    one, two = loaded(Load()), chaos(2_000, 40, 4, 2_000)
+    one, two = loaded(Load()), chaos(BREAKS, WANDERERS, KILLS, WANDER_RATE)
     return Report(one.figures + two.figures, notes=[METHOD])
 
 
 def main() -> None:
     """Measure what the command line asks for, and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, default=CLIENTS)
-    parser.add_argument("--rate", type=int, default=RATE)
+    parser.add_argument("--clients", type=int, help=f"{CLIENTS}, or {WANDERERS} with --disconnects")
+    parser.add_argument("--rate", type=int, help=f"{RATE} events a second, or {WANDER_RATE} with --disconnects")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--stalled", type=int, default=0)
     parser.add_argument("--disconnects", type=int, default=0, help="break connections instead, so often")
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=KILLS)
     given = parser.parse_args()
     if given.disconnects:
-        report = chaos(given.disconnects, given.clients, given.kills, given.rate)
+        report = chaos(given.disconnects, given.clients or WANDERERS, given.kills, given.rate or WANDER_RATE)
     else:
-        report = loaded(Load(given.clients, given.rate, given.seconds, given.stalled))
+        report = loaded(Load(given.clients or CLIENTS, given.rate or RATE, given.seconds, given.stalled))
     print(json.dumps({figure.name: figure.value for figure in report.figures}, indent=1))
 
 

@@ -36,7 +36,7 @@ class Server:
     async def serve(self, app: Api, scope: dict[str, Any], count: int) -> None:
         """Serve until so many messages were sent, and then let the client leave."""
         async with asyncio.timeout(20), app.lifespan():
-            running = asyncio.create_task(app(scope, self.heard.get, self.send))  # type: ignore[arg-type]
+            running = asyncio.create_task(app(scope, self.heard.get, self.send))
             while len(self.sent) < count:
                 await asyncio.sleep(0.01)
             self.heard.put_nowait({"type": f"{scope['type']}.disconnect"})

@@ -223,7 +223,7 @@ class Client:
         """Take what is to be sent as others get it too, where it is all that waits, as it is nearly always."""
         if self.ladder.level or self._replies:
             return None
-        busy = [lane for lane in self.lanes.values() if not lane.is_idle]
+        busy = [lane for lane in self.lanes.values() if lane.size]
         if len(busy) != 1:
             return None
         settled = self._reached()
