@@ -186,8 +186,8 @@ def report(later: Sequence[Judged]) -> Report:
 
 
 METHOD = (
-    "Learnt on seeds below 100, with attacks and without, and on benign captures; measured on seeds of 1000 and above. An "
-    "incident is an attack if it overlaps one in time and names anybody in it; its outcome is then 100, else 0."
+    "Learnt on seeds below 100, with attacks and without, and on benign captures; measured on seeds of 1000 and above. "
+    "An incident is an attack if it overlaps one in time and names anybody in it; its outcome is then 100, else 0."
 )
 
 
