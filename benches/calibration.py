@@ -235,7 +235,7 @@ def later_days(seeds: Sequence[int]) -> Iterator[Example]:
 def main() -> int:
     """Learn anew, write the data, and measure."""
     parser = argparse.ArgumentParser(prog="python -m benches.calibration", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20, help="days to learn from")
+    parser.add_argument("--seeds", type=int, default=7, help="days with attacks to learn from")
     parser.add_argument("--later", type=int, default=5, help="later days to measure on")
     arguments = parser.parse_args()
     learnt = learn([*simulated(range(arguments.seeds)), *simulated(QUIET_SEEDS, QUIET), *benign()])
