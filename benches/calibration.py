@@ -79,6 +79,8 @@ class Truth(NamedTuple):
 
 QUIET = [Play("day", {"hosts": 40, "duration_s": 86_400, "attacks": 0})]
 """A day without attacks, with all that looks like one: whatever it raises is harmless."""
+QUIET_SEEDS = range(50, 56)
+"""Such days to learn from: what ordinary work makes in a whole day is not seen in two hours full of attacks."""
 
 
 def simulated(seeds: Iterable[int], played: Sequence[Play] = ()) -> Iterator[Example]:
@@ -184,8 +186,8 @@ def report(later: Sequence[Judged]) -> Report:
 
 
 METHOD = (
-    "Learnt on seeds below 100 and benign captures, measured on seeds of 1000 and above. An incident is an attack if "
-    "it overlaps one in time and names anybody in it; its outcome is then 100, else 0."
+    "Learnt on seeds below 100, with attacks and without, and on benign captures; measured on seeds of 1000 and above. "
+    "An incident is an attack if it overlaps one in time and names anybody in it; its outcome is then 100, else 0."
 )
 
 
@@ -233,10 +235,10 @@ def later_days(seeds: Sequence[int]) -> Iterator[Example]:
 def main() -> int:
     """Learn anew, write the data, and measure."""
     parser = argparse.ArgumentParser(prog="python -m benches.calibration", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20, help="days to learn from")
+    parser.add_argument("--seeds", type=int, default=7, help="days with attacks to learn from")
     parser.add_argument("--later", type=int, default=5, help="later days to measure on")
     arguments = parser.parse_args()
-    learnt = learn([*simulated(range(arguments.seeds)), *benign()])
+    learnt = learn([*simulated(range(arguments.seeds)), *simulated(QUIET_SEEDS, QUIET), *benign()])
     DATA.write_bytes(msgspec.json.format(msgspec.json.encode(learnt), indent=0) + b"\n")
     later = judge(later_days(range(LATER, LATER + arguments.later)), learnt)
     print(markdown("calibration", str(__doc__).partition("\n")[0], report(later)))

@@ -15,11 +15,13 @@ import pytest
 from infraspectre import app
 from infraspectre.adapters.results import detection_object, incident_object
 from infraspectre.errors import OutputError
+from infraspectre.ports import Topic
 from infraspectre.records.collections import INCIDENTS
+from infraspectre.records.events import Entry
 from infraspectre.records.feed import EVENTS_TOPIC, FEED_TOPIC, FLOWS_TOPIC, NOTICES_TOPIC, FeedEvent
 from infraspectre.records.flows import FlowBatch
 from infraspectre.records.times import NANOSECONDS
-from infraspectre.serving import worker as worker_module
+from infraspectre.serving.journal import read_over_gaps
 from infraspectre.serving.outlets import CONSUMER, Queue
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.worker import Worker
@@ -303,13 +305,13 @@ def test_flows_that_wait_for_more_are_not_waited_beside(
     waits: list[float] = []
     one, times = platform(tmp_path, Settings(detection=DetectionSettings(patience_s=0.25))), [0.0]
     worker = Worker(one, compose, tmp_path / "worker", now=clocked(times))
-    read = worker_module.read_over_gaps
-    monkeypatch.setattr(
-        worker_module,
-        "read_over_gaps",
-        lambda *given: (waits.append(given[3] if len(given) > 3 else 0.0), read(*given))[1],
-    )
-    deliver(one.log, few)
+
+    def noted(topic: Topic, start: int, most: int, wait_s: float = 0.0) -> tuple[list[Entry], int]:
+        waits.append(wait_s)
+        return read_over_gaps(topic, start, most, wait_s)
+
+    monkeypatch.setattr("infraspectre.serving.worker.read_over_gaps", noted)
+    deliver(one.log, few)  # type: ignore[arg-type]
     worker.step()
     times[0] = 0.1
     worker.step(0.2)

@@ -69,9 +69,12 @@ def attacks() -> Iterator[dict[str, Any]]:
     for at in range(0, 4_000, 20):
         yield flow(at, orig_ip="10.0.0.82", resp_ip="10.0.0.83", resp_port=(80, 389, 636, 3_306, 8_080)[at % 100 // 20])
     yield flow(6_000, orig_ip="10.0.0.82", resp_ip="10.0.0.84", resp_port=4_444)
+    exploited: dict[str, Any] = {"smb_version": "SMB1", "smb_trees": [r"\\10.0.0.90\IPC$"], "smb_statuses": []}
+    exploited["smb_commands"] = ["NT_TRANSACT", "NT_TRANSACT_SECONDARY"]
     for n in range(4):
         opened = [f"{n}-{number}.pdf" for number in range(30 if n == 3 else 2)]
-        yield flow(7_000 + n, orig_ip=f"10.0.0.{86 + n}", resp_ip="10.0.0.90", resp_port=445, smb_files=opened)
+        smb = exploited | {"smb_files": opened}
+        yield flow(7_000 + n, orig_ip=f"10.0.0.{86 + n}", resp_ip="10.0.0.90", resp_port=445, **smb)
     for hour in range(9):
         sent = 10**9 if hour == 8 else 1_000
         yield flow(3_600 * hour, orig_ip="10.0.0.85", resp_port=80, orig_payload_bytes=sent)
