@@ -254,8 +254,12 @@ def finding(facts: Facts, at: int) -> OcsfFinding:
 
 def evidence(facts: Facts) -> Object:
     """Return who acted upon whom, as OCSF does."""
-    sides = (("src_endpoint", facts.orig), ("dst_endpoint", facts.resp))
-    return {side: {OCSF_NAMES[family(who[0])]: who[0]} for side, who in sides if who}
+    told: Object = {}
+    if facts.orig:
+        told["src_endpoint"] = {OCSF_NAMES[family(facts.orig[0])]: facts.orig[0]}
+    if facts.resp:
+        told["dst_endpoint"] = {OCSF_NAMES[family(facts.resp[0])]: facts.resp[0]}
+    return told
 
 
 class EveAlert(Whole, frozen=True, gc=False):
