@@ -206,7 +206,7 @@ def wrong_in_object(read: str, chosen: Format) -> Check:
 
 
 def wrong_in_envelope(
-    read: str, bodies: Callable[..., list[bytes]], wanted: Callable[..., list[Any]], chosen: Format
+    read: str, bodies: Callable[..., list[bytes]], wanted: Callable[..., list[Any]], chosen: Any
 ) -> Check:
     """Return what counts objects that a reader finds otherwise in what a receiver is sent."""
 
@@ -224,7 +224,7 @@ def wrong_in_csv(read: str) -> Check:
     from infraspectre.api.routes.exports import line
 
     def check(hostile: Hostile, count: int) -> int:
-        rows = [[hostile.text() for _ in range(3)] for _ in range(count)]
+        rows = [[hostile.text() for _ in range(strangers.CSV_COLUMNS)] for _ in range(count)]
         found = getattr(strangers, read)(b"".join(map(line, rows)))
         return sum(told != row for told, row in zip(found, rows, strict=True))
 

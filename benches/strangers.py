@@ -255,14 +255,20 @@ def rows_by_csv(text: bytes) -> list[list[str]]:
     return [*csv.reader(io.StringIO(text.decode(), newline=""), strict=True)]
 
 
+CSV_COLUMNS = 5
+
+
 def rows_by_duckdb(text: bytes) -> list[list[str]]:
-    """Read CSV with DuckDB, told nothing but that all is text."""
+    """Read CSV of five columns with DuckDB, told how it is quoted and that all is text."""
     duckdb = module("duckdb")
+    columns = ", ".join(f"'{number}': 'VARCHAR'" for number in range(CSV_COLUMNS))
+    read = (
+        f"select * from read_csv(?, auto_detect = false, header = false, columns = {{{columns}}}, delim = ',', "
+        "quote = '\"', escape = '\"', comment = '', new_line = '\\r\\n', max_line_size = 16777216, parallel = false)"
+    )
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         file.write(text)
         file.flush()
-        read = "select * from read_csv(?, header = false, all_varchar = true, delim = ',', quote = '\"', escape = '\"',"
-        read += " max_line_size = 16777216, parallel = false)"
         return [[each or "" for each in row] for row in duckdb.connect().execute(read, [file.name]).fetchall()]
 
 

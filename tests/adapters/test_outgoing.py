@@ -7,13 +7,15 @@ import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import httpx
 import pytest
 
-from infraspectre.adapters.outgoing import GuardedTransport, reason_of
+from infraspectre.adapters.outgoing import GuardedTransport, reason_of, trusted
 from infraspectre.errors import AccessError
+from receivers import self_signed
 
 LOOPBACK = ("127.0.0.0/8",)
 
@@ -106,3 +108,13 @@ def test_why_a_connection_failed_is_said_in_words(error: Exception, words: str) 
         raise httpx.ConnectError("") from error
     except httpx.ConnectError as told:
         assert reason_of(told) == words
+
+
+def test_authorities_of_this_machine_are_trusted_beside_those_of_browsers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    before = trusted().cert_store_stats()["x509"]
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed(tmp_path)[0]))
+    assert trusted().cert_store_stats()["x509"] == before + 1 > 50

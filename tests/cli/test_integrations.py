@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -100,13 +100,14 @@ def test_a_sample_is_what_a_receiver_is_sent(kind: str, capsysbinary: pytest.Cap
     assert run(["integrations", "sample", kind]) == 0
     told = capsysbinary.readouterr().out
     assert told.count(b"beacon") > 1
-    read = {
+    read: dict[str, Callable[[], list[str]]] = {
         "splunk": lambda: [json.loads(each)["event"]["kind"] for each in told.split(b"\n")],
         "elastic": lambda: [json.loads(each)["event"]["action"] for each in told.splitlines()[1::2]],
         "sentinel": lambda: [each["Kind"] for each in json.loads(told)],
         "webhook": lambda: [json.loads(each)["type"] for each in told.split(b"\n")],
-    }.get(kind, lambda: [each.split(b" ")[6].decode() for each in entries(told)])
-    assert read() == ["incident.raised", "detection.found"]
+    }
+    found = read[kind]() if kind in read else [each.split(b" ")[6].decode() for each in entries(told)]
+    assert found == ["incident.raised", "detection.found"]
 
 
 def entries(text: bytes) -> Iterator[bytes]:

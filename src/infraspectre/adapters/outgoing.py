@@ -67,11 +67,18 @@ class GuardedTransport(httpx.BaseTransport):
         self._inner.close()
 
 
+def trusted() -> ssl.SSLContext:
+    """Return whose certificates are trusted: the authorities of browsers, and those of this machine (SSL_CERT_FILE)."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
+
+
 def outgoing_client(
-    allowed: Sequence[str] = (), schemes: Sequence[str] = ("https",), verify: ssl.SSLContext | bool = True
+    allowed: Sequence[str] = (), schemes: Sequence[str] = ("https",), verify: ssl.SSLContext | None = None
 ) -> httpx.Client:
     """Return a client whose requests are checked; it follows no redirect and reads no setting of proxies."""
-    transport = GuardedTransport(allowed, schemes, verify=verify)
+    transport = GuardedTransport(allowed, schemes, verify=verify or trusted())
     return httpx.Client(transport=transport, timeout=PATIENCE_S, trust_env=False, follow_redirects=False)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
+from infraspectre.api.pages import Question
 from infraspectre.api.problems import Flaw, RefusedError, about_content
 from infraspectre.errors import AccessError, InfraSpectreError, InputError
 from infraspectre.feed.selection import MOST_FILTERS, Selection
@@ -17,7 +20,7 @@ from infraspectre.records.feed import Channel
 from infraspectre.records.queries import Collection
 from infraspectre.records.times import rfc3339
 from infraspectre.security import target_of
-from infraspectre.serving.destinations import Destinations
+from infraspectre.serving.destinations import Destinations, destination_of
 from infraspectre.serving.platform import Platform
 
 MOST_FILTER = 8_192
@@ -94,6 +97,19 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def receivers_of(platform: Platform, principal: Principal) -> Destinations:
     """Return the receivers of the tenant of whoever asks."""
     return Destinations(platform, principal.tenant)
+
+
+def listed(
+    platform: Platform,
+    principal: Principal,
+    collection: Collection,
+    question: Question,
+    shown: Callable[[Destination, Progress], msgspec.Struct],
+) -> Any:
+    """Return a page of receivers, each with how far it has come."""
+    page = platform.records.page(principal.tenant, collection, question.query)
+    kept, known = map(destination_of, page.rows), receivers_of(platform, principal)
+    return question.page((asdict(shown(each, known.progress(each.key))) for each in kept), page.next)
 
 
 def standing_of(progress: Progress) -> Standing:

@@ -10,10 +10,10 @@ from benches.strangers import read_shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infraspectre.adapters.siem.facts import Facts, facts_of, milliseconds
+from infraspectre.adapters.siem.facts import LARGE, Facts, facts_of, milliseconds
 from infraspectre.adapters.siem.formats import as_line, line_of
 from infraspectre.adapters.siem.lines import LINES, framed, shown, syslog
-from infraspectre.records.delivery import Format, Outgoing
+from infraspectre.records.delivery import Format, Outgoing, Told
 from infraspectre.records.feed import FeedEvent
 
 HOSTILE = st.text(
@@ -241,3 +241,21 @@ def test_what_nobody_can_read_makes_a_line_too(chosen: Format, data: bytes) -> N
     for channel in ("custom", "system"):
         event = FeedEvent("default", channel, "custom", "2026-01-01T00:00:00Z", data=msgspec.Raw(data))
         assert "custom" in line_of(Outgoing("evt_a_1", event, ""), chosen)
+
+
+def test_numbers_of_flows_are_not_read_and_all_else_is() -> None:
+    title = 'a text with "flow_ids":[1,2] in it'
+    kept = {"detector": "beacon", "flow_ids": list(range(500)), "score": 0.5}
+    told = outgoing("incident.raised", title=title, detections=[kept, kept], flow_ids=[], campaign_id="c-1")
+    bare = outgoing("incident.raised", title=title, campaign_id="c-1")
+    assert len(told.event.data) > LARGE > len(bare.event.data)
+    for chosen in ("cef", "leef", "ecs", "ocsf", "eve", "stix"):
+        assert line_of(told, chosen) == line_of(bare, chosen)
+    assert facts_of(told).title == title
+    assert facts_of(told).campaign == "c-1"
+
+
+def test_an_event_of_the_feed_keeps_its_place() -> None:
+    event = msgspec.json.decode(msgspec.json.encode(outgoing().event), type=Told)
+    placed = msgspec.structs.replace(event, position="a.7")
+    assert msgspec.json.decode(line_of(Outgoing("evt_a_6", placed, ""), "json"))["position"] == "a.7"

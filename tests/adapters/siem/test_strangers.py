@@ -238,6 +238,6 @@ def test_envelopes(platform: str, chosen: Format, read: Callable[[bytes], list[A
 @pytest.mark.parametrize("read", [strangers.rows_by_csv, strangers.rows_by_duckdb])
 def test_csv(read: Callable[[bytes], list[list[str]]]) -> None:
     hostile = Hostile(4)
-    rows = [[hostile.text() for _ in range(5)] for _ in range(COUNT)]
+    rows = [[hostile.text() for _ in range(strangers.CSV_COLUMNS)] for _ in range(COUNT)]
     with installed():
         assert read(b"".join(map(line, rows))) == rows

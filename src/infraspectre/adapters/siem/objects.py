@@ -34,25 +34,19 @@ def prepared(value: object) -> Part:
     return Part(encoded(value))
 
 
-class Whole(msgspec.Struct, frozen=True, gc=False):
-    """Is an object as it is encoded: its fields in their order."""
-
-
 PLAIN = {
-    told: msgspec.defstruct(
-        "Plain", [("event_id", str), *get_type_hints(told).items()], bases=(Whole,), frozen=True, gc=False
-    )
+    told: msgspec.defstruct("Plain", [("event_id", str), *get_type_hints(told).items()], frozen=True, gc=False)
     for told in (FeedEvent, Told)
 }
 """An event as it is, with its identity: of the feed, and with its place there."""
 
 
-def plain(facts: Facts) -> Whole:
+def plain(facts: Facts) -> msgspec.Struct:
     """Return an event as it is."""
     return plain_of(facts.key, facts.event)
 
 
-def plain_of(key: str, event: FeedEvent) -> Whole:
+def plain_of(key: str, event: FeedEvent) -> msgspec.Struct:
     """Return an event as it is, its record not looked at."""
     return PLAIN[type(event)](key, *msgspec.structs.astuple(event))
 
@@ -63,7 +57,7 @@ ECS = prepared({"version": ECS_VERSION})
 OBSERVER = prepared({"vendor": VENDOR, "product": PRODUCT, "type": "ids", "version": __version__})
 
 
-class EcsEvent(Whole, frozen=True, gc=False):
+class EcsEvent(msgspec.Struct, frozen=True, gc=False):
     """Is the set of fields `event` of ECS."""
 
     id: str
@@ -80,7 +74,7 @@ class EcsEvent(Whole, frozen=True, gc=False):
     end: str
 
 
-class Ecs(Whole, frozen=True, gc=False):
+class Ecs(msgspec.Struct, frozen=True, gc=False):
     """Is an event in the Elastic Common Schema."""
 
     at: str = msgspec.field(name="@timestamp")
@@ -97,7 +91,7 @@ class Ecs(Whole, frozen=True, gc=False):
     threat: Object | msgspec.UnsetType
 
 
-def ecs(facts: Facts) -> Whole:
+def ecs(facts: Facts) -> msgspec.Struct:
     """Return an event in the Elastic Common Schema."""
     event, is_finding = facts.event, facts.is_finding
     return Ecs(
@@ -146,7 +140,7 @@ def ecs_threat(techniques: Sequence[Technique]) -> Object:
 OCSF_PRODUCT = prepared({"name": PRODUCT, "vendor_name": VENDOR, "version": __version__})
 
 
-class OcsfMetadata(Whole, frozen=True, gc=False):
+class OcsfMetadata(msgspec.Struct, frozen=True, gc=False):
     """Says of which version and whose an event of OCSF is."""
 
     version: str
@@ -156,7 +150,7 @@ class OcsfMetadata(Whole, frozen=True, gc=False):
     product: Part
 
 
-class Observable(Whole, frozen=True, gc=False, kw_only=True):
+class Observable(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Is somebody or something that an event of OCSF names."""
 
     name: str = "entity"
@@ -164,20 +158,20 @@ class Observable(Whole, frozen=True, gc=False, kw_only=True):
     value: str
 
 
-class OcsfTechnique(Whole, frozen=True, gc=False):
+class OcsfTechnique(msgspec.Struct, frozen=True, gc=False):
     """Is a technique of ATT&CK."""
 
     uid: str
     name: str
 
 
-class OcsfAttack(Whole, frozen=True, gc=False):
+class OcsfAttack(msgspec.Struct, frozen=True, gc=False):
     """Says that an event shows a technique."""
 
     technique: OcsfTechnique
 
 
-class OcsfFinding(Whole, frozen=True, gc=False):
+class OcsfFinding(msgspec.Struct, frozen=True, gc=False):
     """Is what OCSF says of a finding itself."""
 
     uid: str
@@ -191,7 +185,7 @@ class OcsfFinding(Whole, frozen=True, gc=False):
     attacks: list[OcsfAttack]
 
 
-class Ocsf(Whole, frozen=True, gc=False):
+class Ocsf(msgspec.Struct, frozen=True, gc=False):
     """Is a Detection Finding of OCSF, or a Base Event, which has fewer fields."""
 
     activity_id: int
@@ -210,7 +204,7 @@ class Ocsf(Whole, frozen=True, gc=False):
     evidences: list[Object] | msgspec.UnsetType = msgspec.UNSET
 
 
-def ocsf(facts: Facts) -> Whole:
+def ocsf(facts: Facts) -> msgspec.Struct:
     """Return a detection or an incident as a Detection Finding of OCSF, anything else as a Base Event."""
     event, at = facts.event, milliseconds(facts.event.at)
     metadata = OcsfMetadata(OCSF_VERSION, facts.key, event.tenant, event.kind, OCSF_PRODUCT)
@@ -254,11 +248,15 @@ def finding(facts: Facts, at: int) -> OcsfFinding:
 
 def evidence(facts: Facts) -> Object:
     """Return who acted upon whom, as OCSF does."""
-    sides = (("src_endpoint", facts.orig), ("dst_endpoint", facts.resp))
-    return {side: {OCSF_NAMES[family(who[0])]: who[0]} for side, who in sides if who}
+    told: Object = {}
+    if facts.orig:
+        told["src_endpoint"] = {OCSF_NAMES[family(facts.orig[0])]: facts.orig[0]}
+    if facts.resp:
+        told["dst_endpoint"] = {OCSF_NAMES[family(facts.resp[0])]: facts.resp[0]}
+    return told
 
 
-class EveAlert(Whole, frozen=True, gc=False):
+class EveAlert(msgspec.Struct, frozen=True, gc=False):
     """Is what EVE says of an alert."""
 
     signature: str
@@ -267,7 +265,7 @@ class EveAlert(Whole, frozen=True, gc=False):
     metadata: Object
 
 
-class EveEvent(Whole, frozen=True, gc=False):
+class EveEvent(msgspec.Struct, frozen=True, gc=False):
     """Is what EVE has no field for."""
 
     event_id: str
@@ -276,7 +274,7 @@ class EveEvent(Whole, frozen=True, gc=False):
     message: str
 
 
-class Eve(Whole, frozen=True, gc=False):
+class Eve(msgspec.Struct, frozen=True, gc=False):
     """Is an alert of EVE."""
 
     timestamp: str
@@ -287,7 +285,7 @@ class Eve(Whole, frozen=True, gc=False):
     dest_ip: str | msgspec.UnsetType
 
 
-def eve(facts: Facts) -> Whole | Object:
+def eve(facts: Facts) -> msgspec.Struct | Object:
     """Return an event as an alert of EVE; what others posted as EVE passes as it came."""
     event = facts.event
     if event.channel == "custom":
@@ -318,4 +316,4 @@ def posted_object(data: msgspec.Raw) -> Object:
         return {}
 
 
-OBJECTS: dict[str, Callable[[Facts], Whole | Object]] = {"json": plain, "ecs": ecs, "ocsf": ocsf, "eve": eve}
+OBJECTS: dict[str, Callable[[Facts], msgspec.Struct | Object]] = {"json": plain, "ecs": ecs, "ocsf": ocsf, "eve": eve}

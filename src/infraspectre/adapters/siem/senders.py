@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from infraspectre.adapters.outgoing import Deadline, connected, reason_of
+from infraspectre.adapters.outgoing import Deadline, connected, reason_of, trusted
 from infraspectre.adapters.posts import Answer, accepted, post
 from infraspectre.adapters.siem.facts import Facts, facts_of, milliseconds
 from infraspectre.adapters.siem.formats import as_line, as_value, value_of
@@ -295,7 +295,7 @@ class Syslog:
     ) -> None:
         """Send to `tls://HOST:PORT` or `tcp://HOST:PORT`, to public addresses and those within allowed networks."""
         self._url, self._format, self._allowed = destination.url, destination.format, tuple(allowed)
-        self._context = context or ssl.create_default_context()
+        self._context = context or trusted()
         self._host = host or socket.gethostname()
 
     def send(self, events: Sequence[Outgoing]) -> Receipt:

@@ -10,7 +10,6 @@ import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
-from msgspec.structs import asdict
 
 from infraspectre.api.given import GivenPlatform, GivenPrincipal, GivenQuestion, InPath
 from infraspectre.api.pages import PageOf, asked
@@ -28,6 +27,7 @@ from infraspectre.api.receivers import (
     check_receiver,
     deliveries_of,
     found,
+    listed,
     receivers_of,
     replayed,
     standing_of,
@@ -38,7 +38,6 @@ from infraspectre.records.collections import INTEGRATIONS
 from infraspectre.records.delivery import PEOPLE, Destination, Format, Platform, Progress
 from infraspectre.records.feed import Channel
 from infraspectre.records.times import rfc3339
-from infraspectre.serving.destinations import destination_of
 
 PATH = "/api/v1/integrations/siem"
 ONE = PATH + "/{name:str}"
@@ -182,10 +181,7 @@ def list_integrations(
     platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion
 ) -> PageOf[Integration]:
     """List integrations, without their secrets."""
-    page = platform.records.page(principal.tenant, INTEGRATIONS, question.query)
-    kept, known = map(destination_of, page.rows), receivers_of(platform, principal)
-    items = (asdict(shown(each, known.progress(each.key))) for each in kept)
-    answer: PageOf[Integration] = question.page(items, page.next)
+    answer: PageOf[Integration] = listed(platform, principal, INTEGRATIONS, question, shown)
     return answer
 
 

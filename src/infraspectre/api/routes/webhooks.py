@@ -27,6 +27,7 @@ from infraspectre.api.receivers import (
     check_receiver,
     deliveries_of,
     found,
+    listed,
     receivers_of,
     replayed,
     standing_of,
@@ -37,7 +38,7 @@ from infraspectre.records.collections import WEBHOOKS
 from infraspectre.records.delivery import Destination, Progress
 from infraspectre.records.feed import Channel
 from infraspectre.records.times import rfc3339
-from infraspectre.serving.destinations import destination_of, webhook_keys
+from infraspectre.serving.destinations import webhook_keys
 
 PATH = "/api/v1/webhooks"
 ONE = PATH + "/{webhook_id:str}"
@@ -104,9 +105,7 @@ def shown(destination: Destination, progress: Progress) -> Webhook:
 )
 def list_webhooks(platform: GivenPlatform, principal: GivenPrincipal, question: GivenQuestion) -> PageOf[Webhook]:
     """List webhooks, without their secrets."""
-    page = platform.records.page(principal.tenant, WEBHOOKS, question.query)
-    kept, known = map(destination_of, page.rows), receivers_of(platform, principal)
-    answer: PageOf[Webhook] = question.page((asdict(shown(each, known.progress(each.key))) for each in kept), page.next)
+    answer: PageOf[Webhook] = listed(platform, principal, WEBHOOKS, question, shown)
     return answer
 
 
