@@ -50,7 +50,7 @@ class Blocks:
         self._path, data = path, mapped(path)
         head = data[: 2 * NUMBERS.itemsize].view(NUMBERS) if len(data) >= 2 * NUMBERS.itemsize else np.zeros(2, NUMBERS)
         self.height, self.block_rows = (int(number) for number in head)
-        if not (0 < self.block_rows and 0 < self.height <= len(data)):
+        if self.block_rows < 1 or not 0 < self.height <= len(data):
             raise self._damage()
         count = 1 + -(-self.height // self.block_rows)
         start = NUMBERS.itemsize * (2 + 2 * count)
