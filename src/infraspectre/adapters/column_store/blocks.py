@@ -50,14 +50,14 @@ class Blocks:
         self._path, data = path, mapped(path)
         head = data[: 2 * NUMBERS.itemsize].view(NUMBERS) if len(data) >= 2 * NUMBERS.itemsize else np.zeros(2, NUMBERS)
         self.height, self.block_rows = (int(number) for number in head)
-        if not (0 < self.block_rows and 0 < self.height <= len(data)):
+        if self.block_rows < 1 or not 0 < self.height <= len(data):
             raise self._damage()
         count = 1 + -(-self.height // self.block_rows)
         start = NUMBERS.itemsize * (2 + 2 * count)
         if start > len(data):
             raise self._damage()
         self._ends, self._sums = data[head.nbytes : start].view(NUMBERS).reshape(2, count)
-        self._messages = memoryview(data[start:])
+        self._messages = data[start:].data
         self.schema = bytes(self._message(0))
 
     def blocks(self, numbers: np.ndarray) -> list[memoryview]:
@@ -66,7 +66,8 @@ class Blocks:
 
     def sizes(self, numbers: np.ndarray) -> np.ndarray:
         """Return how many rows some blocks have; the last has what is left."""
-        return np.minimum(self.block_rows, self.height - numbers * self.block_rows)
+        sizes: np.ndarray = np.minimum(self.block_rows, self.height - numbers * self.block_rows)
+        return sizes
 
     def _message(self, at: int) -> memoryview:
         if at >= len(self._ends):

@@ -74,7 +74,7 @@ class Dictionary:
         if not len(data) >= text >= ends:
             raise self._damage()
         self._starts, self._ends = data[starts:ends].view(LISTS), data[ends:numbers].view(LISTS)
-        self._rows, self._text = data[numbers:text].view(ROWS), memoryview(data[text:])
+        self._rows, self._text = data[numbers:text].view(ROWS), data[text:].data
         if int(self._starts[-1]) != len(self._text) or (self._count and int(self._ends[-1]) != rows):
             raise self._damage()
 
