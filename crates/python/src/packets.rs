@@ -57,7 +57,7 @@ impl PacketRecorder {
             });
         }
         py.detach(|| tape.flush_patiently());
-        while !self.recorder.is_settled() {
+        while is_on_its_way(&self.recorder.account()) {
             py.check_signals()?;
             py.detach(|| thread::sleep(LOOK));
         }
@@ -89,6 +89,11 @@ impl PacketRecorder {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.recorder.close());
     }
+}
+
+/// Tells whether packets that were handed over have not arrived yet.
+fn is_on_its_way(account: &Account) -> bool {
+    account.offered > account.written + account.left_out + account.failed
 }
 
 /// Yields the packets of conversations as a pcapng file, piece by piece.
