@@ -66,7 +66,7 @@ def test_a_search_is_bounded_in_time_and_in_bytes(ring: PacketRing) -> None:
     assert 0 < cut.packets < packets
     assert "there are more packets than were asked for" in cut.remarks
     nothing = ring.search([conversation], (0, 1), MOST)
-    assert not b"".join(nothing)
+    assert len(b"".join(nothing)) < 100  # the head of a file
     assert nothing.packets == 0
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from infraspectre.adapters.sensor_link.spool import LEAST_BYTES
 from infraspectre.capture.replay import Replay
-from infraspectre.capture.ring import PacketRing
+from infraspectre.capture.settings import RingSettings
 from infraspectre.errors import CaptureError, InfraSpectreError, UsageError
 from infraspectre.ports import Account
 from infraspectre.records.flows import FlowBatch
@@ -44,8 +44,6 @@ class Scripted:
         rows = self.rows.pop(0)
         self.given += rows
         return FlowBatch(flow_rows(self.given - rows, rows))
-
-    def record(self, ring: PacketRing) -> None: ...
 
     def stop(self) -> None:
         self.rows.clear()
@@ -105,6 +103,15 @@ def test_a_capture_arrives_whole(tmp_path: Path) -> None:
     envelopes = [envelope for envelope, _ in delivered(server.log)]
     assert sum(envelope.rows for envelope in envelopes) == 668
     assert envelopes[-1].capture["packets"] == 10_750
+
+
+def test_packets_are_kept_where_there_are_any(tmp_path: Path) -> None:
+    ring = RingSettings(str(tmp_path / "ring"), 16 << 20)
+    with Server(None) as server:
+        kept = run(plan(server.port, tmp_path / "spool", lambda: sensor.replay(SAMPLE, 0, None), ring=ring), quiet)
+        assert (kept.capture["ring_written"], kept.has_losses) == (10_750, False)
+        with pytest.raises(UsageError, match="no packets to keep"):
+            run(plan(server.port, tmp_path / "other", lambda: Scripted(1), ring=ring), quiet)
 
 
 def test_many_small_batches_become_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use infraspectre_core::extract::{Conversation, Extractor, Selection};
@@ -15,6 +16,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::{lock, PACKETS_BETWEEN_SIGNALS};
+
+/// How often it is looked whether all is on the disk.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Keeps packets in a ring on disk.
 #[pyclass(frozen)]
@@ -53,6 +57,10 @@ impl PacketRecorder {
             });
         }
         py.detach(|| tape.flush_patiently());
+        while is_on_its_way(&self.recorder.account()) {
+            py.check_signals()?;
+            py.detach(|| thread::sleep(LOOK));
+        }
         Ok(count)
     }
 
@@ -81,6 +89,11 @@ impl PacketRecorder {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.recorder.close());
     }
+}
+
+/// Tells whether packets that were handed over have not arrived yet.
+fn is_on_its_way(account: &Account) -> bool {
+    account.offered > account.written + account.left_out + account.failed
 }
 
 /// Yields the packets of conversations as a pcapng file, piece by piece.

@@ -18,7 +18,7 @@ from infraspectre.adapters.sensor_link.protocol import MOST_CONVERSATIONS, Packe
 from infraspectre.capture.packets import Conversation, conversation_of_flow
 from infraspectre.errors import InfraSpectreError, InputError, OutputError
 from infraspectre.records.collections import INCIDENTS
-from infraspectre.records.evidence import Contribution, EvidenceRecord
+from infraspectre.records.evidence import Contribution, EvidenceRecord, EvidenceState
 from infraspectre.records.flow_batches import Sensor
 from infraspectre.records.times import NANOSECONDS, UNITS
 from infraspectre.serving.evidence import Evidence, files_of
@@ -164,11 +164,11 @@ def summary(known: EvidenceRecord, wanted: Wanted, given: Sequence[Contribution]
     reasons = [f"{each.sensor}: {remark}" for each in given for remark in each.remarks]
     if wanted.missing:
         reasons.append(f"{wanted.missing} of the flows behind the incident are no longer kept")
-    state = "missing" if not packets else "partial" if reasons else "complete"
+    state: EvidenceState = "missing" if not packets else "partial" if reasons else "complete"
     return EvidenceRecord(
         state, known.asked_by, known.asked_at, known.job_id, now, 0, *wanted.span, wanted.flows, wanted.hosts, packets,
         sensors=list(given), reasons=reasons,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def better(known: EvidenceRecord, found: EvidenceRecord) -> EvidenceRecord:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 import polars as pl
@@ -60,16 +60,21 @@ class Capture(Protocol):
         """Return the next flows, None where there are none for so long."""
         ...
 
-    def record(self, ring: PacketRing) -> None:
-        """Keep packets in a ring, too; raises InfraSpectreError where that cannot be."""
-        ...
-
     def stop(self) -> None:
         """End soon; any thread may say so."""
         ...
 
     def account(self) -> Account:
         """Return what was read and lost so far."""
+        ...
+
+
+@runtime_checkable
+class PacketCapture(Protocol):
+    """Has packets, which can be kept."""
+
+    def record(self, ring: PacketRing) -> None:
+        """Keep packets in a ring, too; raises InfraSpectreError where that cannot be."""
         ...
 
 
@@ -150,6 +155,8 @@ def recording(source: Capture, settings: RingSettings | None) -> Iterator[Packet
         return
     from infraspectre.capture.ring import PacketRing
 
+    if not isinstance(source, PacketCapture):
+        raise UsageError("there are no packets to keep")
     with closing(PacketRing(settings)) as ring:
         source.record(ring)
         yield ring
