@@ -23,7 +23,7 @@ STATIC = ROOT / "src/infraspectre/api/static/index.html"
 PASSWORD = "of a benchmark alone"
 KINDS = {"address": 40, "host": 30, "name": 20, "technique": 3, "incident": 5, "campaign": 1, "indicator": 1}
 PLACED_S, STOP_S = 120, 60
-STEPS, LOOKS = 150, 30
+STEPS, LOOKS = 150, 10
 MOVES = """async ({steps, isLooking}) => {
   const box = document.querySelector('[data-placed]').getBoundingClientRect();
   let [x, y] = [box.x + 300, box.y + 250];
@@ -38,7 +38,8 @@ MOVES = """async ({steps, isLooking}) => {
   press('pointerdown', document.elementFromPoint(x, y));
   const frames = [], moved = [];
   let last = await new Promise(requestAnimationFrame), before = null;
-  for (let step = 0; step < steps; step++) {
+  const begun = last;
+  for (let step = 0; step < steps && last - begun < 20_000; step++) {
     x += step % 60 < 30 ? 4 : -4;
     y += step % 40 < 20 ? 2 : -2;
     press('pointermove', document);
