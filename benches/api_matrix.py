@@ -48,6 +48,7 @@ from infraspectre.records.collections import (
     SAVED_VIEWS,
     SENSORS,
     USERS,
+    VERDICTS,
     incident_record,
 )
 from infraspectre.records.delivery import Destination, Kind
@@ -148,6 +149,8 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
     platform.tables.append(tenant, "detections", frame, "one")
     analyst = Principal(tenant, f"mark-{tenant}-analyst", "analyst")
     Triage(platform, analyst).judge(f"mark-{tenant}-incident", "unsure", f"mark-{tenant}-comment")
+    verdict = {"incident_id": f"mark-{tenant}-incident", "verdict": "unsure", "comment": "", "by": "", "at": now}
+    platform.records.put(tenant, VERDICTS, f"mark-{tenant}-verdict", verdict)
     jobs = LeasedJobs(platform.records, platform.clock)
     jobs.enqueue(tenant, "none", {}, f"mark-{tenant}-owner", f"mark-{tenant}-job")
     register(BUILTIN_FOLDER / "dga", registered_as(tenant, f"mark-{tenant}-model"), "production", rfc3339(now))
@@ -206,6 +209,7 @@ def filled(path: str, owner: Caller) -> str:
         "key_id": owner.key.id,
         "name": f"{mark}-{owner.role}",
         "incident_id": f"{mark}-incident",
+        "verdict_id": f"{mark}-verdict",
         "job_id": f"{mark}-job",
         "flow_id": str(1_000 * (TENANTS.index(owner.tenant) + 1)),
         "detection_id": f"{mark}-none",
