@@ -48,6 +48,7 @@ from infraspectre.records.collections import (
     SAVED_VIEWS,
     SENSORS,
     USERS,
+    VERDICTS,
     incident_record,
 )
 from infraspectre.records.delivery import Destination, Kind
@@ -154,6 +155,8 @@ def give(platform: Platform, found: Path, tenant: str, number: int) -> None:
         file.write(f"mark-{tenant}-packets".encode())
         kept = EvidenceRecord("partial", sha256=file.finish(), file=file.name, reasons=[f"mark-{tenant}-reason"])
     Evidence(platform, tenant).put(f"mark-{tenant}-incident", kept)
+    verdict = {"incident_id": f"mark-{tenant}-incident", "verdict": "unsure", "comment": "", "by": "", "at": now}
+    platform.records.put(tenant, VERDICTS, f"mark-{tenant}-verdict", verdict)
     jobs = LeasedJobs(platform.records, platform.clock)
     jobs.enqueue(tenant, "none", {}, f"mark-{tenant}-owner", f"mark-{tenant}-job")
     register(BUILTIN_FOLDER / "dga", registered_as(tenant, f"mark-{tenant}-model"), "production", rfc3339(now))
@@ -212,6 +215,7 @@ def filled(path: str, owner: Caller) -> str:
         "key_id": owner.key.id,
         "name": f"{mark}-{owner.role}",
         "incident_id": f"{mark}-incident",
+        "verdict_id": f"{mark}-verdict",
         "job_id": f"{mark}-job",
         "flow_id": str(1_000 * (TENANTS.index(owner.tenant) + 1)),
         "detection_id": f"{mark}-none",

@@ -57,8 +57,8 @@ class Console:
         errors, strangers = self.errors[:], self.strangers[:]
         self.errors.clear()
         self.strangers.clear()
-        assert errors == []
-        assert strangers == []
+        assert errors == [], errors
+        assert strangers == [], strangers
 
     def _leave(self) -> None:
         """Leave a page, so that it asks for nothing any more."""

@@ -19,7 +19,11 @@ def test_what_others_decide_shows_in_the_list(analyst: Console) -> None:
     with httpx.Client(base_url=analyst.url, timeout=60) as client:
         token = client.post("/api/v1/sessions", json={"user": "engineer", "password": PASSWORD}).json()["access_token"]
         client.headers["authorization"] = f"Bearer {token}"
-        shown = {"filter": "status=new|open", "order": "-value", "limit": 1}  # other tests close some
+        shown: dict[str, str | int] = {
+            "filter": "status=new|open",
+            "order": "-value",
+            "limit": 1,
+        }  # other tests close some
         first = client.get("/api/v1/incidents", params=shown).json()["items"][0]
         page = analyst.go("/incidents", "Incidents")
         expect(page.get_by_text(first["title"]).first).to_be_visible()

@@ -2,6 +2,7 @@
 import Graph from "graphology";
 import Sigma from "sigma";
 import { colourOf } from "../style/colours";
+import { dragAsDrawn } from "./dragging";
 import LayoutWorker from "./layout.worker?worker";
 import { legible } from "./legible";
 import { type GraphEdge, type GraphNode, lookOf, type Neighbours, neighbours } from "./network";
@@ -21,6 +22,8 @@ type Lit = { nodes: string[]; edges: string[] };
 
 /** Up to so many nodes all have their label, where there is room. */
 const FEW_NODES = 80;
+/** Beyond so many nodes a picture is dragged as it was drawn: without a graphics card a frame takes too long to draw. */
+const MANY_NODES = 2_000;
 /** Beyond so many edges they are left out while the picture moves. */
 const MANY_EDGES = 3_000;
 const FAINT = 0.12;
@@ -44,6 +47,7 @@ export class GraphCanvas {
     private readonly heard: Heard,
   ) {
     this.sigma = begin(this.graph, frame);
+    dragAsDrawn(this.sigma as unknown as Sigma, () => this.graph.order > MANY_NODES);
     this.sigma.on("enterNode", ({ node }) => this.hover(node));
     this.sigma.on("leaveNode", () => this.hover(null));
     this.sigma.on("clickNode", ({ node }) => heard.select(node));
