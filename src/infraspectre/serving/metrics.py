@@ -187,8 +187,7 @@ SENSOR_MISSING = Family(
 SENSOR_RING_PACKETS = Family(
     "infraspectre_sensor_ring_packets_total",
     "counter",
-    "Packets that sensors offered to their rings, by what became of them: written, left_out (the disk was too slow) or "
-    "failed.",
+    "Packets for the rings of sensors, by what became of them: written, left_out (the disk was too slow) or failed.",
     ("outcome",),
 )
 SENSOR_RING_BYTES = Family("infraspectre_sensor_ring_bytes", "gauge", "Bytes of packets that rings of sensors hold.")
