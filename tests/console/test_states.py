@@ -70,6 +70,8 @@ def test_a_tenant_in_which_nothing_happened_is_told_what_to_do(browser: Browser,
 def test_a_list_without_open_incidents_says_that_all_are_closed(analyst: Console) -> None:
     page = analyst.page
     page.route("**/api/v1/incidents?filter=status*", lambda route: route.fulfill(json={"items": [], "next": None}))
+    page.reload()  # so that nothing is known from before
+    expect(page.get_by_role("banner")).to_be_visible()
     analyst.turn("/console/incidents")
     expect(page.get_by_text("All incidents are closed")).to_be_visible()
     page.unroute("**/api/v1/incidents?filter=status*")
