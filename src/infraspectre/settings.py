@@ -11,7 +11,6 @@ from msgspec import Meta
 from infraspectre import config
 from infraspectre.capture.settings import FlowSettings
 from infraspectre.records.access import Role
-from infraspectre.records.detection import Severity
 from infraspectre.reflex.actions import ResponseSettings
 from infraspectre.reflex.score import ReflexSettings
 
@@ -147,7 +146,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class EvidenceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sets which packets of incidents are kept; only sensors with `--ring` have any."""
 
-    level: Severity | Literal["never"] = "high"
+    level: Literal["informational", "low", "medium", "high", "critical", "never"] = "high"
     """Sensors are asked for the packets behind an incident once it reaches this level; never leaves it to people."""
     margin_s: Annotated[float, Meta(ge=0, le=3_600)] = 5.0
     """So much time before and after the flows behind an incident is asked for, too."""
