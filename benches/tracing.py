@@ -30,9 +30,9 @@ from infraspectre.serving.metrics import Family, Metrics
 from infraspectre.settings import TelemetrySettings
 from infraspectre.telemetry import Observe, Tracer, install
 
-ROUNDS = 7
+ROUNDS = 15
 BATCHES, ROWS = 16, 1_000
-READS, REQUESTS = 20, 500
+READS, REQUESTS = 99, 100
 RATIO = 0.05
 SEED = 7
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"
