@@ -32,7 +32,7 @@ from infraspectre.telemetry import Observe, Tracer, install
 
 ROUNDS = 15
 BATCHES, ROWS = 16, 1_000
-READS, REQUESTS = 99, 100
+READS, REQUESTS = 39, 500
 RATIO = 0.05
 SEED = 7
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample.pcap.gz"

@@ -301,8 +301,14 @@ def in_words(info: Any) -> str:
         return f"list, each {in_words(info.item_type)}"
     if name == "DictType":
         return f"names, each with {in_words(info.value_type)}"
-    bounds = [f"{words} {limit}" for key, words in BOUNDS.items() if (limit := getattr(info, key, None)) is not None]
+    limits = [(words, getattr(info, key, None)) for key, words in BOUNDS.items()]
+    bounds = [f"{words} {plain(limit)}" for words, limit in limits if limit is not None]
     return ", ".join([WORDS.get(name, name.removesuffix("Type").lower()), *bounds])
+
+
+def plain(limit: float) -> float:
+    """Return a whole number without a point: of equal annotations, Python keeps whichever was made first."""
+    return int(limit) if limit == int(limit) else limit
 
 
 def document(schema: type[Any]) -> str:

@@ -27,7 +27,7 @@ export function FlowSheet({ id, add, close }: Props) {
           value={text}
           onInput={(event) => setText(event.currentTarget.value)}
         />
-        <p class="soft">Packets are not kept by the platform, so there is no capture to download.</p>
+        <p class="soft">Packets are on the pages of incidents, where sensors keep them in a ring.</p>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
       <section class={style.body} tabIndex={0} aria-label="Columns of the flow">

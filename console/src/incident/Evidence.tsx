@@ -39,10 +39,6 @@ export function Evidence({ id }: { id: string }) {
         height="396px"
         empty={<p class="soft">The flows are no longer kept: they are older than the platform keeps rows.</p>}
       />
-      <p class="soft">
-        Packets are not kept by the platform; where the sensor keeps captures, the community identity of a flow finds
-        them.
-      </p>
     </Panel>
   );
 }

@@ -33,7 +33,14 @@ export function Packets({ id }: { id: string }) {
           <>
             <p role="status">{STATES[found.state]}</p>
             <Reasons reasons={found.reasons} />
-            {found.sha256 && <KeyValue rows={factsOf(found)} />}
+            {found.sha256 && (
+              <>
+                <KeyValue rows={factsOf(found)} />
+                <p class={style.hash}>
+                  SHA-256 <CopyText text={found.sha256} label="the hash" />
+                </p>
+              </>
+            )}
             {may("analyst") && <Tools found={found} />}
           </>
         )}
@@ -58,7 +65,6 @@ const factsOf = (found: EvidenceStatus): [string, preact.ComponentChildren][] =>
   ["From sensors", found.sensors.flatMap((each) => (each.packets > 0 ? [each.sensor] : [])).join(", ")],
   ["Collected", found.collected_at && <Time at={found.collected_at} />],
   ["Removed", found.expires_at && <Time at={found.expires_at} />],
-  ["SHA-256", <CopyText key="hash" text={found.sha256} label="the hash" />],
 ];
 
 function Tools({ found }: { found: EvidenceStatus }) {

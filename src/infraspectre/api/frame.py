@@ -76,7 +76,7 @@ class Api(Litestar):
                 route = scope.get("path_template", "")
                 seconds = time.perf_counter() - began
                 self.state.metrics.observe(REQUEST_SECONDS, method, route, str(answer.status), value=seconds)
-                if is_traced():
+                if is_told(traced, answer.status):
                     tell(traced, scope, method, route, answer.status)
 
     async def _answer(self, scope: Any, receive: Receive, send: Answer) -> None:
@@ -128,6 +128,11 @@ def method_of(scope: Any) -> str:
 def traceparent_of(headers: Headers) -> str:
     """Return the trace to which a request says that it belongs."""
     return (header(headers, b"traceparent") or b"").decode("ascii", "replace")
+
+
+def is_told(traced: Span | Untraced, status: int) -> bool:
+    """Tell whether anybody will see the span of a request: one in many is drawn, and each fault is kept."""
+    return isinstance(traced, Span) and (traced.trace.is_sampled or not 0 < status < 500)
 
 
 def tell(traced: Span | Untraced, scope: Any, method: str, route: str, status: int) -> None:
