@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from infraspectre.records.events import Entry, Position
     from infraspectre.records.knowledge import Answer, Knowledge
     from infraspectre.records.models import Stage, Version
-    from infraspectre.records.queries import Collection, Query
+    from infraspectre.records.queries import Collection, Filter, Query
     from infraspectre.records.response import Action, AuditEntry
 
 
@@ -442,3 +442,17 @@ class TableStore(Protocol):
     def close(self) -> None:
         """Release what is held."""
         ...
+
+
+def every(
+    records: RecordStore, tenant: str, collection: Collection, *filters: Filter, is_listed: bool = False
+) -> Iterator[Stored]:
+    """Yield all records that pass filters, page by page; raises InputError as `page`."""
+    from infraspectre.records.queries import MOST_ROWS, Query
+
+    after: str | None = None
+    while True:
+        page = records.page(tenant, collection, Query(filters, limit=MOST_ROWS, after=after), is_listed=is_listed)
+        yield from page.rows
+        if (after := page.next) is None:
+            return

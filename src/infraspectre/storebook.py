@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from infraspectre.errors import InputError, UsageError
-from infraspectre.ports import Damage, RecordStore, Stored
-from infraspectre.records.queries import MOST_ROWS, Collection, Query
+from infraspectre.ports import Damage, RecordStore, every
 
 if TYPE_CHECKING:
     from infraspectre.adapters.evidence_files import EvidenceFiles
@@ -123,16 +122,6 @@ def erase_packets(store: RecordStore, files: EvidenceFiles, tenant: str, entity:
     for name in removed:
         files.remove(tenant, name)
     return len(removed)
-
-
-def every(store: RecordStore, tenant: str, collection: Collection) -> Iterator[Stored]:
-    """Yield all records of a collection, page by page."""
-    after = None
-    while True:
-        page = store.page(tenant, collection, Query(limit=MOST_ROWS, after=after))
-        yield from page.rows
-        if (after := page.next) is None:
-            return
 
 
 @contextmanager

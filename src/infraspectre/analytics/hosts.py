@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from infraspectre.intel.assets import Assets
-from infraspectre.ports import RecordStore, Stored, TableStore
+from infraspectre.ports import RecordStore, Stored, TableStore, every
 from infraspectre.records import Asset
 from infraspectre.records.address import is_inside, parse_address
 from infraspectre.records.detection import Severity
@@ -125,12 +125,7 @@ class KnownAssets(NamedTuple):
 
 def known_assets(records: RecordStore, tenant: str, assets: Collection, site: Assets) -> KnownAssets:
     """Return the assets of a tenant beside those of the site file."""
-    found, after = list[Asset](), None
-    while True:
-        page = records.page(tenant, assets, Query(limit=MOST_ROWS, after=after))
-        found += [asset_in(row) for row in page.rows]
-        if (after := page.next) is None:
-            return KnownAssets(Assets(found), site)
+    return KnownAssets(Assets([asset_in(row) for row in every(records, tenant, assets)]), site)
 
 
 def asset_in(stored: Stored) -> Asset:

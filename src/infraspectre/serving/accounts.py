@@ -10,7 +10,7 @@ import msgspec
 
 from infraspectre.adapters.system_clock import SystemClock
 from infraspectre.errors import ConflictError, UsageError
-from infraspectre.ports import Clock, RecordStore
+from infraspectre.ports import Clock, RecordStore, every
 from infraspectre.records.access import DEFAULT_TENANT, TENANT_NAME, USER_NAME, Role, UserRecord
 from infraspectre.records.collections import SESSIONS, TENANTS, USERS
 from infraspectre.records.queries import Filter, Query
@@ -50,13 +50,8 @@ class Accounts:
 
     def all(self) -> Iterator[UserRecord]:
         """Yield all users in the order of their names."""
-        query = Query(limit=1_000)
-        while True:
-            page = self._records.page(self._tenant, USERS, query)
-            yield from (msgspec.json.decode(row.body, type=UserRecord) for row in page.rows)
-            if page.next is None:
-                return
-            query = Query(limit=1_000, after=page.next)
+        for row in every(self._records, self._tenant, USERS):
+            yield msgspec.json.decode(row.body, type=UserRecord)
 
 
 def end_sessions(records: RecordStore, tenant: str, user: str, but: str = "") -> None:

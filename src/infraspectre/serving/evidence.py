@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from infraspectre.adapters.evidence_files import FOLDER, EvidenceFiles
 from infraspectre.errors import InfraSpectreError, InputError
-from infraspectre.ports import Stored
+from infraspectre.ports import Stored, every
 from infraspectre.records.collections import EVIDENCE, INCIDENTS
 from infraspectre.records.detection import SEVERITIES
 from infraspectre.records.evidence import EvidenceRecord, evidence_of
@@ -21,7 +21,6 @@ from infraspectre.serving.journal import read_over_gaps
 from infraspectre.serving.opening import store_folder
 from infraspectre.serving.platform import Platform
 from infraspectre.serving.upkeep import Task
-from infraspectre.storebook import every
 
 COLLECTING = "evidence"
 """The kind of job that collects packets."""

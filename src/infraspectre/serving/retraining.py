@@ -15,6 +15,7 @@ import polars as pl
 
 from infraspectre.errors import InputError, OutputError
 from infraspectre.intel.families import family
+from infraspectre.ports import every
 from infraspectre.records.collections import INCIDENTS
 from infraspectre.records.models import Version
 from infraspectre.records.queries import MOST_ALTERNATIVES, MOST_ROWS, Filter, Query
@@ -94,16 +95,9 @@ def labels_of(platform: Platform, tenant: str, start: int) -> Labelled:
 
 def judged_incidents(platform: Platform, tenant: str, start: int) -> Iterator[tuple[dict, str]]:  # type: ignore[type-arg]
     """Yield incidents since a time, each with its verdict."""
-    after: str | None = None
-    while True:
-        query = Query((Filter("last_seen", ">=", (start,)),), None, MOST_ROWS, after)
-        page = platform.records.page(tenant, INCIDENTS, query)
-        for row in page.rows:
-            record = msgspec.json.decode(row.body)
-            yield record["incident"], record["verdict"]
-        after = page.next
-        if after is None:
-            return
+    for row in every(platform.records, tenant, INCIDENTS, Filter("last_seen", ">=", (start,))):
+        record = msgspec.json.decode(row.body)
+        yield record["incident"], record["verdict"]
 
 
 def flows_named(platform: Platform, tenant: str, identities: Sequence[int]) -> Iterator[pl.DataFrame]:

@@ -9,7 +9,7 @@ from itertools import islice
 import structlog
 
 from infraspectre.errors import InfraSpectreError
-from infraspectre.ports import RecordStore, Stored
+from infraspectre.ports import RecordStore, Stored, every
 from infraspectre.records.collections import IDEMPOTENCY, INCIDENTS, SESSIONS
 from infraspectre.records.queries import Collection, Filter, Query
 from infraspectre.records.tables import TABLES
@@ -96,13 +96,9 @@ def record_tasks(platform: Platform) -> dict[str, Task]:
 
 
 def _untouched(records: RecordStore, tenant: str, start: int) -> Iterator[Stored]:
-    """Yield incidents that were seen last, and changed last, before a time: those of a replayed capture are young."""
-    old, after = (Filter("last_seen", "<", (start,)),), None
-    while True:
-        page = records.page(tenant, INCIDENTS, Query(old, limit=MOST_REMOVED, after=after), is_listed=True)
-        yield from (row for row in page.rows if row.changed_at < start)
-        if (after := page.next) is None:
-            return
+    """Return incidents that were seen last, and changed last, before a time: those of a replayed capture are young."""
+    old = every(records, tenant, INCIDENTS, Filter("last_seen", "<", (start,)), is_listed=True)
+    return (row for row in old if row.changed_at < start)
 
 
 def access_tasks(platform: Platform) -> dict[str, Task]:
